@@ -1,0 +1,59 @@
+# The two commands of a new machine: `make demo` and `make test`. Both need Python >= 3.11 and make, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO := runs/demo
+
+# Real MNIST, Fashion-MNIST and CIFAR-10 widen some tests where a folder with them is at hand; none is needed.
+DATA := $(firstword $(wildcard ../shared/data))
+ifneq ($(DATA),)
+export JAXGEN_TEST_DATA ?= $(abspath $(DATA))
+endif
+
+.PHONY: demo test lint types format clean benchmark
+
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	$(BIN)/jaxgen train vae --data digits --steps 3000 --out $(DEMO)
+	$(BIN)/jaxgen sample $(DEMO) --out $(DEMO)/samples.png
+	$(BIN)/jaxgen reconstruct $(DEMO) --out $(DEMO)/reconstructions.png
+	@echo "Pictures: $(DEMO)/samples.png and $(DEMO)/reconstructions.png"
+
+test: lint types
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmark: $(VENV)/.installed-benchmark
+	$(BIN)/python benchmarks/train_step.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxgen needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-benchmark: $(VENV)/.installed
+	$(PIP) --editable '.[benchmark]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

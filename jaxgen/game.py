@@ -1,0 +1,221 @@
+"""Training a generative model is a game of pure functions.
+
+An autoencoder is a game with one player, a GAN has two, VAE/GAN has three; in WGAN-GP one player moves five times a
+turn. A player owns some networks and minimizes a loss over them. `game` turns a list of players into two functions:
+
+    init: (key, batch) -> state           the networks, their statistics and every player's optimizer
+    step: (key, state, batch) -> (state, metrics)           one turn: every player moves, in order
+
+Both are pure, so `jax.jit`, `jax.vmap` over seeds, `jax.lax.scan` over steps and sharding over devices apply to every
+model in the library, and none of them knows which model it is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.typing import Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
+
+Init = Callable[[KeyArray, Batch], "State"]
+Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
+Loss = Callable[[KeyArray, Params, "State", Batch], tuple[Array, tuple[Stats, Metrics]]]
+
+
+class State(flax.struct.PyTreeNode):
+    """Everything that training changes.
+
+    Attributes:
+        step: turns played, an int32 scalar.
+        params: network name -> what gradients move.
+        stats: network name -> what forward passes move (running averages of batch norm, spectral vectors).
+        opt: player name -> state of its optimizer.
+        ema: network name -> exponential moving average of its parameters, for those networks that ask for it.
+    """
+
+    step: Array
+    params: Params
+    stats: Stats
+    opt: dict[str, optax.OptState]
+    ema: Params
+
+
+def unchanged(params: Params) -> Params:
+    """Leave the parameters as they are: the projection of a player that has none."""
+    return params
+
+
+class Player(NamedTuple):
+    """One player: the networks it owns, what it minimizes, and how it moves.
+
+    Attributes:
+        name: under which its optimizer state and its metrics are kept.
+        trains: names of the networks that it moves; all others are constants to it.
+        loss: `(key, params, state, batch) -> (loss, (stats, metrics))`. `params` holds all networks, the player's own
+            being differentiated. `loss` is a scalar; `stats` holds the new statistics of those networks whose
+            statistics this move changes; `metrics` are scalars to report.
+        tx: the optimizer.
+        updates: moves a turn, each on a fresh slice of the batch.
+        project: applied to the player's own parameters after each move, e.g. clipping of weights.
+    """
+
+    name: str
+    trains: tuple[str, ...]
+    loss: Loss
+    tx: optax.GradientTransformation
+    updates: int = 1
+    project: Callable[[Params], Params] = unchanged
+
+
+class Model(NamedTuple):
+    """What every family builds: pure functions, key first. Those that a family cannot offer are None.
+
+    Attributes:
+        init: `(key, batch) -> state`.
+        step: `(key, state, batch) -> (state, metrics)`. The batch holds `slices` times the batch size.
+        sample: `(key, state, n, **conditions) -> x`, n new examples.
+        encode: `(state, batch) -> code`, one code vector per example.
+        decode: `(state, code, **conditions) -> x`.
+        reconstruct: `(state, batch) -> x`, each example through the code and back.
+        evaluate: `(key, state, batch) -> metrics`, one number per example, so that any batching gives the same mean.
+        slices: how many batches one turn consumes: the most moves that any player makes.
+    """
+
+    init: Init
+    step: Step
+    sample: Callable[..., Array]
+    encode: Callable[[State, Batch], Array] | None = None
+    decode: Callable[..., Array] | None = None
+    reconstruct: Callable[[State, Batch], Array] | None = None
+    evaluate: Callable[[KeyArray, State, Batch], Metrics] | None = None
+    slices: int = 1
+
+
+def game(
+    init_networks: Callable[[KeyArray, Batch], Mapping[str, Mapping[str, PyTree]]],
+    players: Sequence[Player],
+    *,
+    ema: Mapping[str, float] | None = None,
+    simultaneous: bool = False,
+) -> tuple[Init, Step]:
+    """Make a game: how it starts, and how one turn is played.
+
+    In a turn every player makes its moves, in the order given, and sees what the players before it have done. In a
+    simultaneous turn all of them answer to the same parameters, key and batch; forward passes that their losses share
+    are then the same computation, which the compiler does once.
+
+    Args:
+        init_networks: `(key, batch) -> {name: variables}`, variables as Flax's `init` returns them: what is under
+            "params" is moved by gradients, the other collections are statistics.
+        players: who plays, in order of moving.
+        ema: network name -> decay of the moving average of its parameters, taken once a turn:
+            `ema = decay * ema + (1 - decay) * params`.
+        simultaneous: whether all players answer to the parameters at the start of the turn.
+
+    Returns:
+        `(init, step)`. `step` splits its batch into as many slices as the most active player has moves; move i of any
+        player is made on slice i. Its metrics are `player/loss`, `player/gradient_norm` and `player/<metric>`, each
+        averaged over the player's moves.
+
+    Raises:
+        ValueError: if two players share a name or a network, or a network is named that nobody made.
+
+    Example:
+        >>> point = Player("point", ("x",), lambda key, p, state, batch: (p["x"] ** 2, ({}, {})), optax.sgd(0.25))
+        >>> init, step = game(lambda key, batch: {"x": {"params": jnp.float32(8.0)}}, [point])
+        >>> state = init(jax.random.key(0), {})
+        >>> state, metrics = step(jax.random.key(1), state, {})
+        >>> float(metrics["point/loss"]), float(state.params["x"])
+        (64.0, 4.0)
+    """
+    decays = dict(ema or {})
+    slices = max(player.updates for player in players)
+    _check_players(players, simultaneous)
+
+    def init(key: KeyArray, batch: Batch) -> State:
+        networks = {name: dict(variables) for name, variables in init_networks(key, batch).items()}
+        params = {name: variables.pop("params", {}) for name, variables in networks.items()}
+        _check_names(players, decays, params)
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            stats={name: collections for name, collections in networks.items() if collections},
+            opt={player.name: player.tx.init(_only(player.trains, params)) for player in players},
+            # A copy: the state is donated to the compiled step, which may not receive one buffer twice.
+            ema={name: jax.tree.map(jnp.copy, params[name]) for name in decays},
+        )
+
+    def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
+        start = state
+        metrics: Metrics = {}
+        for index, player in enumerate(players):
+            player_key = key if simultaneous else jax.random.fold_in(key, index)
+            reports = []
+            for i in range(player.updates):
+                seen = start if simultaneous else state
+                state, report = _move(player, jax.random.fold_in(player_key, i), seen, state, _slice(batch, i, slices))
+                reports.append(report)
+            metrics |= {f"{player.name}/{name}": _mean([r[name] for r in reports]) for name in reports[0]}
+        averages = {
+            name: optax.incremental_update(state.params[name], state.ema[name], 1.0 - decay)
+            for name, decay in decays.items()
+        }
+        return state.replace(step=state.step + 1, ema=averages), metrics
+
+    return init, step
+
+
+def _move(player: Player, key: KeyArray, seen: State, state: State, batch: Batch) -> tuple[State, Metrics]:
+    """One move: the player's gradient at the parameters it has seen, applied to its own networks alone."""
+
+    def loss(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
+        return player.loss(key, seen.params | own, seen, batch)
+
+    own = _only(player.trains, seen.params)
+    (value, (stats, metrics)), gradients = jax.value_and_grad(loss, has_aux=True)(own)
+    updates, opt = player.tx.update(gradients, state.opt[player.name], own)
+    moved = player.project(optax.apply_updates(own, updates))
+    report = {"loss": value, "gradient_norm": optax.tree.norm(gradients), **metrics}
+    state = state.replace(
+        params=state.params | moved,
+        stats=state.stats | stats,
+        opt=state.opt | {player.name: opt},
+    )
+    return state, report
+
+
+def _only(names: tuple[str, ...], params: Params) -> Params:
+    return {name: params[name] for name in names}
+
+
+def _slice(batch: Batch, i: int, slices: int) -> Batch:
+    def part(x: Any) -> Any:
+        if len(x) % slices:
+            raise ValueError(f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples")
+        size = len(x) // slices
+        return x[i * size : (i + 1) * size]
+
+    return jax.tree.map(part, batch) if slices > 1 else batch
+
+
+def _mean(values: list[Array]) -> Array:
+    return values[0] if len(values) == 1 else jnp.mean(jnp.stack(values), axis=0)
+
+
+def _check_players(players: Sequence[Player], simultaneous: bool) -> None:
+    names = [player.name for player in players]
+    trained = [name for player in players for name in player.trains]
+    for kind, listed in (("players", names), ("trained networks", trained)):
+        if len(set(listed)) < len(listed):
+            raise ValueError(f"the names of {kind} must differ, got {listed}")
+    if simultaneous and any(player.updates != 1 for player in players):
+        raise ValueError("in a simultaneous turn every player makes one move")
+
+
+def _check_names(players: Sequence[Player], decays: Mapping[str, float], params: Params) -> None:
+    named = {name for player in players for name in player.trains} | set(decays)
+    if missing := named - set(params):
+        raise ValueError(f"no network is named {sorted(missing)}, the networks are {sorted(params)}")

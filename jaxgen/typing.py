@@ -1,0 +1,24 @@
+"""The names that signatures use: arrays with their shapes (jaxtyping), keys, batches and pytrees."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import jax
+from jaxtyping import Array, Float, Int, Key, PyTree, Shaped, UInt8
+
+__all__ = ["Array", "Batch", "Float", "Int", "KeyArray", "Metrics", "Params", "PyTree", "Shaped", "Stats", "UInt8"]
+
+KeyArray: TypeAlias = Key[Array, ""]
+"""One typed key, as `jax.random.key` makes it."""
+
+Batch: TypeAlias = Mapping[str, Any]
+"""Arrays under the names `image` or `point`, and `label`; leading axis = examples."""
+
+Params: TypeAlias = dict[str, Any]
+"""Network name -> pytree of what gradients move."""
+
+Stats: TypeAlias = dict[str, Any]
+"""Network name -> pytree of what forward passes move (running averages of batch norm, spectral vectors)."""
+
+Metrics: TypeAlias = dict[str, jax.Array]
+"""Metric name -> array."""
