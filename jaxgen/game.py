@@ -81,7 +81,8 @@ class Model(NamedTuple):
         decode: `(state, code, **conditions) -> x`.
         reconstruct: `(state, batch) -> x`, each example through the code and back.
         evaluate: `(key, state, batch) -> metrics`, one number per example, so that any batching gives the same mean.
-        slices: how many batches one turn consumes: the most moves that any player makes.
+        players: who plays, in order of moving.
+        conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
     """
 
     init: Init
@@ -91,7 +92,13 @@ class Model(NamedTuple):
     decode: Callable[..., Array] | None = None
     reconstruct: Callable[[State, Batch], Array] | None = None
     evaluate: Callable[[KeyArray, State, Batch], Metrics] | None = None
-    slices: int = 1
+    players: tuple[Player, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+    @property
+    def slices(self) -> int:
+        """How many batches one turn consumes: the most moves that any player makes."""
+        return most_moves(self.players)
 
 
 def game(
@@ -132,7 +139,7 @@ def game(
         (64.0, 4.0)
     """
     decays = dict(ema or {})
-    slices = max(player.updates for player in players)
+    slices = most_moves(players)
     _check_players(players, simultaneous)
 
     def init(key: KeyArray, batch: Batch) -> State:
@@ -168,6 +175,11 @@ def game(
     return init, step
 
 
+def most_moves(players: Sequence[Player]) -> int:
+    """The most moves that any player makes a turn."""
+    return max((player.updates for player in players), default=1)
+
+
 def _move(player: Player, key: KeyArray, seen: State, state: State, batch: Batch) -> tuple[State, Metrics]:
     """One move: the player's gradient at the parameters it has seen, applied to its own networks alone."""
 
@@ -194,7 +206,9 @@ def _only(names: tuple[str, ...], params: Params) -> Params:
 def _slice(batch: Batch, i: int, slices: int) -> Batch:
     def part(x: Any) -> Any:
         if len(x) % slices:
-            raise ValueError(f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples")
+            raise ValueError(
+                f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples"
+            )
         size = len(x) // slices
         return x[i * size : (i + 1) * size]
 

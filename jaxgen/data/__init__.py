@@ -1,1 +1,30 @@
-"""jaxgen.data"""
+"""Data as dicts of arrays: one call loads them, one function says which examples make up batch t.
+
+data = load("digits")                                          {"image": uint8 [n, h, w, c], "label": int32 [n]}
+batch = take(data, batch_indices(key, step, examples=n, batch_size=128))
+"""
+
+from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
+from jaxgen.data.description import describe, example, example_from
+from jaxgen.data.prepared import prepare
+from jaxgen.data.sources import DATASETS, Data, Dataset, load
+from jaxgen.data.streaming import Stream
+from jaxgen.data.synthetic import SYNTHETIC, Synthetic
+
+__all__ = [
+    "DATASETS",
+    "SYNTHETIC",
+    "Data",
+    "Dataset",
+    "Stream",
+    "Synthetic",
+    "batch_indices",
+    "batches_per_epoch",
+    "describe",
+    "example",
+    "example_from",
+    "load",
+    "permute",
+    "prepare",
+    "take",
+]

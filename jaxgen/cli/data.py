@@ -1,0 +1,37 @@
+"""`jaxgen data prepare NAME`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from jaxgen.cli.parse import parse
+from jaxgen.data import prepare
+from jaxgen.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Options:
+    """Prepare a data set, so that training finds it.
+
+    Attributes:
+        name: of the data set, e.g. mnist.
+        data_dir: where data sets are kept.
+        source: a folder that holds the original files, where they are not to be downloaded.
+    """
+
+    name: tyro.conf.Positional[str]
+    data_dir: Path | None = None
+    source: Path | None = None
+
+
+def run(arguments: list[str]) -> None:
+    """Prepare, and say where the result is."""
+    actions = ("prepare",)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: jaxgen data prepare NAME [--data-dir DIR] [--source FOLDER]")
+        return
+    if arguments[0] not in actions:
+        raise InputError(f"jaxgen data has no action '{arguments[0]}': {nearest(arguments[0], actions)}")
+    options = parse(Options, arguments[1:], command="jaxgen data prepare")
+    print(prepare(options.name, data_dir=options.data_dir, source=options.source))

@@ -1,0 +1,42 @@
+"""`jaxgen evaluate RUN`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from jaxgen.cli.output import load_with_notice
+from jaxgen.cli.parse import parse
+from jaxgen.cli.table import print_metrics
+from jaxgen.run import evaluate_run
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure a trained run on the test split of its data.
+
+    Attributes:
+        run: the run folder.
+        seed: of the noise in the metrics.
+        data_dir: where data sets are kept, if not where they were at the time of the training.
+        json: print the numbers as JSON, not as a table.
+    """
+
+    run: tyro.conf.Positional[Path]
+    seed: int = 0
+    data_dir: str | None = None
+    json: bool = False
+
+
+def run(arguments: list[str]) -> None:
+    """Evaluate and print."""
+    options = parse(Options, arguments, command="jaxgen evaluate")
+    trained = load_with_notice(options.run)
+    metrics = evaluate_run(trained, seed=options.seed, data_dir=options.data_dir)
+    if options.json:
+        print(json.dumps(metrics, indent=2, allow_nan=False))
+    else:
+        print_metrics(
+            metrics, title=f"{trained.family} on the test split of {trained.settings.data}, step {trained.step}"
+        )

@@ -1,0 +1,96 @@
+"""The command `jaxgen`: finds the subcommand, runs it, and turns errors into one sentence and an exit status.
+
+Exit status 0: done. 1: the training diverged. 2: something the user gave is wrong. 130: interrupted.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from jaxgen.errors import DivergenceError, InputError, nearest
+
+COMMANDS = {
+    "train": "train a model: jaxgen train vae --data digits --steps 3000",
+    "sample": "draw new examples from a trained run: jaxgen sample RUN --out samples.png",
+    "reconstruct": "send test examples through a run's code and back: jaxgen reconstruct RUN --out pairs.png",
+    "evaluate": "measure a run on the test split: jaxgen evaluate RUN",
+    "list": "show the families of models and the data sets",
+    "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status.
+
+    Args:
+        arguments: as typed after `jaxgen`; those of the process where nothing is given.
+
+    Example:
+        >>> main(["--version"])
+        Traceback (most recent call last):
+        SystemExit: 0
+    """
+    try:
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+    except InputError as error:
+        _fail(str(error), status=2)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror or error}{where}", status=2)
+    except DivergenceError as error:
+        _fail(str(error), status=1)
+    except KeyboardInterrupt:
+        _fail("interrupted", status=130)
+    sys.exit(0)
+
+
+def _run(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+    elif arguments[0] == "--version":
+        from jaxgen import __version__
+
+        print(f"jaxgen {__version__}")
+    else:
+        _command(arguments[0])(arguments[1:])
+
+
+def usage() -> str:
+    """What `jaxgen --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {description}" for name, description in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: jaxgen COMMAND ...",
+            "",
+            "Train, use and judge classic deep generative models.",
+            "",
+            *lines,
+            "",
+            "jaxgen COMMAND --help shows the options of a command.",
+        ]
+    )
+
+
+def _command(name: str) -> Callable[[list[str]], None]:
+    """Import a command when it is asked for: most of them need JAX, which takes a second to import."""
+    match name:
+        case "train":
+            from jaxgen.cli.train import run
+        case "sample":
+            from jaxgen.cli.sample import run
+        case "reconstruct":
+            from jaxgen.cli.reconstruct import run
+        case "evaluate":
+            from jaxgen.cli.evaluate import run
+        case "list":
+            from jaxgen.cli.list import run
+        case "data":
+            from jaxgen.cli.data import run
+        case _:
+            raise InputError(f"there is no command '{name}': {nearest(name, COMMANDS)}")
+    return run
+
+
+def _fail(message: str, *, status: int) -> None:
+    print(f"jaxgen: error: {message}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,46 @@
+"""`jaxgen reconstruct RUN`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from jaxgen.cli.output import PICTURE_SUFFIXES, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.cli.parse import parse
+from jaxgen.models.observation import observed
+from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.pictures import PAIRS, POINTS, draw_pairs, first_examples
+
+
+@dataclass(frozen=True)
+class Options:
+    """Send test examples through the code of a trained run and back.
+
+    Attributes:
+        run: the run folder.
+        out: where they go: a picture (.png, .pdf, .svg), or .npz for the arrays, under `originals` and
+            `reconstructions`, the latter with a leading axis of seeds for a run of several.
+        n: how many; 32 pictures or 2500 points where nothing is given.
+        data_dir: where data sets are kept, if not where they were at the time of the training.
+    """
+
+    run: tyro.conf.Positional[Path]
+    out: Path = Path("reconstructions.png")
+    n: int | None = None
+    data_dir: str | None = None
+
+
+def run(arguments: list[str]) -> None:
+    """Reconstruct test examples and write them."""
+    options = parse(Options, arguments, command="jaxgen reconstruct")
+    check_output(options.out)
+    trained = load_with_notice(options.run)
+    count = options.n or (POINTS if "point" in trained.example else 2 * PAIRS)
+    batch = first_examples(load_test_split(trained, data_dir=options.data_dir), count)
+    originals, reconstructions = observed(batch), np.asarray(trained.reconstruct(batch))
+    if options.out.suffix not in PICTURE_SUFFIXES:
+        write_arrays({"originals": originals, "reconstructions": reconstructions}, options.out)
+        return
+    first = reconstructions if trained.settings.seeds is None else reconstructions[trained.first_run]
+    write_picture(draw_pairs(originals, first), options.out)

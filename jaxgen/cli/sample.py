@@ -1,0 +1,47 @@
+"""`jaxgen sample RUN`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import tyro
+
+from jaxgen.cli.output import PICTURE_SUFFIXES, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.cli.parse import parse
+from jaxgen.run.pictures import PICTURES, POINTS, draw_samples
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw new examples from a trained run.
+
+    Attributes:
+        run: the run folder.
+        out: where they go: a picture (.png, .pdf, .svg), or .npz for the arrays, under `samples`, with a leading axis
+            of seeds for a run of several.
+        n: how many; 64 pictures or 2500 points where nothing is given.
+        seed: of the draw.
+        label: class of the examples, for models that are conditioned on it.
+    """
+
+    run: tyro.conf.Positional[Path]
+    out: Path = Path("samples.png")
+    n: int | None = None
+    seed: int = 0
+    label: int | None = None
+
+
+def run(arguments: list[str]) -> None:
+    """Draw samples and write them."""
+    options = parse(Options, arguments, command="jaxgen sample")
+    check_output(options.out)
+    trained = load_with_notice(options.run)
+    several = trained.settings.seeds is not None
+    few = 8 if several else PICTURES
+    count = options.n or (POINTS if "point" in trained.example else few)
+    conditions = {} if options.label is None else {"label": options.label}
+    samples = trained.sample(jax.random.key(options.seed), count, **conditions)
+    if options.out.suffix in PICTURE_SUFFIXES:
+        write_picture(draw_samples(samples, several=several), options.out)
+    else:
+        write_arrays({"samples": samples}, options.out)

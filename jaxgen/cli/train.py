@@ -1,0 +1,58 @@
+"""`jaxgen train MODEL`."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from jaxgen.cli.parse import parse
+from jaxgen.cli.table import print_table
+from jaxgen.errors import InputError, nearest
+from jaxgen.models import REGISTRY
+from jaxgen.run import Settings, read_settings, train
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Options(Generic[Config]):
+    """Train a model and keep everything in a run folder.
+
+    Attributes:
+        settings: what to train, on what, and for how long.
+        out: the run folder; runs/MODEL-DATA where nothing is given.
+        resume: go on from the newest whole checkpoint, with more --steps if asked.
+    """
+
+    settings: Settings[Config]
+    out: Path | None = None
+    resume: bool = False
+
+
+def run(arguments: list[str]) -> None:
+    """Train the model that the arguments name."""
+    if not arguments or arguments[0].startswith("-"):
+        _without_model(arguments)
+        return
+    model = arguments[0]
+    if model not in REGISTRY:
+        raise InputError(f"there is no model '{model}': {nearest(model, REGISTRY)}")
+    options_type = Options[REGISTRY[model].config]
+    command = f"jaxgen train {model}"
+    options = parse(options_type, arguments[1:], command=command)
+    folder = options.out or Path("runs") / f"{model}-{Path(options.settings.data).stem}"
+    if options.resume:
+        # What is not given is as it was; what is given is compared with what it was.
+        before = read_settings(folder, model)
+        default = dataclasses.replace(options, settings=before)
+        options = parse(options_type, arguments[1:], command=command, default=default)
+    summary = train(folder, model, options.settings, resume=options.resume)
+    print_table(summary)
+    print(f"run folder: {folder}")
+
+
+def _without_model(arguments: list[str]) -> None:
+    models = "\n".join(f"  {name:<12}  {family.description}" for name, family in REGISTRY.items())
+    if arguments and arguments[0] not in ("-h", "--help"):
+        raise InputError(f"name the model before its options: jaxgen train {' | '.join(REGISTRY)}")
+    print(f"usage: jaxgen train MODEL [OPTIONS]\n\n{models}\n\njaxgen train MODEL --help shows the options of a model.")

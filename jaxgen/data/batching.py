@@ -1,0 +1,157 @@
+"""Which examples make up batch number t: a pure function of a key and t.
+
+Training visits the data in epochs: every example at most once an epoch, each epoch in another order. Shuffling by
+sorting random numbers costs a pass over all indices and an array to carry around. Here the order of an epoch is instead
+a keyed bijection of {0, ..., examples - 1}, computed for those positions alone that a batch asks for. With no state to
+keep, a run that is resumed at step t sees what an uninterrupted one would have seen, and the order can be computed under
+`jax.jit`, inside `jax.lax.scan` and for many keys at once under `jax.vmap`.
+
+The bijection is a balanced Feistel network: (left, right) -> (right, left XOR f(right)) is invertible whatever f is, so
+a few rounds with different f permute all pairs of half words. The pairs number 4^k, the next even power of two; a value
+that falls outside the data is permuted again until it falls inside ("cycle walking"), which keeps the map a bijection.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import UInt32
+
+from jaxgen.errors import InputError
+from jaxgen.typing import Array, Batch, Int, KeyArray
+
+ROUNDS = 12
+"""Rounds of the network. Large data mix well in six; orders of five examples show a bias in 400,000 keys until ten."""
+
+
+def batches_per_epoch(*, examples: int, batch_size: int) -> int:
+    """Count the whole batches in one pass over the data; the remainder is left out of the epoch.
+
+    Args:
+        examples: number of examples.
+        batch_size: examples a batch.
+
+    Returns:
+        `examples // batch_size`, at least 1.
+
+    Raises:
+        InputError: if one batch is larger than the data, or holds nothing.
+
+    Example:
+        >>> batches_per_epoch(examples=1437, batch_size=128)
+        11
+    """
+    if batch_size < 1:
+        raise InputError(f"the batch size must be at least 1, got {batch_size}")
+    if batch_size > examples:
+        raise InputError(f"batch size {batch_size} is larger than the {examples} examples; give at most {examples}")
+    return examples // batch_size
+
+
+def batch_indices(
+    key: KeyArray, step: int | Int[Array, ""], *, examples: int, batch_size: int
+) -> Int[Array, " batch_size"]:
+    """Draw the indices of batch number `step`.
+
+    With `b = batches_per_epoch(...)`, step t is batch `t mod b` of epoch `t // b`. Within an epoch no example is drawn
+    twice; each epoch has an order of its own.
+
+    Args:
+        key: determines the order of all epochs.
+        step: number of the batch, from 0 on; may be traced.
+        examples: number of examples, below 2^31.
+        batch_size: examples a batch.
+
+    Returns:
+        int32 indices in [0, examples), [batch_size].
+
+    Raises:
+        InputError: if one batch is larger than the data, or holds nothing.
+
+    Reference:
+        Black and Rogaway 2002, "Ciphers with arbitrary finite domains": the Feistel network and cycle walking.
+
+    Example:
+        >>> import jax
+        >>> epoch = [batch_indices(jax.random.key(0), step, examples=6, batch_size=2) for step in range(3)]
+        >>> sorted(int(i) for batch in epoch for i in batch)
+        [0, 1, 2, 3, 4, 5]
+    """
+    batches = batches_per_epoch(examples=examples, batch_size=batch_size)
+    step = jnp.asarray(step, jnp.int32)
+    positions = (step % batches) * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
+    return permute(jax.random.fold_in(key, step // batches), positions, size=examples)
+
+
+def permute(key: KeyArray, positions: Int[Array, " n"], *, size: int) -> Int[Array, " n"]:
+    """Look positions up in a random order of {0, ..., size - 1} without computing the rest of that order.
+
+    Args:
+        key: determines the order.
+        positions: in [0, size), [n].
+        size: how many positions there are, below 2^31.
+
+    Returns:
+        The elements of the order at these positions, int32 in [0, size), [n]: distinct where the positions are.
+
+    Raises:
+        ValueError: if there are 2^31 positions or more, or none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> sorted(permute(jax.random.key(3), jnp.arange(5), size=5).tolist())
+        [0, 1, 2, 3, 4]
+    """
+    if not 1 <= size < 2**31:
+        raise ValueError(f"size must be in [1, 2**31), got {size}")
+    return _walk(key, positions, size)
+
+
+def take(data: Batch, indices: Int[Array, " n"]) -> dict[str, Array]:
+    """Gather examples from every array of the data, on the device that holds them.
+
+    Args:
+        data: arrays whose leading axis are the examples.
+        indices: in [0, examples), [n].
+
+    Returns:
+        The same names with the chosen examples, leading axis n.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> take({"label": jnp.array([7, 8, 9])}, jnp.array([2, 0]))["label"].tolist()
+        [9, 7]
+    """
+    return {name: jnp.take(array, indices, axis=0, mode="clip") for name, array in data.items()}
+
+
+@partial(jax.jit, static_argnums=2)
+def _walk(key: KeyArray, positions: Int[Array, " n"], size: int) -> Int[Array, " n"]:
+    # At least one bit a half: the shift by it must not be the shift by nothing.
+    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    round_keys = jax.random.bits(key, (ROUNDS,), jnp.uint32)
+
+    def again(words_outside: tuple[Array, Array]) -> tuple[Array, Array]:
+        words, outside = words_outside
+        words = jnp.where(outside, _feistel(words, round_keys, half_bits), words)
+        return words, words >= size
+
+    start = positions.astype(jnp.uint32), jnp.ones(positions.shape, bool)
+    words, _ = jax.lax.while_loop(lambda words_outside: jnp.any(words_outside[1]), again, start)
+    return words.astype(jnp.int32)
+
+
+def _feistel(words: UInt32[Array, " n"], round_keys: UInt32[Array, " rounds"], half_bits: int) -> UInt32[Array, " n"]:
+    mask = np.uint32((1 << half_bits) - 1)
+    left, right = words >> np.uint32(half_bits), words & mask
+    for i in range(ROUNDS):
+        left, right = right, left ^ (_mix(right ^ round_keys[i]) & mask)
+    return (left << np.uint32(half_bits)) | right
+
+
+def _mix(word: UInt32[Array, " n"]) -> UInt32[Array, " n"]:
+    """Spread every bit over the whole word: the finalizer of MurmurHash3 (Appleby, public domain)."""
+    word = (word ^ (word >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    word = (word ^ (word >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return word ^ (word >> np.uint32(16))

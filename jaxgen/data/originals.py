@@ -1,0 +1,137 @@
+"""The files in which MNIST, Fashion-MNIST, Kuzushiji-MNIST and CIFAR-10 were published, read as they are.
+
+Gzipped files and archives are compared with their published SHA-256 before they are opened. Unpacked ones have no
+published checksum; their structure is verified.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from jaxgen.data.cifar import ARCHIVE, FILES, read_cifar10
+from jaxgen.data.idx import read_idx
+from jaxgen.errors import InputError
+
+CLASSES = 10
+"""Of each of these data sets."""
+
+IDX_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+"""Split -> name of its pictures and of its labels, without ".gz"."""
+
+CHECKSUMS: dict[str, dict[str, str]] = {
+    "mnist": {
+        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+    "kmnist": {
+        "train-images-idx3-ubyte.gz": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        "train-labels-idx1-ubyte.gz": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        "t10k-images-idx3-ubyte.gz": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        "t10k-labels-idx1-ubyte.gz": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+    },
+    "cifar10": {ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
+}
+"""Data set -> published file -> its SHA-256, as tensorflow-datasets lists them."""
+
+
+def holds_originals(name: str, folder: Path) -> bool:
+    """Say whether a folder holds original files of a data set, or at least one of them.
+
+    Args:
+        name: a name in `CHECKSUMS`.
+        folder: which may not exist.
+
+    Returns:
+        Whether any of the files is there, packed or unpacked.
+
+    Example:
+        >>> holds_originals("mnist", Path("nowhere"))
+        False
+    """
+    packed = CHECKSUMS[name]
+    unpacked = [file for files in FILES.values() for file in files] if name == "cifar10" else _unpacked(packed)
+    return any((folder / file).is_file() for file in [*packed, *unpacked])
+
+
+def read_original(
+    name: str, folder: Path, split: str, *, checksums: Mapping[str, str] | None = None
+) -> dict[str, np.ndarray]:
+    """Read one split of a data set from its original files.
+
+    Args:
+        name: a name in `CHECKSUMS`.
+        folder: holds the files; for CIFAR-10 the path of the archive itself will do too.
+        split: "train" or "test".
+        checksums: file -> SHA-256, the published ones where None.
+
+    Returns:
+        `image`, uint8 [n, h, w, c], and `label`, int32 [n], in the files' order.
+
+    Raises:
+        InputError: if a file is missing, cut off or not the published one; the message names it.
+    """
+    checksums = CHECKSUMS[name] if checksums is None else checksums
+    if name != "cifar10":
+        return _read_mnist_shaped(folder, split, checksums)
+    archive = folder / ARCHIVE if folder.is_dir() else folder
+    unpacked = (folder / FILES[split][0]).is_file()
+    if archive.is_file() and not unpacked:
+        verify_checksum(archive, checksums[ARCHIVE])
+        return read_cifar10(archive, split)
+    return read_cifar10(folder, split)
+
+
+def verify_checksum(path: Path, sha256: str) -> None:
+    """Compare a file with its published checksum.
+
+    Args:
+        path: the file.
+        sha256: in hexadecimal digits.
+
+    Raises:
+        InputError: if they differ.
+    """
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise InputError(
+            f"{path} is cut off or not the published file: its SHA-256 begins with {found[:12]}, not with "
+            f"{sha256[:12]}; download it again"
+        )
+
+
+def _read_mnist_shaped(folder: Path, split: str, checksums: Mapping[str, str]) -> dict[str, np.ndarray]:
+    images_path, labels_path = (_packed_or_not(folder, file, checksums) for file in IDX_FILES[split])
+    images, labels = read_idx(images_path, axes=3), read_idx(labels_path, axes=1)
+    if not len(images) == len(labels) > 0:
+        raise InputError(f"{images_path} holds {len(images)} pictures, but {labels_path} holds {len(labels)} labels")
+    if labels.max() >= CLASSES:
+        raise InputError(f"{labels_path} holds the label {labels.max()}, the largest possible is {CLASSES - 1}")
+    return {"image": images[..., np.newaxis], "label": labels.astype(np.int32)}
+
+
+def _packed_or_not(folder: Path, file: str, checksums: Mapping[str, str]) -> Path:
+    packed = folder / f"{file}.gz"
+    if packed.is_file():
+        verify_checksum(packed, checksums[packed.name])
+        return packed
+    if (folder / file).is_file():
+        return folder / file
+    raise InputError(f"{folder} has no file {packed.name}, gzipped or not")
+
+
+def _unpacked(packed: Mapping[str, str]) -> list[str]:
+    return [file.removesuffix(".gz") for file in packed]

@@ -1,0 +1,297 @@
+"""Data sets that tensorflow-datasets has prepared, read and (the best known ones) prepared without TensorFlow.
+
+A prepared data set is a folder `data_dir/name/version` of array_record files, which need no TensorFlow to be read.
+Preparing one usually does need it; for MNIST, Fashion-MNIST, Kuzushiji-MNIST and CIFAR-10 the original files are read
+here instead, and handed to the stock builder: the result is the same folder that TensorFlow would have made.
+"""
+
+import importlib.util
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgen.data.cifar import ARCHIVE, CLASSES
+from jaxgen.data.extras import require
+from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original, verify_checksum
+from jaxgen.data.pictures import held_out, resize_all
+from jaxgen.data.streaming import Source
+from jaxgen.errors import InputError, nearest
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def default_data_dir() -> Path:
+    """Say where tensorflow-datasets keeps its data: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
+
+    Returns:
+        The folder, which may not exist.
+
+    Example:
+        >>> default_data_dir().is_absolute()
+        True
+    """
+    return Path(os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")).expanduser().absolute()
+
+
+def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path | None = None) -> Path:
+    """Make the folder from which a data set is loaded; do nothing if it is there.
+
+    Args:
+        name: "mnist", "fashion_mnist", "kmnist" or "cifar10"; any other tensorflow-datasets name needs TensorFlow.
+        data_dir: holds prepared data sets; by default `default_data_dir()`.
+        source: of those four, a folder with the original files (the four idx files, gzipped or not; CIFAR-10's binary
+            archive or its unpacked files), or the path of that archive. They are downloaded where None.
+
+    Returns:
+        The folder of the prepared data set.
+
+    Raises:
+        InputError: if there is no such data set, or a file is missing, cut off or not the published one, or cannot be
+            downloaded, or something must be installed. Nothing is left half-written.
+    """
+    data_dir = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
+    folder = find_prepared(name, data_dir)
+    if folder is not None:
+        return folder
+    if name not in CHECKSUMS:
+        if source is not None:
+            raise InputError(f"original files are read for {', '.join(sorted(CHECKSUMS))} only, not for {name!r}")
+        return _prepare_with_tensorflow(name, data_dir)
+    require("tensorflow_datasets")
+    place = Path(source).expanduser() if source is not None else _download(name, data_dir)
+    if not place.exists():
+        raise InputError(f"there is no folder {place}")
+    splits = {split: read_original(name, place, split) for split in ("train", "test")}
+    return prepare_arrays(name, splits, data_dir)
+
+
+def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> Path:
+    """Write arrays as the stock builder of a data set would have written them.
+
+    tensorflow-datasets writes into a temporary folder, and renames it when all is written.
+
+    Args:
+        name: of a stock builder with the features `image` and `label`.
+        splits: name of a split -> `image`, uint8 [n, h, w, c], and `label`, integers [n].
+        data_dir: holds prepared data sets.
+
+    Returns:
+        The folder of the prepared data set.
+    """
+    tfds = require("tensorflow_datasets")
+    registered = require("tensorflow_datasets.core.registered")
+    stock = tfds.builder_cls(name)
+
+    with registered.skip_registration():
+
+        class Builder(stock):  # type: ignore[misc, valid-type]
+            """The stock data set, from arrays in memory."""
+
+            def _split_generators(self, _: Any) -> dict[str, Any]:
+                if name == "cifar10":
+                    self.info.features["label"].names = list(CLASSES)
+                return {split: self._generate_examples(split, arrays) for split, arrays in splits.items()}
+
+            def _generate_examples(self, split: str, arrays: Arrays) -> Iterator[tuple[int, dict[str, Any]]]:
+                for i, (image, label) in enumerate(zip(arrays["image"], arrays["label"], strict=True)):
+                    record = {"image": _png(image), "label": int(label)}
+                    yield i, record | ({"id": f"{split}_{i:05d}"} if "id" in self.info.features else {})
+
+    Builder.name = stock.name
+    builder = Builder(data_dir=data_dir)
+    builder.download_and_prepare(file_format="array_record")
+    return Path(builder.data_dir)
+
+
+def find_prepared(name: str, data_dir: Path) -> Path | None:
+    """Find the folder of a prepared data set.
+
+    Args:
+        name: `set`, `set/config`, `set:version` or `set/config:version`.
+        data_dir: holds prepared data sets.
+
+    Returns:
+        The folder of its newest version, or None if it is not prepared.
+
+    Raises:
+        InputError: if only configurations of it are prepared, and the name does not say which.
+
+    Example:
+        >>> find_prepared("mnist", Path("nowhere"))
+    """
+    base, _, version = name.partition(":")
+    versions = [path.parent for path in (data_dir / base).glob(f"{version or '*'}/features.json")]
+    if versions:
+        return max(versions, key=_version_number)
+    configs = sorted({path.parents[1].name for path in (data_dir / base).glob(f"*/{version or '*'}/features.json")})
+    if not configs:
+        return None
+    if len(configs) == 1:
+        return find_prepared(f"{base}/{configs[0]}" + (f":{version}" if version else ""), data_dir)
+    raise InputError(f"{base!r} is prepared as {', '.join(configs)}; give one of them, as in '{base}/{configs[0]}'")
+
+
+def prepared_pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
+    """Open one split of a data set by its tensorflow-datasets name.
+
+    Args:
+        name: as in `find_prepared`.
+        data_dir: holds prepared data sets.
+        split: "train" or "test". Where a data set has no test split, its validation split serves, and where it has
+            none either, every tenth training example.
+        image_size: height and width to which pictures are resized and cropped; None if all have one size.
+
+    Returns:
+        The pictures as a source.
+
+    Raises:
+        InputError: if the data set is unknown, or is not prepared and cannot be prepared here; if it has no pictures.
+    """
+    folder = find_prepared(name, data_dir)
+    if folder is None and name not in CHECKSUMS and importlib.util.find_spec("tensorflow"):
+        folder = prepare(name, data_dir=data_dir)
+    if folder is None:
+        raise _not_prepared(name, data_dir)
+    builder = require("tensorflow_datasets").builder_from_directory(folder)
+    for stored in ("test", "validation"):
+        if split == "test" and stored in builder.info.splits:
+            return PreparedPictures(builder, stored, image_size)
+    if "train" not in builder.info.splits:
+        raise InputError(f"{folder} has no split 'train', it has {', '.join(builder.info.splits)}")
+    train = PreparedPictures(builder, "train", image_size)
+    if split == "train" and {"test", "validation"} & set(builder.info.splits):
+        return train
+    return held_out(train, split, name)
+
+
+class PreparedPictures(Source):
+    """One split of a prepared data set.
+
+    Args:
+        builder: of tensorflow-datasets.
+        split: as the data set calls it.
+        image_size: height and width that the pictures get, or None if all have one size.
+
+    Raises:
+        InputError: if the data set has no pictures, or their sizes differ and no image size is given, or it is stored
+            in a format that needs TensorFlow.
+    """
+
+    def __init__(self, builder: Any, split: str, image_size: int | None) -> None:
+        features, self._name = builder.info.features, builder.name
+        if "image" not in features or features["image"].dtype != np.uint8:
+            raise InputError(f"{self._name!r} has no feature 'image' of bytes, it has {', '.join(features)}")
+        if builder.info.file_format.value != "array_record":
+            raise InputError(
+                f"{builder.data_dir} is stored as {builder.info.file_format.value}, which only TensorFlow reads; "
+                "prepare it with file_format='array_record'"
+            )
+        height, width, channels = features["image"].shape
+        if image_size is None and None in (height, width):
+            raise InputError(f"the pictures of {self._name!r} differ in size; give an image size")
+        self._shape = (image_size or height, image_size or width, channels or 3)
+        self._image_size = image_size
+        self._classes = getattr(features["label"], "num_classes", None) if "label" in features else None
+        self._records = builder.as_data_source(split=split)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every picture."""
+        return self._shape
+
+    @property
+    def classes(self) -> int | None:
+        """Number of labels, None if there are none."""
+        return self._classes
+
+    def __len__(self) -> int:
+        """Count the pictures."""
+        return len(self._records)
+
+    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        """Decode pictures."""
+        records = self._records.__getitems__(list(indices))
+        arrays = {"image": np.stack([self._fit(record["image"]) for record in records])}
+        if self._classes is not None:
+            arrays["label"] = np.array([record["label"] for record in records], np.int32)
+        return arrays
+
+    def _fit(self, image: np.ndarray) -> np.ndarray:
+        if self._image_size is None or image.shape == self._shape:
+            return image
+        return resize_all(image[np.newaxis], self._image_size, repr(self._name))[0]
+
+
+def _not_prepared(name: str, data_dir: Path) -> InputError:
+    if name == "cifar10":
+        return InputError(
+            f"cifar10 is not in {data_dir}; run: jaxgen data prepare cifar10 --data-dir {data_dir}, or put {ARCHIVE} "
+            f"into {data_dir / name}"
+        )
+    if name in CHECKSUMS:
+        return InputError(
+            f"{name} is not in {data_dir}; run: jaxgen data prepare {name} --data-dir {data_dir}, or put "
+            f"{', '.join(f'{file}.gz' for files in IDX_FILES.values() for file in files)} into {data_dir / name}"
+        )
+    return _needs_tensorflow(name, data_dir)
+
+
+def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
+    tfds = require("tensorflow_datasets")
+    known = set(tfds.list_builders(with_community_datasets=False))
+    base = name.partition(":")[0].partition("/")[0]
+    if base not in known:
+        return InputError(f"there is no data set, folder or .npz file {name!r}; {nearest(name, known)}")
+    return InputError(
+        f"{name} is not in {data_dir}, and preparing it needs TensorFlow; install that with: pip install tensorflow, or "
+        f"copy a {base} folder here that was prepared elsewhere with file_format='array_record'"
+    )
+
+
+def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
+    if not importlib.util.find_spec("tensorflow"):
+        raise _needs_tensorflow(name, data_dir)
+    tfds = require("tensorflow_datasets")
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise _needs_tensorflow(name, data_dir) from error
+    builder.download_and_prepare(file_format="array_record")
+    return Path(builder.data_dir)
+
+
+def _download(name: str, data_dir: Path) -> Path:
+    """Download the original files of a data set to `data_dir/downloads/name`, each complete and verified."""
+    tfds = require("tensorflow_datasets")
+    downloads = data_dir / "downloads"
+    urls = {info.filename: url for url, info in tfds.builder_cls(name).url_infos.items()}
+    try:
+        manager = tfds.download.DownloadManager(download_dir=downloads, manual_dir=downloads / "manual")
+        paths = manager.download(urls)
+    except Exception as error:  # Whatever the network and the layers above it meet.
+        raise InputError(
+            f"{name} could not be downloaded ({error}); put {', '.join(urls)} into a folder and give it as the source"
+        ) from error
+    folder = downloads / name
+    folder.mkdir(exist_ok=True)
+    for file, path in paths.items():
+        verify_checksum(Path(path), CHECKSUMS[name][file])
+        Path(path).replace(folder / file)
+    return folder
+
+
+def _png(image: np.ndarray) -> io.BytesIO:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(file, "png")
+    file.seek(0)
+    return file
+
+
+def _version_number(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))

@@ -1,0 +1,39 @@
+"""What a model is asked to model: the pictures or the points of a batch, as floating-point numbers."""
+
+import jax.numpy as jnp
+
+from jaxgen.errors import InputError
+from jaxgen.typing import Array, Batch, Float
+
+
+def observed(batch: Batch) -> Float[Array, "batch *event"]:
+    """The examples of a batch: pictures with values in [0, 1], points as they are.
+
+    Args:
+        batch: holds `image` (uint8, 0..255, or floats in [0, 1]) or `point`.
+
+    Returns:
+        The examples, float32 unless they came as other floats.
+
+    Raises:
+        InputError: if the batch holds neither.
+
+    Example:
+        >>> observed({"image": jnp.full((1, 2, 2, 1), 255, jnp.uint8)})[0, 0, 0]
+        Array([1.], dtype=float32)
+    """
+    x = batch.get("image", batch.get("point"))
+    if x is None:
+        raise InputError(f"a batch needs an array named 'image' or 'point', and this one has {sorted(batch)}")
+    x = jnp.asarray(x)
+    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+
+
+def is_picture(batch: Batch) -> bool:
+    """Whether the examples are pictures, whose values a model should keep in [0, 1].
+
+    Example:
+        >>> is_picture({"point": jnp.zeros((4, 2))})
+        False
+    """
+    return "image" in batch

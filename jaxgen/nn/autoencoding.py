@@ -1,0 +1,75 @@
+"""Encoders and the decoders that mirror them, by name of the architecture."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import flax.linen as linen
+
+from jaxgen.errors import InputError, nearest
+from jaxgen.nn.conv import ConvDecoder, ConvEncoder
+from jaxgen.nn.mlp import MLP
+from jaxgen.nn.resolution import resolutions
+
+Architecture = Literal["linear", "mlp", "conv"]
+"""One affine map; fully connected layers; stride-2 convolutions (pictures only)."""
+
+
+def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> linen.Module:
+    """A network from an example, and perhaps a condition, to a vector.
+
+    Args:
+        architecture: which kind of network.
+        hidden: widths of the hidden layers of an mlp.
+        width: channels of the first convolution.
+        features: length of the vector.
+
+    Returns:
+        A module that maps `[batch, *event]`, and perhaps `[batch, condition]`, to `[batch, features]`.
+
+    Raises:
+        InputError: if there is no such architecture.
+
+    Example:
+        >>> encoder("mlp", hidden=(400,), width=32, features=20).hidden
+        (400,)
+    """
+    _check_known(architecture)
+    if architecture == "conv":
+        return ConvEncoder(width=width, features=features)
+    return MLP(hidden=tuple(hidden) if architecture == "mlp" else (), shape=(features,))
+
+
+def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> linen.Module:
+    """A network from a code, and perhaps a condition, to an example: the mirror image of `encoder`.
+
+    Args:
+        architecture: which kind of network.
+        hidden: widths of the hidden layers of the encoder, used in reverse order.
+        width: channels of the encoder's first convolution.
+        shape: of one example.
+
+    Returns:
+        A module that maps `[batch, code]`, and perhaps `[batch, condition]`, to `[batch, *shape]`, without a final
+        nonlinearity.
+
+    Raises:
+        InputError: if there is no such architecture, or convolutions are asked for where the examples are not pictures
+            or too small.
+
+    Example:
+        >>> decoder("mlp", hidden=(400, 200), width=32, shape=(8, 8, 1)).hidden
+        (200, 400)
+    """
+    _check_known(architecture)
+    if architecture == "conv":
+        if len(shape) != 3:
+            raise InputError(f"a convolutional network needs pictures, and these examples have shape {tuple(shape)}")
+        resolutions(*shape[:2])  # says now, not at the first batch, that a picture is too small
+        return ConvDecoder(shape=tuple(shape), width=width)
+    return MLP(hidden=tuple(reversed(hidden)) if architecture == "mlp" else (), shape=tuple(shape))
+
+
+def _check_known(architecture: str) -> None:
+    known = get_args(Architecture)
+    if architecture not in known:
+        raise InputError(f"there is no architecture {architecture!r}; {nearest(architecture, known)}")

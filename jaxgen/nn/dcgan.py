@@ -1,0 +1,128 @@
+"""The generator and the discriminator of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
+
+Strided convolutions instead of pooling, no hidden dense layer, batch normalization except where pictures enter or
+leave. Every layer doubles or halves the picture; pictures of any size from 8x8 on work.
+
+Batch normalization has two modes, and Flax tells them apart here: where the statistics may change
+(`apply(..., mutable=["batch_stats"])`) a network normalizes by the batch and updates the running averages, where they
+may not it uses the running averages. So these networks are called like those that have no statistics at all.
+"""
+
+import math
+from collections.abc import Sequence
+
+import flax.linen as linen
+import jax
+
+from jaxgen.nn.conv import widths
+from jaxgen.nn.convolution import Conv, ConvTranspose
+from jaxgen.nn.resolution import resolutions
+from jaxgen.typing import Array, Float, KeyArray
+
+WEIGHT_SCALE = 0.02
+"""Standard deviation of all initial weights (section 4 of the paper)."""
+
+LEAK = 0.2
+"""Slope of the discriminator's LeakyReLU below zero (section 3 of the paper)."""
+
+HIDDEN = "intermediates"
+"""The collection in which Flax keeps what a network sows on the way; it is not part of the variables at init."""
+
+
+class Generator(linen.Module):
+    """A code is a picture of 1x1 pixels; transposed convolutions enlarge it to a picture.
+
+    Attributes:
+        shape: height, width and channels of the picture.
+        width: channels before the last layer, doubled at every halving of the picture, up to eight times.
+
+    Example:
+        >>> import jax
+        >>> codes = jax.numpy.zeros((5, 100))
+        >>> pictures, _ = Generator(shape=(28, 28, 1), width=8).init_with_output(jax.random.key(0), codes)
+        >>> pictures.shape
+        (5, 28, 28, 1)
+    """
+
+    shape: Sequence[int]
+    width: int
+
+    @linen.compact
+    def __call__(self, code: Float[Array, "batch code"]) -> Float[Array, "batch height width channels"]:
+        """Map a batch of codes to a batch of pictures, without the final tanh."""
+        height, width, channels = self.shape
+        sizes = resolutions(height, width)
+        depths = [channels, *widths(self.width, len(sizes) - 1)]
+        x = code[:, None, None, :]
+        x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_normal())(x)
+        for i in reversed(range(len(sizes) - 1)):
+            x = linen.relu(_batch_norm(self)(x))
+            # Batch normalization would subtract a bias again: only the last layer has one.
+            layer = ConvTranspose(
+                depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=i == 0, kernel_init=_normal()
+            )
+            rows, columns = sizes[i]
+            x = layer(x)[:, :rows, :columns]
+        return x
+
+
+class Discriminator(linen.Module):
+    """Strided convolutions reduce a picture to a map of at most 4x4, a last one to the output.
+
+    What the hidden layer i = 1, 2, ... puts out is sown as `layer_i`, see `hidden_layer`.
+
+    Attributes:
+        width: channels of the first layer, doubled at every halving of the picture, up to eight times.
+        shape: of one output; `()` is a single logit, `(n,)` makes the network an encoder.
+        batch_norm: whether the layers after the first normalize. A critic with a gradient penalty must not: the
+            penalty is one example's, and normalization would mix the examples.
+
+    Example:
+        >>> import jax
+        >>> pictures = jax.numpy.zeros((5, 28, 28, 1))
+        >>> logits, _ = Discriminator(width=8).init_with_output(jax.random.key(0), pictures)
+        >>> logits.shape
+        (5,)
+    """
+
+    width: int
+    shape: Sequence[int] = ()
+    batch_norm: bool = True
+
+    @linen.compact
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch *output"]:
+        """Map a batch of pictures to a batch of outputs."""
+        sizes = resolutions(*x.shape[1:3])
+        for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
+            normalize = self.batch_norm and i > 0
+            x = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=not normalize, kernel_init=_normal())(x)
+            x = linen.leaky_relu(_batch_norm(self)(x) if normalize else x, LEAK)
+            self.sow(HIDDEN, f"layer_{i + 1}", x)
+        x = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=_normal())(x)
+        return x.reshape(len(x), *self.shape)
+
+
+def hidden_layers(height: int, width: int) -> int:
+    """How many hidden layers the discriminator of such pictures has.
+
+    Example:
+        >>> hidden_layers(28, 28)
+        3
+    """
+    return len(resolutions(height, width)) - 1
+
+
+def _normal() -> linen.initializers.Initializer:
+    return linen.initializers.normal(WEIGHT_SCALE)
+
+
+def _batch_norm(module: linen.Module) -> linen.BatchNorm:
+    def around_one(key: KeyArray, shape: Sequence[int], dtype: jax.typing.DTypeLike) -> Array:
+        return 1 + WEIGHT_SCALE * jax.random.normal(key, shape, dtype)
+
+    return linen.BatchNorm(
+        use_running_average=not module.is_mutable_collection("batch_stats"),
+        momentum=0.9,
+        epsilon=1e-5,
+        scale_init=around_one,
+    )

@@ -1,0 +1,79 @@
+"""Grids of pictures, pixel for pixel."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxgen.typing import Array, Shaped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GAP = 2
+"""Background pixels between two pictures."""
+
+SHORTEST_SIDE = 600
+"""Small pictures are enlarged, each pixel to a square, until the grid is about this many pixels wide."""
+
+
+def picture_grid(pictures: Shaped[Array, "n height width channels"], *, columns: int | None = None) -> "Figure":
+    """Lay pictures out in rows, left to right and top to bottom.
+
+    Args:
+        pictures: values in [0, 1] (clipped to it) or uint8, with one channel (grey) or three.
+        columns: pictures a row; as many as rows where nothing is given.
+
+    Returns:
+        A figure that shows the pictures and nothing else, enlarged by a whole factor.
+
+    Example:
+        >>> picture_grid(np.zeros((10, 8, 8, 1)), columns=5).get_size_inches()
+        array([6.24, 2.64])
+    """
+    from matplotlib.figure import Figure
+
+    canvas = tile(pictures, columns or math.ceil(math.sqrt(len(pictures))))
+    enlarged = canvas.repeat(factor := max(1, SHORTEST_SIDE // canvas.shape[1]), axis=0).repeat(factor, axis=1)
+    figure = Figure(figsize=(enlarged.shape[1] / 100, enlarged.shape[0] / 100), dpi=100)
+    figure.figimage(enlarged, cmap="gray", vmin=0, vmax=1)
+    return figure
+
+
+def tile(pictures: Shaped[Array, "n height width channels"], columns: int) -> np.ndarray:
+    """Put pictures side by side in one array, on a white background.
+
+    Args:
+        pictures: values in [0, 1] (clipped to it) or uint8.
+        columns: pictures a row.
+
+    Returns:
+        One picture, float32, `[rows * (height + 2) + 2, columns * (width + 2) + 2]`, or the same with three channels.
+
+    Example:
+        >>> tile(np.zeros((3, 8, 8, 3)), columns=2).shape
+        (22, 22, 3)
+    """
+    pictures = np.asarray(pictures)
+    pictures = pictures / 255 if pictures.dtype == np.uint8 else np.clip(pictures.astype(np.float32), 0, 1)
+    count, height, width, channels = pictures.shape
+    rows = math.ceil(count / columns)
+    canvas = np.ones((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), np.float32)
+    for i, picture in enumerate(pictures):
+        top, left = GAP + i // columns * (height + GAP), GAP + i % columns * (width + GAP)
+        canvas[top : top + height, left : left + width] = picture
+    return canvas[..., 0] if channels == 1 else canvas
+
+
+def save(figure: "Figure", path: str | Path) -> None:
+    """Write a figure to a file whose name ends in .png, .pdf or .svg, without whatever would differ between two runs.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(picture_grid(np.zeros((4, 8, 8, 1))), Path(folder) / "grid.png")
+        ...     (Path(folder) / "grid.png").exists()
+        True
+    """
+    figure.savefig(path, dpi=figure.dpi, metadata={"Software": None} if str(path).endswith(".png") else None)

@@ -1,0 +1,15 @@
+"""A run: the folder that holds everything needed to train a model, to go on training it, and to use it.
+
+config.json        what was asked for, with the versions of the libraries
+metrics.jsonl      the metrics of the log; the same as TensorBoard events beside it
+checkpoints/       the newest few states
+samples/           pictures drawn on the way
+summary.json       how it ended
+"""
+
+from jaxgen.run.evaluation import evaluate_run
+from jaxgen.run.settings import Settings, read_config, write_config
+from jaxgen.run.trained import Run, load_run
+from jaxgen.run.training import train
+
+__all__ = ["Run", "Settings", "evaluate_run", "load_run", "read_config", "train", "write_config"]

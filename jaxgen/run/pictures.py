@@ -1,0 +1,118 @@
+"""The pictures of a run: what it generates, and what its code keeps of real examples."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxgen import plot
+from jaxgen.data import Stream
+from jaxgen.game import Model
+from jaxgen.models.observation import observed
+from jaxgen.run.settings import Settings
+from jaxgen.training.loop import Chunk
+from jaxgen.typing import Array, Batch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURES = 64
+"""Pictures in a grid."""
+
+POINTS = 2500
+"""Points in a scatter plot."""
+
+PAIRS = 16
+"""Originals in a row, with their reconstructions below."""
+
+
+class Pictures:
+    """A hook of `fit` that draws samples, and reconstructions where the model has them, every so often.
+
+    The noise is the same each time, so that pictures of different steps can be compared. Of several seeds, the first
+    that has not diverged is shown.
+    """
+
+    def __init__(self, folder: Path, model: Model, settings: Settings[Any], data: Batch | Stream) -> None:
+        self.folder = folder
+        self.several = settings.seeds is not None
+        self.every = settings.picture_every
+        self.last = settings.steps
+        self.some = first_examples(data, POINTS)
+        count = PICTURES if "image" in self.some else POINTS
+        self.sample = jax.jit(lambda key, state: model.sample(key, state, count))
+        self.key = jax.random.key(settings.seed)
+        self.pairs = first_examples(self.some, 2 * PAIRS if "image" in self.some else POINTS)
+        self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
+
+    def __call__(self, chunk: Chunk) -> None:
+        """Draw, if it is time to."""
+        if not chunk.passes(self.every) and chunk.step != self.last:
+            return
+        state = chunk.state
+        if self.several:
+            shown = next(run for run in range(len(state.step)) if run not in chunk.diverged)
+            state = jax.tree.map(lambda x: x[shown], state)
+        self.folder.mkdir(exist_ok=True)
+        plot.save(draw_samples(self.sample(self.key, state), data=self.some), self._path(chunk.step, "samples"))
+        if self.reconstruct is not None:
+            pairs = draw_pairs(observed(self.pairs), self.reconstruct(state, self.pairs))
+            plot.save(pairs, self._path(chunk.step, "reconstructions"))
+
+    def _path(self, step: int, what: str) -> Path:
+        return self.folder / f"step-{step:08d}-{what}.png"
+
+
+def first_examples(data: Batch | Stream, count: int) -> Batch:
+    """The first examples of some data, or all where there are fewer."""
+    if isinstance(data, Stream):
+        return next(data.batches(jax.random.key(0), 0, 1, min(count, data.examples)))
+    return {name: array[:count] for name, array in data.items()}
+
+
+def draw_samples(samples: Array, *, data: Batch | None = None, several: bool = False) -> "Figure":
+    """Show samples: pictures in a grid, points over those of the data.
+
+    Args:
+        samples: `[n, *event]`, or `[runs, n, *event]`: each run of pictures gets a row, points are shown together.
+        data: examples to show below generated points.
+        several: whether there is an axis of runs.
+
+    Returns:
+        A figure.
+
+    Example:
+        >>> draw_samples(np.zeros((4, 8, 8, 1))).get_size_inches()
+        array([5.94, 5.94])
+    """
+    samples = np.asarray(samples)
+    if samples.ndim - several == 4:
+        columns = samples.shape[1] if several else None
+        return plot.picture_grid(samples.reshape(-1, *samples.shape[-3:]), columns=columns)
+    return plot.scatter(
+        samples.reshape(-1, samples.shape[-1]), data=None if data is None else np.asarray(observed(data))
+    )
+
+
+def draw_pairs(originals: Array, reconstructions: Array) -> "Figure":
+    """Show examples and what is left of them after the way through the code.
+
+    Args:
+        originals: `[n, *event]`.
+        reconstructions: `[n, *event]`.
+
+    Returns:
+        A figure: pictures in whole rows of originals with their reconstructions below, or points over points.
+
+    Example:
+        >>> draw_pairs(np.zeros((16, 8, 8, 1)), np.ones((16, 8, 8, 1))).get_size_inches()
+        array([4.86, 0.66])
+    """
+    originals, reconstructions = np.asarray(originals), np.asarray(reconstructions)
+    if originals.ndim != 4:
+        return plot.scatter(reconstructions, data=originals)
+    columns = min(PAIRS, len(originals))
+    rows = range(0, len(originals) - columns + 1, columns)
+    pairs = [part[i : i + columns] for i in rows for part in (originals, reconstructions)]
+    return plot.picture_grid(np.concatenate(pairs), columns=columns)

@@ -1,0 +1,192 @@
+"""What a run was asked for, and the `config.json` that remembers it."""
+
+import dataclasses
+import json
+import platform
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from jaxgen.data import describe, example_from
+from jaxgen.errors import InputError, nearest
+from jaxgen.models import REGISTRY
+from jaxgen.typing import Batch
+
+Config = TypeVar("Config")
+
+LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+@dataclass(frozen=True)
+class Settings(Generic[Config]):
+    """Everything that decides how a run goes, beside the family of the model.
+
+    Attributes:
+        config: choices of the model's family.
+        data: name of a data set, or path of a folder of pictures or of an .npz file.
+        data_dir: where data sets are kept.
+        image_size: side in pixels to which a folder of pictures is scaled and cropped.
+        steps: turns to train for.
+        batch_size: examples that a player sees in one move.
+        seed: of all randomness.
+        seeds: train this many runs at once, with seeds SEED, SEED + 1, ...
+        log_every: turns between two lines of the log.
+        checkpoint_every: turns between two checkpoints.
+        picture_every: turns between two pictures.
+    """
+
+    config: Config
+    data: str = "digits"
+    data_dir: str | None = None
+    image_size: int | None = None
+    steps: int = 5000
+    batch_size: int = 128
+    seed: int = 0
+    seeds: int | None = None
+    log_every: int = 100
+    checkpoint_every: int = 1000
+    picture_every: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can be."""
+        for name in ("steps", "batch_size", "log_every", "checkpoint_every", "picture_every", "image_size", "seeds"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{_option(name)} must be at least 1, got {value}")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
+
+
+class Asked(NamedTuple):
+    """The content of a `config.json`.
+
+    Attributes:
+        family: name of the model's family in the registry.
+        settings: everything else that decides how the run goes.
+        example: the smallest batch that shows what its data look like.
+    """
+
+    family: str
+    settings: Settings[Any]
+    example: Batch
+
+
+def write_config(folder: Path, asked: Asked) -> None:
+    """Write `config.json`, whole or not at all."""
+    content = {
+        "model": asked.family,
+        "settings": dataclasses.asdict(asked.settings),
+        "example": describe(asked.example),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
+    }
+    write_json(folder / "config.json", content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    r"""Write a JSON file, whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder) / "a.json", {"a": 1})
+        ...     (Path(folder) / "a.json").read_text()
+        '{\n  "a": 1\n}\n'
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def read_config(folder: Path) -> Asked:
+    """Read `config.json`.
+
+    Raises:
+        InputError: if the folder is not that of a run, or the file has been damaged, with what is wrong in it.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is not a run folder: it has no config.json")
+    try:
+        content = json.loads(path.read_text())
+        family, settings, shown = content["model"], content["settings"], content["example"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error!r}") from None
+    if family not in REGISTRY:
+        raise InputError(f"{path} names the model '{family}', which is not known: {nearest(family, REGISTRY)}")
+    try:
+        return Asked(family, _settings_from(settings, REGISTRY[family].config), example_from(shown))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def check_unchanged(before: Asked, now: Asked, folder: Path) -> None:
+    """Allow a run that goes on to have more steps, and nothing else to differ.
+
+    Raises:
+        InputError: with the name of what differs.
+    """
+    if before.family != now.family:
+        raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
+    old, new = _flat(before.settings), _flat(now.settings)
+    for name in old:
+        if name != "steps" and old[name] != new[name]:
+            raise InputError(
+                f"{folder} was trained with {_option(name)} {_shown(old[name])}, not {_shown(new[name])}: "
+                f"a run that goes on may only get more --steps"
+            )
+
+
+def _flat(settings: Settings[Any]) -> dict[str, Any]:
+    values = dataclasses.asdict(settings)
+    return values.pop("config") | values
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _settings_from(content: Mapping[str, Any], config: type) -> Settings[Any]:
+    outer = _fields_from(Settings, {**content, "config": None}, skip=("config",))
+    return Settings(config=config(**_fields_from(config, content.get("config", {}))), **outer)
+
+
+def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Check the values of a dataclass that come from JSON, which has lists for tuples."""
+    if not isinstance(content, Mapping):
+        raise InputError(f"expected the fields of {kind.__name__}, got {content!r}")
+    hints = {name: hint for name, hint in typing.get_type_hints(kind).items() if name not in skip}
+    if unknown := set(content) - set(hints) - set(skip):
+        name = min(unknown)
+        raise InputError(f"there is no setting '{name}': {nearest(name, hints)}")
+    values = {}
+    for name, hint in hints.items():
+        if name not in content:
+            continue
+        value = tuple(content[name]) if isinstance(content[name], list) else content[name]
+        if not _fits(value, hint):
+            raise InputError(f"the setting '{name}' cannot be {content[name]!r}")
+        values[name] = value
+    return values
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type, for those types that settings have."""
+    arguments = typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))

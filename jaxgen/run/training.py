@@ -1,0 +1,169 @@
+"""Train a model into a run folder, or go on with one."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import filelock
+
+from jaxgen.data import Stream, batches_per_epoch, example, load
+from jaxgen.errors import DivergenceError, InputError, nearest
+from jaxgen.game import Model, State
+from jaxgen.models import REGISTRY
+from jaxgen.run.evaluation import evaluate_run
+from jaxgen.run.pictures import Pictures
+from jaxgen.run.settings import Asked, Settings, check_unchanged, read_config, write_config, write_json
+from jaxgen.run.trained import Run, abstract_state, diverged_from, diverged_to, run_key
+from jaxgen.training.checkpoint import restore, save, steps
+from jaxgen.training.log import MetricsLog, Progress
+from jaxgen.training.loop import Chunk, Divergence, Fit, fit
+from jaxgen.training.mesh import data_parallel_mesh
+from jaxgen.typing import Batch
+
+
+class Begin(NamedTuple):
+    """Where a training goes on from.
+
+    Attributes:
+        step: turns that the state has behind it.
+        state: None for a new run.
+        diverged: runs that had diverged before.
+    """
+
+    step: int = 0
+    state: State | None = None
+    diverged: Mapping[int, Divergence] = {}
+
+
+def train(
+    folder: str | Path,
+    family: str,
+    settings: Settings[Any],
+    *,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> dict[str, Any]:
+    """Train a model and keep everything in a folder.
+
+    Args:
+        folder: where; it must not exist yet, unless a run goes on.
+        family: name of the model's family in the registry.
+        settings: everything else that decides how the run goes.
+        resume: go on from the newest whole checkpoint. The settings must be those of the run, but for more steps.
+        say: is told what the user should know, e.g. of a damaged checkpoint.
+
+    Returns:
+        The content of `summary.json`.
+
+    Raises:
+        InputError: if something that was asked for is wrong; nothing has been written then.
+        DivergenceError: if a loss or a gradient is not finite, with the last good checkpoint.
+    """
+    folder = Path(folder)
+    if family not in REGISTRY:
+        raise InputError(f"there is no model '{family}': {nearest(family, REGISTRY)}")
+    if not resume and folder.exists():
+        raise InputError(f"{folder} exists: give another --out, or --resume to go on with the run in it")
+    before = read_config(folder) if resume else None
+    data = load(settings.data, split="train", data_dir=settings.data_dir, image_size=settings.image_size)
+    shown = data.example() if isinstance(data, Stream) else example(data)
+    asked = Asked(family, settings, shown)
+    if before is not None:
+        check_unchanged(before, asked, folder)
+    model = REGISTRY[family].build(settings.config, shown)
+    blank = abstract_state(model, settings, shown)
+    _check_batch(model, data, settings.batch_size)
+    with _locked(folder):
+        begin = _begin(folder, blank, settings, say) if resume else Begin()
+        write_config(folder, asked)
+        return _train(folder, asked, model, data, begin, say)
+
+
+def _check_batch(model: Model, data: Batch | Stream, batch_size: int) -> None:
+    examples = data.examples if isinstance(data, Stream) else len(next(iter(data.values())))
+    batches_per_epoch(examples=examples, batch_size=batch_size)
+    if batch_size * model.slices > examples:
+        raise InputError(
+            f"a turn has {model.slices} moves on {batch_size} examples each, and the data hold only {examples}: "
+            f"give a --batch-size of at most {examples // model.slices}"
+        )
+    data_parallel_mesh(batch_size)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the operating system lets go of it when the process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(f"{folder} is in use by another process: wait for it, or give another --out") from None
+    with lock:
+        yield
+
+
+def _begin(folder: Path, blank: State, settings: Settings[Any], say: Callable[[str], None]) -> Begin:
+    if not steps(folder / "checkpoints"):
+        say(f"{folder} has no checkpoint yet: starting from the beginning")
+        return Begin()
+    restored = restore(folder / "checkpoints", blank)
+    for skipped in restored.skipped:
+        say(f"passing over a checkpoint: {skipped}")
+    if restored.step > settings.steps:
+        raise InputError(f"{folder} has been trained for {restored.step} steps already: give more than that as --steps")
+    say(f"going on from step {restored.step}")
+    return Begin(restored.step, restored.state, diverged_from(restored.meta))
+
+
+def _train(
+    folder: Path, asked: Asked, model: Model, data: Batch | Stream, begin: Begin, say: Callable[[str], None]
+) -> dict[str, Any]:
+    settings = asked.settings
+    started = time.perf_counter()
+    with Progress(settings.steps, first_step=begin.step) as progress, MetricsLog(folder, begin.step) as log:
+        pictures = Pictures(folder / "samples", model, settings, data)
+
+        def checkpoint(chunk: Chunk) -> None:
+            if chunk.passes(settings.checkpoint_every) or chunk.step == settings.steps:
+                save(folder / "checkpoints", chunk.step, chunk.state, meta={"diverged": diverged_to(chunk.diverged)})
+
+        try:
+            fitted = fit(
+                model,
+                data,
+                key=run_key(settings),
+                steps=settings.steps,
+                batch_size=settings.batch_size,
+                state=begin.state,
+                first_step=begin.step,
+                diverged=begin.diverged,
+                chunk=settings.log_every,
+                hooks=(progress, log, checkpoint, pictures),
+            )
+        except DivergenceError as error:
+            kept = steps(folder / "checkpoints")
+            last = f"the last good checkpoint is that of step {kept[-1]}" if kept else "there is no checkpoint yet"
+            raise DivergenceError(f"{error}; {last}") from None
+    for run, where in sorted(fitted.diverged.items()):
+        say(f"the run with seed {settings.seed + run} was left out: {where}")
+    summary = _summary(folder, asked, model, fitted, time.perf_counter() - started)
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _summary(folder: Path, asked: Asked, model: Model, fitted: Fit, seconds: float) -> dict[str, Any]:
+    settings = asked.settings
+    run = Run(folder, *asked, model, fitted.state, settings.steps, fitted.diverged, ())
+    return {
+        "model": asked.family,
+        "data": settings.data,
+        "step": settings.steps,
+        "seconds": round(seconds, 3),
+        "compile_seconds": round(fitted.compile_seconds, 3),
+        "diverged": diverged_to(fitted.diverged),
+        "test": evaluate_run(run),
+    }

@@ -1,0 +1,268 @@
+"""The training loop: compiled chunks of many turns, host code only between them.
+
+The key of turn t and the examples it sees are functions of (run key, t) alone, and one compiled program plays chunks
+of any length. A run that is stopped between two chunks and continued therefore ends with the same bits.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxgen.data import Stream
+from jaxgen.errors import DivergenceError, InputError
+from jaxgen.game import Model, State
+from jaxgen.training.feed import Feed, from_arrays, from_stream
+from jaxgen.training.mesh import data_parallel_mesh, replicate, spread
+from jaxgen.training.seeds import over_seeds
+from jaxgen.typing import Array, Batch, Key, KeyArray, Metrics
+
+
+class Divergence(NamedTuple):
+    """Where a run left the numbers.
+
+    Attributes:
+        step: the turn, counted from 1.
+        player: whose loss or gradient was the first to be NaN or infinite.
+        quantity: `loss` or `gradient_norm`.
+    """
+
+    step: int
+    player: str
+    quantity: str
+
+    def __str__(self) -> str:
+        """Say it in one sentence."""
+        return f"the {self.quantity.replace('_', ' ')} of player '{self.player}' is not finite at step {self.step}"
+
+
+class Chunk(NamedTuple):
+    """What the host sees between two compiled chunks.
+
+    Attributes:
+        step: turns played so far.
+        state: after these turns. Its buffers are given away to the next chunk: copy what must last.
+        metrics: metric name -> its value at every turn of the chunk, `[turns]`, or `[runs, turns]` for several.
+        seconds: wall-clock time that the chunk took, compilation excluded.
+        diverged: number of the run -> where it diverged.
+    """
+
+    step: int
+    state: State
+    metrics: dict[str, np.ndarray]
+    seconds: float
+    diverged: Mapping[int, Divergence]
+
+    @property
+    def turns(self) -> int:
+        """How many turns the chunk had."""
+        return next(iter(self.metrics.values())).shape[-1]
+
+    def passes(self, every: int) -> bool:
+        """Whether a multiple of so many turns is reached or passed in this chunk: time for what happens that often."""
+        return self.step // every > (self.step - self.turns) // every
+
+
+class Fit(NamedTuple):
+    """The end of a training.
+
+    Attributes:
+        state: the last one, with a leading axis of runs where several keys were given.
+        diverged: number of the run -> where it diverged, for those that did.
+        compile_seconds: time that the compiler took.
+    """
+
+    state: State
+    diverged: Mapping[int, Divergence]
+    compile_seconds: float
+
+
+class RunKeys(NamedTuple):
+    """The independent streams of randomness of one run."""
+
+    init: KeyArray
+    order: KeyArray
+    turns: KeyArray
+
+
+def run_keys(key: KeyArray) -> RunKeys:
+    """Split the key of a run: for the first state, for the order of the data, and for the turns."""
+    return RunKeys(*jax.random.split(key, 3))
+
+
+def fit(
+    model: Model,
+    data: Batch | Stream,
+    *,
+    key: Key[Array, "..."],
+    steps: int,
+    batch_size: int,
+    state: State | None = None,
+    first_step: int = 0,
+    diverged: Mapping[int, Divergence] | None = None,
+    chunk: int = 100,
+    hooks: Sequence[Callable[[Chunk], None]] = (),
+    devices: Sequence[jax.Device] | None = None,
+) -> Fit:
+    """Train a model.
+
+    Args:
+        model: what to train.
+        data: arrays whose leading axis are the examples, moved to the device once; or a stream.
+        key: of the run. An array of keys trains as many independent runs in one compiled program; run i is the one
+            that key i alone gives, within float32 rounding.
+        steps: turns in all, those before `first_step` included.
+        batch_size: examples that a player sees in one move.
+        state: where to go on from, `model.init` where there is none. Its buffers are given away.
+        first_step: turns that `state` has behind it.
+        diverged: runs that had diverged before `first_step`.
+        chunk: turns between two looks of the host.
+        hooks: called after every chunk: progress, logs, checkpoints, pictures.
+        devices: over which the batch is spread, all local ones where nothing is given.
+
+    Returns:
+        The last state, and the runs that diverged: they are played on beside the others but mean nothing.
+
+    Raises:
+        InputError: if the data hold fewer examples than a turn needs, or the batch cannot be spread over the devices.
+        DivergenceError: if a loss or a gradient is not finite, in the only run or in all of them. The hooks have not
+            seen the chunk in which that happened.
+
+    Example:
+        >>> from jaxgen.data import load
+        >>> from jaxgen.models import vae
+        >>> digits = load("digits")
+        >>> model = vae.build(vae.Config(hidden=(32,), latent=2), digits)
+        >>> result = fit(model, digits, key=jax.random.key(0), steps=20, batch_size=64)
+        >>> int(result.state.step)
+        20
+    """
+    mesh = data_parallel_mesh(batch_size, devices)
+    feed = _feed(data, key, batch_size * model.slices, chunk, mesh)
+    state = initial_state(model, key, feed.example) if state is None else state
+    # Copies: a state that the caller still holds must survive the donation of its buffers.
+    state = replicate(jax.tree.map(jnp.copy, state), mesh)
+    players = [player.name for player in model.players]
+    lost = dict(diverged or {})
+    compiled, compile_seconds = None, 0.0
+    for first, count in chunks(first_step, steps, chunk):
+        started = time.perf_counter()
+        arguments = (key, state, feed.fetch(first, count), np.int32(first), np.int32(count))
+        if compiled is None:
+            compiled = _compile(model, feed, chunk, mesh, arguments)
+            compile_seconds = time.perf_counter() - started
+            started = time.perf_counter()
+        state, history = compiled(*arguments)
+        metrics = {name: np.asarray(values)[..., :count] for name, values in history.items()}
+        seconds = time.perf_counter() - started
+        lost = find_divergence(metrics, players, first) | lost
+        if len(lost) == key.size:
+            raise DivergenceError(_one_sentence(lost))
+        for hook in hooks:
+            hook(Chunk(first + count, state, metrics, seconds, lost))
+    return Fit(state, lost, compile_seconds)
+
+
+def chunks(first_step: int, steps: int, size: int) -> Iterator[tuple[int, int]]:
+    """Cut the turns from `first_step` to `steps` at multiples of `size`, wherever a run goes on from.
+
+    Example:
+        >>> list(chunks(150, 320, 100))
+        [(150, 50), (200, 100), (300, 20)]
+    """
+    while first_step < steps:
+        count = min(size - first_step % size, steps - first_step)
+        yield first_step, count
+        first_step += count
+
+
+def initial_state(model: Model, key: Key[Array, "..."], example: Batch) -> State:
+    """The state before the first turn, with a leading axis of runs where several keys are given."""
+
+    def init(key: KeyArray) -> State:
+        return model.init(run_keys(key).init, example)
+
+    return jax.jit(jax.vmap(init) if key.ndim else init)(key)
+
+
+def find_divergence(
+    metrics: Mapping[str, np.ndarray], players: Iterable[str], first_step: int
+) -> dict[int, Divergence]:
+    """Look for the first loss or gradient that is not finite, in every run.
+
+    Args:
+        metrics: metric name -> value at every turn, `[turns]` or `[runs, turns]`.
+        players: in order of moving: what one of them spoils, the next ones inherit within the turn.
+        first_step: turns played before these.
+
+    Returns:
+        Number of the run -> where it diverged.
+
+    Example:
+        >>> find_divergence({"vae/loss": np.array([1.0, np.nan])}, ["vae"], 100)
+        {0: Divergence(step=102, player='vae', quantity='loss')}
+    """
+    found: dict[int, Divergence] = {}
+    for player in players:
+        for quantity in ("loss", "gradient_norm"):
+            name = f"{player}/{quantity}"
+            if name not in metrics:
+                continue
+            for run, values in enumerate(np.atleast_2d(metrics[name])):
+                bad = np.flatnonzero(~np.isfinite(values))
+                if len(bad) and (run not in found or first_step + bad[0] + 1 < found[run].step):
+                    found[run] = Divergence(first_step + int(bad[0]) + 1, player, quantity)
+    return found
+
+
+def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, chunk: int, mesh: Mesh) -> Feed:
+    if isinstance(data, Stream):
+        order_keys = jax.vmap(run_keys)(key).order if key.ndim else run_keys(key).order
+        feed = from_stream(data, order_keys, examples_a_turn, chunk, mesh)
+    else:
+        feed = from_arrays(data, examples_a_turn, mesh)
+    if examples_a_turn > feed.examples:
+        raise InputError(
+            f"one turn needs {examples_a_turn} examples and the data hold {feed.examples}: give a smaller batch size"
+        )
+    return feed
+
+
+def _compile(model: Model, feed: Feed, chunk: int, mesh: Mesh, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """Compile `(key, state, fetched, first, count) -> (state, history)`, which plays `count` turns from `first` on."""
+
+    def play(key: KeyArray, state: State, fetched: Any, first: Array, count: Array) -> tuple[State, Metrics]:
+        keys = run_keys(key)
+
+        def turn(i: Array, state: State) -> tuple[State, Metrics]:
+            batch = spread(feed.draw(fetched, keys.order, first + i, i), mesh)
+            return model.step(jax.random.fold_in(keys.turns, first + i), state, batch)
+
+        def record(i: Array, carry: tuple[State, Metrics]) -> tuple[State, Metrics]:
+            state, history = carry
+            state, metrics = turn(i, state)
+            return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
+
+        metrics = jax.eval_shape(turn, first, state)[1]
+        history = jax.tree.map(lambda m: jnp.zeros((chunk, *m.shape), m.dtype), metrics)
+        return jax.lax.fori_loop(0, count, record, (state, history))
+
+    def play_all(
+        key: Key[Array, " runs"], state: State, fetched: Any, first: Array, count: Array
+    ) -> tuple[State, Metrics]:
+        if feed.per_run:
+            return over_seeds(lambda run: play(*run, first, count))((key, state, fetched))
+        return over_seeds(lambda run: play(*run, fetched, first, count))((key, state))
+
+    several = arguments[0].ndim > 0
+    return jax.jit(play_all if several else play, donate_argnums=1).lower(*arguments).compile()
+
+
+def _one_sentence(diverged: Mapping[int, Divergence]) -> str:
+    if len(diverged) == 1:
+        return str(next(iter(diverged.values())))
+    return "every run diverged: " + "; ".join(f"in run {run} {where}" for run, where in sorted(diverged.items()))

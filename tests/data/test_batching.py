@@ -1,0 +1,136 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
+from jaxgen.errors import InputError
+
+FALSE_ALARM = 1e-6
+"""The keys are fixed, so a p-value below this means a bias and not bad luck."""
+
+
+def orders(size: int, keys: int, seed: int = 0) -> np.ndarray:
+    """Whole orders of {0, ..., size - 1} under many keys, [keys, size]."""
+    many = jax.random.split(jax.random.key(seed), keys)
+    return np.asarray(jax.jit(jax.vmap(lambda key: permute(key, jnp.arange(size), size=size)))(many))
+
+
+@pytest.mark.parametrize("size", [*range(1, 18), 63, 64, 65, 256, 257, 1437, 4096, 60_000])
+def test_permute_is_a_bijection_at_every_kind_of_size(size: int) -> None:
+    order = permute(jax.random.key(size), jnp.arange(size), size=size)
+    np.testing.assert_array_equal(np.sort(order), np.arange(size))
+
+
+@settings(max_examples=10, deadline=None)
+@given(size=st.integers(1, 3000), seed=st.integers(0, 2**32 - 1))
+def test_permute_is_a_bijection(size: int, seed: int) -> None:
+    order = permute(jax.random.key(seed), jnp.arange(size), size=size)
+    np.testing.assert_array_equal(np.sort(order), np.arange(size))
+
+
+def test_permute_stays_inside_the_largest_size_that_int32_can_index() -> None:
+    size = 2**31 - 1
+    drawn = np.asarray(permute(jax.random.key(0), jnp.arange(10_000), size=size))
+    assert len(np.unique(drawn)) == 10_000
+    assert drawn.min() >= 0
+    assert stats.kstest(drawn / size, "uniform").pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("size", [0, 2**31])
+def test_permute_refuses_sizes_that_int32_cannot_index(size: int) -> None:
+    with pytest.raises(ValueError, match="size must be in"):
+        permute(jax.random.key(0), jnp.arange(1), size=size)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 8, 10, 16, 17, 64])
+def test_every_position_holds_every_value_equally_often(size: int) -> None:
+    drawn = orders(size, keys=50_000)
+    p_values = [stats.chisquare(np.bincount(drawn[:, i], minlength=size)).pvalue for i in range(size)]
+    assert min(p_values) > FALSE_ALARM
+
+
+@pytest.mark.parametrize("size", [3, 5, 8, 10, 16, 17])
+def test_neighbouring_positions_hold_every_pair_equally_often(size: int) -> None:
+    drawn = orders(size, keys=50_000)
+    counts = np.bincount(drawn[:, 0] * size + drawn[:, 1], minlength=size * size).reshape(size, size)
+    assert np.all(np.diag(counts) == 0)
+    assert stats.chisquare(counts[~np.eye(size, dtype=bool)]).pvalue > FALSE_ALARM
+
+
+def test_an_order_is_not_correlated_with_the_stored_order_nor_with_itself() -> None:
+    drawn = orders(5000, keys=20)
+    for order in drawn:
+        assert stats.spearmanr(np.arange(5000), order).pvalue > FALSE_ALARM
+        assert stats.spearmanr(order[:-1], order[1:]).pvalue > FALSE_ALARM
+
+
+@settings(max_examples=10, deadline=None)
+@given(examples=st.integers(1, 300), data=st.data())
+def test_an_epoch_draws_no_example_twice(examples: int, data: st.DataObject) -> None:
+    batch_size = data.draw(st.integers(1, examples))
+    batches = examples // batch_size
+    first = batches * data.draw(st.integers(0, 1000))
+    key = jax.random.key(7)
+    steps = jnp.arange(first, first + batches)
+    drawn = jax.vmap(lambda t: batch_indices(key, t, examples=examples, batch_size=batch_size))(steps).ravel()
+    assert len(np.unique(drawn)) == batches * batch_size
+    assert np.all((drawn >= 0) & (drawn < examples))
+
+
+def test_every_epoch_and_every_key_has_an_order_of_its_own() -> None:
+    key = jax.random.key(0)
+    epochs = [np.asarray(batch_indices(key, epoch, examples=100, batch_size=100)) for epoch in range(50)]
+    others = [np.asarray(batch_indices(jax.random.key(seed), 0, examples=100, batch_size=100)) for seed in range(1, 50)]
+    assert len({tuple(order) for order in epochs + others}) == 99
+    # Two independent orders of n agree in one place on average: the sum over 49 pairs is Poisson with mean 49.
+    agreements = sum(int(np.sum(a == b)) for a, b in zip(epochs, epochs[1:], strict=False))
+    assert stats.poisson.cdf(agreements, 49) > FALSE_ALARM
+    assert stats.poisson.sf(agreements, 49) > FALSE_ALARM
+
+
+def test_the_remainder_that_an_epoch_leaves_out_changes() -> None:
+    key = jax.random.key(0)
+    left_out = {
+        (
+            set(range(10))
+            - set(np.concatenate([batch_indices(key, 3 * e + i, examples=10, batch_size=3) for i in range(3)]).tolist())
+        ).pop()
+        for e in range(60)
+    }
+    assert left_out == set(range(10))
+
+
+def test_plain_calls_jit_vmap_and_scan_give_the_same_bits() -> None:
+    keys = jax.random.split(jax.random.key(0), 3)
+    steps = jnp.arange(9, 15)
+
+    def draw(key: jax.Array, step: jax.Array | int) -> jax.Array:
+        return batch_indices(key, step, examples=77, batch_size=16)
+
+    plain = np.stack([[draw(key, step) for step in range(9, 15)] for key in keys])
+    jitted = np.stack([[jax.jit(draw)(key, step) for step in steps] for key in keys])
+    vmapped = jax.vmap(jax.vmap(draw, (None, 0)), (0, None))(keys, steps)
+    scanned = jax.vmap(lambda key: jax.lax.scan(lambda carry, step: (carry, draw(key, step)), 0, steps)[1])(keys)
+    for other in (jitted, vmapped, scanned):
+        np.testing.assert_array_equal(plain, other)
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    with pytest.raises(InputError, match="batch size 5000 is larger than the 1437 examples"):
+        batch_indices(jax.random.key(0), 0, examples=1437, batch_size=5000)
+    with pytest.raises(InputError, match="at least 1, got 0"):
+        batches_per_epoch(examples=10, batch_size=0)
+
+
+def test_take_gathers_the_same_examples_of_every_array() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 2, 3, 1), np.uint8)
+    labels = np.arange(20, dtype=np.int32)
+    indices = np.array([19, 0, 7, 7])
+    batch = jax.jit(take)({"image": jnp.asarray(images), "label": jnp.asarray(labels)}, indices)
+    np.testing.assert_array_equal(batch["image"], images[indices])
+    np.testing.assert_array_equal(batch["label"], indices)
+    assert batch["image"].dtype == np.uint8

@@ -1,0 +1,177 @@
+"""A run folder: what is in it, going on with it, and everything that can be wrong with it."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import filelock
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.errors import DivergenceError, InputError
+from jaxgen.models import REGISTRY, vae
+from jaxgen.run import Settings, evaluate_run, load_run, train
+
+SETTINGS = Settings(
+    config=vae.Config(hidden=(16,), latent=2),
+    steps=60,
+    batch_size=32,
+    log_every=10,
+    checkpoint_every=20,
+    picture_every=30,
+)
+
+
+def changed(**changes):
+    return dataclasses.replace(SETTINGS, **changes)
+
+
+def leaves(run):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(run.state)]
+
+
+def assert_same_bits(a, b):
+    for x, y in zip(leaves(a), leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "vae"
+    train(folder, "vae", SETTINGS)
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def test_everything_is_in_the_folder(finished):
+    assert {path.name for path in finished.iterdir() if not path.name.startswith((".", "events"))} == {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "samples",
+        "summary.json",
+    }
+    assert list(finished.glob("events.out.tfevents.*"))
+    assert sorted(path.name for path in (finished / "samples").iterdir()) == [
+        f"step-{step:08d}-{what}.png" for step in (30, 60) for what in ("reconstructions", "samples")
+    ]
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["step"] == 60
+    assert summary["test"]["elbo"] == pytest.approx(-summary["test"]["kl"] - summary["test"]["reconstruction"], rel=1e-5)
+
+
+def test_two_lines_load_a_run_and_sample_from_it_without_its_data(finished, monkeypatch):
+    def no_data(*_, **__):
+        raise AssertionError("the data set was asked for")
+
+    monkeypatch.setattr("jaxgen.data.load", no_data)
+    monkeypatch.setattr("jaxgen.data.sources.load", no_data)
+    run = load_run(finished)
+    samples = run.sample(jax.random.key(0), 16)
+    assert samples.shape == (16, 8, 8, 1)
+    assert 0 <= float(samples.min()) < float(samples.max()) <= 1
+    np.testing.assert_array_equal(samples, run.sample(jax.random.key(0), 16))
+    assert not np.array_equal(samples, run.sample(jax.random.key(1), 16))
+
+
+def test_many_samples_come_in_parts(finished):
+    samples = np.asarray(load_run(finished).sample(jax.random.key(0), 2300))
+    assert samples.shape == (2300, 8, 8, 1)
+    assert len(np.unique(samples.reshape(2300, -1), axis=0)) == 2300
+
+
+def test_more_steps_give_the_bits_of_one_long_run(finished, tmp_path):
+    train(tmp_path / "run", "vae", changed(steps=30))
+    train(tmp_path / "run", "vae", SETTINGS, resume=True)
+    assert_same_bits(load_run(tmp_path / "run"), load_run(finished))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [10, 20, 30, 40, 50, 60]
+
+
+def test_a_finished_run_may_be_resumed(copy, finished):
+    train(copy, "vae", SETTINGS, resume=True)
+    assert_same_bits(load_run(copy), load_run(finished))
+
+
+def test_a_damaged_checkpoint_is_passed_over(copy, finished):
+    for path in (copy / "checkpoints" / "60").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    run = load_run(copy)
+    assert run.step == 40
+    assert "60" in run.skipped[0]
+    said = []
+    train(copy, "vae", SETTINGS, resume=True, say=said.append)
+    assert any("60" in line for line in said)
+    assert "going on from step 40" in said
+    assert_same_bits(load_run(copy), load_run(finished))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"settings": changed(batch_size=64)}, "--batch-size 32, not 64"),
+        ({"settings": changed(steps=40)}, "trained for 60 steps already"),
+        ({"family": "gan", "settings": changed(config=REGISTRY["gan"].config())}, "model 'vae', not 'gan'"),
+        ({"resume": False}, "--resume"),
+    ],
+)
+def test_a_run_goes_on_as_it_was(wrong, said, copy):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    arguments = {"family": "vae", "settings": SETTINGS, "resume": True} | wrong
+    with pytest.raises(InputError, match=said):
+        train(copy, **arguments)
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and path.name != ".lock"} == {
+        path: content for path, content in before.items() if path.name != ".lock"
+    }
+
+
+def test_a_folder_in_use_is_left_alone(copy):
+    with filelock.FileLock(copy / ".lock"), pytest.raises(InputError, match="in use by another process"):
+        train(copy, "vae", SETTINGS, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (changed(batch_size=5000), "5000"),
+        (changed(data="digitz"), "did you mean 'digits'?"),
+        (changed(config=vae.Config(architecture="conv"), data="ring"), "pictures"),
+    ],
+)
+def test_nothing_is_written_for_a_run_that_cannot_be(settings, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        train(tmp_path / "run", "vae", settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_keeps_the_last_good_checkpoint(tmp_path):
+    config = vae.Config(hidden=(16,), latent=2, learning_rate=3.0)
+    with pytest.raises(DivergenceError, match=r"player 'vae' is not finite at step \d+; ") as error:
+        train(tmp_path / "run", "vae", changed(config=config, steps=2000))
+    run = load_run(tmp_path / "run")
+    assert str(run.step) in str(error.value)
+    assert all(np.isfinite(leaf).all() for leaf in leaves(run))
+
+
+def test_several_seeds_are_several_runs(tmp_path):
+    summary = train(tmp_path / "run", "vae", changed(seeds=3, steps=20))
+    run = load_run(tmp_path / "run")
+    samples = run.sample(jax.random.key(0), 5)
+    assert samples.shape == (3, 5, 8, 8, 1)
+    values = summary["test"]["elbo"]["values"]
+    assert len(set(values)) == 3
+    assert summary["test"]["elbo"]["mean"] == pytest.approx(np.mean(values))
+    assert summary["test"]["elbo"]["sd"] == pytest.approx(np.std(values, ddof=1))
+    assert summary["test"]["elbo"]["worst"] == min(values)
+    train(tmp_path / "lone", "vae", changed(seed=2, steps=20))
+    alone = evaluate_run(load_run(tmp_path / "lone"))
+    assert alone["elbo"] == pytest.approx(values[2], rel=1e-4)
