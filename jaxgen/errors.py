@@ -12,6 +12,10 @@ class DivergenceError(ArithmeticError):
     """A loss or a gradient became NaN or infinite; the message names the step and the player."""
 
 
+LONGEST_LIST = 20
+"""Names that a message still lists in full."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Say which of the known words was probably meant.
 
@@ -20,7 +24,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
         known: the words that would have been right.
 
     Returns:
-        `"did you mean 'vae'?"`, or the list of known words where none is near.
+        `"did you mean 'vae'?"`; where none is near, the list of known words, if it is short enough to be read.
 
     Example:
         >>> nearest("veae", ["vae", "gan"])
@@ -29,5 +33,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
         'known are gan, vae'
     """
     known = sorted(known)
-    match = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {match[0]!r}?" if match else f"known are {', '.join(known)}"
+    if match := difflib.get_close_matches(word, known, n=1):
+        return f"did you mean {match[0]!r}?"
+    return f"known are {', '.join(known)}" if len(known) <= LONGEST_LIST else "no name is near it"

@@ -4,9 +4,26 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped, UInt8
 
-__all__ = ["Array", "Batch", "Float", "Int", "KeyArray", "Metrics", "Params", "PyTree", "Shaped", "Stats", "UInt8"]
+__all__ = [
+    "AnyArray",
+    "Array",
+    "Batch",
+    "Float",
+    "Int",
+    "KeyArray",
+    "Metrics",
+    "Params",
+    "PyTree",
+    "Shaped",
+    "Stats",
+    "UInt8",
+]
+
+AnyArray: TypeAlias = jax.Array | np.ndarray
+"""An array on a device or on the host."""
 
 KeyArray: TypeAlias = Key[Array, ""]
 """One typed key, as `jax.random.key` makes it."""

@@ -2,12 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
-
-import tyro
 
 from jaxgen.cli.output import load_with_notice
-from jaxgen.cli.parse import parse
+from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.run import evaluate_run
 
@@ -23,7 +20,7 @@ class Options:
         json: print the numbers as JSON, not as a table.
     """
 
-    run: tyro.conf.Positional[Path]
+    run: RunFolder
     seed: int = 0
     data_dir: str | None = None
     json: bool = False

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxgen import plot
 from jaxgen.errors import InputError
 from jaxgen.run import Run, load_run
-from jaxgen.typing import Array
+from jaxgen.typing import AnyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,13 +41,21 @@ def check_output(path: Path) -> None:
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 
 
+def check_count(count: int | None, usual: int) -> int:
+    """How many were asked for, the usual number where nothing was."""
+    if count is not None and count < 1:
+        raise InputError(f"--n must be at least 1, got {count}")
+    return usual if count is None else count
+
+
 def write_picture(figure: "Figure", path: Path) -> None:
     """Write a figure and say where it is."""
     plot.save(figure, path)
     print(path)
 
 
-def write_arrays(arrays: Mapping[str, Array], path: Path) -> None:
+def write_arrays(arrays: Mapping[str, AnyArray], path: Path) -> None:
     """Write arrays and say where they are."""
-    np.savez_compressed(path, **{name: np.asarray(array) for name, array in arrays.items()})
+    contents: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez_compressed(path, **contents)
     print(path)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
-from jaxgen.cli.output import PICTURE_SUFFIXES, check_output, load_with_notice, write_arrays, write_picture
-from jaxgen.cli.parse import parse
+from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.models.observation import observed
 from jaxgen.run.evaluation import load_test_split
 from jaxgen.run.pictures import PAIRS, POINTS, draw_pairs, first_examples
@@ -25,7 +24,7 @@ class Options:
         data_dir: where data sets are kept, if not where they were at the time of the training.
     """
 
-    run: tyro.conf.Positional[Path]
+    run: RunFolder
     out: Path = Path("reconstructions.png")
     n: int | None = None
     data_dir: str | None = None
@@ -36,7 +35,7 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen reconstruct")
     check_output(options.out)
     trained = load_with_notice(options.run)
-    count = options.n or (POINTS if "point" in trained.example else 2 * PAIRS)
+    count = check_count(options.n, POINTS if "point" in trained.example else 2 * PAIRS)
     batch = first_examples(load_test_split(trained, data_dir=options.data_dir), count)
     originals, reconstructions = observed(batch), np.asarray(trained.reconstruct(batch))
     if options.out.suffix not in PICTURE_SUFFIXES:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-import tyro
 
-from jaxgen.cli.output import PICTURE_SUFFIXES, check_output, load_with_notice, write_arrays, write_picture
-from jaxgen.cli.parse import parse
+from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.run.pictures import PICTURES, POINTS, draw_samples
 
 
@@ -24,7 +23,7 @@ class Options:
         label: class of the examples, for models that are conditioned on it.
     """
 
-    run: tyro.conf.Positional[Path]
+    run: RunFolder
     out: Path = Path("samples.png")
     n: int | None = None
     seed: int = 0
@@ -37,8 +36,8 @@ def run(arguments: list[str]) -> None:
     check_output(options.out)
     trained = load_with_notice(options.run)
     several = trained.settings.seeds is not None
-    few = 8 if several else PICTURES
-    count = options.n or (POINTS if "point" in trained.example else few)
+    usual = POINTS if "point" in trained.example else 8 if several else PICTURES
+    count = check_count(options.n, usual)
     conditions = {} if options.label is None else {"label": options.label}
     samples = trained.sample(jax.random.key(options.seed), count, **conditions)
     if options.out.suffix in PICTURE_SUFFIXES:

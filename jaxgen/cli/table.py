@@ -15,11 +15,18 @@ def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
         title: over the table.
 
     Example:
-        >>> print_metrics({"elbo": -24.4}, title="vae")  # doctest: +SKIP
+        >>> print_metrics({"elbo": -24.4}, title="vae")
+        vae
+        ┏━━━━━━━━┳━━━━━━━┓
+        ┃ metric ┃ value ┃
+        ┡━━━━━━━━╇━━━━━━━┩
+        │ elbo   │ -24.4 │
+        └────────┴───────┘
     """
     several = any(isinstance(value, Mapping) for value in metrics.values())
     columns = ("mean", "sd", "worst") if several else ("value",)
-    table = Table("metric", *columns, title=title, title_justify="left")
+    print(title)
+    table = Table("metric", *columns)
     for name, value in metrics.items():
         values = [value[column] for column in columns] if isinstance(value, Mapping) else [value]
         table.add_row(name, *[_number(v) for v in values])

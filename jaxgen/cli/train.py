@@ -3,13 +3,14 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
-from jaxgen.cli.table import print_table
+from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, nearest
 from jaxgen.models import REGISTRY
-from jaxgen.run import Settings, read_settings, train
+from jaxgen.run import Settings, read_config, train
 
 Config = TypeVar("Config")
 
@@ -37,17 +38,21 @@ def run(arguments: list[str]) -> None:
     model = arguments[0]
     if model not in REGISTRY:
         raise InputError(f"there is no model '{model}': {nearest(model, REGISTRY)}")
-    options_type = Options[REGISTRY[model].config]
+    options_type: Any = Options[REGISTRY[model].config]  # type: ignore[misc]
     command = f"jaxgen train {model}"
     options = parse(options_type, arguments[1:], command=command)
     folder = options.out or Path("runs") / f"{model}-{Path(options.settings.data).stem}"
     if options.resume:
         # What is not given is as it was; what is given is compared with what it was.
-        before = read_settings(folder, model)
-        default = dataclasses.replace(options, settings=before)
-        options = parse(options_type, arguments[1:], command=command, default=default)
-    summary = train(folder, model, options.settings, resume=options.resume)
-    print_table(summary)
+        before = read_config(folder)
+        if before.family != model:
+            raise InputError(f"{folder} holds a run of the model '{before.family}', not '{model}'")
+        given = [argument for argument in arguments[1:] if argument != "--resume"]
+        default = options_type(settings=before.settings)
+        options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
+    summary = train(folder, model, options.settings, resume=options.resume, say=notice)
+    title = f"{model} on the test split of {options.settings.data}, step {summary['step']}"
+    print_metrics(summary["test"], title=title)
     print(f"run folder: {folder}")
 
 

@@ -3,8 +3,8 @@
 Training visits the data in epochs: every example at most once an epoch, each epoch in another order. Shuffling by
 sorting random numbers costs a pass over all indices and an array to carry around. Here the order of an epoch is instead
 a keyed bijection of {0, ..., examples - 1}, computed for those positions alone that a batch asks for. With no state to
-keep, a run that is resumed at step t sees what an uninterrupted one would have seen, and the order can be computed under
-`jax.jit`, inside `jax.lax.scan` and for many keys at once under `jax.vmap`.
+keep, a run that is resumed at step t sees what an uninterrupted one would have seen; and the order can be computed
+under `jax.jit`, inside `jax.lax.scan` and for many keys at once under `jax.vmap`.
 
 The bijection is a balanced Feistel network: (left, right) -> (right, left XOR f(right)) is invertible whatever f is, so
 a few rounds with different f permute all pairs of half words. The pairs number 4^k, the next even power of two; a value

@@ -44,7 +44,7 @@ def read_cifar10(source: Path, split: str, *, records: int = RECORDS) -> dict[st
 def _files_in_folder(folder: Path, split: str) -> dict[str, bytes]:
     for name in FILES[split]:
         if not (folder / name).is_file():
-            raise InputError(f"{folder} has no file {name}")
+            raise InputError(f"{folder} has neither {ARCHIVE} nor a file {name}")
     return {str(folder / name): (folder / name).read_bytes() for name in FILES[split]}
 
 

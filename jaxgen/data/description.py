@@ -87,7 +87,7 @@ def example_from(description: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def _array_from(name: str, entry: Any) -> np.ndarray:
     if name == "label":
         classes = entry.get("classes") if isinstance(entry, Mapping) else None
-        if not _is_count(classes):
+        if classes is None or not _is_count(classes):
             raise InputError(f"the description of 'label' is {{'classes': a positive integer}}, got {entry!r}")
         return np.array([classes - 1], np.int32)
     if name not in DTYPES:

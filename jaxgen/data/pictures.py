@@ -91,18 +91,9 @@ class PictureFolder(Source):
         if unknown := set(names) - set(self.labels):
             raise InputError(f"{folder} has the label {min(unknown)!r}, which the training pictures have not")
         self._numbers = np.array([self.labels.index(name) for name in names], np.int32)
+        self.classes = len(self.labels) or None
         self._size, self._mode = _common_size_and_mode(self._paths, image_size)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of every picture."""
-        width, height = self._size
-        return height, width, CHANNELS[self._mode]
-
-    @property
-    def classes(self) -> int | None:
-        """Number of subfolders, None if there are none."""
-        return len(self.labels) or None
+        self.shape = (self._size[1], self._size[0], CHANNELS[self._mode])
 
     def __len__(self) -> int:
         """Count the pictures."""
@@ -168,8 +159,8 @@ def read_npz(path: Path, image_size: int | None) -> dict[str, np.ndarray]:
     """Read pictures from an `.npz` file.
 
     Args:
-        path: the file; it holds `image`, uint8 or floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3], and perhaps `label`,
-            integers from 0 on, [n].
+        path: the file; it holds `image`, uint8 or floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3], and perhaps
+            `label`, integers from 0 on, [n].
         image_size: height and width that the pictures get, None to keep them.
 
     Returns:
@@ -179,9 +170,10 @@ def read_npz(path: Path, image_size: int | None) -> dict[str, np.ndarray]:
         InputError: if the file is damaged or holds anything else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here, because NumPy leaves a damaged file open.
+        with path.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in ("image", "label") if name in arrays.files}
-    except (OSError, EOFError, ValueError, AttributeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} cannot be read as an .npz file of plain arrays ({error})") from error
     if "image" not in found:
         raise InputError(f"{path} holds no array named 'image'")

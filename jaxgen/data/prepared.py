@@ -7,16 +7,22 @@ here instead, and handed to the stock builder: the result is the same folder tha
 
 import importlib.util
 import io
+import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 
 from jaxgen.data.cifar import ARCHIVE, CLASSES
 from jaxgen.data.extras import require
-from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original, verify_checksum
+from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
 from jaxgen.data.pictures import held_out, resize_all
 from jaxgen.data.streaming import Source
 from jaxgen.errors import InputError, nearest
@@ -62,10 +68,10 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
             raise InputError(f"original files are read for {', '.join(sorted(CHECKSUMS))} only, not for {name!r}")
         return _prepare_with_tensorflow(name, data_dir)
     require("tensorflow_datasets")
-    place = Path(source).expanduser() if source is not None else _download(name, data_dir)
-    if not place.exists():
-        raise InputError(f"there is no folder {place}")
-    splits = {split: read_original(name, place, split) for split in ("train", "test")}
+    with nullcontext(Path(source).expanduser()) if source is not None else _downloaded(name, data_dir) as place:
+        if not place.exists():
+            raise InputError(f"there is no folder {place}")
+        splits = {split: read_original(name, place, split) for split in ("train", "test")}
     return prepare_arrays(name, splits, data_dir)
 
 
@@ -103,7 +109,8 @@ def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> P
 
     Builder.name = stock.name
     builder = Builder(data_dir=data_dir)
-    builder.download_and_prepare(file_format="array_record")
+    with TemporaryDirectory() as downloads:  # nothing will be in it, but it would stay beside the data
+        builder.download_and_prepare(file_format="array_record", download_dir=downloads)
     return Path(builder.data_dir)
 
 
@@ -183,7 +190,7 @@ class PreparedPictures(Source):
 
     def __init__(self, builder: Any, split: str, image_size: int | None) -> None:
         features, self._name = builder.info.features, builder.name
-        if "image" not in features or features["image"].dtype != np.uint8:
+        if "image" not in features or features["image"].np_dtype != np.uint8:
             raise InputError(f"{self._name!r} has no feature 'image' of bytes, it has {', '.join(features)}")
         if builder.info.file_format.value != "array_record":
             raise InputError(
@@ -193,20 +200,11 @@ class PreparedPictures(Source):
         height, width, channels = features["image"].shape
         if image_size is None and None in (height, width):
             raise InputError(f"the pictures of {self._name!r} differ in size; give an image size")
-        self._shape = (image_size or height, image_size or width, channels or 3)
+        self.shape = (image_size or height, image_size or width, channels or 3)
         self._image_size = image_size
-        self._classes = getattr(features["label"], "num_classes", None) if "label" in features else None
+        self.classes = getattr(features["label"], "num_classes", None) if "label" in features else None
         self._records = builder.as_data_source(split=split)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of every picture."""
-        return self._shape
-
-    @property
-    def classes(self) -> int | None:
-        """Number of labels, None if there are none."""
-        return self._classes
+        logging.getLogger("absl").addFilter(_is_not_about_opencv)
 
     def __len__(self) -> int:
         """Count the pictures."""
@@ -216,12 +214,12 @@ class PreparedPictures(Source):
         """Decode pictures."""
         records = self._records.__getitems__(list(indices))
         arrays = {"image": np.stack([self._fit(record["image"]) for record in records])}
-        if self._classes is not None:
+        if self.classes is not None:
             arrays["label"] = np.array([record["label"] for record in records], np.int32)
         return arrays
 
     def _fit(self, image: np.ndarray) -> np.ndarray:
-        if self._image_size is None or image.shape == self._shape:
+        if self._image_size is None or image.shape == self.shape:
             return image
         return resize_all(image[np.newaxis], self._image_size, repr(self._name))[0]
 
@@ -247,8 +245,8 @@ def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
     if base not in known:
         return InputError(f"there is no data set, folder or .npz file {name!r}; {nearest(name, known)}")
     return InputError(
-        f"{name} is not in {data_dir}, and preparing it needs TensorFlow; install that with: pip install tensorflow, or "
-        f"copy a {base} folder here that was prepared elsewhere with file_format='array_record'"
+        f"{name} is not in {data_dir}, and preparing it needs TensorFlow: pip install tensorflow, or copy its folder "
+        "there from where it was prepared with file_format='array_record'"
     )
 
 
@@ -264,24 +262,27 @@ def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
     return Path(builder.data_dir)
 
 
-def _download(name: str, data_dir: Path) -> Path:
-    """Download the original files of a data set to `data_dir/downloads/name`, each complete and verified."""
-    tfds = require("tensorflow_datasets")
-    downloads = data_dir / "downloads"
-    urls = {info.filename: url for url, info in tfds.builder_cls(name).url_infos.items()}
-    try:
-        manager = tfds.download.DownloadManager(download_dir=downloads, manual_dir=downloads / "manual")
-        paths = manager.download(urls)
-    except Exception as error:  # Whatever the network and the layers above it meet.
-        raise InputError(
-            f"{name} could not be downloaded ({error}); put {', '.join(urls)} into a folder and give it as the source"
-        ) from error
-    folder = downloads / name
-    folder.mkdir(exist_ok=True)
-    for file, path in paths.items():
-        verify_checksum(Path(path), CHECKSUMS[name][file])
-        Path(path).replace(folder / file)
-    return folder
+@contextmanager
+def _downloaded(name: str, data_dir: Path) -> Iterator[Path]:
+    """Download the original files of a data set into a temporary folder beside the data sets."""
+    urls = {info.filename: url for url, info in require("tensorflow_datasets").builder_cls(name).url_infos.items()}
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=data_dir, prefix=f"{name}.download.") as folder:
+        for file, url in urls.items():
+            try:
+                with urlopen(url, timeout=30) as response, Path(folder, file).open("wb") as target:
+                    shutil.copyfileobj(response, target)
+            except (OSError, HTTPException) as error:
+                raise InputError(
+                    f"{url} cannot be downloaded ({error}); put {', '.join(urls)} into a folder and give it as the "
+                    "source"
+                ) from error
+        yield Path(folder)
+
+
+def _is_not_about_opencv(record: logging.LogRecord) -> bool:
+    """Keep every message but the one that praises another decoder than Pillow."""
+    return "OpenCV is not installed" not in record.getMessage()
 
 
 def _png(image: np.ndarray) -> io.BytesIO:

@@ -1,10 +1,10 @@
 """The one call that loads data: `load(name_or_path)` gives a dict of arrays, or a stream where they do not fit.
 
-digits                                   bundled with scikit-learn
-ring, grid, curve, ...                   drawn from a key; densities known exactly (`jaxgen.data.synthetic`)
-mnist, fashion_mnist, kmnist, cifar10    from their original files, or as tensorflow-datasets has prepared them
-any other tensorflow-datasets name       as tensorflow-datasets has prepared it
-a folder, or an .npz file                the user's own pictures
+- digits: bundled with scikit-learn
+- ring, grid, curve, ...: drawn from a key; densities known exactly (`jaxgen.data.synthetic`)
+- mnist, fashion_mnist, kmnist, cifar10: from their original files, or as tensorflow-datasets has prepared them
+- any other tensorflow-datasets name: as tensorflow-datasets has prepared it
+- a folder or an .npz file: the user's own pictures
 """
 
 import os
@@ -122,7 +122,8 @@ def _draw(name: str, split: str, key: KeyArray | None, examples: int | None) -> 
     if examples is not None and examples < 1:
         raise InputError(f"the number of examples must be at least 1, got {examples}")
     key = jax.random.key(SPLITS.index(split)) if key is None else key
-    drawn = SYNTHETIC[name]().sample(key, SYNTHETIC_EXAMPLES[split] if examples is None else examples)
+    sample = jax.jit(SYNTHETIC[name]().sample, static_argnums=1)
+    drawn = sample(key, SYNTHETIC_EXAMPLES[split] if examples is None else examples)
     return {array_name: np.asarray(array) for array_name, array in drawn.items()}
 
 

@@ -5,14 +5,14 @@ batch when it is due, in the background, in exactly the order in which `jaxgen.d
 from memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import jax
 import numpy as np
 
-from jaxgen.data.batching import batch_indices
+from jaxgen.data.batching import batch_indices, batches_per_epoch
 from jaxgen.data.extras import require
 from jaxgen.typing import KeyArray
 
@@ -34,13 +34,11 @@ class Source(Protocol):
         classes: number of labels, None where the pictures have none.
     """
 
-    @property
-    def shape(self) -> tuple[int, int, int]: ...
+    shape: tuple[int, int, int]
+    classes: int | None
 
-    @property
-    def classes(self) -> int | None: ...
-
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Count the examples."""
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Read examples: `image`, uint8 [n, *shape], and `label`, int32 [n], if they have any."""
@@ -51,16 +49,7 @@ class Subset(Source):
 
     def __init__(self, source: Source, indices: Sequence[int]) -> None:
         self._source, self._indices = source, indices
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of every picture."""
-        return self._source.shape
-
-    @property
-    def classes(self) -> int | None:
-        """Number of labels."""
-        return self._source.classes
+        self.shape, self.classes = source.shape, source.classes
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -76,16 +65,8 @@ class Held(Source):
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = arrays
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of every picture."""
-        return self.arrays["image"].shape[1:]
-
-    @property
-    def classes(self) -> int | None:
-        """Number of labels."""
-        return int(self.arrays["label"].max()) + 1 if "label" in self.arrays else None
+        self.shape = arrays["image"].shape[1:]
+        self.classes = int(arrays["label"].max()) + 1 if "label" in arrays else None
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -115,7 +96,7 @@ class Stream:
 
     def example(self) -> dict[str, np.ndarray]:
         """Show what the data look like, as `jaxgen.data.example` does of arrays."""
-        shown = {"image": np.zeros((1, *self._source.shape), np.uint8)}
+        shown: dict[str, np.ndarray] = {"image": np.zeros((1, *self._source.shape), np.uint8)}
         if self._source.classes is not None:
             shown["label"] = np.array([self._source.classes - 1], np.int32)
         return shown
@@ -137,14 +118,13 @@ class Stream:
         Raises:
             InputError: if a batch is larger than the data, or grain is not installed.
         """
-        # On the CPU, whatever trains: there the indices need not wait for the accelerator.
-        with jax.default_device(jax.devices("cpu")[0]):
-            host_key = jax.random.wrap_key_data(np.asarray(jax.random.key_data(key)), impl=jax.random.key_impl(key))
-            batch_indices(host_key, first_step, examples=self.examples, batch_size=batch_size)
+        batches_per_epoch(examples=self.examples, batch_size=batch_size)  # complains now, not in a thread
+        host = _host()
+        key = jax.device_put(key, host)
 
         def indices(step: int) -> np.ndarray:
-            with jax.default_device(jax.devices("cpu")[0]):
-                return np.asarray(batch_indices(host_key, step, examples=self.examples, batch_size=batch_size))
+            with jax.default_device(host):
+                return np.asarray(batch_indices(key, step, examples=self.examples, batch_size=batch_size))
 
         return self._read_ahead(first_step, last_step, indices)
 
@@ -166,16 +146,12 @@ class Stream:
 
         return self._read_ahead(0, -(-self.examples // batch_size), indices)
 
-    def _read_ahead(self, first: int, last: int, indices: "Indices") -> Iterator[dict[str, np.ndarray]]:
+    def _read_ahead(
+        self, first: int, last: int, indices: Callable[[int], np.ndarray]
+    ) -> Iterator[dict[str, np.ndarray]]:
         grain = require("grain")
         batches = grain.MapDataset.range(first, last).map(lambda i: self._source.read(indices(int(i)).tolist()))
         return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=AHEAD, prefetch_buffer_size=AHEAD)))
-
-
-class Indices(Protocol):
-    """Which examples make up batch number i."""
-
-    def __call__(self, i: int, /) -> np.ndarray: ...
 
 
 def hold(source: Source) -> dict[str, np.ndarray]:
@@ -191,7 +167,7 @@ def hold(source: Source) -> dict[str, np.ndarray]:
         >>> hold(Held({"image": np.zeros((3, 8, 8, 1), np.uint8)}))["image"].shape
         (3, 8, 8, 1)
     """
-    arrays = {"image": np.empty((len(source), *source.shape), np.uint8)}
+    arrays: dict[str, np.ndarray] = {"image": np.empty((len(source), *source.shape), np.uint8)}
     if source.classes is not None:
         arrays["label"] = np.empty(len(source), np.int32)
 
@@ -224,3 +200,11 @@ def hold_or_stream(source: Source, stream: bool | None) -> dict[str, np.ndarray]
     if stream:
         return Stream(source)
     return source.arrays if isinstance(source, Held) else hold(source)
+
+
+def _host() -> jax.Device:
+    """The CPU, whatever device trains: there the indices of a batch need not wait for the training steps before it."""
+    try:
+        return jax.devices("cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out.
+        return jax.devices()[0]

@@ -32,7 +32,7 @@ from jaxgen.models.gan import forward, from_signed, to_signed
 from jaxgen.models.observation import is_picture, observed
 from jaxgen.models.vae import reparameterize
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator, hidden_layers
+from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator, map_sizes
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
 
@@ -257,7 +257,7 @@ def _networks(config: Config, example: Batch) -> Networks:
     if not is_picture(example):
         raise InputError("a VAE/GAN compares pictures by a convolutional discriminator, and these data are points")
     shape = observed(example).shape[1:]
-    layers = hidden_layers(*shape[:2])
+    layers = len(map_sizes(*shape[:2])) - 1
     layer = layers if config.layer is None else config.layer
     if not 1 <= layer <= layers:
         raise InputError(

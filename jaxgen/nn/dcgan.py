@@ -51,7 +51,7 @@ class Generator(linen.Module):
     def __call__(self, code: Float[Array, "batch code"]) -> Float[Array, "batch height width channels"]:
         """Map a batch of codes to a batch of pictures, without the final tanh."""
         height, width, channels = self.shape
-        sizes = resolutions(height, width)
+        sizes = map_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
         x = code[:, None, None, :]
         x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_normal())(x)
@@ -69,7 +69,7 @@ class Generator(linen.Module):
 class Discriminator(linen.Module):
     """Strided convolutions reduce a picture to a map of at most 4x4, a last one to the output.
 
-    What the hidden layer i = 1, 2, ... puts out is sown as `layer_i`, see `hidden_layer`.
+    What hidden layer i = 1, 2, ... puts out is sown as `layer_i` in the collection `HIDDEN`.
 
     Attributes:
         width: channels of the first layer, doubled at every halving of the picture, up to eight times.
@@ -92,7 +92,7 @@ class Discriminator(linen.Module):
     @linen.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch *output"]:
         """Map a batch of pictures to a batch of outputs."""
-        sizes = resolutions(*x.shape[1:3])
+        sizes = map_sizes(*x.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
             normalize = self.batch_norm and i > 0
             x = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=not normalize, kernel_init=_normal())(x)
@@ -102,14 +102,19 @@ class Discriminator(linen.Module):
         return x.reshape(len(x), *self.shape)
 
 
-def hidden_layers(height: int, width: int) -> int:
-    """How many hidden layers the discriminator of such pictures has.
+def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Sizes of the feature maps from the picture down, as `resolutions` has them, but halved at least twice.
+
+    With a single hidden layer, which is what 8x8 pictures would get, a discriminator sees no more than strokes.
 
     Example:
-        >>> hidden_layers(28, 28)
-        3
+        >>> map_sizes(28, 28), map_sizes(8, 8)
+        ([(28, 28), (14, 14), (7, 7), (4, 4)], [(8, 8), (4, 4), (2, 2)])
     """
-    return len(resolutions(height, width)) - 1
+    sizes = resolutions(height, width)
+    if len(sizes) == 2:
+        sizes.append((sizes[1][0] // 2, sizes[1][1] // 2))
+    return sizes
 
 
 def _normal() -> linen.initializers.Initializer:

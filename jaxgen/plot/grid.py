@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgen.typing import Array, Shaped
+from jaxgen.typing import AnyArray, Shaped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ SHORTEST_SIDE = 600
 """Small pictures are enlarged, each pixel to a square, until the grid is about this many pixels wide."""
 
 
-def picture_grid(pictures: Shaped[Array, "n height width channels"], *, columns: int | None = None) -> "Figure":
+def picture_grid(pictures: Shaped[AnyArray, "n height width channels"], *, columns: int | None = None) -> "Figure":
     """Lay pictures out in rows, left to right and top to bottom.
 
     Args:
@@ -30,7 +30,7 @@ def picture_grid(pictures: Shaped[Array, "n height width channels"], *, columns:
 
     Example:
         >>> picture_grid(np.zeros((10, 8, 8, 1)), columns=5).get_size_inches()
-        array([6.24, 2.64])
+        array([5.72, 2.42])
     """
     from matplotlib.figure import Figure
 
@@ -41,7 +41,7 @@ def picture_grid(pictures: Shaped[Array, "n height width channels"], *, columns:
     return figure
 
 
-def tile(pictures: Shaped[Array, "n height width channels"], columns: int) -> np.ndarray:
+def tile(pictures: Shaped[AnyArray, "n height width channels"], columns: int) -> np.ndarray:
     """Put pictures side by side in one array, on a white background.
 
     Args:

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgen.typing import Array, Float
+from jaxgen.typing import AnyArray, Float
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def scatter(
-    generated: Float[Array, "n dimensions"], *, data: Float[Array, "m dimensions"] | None = None, title: str = ""
+    generated: Float[AnyArray, "n dimensions"], *, data: Float[AnyArray, "m dimensions"] | None = None, title: str = ""
 ) -> "Figure":
     """Show generated points over the data.
 

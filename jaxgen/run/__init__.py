@@ -1,7 +1,8 @@
 """A run: the folder that holds everything needed to train a model, to go on training it, and to use it.
 
 config.json        what was asked for, with the versions of the libraries
-metrics.jsonl      the metrics of the log; the same as TensorBoard events beside it
+metrics.jsonl      the metrics of every chunk of turns
+tensorboard/       the same as events
 checkpoints/       the newest few states
 samples/           pictures drawn on the way
 summary.json       how it ended

@@ -37,8 +37,7 @@ def evaluate_run(run: Run, *, seed: int = 0, data_dir: str | None = None) -> dic
         metrics |= evaluate(
             run.model, run.state, load_test_split(run, data_dir=data_dir), key=key, runs=run.settings.seeds
         )
-    mixture = SYNTHETIC.get(run.settings.data)
-    if mixture is not None and mixture.centers is not None:
+    if run.settings.data in SYNTHETIC and (mixture := SYNTHETIC[run.settings.data]()).centers is not None:
         metrics |= _modes(run, run.sample(key, SAMPLES), mixture)
     if not metrics:
         raise InputError(f"the model '{run.family}' has nothing to measure on '{run.settings.data}'")

@@ -12,7 +12,7 @@ from jaxgen.game import Model
 from jaxgen.models.observation import observed
 from jaxgen.run.settings import Settings
 from jaxgen.training.loop import Chunk
-from jaxgen.typing import Array, Batch
+from jaxgen.typing import AnyArray, Batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def first_examples(data: Batch | Stream, count: int) -> Batch:
     return {name: array[:count] for name, array in data.items()}
 
 
-def draw_samples(samples: Array, *, data: Batch | None = None, several: bool = False) -> "Figure":
+def draw_samples(samples: AnyArray, *, data: Batch | None = None, several: bool = False) -> "Figure":
     """Show samples: pictures in a grid, points over those of the data.
 
     Args:
@@ -95,7 +95,7 @@ def draw_samples(samples: Array, *, data: Batch | None = None, several: bool = F
     )
 
 
-def draw_pairs(originals: Array, reconstructions: Array) -> "Figure":
+def draw_pairs(originals: AnyArray, reconstructions: AnyArray) -> "Figure":
     """Show examples and what is left of them after the way through the code.
 
     Args:

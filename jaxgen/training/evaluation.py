@@ -1,9 +1,12 @@
 """What a model is worth on a whole data set."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.data import Stream
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.training.seeds import over_seeds
@@ -14,14 +17,14 @@ LARGEST_BATCH = 1000
 
 
 def evaluate(
-    model: Model, state: State, data: Batch, *, key: Key[Array, "..."], runs: int | None = None
+    model: Model, state: State, data: Batch | Stream, *, key: Key[Array, "..."], runs: int | None = None
 ) -> dict[str, np.ndarray]:
     """Average a model's metrics over data.
 
     Args:
         model: must have an `evaluate`.
         state: of one run, or of several along a leading axis.
-        data: arrays whose leading axis are the examples.
+        data: arrays whose leading axis are the examples, or a stream, whose incomplete last batch is left out.
         key: for the noise in the metrics, if any; all runs get the same.
         runs: how many the state holds along a leading axis; None for a state without such an axis.
 
@@ -42,7 +45,6 @@ def evaluate(
     if model.evaluate is None:
         raise InputError("this model has nothing to evaluate on data")
     evaluate_batch = model.evaluate
-    examples = len(next(iter(data.values())))
     totals: dict[str, np.ndarray] = {}
 
     @jax.jit
@@ -53,8 +55,19 @@ def evaluate(
 
         return over_seeds(of_run)(state) if runs is not None else of_run(state)
 
-    for number, first in enumerate(range(0, examples, LARGEST_BATCH)):
-        batch = {name: array[first : first + LARGEST_BATCH] for name, array in data.items()}
+    examples = 0
+    for number, batch in enumerate(_batches(data)):
+        examples += len(next(iter(batch.values())))
         for name, value in of_batch(state, jnp.int32(number), batch).items():
             totals[name] = totals.get(name, np.float64(0)) + np.asarray(value, np.float64)
     return {name: (total / examples).astype(np.float32) for name, total in totals.items()}
+
+
+def _batches(data: Batch | Stream) -> Iterator[Batch]:
+    if isinstance(data, Stream):
+        size = min(LARGEST_BATCH, data.examples)
+        yield from data.batches(jax.random.key(0), 0, data.examples // size, size)
+        return
+    examples = len(next(iter(data.values())))
+    for first in range(0, examples, LARGEST_BATCH):
+        yield {name: array[first : first + LARGEST_BATCH] for name, array in data.items()}

@@ -187,8 +187,8 @@ def summarize(name: str, values: Shaped[Array, " runs"], *, left_out: Collection
     if not counted:
         return {"mean": None, "sd": None, "worst": None, "runs": runs}
     return {
-        "mean": _number(np.mean(counted)),
-        "sd": _number(np.std(counted, ddof=1)) if len(counted) > 1 else None,
+        "mean": _number(float(np.mean(counted))),
+        "sd": _number(float(np.std(counted, ddof=1))) if len(counted) > 1 else None,
         "worst": min(counted) if name in LARGER_IS_BETTER else max(counted),
         "runs": runs,
     }

@@ -4,14 +4,15 @@ The key of turn t and the examples it sees are functions of (run key, t) alone, 
 of any length. A run that is stopped between two chunks and continued therefore ends with the same bits.
 """
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.data import Stream
 from jaxgen.errors import DivergenceError, InputError
@@ -117,7 +118,7 @@ def fit(
             that key i alone gives, within float32 rounding.
         steps: turns in all, those before `first_step` included.
         batch_size: examples that a player sees in one move.
-        state: where to go on from, `model.init` where there is none. Its buffers are given away.
+        state: where to go on from, `model.init` where there is none. It stays as it is.
         first_step: turns that `state` has behind it.
         diverged: runs that had diverged before `first_step`.
         chunk: turns between two looks of the host.
@@ -148,15 +149,18 @@ def fit(
     state = replicate(jax.tree.map(jnp.copy, state), mesh)
     players = [player.name for player in model.players]
     lost = dict(diverged or {})
-    compiled, compile_seconds = None, 0.0
-    for first, count in chunks(first_step, steps, chunk):
+    chunks = _chunks(first_step, steps, chunk)
+    if not chunks:
+        return Fit(state, lost, compile_seconds=0.0)
+    fetched = feed.fetch(*chunks[0])
+    started = time.perf_counter()
+    compiled = _compile(model, feed, chunk, mesh, key, state, fetched)
+    compile_seconds = time.perf_counter() - started
+    for (first, count), following in itertools.zip_longest(chunks, chunks[1:]):
         started = time.perf_counter()
-        arguments = (key, state, feed.fetch(first, count), np.int32(first), np.int32(count))
-        if compiled is None:
-            compiled = _compile(model, feed, chunk, mesh, arguments)
-            compile_seconds = time.perf_counter() - started
-            started = time.perf_counter()
-        state, history = compiled(*arguments)
+        state, history = compiled(key, state, fetched, np.int32(first), np.int32(count))
+        if following is not None:
+            fetched = feed.fetch(*following)  # While the device computes.
         metrics = {name: np.asarray(values)[..., :count] for name, values in history.items()}
         seconds = time.perf_counter() - started
         lost = find_divergence(metrics, players, first) | lost
@@ -165,19 +169,6 @@ def fit(
         for hook in hooks:
             hook(Chunk(first + count, state, metrics, seconds, lost))
     return Fit(state, lost, compile_seconds)
-
-
-def chunks(first_step: int, steps: int, size: int) -> Iterator[tuple[int, int]]:
-    """Cut the turns from `first_step` to `steps` at multiples of `size`, wherever a run goes on from.
-
-    Example:
-        >>> list(chunks(150, 320, 100))
-        [(150, 50), (200, 100), (300, 20)]
-    """
-    while first_step < steps:
-        count = min(size - first_step % size, steps - first_step)
-        yield first_step, count
-        first_step += count
 
 
 def initial_state(model: Model, key: Key[Array, "..."], example: Batch) -> State:
@@ -219,6 +210,12 @@ def find_divergence(
     return found
 
 
+def _chunks(first_step: int, steps: int, length: int) -> list[tuple[int, int]]:
+    """First turn and number of turns of every chunk. All end at a multiple of the length, wherever the first begins."""
+    firsts = [first_step, *range(first_step - first_step % length + length, steps, length)]
+    return [(first, min(length - first % length, steps - first)) for first in firsts if first < steps]
+
+
 def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, chunk: int, mesh: Mesh) -> Feed:
     if isinstance(data, Stream):
         order_keys = jax.vmap(run_keys)(key).order if key.ndim else run_keys(key).order
@@ -232,7 +229,9 @@ def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, ch
     return feed
 
 
-def _compile(model: Model, feed: Feed, chunk: int, mesh: Mesh, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+def _compile(
+    model: Model, feed: Feed, chunk: int, mesh: Mesh, key: Key[Array, "..."], state: State, fetched: Any
+) -> Callable[..., tuple[State, Metrics]]:
     """Compile `(key, state, fetched, first, count) -> (state, history)`, which plays `count` turns from `first` on."""
 
     def play(key: KeyArray, state: State, fetched: Any, first: Array, count: Array) -> tuple[State, Metrics]:
@@ -255,11 +254,13 @@ def _compile(model: Model, feed: Feed, chunk: int, mesh: Mesh, arguments: tuple[
         key: Key[Array, " runs"], state: State, fetched: Any, first: Array, count: Array
     ) -> tuple[State, Metrics]:
         if feed.per_run:
-            return over_seeds(lambda run: play(*run, first, count))((key, state, fetched))
-        return over_seeds(lambda run: play(*run, fetched, first, count))((key, state))
+            return over_seeds(lambda run: play(run[0], run[1], run[2], first, count))((key, state, fetched))
+        return over_seeds(lambda run: play(run[0], run[1], fetched, first, count))((key, state))
 
-    several = arguments[0].ndim > 0
-    return jax.jit(play_all if several else play, donate_argnums=1).lower(*arguments).compile()
+    # The new state is laid out as the old one was: it is the next call's argument, in the old one's buffers.
+    layout = NamedSharding(mesh, PartitionSpec())
+    chunk_of_turns = jax.jit(play_all if key.ndim else play, donate_argnums=1, out_shardings=layout)
+    return chunk_of_turns.lower(key, state, fetched, np.int32(0), np.int32(0)).compile()
 
 
 def _one_sentence(diverged: Mapping[int, Divergence]) -> str:

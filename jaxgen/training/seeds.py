@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxgen.typing import Array, Key, PyTree
 
@@ -15,7 +16,7 @@ def seed_keys(seed: int, runs: int) -> Key[Array, " runs"]:
         >>> bool(seed_keys(7, 3)[2] == jax.random.key(9))
         True
     """
-    return jax.vmap(jax.random.key)(jax.numpy.arange(seed, seed + runs))
+    return jax.vmap(jax.random.key)(jnp.arange(seed, seed + runs))
 
 
 def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -32,14 +33,13 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         The function of the pytree of all runs.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> over_seeds(lambda run: run["a"] + run["b"].sum())({"a": jnp.array([1, 2]), "b": jnp.ones((2, 3))})
         Array([4., 5.], dtype=float32)
     """
 
     def all_runs(runs: PyTree) -> PyTree:
-        first = jax.tree.map(lambda x: x[0], runs)
-        if jax.default_backend() == "cpu" and convolves(function, first):
+        one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), runs)
+        if jax.default_backend() == "cpu" and convolves(function, one):
             return jax.lax.map(function, runs)
         return jax.vmap(function)(runs)
 
@@ -49,8 +49,11 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def convolves(function: Callable[..., Any], *arguments: Any) -> bool:
     """Whether a function contains a convolution, at any depth.
 
+    Args:
+        function: to look into; it is traced, not run.
+        *arguments: pytrees of arrays, or of their shapes and types alone.
+
     Example:
-        >>> import jax.numpy as jnp
         >>> convolves(lambda x: jnp.convolve(x, x), jnp.ones(3)), convolves(jnp.sum, jnp.ones(3))
         (True, False)
     """

@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,7 +89,7 @@ def test_every_epoch_and_every_key_has_an_order_of_its_own() -> None:
     others = [np.asarray(batch_indices(jax.random.key(seed), 0, examples=100, batch_size=100)) for seed in range(1, 50)]
     assert len({tuple(order) for order in epochs + others}) == 99
     # Two independent orders of n agree in one place on average: the sum over 49 pairs is Poisson with mean 49.
-    agreements = sum(int(np.sum(a == b)) for a, b in zip(epochs, epochs[1:], strict=False))
+    agreements = sum(int(np.sum(a == b)) for a, b in itertools.pairwise(epochs))
     assert stats.poisson.cdf(agreements, 49) > FALSE_ALARM
     assert stats.poisson.sf(agreements, 49) > FALSE_ALARM
 

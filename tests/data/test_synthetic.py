@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -156,7 +157,7 @@ def test_the_density_of_a_noisy_curve_agrees_with_adaptive_quadrature(
             return np.exp(-squared / (2 * scale**2)) / (2 * np.pi * scale**2) / (end - start)
 
         pieces = np.linspace(start, end, 41)
-        return sum(integrate.quad(integrand, a, b, epsrel=1e-10)[0] for a, b in zip(pieces, pieces[1:], strict=False))
+        return sum(integrate.quad(integrand, a, b, epsrel=1e-10)[0] for a, b in itertools.pairwise(pieces))
 
     expected = np.log([density(x) for x in points])
     np.testing.assert_allclose(log_density(distribution, points), expected, rtol=1e-5, atol=3e-5)

@@ -63,7 +63,11 @@ def test_damage_is_named(damage, said, tmp_path):
 
 def test_only_steps_may_change(tmp_path):
     check_unchanged(asked(), asked(steps=9000), tmp_path)
-    for change, option in [({"seed": 1}, "--seed 0"), ({"latent": 3}, "--latent 20"), ({"hidden": (3, 4)}, "--hidden 400")]:
+    for change, option in [
+        ({"seed": 1}, "--seed 0"),
+        ({"latent": 3}, "--latent 20"),
+        ({"hidden": (3, 4)}, "--hidden 400"),
+    ]:
         with pytest.raises(InputError, match=option):
             check_unchanged(asked(), asked(**change), tmp_path)
     with pytest.raises(InputError, match="model 'vae', not 'gan'"):

@@ -1,0 +1,119 @@
+"""Negative log-likelihoods of a reconstruction, in nats per example.
+
+They are summed over all axes but the first and include the normalizing constant, so that an ELBO made of them is a bound
+on the log-likelihood, comparable between models and with published numbers.
+"""
+
+import math
+
+import jax.numpy as jnp
+import optax
+
+from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
+from jaxgen.losses.regression import absolute_error, squared_error
+from jaxgen.typing import Array, Float
+
+LogScale = float | Float[Array, ""] | Float[Array, "batch *event"]
+
+
+def bernoulli_nll(
+    logits: Float[Array, "batch *event"], targets: Float[Array, "batch *event"]
+) -> Float[Array, " batch"]:
+    """Negative log-likelihood of independent Bernoulli variables.
+
+    `-sum(t log p + (1 - t) log(1 - p))`, p = sigmoid(logits). Grey targets are taken as probabilities of a 1: the
+    result is then the cross-entropy, which is not 0 for the best p = t.
+
+    Args:
+        logits: log-odds of a 1.
+        targets: values in [0, 1].
+
+    Returns:
+        One negative log-likelihood per example, in nats.
+
+    Raises:
+        ValueError: if the shapes differ or there is no axis of examples.
+
+    Reference:
+        Kingma and Welling 2014, arXiv:1312.6114, appendix C.1 (Bernoulli MLP as decoder).
+
+    Example:
+        >>> bernoulli_nll(jnp.array([[0.0, 0.0], [1e4, -1e4]]), jnp.array([[1.0, 0.5], [1.0, 0.0]]))
+        Array([1.3862944, 0. ], dtype=float32)
+    """
+    check_same_shape(logits=logits, targets=targets)
+    check_batch(logits=logits)
+    nll = sum_events(optax.sigmoid_binary_cross_entropy(widen(logits), widen(targets)))
+    return nll.astype(float_dtype(logits, targets))
+
+
+def gaussian_nll(
+    mean: Float[Array, "batch *event"],
+    targets: Float[Array, "batch *event"],
+    *,
+    log_scale: LogScale = 0.0,
+) -> Float[Array, " batch"]:
+    """Negative log-likelihood of independent Gaussians.
+
+    `sum((t - mean)^2 / (2 scale^2) + log scale + log(2 pi) / 2)`
+
+    Args:
+        mean: means.
+        targets: what was observed.
+        log_scale: logarithm of the standard deviation, one number or an array of the mean's shape.
+
+    Returns:
+        One negative log-likelihood per example, in nats; of a density, so it may be negative.
+
+    Raises:
+        ValueError: if the shapes differ or there is no axis of examples.
+
+    Reference:
+        Kingma and Welling 2014, arXiv:1312.6114, appendix C.2 (Gaussian MLP as decoder).
+
+    Example:
+        >>> gaussian_nll(jnp.array([[0.0]]), jnp.array([[1.0]]))
+        Array([1.4189385], dtype=float32)
+    """
+    log_scale = _checked_log_scale(mean, targets, log_scale)
+    deviation = squared_error(widen(mean), widen(targets)) * jnp.exp(-2.0 * log_scale)
+    terms = 0.5 * deviation + log_scale + 0.5 * math.log(2.0 * math.pi)
+    return sum_events(terms).astype(float_dtype(mean, targets))
+
+
+def laplace_nll(
+    mean: Float[Array, "batch *event"],
+    targets: Float[Array, "batch *event"],
+    *,
+    log_scale: LogScale = 0.0,
+) -> Float[Array, " batch"]:
+    """Negative log-likelihood of independent Laplace variables.
+
+    `sum(|t - mean| / scale + log scale + log 2)`
+
+    Args:
+        mean: means, which are the medians too.
+        targets: what was observed.
+        log_scale: logarithm of the scale (of the mean absolute deviation), one number or an array of the mean's shape.
+
+    Returns:
+        One negative log-likelihood per example, in nats; of a density, so it may be negative.
+
+    Raises:
+        ValueError: if the shapes differ or there is no axis of examples.
+
+    Example:
+        >>> laplace_nll(jnp.array([[0.0]]), jnp.array([[1.0]]))
+        Array([1.6931472], dtype=float32)
+    """
+    log_scale = _checked_log_scale(mean, targets, log_scale)
+    deviation = absolute_error(widen(mean), widen(targets)) * jnp.exp(-log_scale)
+    return sum_events(deviation + log_scale + math.log(2.0)).astype(float_dtype(mean, targets))
+
+
+def _checked_log_scale(mean: Array, targets: Array, log_scale: LogScale) -> Array:
+    check_same_shape(mean=mean, targets=targets)
+    check_batch(mean=mean)
+    if jnp.ndim(log_scale) > 0:
+        check_same_shape(mean=mean, log_scale=jnp.asarray(log_scale))
+    return widen(jnp.asarray(log_scale, float_dtype(jnp.asarray(log_scale))))

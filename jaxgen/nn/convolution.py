@@ -1,0 +1,287 @@
+"""Convolutions whose gradients are fast on the CPU, inside `jax.lax.scan` too.
+
+On the CPU, XLA's convolution is fast forward, but its gradients fall back to plain loops inside a scan, where training
+spends its time, and are 3 to 50 times slower there. A convolution is also a matrix product, in either of two ways:
+
+- gather: `unfold(x) @ kernel`, what each output pixel sees of the input, times the kernel;
+- scatter: `fold(x @ kernel)`, what each input pixel paints on the output, summed where it overlaps.
+
+`unfold` copies strided slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of
+every order, are again such products, which are fast everywhere. On GPU and TPU all of this is XLA's own convolution.
+
+`Conv` and `ConvTranspose` stand in for Flax's layers: the same parameters, the same initialization, the same results.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.linen.linear import default_kernel_init
+from flax.linen.linear import promote_dtype as promote
+from jax import lax
+
+from jaxgen.typing import Array, Float
+
+Padding: TypeAlias = str | Sequence[tuple[int, int]]
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+
+
+def convolve(
+    inputs: Float[Array, "batch *space channels"],
+    kernel: Float[Array, "*window group_channels features"],
+    strides: Sequence[int],
+    padding: Padding,
+    *,
+    lhs_dilation: Sequence[int] | None = None,
+    rhs_dilation: Sequence[int] | None = None,
+    dimension_numbers: Any = None,
+    feature_group_count: int = 1,
+    precision: Any = None,
+) -> Float[Array, "batch *out features"]:
+    """Convolve: `jax.lax.conv_general_dilated`, channels last, with gradients that are fast on the CPU.
+
+    `y[i, f] = sum_{k, c} x[i * stride + k, c] kernel[k, c, f]` for each example, x being padded and, where
+    `lhs_dilation` is given, spread. Kernels that are dilated, channels in groups, and a stride together with a spread
+    input are left to XLA.
+
+    Args:
+        inputs: pictures, with any number of spatial axes.
+        kernel: a window of weights for each channel and feature.
+        strides: step of the window per spatial axis.
+        padding: "SAME", "VALID", or pairs (before, after) per spatial axis.
+        lhs_dilation: distance of neighbouring input pixels once zeros are put between them; None is 1.
+        rhs_dilation: distance of neighbouring weights; None is 1.
+        dimension_numbers: order of the axes; channels last, which is None, is the only one.
+        feature_group_count: into how many groups the channels are split.
+        precision: of the products, as in `jax.lax`.
+
+    Returns:
+        The features at each position of the window.
+
+    Raises:
+        ValueError: if the channels or the numbers of axes of inputs and kernel differ, or channels are not last.
+
+    Example:
+        >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 1)), (2, 2), "VALID")[0, :, :, 0]
+        Array([[4., 4.],
+               [4., 4.]], dtype=float32)
+    """
+    axes = kernel.ndim - 2
+    if inputs.ndim != kernel.ndim or inputs.shape[-1] != kernel.shape[-2] * feature_group_count:
+        raise ValueError(
+            f"inputs must be [batch, *space, channels] and kernel [*window, channels, features], "
+            f"got inputs {inputs.shape} and kernel {kernel.shape}"
+        )
+    numbers = lax.conv_dimension_numbers(inputs.shape, kernel.shape, _channels_last(axes))
+    if dimension_numbers not in (None, numbers):
+        raise ValueError(f"channels must be the last axis, got {dimension_numbers}")
+    ones = (1,) * axes
+    strides, dilation = tuple(strides), tuple(lhs_dilation or ones)
+    plain = feature_group_count == 1 and tuple(rhs_dilation or ones) == ones and ones in (strides, dilation)
+    if not plain or jax.default_backend() != "cpu":
+        options = {"dimension_numbers": numbers, "feature_group_count": feature_group_count, "precision": precision}
+        return lax.conv_general_dilated(inputs, kernel, strides, padding, dilation, rhs_dilation, **options)
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(inputs.shape[1:-1], kernel.shape[:-2], strides, padding)
+    geometry = _Geometry(strides, tuple((low, high) for low, high in padding), dilation, precision)
+    # At stride 1 the patches are as many times larger than the picture as the window has pixels, and XLA's convolution
+    # is 3 to 4 times faster than cutting them out; at stride 2 and more it is not.
+    by_xla = strides == dilation == ones
+    return _xla_with_product_derivative(inputs, kernel, geometry) if by_xla else _product(inputs, kernel, geometry)
+
+
+def convolve_transpose(
+    inputs: Float[Array, "batch *space channels"],
+    kernel: Float[Array, "*window channels features"],
+    strides: Sequence[int],
+    padding: Padding,
+    *,
+    rhs_dilation: Sequence[int] | None = None,
+    precision: Any = None,
+) -> Float[Array, "batch *out features"]:
+    """Convolve the input spread by the strides: `jax.lax.conv_transpose`, channels last, with fast gradients.
+
+    `y = convolve(x, kernel, 1, padding, lhs_dilation=strides)`. With "SAME" the output is `strides` times the input,
+    with "VALID" no pixel of any painted window is cut off.
+
+    Args:
+        inputs: pictures, with any number of spatial axes.
+        kernel: a window of weights for each channel and feature.
+        strides: the enlargement per spatial axis.
+        padding: "SAME", "VALID", or pairs (before, after) per spatial axis, put around the spread input.
+        rhs_dilation: distance of neighbouring weights; None is 1.
+        precision: of the products, as in `jax.lax`.
+
+    Returns:
+        The features at each position of the enlarged picture.
+
+    Raises:
+        ValueError: if the channels or the numbers of axes of inputs and kernel differ, or padding has another name.
+
+    Example:
+        >>> convolve_transpose(jnp.ones((1, 1, 1, 1)), jnp.ones((2, 2, 1, 1)), (2, 2), "SAME")[0, :, :, 0]
+        Array([[1., 1.],
+               [1., 1.]], dtype=float32)
+    """
+    if isinstance(padding, str):
+        apart = rhs_dilation or (1,) * len(strides)
+        window = [(size - 1) * distance + 1 for size, distance in zip(kernel.shape[:-2], apart, strict=True)]
+        padding = [_transpose_padding(*pair, padding) for pair in zip(window, strides, strict=True)]
+    ones = (1,) * len(strides)
+    options = {"lhs_dilation": strides, "rhs_dilation": rhs_dilation, "precision": precision}
+    return convolve(inputs, kernel, ones, padding, **options)
+
+
+class Conv(nn.Conv):
+    """Flax's `nn.Conv` with gradients that are fast on the CPU.
+
+    Example:
+        >>> layer = Conv(features=8, kernel_size=(4, 4), strides=(2, 2))
+        >>> features, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 28, 28, 1)))
+        >>> features.shape, variables["params"]["kernel"].shape
+        ((1, 14, 14, 8), (4, 4, 1, 8))
+    """
+
+    conv_general_dilated: Callable[..., Any] | None = convolve
+
+
+class ConvTranspose(nn.Module):
+    """Flax's `nn.ConvTranspose` with gradients that are fast on the CPU.
+
+    Attributes:
+        features: channels of the output.
+        kernel_size: height and width of the window (any number of axes).
+        strides: the enlargement per spatial axis; None is 1.
+        padding: "SAME" (the output is `strides` times the input), "VALID", or pairs (before, after) per spatial axis,
+            as `jax.lax.conv_transpose` understands them.
+        kernel_dilation: distance of neighbouring weights per spatial axis; None is 1.
+        use_bias: whether a bias is added to each feature.
+        dtype: of the computation; None infers it from inputs and parameters.
+        param_dtype: of the parameters.
+        kernel_init: initializer of the kernel, [*kernel_size, channels, features].
+        bias_init: initializer of the bias, [features].
+
+    Example:
+        >>> layer = ConvTranspose(features=1, kernel_size=(4, 4), strides=(2, 2))
+        >>> pictures, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 14, 14, 8)))
+        >>> pictures.shape, variables["params"]["kernel"].shape
+        ((1, 28, 28, 1), (4, 4, 8, 1))
+    """
+
+    features: int
+    kernel_size: Sequence[int]
+    strides: Sequence[int] | None = None
+    padding: Padding = "SAME"
+    kernel_dilation: Sequence[int] | None = None
+    use_bias: bool = True
+    dtype: Any = None
+    param_dtype: Any = jnp.float32
+    kernel_init: nn.initializers.Initializer = default_kernel_init
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self, inputs: Float[Array, "batch *space channels"]) -> Float[Array, "batch *out features"]:
+        """Apply the layer, channels last."""
+        shape = (*self.kernel_size, inputs.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+        bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
+        inputs, kernel, bias = promote(inputs, kernel, bias, dtype=self.dtype)
+        strides = self.strides or (1,) * len(self.kernel_size)
+        outputs = convolve_transpose(inputs, kernel, strides, self.padding, rhs_dilation=self.kernel_dilation)
+        return outputs if bias is None else outputs + bias
+
+
+class _Geometry(NamedTuple):
+    """What a convolution is besides its arrays; `dilation` is that of the input."""
+
+    strides: tuple[int, ...]
+    padding: Pairs
+    dilation: tuple[int, ...]
+    precision: Any
+
+
+def _channels_last(axes: int) -> tuple[str, str, str]:
+    space = "DHW"[-axes:]
+    return f"N{space}C", f"{space}IO", f"N{space}C"
+
+
+def _transpose_padding(size: int, stride: int, padding: str) -> tuple[int, int]:
+    """Zeros before and after the spread input, as `jax.lax.conv_transpose` puts them."""
+    if padding == "VALID":
+        return size - 1, size - 1 + max(stride - size, 0)
+    if padding == "SAME":
+        total = size + stride - 2
+        before = size - 1 if stride >= size else math.ceil(total / 2)
+        return before, total - before
+    raise ValueError(f"padding must be 'SAME', 'VALID' or pairs of numbers, got {padding!r}")
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _xla_with_product_derivative(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
+    numbers = _channels_last(kernel.ndim - 2)
+    options = {"dimension_numbers": numbers, "precision": geometry.precision}
+    return lax.conv_general_dilated(inputs, kernel, geometry.strides, geometry.padding, geometry.dilation, **options)
+
+
+@_xla_with_product_derivative.defjvp
+def _(geometry: _Geometry, primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (inputs, kernel), (inputs_dot, kernel_dot) = primals, tangents
+    tangent = _product(inputs_dot, kernel, geometry) + _product(inputs, kernel_dot, geometry)
+    return _xla_with_product_derivative(inputs, kernel, geometry), tangent
+
+
+def _product(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
+    """The convolution as a matrix product, gathered or scattered.
+
+    A stride can only be gathered, a spread input only be scattered. Where both would do, the side with fewer channels
+    is unfolded, the other one having a column per pixel of the window for each of its many channels.
+    """
+    channels, features = kernel.shape[-2:]
+    ones = (1,) * len(geometry.strides)
+    spread, strided = geometry.dilation != ones, geometry.strides != ones
+    form = _scatter if spread or (not strided and features < channels) else _gather
+    return form(inputs, kernel, geometry).astype(inputs.dtype)
+
+
+def _gather(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
+    patches = _unfold(inputs, kernel.shape[:-2], geometry.strides, geometry.padding)
+    return _matmul(patches, kernel.reshape(-1, kernel.shape[-1]), geometry)
+
+
+def _scatter(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
+    *window, channels, features = kernel.shape
+    columns = jnp.moveaxis(jnp.flip(kernel, range(len(window))), -2, 0).reshape(channels, -1)
+    painted = _matmul(inputs, columns, geometry)
+    # The picture and its padding from which unfolding with a stride would cut as many patches as there are inputs.
+    padding = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, geometry.padding, strict=True))
+    sizes = zip(inputs.shape[1:-1], window, geometry.dilation, padding, strict=True)
+    space = [(size - 1) * step + k - low - high for size, k, step, (low, high) in sizes]
+    picture = jax.ShapeDtypeStruct((len(inputs), *space, features), painted.dtype)
+    unfold = partial(_unfold, window=window, strides=geometry.dilation, padding=padding)
+    (folded,) = jax.linear_transpose(unfold, picture)(painted)
+    return folded
+
+
+def _unfold(pictures: Array, window: Sequence[int], strides: Sequence[int], padding: Pairs) -> Array:
+    """The patch under each position of the window, as one axis ordered like a kernel's window and channels."""
+    edges = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
+    pictures = lax.pad(pictures, jnp.zeros((), pictures.dtype), edges)
+    batch, *space, channels = pictures.shape
+    sizes = [(size - k) // step + 1 for size, k, step in zip(space, window, strides, strict=True)]
+
+    def pixel(offset: tuple[int, ...]) -> Array:
+        ends = [start + (size - 1) * step + 1 for start, size, step in zip(offset, sizes, strides, strict=True)]
+        return lax.slice(pictures, (0, *offset, 0), (batch, *ends, channels), (1, *strides, 1))
+
+    return jnp.concatenate([pixel(offset) for offset in itertools.product(*map(range, window))], axis=-1)
+
+
+def _matmul(left: Array, right: Array, geometry: _Geometry) -> Array:
+    # bfloat16 is summed in float32, as XLA's convolution does.
+    wide = jnp.promote_types(left.dtype, jnp.float32)
+    return jnp.matmul(left, right, precision=geometry.precision, preferred_element_type=wide)

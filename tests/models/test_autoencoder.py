@@ -1,0 +1,163 @@
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import subspace_angles
+from sklearn.decomposition import PCA
+
+from jaxgen.data import load
+from jaxgen.errors import InputError
+from jaxgen.game import Model, State
+from jaxgen.models.autoencoder import Config, build
+from jaxgen.training.loop import fit
+from jaxgen.typing import Batch
+
+
+@functools.lru_cache
+def pixels(split: str) -> np.ndarray:
+    """The digits as float64 vectors with values in [0, 1]."""
+    return load("digits", split=split)["image"].reshape(-1, 64) / 255.0
+
+
+def principal_components(latent: int) -> tuple[PCA, float]:
+    """The components of the training digits, and the mean squared error per pixel that they leave on the test digits."""
+    pca = PCA(latent).fit(pixels("train"))
+    test = pixels("test")
+    return pca, float(np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2))
+
+
+def mse(model: Model, state: State) -> float:
+    metrics = jax.jit(model.evaluate)(jax.random.key(0), state, load("digits", split="test"))
+    return float(metrics["mse"].mean())
+
+
+def linear_model(data: Batch, **choices: Any) -> tuple[Model, State, dict[str, np.ndarray]]:
+    """A linear autoencoder as it starts, but with biases, and its weights in float64."""
+    model = build(Config(architecture="linear", **choices), data)
+    state = model.init(jax.random.key(0), data)
+    leaves, structure = jax.tree.flatten(state.params)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    leaves = [leaf + 0.1 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
+    state = state.replace(params=jax.tree.unflatten(structure, leaves))
+    weights = {
+        f"{network}_{name}": np.asarray(value, np.float64)
+        for network in ("encoder", "decoder")
+        for name, value in state.params[network]["Dense_0"].items()
+    }
+    return model, state, weights
+
+
+def test_the_linear_autoencoder_finds_the_principal_components() -> None:
+    digits = load("digits")
+    model = build(Config(architecture="linear", latent=4, learning_rate=1e-2), digits)
+    # All digits in every batch: without the noise of small batches, Adam needs no decay of its rate to converge.
+    state = fit(model, digits, key=jax.random.key(0), steps=1500, batch_size=len(digits["image"])).state
+    pca, best = principal_components(4)
+    assert mse(model, state) == pytest.approx(best, rel=0.005)
+    axes = model.decode(state, jnp.eye(4)) - model.decode(state, jnp.zeros((4, 4)))
+    angles = np.degrees(subspace_angles(np.asarray(axes, np.float64).reshape(4, 64).T, pca.components_.T))
+    assert angles.max() < 2.0
+
+
+@pytest.mark.parametrize("choices", [{"hidden": (128, 64)}, {"architecture": "conv", "width": 16}])
+def test_a_curved_plane_fits_the_digits_better_than_the_best_flat_one(choices: dict[str, Any]) -> None:
+    digits = load("digits")
+    model = build(Config(latent=2, learning_rate=3e-3, **choices), digits)
+    state = fit(model, digits, key=jax.random.key(0), steps=600, batch_size=128).state
+    assert mse(model, state) < 0.95 * principal_components(2)[1]
+
+
+def test_the_denoising_autoencoder_learns_the_wiener_filter() -> None:
+    x = np.random.default_rng(0).normal(size=(1000, 2)) * [2.0, 0.5] + [3.0, -1.0]
+    data = {"point": x.astype(np.float32)}
+    model = build(
+        Config(
+            architecture="linear", latent=2, corruption="gaussian", corruption_level=1.0, learning_rate=3e-3
+        ),
+        data,
+    )
+    state = fit(model, data, key=jax.random.key(0), steps=3000, batch_size=1000).state
+    covariance = np.cov(x.T)
+    # The best affine guess of x, given x with noise of variance 1.
+    gain = np.linalg.solve(covariance + np.eye(2), covariance)
+    noisy = np.array([[0.0, 0.0], [3.0, -1.0], [5.0, 1.0]], np.float32)
+    expected = x.mean(axis=0) + (noisy - x.mean(axis=0)) @ gain
+    np.testing.assert_allclose(model.reconstruct(state, {"point": noisy}), expected, atol=0.1)
+
+
+def test_the_loss_and_the_errors_agree_with_numpy() -> None:
+    rng = np.random.default_rng(0)
+    data = {"image": rng.integers(0, 256, (7, 8, 8, 1), np.uint8)}
+    model, state, w = linear_model(data, latent=3, l1=0.7, l2=0.3)
+    x = data["image"].reshape(7, 64) / 255.0
+    code = x @ w["encoder_kernel"] + w["encoder_bias"]
+    reconstruction = code @ w["decoder_kernel"] + w["decoder_bias"]
+    error = ((reconstruction - x) ** 2).sum(axis=1)
+    penalty = 0.7 * np.abs(code).sum(axis=1) + 0.3 * (code**2).sum(axis=1)
+
+    loss, (_, metrics) = model.players[0].loss(jax.random.key(0), state.params, state, data)
+    assert float(loss) == pytest.approx(np.mean(error + penalty), rel=1e-5)
+    assert float(metrics["squared_error"]) == pytest.approx(error.mean(), rel=1e-5)
+    assert float(metrics["penalty"]) == pytest.approx(penalty.mean(), rel=1e-5)
+    np.testing.assert_allclose(model.encode(state, data), code, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.reconstruct(state, data).reshape(7, 64), reconstruction, rtol=1e-4, atol=1e-5)
+    errors = model.evaluate(jax.random.key(0), state, data)
+    np.testing.assert_allclose(errors["squared_error"], error, rtol=1e-5)
+    np.testing.assert_allclose(errors["mse"], error / 64, rtol=1e-5)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_a_penalty_makes_the_code_smaller(penalty: str) -> None:
+    digits = load("digits")
+
+    def code(weight: float) -> np.ndarray:
+        model = build(Config(hidden=(32,), latent=8, **{penalty: weight}), digits)
+        state = fit(model, digits, key=jax.random.key(0), steps=100, batch_size=128).state
+        return np.asarray(model.encode(state, digits))
+
+    free, held = code(0.0), code(1.0)
+    assert np.abs(held).mean() < 0.5 * np.abs(free).mean()
+
+
+def test_samples_are_decoded_standard_normal_codes() -> None:
+    model, state, w = linear_model({"point": np.zeros((1, 3), np.float32)}, latent=2)
+    samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)
+    np.testing.assert_allclose(samples.mean(axis=0), w["decoder_bias"], atol=0.02)
+    np.testing.assert_allclose(np.cov(samples.T), w["decoder_kernel"].T @ w["decoder_kernel"], rtol=0.03, atol=0.01)
+
+
+def test_nothing_is_corrupted_outside_training() -> None:
+    digits = load("digits", split="test")
+    plain, noisy = (build(Config(corruption=corruption), digits) for corruption in ("none", "masking"))
+    state = plain.init(jax.random.key(0), digits)
+    np.testing.assert_array_equal(plain.reconstruct(state, digits), noisy.reconstruct(state, digits))
+    for model, same in ((plain, True), (noisy, False)):
+        losses = [model.players[0].loss(jax.random.key(i), state.params, state, digits)[0] for i in (0, 1)]
+        assert bool(losses[0] == losses[1]) == same
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"latent": 0}, "latent must be positive, got 0"),
+        ({"hidden": (400, 0)}, "hidden must be positive, got 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        ({"l1": -0.1}, "l1 must not be negative"),
+        ({"corruption": "masking", "corruption_level": 1.5}, "corruption_level of masking is a probability, got 1.5"),
+        ({"corruption": "gausian"}, "no corruption 'gausian'; did you mean 'gaussian'"),
+        ({"architecture": "convolutional"}, "no architecture 'convolutional'"),
+        ({"architecture": "conv"}, r"needs pictures, and these examples have shape \(2,\)"),
+        ({"corruption": "salt_and_pepper"}, "salt and pepper are black and white"),
+    ],
+)
+def test_choices_that_cannot_work_are_refused(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build(Config(**choices), {"point": np.zeros((1, 2), np.float32)})
+
+
+def test_pictures_too_small_for_convolutions_are_refused_before_training() -> None:
+    with pytest.raises(InputError, match="5x9 pixels are too small for a convolutional network"):
+        build(Config(architecture="conv"), {"image": np.zeros((1, 5, 9, 1), np.uint8)})

@@ -1,0 +1,203 @@
+"""The references are lax's own convolution, its own derivatives, and Flax's own layers."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
+
+NUMBERS = ("NHWC", "HWIO", "NHWC")
+
+# (picture, kernel, strides, padding): gathered, scattered and, at stride 1, value by XLA; even and uneven padding.
+CONVOLUTIONS = {
+    "stride 2, kernel 4": ((2, 6, 6, 3), (4, 4, 3, 5), (2, 2), "SAME"),
+    "stride 2, kernel 3, odd picture": ((2, 7, 5, 3), (3, 3, 3, 2), (2, 2), "SAME"),
+    "stride 1, widening": ((2, 5, 5, 2), (3, 3, 2, 4), (1, 1), "SAME"),
+    "stride 1, narrowing": ((2, 5, 5, 4), (3, 2, 4, 1), (1, 1), "SAME"),
+    "to a single pixel": ((2, 4, 4, 3), (4, 4, 3, 1), (1, 1), "VALID"),
+    "uneven everything": ((1, 7, 6, 2), (3, 2, 2, 3), (3, 2), ((2, 0), (1, 3))),
+    "narrowing with more padding than window": ((1, 3, 3, 3), (2, 2, 3, 1), (1, 1), ((3, 2), (2, 2))),
+    "stride beyond the window": ((2, 7, 7, 2), (2, 2, 2, 3), (3, 3), "VALID"),
+}
+TRANSPOSED = {
+    "stride 2, kernel 4": ((2, 3, 3, 4), (4, 4, 4, 2), (2, 2), "SAME"),
+    "stride 2, kernel 5": ((2, 3, 4, 2), (5, 5, 2, 3), (2, 2), "SAME"),
+    "stride 2, kernel 3, valid": ((2, 3, 3, 2), (3, 3, 2, 3), (2, 2), "VALID"),
+    "from a single pixel": ((2, 1, 1, 5), (4, 4, 5, 3), (1, 1), "VALID"),
+    "stride 1": ((2, 4, 4, 2), (3, 3, 2, 3), (1, 1), "SAME"),
+    "stride beyond the window": ((1, 3, 3, 2), (2, 2, 2, 2), (3, 3), "VALID"),
+    "explicit": ((1, 3, 3, 2), (4, 3, 2, 2), (2, 3), ((1, 2), (3, 0))),
+}
+CASES = [pytest.param(False, *case, id=f"conv {name}") for name, case in CONVOLUTIONS.items()]
+CASES += [pytest.param(True, *case, id=f"transposed {name}") for name, case in TRANSPOSED.items()]
+every_case = pytest.mark.parametrize(("transposed", "shape", "window", "strides", "padding"), CASES)
+
+
+def functions(transposed, strides, padding):
+    """Ours and XLA's."""
+    if transposed:
+        return (
+            lambda x, w: convolve_transpose(x, w, strides, padding),
+            lambda x, w: lax.conv_transpose(x, w, strides, padding, dimension_numbers=NUMBERS),
+        )
+    return (
+        lambda x, w: convolve(x, w, strides, padding),
+        lambda x, w: lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=NUMBERS),
+    )
+
+
+def arrays(*shapes, seed=0):
+    generator = np.random.default_rng(seed)
+    return [generator.normal(size=shape) for shape in shapes]
+
+
+def assert_close(got, want, tolerance=1e-12):
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert a.dtype == b.dtype
+        scale = max(1.0, float(np.abs(np.asarray(b, np.float64)).max()))
+        np.testing.assert_allclose(np.asarray(a, np.float64), np.asarray(b, np.float64), rtol=0, atol=tolerance * scale)
+
+
+@pytest.fixture
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+@every_case
+def test_value_and_every_kind_of_derivative_equal_those_of_lax(float64, transposed, shape, window, strides, padding):
+    ours, reference = functions(transposed, strides, padding)
+    x, w, dx, dw = map(jnp.asarray, arrays(shape, window, shape, window))
+    (mix,) = map(jnp.asarray, arrays(reference(x, w).shape, seed=1))
+
+    def everything(conv, x, w, dx, dw):
+        def curved(x, w):
+            return jnp.sum(jnp.sin(conv(x, w)) * mix)
+
+        def slope(x, w):
+            # As in a gradient penalty: the loss is itself made of a gradient.
+            return jnp.sum(jax.grad(curved)(x, w) ** 2)
+
+        return {
+            "value": conv(x, w),
+            "grad": jax.grad(curved, (0, 1))(x, w),
+            "jvp": jax.jvp(conv, (x, w), (dx, dw)),
+            "grad of grad": jax.grad(slope, (0, 1))(x, w),
+            "Hessian-vector": jax.jvp(jax.grad(curved, (0, 1)), (x, w), (dx, dw))[1],
+            "jacfwd": jax.jacfwd(lambda bend: conv(x + bend * dx, w + bend * dw))(0.5),
+            "vmap": jax.vmap(conv)(jnp.stack([x, dx]), jnp.stack([w, dw])),
+            "vmap over kernels of grad": jax.vmap(jax.grad(curved, 1), (None, 0))(x, jnp.stack([w, dw])),
+        }
+
+    got = jax.jit(lambda *a: everything(ours, *a))(x, w, dx, dw)
+    want = jax.jit(lambda *a: everything(reference, *a))(x, w, dx, dw)
+    assert_close(got, want)
+
+
+@every_case
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-6), (jnp.bfloat16, 8e-3)])
+def test_low_precision_stays_near_the_exact_value(transposed, shape, window, strides, padding, dtype, tolerance):
+    ours, reference = functions(transposed, strides, padding)
+    x, w = (jnp.asarray(a, dtype) for a in arrays(shape, window))
+    (mix,) = (jnp.asarray(a, dtype) for a in arrays(jax.eval_shape(reference, x, w).shape, seed=1))
+    y, pullback = jax.vjp(ours, x, w)
+    got = (y, *pullback(mix))
+    assert {a.dtype for a in got} == {jnp.dtype(dtype)}
+    with jax.enable_x64(True):
+        exact, pullback = jax.vjp(reference, *(jnp.asarray(np.asarray(a, np.float64)) for a in (x, w)))
+        want = (exact, *pullback(jnp.asarray(np.asarray(mix, np.float64))))
+    assert_close([np.asarray(a, np.float64) for a in got], [np.asarray(a) for a in want], tolerance)
+
+
+@every_case
+def test_gradient_descent_inside_scan_equals_a_loop_with_lax(float64, transposed, shape, window, strides, padding):
+    ours, reference = functions(transposed, strides, padding)
+    x, w = map(jnp.asarray, arrays(shape, window))
+
+    def descend(conv, w):
+        return w - 0.01 * jax.grad(lambda w: jnp.mean(jnp.sin(conv(x, w))))(w)
+
+    scanned, _ = jax.jit(lambda w: lax.scan(lambda w, _: (descend(ours, w), None), w, None, length=3))(w)
+    looped = w
+    for _ in range(3):
+        looped = descend(reference, looped)
+    assert_close(scanned, looped)
+
+
+@every_case
+def test_no_gradient_is_left_to_the_convolution_that_is_slow_in_a_scan(transposed, shape, window, strides, padding):
+    ours, reference = functions(transposed, strides, padding)
+    x, w = (jnp.asarray(a, jnp.float32) for a in arrays(shape, window))
+
+    def penalty(conv):
+        return lambda x, w: jnp.sum(jax.grad(lambda x: jnp.sum(jnp.sin(conv(x, w))))(x) ** 2)
+
+    def count(conv):
+        # Its text names every XLA convolution, those inside custom rules too.
+        return str(jax.make_jaxpr(jax.grad(penalty(conv), (0, 1)))(x, w)).count("= conv_general_dilated")
+
+    assert count(reference) >= 4
+    values_by_xla = strides == (1, 1)
+    assert count(ours) <= values_by_xla
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_dilation": (2, 2)},
+        {"strides": (2, 1), "padding": "VALID", "use_bias": False},
+        {"strides": (2, 2), "dtype": jnp.bfloat16},
+        {"strides": (2, 2), "param_dtype": jnp.bfloat16, "dtype": jnp.float32},
+        {"padding": ((2, 1), (0, 1)), "bias_init": nn.initializers.normal(1.0)},
+        {"kernel_init": nn.initializers.normal(0.02), "strides": (2, 2)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("pair", [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)], ids=["Conv", "ConvTranspose"])
+def test_layers_start_and_compute_as_those_of_flax(pair, options):
+    ours, flax = (layer(6, (4, 3), **options) for layer in pair)
+    x = jax.random.normal(jax.random.key(0), (2, 7, 6, 4))
+    got, variables = ours.init_with_output(jax.random.key(1), x)
+    want, expected = flax.init_with_output(jax.random.key(1), x)
+    assert_close(variables, expected, 0.0)
+    assert_close(got, want, 8e-3 if options.get("dtype") == jnp.bfloat16 else 1e-6)
+
+
+@pytest.mark.parametrize("pair", [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)], ids=["Conv", "ConvTranspose"])
+@pytest.mark.parametrize("axes", [1, 3])
+def test_layers_take_signals_and_volumes(pair, axes):
+    ours, flax = (layer(2, (3,) * axes, strides=(2,) * axes) for layer in pair)
+    x = jax.random.normal(jax.random.key(0), (2, *(5, 4, 6)[:axes], 3))
+    variables = ours.init(jax.random.key(1), x)
+    assert_close(ours.apply(variables, x), flax.apply(variables, x), 1e-6)
+
+
+def test_groups_of_channels_are_those_of_flax():
+    x = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
+    ours, flax = (layer(8, (3, 3), strides=(2, 2), feature_group_count=4) for layer in (Conv, nn.Conv))
+    variables = ours.init(jax.random.key(1), x)
+    assert_close(ours.apply(variables, x), flax.apply(variables, x), 1e-6)
+
+
+def test_on_an_accelerator_everything_is_one_xla_convolution(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    x, w = jnp.ones((1, 4, 4, 2)), jnp.ones((4, 4, 2, 3))
+    for conv in (convolve, convolve_transpose):
+        text = str(jax.make_jaxpr(lambda x, w, conv=conv: conv(x, w, (2, 2), "SAME"))(x, w))
+        assert text.count("= conv_general_dilated") == 1
+        assert "dot_general" not in text
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match=r"inputs \(1, 4, 4, 2\) and kernel \(3, 3, 3, 1\)"):
+        convolve(jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 3, 1)), (1, 1), "SAME")
+    with pytest.raises(ValueError, match="channels must be the last axis"):
+        convolve(
+            jnp.ones((1, 4, 4, 4)), jnp.ones((3, 3, 4, 1)), (1, 1), "SAME", dimension_numbers=("NCHW", "OIHW", "NCHW")
+        )
+    with pytest.raises(ValueError, match="'CIRCULAR'"):
+        convolve_transpose(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1)), (1, 1), "CIRCULAR")

@@ -1,0 +1,177 @@
+"""DCGAN's networks against the published parameter counts and against float64 NumPy, layer by layer."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.errors import InputError
+from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator
+
+MOMENTUM, EPSILON, LEAK = 0.9, 1e-5, 0.2
+
+SIZES = {
+    (8, 8, 1): [(8, 8), (4, 4), (2, 2)],
+    (11, 17, 2): [(11, 17), (6, 9), (3, 5), (2, 3)],
+    (28, 28, 1): [(28, 28), (14, 14), (7, 7), (4, 4)],
+}
+"""Shape of a picture -> sizes of the feature maps."""
+
+
+def convolve(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
+    """Cross-correlation without padding: [batch, height, width, in] with [rows, columns, in, out]."""
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))[:, ::stride, ::stride]
+    return np.einsum("nhwcij,ijco->nhwo", windows, kernel)
+
+
+def convolve_down(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Stride 2, with as much padding as halves the picture, rounded up; the odd zero goes to the end."""
+    totals = [(-(-size // 2) - 1) * 2 + 4 - size for size in x.shape[1:3]]
+    padding = [(0, 0), *[(total // 2, total - total // 2) for total in totals], (0, 0)]
+    return convolve(np.pad(x, padding), kernel, stride=2)
+
+
+def convolve_up(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Zeros between the pixels and two around them, then a cross-correlation: twice the size."""
+    n, height, width, channels = x.shape
+    dilated = np.zeros((n, 2 * height + 3, 2 * width + 3, channels))
+    dilated[:, 2:-2:2, 2:-2:2] = x
+    return convolve(dilated, kernel, stride=1)
+
+
+def normalize(x: np.ndarray, params: Any, stats: Any, training: bool) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Batch normalization of every channel, and the running averages that follow."""
+    batch = {"mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))}
+    used = batch if training else stats
+    moved = {name: MOMENTUM * stats[name] + (1 - MOMENTUM) * batch[name] for name in batch}
+    return (x - used["mean"]) / np.sqrt(used["var"] + EPSILON) * params["scale"] + params["bias"], moved
+
+
+def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
+    """Variables with numbers of ordinary size everywhere: zeros and ones at the start would hide mistakes."""
+    variables = network.init(jax.random.key(0), jnp.float32(inputs))
+    random = np.random.default_rng(0)
+    variables["params"] = jax.tree.map(
+        lambda leaf: jnp.asarray(random.normal(0.05, 0.1, leaf.shape), jnp.float32), variables["params"]
+    )
+    if "batch_stats" in variables:
+        variables["batch_stats"] = jax.tree.map(
+            lambda leaf: jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), jnp.float32), variables["batch_stats"]
+        )
+    return variables
+
+
+def as_float64(variables: dict[str, Any]) -> tuple[Any, Any]:
+    variables = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
+    return variables["params"], variables.get("batch_stats", {})
+
+
+def assert_close(actual: Any, expected: Any) -> None:
+    expected = np.asarray(expected)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", SIZES)
+def test_the_generator_computes_what_numpy_does(shape: tuple[int, int, int], training: bool) -> None:
+    network = Generator(shape=shape, width=3)
+    codes = np.random.default_rng(1).normal(size=(6, 5))
+    variables = variables_of(network, codes)
+    pictures, updated = network.apply(variables, jnp.float32(codes), mutable=["batch_stats"] if training else [])
+
+    params, stats = as_float64(variables)
+    # One pixel under a cross-correlation with full padding is the kernel turned upside down.
+    x = np.einsum("nc,ijco->nijo", codes, params["ConvTranspose_0"]["kernel"][::-1, ::-1])
+    moved = {}
+    for i, (rows, columns) in enumerate(SIZES[shape][-2::-1]):
+        name = f"BatchNorm_{i}"
+        x, moved[name] = normalize(x, params[name], stats[name], training)
+        x = convolve_up(np.maximum(x, 0), params[f"ConvTranspose_{i + 1}"]["kernel"])[:, :rows, :columns]
+    x += params[f"ConvTranspose_{len(moved)}"]["bias"]
+    assert_close(pictures, x)
+    if training:
+        jax.tree.map(assert_close, updated["batch_stats"], moved)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("shape", SIZES)
+def test_the_discriminator_computes_what_numpy_does(
+    shape: tuple[int, int, int], batch_norm: bool, training: bool
+) -> None:
+    network = Discriminator(width=3, shape=(2,), batch_norm=batch_norm)
+    pictures = np.random.default_rng(1).normal(size=(6, *shape))
+    variables = variables_of(network, pictures)
+    mutable = [HIDDEN, "batch_stats"] if training else [HIDDEN]
+    outputs, updated = network.apply(variables, jnp.float32(pictures), mutable=mutable)
+
+    params, stats = as_float64(variables)
+    x, moved = pictures, {}
+    for i in range(len(SIZES[shape]) - 1):
+        layer = params[f"Conv_{i}"]
+        x = convolve_down(x, layer["kernel"]) + layer.get("bias", 0)
+        if batch_norm and i > 0:
+            name = f"BatchNorm_{i - 1}"
+            x, moved[name] = normalize(x, params[name], stats[name], training)
+        x = np.where(x > 0, x, LEAK * x)
+        assert_close(updated[HIDDEN][f"layer_{i + 1}"][0], x)
+    last = params[f"Conv_{len(SIZES[shape]) - 1}"]
+    assert_close(outputs, np.einsum("nijc,ijco->no", x, last["kernel"]) + last["bias"])
+    if training and moved:
+        jax.tree.map(assert_close, updated["batch_stats"], moved)
+    else:
+        assert "batch_stats" not in updated
+
+
+def test_at_64_pixels_they_have_the_published_number_of_parameters() -> None:
+    """PyTorch's DCGAN tutorial, width 64 and 100 noise values: 3,576,704 and 2,765,568, and it has no biases at all."""
+    generator = jax.eval_shape(Generator(shape=(64, 64, 3), width=64).init, jax.random.key(0), jnp.zeros((1, 100)))
+    discriminator = jax.eval_shape(Discriminator(width=64).init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    output_biases = 3
+    first_and_last_biases = 64 + 1
+    for variables, published in (
+        (generator, 3_576_704 + output_biases),
+        (discriminator, 2_765_568 + first_and_last_biases),
+    ):
+        assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == published
+
+
+def test_weights_start_as_published() -> None:
+    generator = Generator(shape=(32, 32, 3), width=32).init(jax.random.key(0), jnp.zeros((1, 100)))["params"]
+    discriminator = Discriminator(width=32).init(jax.random.key(1), jnp.zeros((1, 32, 32, 3)))["params"]
+    for params in (generator, discriminator):
+        kernels = [layer["kernel"] for name, layer in params.items() if "Conv" in name]
+        scales = np.concatenate([layer["scale"] for name, layer in params.items() if "BatchNorm" in name])
+        biases = [layer["bias"] for layer in params.values() if "bias" in layer]
+        weights = np.concatenate([np.ravel(kernel) for kernel in kernels])
+        assert all(kernel.ndim == 4 for kernel in kernels)
+        assert abs(weights.mean()) < 4 * 0.02 / np.sqrt(len(weights))
+        assert weights.std() == pytest.approx(0.02, rel=0.02)
+        assert scales.mean() == pytest.approx(1, abs=4 * 0.02 / np.sqrt(len(scales)))
+        assert scales.std() == pytest.approx(0.02, rel=0.25)
+        assert all((bias == 0).all() for bias in biases)
+
+
+def test_only_in_training_mode_and_only_by_batch_norm_do_examples_meet() -> None:
+    pictures = jax.random.normal(jax.random.key(0), (4, 16, 16, 1))
+    others = pictures.at[1:].add(1.0)
+    for batch_norm, mutable, meet in (
+        (True, ["batch_stats"], True),
+        (True, [], False),
+        (False, ["batch_stats"], False),
+    ):
+        network = Discriminator(width=4, batch_norm=batch_norm)
+        variables = network.init(jax.random.key(1), pictures)
+        first, second = (network.apply(variables, x, mutable=mutable)[0][0] for x in (pictures, others))
+        assert bool(jnp.abs(first - second) > 1e-6) == meet
+
+
+def test_pictures_that_are_too_small_are_refused() -> None:
+    for network, inputs in (
+        (Generator((7, 8, 1), width=4), jnp.zeros((1, 5))),
+        (Discriminator(4), jnp.zeros((1, 8, 7, 1))),
+    ):
+        with pytest.raises(InputError, match="too small"):
+            network.init(jax.random.key(0), inputs)
