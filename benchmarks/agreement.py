@@ -37,10 +37,10 @@ def largest_difference(workload: Workload, model: Model, state: State, twin: Twi
         batch = {name: array[turn * size : (turn + 1) * size] for name, array in data.items()}
         state, metrics = step(key, state, batch)
         noise = {
-            player.name: torch.from_numpy(np.array(workload.noise[player.name](_key_of_move(key, index), size)))
+            player.name: torch.tensor(np.asarray(workload.noise[player.name](_key_of_move(key, index), size)))
             for index, player in enumerate(model.players)
         }
-        losses = twin.turn(torch.from_numpy(workload.observed(batch)), noise)
+        losses = twin.turn(torch.tensor(workload.observed(batch)), noise)
         for name, loss in losses.items():
             ours, theirs = float(metrics[f"{name}/loss"]), loss.item()
             worst = max(worst, abs(ours - theirs) / abs(ours))

@@ -76,7 +76,7 @@ def measure(workload: Workload, *, repeats: int) -> dict[str, Any]:
             print(f"{name} does not work here: {str(error).strip().splitlines()[0]}")
             continue
         compile_seconds[name] = time.perf_counter() - started
-        batches = endless_batches(torch.from_numpy(workload.observed(data)), workload.batch_size)
+        batches = endless_batches(torch.tensor(workload.observed(data)), workload.batch_size)
         sides[name] = partial(twin.play, batches)
     times, compile_seconds[FIT] = interleaved(
         model, data, batch_size=workload.batch_size, turns=workload.turns, repeats=repeats, others=sides

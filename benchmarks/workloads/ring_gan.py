@@ -16,7 +16,7 @@ from workloads.twin import TorchPlayer, Twin, mlp
 from workloads.workload import Workload
 
 CONFIG = Config(
-    loss="non_saturating", hidden=(128, 128, 128), latent=100, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999
+    loss="non_saturating", hidden=(64, 64), latent=100, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999
 )
 
 

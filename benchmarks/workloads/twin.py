@@ -90,11 +90,11 @@ def mlp(params: Mapping[str, Any], activation: nn.Module) -> nn.Sequential:
     """A copy of a `jaxgen.nn.mlp.MLP`: its layers, with its weights."""
     layers: list[nn.Module] = []
     for i in range(len(params)):
-        kernel, bias = (np.array(params[f"Dense_{i}"][name]) for name in ("kernel", "bias"))
+        kernel, bias = (np.asarray(params[f"Dense_{i}"][name]) for name in ("kernel", "bias"))
         linear = nn.Linear(*kernel.shape)
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(kernel.T))
-            linear.bias.copy_(torch.from_numpy(bias))
+            linear.weight.copy_(torch.tensor(kernel.T))
+            linear.bias.copy_(torch.tensor(bias))
         layers += [linear, activation]
     return nn.Sequential(*layers[:-1])
 

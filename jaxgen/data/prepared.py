@@ -9,6 +9,7 @@ import importlib.util
 import io
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -25,6 +26,7 @@ from jaxgen.data.extras import require
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
 from jaxgen.data.pictures import held_out, resize_all
 from jaxgen.data.streaming import Source
+from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, nearest
 
 Arrays = Mapping[str, np.ndarray]
@@ -60,19 +62,19 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
             downloaded, or something must be installed. Nothing is left half-written.
     """
     data_dir = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
-    folder = find_prepared(name, data_dir)
-    if folder is not None:
+    if name == "digits" or name in SYNTHETIC:
+        raise InputError(f"{name!r} comes with jaxgen and needs no preparation")
+    if folder := find_prepared(name, data_dir):
         return folder
-    if name not in CHECKSUMS:
+    require("tensorflow_datasets")
+    try:
+        if name in CHECKSUMS:
+            return _prepare_without_tensorflow(name, data_dir, source)
         if source is not None:
             raise InputError(f"original files are read for {', '.join(sorted(CHECKSUMS))} only, not for {name!r}")
         return _prepare_with_tensorflow(name, data_dir)
-    require("tensorflow_datasets")
-    with nullcontext(Path(source).expanduser()) if source is not None else _downloaded(name, data_dir) as place:
-        if not place.exists():
-            raise InputError(f"there is no folder {place}")
-        splits = {split: read_original(name, place, split) for split in ("train", "test")}
-    return prepare_arrays(name, splits, data_dir)
+    except OSError as error:
+        raise InputError(f"{name} cannot be prepared in {data_dir} ({error})") from error
 
 
 def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> Path:
@@ -131,10 +133,9 @@ def find_prepared(name: str, data_dir: Path) -> Path | None:
         >>> find_prepared("mnist", Path("nowhere"))
     """
     base, _, version = name.partition(":")
-    versions = [path.parent for path in (data_dir / base).glob(f"{version or '*'}/features.json")]
-    if versions:
-        return max(versions, key=_version_number)
-    configs = sorted({path.parents[1].name for path in (data_dir / base).glob(f"*/{version or '*'}/features.json")})
+    if versions := _versions(data_dir / base, version):
+        return max(versions, key=lambda folder: [int(number) for number in folder.name.split(".")])
+    configs = sorted(path.name for path in (data_dir / base).glob("*") if _versions(path, version))
     if not configs:
         return None
     if len(configs) == 1:
@@ -163,7 +164,9 @@ def prepared_pictures(name: str, data_dir: Path, split: str, image_size: int | N
         folder = prepare(name, data_dir=data_dir)
     if folder is None:
         raise _not_prepared(name, data_dir)
-    builder = require("tensorflow_datasets").builder_from_directory(folder)
+    tfds = require("tensorflow_datasets")
+    with _intact(folder):
+        builder = tfds.builder_from_directory(folder)
     for stored in ("test", "validation"):
         if split == "test" and stored in builder.info.splits:
             return PreparedPictures(builder, stored, image_size)
@@ -203,7 +206,9 @@ class PreparedPictures(Source):
         self.shape = (image_size or height, image_size or width, channels or 3)
         self._image_size = image_size
         self.classes = getattr(features["label"], "num_classes", None) if "label" in features else None
-        self._records = builder.as_data_source(split=split)
+        self._folder = Path(builder.data_dir)
+        with _intact(self._folder):
+            self._records = builder.as_data_source(split=split)
         logging.getLogger("absl").addFilter(_is_not_about_opencv)
 
     def __len__(self) -> int:
@@ -212,7 +217,8 @@ class PreparedPictures(Source):
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Decode pictures."""
-        records = self._records.__getitems__(list(indices))
+        with _intact(self._folder):
+            records = self._records.__getitems__(list(indices))
         arrays = {"image": np.stack([self._fit(record["image"]) for record in records])}
         if self.classes is not None:
             arrays["label"] = np.array([record["label"] for record in records], np.int32)
@@ -248,6 +254,23 @@ def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
         f"{name} is not in {data_dir}, and preparing it needs TensorFlow: pip install tensorflow, or copy its folder "
         "there from where it was prepared with file_format='array_record'"
     )
+
+
+@contextmanager
+def _intact(folder: Path) -> Iterator[None]:
+    """Blame the folder for whatever its readers, which have no error of their own for it, meet in damaged files."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(f"{folder} is damaged ({error}); delete it and prepare it again") from error
+
+
+def _prepare_without_tensorflow(name: str, data_dir: Path, source: str | Path | None) -> Path:
+    with nullcontext(Path(source).expanduser()) if source is not None else _downloaded(name, data_dir) as place:
+        if not place.exists():
+            raise InputError(f"there is no folder {place}")
+        splits = {split: read_original(name, place, split) for split in ("train", "test")}
+    return prepare_arrays(name, splits, data_dir)
 
 
 def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
@@ -294,5 +317,7 @@ def _png(image: np.ndarray) -> io.BytesIO:
     return file
 
 
-def _version_number(folder: Path) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
+def _versions(folder: Path, version: str) -> list[Path]:
+    """The prepared versions under a folder; what an interrupted preparation left has no number for a name."""
+    named = (path.parent for path in folder.glob("*/features.json") if version in ("", path.parent.name))
+    return [path for path in named if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]

@@ -8,7 +8,8 @@
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +23,7 @@ from jaxgen.data.prepared import default_data_dir, find_prepared, prepared_pictu
 from jaxgen.data.streaming import Held, Source, Stream, hold_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, nearest
-from jaxgen.typing import KeyArray
+from jaxgen.typing import Array, KeyArray
 
 Data: TypeAlias = dict[str, np.ndarray] | Stream
 """Arrays whose leading axis are the examples, or a stream of such."""
@@ -104,6 +105,8 @@ def load(
         (5, 2)
     """
     name = os.fspath(name_or_path)
+    if not name:
+        raise InputError(f"the name of the data is empty; {nearest(name, DATASETS)}")
     if split not in SPLITS:
         raise InputError(f"there is no split {split!r}; {nearest(split, SPLITS)}")
     if image_size is not None and image_size < 1:
@@ -122,9 +125,13 @@ def _draw(name: str, split: str, key: KeyArray | None, examples: int | None) -> 
     if examples is not None and examples < 1:
         raise InputError(f"the number of examples must be at least 1, got {examples}")
     key = jax.random.key(SPLITS.index(split)) if key is None else key
-    sample = jax.jit(SYNTHETIC[name]().sample, static_argnums=1)
-    drawn = sample(key, SYNTHETIC_EXAMPLES[split] if examples is None else examples)
+    drawn = _sampler(name)(key, SYNTHETIC_EXAMPLES[split] if examples is None else examples)
     return {array_name: np.asarray(array) for array_name, array in drawn.items()}
+
+
+@cache
+def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
+    return jax.jit(SYNTHETIC[name]().sample, static_argnums=1)
 
 
 def _pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
@@ -136,14 +143,15 @@ def _pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> 
                 return Held(_resized(read_original(name, folder, split), image_size, name))
         return prepared_pictures(name, data_dir, split, image_size)
     path = Path(name).expanduser()
-    if path.is_dir() or path.suffix == ".npz":
+    if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
         return own_pictures(path, split, image_size)
     if path.is_file():
         raise InputError(f"{name} is neither a folder of pictures nor an .npz file")
-    if name.startswith((".", "/", "~")):
+    if name.startswith((".", "/", "~")) or path.suffix == ".npz":
         raise InputError(f"there is no folder or .npz file {name}")
-    if find_prepared(name, data_dir) is None and nearest(name, DATASETS).startswith("did you mean"):
-        raise InputError(f"there is no data set, folder or .npz file {name!r}; {nearest(name, DATASETS)}")
+    meant = nearest(name.lower().replace("-", "_"), DATASETS)
+    if find_prepared(name, data_dir) is None and meant.startswith("did you mean"):
+        raise InputError(f"there is no data set, folder or .npz file {name!r}; {meant}")
     return prepared_pictures(name, data_dir, split, image_size)
 
 

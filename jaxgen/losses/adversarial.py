@@ -20,6 +20,11 @@ class AdversarialLoss(NamedTuple):
     Attributes:
         discriminator: `(real_logits, fake_logits) -> loss` per example; the two batches have one shape.
         generator: `(fake_logits, real_logits=None) -> loss` per example. Only relativistic losses use the real logits.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> non_saturating.discriminator(jnp.array([0.0, 1e4]), jnp.array([0.0, -1e4]))
+        Array([1.3862944, 0. ], dtype=float32)
     """
 
     discriminator: Callable[[Logits, Logits], Logits]
@@ -44,11 +49,6 @@ With D = sigmoid(logits), in nats:
     discriminator: -log D(real) - log(1 - D(fake))          generator: -log D(fake)
 
 Reference: Goodfellow et al. 2014, arXiv:1406.2661, section 3.
-
-Example:
-    >>> import jax.numpy as jnp
-    >>> non_saturating.discriminator(jnp.array([0.0, 1e4]), jnp.array([0.0, -1e4]))
-    Array([1.3862944, 0. ], dtype=float32)
 """
 
 

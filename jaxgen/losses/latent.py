@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from jaxgen.divergences._arrays import check_batch, float_dtype, sum_events, widen
+from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float
 
 
@@ -25,7 +26,7 @@ def l1_code(code: Float[Array, "batch *event"]) -> Float[Array, " batch"]:
         Array([7.], dtype=float32)
     """
     check_batch(code=code)
-    return sum_events(jnp.abs(widen(code))).astype(float_dtype(code))
+    return sum_events(absolute_error(widen(code), jnp.zeros_like(widen(code)))).astype(float_dtype(code))
 
 
 def l2_code(code: Float[Array, "batch *event"]) -> Float[Array, " batch"]:

@@ -1,7 +1,7 @@
 """Negative log-likelihoods of a reconstruction, in nats per example.
 
-They are summed over all axes but the first and include the normalizing constant, so that an ELBO made of them is a bound
-on the log-likelihood, comparable between models and with published numbers.
+They are summed over all axes but the first and include the normalizing constant, so that an ELBO made of them is a
+bound on the log-likelihood, comparable between models and with published numbers.
 """
 
 import math

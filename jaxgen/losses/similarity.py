@@ -24,7 +24,7 @@ def feature_similarity(
         ValueError: if the shapes differ or there is no axis of examples.
 
     Reference:
-        Larsen et al. 2016, arXiv:1512.09300, equations 7 and 8.
+        Larsen et al. 2016, arXiv:1512.09300.
 
     Example:
         >>> import jax.numpy as jnp

@@ -50,8 +50,8 @@ def mode_coverage(
         ValueError: if samples and centres are not two matrices of as many columns, or there are no samples.
 
     Reference:
-        Srivastava et al. 2017, arXiv:1705.07761, section 5.1 (modes, high quality); Lin et al. 2018, arXiv:1712.04086,
-        section 4.1 (and reverse KL). Theirs is to the shares of the modes in a real sample, here taken as equal.
+        Srivastava et al. 2017, arXiv:1705.07761 (covered modes, high quality); Lin et al. 2018, arXiv:1712.04086 (also
+        the divergence, there from the shares of the modes among real samples, which are equal here).
 
     Example:
         >>> samples = jnp.array([[0.0, 0.1], [0.2, 0.0], [5.0, 0.9], [5.0, 0.0]])
@@ -61,14 +61,15 @@ def mode_coverage(
     """
     if samples.ndim != 2 or centers.ndim != 2 or samples.shape[1] != centers.shape[1] or len(samples) == 0:
         raise ValueError(
-            f"samples must be [batch, dim] and centers [modes, dim], got samples {samples.shape} and centers {centers.shape}"
+            f"samples must be [batch, dim] and centers [modes, dim], "
+            f"got samples {samples.shape} and centers {centers.shape}"
         )
+    modes = len(centers)
     distances = jnp.linalg.norm(samples[:, None] - centers[None], axis=-1)
     nearest = jnp.argmin(distances, axis=1)
     high_quality = jnp.min(distances, axis=1) <= threshold * scale
-    modes = len(centers)
     counts = jnp.bincount(nearest, length=modes)
-    reached = jnp.bincount(nearest, weights=high_quality, length=modes) > 0
+    reached = jnp.zeros(modes, bool).at[nearest].max(high_quality)
     shares = counts / len(samples)
     return ModeCoverage(
         covered=jnp.sum(reached),

@@ -67,7 +67,7 @@ def build(config: Config, example: Batch) -> Model:
     def decode(state: State, code: Float[Array, "batch latent"], *, label: Int[Array, "..."] | int) -> Array:
         return model.decode(state, code, condition=_one_per_example(label, len(code), classes))
 
-    return model._replace(sample=sample, decode=decode)
+    return model._replace(sample=sample, decode=decode, conditions=("label",))
 
 
 def transfer_style(
@@ -121,11 +121,13 @@ def one_hot(label: Int[Array, "*shape"] | int, classes: int) -> Float[Array, "*s
         Array([[1., 0., 0.],
                [0., 0., 1.]], dtype=float32)
     """
-    label = label if isinstance(label, jax.Array) else np.asarray(label)
+    known = not isinstance(label, jax.core.Tracer)
+    # In NumPy, as under jit even the minimum of a constant would be traced.
+    label = np.asarray(label) if known else label
     if not jnp.issubdtype(label.dtype, jnp.integer):
         raise InputError(f"labels must be integers, got {label.dtype}")
-    if not isinstance(label, jax.core.Tracer) and label.size:
-        lowest, highest = int(np.min(label)), int(np.max(label))
+    if known and label.size:
+        lowest, highest = int(label.min()), int(label.max())
         if lowest < 0 or highest >= classes:
             wrong = lowest if lowest < 0 else highest
             raise InputError(f"label {wrong} is outside the range: the {classes} classes are 0 to {classes - 1}")

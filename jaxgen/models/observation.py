@@ -22,18 +22,26 @@ def observed(batch: Batch) -> Float[Array, "batch *event"]:
         >>> observed({"image": jnp.full((1, 2, 2, 1), 255, jnp.uint8)})[0, 0, 0]
         Array([1.], dtype=float32)
     """
-    x = batch.get("image", batch.get("point"))
-    if x is None:
-        raise InputError(f"a batch needs an array named 'image' or 'point', and this one has {sorted(batch)}")
-    x = jnp.asarray(x)
+    x = jnp.asarray(batch["image" if is_picture(batch) else "point"])
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 
 def is_picture(batch: Batch) -> bool:
-    """Whether the examples are pictures, whose values a model should keep in [0, 1].
+    """Whether the examples are pictures, whose values a model should keep in [0, 1], and not points.
+
+    Args:
+        batch: holds `image` or `point`.
+
+    Returns:
+        Whether it holds `image`.
+
+    Raises:
+        InputError: if it holds neither.
 
     Example:
         >>> is_picture({"point": jnp.zeros((4, 2))})
         False
     """
+    if "image" not in batch and "point" not in batch:
+        raise InputError(f"a batch needs an array named 'image' or 'point', and this one has {sorted(batch)}")
     return "image" in batch

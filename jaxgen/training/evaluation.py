@@ -24,7 +24,7 @@ def evaluate(
     Args:
         model: must have an `evaluate`.
         state: of one run, or of several along a leading axis.
-        data: arrays whose leading axis are the examples, or a stream, whose incomplete last batch is left out.
+        data: arrays whose leading axis are the examples, or a stream.
         key: for the noise in the metrics, if any; all runs get the same.
         runs: how many the state holds along a leading axis; None for a state without such an axis.
 
@@ -65,8 +65,7 @@ def evaluate(
 
 def _batches(data: Batch | Stream) -> Iterator[Batch]:
     if isinstance(data, Stream):
-        size = min(LARGEST_BATCH, data.examples)
-        yield from data.batches(jax.random.key(0), 0, data.examples // size, size)
+        yield from data.in_order(LARGEST_BATCH)
         return
     examples = len(next(iter(data.values())))
     for first in range(0, examples, LARGEST_BATCH):

@@ -21,13 +21,13 @@ def orders(size: int, keys: int, seed: int = 0) -> np.ndarray:
     return np.asarray(jax.jit(jax.vmap(lambda key: permute(key, jnp.arange(size), size=size)))(many))
 
 
-@pytest.mark.parametrize("size", [*range(1, 18), 63, 64, 65, 256, 257, 1437, 4096, 60_000])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 15, 16, 17, 64, 65, 256, 257, 4096, 60_000])
 def test_permute_is_a_bijection_at_every_kind_of_size(size: int) -> None:
     order = permute(jax.random.key(size), jnp.arange(size), size=size)
     np.testing.assert_array_equal(np.sort(order), np.arange(size))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(size=st.integers(1, 3000), seed=st.integers(0, 2**32 - 1))
 def test_permute_is_a_bijection(size: int, seed: int) -> None:
     order = permute(jax.random.key(seed), jnp.arange(size), size=size)
@@ -48,19 +48,16 @@ def test_permute_refuses_sizes_that_int32_cannot_index(size: int) -> None:
         permute(jax.random.key(0), jnp.arange(1), size=size)
 
 
-@pytest.mark.parametrize("size", [2, 3, 5, 8, 10, 16, 17, 64])
-def test_every_position_holds_every_value_equally_often(size: int) -> None:
+@pytest.mark.parametrize("size", [2, 3, 5, 8, 16, 17])
+def test_orders_are_uniform(size: int) -> None:
     drawn = orders(size, keys=50_000)
+    # Every position holds every value equally often,
     p_values = [stats.chisquare(np.bincount(drawn[:, i], minlength=size)).pvalue for i in range(size)]
     assert min(p_values) > FALSE_ALARM
-
-
-@pytest.mark.parametrize("size", [3, 5, 8, 10, 16, 17])
-def test_neighbouring_positions_hold_every_pair_equally_often(size: int) -> None:
-    drawn = orders(size, keys=50_000)
-    counts = np.bincount(drawn[:, 0] * size + drawn[:, 1], minlength=size * size).reshape(size, size)
-    assert np.all(np.diag(counts) == 0)
-    assert stats.chisquare(counts[~np.eye(size, dtype=bool)]).pvalue > FALSE_ALARM
+    # and two neighbouring positions hold every pair of different values equally often.
+    pairs = np.bincount(drawn[:, 0] * size + drawn[:, 1], minlength=size * size).reshape(size, size)
+    assert np.all(np.diag(pairs) == 0)
+    assert stats.chisquare(pairs[~np.eye(size, dtype=bool)]).pvalue > FALSE_ALARM
 
 
 def test_an_order_is_not_correlated_with_the_stored_order_nor_with_itself() -> None:
@@ -70,7 +67,7 @@ def test_an_order_is_not_correlated_with_the_stored_order_nor_with_itself() -> N
         assert stats.spearmanr(order[:-1], order[1:]).pvalue > FALSE_ALARM
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(examples=st.integers(1, 300), data=st.data())
 def test_an_epoch_draws_no_example_twice(examples: int, data: st.DataObject) -> None:
     batch_size = data.draw(st.integers(1, examples))
@@ -78,7 +75,8 @@ def test_an_epoch_draws_no_example_twice(examples: int, data: st.DataObject) -> 
     first = batches * data.draw(st.integers(0, 1000))
     key = jax.random.key(7)
     steps = jnp.arange(first, first + batches)
-    drawn = jax.vmap(lambda t: batch_indices(key, t, examples=examples, batch_size=batch_size))(steps).ravel()
+    draw = jax.jit(jax.vmap(lambda step: batch_indices(key, step, examples=examples, batch_size=batch_size)))
+    drawn = draw(steps).ravel()
     assert len(np.unique(drawn)) == batches * batch_size
     assert np.all((drawn >= 0) & (drawn < examples))
 
@@ -96,14 +94,9 @@ def test_every_epoch_and_every_key_has_an_order_of_its_own() -> None:
 
 def test_the_remainder_that_an_epoch_leaves_out_changes() -> None:
     key = jax.random.key(0)
-    left_out = {
-        (
-            set(range(10))
-            - set(np.concatenate([batch_indices(key, 3 * e + i, examples=10, batch_size=3) for i in range(3)]).tolist())
-        ).pop()
-        for e in range(60)
-    }
-    assert left_out == set(range(10))
+    steps = jnp.arange(60 * 3)
+    drawn = jax.vmap(lambda step: batch_indices(key, step, examples=10, batch_size=3))(steps).reshape(60, 9)
+    assert {(set(range(10)) - set(epoch.tolist())).pop() for epoch in np.asarray(drawn)} == set(range(10))
 
 
 def test_plain_calls_jit_vmap_and_scan_give_the_same_bits() -> None:

@@ -136,6 +136,8 @@ def test_without_a_network_the_message_says_where_to_put_what(tmp_path: Path, mo
         ("celeb_a", None, "celeb_a is not in .* needs TensorFlow: pip install tensorflow"),
         ("emnist/letters", None, "emnist/letters is not in .* needs TensorFlow"),
         ("celebb_a", None, "did you mean 'celeb_a'"),
+        ("digits", None, "'digits' comes with jaxgen and needs no preparation"),
+        ("ring", None, "'ring' comes with jaxgen and needs no preparation"),
     ],
 )
 def test_what_cannot_be_prepared_is_said(tmp_path: Path, name: str, source: str | None, message: str) -> None:
@@ -168,6 +170,23 @@ def test_pictures_get_the_size_asked_for(tmp_path: Path) -> None:
         hold(prepared_pictures("mnist", tmp_path, "train", 64))
 
 
+@pytest.mark.parametrize("damaged", ["features.json", "dataset_info.json", "mnist-train.array_record-00000-of-00001"])
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_prepared_folder_that_is_damaged_is_named(tmp_path: Path, damaged: str, kept: float) -> None:
+    folder = prepare_arrays("mnist", {"train": pictures(40), "test": pictures(3)}, tmp_path)
+    content = (folder / damaged).read_bytes()
+    (folder / damaged).write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(InputError, match=r"mnist/3.0.1 is damaged .*; delete it and prepare it again"):
+        hold(prepared_pictures("mnist", tmp_path, "train", None))
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, write_tiny_originals: WriteOriginals) -> None:
+    write_tiny_originals(tmp_path / "source", packed=False)
+    (tmp_path / "data").write_text("a file, not a folder")
+    with pytest.raises(InputError, match=r"mnist cannot be prepared in .*data"):
+        prepare("mnist", data_dir=tmp_path / "data", source=tmp_path / "source")
+
+
 def test_a_format_that_only_tensorflow_reads_is_named(tmp_path: Path) -> None:
     folder = prepare_arrays("mnist", {"train": pictures(3), "test": pictures(3)}, tmp_path)
     info = json.loads((folder / "dataset_info.json").read_text())
@@ -176,11 +195,21 @@ def test_a_format_that_only_tensorflow_reads_is_named(tmp_path: Path) -> None:
         prepared_pictures("mnist", tmp_path, "train", None)
 
 
+LEFT_OVER = "plain/incomplete.KGS287_2.0.0"
+"""What an interrupted preparation leaves."""
+
+
 def test_the_newest_version_and_the_only_configuration_are_found(tmp_path: Path) -> None:
-    for folder in ("plain/1.9.0", "plain/1.10.0", "single/letters/1.0.0", "several/a/1.0.0", "several/b/1.0.0"):
+    for folder in (
+        "plain/1.9.0",
+        "plain/1.10.0",
+        "single/letters/1.0.0",
+        "several/a/1.0.0",
+        "several/b/1.0.0",
+        LEFT_OVER,
+    ):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "features.json").touch()
-    (tmp_path / "plain" / "2.0.0.incompleteXYZ").mkdir()
     assert find_prepared("plain", tmp_path) == tmp_path / "plain/1.10.0"
     assert find_prepared("plain:1.9.0", tmp_path) == tmp_path / "plain/1.9.0"
     assert find_prepared("plain:3.0.0", tmp_path) is None

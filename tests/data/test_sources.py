@@ -66,7 +66,7 @@ def test_the_data_folder_of_tensorflow_datasets_is_the_default(
     assert len(arrays("kmnist", split="test")["image"]) == 7
     monkeypatch.delenv("TFDS_DATA_DIR")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with pytest.raises(InputError, match="kmnist is not in .*home/tensorflow_datasets; run: jaxgen data prepare"):
+    with pytest.raises(InputError, match=r"kmnist is not in .*home/tensorflow_datasets; run: jaxgen data prepare"):
         load("kmnist")
 
 
@@ -88,7 +88,7 @@ def test_a_data_set_wins_over_a_folder_of_its_name(tmp_path: Path, monkeypatch: 
         ("./pictures", {}, "there is no folder or .npz file ./pictures"),
         ("pictures/cats", {}, "there is no data set, folder or .npz file 'pictures/cats'"),
         ("pictures.npz", {}, "there is no folder or .npz file pictures.npz"),
-        ("", {}, "there is no data set, folder or .npz file ''"),
+        ("", {}, "the name of the data is empty; known are cifar10, curve"),
         ("digits", {"split": "tset"}, "there is no split 'tset'; did you mean 'test'?"),
         ("digits", {"image_size": 9}, "a picture of digits is 8x8 pixels, smaller than the image size 9"),
         ("digits", {"image_size": 0}, "the image size must be at least 1, got 0"),

@@ -65,7 +65,7 @@ def test_the_linear_autoencoder_finds_the_principal_components() -> None:
 @pytest.mark.parametrize("choices", [{"hidden": (128, 64)}, {"architecture": "conv", "width": 16}])
 def test_a_curved_plane_fits_the_digits_better_than_the_best_flat_one(choices: dict[str, Any]) -> None:
     digits = load("digits")
-    model = build(Config(latent=2, learning_rate=3e-3, **choices), digits)
+    model = build(Config(latent=2, learning_rate=5e-3, **choices), digits)
     state = fit(model, digits, key=jax.random.key(0), steps=600, batch_size=128).state
     assert mse(model, state) < 0.95 * principal_components(2)[1]
 
@@ -109,17 +109,17 @@ def test_the_loss_and_the_errors_agree_with_numpy() -> None:
     np.testing.assert_allclose(errors["mse"], error / 64, rtol=1e-5)
 
 
-@pytest.mark.parametrize("penalty", ["l1", "l2"])
-def test_a_penalty_makes_the_code_smaller(penalty: str) -> None:
+def test_a_penalty_makes_the_code_smaller() -> None:
     digits = load("digits")
 
-    def code(weight: float) -> np.ndarray:
-        model = build(Config(hidden=(32,), latent=8, **{penalty: weight}), digits)
+    def size_of_code(**penalty: float) -> float:
+        model = build(Config(architecture="linear", latent=8, learning_rate=1e-2, **penalty), digits)
         state = fit(model, digits, key=jax.random.key(0), steps=100, batch_size=128).state
-        return np.asarray(model.encode(state, digits))
+        return float(jnp.abs(model.encode(state, digits)).mean())
 
-    free, held = code(0.0), code(1.0)
-    assert np.abs(held).mean() < 0.5 * np.abs(free).mean()
+    free = size_of_code()
+    assert size_of_code(l1=1.0) < 0.5 * free
+    assert size_of_code(l2=1.0) < 0.5 * free
 
 
 def test_samples_are_decoded_standard_normal_codes() -> None:

@@ -66,11 +66,15 @@ def outputs(params: dict[str, Any], start: State) -> dict[str, jax.Array]:
 
 
 def published_losses(o: dict[str, Any], gamma: float) -> dict[str, float]:
-    """Equations 2, 7 and 8 of the paper in float64, by SciPy's densities, and the sums of Algorithm 1."""
+    """Equations 2, 7 and 8 of the paper in float64, by SciPy's densities, and the sums of Algorithm 1.
+
+    L_like is given up to the constant of the normal density.
+    """
     o = {name: np.asarray(value, np.float64) for name, value in o.items()}
     variance = np.exp(o["log_var"])
     prior = 0.5 * (variance + o["mean"] ** 2 - 1 - o["log_var"]).sum(-1)
-    like = -scipy_stats.norm.logpdf(o["features"], o["reconstructed_features"], 1.0).sum(-1)
+    constant = o["features"].shape[-1] / 2 * np.log(2 * np.pi)
+    like = -scipy_stats.norm.logpdf(o["features"], o["reconstructed_features"], 1.0).sum(-1) - constant
     adversarial = np.log(expit(o["real"])) + np.log(1 - expit(o["reconstructed"])) + np.log(1 - expit(o["sampled"]))
     return {
         "encoder": (prior + like).mean(),

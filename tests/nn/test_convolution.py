@@ -14,7 +14,6 @@ NUMBERS = ("NHWC", "HWIO", "NHWC")
 # (picture, kernel, strides, padding): gathered, scattered and, at stride 1, value by XLA; even and uneven padding.
 CONVOLUTIONS = {
     "stride 2, kernel 4": ((2, 6, 6, 3), (4, 4, 3, 5), (2, 2), "SAME"),
-    "stride 2, kernel 3, odd picture": ((2, 7, 5, 3), (3, 3, 3, 2), (2, 2), "SAME"),
     "stride 1, widening": ((2, 5, 5, 2), (3, 3, 2, 4), (1, 1), "SAME"),
     "stride 1, narrowing": ((2, 5, 5, 4), (3, 2, 4, 1), (1, 1), "SAME"),
     "to a single pixel": ((2, 4, 4, 3), (4, 4, 3, 1), (1, 1), "VALID"),
@@ -28,12 +27,23 @@ TRANSPOSED = {
     "stride 2, kernel 3, valid": ((2, 3, 3, 2), (3, 3, 2, 3), (2, 2), "VALID"),
     "from a single pixel": ((2, 1, 1, 5), (4, 4, 5, 3), (1, 1), "VALID"),
     "stride 1": ((2, 4, 4, 2), (3, 3, 2, 3), (1, 1), "SAME"),
-    "stride beyond the window": ((1, 3, 3, 2), (2, 2, 2, 2), (3, 3), "VALID"),
     "explicit": ((1, 3, 3, 2), (4, 3, 2, 2), (2, 3), ((1, 2), (3, 0))),
 }
 CASES = [pytest.param(False, *case, id=f"conv {name}") for name, case in CONVOLUTIONS.items()]
 CASES += [pytest.param(True, *case, id=f"transposed {name}") for name, case in TRANSPOSED.items()]
+EVERY_FORM = [
+    case
+    for case in CASES
+    if case.id
+    in (
+        "conv stride 2, kernel 4",
+        "conv stride 1, widening",
+        "conv stride 1, narrowing",
+        "transposed stride 2, kernel 5",
+    )
+]
 every_case = pytest.mark.parametrize(("transposed", "shape", "window", "strides", "padding"), CASES)
+every_form = pytest.mark.parametrize(("transposed", "shape", "window", "strides", "padding"), EVERY_FORM)
 
 
 def functions(transposed, strides, padding):
@@ -69,51 +79,70 @@ def float64():
 
 
 @every_case
-def test_value_and_every_kind_of_derivative_equal_those_of_lax(float64, transposed, shape, window, strides, padding):
-    ours, reference = functions(transposed, strides, padding)
-    x, w, dx, dw = map(jnp.asarray, arrays(shape, window, shape, window))
-    (mix,) = map(jnp.asarray, arrays(reference(x, w).shape, seed=1))
+def test_value_and_second_derivatives_equal_those_of_lax(float64, transposed, shape, window, strides, padding):
+    x, w = map(jnp.asarray, arrays(shape, window))
 
-    def everything(conv, x, w, dx, dw):
+    def everything(conv):
         def curved(x, w):
-            return jnp.sum(jnp.sin(conv(x, w)) * mix)
+            value = conv(x, w)
+            return jnp.sum(jnp.sin(value)), value
 
         def slope(x, w):
-            # As in a gradient penalty: the loss is itself made of a gradient.
-            return jnp.sum(jax.grad(curved)(x, w) ** 2)
+            # As in a gradient penalty: the loss is itself made of a gradient, which the outer gradient goes through.
+            gradients, value = jax.grad(curved, (0, 1), has_aux=True)(x, w)
+            return sum(jnp.sum(gradient**2) for gradient in gradients), (value, gradients)
 
-        return {
-            "value": conv(x, w),
-            "grad": jax.grad(curved, (0, 1))(x, w),
-            "jvp": jax.jvp(conv, (x, w), (dx, dw)),
-            "grad of grad": jax.grad(slope, (0, 1))(x, w),
-            "Hessian-vector": jax.jvp(jax.grad(curved, (0, 1)), (x, w), (dx, dw))[1],
-            "jacfwd": jax.jacfwd(lambda bend: conv(x + bend * dx, w + bend * dw))(0.5),
-            "vmap": jax.vmap(conv)(jnp.stack([x, dx]), jnp.stack([w, dw])),
-            "vmap over kernels of grad": jax.vmap(jax.grad(curved, 1), (None, 0))(x, jnp.stack([w, dw])),
-        }
+        return jax.jit(jax.grad(slope, (0, 1), has_aux=True))(x, w)
 
-    got = jax.jit(lambda *a: everything(ours, *a))(x, w, dx, dw)
-    want = jax.jit(lambda *a: everything(reference, *a))(x, w, dx, dw)
-    assert_close(got, want)
+    ours, reference = functions(transposed, strides, padding)
+    assert_close(everything(ours), everything(reference))
 
 
-@every_case
+@every_form
+def test_forward_mode_and_batching_equal_those_of_lax(float64, transposed, shape, window, strides, padding):
+    x, w, dx, dw = map(jnp.asarray, arrays(shape, window, shape, window))
+
+    def everything(conv):
+        def curved(x, w):
+            return jnp.sum(jnp.sin(conv(x, w)))
+
+        def transforms():
+            return {
+                "jvp": jax.jvp(conv, (x, w), (dx, dw)),
+                "Hessian-vector": jax.jvp(jax.grad(curved, (0, 1)), (x, w), (dx, dw))[1],
+                "jacfwd": jax.jacfwd(lambda bend: conv(x + bend * dx, w + bend * dw))(0.5),
+                "vmap": jax.vmap(conv)(jnp.stack([x, dx]), jnp.stack([w, dw])),
+                "vmap over kernels of grad": jax.vmap(jax.grad(curved, 1), (None, 0))(x, jnp.stack([w, dw])),
+            }
+
+        return jax.jit(transforms)()
+
+    ours, reference = functions(transposed, strides, padding)
+    assert_close(everything(ours), everything(reference))
+
+
+def value_and_pullback(conv, x, w, mix):
+    def both(x, w, mix):
+        y, pullback = jax.vjp(conv, x, w)
+        return y, *pullback(mix)
+
+    return jax.jit(both)(x, w, mix)
+
+
+@every_form
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-6), (jnp.bfloat16, 8e-3)])
 def test_low_precision_stays_near_the_exact_value(transposed, shape, window, strides, padding, dtype, tolerance):
     ours, reference = functions(transposed, strides, padding)
     x, w = (jnp.asarray(a, dtype) for a in arrays(shape, window))
     (mix,) = (jnp.asarray(a, dtype) for a in arrays(jax.eval_shape(reference, x, w).shape, seed=1))
-    y, pullback = jax.vjp(ours, x, w)
-    got = (y, *pullback(mix))
+    got = value_and_pullback(ours, x, w, mix)
     assert {a.dtype for a in got} == {jnp.dtype(dtype)}
     with jax.enable_x64(True):
-        exact, pullback = jax.vjp(reference, *(jnp.asarray(np.asarray(a, np.float64)) for a in (x, w)))
-        want = (exact, *pullback(jnp.asarray(np.asarray(mix, np.float64))))
+        want = value_and_pullback(reference, *(jnp.asarray(np.asarray(a, np.float64)) for a in (x, w, mix)))
     assert_close([np.asarray(a, np.float64) for a in got], [np.asarray(a) for a in want], tolerance)
 
 
-@every_case
+@every_form
 def test_gradient_descent_inside_scan_equals_a_loop_with_lax(float64, transposed, shape, window, strides, padding):
     ours, reference = functions(transposed, strides, padding)
     x, w = map(jnp.asarray, arrays(shape, window))
@@ -122,9 +151,9 @@ def test_gradient_descent_inside_scan_equals_a_loop_with_lax(float64, transposed
         return w - 0.01 * jax.grad(lambda w: jnp.mean(jnp.sin(conv(x, w))))(w)
 
     scanned, _ = jax.jit(lambda w: lax.scan(lambda w, _: (descend(ours, w), None), w, None, length=3))(w)
-    looped = w
+    looped, step = w, jax.jit(lambda w: descend(reference, w))
     for _ in range(3):
-        looped = descend(reference, looped)
+        looped = step(looped)
     assert_close(scanned, looped)
 
 

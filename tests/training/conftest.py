@@ -1,45 +1,18 @@
-"""Small games on which the training is tried: they say nothing of any model in the library."""
+"""Small games on which the training is tried. They are written without networks, because compiling takes longer."""
 
 from collections.abc import Callable
+from typing import Any
 
-import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from jaxgen.data import batch_indices
 from jaxgen.game import Model, Player, game
-from jaxgen.typing import Array
 
-
-class Normalized(linen.Module):
-    """Two dense layers with a batch norm between them."""
-
-    features: int
-
-    @linen.compact
-    def __call__(self, x: Array) -> Array:
-        x = linen.BatchNorm(use_running_average=False, momentum=0.9)(linen.Dense(24)(x))
-        return linen.Dense(self.features)(linen.relu(x))
-
-
-class Convolutional(linen.Module):
-    features: int
-
-    @linen.compact
-    def __call__(self, x: Array) -> Array:
-        x = linen.relu(linen.Conv(4, (3, 3), strides=(2, 2))(x))
-        return linen.Dense(self.features)(x.reshape(len(x), -1))
-
-
-class FullyConnected(linen.Module):
-    features: int
-
-    @linen.compact
-    def __call__(self, x: Array) -> Array:
-        x = linen.relu(linen.Dense(16)(x.reshape(len(x), -1)))
-        return linen.Dense(self.features)(x)
+ADAM = optax.adam(1e-2)
 
 
 @pytest.fixture(scope="session")
@@ -59,32 +32,30 @@ def pictures() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def duel() -> Callable[..., Model]:
-    """A GAN on points that has everything: noise, batch norm, Adam, an average, two moves of one player."""
-    generator, critic = Normalized(2), Normalized(1)
+    """A GAN on points that has everything: noise, statistics over the batch, an average, two moves of one player."""
 
-    def build(tx: optax.GradientTransformation = optax.adam(1e-3), updates: int = 2) -> Model:
+    def build(tx: optax.GradientTransformation = ADAM, updates: int = 2) -> Model:
         def init_networks(key, batch):
             keys = jax.random.split(key)
-            networks = {"generator": generator.init(keys[0], jnp.zeros((2, 3)))}
-            return networks | {"critic": critic.init(keys[1], batch["point"].repeat(2, axis=0))}
+            return {
+                "generator": {"params": jax.random.uniform(keys[0], (3, 2), minval=-1)},
+                "critic": {"params": jax.random.uniform(keys[1], (2, 5), minval=-1), "running": jnp.zeros(2)},
+            }
 
-        def apply(name, network, params, state, x):
-            variables = {"params": params[name], **state.stats[name]}
-            return network.apply(variables, x, mutable=["batch_stats"])
+        def generate(key, params, batch):
+            return jax.random.uniform(key, (len(batch["point"]), 3)) @ params["generator"]
+
+        def score(params, x):
+            return jnp.tanh((x - x.mean(0)) / (x.std(0) + 0.1) @ params["critic"]).sum(-1) + x.sum(-1)
 
         def critic_loss(key, params, state, batch):
-            noise = jax.random.normal(key, (len(batch["point"]), 3))
-            fake, _ = apply("generator", generator, params, state, noise)
-            on_real, stats = apply("critic", critic, params, state, batch["point"])
-            on_fake, _ = apply("critic", critic, params, state, fake)
-            loss = jax.nn.softplus(-on_real).mean() + jax.nn.softplus(on_fake).mean()
-            return loss, ({"critic": stats}, {"gap": on_real.mean() - on_fake.mean()})
+            on_real, on_fake = score(params, batch["point"]), score(params, generate(key, params, batch))
+            running = 0.9 * state.stats["critic"]["running"] + 0.1 * batch["point"].mean(0)
+            loss = jnp.mean(on_fake - on_real) + jnp.sum(params["critic"] ** 2)
+            return loss, ({"critic": {"running": running}}, {"largest": on_real.max()})
 
         def generator_loss(key, params, state, batch):
-            noise = jax.random.normal(key, (len(batch["point"]), 3))
-            fake, stats = apply("generator", generator, params, state, noise)
-            on_fake, _ = apply("critic", critic, params, state, fake)
-            return jax.nn.softplus(-on_fake).mean(), ({"generator": stats}, {})
+            return -score(params, generate(key, params, batch)).mean(), ({}, {})
 
         players = (
             Player("critic", ("critic",), critic_loss, tx, updates=updates),
@@ -97,21 +68,49 @@ def duel() -> Callable[..., Model]:
 
 @pytest.fixture(scope="session")
 def classifier() -> Callable[..., Model]:
-    """One player that tells labels from noisy pictures, with or without convolutions."""
+    """One player that tells labels from noisy pictures, with or without a convolution."""
 
-    def build(*, convolutional: bool = False) -> Model:
-        network = Convolutional(10) if convolutional else FullyConnected(10)
-
+    def build(*, convolutional: bool) -> Model:
         def init_networks(key, batch):
-            return {"classifier": network.init(key, batch["image"] / 255)}
+            keys = jax.random.split(key)
+            kernel = jax.random.uniform(keys[0], (3, 3, 1, 4), minval=-0.3, maxval=0.3)
+            dense = jax.random.uniform(keys[1], (64, 10), minval=-0.1, maxval=0.1)
+            return {"classifier": {"params": {"kernel": kernel, "dense": dense}}}
+
+        def logits(params, x):
+            if convolutional:
+                axes = ("NHWC", "HWIO", "NHWC")
+                x = jnp.tanh(jax.lax.conv_general_dilated(x, params["kernel"], (2, 2), "SAME", dimension_numbers=axes))
+            return x.reshape(len(x), -1) @ params["dense"]
 
         def loss(key, params, state, batch):
-            x = batch["image"] / 255 + 0.1 * jax.random.normal(key, batch["image"].shape)
-            logits = network.apply({"params": params["classifier"]}, x)
-            loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]).mean()
-            return loss, ({}, {"accuracy": jnp.mean(logits.argmax(-1) == batch["label"])})
+            x = batch["image"] / 255 + 0.1 * jax.random.uniform(key, batch["image"].shape)
+            guesses = logits(params["classifier"], x)
+            loss = optax.softmax_cross_entropy_with_integer_labels(guesses, batch["label"]).mean()
+            return loss, ({}, {"accuracy": jnp.mean(guesses.argmax(-1) == batch["label"])})
 
-        players = (Player("classifier", ("classifier",), loss, optax.adam(1e-3)),)
+        players = (Player("classifier", ("classifier",), loss, ADAM),)
         return Model(*game(init_networks, players), sample=None, players=players)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def by_hand() -> Callable[..., list[tuple[Any, Any]]]:
+    """State and metrics after every turn, played one by one without the loop."""
+
+    def play(model, data, key, steps, batch_size):
+        init, order, turns = jax.random.split(key, 3)
+        step, history = jax.jit(model.step), []
+        size = {"examples": len(next(iter(data.values()))), "batch_size": batch_size * model.slices}
+        state = model.init(init, {name: x[:1] * 0 for name, x in data.items()})
+        for t in range(steps):
+            indices = batch_indices(
+                order, t, examples=len(next(iter(data.values()))), batch_size=batch_size * model.slices
+            )
+            batch = {name: x[np.asarray(indices)] for name, x in data.items()}
+            state, metrics = step(jax.random.fold_in(turns, t), state, batch)
+            history.append((state, metrics))
+        return history
+
+    return play

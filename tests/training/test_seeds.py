@@ -15,34 +15,22 @@ def test_keys_are_those_of_lone_runs():
         np.testing.assert_array_equal(jax.random.key_data(key), jax.random.key_data(jax.random.key(40 + i)))
 
 
-@pytest.mark.parametrize("convolutional", [False, True])
-def test_each_run_is_its_lone_run(convolutional, classifier, pictures):
-    model = classifier(convolutional=convolutional)
-    histories = []
-    common = {"steps": 6, "batch_size": 12, "chunk": 3}
-    several = fit(
-        model, pictures, key=seed_keys(7, 3), **common, hooks=[lambda chunk: histories.append(chunk.metrics)]
-    ).state
-    losses = np.concatenate([metrics["classifier/loss"] for metrics in histories], axis=-1)
-    assert losses.shape == (3, 6)
-    assert len({tuple(run) for run in losses.tolist()}) == 3
+@pytest.mark.parametrize("kind", ["fully connected", "convolutional", "duel"])
+def test_each_run_is_its_lone_run(kind, by_hand, classifier, pictures, duel, points):
+    if kind == "duel":
+        model, data = duel(optax.sgd(0.1)), points
+    else:
+        model, data = classifier(convolutional=kind == "convolutional"), pictures
+    chunks = []
+    several = fit(model, data, key=seed_keys(7, 3), steps=6, batch_size=12, chunk=4, hooks=[chunks.append]).state
     for run in range(3):
-        lone = []
-        alone = fit(
-            model, pictures, key=jax.random.key(7 + run), **common, hooks=[lambda chunk: lone.append(chunk.metrics)]
-        ).state
-        for x, y in zip(jax.tree.leaves(several), jax.tree.leaves(alone), strict=True):
+        alone = by_hand(model, data, jax.random.key(7 + run), 6, 12)
+        for x, y in zip(jax.tree.leaves(several), jax.tree.leaves(alone[-1][0]), strict=True):
             np.testing.assert_allclose(x[run], y, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(losses[run], np.concatenate([m["classifier/loss"] for m in lone]), rtol=1e-5)
-
-
-def test_batch_norm_slices_and_averages_of_several_runs(duel, points):
-    model = duel(optax.sgd(0.1))
-    several = fit(model, points, key=seed_keys(0, 2), steps=4, batch_size=16).state
-    for run in range(2):
-        alone = fit(model, points, key=jax.random.key(run), steps=4, batch_size=16).state
-        for x, y in zip(jax.tree.leaves(several), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_allclose(x[run], y, rtol=1e-5, atol=1e-6)
+        for name in alone[0][1]:
+            values = np.concatenate([chunk.metrics[name] for chunk in chunks], axis=-1)
+            assert len(np.unique(values[:, -1])) > 1
+            np.testing.assert_allclose(values[run], [m[name] for _, m in alone], rtol=1e-5, atol=1e-6)
 
 
 def test_on_the_cpu_convolutions_take_turns_and_on_accelerators_they_do_not(monkeypatch):
@@ -54,7 +42,7 @@ def test_on_the_cpu_convolutions_take_turns_and_on_accelerators_they_do_not(monk
         "x": jnp.asarray(rng.standard_normal((3, 2, 4, 5, 5)), jnp.float32),
         "w": jnp.asarray(rng.standard_normal((3, 6, 4, 3, 3)), jnp.float32),
     }
-    alone = np.stack([convolve(jax.tree.map(lambda x: x[i], runs)) for i in range(3)])
+    alone = np.stack([convolve({"x": x, "w": w}) for x, w in zip(runs["x"], runs["w"], strict=True)])
     for backend, grouped in (("cpu", False), ("gpu", True)):
         monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
         program = str(jax.make_jaxpr(over_seeds(convolve))(runs))

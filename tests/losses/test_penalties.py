@@ -1,0 +1,87 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.stats
+from jax.test_util import check_grads
+
+from jaxgen.losses import gradient_penalty
+
+KEY = jax.random.key(0)
+SHAPE = (6, 4, 4, 2)
+REAL, FAKE = jax.random.normal(jax.random.key(1), (2, *SHAPE))
+SLOPE = jax.random.normal(jax.random.key(2), SHAPE[1:])
+
+
+def linear(x):
+    return jnp.tensordot(x, SLOPE, 3)
+
+
+def test_a_linear_critic_pays_for_the_norm_of_its_slope_over_all_axes():
+    norm = np.linalg.norm(np.float64(SLOPE).ravel())
+    np.testing.assert_allclose(gradient_penalty(linear, KEY, REAL, FAKE), (norm - 1) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(gradient_penalty(linear, KEY, REAL, FAKE, target=0.0), norm**2, rtol=1e-5)
+
+
+def test_one_sided_frees_slopes_below_the_target():
+    norm = float(np.linalg.norm(np.float64(SLOPE).ravel()))
+    above = gradient_penalty(linear, KEY, REAL, FAKE, target=norm - 2.0, one_sided=True)
+    np.testing.assert_allclose(above, 4.0, rtol=1e-5)
+    assert not gradient_penalty(linear, KEY, REAL, FAKE, target=norm + 2.0, one_sided=True).any()
+
+
+def test_there_is_one_weight_per_example_uniform_between_real_and_fake():
+    # The critic's slope is the point itself: with real = 1 and fake = 0 everywhere, its norm is u * sqrt(pixels).
+    pixels = 9
+    penalty = gradient_penalty(
+        lambda x: 0.5 * jnp.sum(x**2, (1, 2)), KEY, jnp.ones((4000, 3, 3)), jnp.zeros((4000, 3, 3)), target=0.0
+    )
+    weights = np.sqrt(np.float64(penalty) / pixels)
+    # Were there a weight per pixel, their mean square would gather around 1/3 and be uniform no longer.
+    assert scipy.stats.kstest(weights, "uniform").pvalue > 0.01
+
+
+def test_the_mean_is_that_of_the_integral_over_the_segment():
+    real, fake = np.array([2.0, 1.0]), np.array([-1.0, 0.5])
+
+    def cost(u):
+        return (np.linalg.norm(3 * (u * real + (1 - u) * fake) ** 2) - 1) ** 2
+
+    exact, _ = scipy.integrate.quad(cost, 0, 1)
+    many = (20_000, 1)
+    penalty = gradient_penalty(lambda x: jnp.sum(x**3, 1), KEY, jnp.tile(real, many), jnp.tile(fake, many))
+    assert abs(penalty.mean() - exact) < 4 * penalty.std() / np.sqrt(len(penalty))
+
+
+def test_a_flat_critic_has_a_finite_gradient():
+    def loss(w):
+        return gradient_penalty(lambda x: jnp.sum(w * x, (1, 2, 3)), KEY, REAL, FAKE).mean()
+
+    value, gradient = jax.value_and_grad(loss)(jnp.zeros(SHAPE[1:]))
+    assert value == 1.0
+    assert not gradient.any()
+
+
+def test_the_gradient_of_a_nonlinear_critic_is_that_of_finite_differences():
+    with jax.enable_x64(True):
+        real, fake = (jnp.asarray(x, jnp.float64) for x in (REAL, FAKE))
+
+        @jax.jit
+        def loss(w):
+            return gradient_penalty(lambda x: jnp.tanh(jnp.sum(w * x**2, (1, 2, 3))), KEY, real, fake).mean()
+
+        check_grads(loss, (0.1 * jnp.asarray(SLOPE, jnp.float64),), order=1)
+
+
+def test_bfloat16_in_and_out():
+    penalty = gradient_penalty(lambda x: 2 * x[:, 0, 0, 0], KEY, REAL.astype(jnp.bfloat16), FAKE.astype(jnp.bfloat16))
+    assert penalty.dtype == jnp.bfloat16
+    assert (penalty == 1.0).all()
+
+
+def test_what_does_not_fit_is_named():
+    with pytest.raises(ValueError, match=r"real \(6, 4, 4, 2\) and fake \(3, 4, 4, 2\)"):
+        gradient_penalty(linear, KEY, REAL, FAKE[:3])
+    with pytest.raises(ValueError, match=r"one value per example \(6,\), got \(6, 1\)"):
+        gradient_penalty(lambda x: linear(x)[:, None], KEY, REAL, FAKE)

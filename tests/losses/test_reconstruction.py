@@ -1,0 +1,86 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+from jax.test_util import check_grads
+
+from jaxgen.losses import bernoulli_nll, gaussian_nll, laplace_nll
+
+GENERATOR = np.random.default_rng(0)
+MEAN = GENERATOR.normal(size=(5, 4, 3)).astype(np.float32)
+TARGETS = GENERATOR.normal(size=(5, 4, 3)).astype(np.float32)
+LOG_SCALE = GENERATOR.normal(size=(5, 4, 3)).astype(np.float32)
+
+
+def test_bernoulli_is_scipys_probability_mass():
+    logits = 10.0 * MEAN
+    targets = (TARGETS > 0).astype(np.float32)
+    want = -scipy.stats.bernoulli.logpmf(targets, scipy.special.expit(np.float64(logits))).sum(axis=(1, 2))
+    np.testing.assert_allclose(bernoulli_nll(jnp.asarray(logits), jnp.asarray(targets)), want, rtol=1e-5)
+
+
+def test_bernoulli_of_grey_values_is_their_entropy_plus_a_divergence():
+    probabilities, targets = scipy.special.expit(np.float64(MEAN)), scipy.special.expit(np.float64(TARGETS))
+    entropy = scipy.stats.bernoulli.entropy(targets)
+    divergence = scipy.special.rel_entr(targets, probabilities) + scipy.special.rel_entr(1 - targets, 1 - probabilities)
+    got = bernoulli_nll(jnp.asarray(MEAN), jnp.asarray(targets, jnp.float32))
+    np.testing.assert_allclose(got, (entropy + divergence).sum(axis=(1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("logit", "target", "want"),
+    [
+        (1e4, 1.0, 0.0),
+        (-1e4, 0.0, 0.0),
+        (1e4, 0.0, 1e4),
+        (-1e4, 1.0, 1e4),
+        (1e4, 0.25, 7500.0),
+        (20.0, 1.0, 2.0611536e-9),
+    ],
+)
+def test_bernoulli_is_exact_at_extreme_logits(logit, target, want):
+    value, gradient = jax.value_and_grad(lambda x: bernoulli_nll(x, jnp.array([[target]])).sum())(jnp.array([[logit]]))
+    np.testing.assert_allclose(value, want, rtol=1e-6)
+    np.testing.assert_allclose(gradient[0, 0], scipy.special.expit(logit) - target, rtol=1e-5, atol=1e-8)
+
+
+def test_bernoulli_takes_whole_numbers_as_targets():
+    targets = jnp.array([[0, 1, 1]], jnp.uint8)
+    logits = jnp.array([[0.5, -1.0, 2.0]])
+    assert bernoulli_nll(logits, targets) == bernoulli_nll(logits, targets.astype(jnp.float32))
+
+
+@pytest.mark.parametrize("log_scale", [0.0, -1.5, LOG_SCALE], ids=["unit", "narrow", "per pixel"])
+@pytest.mark.parametrize(
+    ("nll", "distribution"),
+    [(gaussian_nll, scipy.stats.norm), (laplace_nll, scipy.stats.laplace)],
+    ids=["normal", "laplace"],
+)
+def test_densities_are_those_of_scipy(nll, distribution, log_scale):
+    scale = np.exp(np.float64(log_scale))
+    want = -distribution.logpdf(np.float64(TARGETS), np.float64(MEAN), scale).sum(axis=(1, 2))
+    got = nll(jnp.asarray(MEAN), jnp.asarray(TARGETS), log_scale=jnp.asarray(log_scale))
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("nll", [gaussian_nll, laplace_nll])
+def test_the_best_scale_is_the_maximum_likelihood_estimate(nll):
+    deviation = np.float64(TARGETS - MEAN)
+    best = np.sqrt(np.mean(deviation**2)) if nll is gaussian_nll else np.mean(np.abs(deviation))
+    slope = jax.grad(lambda s: nll(jnp.asarray(MEAN), jnp.asarray(TARGETS), log_scale=s).mean())(jnp.log(best))
+    np.testing.assert_allclose(slope, 0.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("nll", [gaussian_nll, laplace_nll])
+def test_a_scale_of_another_shape_is_refused(nll):
+    with pytest.raises(ValueError, match=r"mean \(5, 4, 3\) and log_scale \(3,\)"):
+        nll(jnp.asarray(MEAN), jnp.asarray(TARGETS), log_scale=jnp.zeros(3))
+
+
+@pytest.mark.parametrize("nll", [bernoulli_nll, gaussian_nll, laplace_nll])
+def test_gradients_are_those_of_finite_differences(nll):
+    with jax.enable_x64(True):
+        arguments = (jnp.asarray(MEAN, jnp.float64), jax.nn.sigmoid(jnp.asarray(TARGETS, jnp.float64)))
+        check_grads(jax.jit(nll), arguments, order=2, modes=["fwd", "rev"])

@@ -1,0 +1,65 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.spatial
+import scipy.stats
+
+from jaxgen.metrics.modes import mode_coverage
+
+ANGLES = 2 * np.pi * np.arange(8) / 8
+RING = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
+
+
+def noisy(modes, size, scale, seed=0):
+    generator = np.random.default_rng(seed)
+    return RING[generator.choice(modes, size)] + scale * generator.normal(size=(size, 2)).astype(np.float32)
+
+
+def test_it_agrees_with_a_search_tree():
+    samples = np.float32(noisy(range(5), 500, 0.2))
+    coverage = mode_coverage(jnp.asarray(samples), jnp.asarray(RING), scale=0.1, threshold=1.5)
+    distances, nearest = scipy.spatial.KDTree(np.float64(RING)).query(np.float64(samples))
+    counts = np.bincount(nearest, minlength=8)
+    assert coverage.counts.tolist() == counts.tolist()
+    assert int(coverage.covered) == len(set(nearest[distances <= 0.15]))
+    np.testing.assert_allclose(coverage.high_quality, np.mean(distances <= 0.15), rtol=1e-6)
+    np.testing.assert_allclose(coverage.kl, scipy.stats.entropy(counts / 500, np.full(8, 1 / 8)), rtol=1e-5)
+
+
+def test_the_true_mixture_covers_all_and_has_the_quality_of_the_chi_distribution():
+    # Within 3 standard deviations of its centre lies a two-dimensional Gaussian with probability 1 - exp(-9/2).
+    size = 100_000
+    coverage = mode_coverage(jnp.asarray(noisy(range(8), size, 0.01)), jnp.asarray(RING), scale=0.01)
+    expected = scipy.stats.chi(2).cdf(3.0)
+    assert int(coverage.covered) == 8
+    assert abs(float(coverage.high_quality) - expected) < 4 * np.sqrt(expected * (1 - expected) / size)
+    # Of 2 n KL, chi-squared with 7 degrees of freedom, the mean is 7.
+    assert 0.0 < float(coverage.kl) < 30 / (2 * size)
+
+
+def test_a_collapsed_generator_has_divergence_log_modes():
+    coverage = mode_coverage(jnp.tile(RING[3], (10, 1)), jnp.asarray(RING), scale=0.01)
+    assert (int(coverage.covered), float(coverage.high_quality)) == (1, 1.0)
+    np.testing.assert_allclose(coverage.kl, np.log(8), rtol=1e-6)
+
+
+def test_samples_between_the_modes_are_counted_but_cover_nothing():
+    coverage = mode_coverage(0.9 * jnp.asarray(RING), jnp.asarray(RING), scale=0.01)
+    assert (int(coverage.covered), float(coverage.high_quality)) == (0, 0.0)
+    assert coverage.counts.tolist() == [1] * 8
+    np.testing.assert_allclose(coverage.kl, 0.0, atol=1e-7)
+
+
+def test_it_compiles_and_maps_over_seeds():
+    batches = jnp.stack([noisy(range(8), 100, 0.05), noisy(range(2), 100, 0.05)])
+    mapped = jax.jit(jax.vmap(lambda x: mode_coverage(x, jnp.asarray(RING), scale=0.05)))(batches)
+    assert mapped.covered.tolist() == [8, 2]
+    lone = mode_coverage(batches[1], jnp.asarray(RING), scale=0.05)
+    jax.tree.map(lambda many, one: np.testing.assert_allclose(many[1], one, rtol=1e-6), mapped, lone)
+
+
+@pytest.mark.parametrize(("samples", "centers"), [((5, 3), (8, 2)), ((5,), (8, 2)), ((0, 2), (8, 2))])
+def test_shapes_that_do_not_fit_are_named(samples, centers):
+    with pytest.raises(ValueError, match=r"got samples \(.*\) and centers \(8, 2\)"):
+        mode_coverage(jnp.zeros(samples), jnp.zeros(centers), scale=1.0)

@@ -1,0 +1,43 @@
+"""Every pixel of every picture is where it should be."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgen.plot import picture_grid, save
+from jaxgen.plot.grid import GAP, tile
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("count", "columns"), [(6, 3), (7, 3), (1, 1)])
+def test_pictures_are_where_they_should_be(count, columns, channels):
+    pictures = np.random.default_rng(0).integers(0, 256, (count, 4, 5, channels), np.uint8)
+    canvas = tile(pictures, columns).reshape(-1, columns * (5 + GAP) + GAP, channels)
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        top, left = row * (4 + GAP) + GAP, column * (5 + GAP) + GAP
+        np.testing.assert_allclose(canvas[top : top + 4, left : left + 5], picture / 255, rtol=1e-6)
+    # What no picture covers is white.
+    assert np.isclose(canvas, 1).sum() >= canvas.size - pictures.size
+
+
+def test_a_saved_grid_has_the_values_of_its_pictures(tmp_path):
+    pictures = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1) * 17
+    save(picture_grid(pictures), tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        pixels = np.asarray(picture.convert("L"))
+    factor = pixels.shape[0] // (4 + 2 * GAP)
+    middles = pixels[factor // 2 :: factor, factor // 2 :: factor][GAP:-GAP, GAP:-GAP]
+    np.testing.assert_allclose(middles, pictures[0, :, :, 0], atol=1)
+
+
+def test_values_out_of_range_are_clipped():
+    canvas = tile(np.array([-1.0, 2.0]).reshape(2, 1, 1, 1), columns=2)
+    assert canvas[GAP, GAP] == 0
+    assert canvas[GAP, 2 * GAP + 1] == 1
+
+
+def test_the_same_picture_is_the_same_file(tmp_path):
+    for name in ("a.png", "b.png"):
+        save(picture_grid(np.linspace(0, 1, 64).reshape(1, 8, 8, 1)), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,89 @@
+"""Data parallelism, on four devices that XLA makes of the CPU when a process asks for them at its start."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.errors import InputError
+from jaxgen.training.mesh import data_parallel_mesh
+
+FOUR_AGAINST_ONE = '''
+import flax.linen as linen
+import jax, jax.numpy as jnp, numpy as np, optax
+from jaxgen.game import Model, Player, game
+from jaxgen.training.loop import fit
+from jaxgen.training.seeds import seed_keys
+
+assert jax.local_device_count() == 4
+
+class Autoencoder(linen.Module):
+    """A VAE with batch norm in its encoder."""
+
+    @linen.compact
+    def __call__(self, key, x):
+        hidden = linen.BatchNorm(use_running_average=False)(linen.Dense(12)(x))
+        mean, log_var = jnp.split(linen.Dense(4)(linen.relu(hidden)), 2, axis=-1)
+        z = mean + jnp.exp(log_var / 2) * jax.random.normal(key, mean.shape)
+        return linen.Dense(6)(z), 0.5 * jnp.sum(mean**2 + jnp.exp(log_var) - 1 - log_var, axis=-1)
+
+network, layouts = Autoencoder(), []
+
+def init_networks(key, batch):
+    return {"vae": network.init(key, key, batch["point"].repeat(2, axis=0))}
+
+def loss(key, params, state, batch):
+    # Called when the program has been compiled, with the layout that the compiler chose.
+    jax.debug.inspect_array_sharding(batch["point"], callback=layouts.append)
+    variables = {"params": params["vae"], **state.stats["vae"]}
+    (decoded, kl), stats = network.apply(variables, key, batch["point"], mutable=["batch_stats"])
+    error = jnp.sum((decoded - batch["point"]) ** 2, axis=-1)
+    return jnp.mean(error + kl), ({"vae": stats}, {"kl": kl.mean()})
+
+player = Player("vae", ("vae",), loss, optax.sgd(0.05), updates=UPDATES)
+model = Model(*game(init_networks, [player]), sample=None, players=(player,))
+data = {"point": np.random.default_rng(0).standard_normal((200, 6)).astype(np.float32)}
+
+def train(devices):
+    layouts.clear()
+    result = fit(model, data, key=KEY, steps=8, batch_size=16, chunk=3, devices=devices).state
+    return jax.device_get(result), [layout.shard_shape((16, 6)) for layout in layouts]
+
+together, shapes = train(None)
+alone, whole_shapes = train(jax.local_devices()[:1])
+assert SPREAD is None or set(shapes) == {(4, 6)}, shapes
+assert SPREAD is None or set(whole_shapes) == {(16, 6)}, whole_shapes
+start = jax.device_get(fit(model, data, key=KEY, steps=0, batch_size=16).state)
+moved = max(np.abs(x - y).max() for x, y in zip(jax.tree.leaves(alone.params), jax.tree.leaves(start.params)))
+assert moved > 0.1, moved
+for x, y in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+    np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-5)
+'''
+
+
+@pytest.mark.parametrize(
+    ("updates", "key", "spread"),
+    [(1, "jax.random.key(0)", True), (3, "jax.random.key(0)", True), (1, "seed_keys(0, 2)", None)],
+    ids=["one move", "three moves", "two runs"],
+)
+def test_four_devices_compute_what_one_does(updates, key, spread):
+    program = FOUR_AGAINST_ONE.replace("UPDATES", str(updates)).replace("KEY", key).replace("SPREAD", str(spread))
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize(("batch_size", "devices"), [(10, 4), (3, 2), (1, 8)])
+def test_a_batch_that_does_not_spread_evenly_is_refused(batch_size, devices):
+    with pytest.raises(InputError, match=f"batch of {batch_size} .* over {devices} devices: give a multiple of {devices}"):
+        data_parallel_mesh(batch_size, jax.local_devices()[:1] * devices)
+
+
+def test_the_mesh_holds_the_devices_that_were_asked_for():
+    mesh = data_parallel_mesh(5, jax.local_devices()[:1])
+    np.testing.assert_array_equal(mesh.devices, jax.local_devices()[:1])
