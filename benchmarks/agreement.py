@@ -1,13 +1,16 @@
 """Whether both sides compute the same thing: only then is it fair to compare their times."""
 
+import time
+from typing import NamedTuple
+
 import jax
 import numpy as np
 import torch
+from workloads.twin import Twin
+from workloads.workload import Workload
 
 from jaxgen.game import Model, State
 from jaxgen.typing import Batch
-from workloads.twin import Twin
-from workloads.workload import Workload
 
 TURNS = 3
 """The first compares the losses; the others also what gradients and optimizers have made of the weights."""
@@ -16,7 +19,19 @@ TOLERANCE = 1e-4
 """Largest relative difference of two losses that counts as agreement."""
 
 
-def largest_difference(workload: Workload, model: Model, state: State, twin: Twin, data: Batch) -> float:
+class Agreement(NamedTuple):
+    """How far the two sides agree.
+
+    Attributes:
+        largest_difference: of any player's loss at any turn, relative.
+        first_turn_seconds: that PyTorch took for its first turn, in which `torch.compile` compiles.
+    """
+
+    largest_difference: float
+    first_turn_seconds: float
+
+
+def compare(workload: Workload, model: Model, state: State, twin: Twin, data: Batch) -> Agreement:
     """Play a few turns on both sides, from the same weights, with the same data and noise.
 
     Args:
@@ -27,24 +42,27 @@ def largest_difference(workload: Workload, model: Model, state: State, twin: Twi
         data: what jaxgen trains on.
 
     Returns:
-        The largest relative difference of any player's loss at any turn.
+        How far their losses agree.
     """
     step = jax.jit(model.step)
     size = workload.batch_size
-    worst = 0.0
+    differences, seconds = [], []
     for turn in range(TURNS):
         key = jax.random.fold_in(jax.random.key(1), turn)
         batch = {name: array[turn * size : (turn + 1) * size] for name, array in data.items()}
-        state, metrics = step(key, state, batch)
+        x = torch.tensor(workload.observed(batch))
         noise = {
             player.name: torch.tensor(np.asarray(workload.noise[player.name](_key_of_move(key, index), size)))
             for index, player in enumerate(model.players)
         }
-        losses = twin.turn(torch.tensor(workload.observed(batch)), noise)
-        for name, loss in losses.items():
-            ours, theirs = float(metrics[f"{name}/loss"]), loss.item()
-            worst = max(worst, abs(ours - theirs) / abs(ours))
-    return worst
+        state, metrics = step(key, state, batch)
+        started = time.perf_counter()
+        losses = twin.turn(x, noise)
+        seconds.append(time.perf_counter() - started)
+        for name, theirs in losses.items():
+            ours = float(metrics[f"{name}/loss"])
+            differences.append(abs(ours - theirs.item()) / abs(ours))
+    return Agreement(float(np.max(differences)), seconds[0])
 
 
 def _key_of_move(key: jax.Array, player: int) -> jax.Array:

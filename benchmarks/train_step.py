@@ -2,9 +2,10 @@
 
     python benchmarks/train_step.py [--quick] [--only NAME] [--json FILE]
 
-Both sides have the same architecture, batch size, optimizer and data, and use all cores. Before anything is timed, their
-losses on the same weights, data and noise must agree. Times are medians over interleaved repeats in this one process;
-on a machine that does other things at the same time the ratios mean more than the times.
+Both sides have the same architecture, batch size, optimizer and data, and use all cores (`taskset` gives them fewer).
+Before anything is timed, their losses on the same weights, data and noise must agree. Times are medians over
+interleaved repeats in this one process. Other processes slow both sides down, but not equally: measure on an idle
+machine.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 
 import jax
 import torch
-from agreement import TOLERANCE, largest_difference
+from agreement import TOLERANCE, Agreement, compare
 from timing import FIT, STEP, Times, interleaved, single_steps
 from workloads import WORKLOADS
 from workloads.twin import Twin, endless_batches
@@ -35,7 +36,7 @@ COMPILED = "torch.compile"
 
 def main() -> None:
     arguments = parse()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(cores)
     device = f"{jax.devices()[0].device_kind}, {processor()}, {cores} cores"
     print(f"{device}; PyTorch uses {torch.get_num_threads()} threads, XLA one for each core")
@@ -48,8 +49,8 @@ def main() -> None:
     geomean = statistics.geometric_mean(row["ratio"] for row in rows)
     print(f"geometric mean of the ratios: {geomean:.2f}")
     if arguments.json:
-        report = {"device": device, "threads": cores, "jax": jax.__version__, "torch": torch.__version__}
-        report |= {"geomean_ratio": geomean, "workloads": rows}
+        versions = {"jax": jax.__version__, "torch": str(torch.__version__)}
+        report = {"device": device, "threads": cores, **versions, "geomean_ratio": geomean, "workloads": rows}
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
@@ -67,31 +68,31 @@ def measure(workload: Workload, *, repeats: int) -> dict[str, Any]:
     model = workload.build(data)
     play_step, step_seconds = first_turn_timed(single_steps(model, data, batch_size=workload.batch_size))
     sides, compile_seconds = {STEP: play_step}, {STEP: step_seconds}
-    differences = {}
+    differences = []
     for name in (EAGER, COMPILED):
-        started = time.perf_counter()
         try:
-            twin, differences[name] = agreeing_twin(workload, model, data, compiled=name == COMPILED)
+            twin, agreement = agreeing_twin(workload, model, data, compiled=name == COMPILED)
         except torch._dynamo.exc.TorchDynamoException as error:
             print(f"{name} does not work here: {str(error).strip().splitlines()[0]}")
             continue
-        compile_seconds[name] = time.perf_counter() - started
+        differences.append(agreement.largest_difference)
+        compile_seconds[name] = agreement.first_turn_seconds
         batches = endless_batches(torch.tensor(workload.observed(data)), workload.batch_size)
         sides[name] = partial(twin.play, batches)
     times, compile_seconds[FIT] = interleaved(
         model, data, batch_size=workload.batch_size, turns=workload.turns, repeats=repeats, others=sides
     )
-    return row(workload, times, compile_seconds, max(differences.values()))
+    return row(workload, times, compile_seconds, max(differences))
 
 
-def agreeing_twin(workload: Workload, model: Model, data: Batch, *, compiled: bool) -> tuple[Twin, float]:
+def agreeing_twin(workload: Workload, model: Model, data: Batch, *, compiled: bool) -> tuple[Twin, Agreement]:
     """Make the PyTorch side, and see to it that it computes what jaxgen computes."""
     state = model.init(jax.random.key(0), {name: array[:1] for name, array in data.items()})
     twin = workload.twin(state.params, compiled=compiled)
-    difference = largest_difference(workload, model, state, twin, data)
-    if not difference <= TOLERANCE:
+    agreement = compare(workload, model, state, twin, data)
+    if not (difference := agreement.largest_difference) <= TOLERANCE:
         raise SystemExit(f"{workload.name}: losses differ by {difference:.1e}, more than {TOLERANCE}: nothing to time")
-    return twin, difference
+    return twin, agreement
 
 
 def first_turn_timed(play: Callable[[int], None]) -> tuple[Callable[[int], None], float]:
@@ -126,7 +127,7 @@ def row(
 
 def print_row(row: Mapping[str, Any]) -> None:
     print(f"{row['name']}: losses agree within {row['loss_difference']:.0e}")
-    print(f"  {'':15}{'ms a step':>12}{'spread':>9}{'examples/s':>13}{'to compile':>13}")
+    print(f"  {'':15}{'ms a step':>12}{'spread':>9}{'examples/s':>13}{'compilation':>13}")
     batch_size = row["jaxgen_examples_per_second"] * row["jaxgen_ms"] / 1e3
     for name, side in row["sides"].items():
         rate = batch_size / side["ms"] * 1e3
@@ -137,8 +138,11 @@ def print_row(row: Mapping[str, Any]) -> None:
 def processor() -> str:
     """The processor's name, as the operating system knows it."""
     cpuinfo = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] \
-        if cpuinfo.exists() else []
+    names = (
+        [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        if cpuinfo.exists()
+        else []
+    )
     return names[0] if names else platform.processor()
 
 

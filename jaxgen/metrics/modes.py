@@ -29,18 +29,18 @@ def mode_coverage(
     samples: Float[Array, "batch dim"],
     centers: Float[Array, "modes dim"],
     *,
-    scale: float | Float[Array, ""],
+    scale: float | Float[Array, ""] | Float[Array, " modes"],
     threshold: float = 3.0,
 ) -> ModeCoverage:
-    """Count the modes that samples of a mixture of equal isotropic Gaussians reach.
+    """Count the modes of a mixture of isotropic Gaussians that samples reach.
 
-    A sample belongs to its nearest centre; it is of high quality if that is at most `threshold * scale` away; a mode is
-    covered if a high-quality sample belongs to it. `kl = sum(p log(p * modes))`, p the shares of the modes.
+    A sample belongs to its nearest centre; it is of high quality if that is at most `threshold` times the scale of that
+    mode away; a mode is covered if a high-quality sample belongs to it. `kl = sum(p log(p * modes))`, p the shares of the modes.
 
     Args:
         samples: what the generator made.
         centers: means of the mixture.
-        scale: standard deviation of each of its Gaussians.
+        scale: standard deviation of its Gaussians, one for all or one for each.
         threshold: how many standard deviations away a sample may be.
 
     Returns:
@@ -67,7 +67,7 @@ def mode_coverage(
     modes = len(centers)
     distances = jnp.linalg.norm(samples[:, None] - centers[None], axis=-1)
     nearest = jnp.argmin(distances, axis=1)
-    high_quality = jnp.min(distances, axis=1) <= threshold * scale
+    high_quality = jnp.min(distances, axis=1) <= threshold * jnp.broadcast_to(scale, (modes,))[nearest]
     counts = jnp.bincount(nearest, length=modes)
     reached = jnp.zeros(modes, bool).at[nearest].max(high_quality)
     shares = counts / len(samples)

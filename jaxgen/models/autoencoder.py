@@ -87,9 +87,9 @@ def build(config: Config, example: Batch) -> Model:
         raise InputError("salt and pepper are black and white, which only pictures have: choose another corruption")
     shape = observed(example).shape[1:]
     corrupt = choose(CORRUPTIONS, config.corruption, "corruption")
-    sizes = {"hidden": config.hidden, "width": config.width}
-    encoder_network = encoder(config.architecture, **sizes, features=config.latent)
-    decoder_network = decoder(config.architecture, **sizes, shape=shape)
+    hidden, width = config.hidden, config.width
+    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=config.latent)
+    decoder_network = decoder(config.architecture, hidden=hidden, width=width, shape=shape)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
         encoder_key, decoder_key = jax.random.split(key)

@@ -10,6 +10,7 @@ choosing the label, and the style of an example is given to another class by dec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,9 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models import vae
 from jaxgen.typing import Array, Batch, Float, Int, KeyArray
+
+Labels: TypeAlias = Int[Array, "..."] | Sequence[int] | int
+"""One label, or one for each example."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,15 @@ def build(config: Config, example: Batch) -> Model:
         return one_hot(_labels(batch), classes)
 
     model = vae.build(config, example, condition_of=condition_of)
+    decode_under = model.decode
+    assert decode_under is not None
 
-    def sample(key: KeyArray, state: State, n: int, *, label: Int[Array, "..."] | int | None = None) -> Array:
+    def sample(key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
         label = jnp.arange(n) % classes if label is None else label
         return model.sample(key, state, n, condition=_one_per_example(label, n, classes))
 
-    def decode(state: State, code: Float[Array, "batch latent"], *, label: Int[Array, "..."] | int) -> Array:
-        return model.decode(state, code, condition=_one_per_example(label, len(code), classes))
+    def decode(state: State, code: Float[Array, "batch latent"], *, label: Labels) -> Array:
+        return decode_under(state, code, condition=_one_per_example(label, len(code), classes))
 
     return model._replace(sample=sample, decode=decode, conditions=("label",))
 
@@ -97,12 +103,14 @@ def transfer_style(
         >>> transfer_style(model, state, digits, range(10)).shape
         (2, 10, 8, 8, 1)
     """
-    code = model.encode(state, batch)
-    drawn = [model.decode(state, code, label=label) for label in labels]
-    return jnp.stack(drawn, axis=1)
+    encode, decode = model.encode, model.decode
+    assert encode is not None
+    assert decode is not None
+    code = encode(state, batch)
+    return jnp.stack([decode(state, code, label=label) for label in labels], axis=1)
 
 
-def one_hot(label: Int[Array, "*shape"] | int, classes: int) -> Float[Array, "*shape classes"]:
+def one_hot(label: Labels, classes: int) -> Float[Array, "*shape classes"]:
     """Labels as indicator vectors.
 
     Args:
@@ -123,15 +131,15 @@ def one_hot(label: Int[Array, "*shape"] | int, classes: int) -> Float[Array, "*s
     """
     known = not isinstance(label, jax.core.Tracer)
     # In NumPy, as under jit even the minimum of a constant would be traced.
-    label = np.asarray(label) if known else label
-    if not jnp.issubdtype(label.dtype, jnp.integer):
-        raise InputError(f"labels must be integers, got {label.dtype}")
-    if known and label.size:
-        lowest, highest = int(label.min()), int(label.max())
+    labels = np.asarray(label) if known else jnp.asarray(label)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise InputError(f"labels must be integers, got {labels.dtype}")
+    if known and labels.size:
+        lowest, highest = int(labels.min()), int(labels.max())
         if lowest < 0 or highest >= classes:
             wrong = lowest if lowest < 0 else highest
             raise InputError(f"label {wrong} is outside the range: the {classes} classes are 0 to {classes - 1}")
-    return jax.nn.one_hot(label, classes)
+    return jax.nn.one_hot(labels, classes)
 
 
 def _labels(batch: Batch) -> Int[Array, "batch"]:
@@ -140,7 +148,7 @@ def _labels(batch: Batch) -> Int[Array, "batch"]:
     return batch["label"]
 
 
-def _one_per_example(label: Int[Array, "..."] | int, n: int, classes: int) -> Float[Array, "n classes"]:
+def _one_per_example(label: Labels, n: int, classes: int) -> Float[Array, "n classes"]:
     if np.shape(label) not in ((), (n,)):
         raise InputError(f"give one label or {n} labels for {n} examples, got labels of shape {np.shape(label)}")
     return jnp.broadcast_to(one_hot(label, classes), (n, classes))

@@ -90,9 +90,9 @@ def build(
     """
     shape = observed(example).shape[1:]
     likelihood = _likelihood(config, example)
-    sizes = {"hidden": config.hidden, "width": config.width}
-    encoder_network = encoder(config.architecture, **sizes, features=2 * config.latent)
-    decoder_network = decoder(config.architecture, **sizes, shape=shape)
+    hidden, width = config.hidden, config.width
+    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=2 * config.latent)
+    decoder_network = decoder(config.architecture, hidden=hidden, width=width, shape=shape)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
         encoder_key, decoder_key = jax.random.split(key)

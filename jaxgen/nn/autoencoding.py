@@ -1,20 +1,29 @@
 """Encoders and the decoders that mirror them, by name of the architecture."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
-
-import flax.linen as linen
+from typing import Any, Literal, Protocol, get_args
 
 from jaxgen.errors import InputError, nearest
 from jaxgen.nn.conv import ConvDecoder, ConvEncoder
 from jaxgen.nn.mlp import MLP
 from jaxgen.nn.resolution import resolutions
+from jaxgen.typing import KeyArray
 
 Architecture = Literal["linear", "mlp", "conv"]
 """One affine map; fully connected layers; stride-2 convolutions (pictures only)."""
 
 
-def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> linen.Module:
+class Network(Protocol):
+    """What is needed of a Flax module."""
+
+    def init(self, key: KeyArray, /, *inputs: Any) -> Any:
+        """Make the variables, `{"params": ...}`, for inputs of these shapes."""
+
+    def apply(self, variables: Any, /, *inputs: Any) -> Any:
+        """Compute the output."""
+
+
+def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> Network:
     """A network from an example, and perhaps a condition, to a vector.
 
     Args:
@@ -39,7 +48,7 @@ def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, fe
     return MLP(hidden=tuple(hidden) if architecture == "mlp" else (), shape=(features,))
 
 
-def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> linen.Module:
+def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> Network:
     """A network from a code, and perhaps a condition, to an example: the mirror image of `encoder`.
 
     Args:

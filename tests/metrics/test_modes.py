@@ -63,3 +63,10 @@ def test_it_compiles_and_maps_over_seeds():
 def test_shapes_that_do_not_fit_are_named(samples, centers):
     with pytest.raises(ValueError, match=r"got samples \(.*\) and centers \(8, 2\)"):
         mode_coverage(jnp.zeros(samples), jnp.zeros(centers), scale=1.0)
+
+
+def test_each_mode_may_have_its_own_scale():
+    samples = jnp.array([[-4.0], [-3.5], [4.0], [4.4]])
+    coverage = mode_coverage(samples, jnp.array([[-4.0], [4.0]]), scale=jnp.array([0.1, 0.2]), threshold=3.0)
+    # Half a unit is five standard deviations of the left mode, and 0.4 two of the right one.
+    assert (int(coverage.covered), float(coverage.high_quality)) == (2, 0.75)

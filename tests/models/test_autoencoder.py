@@ -23,7 +23,7 @@ def pixels(split: str) -> np.ndarray:
 
 
 def principal_components(latent: int) -> tuple[PCA, float]:
-    """The components of the training digits, and the mean squared error per pixel that they leave on the test digits."""
+    """The components of the training digits, and the error per pixel that they leave on the test digits."""
     pca = PCA(latent).fit(pixels("train"))
     test = pixels("test")
     return pca, float(np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2))
@@ -74,9 +74,7 @@ def test_the_denoising_autoencoder_learns_the_wiener_filter() -> None:
     x = np.random.default_rng(0).normal(size=(1000, 2)) * [2.0, 0.5] + [3.0, -1.0]
     data = {"point": x.astype(np.float32)}
     model = build(
-        Config(
-            architecture="linear", latent=2, corruption="gaussian", corruption_level=1.0, learning_rate=3e-3
-        ),
+        Config(architecture="linear", latent=2, corruption="gaussian", corruption_level=1.0, learning_rate=3e-3),
         data,
     )
     state = fit(model, data, key=jax.random.key(0), steps=3000, batch_size=1000).state

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -14,7 +15,7 @@ SIDES = st.integers(SMALLEST_PICTURE, 2000)
 def test_each_size_is_what_a_stride_2_convolution_makes_of_the_one_before(height: int, width: int) -> None:
     sizes = resolutions(height, width)
     assert sizes[0] == (height, width)
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in itertools.pairwise(sizes):
         assert after == tuple(math.ceil(side / 2) for side in before)
 
 

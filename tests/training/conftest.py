@@ -105,10 +105,8 @@ def by_hand() -> Callable[..., list[tuple[Any, Any]]]:
         size = {"examples": len(next(iter(data.values()))), "batch_size": batch_size * model.slices}
         state = model.init(init, {name: x[:1] * 0 for name, x in data.items()})
         for t in range(steps):
-            indices = batch_indices(
-                order, t, examples=len(next(iter(data.values()))), batch_size=batch_size * model.slices
-            )
-            batch = {name: x[np.asarray(indices)] for name, x in data.items()}
+            indices = np.asarray(batch_indices(order, t, **size))
+            batch = {name: x[indices] for name, x in data.items()}
             state, metrics = step(jax.random.fold_in(turns, t), state, batch)
             history.append((state, metrics))
         return history
