@@ -123,8 +123,7 @@ def test_in_a_simultaneous_turn_all_players_answer_to_the_same_key_and_statistic
     def curious(own: str) -> Player:
         def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
             shown[own] = (jax.random.uniform(key), state.stats[own]["count"], batch["point"])
-            counts = {name: {"count": collections["count"] + 1} for name, collections in state.stats.items()}
-            return params[own] ** 2, (counts, {})
+            return params[own] ** 2, ({own: {"count": state.stats[own]["count"] + 1}}, {})
 
         return Player(own, (own,), loss, optax.sgd(0.1))
 
@@ -133,8 +132,9 @@ def test_in_a_simultaneous_turn_all_players_answer_to_the_same_key_and_statistic
 
     init, step = game(counted, [curious("x"), curious("y")], simultaneous=True)
     with jax.disable_jit():
-        step(jax.random.key(0), init(jax.random.key(0), {}), points(1.0))
+        state, _ = step(jax.random.key(0), init(jax.random.key(0), {}), points(1.0))
     assert_same_bits(shown["x"], shown["y"])
+    assert {name: int(collections["count"]) for name, collections in state.stats.items()} == {"x": 1, "y": 1}
 
 
 def test_five_moves_see_five_slices_of_the_batch_and_five_keys() -> None:
@@ -193,6 +193,20 @@ def test_statistics_are_carried_from_move_to_move_player_to_player_and_turn_to_t
             average = 0.9 * average + 0.1 * shown
         assert float(state.stats["x"]["average"]) == pytest.approx(average, rel=1e-6)
         assert float(metrics["y/average"]) == pytest.approx(average, rel=1e-6)
+
+
+def test_every_optimizer_remembers_the_moves_of_its_own_player() -> None:
+    def slope(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
+        return params["x"] + params["y"], ({}, {})
+
+    heavy = optax.sgd(1.0, momentum=0.5)
+    init, step = game(two_numbers, [Player("x", ("x",), slope, heavy, updates=2), Player("y", ("y",), slope, heavy)])
+    state = init(jax.random.key(0), {})
+    for turn in range(2):
+        state, _ = step(jax.random.key(turn), state, points(1.0, 2.0))
+    # A constant slope of 1 moves by 1, 1.5, 1.75, 1.875.
+    assert float(state.params["x"]) == 1.0 - (1.0 + 1.5 + 1.75 + 1.875)
+    assert float(state.params["y"]) == 2.0 - (1.0 + 1.5)
 
 
 def test_the_projection_follows_every_move() -> None:

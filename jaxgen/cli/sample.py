@@ -7,7 +7,7 @@ import jax
 
 from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
 from jaxgen.cli.parse import RunFolder, parse
-from jaxgen.run.pictures import PICTURES, POINTS, draw_samples
+from jaxgen.run.pictures import draw_samples, layout
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Options:
         run: the run folder.
         out: where they go: a picture (.png, .pdf, .svg), or .npz for the arrays, under `samples`, with a leading axis
             of seeds for a run of several.
-        n: how many; 64 pictures or 2500 points where nothing is given.
+        n: how many; a grid of pictures or 2500 points where nothing is given.
         seed: of the draw.
         label: class of the examples, for models that are conditioned on it.
     """
@@ -36,11 +36,11 @@ def run(arguments: list[str]) -> None:
     check_output(options.out)
     trained = load_with_notice(options.run)
     several = trained.settings.seeds is not None
-    usual = POINTS if "point" in trained.example else 8 if several else PICTURES
-    count = check_count(options.n, usual)
     conditions = {} if options.label is None else {"label": options.label}
+    usual, columns = layout(trained.model, trained.example, several=several)
+    count = check_count(options.n, usual)
     samples = trained.sample(jax.random.key(options.seed), count, **conditions)
     if options.out.suffix in PICTURE_SUFFIXES:
-        write_picture(draw_samples(samples, several=several), options.out)
+        write_picture(draw_samples(samples, several=several, columns=None if conditions else columns), options.out)
     else:
         write_arrays({"samples": samples}, options.out)

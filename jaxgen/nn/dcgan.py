@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import flax.linen as linen
 import jax
+from jax.typing import DTypeLike
 
 from jaxgen.nn.conv import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
@@ -54,12 +55,12 @@ class Generator(linen.Module):
         sizes = map_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
         x = code[:, None, None, :]
-        x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_normal())(x)
+        x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_weights)(x)
         for i in reversed(range(len(sizes) - 1)):
             x = linen.relu(_batch_norm(self)(x))
             # Batch normalization would subtract a bias again: only the last layer has one.
             layer = ConvTranspose(
-                depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=i == 0, kernel_init=_normal()
+                depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=i == 0, kernel_init=_weights
             )
             rows, columns = sizes[i]
             x = layer(x)[:, :rows, :columns]
@@ -95,10 +96,10 @@ class Discriminator(linen.Module):
         sizes = map_sizes(*x.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
             normalize = self.batch_norm and i > 0
-            x = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=not normalize, kernel_init=_normal())(x)
+            x = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=not normalize, kernel_init=_weights)(x)
             x = linen.leaky_relu(_batch_norm(self)(x) if normalize else x, LEAK)
             self.sow(HIDDEN, f"layer_{i + 1}", x)
-        x = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=_normal())(x)
+        x = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=_weights)(x)
         return x.reshape(len(x), *self.shape)
 
 
@@ -117,17 +118,24 @@ def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def _normal() -> linen.initializers.Initializer:
-    return linen.initializers.normal(WEIGHT_SCALE)
+def _weights(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:
+    """Draw weights from N(0, 0.02^2).
+
+    They are drawn as one long vector: the numbers are those of the full shape, but XLA takes seconds on the CPU to
+    compile a draw of four axes.
+    """
+    return WEIGHT_SCALE * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+
+
+def _scales(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:
+    """Draw scales of batch normalization from N(1, 0.02^2)."""
+    return 1 + _weights(key, shape, dtype)
 
 
 def _batch_norm(module: linen.Module) -> linen.BatchNorm:
-    def around_one(key: KeyArray, shape: Sequence[int], dtype: jax.typing.DTypeLike) -> Array:
-        return 1 + WEIGHT_SCALE * jax.random.normal(key, shape, dtype)
-
     return linen.BatchNorm(
         use_running_average=not module.is_mutable_collection("batch_stats"),
         momentum=0.9,
         epsilon=1e-5,
-        scale_init=around_one,
+        scale_init=_scales,
     )

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 GAP = 2
 """Background pixels between two pictures."""
 
-SHORTEST_SIDE = 600
-"""Small pictures are enlarged, each pixel to a square, until the grid is about this many pixels wide."""
+SMALLEST_WIDTH = 600
+"""Small pictures are enlarged, each pixel to a square, until the grid is at least this many pixels wide."""
 
 
 def picture_grid(pictures: Shaped[AnyArray, "n height width channels"], *, columns: int | None = None) -> "Figure":
@@ -30,12 +30,12 @@ def picture_grid(pictures: Shaped[AnyArray, "n height width channels"], *, colum
 
     Example:
         >>> picture_grid(np.zeros((10, 8, 8, 1)), columns=5).get_size_inches()
-        array([5.72, 2.42])
+        array([6.24, 2.64])
     """
     from matplotlib.figure import Figure
 
     canvas = tile(pictures, columns or math.ceil(math.sqrt(len(pictures))))
-    enlarged = canvas.repeat(factor := max(1, SHORTEST_SIDE // canvas.shape[1]), axis=0).repeat(factor, axis=1)
+    enlarged = canvas.repeat(factor := math.ceil(SMALLEST_WIDTH / canvas.shape[1]), axis=0).repeat(factor, axis=1)
     figure = Figure(figsize=(enlarged.shape[1] / 100, enlarged.shape[0] / 100), dpi=100)
     figure.figimage(enlarged, cmap="gray", vmin=0, vmax=1)
     return figure

@@ -37,8 +37,8 @@ def evaluate_run(run: Run, *, seed: int = 0, data_dir: str | None = None) -> dic
         metrics |= evaluate(
             run.model, run.state, load_test_split(run, data_dir=data_dir), key=key, runs=run.settings.seeds
         )
-    if run.settings.data in SYNTHETIC and (mixture := SYNTHETIC[run.settings.data]()).centers is not None:
-        metrics |= _modes(run, run.sample(key, SAMPLES), mixture)
+    if run.settings.data in SYNTHETIC:
+        metrics |= _modes(run, run.sample(key, SAMPLES), SYNTHETIC[run.settings.data]())
     if not metrics:
         raise InputError(f"the model '{run.family}' has nothing to measure on '{run.settings.data}'")
     if run.settings.seeds is None:
@@ -48,9 +48,12 @@ def evaluate_run(run: Run, *, seed: int = 0, data_dir: str | None = None) -> dic
 
 def _modes(run: Run, samples: Array, mixture: Synthetic) -> dict[str, Array]:
     """Modes covered, share of samples of high quality, and KL divergence of the modes' histogram to the uniform."""
+    centers, scales = mixture.centers, mixture.scales
+    if centers is None or scales is None:
+        return {}
 
     def coverage(samples: Array) -> dict[str, Array]:
-        found = mode_coverage(samples, mixture.centers, scale=mixture.scales)
+        found = mode_coverage(samples, centers, scale=scales)
         return {"modes": found.covered, "high_quality": found.high_quality, "mode_kl": found.kl}
 
     return coverage(samples) if run.settings.seeds is None else jax.vmap(coverage)(samples)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.data import Stream
+from jaxgen.data import Stream, example
 from jaxgen.game import Model
 from jaxgen.models.observation import observed
 from jaxgen.run.settings import Settings
@@ -17,8 +17,8 @@ from jaxgen.typing import AnyArray, Batch
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURES = 64
-"""Pictures in a grid."""
+ROWS = 8
+"""Rows of pictures in a grid."""
 
 POINTS = 2500
 """Points in a scatter plot."""
@@ -40,7 +40,7 @@ class Pictures:
         self.every = settings.picture_every
         self.last = settings.steps
         self.some = first_examples(data, POINTS)
-        count = PICTURES if "image" in self.some else POINTS
+        count, self.columns = layout(model, example(self.some))
         self.sample = jax.jit(lambda key, state: model.sample(key, state, count))
         self.key = jax.random.key(settings.seed)
         self.pairs = first_examples(self.some, 2 * PAIRS if "image" in self.some else POINTS)
@@ -55,13 +55,29 @@ class Pictures:
             shown = next(run for run in range(len(state.step)) if run not in chunk.diverged)
             state = jax.tree.map(lambda x: x[shown], state)
         self.folder.mkdir(exist_ok=True)
-        plot.save(draw_samples(self.sample(self.key, state), data=self.some), self._path(chunk.step, "samples"))
+        samples = self.sample(self.key, state)
+        plot.save(draw_samples(samples, data=self.some, columns=self.columns), self._path(chunk.step, "samples"))
         if self.reconstruct is not None:
             pairs = draw_pairs(observed(self.pairs), self.reconstruct(state, self.pairs))
             plot.save(pairs, self._path(chunk.step, "reconstructions"))
 
     def _path(self, step: int, what: str) -> Path:
         return self.folder / f"step-{step:08d}-{what}.png"
+
+
+def layout(model: Model, shown: Batch, *, several: bool = False) -> tuple[int, int]:
+    """How many samples of each run to show, and in how many columns: one a class where the model is told the class.
+
+    Example:
+        >>> from jaxgen.models import cvae
+        >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
+        >>> layout(cvae.build(cvae.Config(), shown), shown)
+        (80, 10)
+    """
+    if "image" not in shown:
+        return POINTS, 1
+    columns = int(shown["label"].max()) + 1 if "label" in model.conditions else ROWS
+    return columns if several else ROWS * columns, columns
 
 
 def first_examples(data: Batch | Stream, count: int) -> Batch:
@@ -71,24 +87,27 @@ def first_examples(data: Batch | Stream, count: int) -> Batch:
     return {name: array[:count] for name, array in data.items()}
 
 
-def draw_samples(samples: AnyArray, *, data: Batch | None = None, several: bool = False) -> "Figure":
+def draw_samples(
+    samples: AnyArray, *, data: Batch | None = None, several: bool = False, columns: int | None = None
+) -> "Figure":
     """Show samples: pictures in a grid, points over those of the data.
 
     Args:
         samples: `[n, *event]`, or `[runs, n, *event]`: each run of pictures gets a row, points are shown together.
         data: examples to show below generated points.
         several: whether there is an axis of runs.
+        columns: pictures a row, of a single run; as many as rows where nothing is given.
 
     Returns:
         A figure.
 
     Example:
         >>> draw_samples(np.zeros((4, 8, 8, 1))).get_size_inches()
-        array([5.94, 5.94])
+        array([6.16, 6.16])
     """
     samples = np.asarray(samples)
     if samples.ndim - several == 4:
-        columns = samples.shape[1] if several else None
+        columns = samples.shape[1] if several else columns
         return plot.picture_grid(samples.reshape(-1, *samples.shape[-3:]), columns=columns)
     return plot.scatter(
         samples.reshape(-1, samples.shape[-1]), data=None if data is None else np.asarray(observed(data))
@@ -107,7 +126,7 @@ def draw_pairs(originals: AnyArray, reconstructions: AnyArray) -> "Figure":
 
     Example:
         >>> draw_pairs(np.zeros((16, 8, 8, 1)), np.ones((16, 8, 8, 1))).get_size_inches()
-        array([4.86, 0.66])
+        array([6.48, 0.88])
     """
     originals, reconstructions = np.asarray(originals), np.asarray(reconstructions)
     if originals.ndim != 4:

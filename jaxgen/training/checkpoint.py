@@ -99,9 +99,9 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
     options = orbax.CheckpointManagerOptions(enable_async_checkpointing=False, cleanup_tmp_directories=True)
     try:
         with orbax.CheckpointManager(folder, options=options) as manager:
+            _reserve(folder, sum(leaf.nbytes for leaf in leaves.values()))
             for later in [known for known in manager.all_steps() if known >= step]:
                 manager.delete(later)
-            _reserve(folder, sum(leaf.nbytes for leaf in leaves.values()))
             manager.save(step, args=content, force=True)
             checkpoint = folder / str(step)
             (checkpoint / SUMS).write_text(_sums(checkpoint))

@@ -107,19 +107,6 @@ def test_the_loss_and_the_errors_agree_with_numpy() -> None:
     np.testing.assert_allclose(errors["mse"], error / 64, rtol=1e-5)
 
 
-def test_a_penalty_makes_the_code_smaller() -> None:
-    digits = load("digits")
-
-    def size_of_code(**penalty: float) -> float:
-        model = build(Config(architecture="linear", latent=8, learning_rate=1e-2, **penalty), digits)
-        state = fit(model, digits, key=jax.random.key(0), steps=100, batch_size=128).state
-        return float(jnp.abs(model.encode(state, digits)).mean())
-
-    free = size_of_code()
-    assert size_of_code(l1=1.0) < 0.5 * free
-    assert size_of_code(l2=1.0) < 0.5 * free
-
-
 def test_samples_are_decoded_standard_normal_codes() -> None:
     model, state, w = linear_model({"point": np.zeros((1, 3), np.float32)}, latent=2)
     samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)

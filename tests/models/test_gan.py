@@ -1,7 +1,8 @@
 """The GAN's moves against NumPy, and a short training on real digits."""
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,9 +50,9 @@ def move_key(key: jax.Array, player: int, move: int) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, player), move)
 
 
-def discriminator_noise(key: jax.Array, move: int, n: int) -> np.ndarray:
+def discriminator_noise(key: jax.Array, move: int, shape: tuple[int, int]) -> np.ndarray:
     """The noise of one move of the discriminator, the other half of whose key is for the penalty."""
-    return np.asarray(jax.random.normal(jax.random.split(move_key(key, 0, move))[0], (n, MLP.latent)))
+    return np.asarray(jax.random.normal(jax.random.split(move_key(key, 0, move))[0], shape))
 
 
 def generator_noise(key: jax.Array, n: int) -> np.ndarray:
@@ -62,17 +63,18 @@ def softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(0, x)
 
 
-def play(model: Model, batch: dict[str, Any], key: jax.Array) -> tuple[State, State, dict[str, float]]:
-    start = model.init(jax.random.key(3), batch)
-    end, metrics = jax.jit(model.step)(key, start, batch)
-    return start, end, {name: float(value) for name, value in metrics.items()}
+def play(model: Model, batch: dict[str, Any], key: jax.Array) -> tuple[State, dict[str, float]]:
+    """The first state, and what the first turn reports."""
+    start = jax.jit(model.init)(jax.random.key(3), batch)
+    _, metrics = jax.jit(model.step)(key, start, batch)
+    return start, {name: float(value) for name, value in metrics.items()}
 
 
 @pytest.mark.parametrize("dataset", [POINTS, PICTURES], ids=["points", "pictures"])
 def test_non_saturating_losses_are_those_of_the_paper(dataset: dict[str, Any]) -> None:
     key = jax.random.key(5)
     model = build(replace(MLP, architecture="mlp"), dataset)
-    start, _, metrics = play(model, dataset, key)
+    start, metrics = play(model, dataset, key)
     pictures = "image" in dataset
     real = dataset["image"] / 127.5 - 1.0 if pictures else dataset["point"]
 
@@ -81,7 +83,7 @@ def test_non_saturating_losses_are_those_of_the_paper(dataset: dict[str, Any]) -
         return judged(start, np.tanh(fake) if pictures else fake)
 
     n = len(real)
-    loss = softplus(-judged(start, real)).mean() + softplus(outputs(discriminator_noise(key, 0, n))).mean()
+    loss = softplus(-judged(start, real)).mean() + softplus(outputs(discriminator_noise(key, 0, (n, 3)))).mean()
     assert metrics["discriminator/loss"] == pytest.approx(loss, rel=1e-5)
     assert metrics["generator/loss"] == pytest.approx(softplus(-outputs(generator_noise(key, n))).mean(), rel=1e-5)
     assert metrics["discriminator/real_output"] == pytest.approx(judged(start, real).mean(), rel=1e-4, abs=1e-6)
@@ -93,9 +95,11 @@ def test_every_move_of_the_critic_sees_its_own_fifth_of_the_batch() -> None:
     key = jax.random.key(5)
     model = build(replace(MLP, loss="wasserstein"), POINTS)
     assert model.slices == 5
-    start, _, metrics = play(model, POINTS, key)
+    start, metrics = play(model, POINTS, key)
     n = len(POINTS["point"]) // 5
-    fake_output = np.mean([judged(start, generated(start, discriminator_noise(key, i, n))).mean() for i in range(5)])
+    fake_output = np.mean(
+        [judged(start, generated(start, discriminator_noise(key, i, (n, 3)))).mean() for i in range(5)]
+    )
     real_output = judged(start, POINTS["point"]).mean()
     wasserstein = fake_output - real_output
     assert metrics["discriminator/real_output"] == pytest.approx(real_output, rel=1e-4)
@@ -116,30 +120,38 @@ def test_the_gradient_penalty_has_the_right_weight(
 ) -> None:
     """The gradient of an affine critic is its weight vector, wherever it is evaluated."""
     config = replace(MLP, architecture="mlp", hidden=(), loss="wasserstein", penalty_weight=chosen)
-    start, _, metrics = play(build(config, dataset), dataset, jax.random.key(5))
+    start, metrics = play(build(config, dataset), dataset, jax.random.key(5))
     norm = np.linalg.norm(np.float64(start.params["discriminator"]["Dense_0"]["kernel"]))
     wasserstein = metrics["discriminator/fake_output"] - metrics["discriminator/real_output"]
     assert metrics["discriminator/gradient_penalty"] == pytest.approx((norm - 1) ** 2, rel=1e-4)
     assert metrics["discriminator/loss"] == pytest.approx(wasserstein + weight * (norm - 1) ** 2, rel=1e-4)
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "wasserstein"])
-def test_a_move_leaves_the_other_network_and_its_statistics_bit_equal(loss: str) -> None:
-    model = build(Config(width=8, latent=4, loss=loss), PICTURES)
-    start = model.init(jax.random.key(0), PICTURES)
+@pytest.mark.parametrize(
+    ("config", "dataset"),
+    [(Config(width=4, latent=4), PICTURES), (Config(hidden=(8,), loss="wasserstein", critic_moves=2), POINTS)],
+    ids=["dcgan", "wgan-gp"],
+)
+def test_a_move_leaves_the_other_network_and_its_statistics_bit_equal(config: Config, dataset: dict[str, Any]) -> None:
+    model = build(config, dataset)
+    start = jax.jit(model.init)(jax.random.key(0), dataset)
 
     def as_started(key: jax.Array, batch: Any) -> dict[str, Any]:
         return {name: {"params": start.params[name], **start.stats.get(name, {})} for name in start.params}
 
     for player in model.players:
         init, step = game(as_started, [player])
-        end, _ = step(jax.random.key(1), init(jax.random.key(2), PICTURES), PICTURES)
+        end, _ = jax.jit(step)(jax.random.key(1), init(jax.random.key(2), dataset), dataset)
         for name in start.params:
             own = name == player.name
             assert moved(start.params[name], end.params[name]) == own
             assert moved(start.stats.get(name), end.stats.get(name)) == (own and name in start.stats)
-    # A critic with a gradient penalty has no batch normalization; the generator always has.
-    assert set(start.stats) == ({"generator", "discriminator"} if loss == "non_saturating" else {"generator"})
+    assert set(start.stats) == (set(start.params) if dataset is PICTURES else set())
+
+
+def test_a_critic_with_a_gradient_penalty_does_not_normalize_but_its_generator_does() -> None:
+    model = build(Config(width=4, loss="wasserstein"), PICTURES)
+    assert set(jax.eval_shape(model.init, jax.random.key(0), PICTURES).stats) == {"generator"}
 
 
 def moved(before: Any, after: Any) -> bool:
@@ -148,52 +160,103 @@ def moved(before: Any, after: Any) -> bool:
     return any(np.asarray(a).tobytes() != np.asarray(b).tobytes() for a, b in pairs)
 
 
-def test_real_and_generated_pictures_move_the_running_averages_one_after_the_other() -> None:
-    key = jax.random.key(5)
-    batch = {"image": np.random.default_rng(0).integers(0, 256, (12, 16, 16, 1), np.uint8)}
-    config = Config(width=4, latent=3, learning_rate=STILL)
-    start, end, _ = play(build(config, batch), batch, key)
-    noise = discriminator_noise(key, 0, 12)
-    generator = {"params": start.params["generator"], **start.stats["generator"]}
-    fake, _ = Generator((16, 16, 1), 4).apply(generator, noise, mutable=["batch_stats"])
+class DCGAN(NamedTuple):
+    """A DCGAN of digits at its start and after one turn, and the jitted turn, which takes a while to compile."""
 
-    def normalized_input(pictures: np.ndarray) -> np.ndarray:
+    model: Model
+    step: Any
+    start: State
+    end: State
+    batch: dict[str, Any]
+
+
+DCGAN_CONFIG = Config(width=16, latent=16, learning_rate=1e-3)
+GENERATOR, DISCRIMINATOR = Generator(shape=(8, 8, 1), width=16), Discriminator(width=16)
+
+
+@pytest.fixture(scope="module")
+def dcgan() -> DCGAN:
+    batch = {"image": load("digits")["image"][:64]}
+    model = build(DCGAN_CONFIG, batch)
+    step = jax.jit(model.step)
+    start = jax.jit(model.init)(jax.random.key(3), batch)
+    return DCGAN(model, step, start, step(jax.random.key(5), start, batch)[0], batch)
+
+
+def test_real_and_generated_pictures_move_the_running_averages_one_after_the_other(dcgan: DCGAN) -> None:
+    noise = discriminator_noise(jax.random.key(5), 0, (64, 16))
+    generator = {"params": dcgan.start.params["generator"], **dcgan.start.stats["generator"]}
+    fake, _ = jax.jit(partial(GENERATOR.apply, mutable=["batch_stats"]))(generator, noise)
+
+    @jax.jit
+    def normalized_input(pictures: jax.Array) -> jax.Array:
         """What reaches the batch normalization of the discriminator's second layer."""
-        kernels = start.params["discriminator"]
-        x = leaky_relu(strided(pictures, kernels["Conv_0"]["kernel"]) + kernels["Conv_0"]["bias"])
-        return np.asarray(strided(x, kernels["Conv_1"]["kernel"]), np.float64)
+        layers = dcgan.start.params["discriminator"]
+        x = strided(pictures, layers["Conv_0"]["kernel"]) + layers["Conv_0"]["bias"]
+        return strided(jnp.where(x > 0, x, 0.2 * x), layers["Conv_1"]["kernel"])
 
-    mean, var = np.zeros(8), np.ones(8)
-    for pictures in (batch["image"] / 127.5 - 1, np.tanh(fake)):
-        x = normalized_input(pictures)
+    mean, var = np.zeros(32), np.ones(32)
+    for pictures in (dcgan.batch["image"] / np.float32(127.5) - 1, np.tanh(fake)):
+        x = np.float64(normalized_input(pictures))
         mean, var = 0.9 * mean + 0.1 * x.mean((0, 1, 2)), 0.9 * var + 0.1 * x.var((0, 1, 2))
-    averages = end.stats["discriminator"]["batch_stats"]["BatchNorm_0"]
+    averages = dcgan.end.stats["discriminator"]["batch_stats"]["BatchNorm_0"]
     np.testing.assert_allclose(averages["mean"], mean, rtol=1e-3, atol=1e-7)
     np.testing.assert_allclose(averages["var"], var, rtol=1e-5)
 
 
-def strided(x: np.ndarray, kernel: Any) -> np.ndarray:
-    return np.asarray(
-        jax.lax.conv_general_dilated(jnp.float32(x), kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    )
+def strided(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jax.lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def test_evaluation_is_per_example_and_uses_the_running_averages() -> None:
-    batch = {"image": np.random.default_rng(0).integers(0, 256, (12, 16, 16, 1), np.uint8)}
-    model = build(Config(width=4, latent=3), batch)
-    _, state, _ = play(model, batch, jax.random.key(0))
-    metrics = model.evaluate(jax.random.key(1), state, batch)
-    half = model.evaluate(jax.random.key(1), state, {"image": batch["image"][:6]})
-    np.testing.assert_allclose(half["real_output"], metrics["real_output"][:6], rtol=1e-5, atol=1e-6)
-
+def test_evaluation_is_per_example_and_uses_the_running_averages(dcgan: DCGAN) -> None:
+    state, key = dcgan.end, jax.random.key(1)
+    metrics = jax.jit(dcgan.model.evaluate)(key, state, dcgan.batch)
     discriminator = {"params": state.params["discriminator"], **state.stats["discriminator"]}
-    signed = model.sample(jax.random.key(1), state, 12) * 2 - 1
-    real, fake = (
-        np.float64(Discriminator(4).apply(discriminator, x)) for x in (batch["image"] / np.float32(127.5) - 1, signed)
-    )
+    judge = jax.jit(lambda x: jax.lax.map(lambda one: DISCRIMINATOR.apply(discriminator, one[None])[0], x))
+    real = np.float64(judge(dcgan.batch["image"] / np.float32(127.5) - 1))
+    fake = np.float64(judge(dcgan.model.sample(key, state, 64) * 2 - 1))
     np.testing.assert_allclose(metrics["real_output"], real, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(metrics["fake_output"], fake, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(metrics["discriminator_loss"], softplus(-real) + softplus(fake), rtol=1e-5)
+
+
+def test_training_brings_the_samples_of_a_dcgan_nearer_to_real_digits(dcgan: DCGAN) -> None:
+    sample = jax.jit(lambda state: dcgan.model.sample(jax.random.key(1), state, 360))
+    state = train(dcgan.step, dcgan.start, turns=150, batch_size=64)
+    assert_nearer_to_digits(sample(dcgan.start), sample(state))
+
+
+def test_training_brings_the_samples_of_a_wgan_nearer_to_real_digits() -> None:
+    digits = load("digits")
+    model = build(Config(architecture="mlp", loss="wasserstein", learning_rate=1e-3), digits)
+    start = jax.jit(model.init)(jax.random.key(0), digits)
+    sample = jax.jit(lambda state: model.sample(jax.random.key(1), state, 360))
+    state = train(jax.jit(model.step), start, turns=150, batch_size=64 * model.slices)
+    assert_nearer_to_digits(sample(start), sample(state))
+
+
+def train(step: Any, state: State, *, turns: int, batch_size: int) -> State:
+    images = load("digits")["image"]
+    random = np.random.default_rng(0)
+    for i in range(turns):
+        batch = {"image": images[random.integers(0, len(images), batch_size)]}
+        state, _ = step(jax.random.fold_in(jax.random.key(2), i), state, batch)
+    return state
+
+
+def assert_nearer_to_digits(before: Any, after: Any) -> None:
+    """By the energy distance 2 E|X - Y| - E|X - X'| - E|Y - Y'|, which is 0 for equal distributions."""
+
+    def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
+        x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
+        return float(2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean())
+
+    before, after = np.asarray(before), np.asarray(after)
+    held_out = load("digits", split="test")["image"] / 255
+    assert after.min() >= 0
+    assert after.max() <= 1
+    print("ENERGY", energy_distance(before, held_out), energy_distance(after, held_out))
+    assert energy_distance(after, held_out) < energy_distance(before, held_out) / 5
 
 
 def test_a_discriminator_that_knows_its_data_by_heart_shows_in_the_evaluation() -> None:
@@ -202,46 +265,13 @@ def test_a_discriminator_that_knows_its_data_by_heart_shows_in_the_evaluation() 
     seen, unseen = {"image": digits[:12]}, {"image": digits[500:800]}
     model = build(Config(architecture="mlp", hidden=(256,), learning_rate=1e-3), seen)
     step = jax.jit(model.step)
-    state = model.init(jax.random.key(0), seen)
+    state = jax.jit(model.init)(jax.random.key(0), seen)
     for i in range(300):
         state, _ = step(jax.random.fold_in(jax.random.key(1), i), state, seen)
     losses = [
         float(model.evaluate(jax.random.key(2), state, batch)["discriminator_loss"].mean()) for batch in (seen, unseen)
     ]
     assert losses[0] + 0.2 < losses[1]
-
-
-def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'|, at least 0, and 0 for equal distributions."""
-    x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
-    return float(2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean())
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        Config(width=16, latent=16, learning_rate=1e-3),
-        Config(architecture="mlp", loss="wasserstein", learning_rate=1e-3),
-    ],
-    ids=["dcgan", "wgan-gp"],
-)
-def test_training_brings_samples_nearer_to_real_digits(config: Config) -> None:
-    digits, held_out = load("digits"), load("digits", split="test")["image"] / 255
-    model = build(config, digits)
-    state = model.init(jax.random.key(0), digits)
-    sample = jax.jit(lambda state: model.sample(jax.random.key(1), state, 360))
-
-    def turn(state: State, key: jax.Array) -> tuple[State, None]:
-        indices = jax.random.randint(key, (64 * model.slices,), 0, len(digits["image"]))
-        return model.step(key, state, {"image": jnp.asarray(digits["image"])[indices]})[0], None
-
-    before = energy_distance(np.asarray(sample(state)), held_out)
-    state, _ = jax.jit(lambda state: jax.lax.scan(turn, state, jax.random.split(jax.random.key(2), 300)))(state)
-    pictures = np.asarray(sample(state))
-    assert pictures.min() >= 0
-    assert pictures.max() <= 1
-    print("ENERGY", before, energy_distance(pictures, held_out))
-    assert energy_distance(pictures, held_out) < before / 5
 
 
 @pytest.mark.parametrize(

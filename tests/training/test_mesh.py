@@ -21,12 +21,12 @@ from jaxgen.training.seeds import seed_keys
 assert jax.local_device_count() == 4
 
 class Autoencoder(linen.Module):
-    """A VAE with batch norm in its encoder."""
+    """A VAE with batch norm in its encoder; smooth, so that rounding stays rounding."""
 
     @linen.compact
     def __call__(self, key, x):
         hidden = linen.BatchNorm(use_running_average=False)(linen.Dense(12)(x))
-        mean, log_var = jnp.split(linen.Dense(4)(linen.relu(hidden)), 2, axis=-1)
+        mean, log_var = jnp.split(linen.Dense(4)(jnp.tanh(hidden)), 2, axis=-1)
         z = mean + jnp.exp(log_var / 2) * jax.random.normal(key, mean.shape)
         return linen.Dense(6)(z), 0.5 * jnp.sum(mean**2 + jnp.exp(log_var) - 1 - log_var, axis=-1)
 
@@ -73,7 +73,7 @@ for x, y in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
 )
 def test_four_devices_compute_what_one_does(updates, key):
     program = FOUR_AGAINST_ONE.replace("UPDATES", str(updates)).replace("KEY", key)
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=2"  # 0: compile quickly
+    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"  # 0: compile quickly
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True, check=False
