@@ -53,7 +53,7 @@ class Config:
 
     architecture: Architecture | None = None
     hidden: tuple[int, ...] = (64, 64)
-    width: int = 64
+    width: int = 32
     latent: int = 100
     loss: LossName = "non_saturating"
     penalty_weight: float | None = None
