@@ -156,16 +156,13 @@ def game(
         )
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
-        start = state
+        start = state if simultaneous else None
+        batches = _split(batch, slices)
         metrics: Metrics = {}
         for index, player in enumerate(players):
             player_key = key if simultaneous else jax.random.fold_in(key, index)
-            reports = []
-            for i in range(player.updates):
-                seen = start if simultaneous else state
-                state, report = _move(player, jax.random.fold_in(player_key, i), seen, state, _slice(batch, i, slices))
-                reports.append(report)
-            metrics |= {f"{player.name}/{name}": _mean([r[name] for r in reports]) for name in reports[0]}
+            state, report = _moves(player, player_key, start, state, batches)
+            metrics |= {f"{player.name}/{name}": value for name, value in report.items()}
         averages = {
             name: optax.incremental_update(state.params[name], state.ema[name], 1.0 - decay)
             for name, decay in decays.items()
@@ -178,6 +175,19 @@ def game(
 def most_moves(players: Sequence[Player]) -> int:
     """The most moves that any player makes a turn."""
     return max((player.updates for player in players), default=1)
+
+
+def _moves(player: Player, key: KeyArray, start: State | None, state: State, batches: Batch) -> tuple[State, Metrics]:
+    """All moves of a player in one turn, move i on slice i, as a loop: one move is compiled however many there are."""
+
+    def move(state: State, i: Array) -> tuple[State, Metrics]:
+        batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), batches)
+        return _move(player, jax.random.fold_in(key, i), start or state, state, batch)
+
+    if player.updates == 1:  # Without a loop, simultaneous players can share their forward passes.
+        return move(state, jnp.int32(0))
+    state, reports = jax.lax.scan(move, state, jnp.arange(player.updates))
+    return state, jax.tree.map(lambda values: jnp.mean(values, axis=0), reports)
 
 
 def _move(player: Player, key: KeyArray, seen: State, state: State, batch: Batch) -> tuple[State, Metrics]:
@@ -203,20 +213,17 @@ def _only(names: tuple[str, ...], params: Params) -> Params:
     return {name: params[name] for name in names}
 
 
-def _slice(batch: Batch, i: int, slices: int) -> Batch:
-    def part(x: Any) -> Any:
+def _split(batch: Batch, slices: int) -> Batch:
+    """Cut the examples into slices: `[slices * n, ...] -> [slices, n, ...]`."""
+
+    def cut(x: Any) -> Array:
         if len(x) % slices:
             raise ValueError(
                 f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples"
             )
-        size = len(x) // slices
-        return x[i * size : (i + 1) * size]
+        return jnp.reshape(x, (slices, len(x) // slices, *x.shape[1:]))
 
-    return jax.tree.map(part, batch) if slices > 1 else batch
-
-
-def _mean(values: list[Array]) -> Array:
-    return values[0] if len(values) == 1 else jnp.mean(jnp.stack(values), axis=0)
+    return jax.tree.map(cut, batch)
 
 
 def _check_players(players: Sequence[Player], simultaneous: bool) -> None:

@@ -11,7 +11,9 @@ HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "matplotlib", "orbax", "s
 def imported_by(statement):
     """Names of all modules that a fresh interpreter has after a statement."""
     program = f"import sys\n{statement}\nprint(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    )
 
 
 def test_the_package_alone_imports_nothing():

@@ -35,7 +35,8 @@ def mode_coverage(
     """Count the modes of a mixture of isotropic Gaussians that samples reach.
 
     A sample belongs to its nearest centre; it is of high quality if that is at most `threshold` times the scale of that
-    mode away; a mode is covered if a high-quality sample belongs to it. `kl = sum(p log(p * modes))`, p the shares of the modes.
+    mode away; a mode is covered if a high-quality sample belongs to it. With p the shares of the modes,
+    `kl = sum(p log(p * modes))`.
 
     Args:
         samples: what the generator made.

@@ -32,5 +32,7 @@ REGISTRY: dict[str, Family] = {
     "cvae": Family(cvae.Config, cvae.build, "conditional variational autoencoder (Sohn et al. 2015)"),
     "gan": Family(gan.Config, gan.build, "generative adversarial network: DCGAN, WGAN-GP, fully connected"),
     "vae": Family(vae.Config, vae.build, "variational autoencoder (Kingma & Welling 2014)"),
-    "vaegan": Family(vaegan.Config, vaegan.build, "VAE/GAN, similarity learned by a discriminator (Larsen et al. 2016)"),
+    "vaegan": Family(
+        vaegan.Config, vaegan.build, "VAE/GAN, similarity learned by a discriminator (Larsen et al. 2016)"
+    ),
 }

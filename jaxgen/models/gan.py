@@ -64,12 +64,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check_positive(hidden=min(self.hidden, default=1), width=self.width, latent=self.latent)
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        check_positive(**{name: given[name] for name in ("critic_moves", "learning_rate") if name in given})
-        check_not_negative(**{name: given[name] for name in ("penalty_weight", "b1", "b2") if name in given})
-        for name in ("b1", "b2"):
-            if name in given and given[name] >= 1:
-                raise InputError(f"{name} must be below 1, got {given[name]}")
 
 
 class Settings(NamedTuple):
@@ -92,7 +86,7 @@ FOR_PICTURES: dict[str, Settings] = {
 
 FOR_POINTS: dict[str, Settings] = {
     "non_saturating": Settings(penalty_weight=0.0, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999),
-    # The weight is that of the authors' experiments in the plane; their learning rate, 1e-4, takes ten times as long.
+    # The authors' weight for points, and ten times their learning rate: with it, 2,500 turns cover the ring of eight.
     "wasserstein": Settings(penalty_weight=0.1, critic_moves=5, learning_rate=1e-3, b1=0.5, b2=0.9),
 }
 """What works for points in the plane, where the networks are small and can learn faster."""
@@ -109,7 +103,8 @@ def build(config: Config, example: Batch) -> Model:
         The model. `sample(key, state, n)` gives pictures in [0, 1], or points. `evaluate` gives, for every real example
         and one generated example beside it, the discriminator's `real_output` and `fake_output` (logits, or the
         critic's values) and its `discriminator_loss`, penalty not included: a discriminator that knows its training
-        data by heart has a lower loss on them than on others.
+        data by heart has a lower loss on them than on others. Batch normalization uses running averages over real and
+        generated batches, which in training it normalizes apart: such a loss compares data, not with that of training.
 
     Raises:
         InputError: if a choice is unknown or impossible, or if choices do not go together.
@@ -294,6 +289,10 @@ def _settings(config: Config, example: Batch) -> Settings:
     defaults = choose(FOR_PICTURES if is_picture(example) else FOR_POINTS, config.loss, "loss")
     chosen = {name: value for name, value in asdict(config).items() if name in Settings._fields and value is not None}
     settings = defaults._replace(**chosen)
+    check_positive(critic_moves=settings.critic_moves, learning_rate=settings.learning_rate)
+    check_not_negative(penalty_weight=settings.penalty_weight, b1=settings.b1, b2=settings.b2)
+    if max(settings.b1, settings.b2) >= 1:
+        raise InputError(f"b1 and b2 are decays below 1, got {settings.b1} and {settings.b2}")
     if config.loss == "wasserstein" and not settings.penalty_weight:
         raise InputError("without a gradient penalty the loss 'wasserstein' has no minimum: give a penalty_weight > 0")
     return settings

@@ -44,16 +44,16 @@ class Config:
         width: channels of the first convolution of the encoder and the discriminator, and before the decoder's last.
         latent: length of the code.
         layer: l, the hidden layer of the discriminator in which pictures are compared, counted from 1; where nothing
-            is chosen, the last one.
+            is chosen, the last one. The first is not normalized, so that distances in it start out small.
         gamma: weight of L_like against L_GAN for the decoder: large keeps the content, small gives the style of real
             pictures.
         learning_rate: of RMSProp, for all three players; the paper's.
     """
 
     width: int = 32
-    latent: int = 64
+    latent: int = 32
     layer: int | None = None
-    gamma: float = 1e-3
+    gamma: float = 1e-2
     learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:

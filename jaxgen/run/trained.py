@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
@@ -51,7 +52,7 @@ class Run(NamedTuple):
         Args:
             key: of the draw.
             n: how many.
-            **conditions: what the model can be conditioned on, e.g. `label`.
+            **conditions: what the model can be conditioned on, e.g. `label`, one for all or `n` of them.
 
         Returns:
             `[n, *event]`, pictures with values in [0, 1]; `[runs, n, *event]` for a run of several seeds.
@@ -63,15 +64,19 @@ class Run(NamedTuple):
             raise InputError(f"the number of samples must be at least 1, got {n}")
         if unknown := set(conditions) - set(self.model.conditions):
             raise InputError(f"the model '{self.family}' cannot be conditioned on {', '.join(sorted(unknown))}")
-        size = min(n, LARGEST_BATCH)
+        # A whole number of rounds through the classes, through which a model goes where no label is given.
+        classes = int(self.example["label"].max()) + 1 if "label" in self.example else 1
+        size = max(1, LARGEST_BATCH // classes) * classes
+        each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
 
-        @jax.jit
-        def draw(key: KeyArray, state: State) -> Array:
-            return self.of_runs(lambda state: self.model.sample(key, state, size, **conditions))(state)
+        def draw(first: int) -> Array:
+            count = min(size, n - first)
+            told = conditions | {name: values[first : first + count] for name, values in each.items()}
+            part_key = jax.random.fold_in(key, first)
+            return self.of_runs(lambda state: self.model.sample(part_key, state, count, **told))(self.state)
 
-        batches = [draw(jax.random.fold_in(key, first), self.state) for first in range(0, n, size)]
-        axis = 0 if self.settings.seeds is None else 1
-        return jax.lax.slice_in_dim(jnp.concatenate(batches, axis), 0, n, axis=axis)
+        parts = [draw(first) for first in range(0, n, size)]
+        return jnp.concatenate(parts, axis=0 if self.settings.seeds is None else 1)
 
     def reconstruct(self, batch: Batch) -> Array:
         """Send examples through the code and back.

@@ -255,7 +255,6 @@ def assert_nearer_to_digits(before: Any, after: Any) -> None:
     held_out = load("digits", split="test")["image"] / 255
     assert after.min() >= 0
     assert after.max() <= 1
-    print("ENERGY", energy_distance(before, held_out), energy_distance(after, held_out))
     assert energy_distance(after, held_out) < energy_distance(before, held_out) / 5
 
 
@@ -284,7 +283,7 @@ def test_a_discriminator_that_knows_its_data_by_heart_shows_in_the_evaluation() 
         ({"critic_moves": 0}, "critic_moves must be positive, got 0"),
         ({"penalty_weight": -1.0}, "penalty_weight must not be negative, got -1.0"),
         ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
-        ({"b1": 1.0}, "b1 must be below 1, got 1.0"),
+        ({"b1": 1.0}, "b1 and b2 are decays below 1, got 1.0 and 0.999"),
         ({"latent": 0}, "latent must be positive, got 0"),
         ({"hidden": (8, 0)}, "hidden must be positive, got 0"),
     ],

@@ -94,6 +94,17 @@ def test_many_samples_come_in_parts(finished):
     assert len(np.unique(samples.reshape(2300, -1), axis=0)) == 2300
 
 
+def test_the_parts_go_on_with_the_classes(tmp_path, monkeypatch):
+    cvae = REGISTRY["cvae"].config(hidden=(16,), latent=2)
+    train(tmp_path / "run", "cvae", changed(config=cvae, steps=20))
+    monkeypatch.setattr("jaxgen.run.trained.LARGEST_BATCH", 14)
+    run = load_run(tmp_path / "run")
+    key = jax.random.key(0)
+    usual, told = run.sample(key, 37), run.sample(key, 37, label=np.arange(37) % 10)
+    np.testing.assert_array_equal(usual, told)
+    assert not np.array_equal(told, run.sample(key, 37, label=3))
+
+
 def test_more_steps_give_the_bits_of_one_long_run(finished, tmp_path):
     train(tmp_path / "run", "vae", changed(steps=30))
     train(tmp_path / "run", "vae", SETTINGS, resume=True)
