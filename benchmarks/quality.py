@@ -175,7 +175,7 @@ def ring_modes(setting: Setting) -> Iterator[Number]:
 def dcgan(setting: Setting) -> Iterator[Number]:
     """DCGAN on MNIST: all ten digits appear."""
     model, state = setting.fit(
-        "gan", gan.Config(width=32), setting.train, steps=6000, batch_size=64, key=jax.random.key(0)
+        "gan", gan.Config(width=32), setting.train, steps=3000, batch_size=64, key=jax.random.key(0)
     )
     yield from digits_present("dcgan", model, state, setting)
 
@@ -183,7 +183,7 @@ def dcgan(setting: Setting) -> Iterator[Number]:
 def vae_gan(setting: Setting) -> Iterator[Number]:
     """VAE/GAN on MNIST: all ten digits appear."""
     model, state = setting.fit(
-        "vaegan", vaegan.Config(), setting.train, steps=6000, batch_size=64, key=jax.random.key(0)
+        "vaegan", vaegan.Config(), setting.train, steps=3000, batch_size=64, key=jax.random.key(0)
     )
     yield from digits_present("vaegan", model, state, setting)
 

@@ -123,9 +123,9 @@ def game(
         simultaneous: whether all players answer to the parameters at the start of the turn.
 
     Returns:
-        `(init, step)`. `step` splits its batch into as many slices as the most active player has moves; move i of any
-        player is made on slice i. Its metrics are `player/loss`, `player/gradient_norm` and `player/<metric>`, each
-        averaged over the player's moves.
+        `(init, step)`. `step` deals its batch into as many slices as the most active player has moves, example by
+        example; move i of any player is made on slice i. Its metrics are `player/loss`, `player/gradient_norm` and
+        `player/<metric>`, each averaged over the player's moves.
 
     Raises:
         ValueError: if two players share a name or a network, or a network is named that nobody made.
@@ -181,7 +181,7 @@ def _moves(player: Player, key: KeyArray, start: State | None, state: State, bat
     """All moves of a player in one turn, move i on slice i, as a loop: one move is compiled however many there are."""
 
     def move(state: State, i: Array) -> tuple[State, Metrics]:
-        batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), batches)
+        batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), batches)
         return _move(player, jax.random.fold_in(key, i), start or state, state, batch)
 
     if player.updates == 1:  # Without a loop, simultaneous players can share their forward passes.
@@ -214,14 +214,17 @@ def _only(names: tuple[str, ...], params: Params) -> Params:
 
 
 def _split(batch: Batch, slices: int) -> Batch:
-    """Cut the examples into slices: `[slices * n, ...] -> [slices, n, ...]`."""
+    """Deal the examples into slices: `[n * slices, ...] -> [n, slices, ...]`.
+
+    One by one, not block by block, so that each device of a mesh, which holds a block, has its share of every slice.
+    """
 
     def cut(x: Any) -> Array:
         if len(x) % slices:
             raise ValueError(
                 f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples"
             )
-        return jnp.reshape(x, (slices, len(x) // slices, *x.shape[1:]))
+        return jnp.reshape(x, (len(x) // slices, slices, *x.shape[1:]))
 
     return jax.tree.map(cut, batch)
 

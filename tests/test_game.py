@@ -79,7 +79,7 @@ def regression_data(examples: int = 12) -> Batch:
 
 
 def points(*means: float) -> Batch:
-    return {"point": jnp.repeat(jnp.array(means), 2)[:, None]}
+    return {"point": jnp.tile(jnp.array(means), 2)[:, None]}
 
 
 def assert_same_bits(left: Any, right: Any) -> None:

@@ -3,10 +3,12 @@
 import json
 from dataclasses import dataclass
 
-from jaxgen.cli.output import load_with_notice
+from jaxgen.cli.output import check_seed, load_with_notice
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.cli.table import print_metrics
+from jaxgen.errors import InputError
 from jaxgen.run import evaluate_run
+from jaxgen.run.evaluation import load_test_split
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ def run(arguments: list[str]) -> None:
     """Evaluate and print."""
     options = parse(Options, arguments, command="jaxgen evaluate")
     trained = load_with_notice(options.run)
-    metrics = evaluate_run(trained, seed=options.seed, data_dir=options.data_dir)
+    data = load_test_split(trained.settings, trained.example, data_dir=options.data_dir)
+    metrics = evaluate_run(trained, seed=check_seed(options.seed), data=data)
+    if not metrics:
+        raise InputError(f"the model '{trained.family}' has nothing to measure on '{trained.settings.data}'")
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
     else:

@@ -41,6 +41,13 @@ def check_output(path: Path) -> None:
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 
 
+def check_seed(seed: int) -> int:
+    """Refuse a seed that a key cannot be made of."""
+    if not 0 <= seed < 2**31:
+        raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {seed}")
+    return seed
+
+
 def check_count(count: int | None, usual: int) -> int:
     """How many were asked for, the usual number where nothing was."""
     if count is not None and count < 1:

@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> None:
     check_output(options.out)
     trained = load_with_notice(options.run)
     count = check_count(options.n, POINTS if "point" in trained.example else 2 * PAIRS)
-    batch = first_examples(load_test_split(trained, data_dir=options.data_dir), count)
+    batch = first_examples(load_test_split(trained.settings, trained.example, data_dir=options.data_dir), count)
     originals, reconstructions = observed(batch), np.asarray(trained.reconstruct(batch))
     if options.out.suffix not in PICTURE_SUFFIXES:
         write_arrays({"originals": originals, "reconstructions": reconstructions}, options.out)

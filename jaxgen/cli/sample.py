@@ -5,7 +5,15 @@ from pathlib import Path
 
 import jax
 
-from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.cli.output import (
+    PICTURE_SUFFIXES,
+    check_count,
+    check_output,
+    check_seed,
+    load_with_notice,
+    write_arrays,
+    write_picture,
+)
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.run.pictures import draw_samples, layout
 
@@ -39,7 +47,7 @@ def run(arguments: list[str]) -> None:
     conditions = {} if options.label is None else {"label": options.label}
     usual, columns = layout(trained.model, trained.example, several=several)
     count = check_count(options.n, usual)
-    samples = trained.sample(jax.random.key(options.seed), count, **conditions)
+    samples = trained.sample(jax.random.key(check_seed(options.seed)), count, **conditions)
     if options.out.suffix in PICTURE_SUFFIXES:
         write_picture(draw_samples(samples, several=several, columns=None if conditions else columns), options.out)
     else:

@@ -138,7 +138,9 @@ def _pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> 
     if name == "digits":
         return Held(_resized(load_digits(split), image_size, name))
     if name in CHECKSUMS:
-        for folder in (data_dir / name, data_dir):
+        # The originals of several sets have the same names: those in a folder of no name of its own come last.
+        last = [data_dir] if find_prepared(name, data_dir) is None else []
+        for folder in (data_dir / name, *last):
             if holds_originals(name, folder):
                 return Held(_resized(read_original(name, folder, split), image_size, name))
         return prepared_pictures(name, data_dir, split, image_size)

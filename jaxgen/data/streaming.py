@@ -91,6 +91,7 @@ class Stream:
     """
 
     def __init__(self, source: Source) -> None:
+        require("grain")  # Missing, it should be missed here, not when training has begun.
         self._source = source
         self.examples = len(source)
 

@@ -22,12 +22,14 @@ class Synthetic(NamedTuple):
         log_density: points [n, dim] -> log p(x) in nats [n], -inf where no point can be.
         centers: of a mixture, the means of its modes [modes, dim]; else None.
         scales: of a mixture, the standard deviations of its modes [modes]; else None.
+        weights: of a mixture, the probabilities of its modes [modes]; else None.
     """
 
     sample: Callable[[KeyArray, int], dict[str, Array]]
     log_density: Callable[[Float[Array, "n dim"]], Float[Array, " n"]]
     centers: Float[Array, "modes dim"] | None = None
     scales: Float[Array, " modes"] | None = None
+    weights: Float[Array, " modes"] | None = None
 
 
 def gaussian_mixture(
@@ -73,7 +75,7 @@ def gaussian_mixture(
     def log_density(points: Float[Array, "n dim"]) -> Float[Array, " n"]:
         return _mixture_log_density(points, centers, scales, log_weights)
 
-    return Synthetic(sample, log_density, centers, scales)
+    return Synthetic(sample, log_density, centers, scales, jnp.exp(log_weights))
 
 
 def ring(*, modes: int = 8, radius: float = 1.0, scale: float = 0.01) -> Synthetic:

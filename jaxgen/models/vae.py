@@ -145,7 +145,9 @@ def build(
 
     def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
         reconstruction, kl = elbo_terms(key, state.params, batch)
-        return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction, "kl": kl}
+        squares = jnp.square(reconstruct(state, batch) - observed(batch))
+        mse = squares.reshape(len(squares), -1).mean(axis=-1)
+        return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction, "kl": kl, "mse": mse}
 
     networks = ("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder")
     players = (Player("vae", networks, loss, optax.adam(config.learning_rate)),)

@@ -51,9 +51,9 @@ class Config:
     """
 
     width: int = 32
-    latent: int = 32
+    latent: int = 20
     layer: int | None = None
-    gamma: float = 1e-2
+    gamma: float = 1e-3
     learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
@@ -190,7 +190,8 @@ def build(config: Config, example: Batch) -> Model:
     Example:
         >>> pictures = {"image": jnp.zeros((1, 8, 8, 1))}
         >>> model = build(Config(width=8, latent=2), pictures)
-        >>> model.sample(jax.random.key(1), model.init(jax.random.key(0), pictures), 3).shape
+        >>> state = jax.jit(model.init)(jax.random.key(0), pictures)
+        >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
     networks = _networks(config, example)

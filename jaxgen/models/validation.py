@@ -1,5 +1,6 @@
 """Checks of what a `Config` was given, each with one sentence that says what would be right."""
 
+import math
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -20,11 +21,11 @@ def check_positive(**values: float) -> None:
     Example:
         >>> check_positive(latent=2, learning_rate=0.0)
         Traceback (most recent call last):
-        jaxgen.errors.InputError: learning_rate must be positive, got 0.0
+        jaxgen.errors.InputError: learning_rate must be positive and finite, got 0.0
     """
     for name, value in values.items():
-        if not value > 0:
-            raise InputError(f"{name} must be positive, got {value}")
+        if not 0 < value < math.inf:
+            raise InputError(f"{name} must be positive and finite, got {value}")
 
 
 def check_not_negative(**values: float) -> None:
@@ -39,11 +40,11 @@ def check_not_negative(**values: float) -> None:
     Example:
         >>> check_not_negative(beta=-1.0)
         Traceback (most recent call last):
-        jaxgen.errors.InputError: beta must not be negative, got -1.0
+        jaxgen.errors.InputError: beta must be finite and not negative, got -1.0
     """
     for name, value in values.items():
-        if not value >= 0:
-            raise InputError(f"{name} must not be negative, got {value}")
+        if not 0 <= value < math.inf:
+            raise InputError(f"{name} must be finite and not negative, got {value}")
 
 
 def choose(table: Mapping[str, Choice], name: str, kind: str) -> Choice:

@@ -40,7 +40,8 @@ class Generator(linen.Module):
     Example:
         >>> import jax
         >>> codes = jax.numpy.zeros((5, 100))
-        >>> pictures, _ = Generator(shape=(28, 28, 1), width=8).init_with_output(jax.random.key(0), codes)
+        >>> generator = Generator(shape=(28, 28, 1), width=8)
+        >>> pictures, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
         >>> pictures.shape
         (5, 28, 28, 1)
     """
@@ -81,7 +82,7 @@ class Discriminator(linen.Module):
     Example:
         >>> import jax
         >>> pictures = jax.numpy.zeros((5, 28, 28, 1))
-        >>> logits, _ = Discriminator(width=8).init_with_output(jax.random.key(0), pictures)
+        >>> logits, _ = jax.eval_shape(Discriminator(width=8).init_with_output, jax.random.key(0), pictures)
         >>> logits.shape
         (5,)
     """

@@ -3,11 +3,14 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from jaxgen.data import SYNTHETIC, Stream, load
+from jaxgen.data import SYNTHETIC, Stream, example, load
 from jaxgen.data.synthetic import Synthetic
 from jaxgen.errors import InputError
 from jaxgen.metrics import mode_coverage
+from jaxgen.run.settings import Settings
 from jaxgen.run.trained import Run
 from jaxgen.training.evaluation import evaluate
 from jaxgen.training.log import summarize
@@ -17,49 +20,75 @@ SAMPLES = 2500
 """Points that are drawn to count the modes they cover."""
 
 
-def evaluate_run(run: Run, *, seed: int = 0, data_dir: str | None = None) -> dict[str, Any]:
-    """Measure a run on the test split of its data, and on a mixture count the modes that its samples cover.
+def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None) -> dict[str, Any]:
+    """Measure a run on data, and on a mixture count the modes that its samples cover.
 
     Args:
         run: what to measure.
         seed: of the noise in the metrics and of the samples.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
+        data: the test split of the run's data where nothing is given.
 
     Returns:
-        Metric name -> its mean over the examples; for a run of several seeds what `summarize` makes of their means.
+        Metric name -> its mean over the examples, None where that is not finite; for a run of several seeds what
+        `summarize` makes of their means. Nothing for a model that has nothing to measure.
 
     Raises:
-        InputError: if there is nothing to measure.
+        InputError: if the test split cannot be loaded, or does not look like the data of the training.
     """
     metrics: dict[str, Any] = {}
     key = jax.random.key(seed)
     if run.model.evaluate is not None:
-        metrics |= evaluate(
-            run.model, run.state, load_test_split(run, data_dir=data_dir), key=key, runs=run.settings.seeds
-        )
+        data = load_test_split(run.settings, run.example) if data is None else data
+        metrics |= evaluate(run.model, run.state, data, key=key, runs=run.settings.seeds)
     if run.settings.data in SYNTHETIC:
         metrics |= _modes(run, run.sample(key, SAMPLES), SYNTHETIC[run.settings.data]())
-    if not metrics:
-        raise InputError(f"the model '{run.family}' has nothing to measure on '{run.settings.data}'")
     if run.settings.seeds is None:
-        return {name: float(value) for name, value in metrics.items()}
+        return {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()}
     return {name: summarize(name, values, left_out=run.diverged) for name, values in metrics.items()}
 
 
+def load_test_split(settings: Settings[Any], shown: Batch, *, data_dir: str | None = None) -> Batch | Stream:
+    """Load the test split of a run's data.
+
+    Args:
+        settings: of the run.
+        shown: the smallest batch that shows what the data of the training look like.
+        data_dir: where data sets are kept, if not where they were at the time of the training.
+
+    Returns:
+        Arrays or a stream.
+
+    Raises:
+        InputError: if the data cannot be loaded, or do not look like those of the training.
+    """
+    data_dir = data_dir or settings.data_dir
+    data = load(settings.data, split="test", data_dir=data_dir, image_size=settings.image_size)
+    found = example(data)
+    for name, array in shown.items():
+        if name not in found:
+            raise InputError(f"the test split of {settings.data} has no {name}s, unlike the training split")
+        if name == "label" and found[name].max() > array.max():
+            raise InputError(
+                f"the test split of {settings.data} has a label {found[name].max()}, the largest of the training split "
+                f"is {array.max()}"
+            )
+        if found[name].shape != array.shape:
+            raise InputError(
+                f"the test split of {settings.data} has examples of shape {found[name].shape[1:]}, the training split "
+                f"of {array.shape[1:]}"
+            )
+    return data
+
+
 def _modes(run: Run, samples: Array, mixture: Synthetic) -> dict[str, Array]:
-    """Modes covered, share of samples of high quality, and KL divergence of the modes' histogram to the uniform."""
-    centers, scales = mixture.centers, mixture.scales
-    if centers is None or scales is None:
+    """Modes covered, share of samples of high quality, and KL divergence of the modes' shares from the true ones."""
+    centers, scales, weights = mixture.centers, mixture.scales, mixture.weights
+    if centers is None or scales is None or weights is None:
         return {}
 
     def coverage(samples: Array) -> dict[str, Array]:
         found = mode_coverage(samples, centers, scale=scales)
-        return {"modes": found.covered, "high_quality": found.high_quality, "mode_kl": found.kl}
+        kl = jnp.sum(jax.scipy.special.rel_entr(found.counts / found.counts.sum(), weights))
+        return {"modes": found.covered, "high_quality": found.high_quality, "mode_kl": kl}
 
     return coverage(samples) if run.settings.seeds is None else jax.vmap(coverage)(samples)
-
-
-def load_test_split(run: Run, *, data_dir: str | None = None) -> Batch | Stream:
-    """The test split of a run's data."""
-    settings = run.settings
-    return load(settings.data, split="test", data_dir=data_dir or settings.data_dir, image_size=settings.image_size)

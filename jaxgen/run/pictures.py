@@ -39,11 +39,11 @@ class Pictures:
         self.several = settings.seeds is not None
         self.every = settings.picture_every
         self.last = settings.steps
-        self.some = first_examples(data, POINTS)
-        count, self.columns = layout(model, example(self.some))
+        shown = example(data)
+        self.some = first_examples(data, 2 * PAIRS if "image" in shown else POINTS)
+        count, self.columns = layout(model, shown)
         self.sample = jax.jit(lambda key, state: model.sample(key, state, count))
         self.key = jax.random.key(settings.seed)
-        self.pairs = first_examples(self.some, 2 * PAIRS if "image" in self.some else POINTS)
         self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
 
     def __call__(self, chunk: Chunk) -> None:
@@ -58,7 +58,7 @@ class Pictures:
         samples = self.sample(self.key, state)
         plot.save(draw_samples(samples, data=self.some, columns=self.columns), self._path(chunk.step, "samples"))
         if self.reconstruct is not None:
-            pairs = draw_pairs(observed(self.pairs), self.reconstruct(state, self.pairs))
+            pairs = draw_pairs(observed(self.some), self.reconstruct(state, self.some))
             plot.save(pairs, self._path(chunk.step, "reconstructions"))
 
     def _path(self, step: int, what: str) -> Path:
@@ -122,7 +122,7 @@ def draw_pairs(originals: AnyArray, reconstructions: AnyArray) -> "Figure":
         reconstructions: `[n, *event]`.
 
     Returns:
-        A figure: pictures in whole rows of originals with their reconstructions below, or points over points.
+        A figure: pictures in rows of originals with their reconstructions below, or points over points.
 
     Example:
         >>> draw_pairs(np.zeros((16, 8, 8, 1)), np.ones((16, 8, 8, 1))).get_size_inches()
@@ -132,6 +132,9 @@ def draw_pairs(originals: AnyArray, reconstructions: AnyArray) -> "Figure":
     if originals.ndim != 4:
         return plot.scatter(reconstructions, data=originals)
     columns = min(PAIRS, len(originals))
-    rows = range(0, len(originals) - columns + 1, columns)
+    # White pictures fill the last row.
+    fill = np.ones((-len(originals) % columns, *originals.shape[1:]))
+    originals, reconstructions = np.concatenate([originals, fill]), np.concatenate([reconstructions, fill])
+    rows = range(0, len(originals), columns)
     pairs = [part[i : i + columns] for i in rows for part in (originals, reconstructions)]
     return plot.picture_grid(np.concatenate(pairs), columns=columns)

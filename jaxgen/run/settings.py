@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from jaxgen.data import describe, example_from
+from jaxgen.data import DATASETS, describe, example_from
 from jaxgen.errors import InputError, nearest
 from jaxgen.models import REGISTRY
 from jaxgen.typing import Batch
@@ -59,6 +59,16 @@ class Settings(Generic[Config]):
                 raise InputError(f"{_option(name)} must be at least 1, got {value}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
+
+
+def located(settings: Settings[Any]) -> Settings[Any]:
+    """Make paths absolute, so that a run can be continued and evaluated from another folder."""
+    data, data_dir = settings.data, settings.data_dir
+    if data not in DATASETS and Path(data).expanduser().exists():
+        data = str(Path(data).expanduser().absolute())
+    if data_dir is not None:
+        data_dir = str(Path(data_dir).expanduser().absolute())
+    return dataclasses.replace(settings, data=data, data_dir=data_dir)
 
 
 class Asked(NamedTuple):
@@ -115,8 +125,8 @@ def read_config(folder: Path) -> Asked:
         family, settings, shown = content["model"], content["settings"], content["example"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: {error!r}") from None
-    if family not in REGISTRY:
-        raise InputError(f"{path} names the model '{family}', which is not known: {nearest(family, REGISTRY)}")
+    if not isinstance(family, str) or family not in REGISTRY:
+        raise InputError(f"{path} names the model '{family}', which is not known: {nearest(str(family), REGISTRY)}")
     try:
         return Asked(family, _settings_from(settings, REGISTRY[family].config), example_from(shown))
     except InputError as error:
@@ -124,7 +134,7 @@ def read_config(folder: Path) -> Asked:
 
 
 def check_unchanged(before: Asked, now: Asked, folder: Path) -> None:
-    """Allow a run that goes on to have more steps, and nothing else to differ.
+    """Allow a run that goes on to have more steps and its data in another place, and nothing else to differ.
 
     Raises:
         InputError: with the name of what differs.
@@ -133,7 +143,7 @@ def check_unchanged(before: Asked, now: Asked, folder: Path) -> None:
         raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
     old, new = _flat(before.settings), _flat(now.settings)
     for name in old:
-        if name != "steps" and old[name] != new[name]:
+        if name not in ("steps", "data_dir") and old[name] != new[name]:
             raise InputError(
                 f"{folder} was trained with {_option(name)} {_shown(old[name])}, not {_shown(new[name])}: "
                 f"a run that goes on may only get more --steps"
@@ -154,6 +164,8 @@ def _shown(value: Any) -> str:
 
 
 def _settings_from(content: Mapping[str, Any], config: type) -> Settings[Any]:
+    if not isinstance(content, Mapping):
+        raise InputError(f"expected the settings, got {content!r}")
     outer = _fields_from(Settings, {**content, "config": None}, skip=("config",))
     return Settings(config=config(**_fields_from(config, content.get("config", {}))), **outer)
 

@@ -67,6 +67,9 @@ class Run(NamedTuple):
         # A whole number of rounds through the classes, through which a model goes where no label is given.
         classes = int(self.example["label"].max()) + 1 if "label" in self.example else 1
         size = max(1, LARGEST_BATCH // classes) * classes
+        for name, value in conditions.items():
+            if np.shape(value) not in ((), (n,)):
+                raise InputError(f"give one {name} or {n} for {n} samples, got {name}s of shape {np.shape(value)}")
         each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
 
         def draw(first: int) -> Array:

@@ -13,11 +13,11 @@ from jaxgen.data import Stream, batches_per_epoch, example, load
 from jaxgen.errors import DivergenceError, InputError, nearest
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
-from jaxgen.run.evaluation import evaluate_run
+from jaxgen.run.evaluation import evaluate_run, load_test_split
 from jaxgen.run.pictures import Pictures
-from jaxgen.run.settings import Asked, Settings, check_unchanged, read_config, write_config, write_json
+from jaxgen.run.settings import Asked, Settings, check_unchanged, located, read_config, write_config, write_json
 from jaxgen.run.trained import Run, abstract_state, diverged_from, diverged_to, run_key
-from jaxgen.training.checkpoint import restore, save, steps
+from jaxgen.training.checkpoint import completed, restore, save
 from jaxgen.training.log import MetricsLog, Progress
 from jaxgen.training.loop import Chunk, Divergence, Fit, fit
 from jaxgen.training.mesh import data_parallel_mesh
@@ -62,24 +62,26 @@ def train(
         InputError: if something that was asked for is wrong; nothing has been written then.
         DivergenceError: if a loss or a gradient is not finite, with the last good checkpoint.
     """
-    folder = Path(folder)
+    folder, settings = Path(folder), located(settings)
     if family not in REGISTRY:
         raise InputError(f"there is no model '{family}': {nearest(family, REGISTRY)}")
     if not resume and folder.exists():
         raise InputError(f"{folder} exists: give another --out, or --resume to go on with the run in it")
     before = read_config(folder) if resume else None
     data = load(settings.data, split="train", data_dir=settings.data_dir, image_size=settings.image_size)
-    shown = data.example() if isinstance(data, Stream) else example(data)
+    shown = example(data)
     asked = Asked(family, settings, shown)
     if before is not None:
         check_unchanged(before, asked, folder)
     model = REGISTRY[family].build(settings.config, shown)
     blank = abstract_state(model, settings, shown)
     _check_batch(model, data, settings.batch_size)
+    # What is wrong with the test split should be known before the training, not after it.
+    test = load_test_split(settings, shown) if model.evaluate is not None else None
     with _locked(folder):
         begin = _begin(folder, blank, settings, say) if resume else Begin()
         write_config(folder, asked)
-        return _train(folder, asked, model, data, begin, say)
+        return _train(folder, asked, model, data, test, begin, say)
 
 
 def _check_batch(model: Model, data: Batch | Stream, batch_size: int) -> None:
@@ -107,7 +109,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _begin(folder: Path, blank: State, settings: Settings[Any], say: Callable[[str], None]) -> Begin:
-    if not steps(folder / "checkpoints"):
+    if not completed(folder / "checkpoints"):
         say(f"{folder} has no checkpoint yet: starting from the beginning")
         return Begin()
     restored = restore(folder / "checkpoints", blank)
@@ -120,7 +122,13 @@ def _begin(folder: Path, blank: State, settings: Settings[Any], say: Callable[[s
 
 
 def _train(
-    folder: Path, asked: Asked, model: Model, data: Batch | Stream, begin: Begin, say: Callable[[str], None]
+    folder: Path,
+    asked: Asked,
+    model: Model,
+    data: Batch | Stream,
+    test: Batch | Stream | None,
+    begin: Begin,
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     settings = asked.settings
     started = time.perf_counter()
@@ -142,20 +150,23 @@ def _train(
                 first_step=begin.step,
                 diverged=begin.diverged,
                 chunk=settings.log_every,
-                hooks=(progress, log, checkpoint, pictures),
+                # The checkpoint last: what it has behind it is never done again.
+                hooks=(progress, log, pictures, checkpoint),
             )
         except DivergenceError as error:
-            kept = steps(folder / "checkpoints")
+            kept = completed(folder / "checkpoints")
             last = f"the last good checkpoint is that of step {kept[-1]}" if kept else "there is no checkpoint yet"
             raise DivergenceError(f"{error}; {last}") from None
     for run, where in sorted(fitted.diverged.items()):
         say(f"the run with seed {settings.seed + run} was left out: {where}")
-    summary = _summary(folder, asked, model, fitted, time.perf_counter() - started)
+    summary = _summary(folder, asked, model, test, fitted, time.perf_counter() - started)
     write_json(folder / "summary.json", summary)
     return summary
 
 
-def _summary(folder: Path, asked: Asked, model: Model, fitted: Fit, seconds: float) -> dict[str, Any]:
+def _summary(
+    folder: Path, asked: Asked, model: Model, test: Batch | Stream | None, fitted: Fit, seconds: float
+) -> dict[str, Any]:
     settings = asked.settings
     run = Run(folder, *asked, model, fitted.state, settings.steps, fitted.diverged, ())
     return {
@@ -165,5 +176,5 @@ def _summary(folder: Path, asked: Asked, model: Model, fitted: Fit, seconds: flo
         "seconds": round(seconds, 3),
         "compile_seconds": round(fitted.compile_seconds, 3),
         "diverged": diverged_to(fitted.diverged),
-        "test": evaluate_run(run),
+        "test": evaluate_run(run, data=test),
     }

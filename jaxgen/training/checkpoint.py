@@ -122,7 +122,7 @@ def steps(folder: str | Path) -> list[int]:
         folder: of the checkpoints of one run; it may be missing.
 
     Returns:
-        The steps, those of damaged checkpoints too.
+        The steps, those of damaged checkpoints and of those that were never completed too.
 
     Example:
         >>> steps("no such folder")
@@ -131,6 +131,22 @@ def steps(folder: str | Path) -> list[int]:
     if not Path(folder).is_dir():
         return []
     return sorted(int(entry.name) for entry in Path(folder).iterdir() if entry.name.isdecimal())
+
+
+def completed(folder: str | Path) -> list[int]:
+    """The steps of the checkpoints that were written to the end: a process may have been killed in the last one.
+
+    Args:
+        folder: of the checkpoints of one run; it may be missing.
+
+    Returns:
+        The steps, in ascending order.
+
+    Example:
+        >>> completed("no such folder")
+        []
+    """
+    return [step for step in steps(folder) if (Path(folder) / str(step) / SUMS).is_file()]
 
 
 def restore(folder: str | Path, like: State) -> Restored:

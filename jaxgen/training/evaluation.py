@@ -40,7 +40,7 @@ def evaluate(
         >>> digits = load("digits", split="test")
         >>> model = vae.build(vae.Config(), digits)
         >>> sorted(evaluate(model, model.init(jax.random.key(0), digits), digits, key=jax.random.key(1)))
-        ['elbo', 'kl', 'reconstruction']
+        ['elbo', 'kl', 'mse', 'reconstruction']
     """
     if model.evaluate is None:
         raise InputError("this model has nothing to evaluate on data")

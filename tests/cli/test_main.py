@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxgen.cli.main import main
+from jaxgen.errors import DivergenceError
 
 SMALL = ["--hidden", "16", "--latent", "2", "--steps", "20", "--batch-size", "32", "--log-every", "10"]
 
@@ -102,6 +103,15 @@ def test_resume_keeps_what_was_asked_for(tmp_path, capsys):
     assert "--latent 2, not 3" in err
 
 
+def test_divergence_has_a_status_of_its_own(capsys, monkeypatch):
+    def diverge(*_, **__):
+        raise DivergenceError("the loss of player 'vae' is not finite at step 3")
+
+    monkeypatch.setattr("jaxgen.cli.train.train", diverge)
+    status, _, err = run(capsys, "train", "vae", *SMALL)
+    assert (status, err) == (1, "jaxgen: error: the loss of player 'vae' is not finite at step 3\n")
+
+
 WRONG = {
     "a command": (["trian"], "did you mean 'train'?"),
     "a model": (["train", "veae"], "did you mean 'vae'?"),
@@ -111,7 +121,11 @@ WRONG = {
     "a word": (["train", "vae", "digits"], "digits"),
     "a number": (["train", "vae", "--latent", "many"], "--latent"),
     "a choice": (["train", "vae", "--likelihood", "poisson"], "bernoulli"),
-    "a value": (["train", "vae", "--latent", "0"], "latent must be positive, got 0"),
+    "a value": (["train", "vae", "--latent", "0"], "latent must be positive and finite, got 0"),
+    "an infinite value": (
+        ["train", "vae", "--learning-rate", "inf"],
+        "learning_rate must be positive and finite, got inf",
+    ),
     "steps": (["train", "vae", "--steps", "0"], "--steps must be at least 1, got 0"),
     "a batch": (["train", "vae", "--batch-size", "5000"], "1437"),
     "no run": (["sample", "nowhere"], "nowhere"),
@@ -141,6 +155,7 @@ def test_mistakes_with_a_run(folder, tmp_path, capsys, monkeypatch):
         (["sample", folder, "--out", "no/x.png"], "no folder 'no'"),
         (["sample", folder, "--n", "0"], "--n must be at least 1"),
         (["sample", folder, "--label", "3"], "label"),
+        (["sample", folder, "--seed", 10**20], "--seed must be between"),
         (["train", "gan", "--resume", "--out", folder], "model 'vae', not 'gan'"),
     ]:
         status, _, err = run(capsys, *arguments)

@@ -127,10 +127,10 @@ def test_nothing_is_corrupted_outside_training() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"latent": 0}, "latent must be positive, got 0"),
-        ({"hidden": (400, 0)}, "hidden must be positive, got 0"),
+        ({"latent": 0}, "latent must be positive and finite, got 0"),
+        ({"hidden": (400, 0)}, "hidden must be positive and finite, got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
-        ({"l1": -0.1}, "l1 must not be negative"),
+        ({"l1": -0.1}, "l1 must be finite and not negative"),
         ({"corruption": "masking", "corruption_level": 1.5}, "corruption_level of masking is a probability, got 1.5"),
         ({"corruption": "gausian"}, "no corruption 'gausian'; did you mean 'gaussian'"),
         ({"architecture": "convolutional"}, "no architecture 'convolutional'"),

@@ -212,7 +212,7 @@ def test_evaluation_is_per_example_and_uses_the_running_averages(dcgan: DCGAN) -
     state, key = dcgan.end, jax.random.key(1)
     metrics = jax.jit(dcgan.model.evaluate)(key, state, dcgan.batch)
     discriminator = {"params": state.params["discriminator"], **state.stats["discriminator"]}
-    judge = jax.jit(lambda x: jax.lax.map(lambda one: DISCRIMINATOR.apply(discriminator, one[None])[0], x))
+    judge = jax.jit(partial(DISCRIMINATOR.apply, discriminator))
     real = np.float64(judge(dcgan.batch["image"] / np.float32(127.5) - 1))
     fake = np.float64(judge(dcgan.model.sample(key, state, 64) * 2 - 1))
     np.testing.assert_allclose(metrics["real_output"], real, rtol=1e-4, atol=1e-6)
@@ -280,12 +280,12 @@ def test_a_discriminator_that_knows_its_data_by_heart_shows_in_the_evaluation() 
         ({"loss": "wasserstein", "penalty_weight": 0.0}, "without a gradient penalty .* give a penalty_weight > 0"),
         ({"loss": "waserstein"}, "there is no loss 'waserstein'; did you mean 'wasserstein'?"),
         ({"architecture": "mpl"}, "there is no architecture 'mpl'; did you mean 'mlp'?"),
-        ({"critic_moves": 0}, "critic_moves must be positive, got 0"),
-        ({"penalty_weight": -1.0}, "penalty_weight must not be negative, got -1.0"),
-        ({"learning_rate": 0.0}, "learning_rate must be positive, got 0.0"),
+        ({"critic_moves": 0}, "critic_moves must be positive and finite, got 0"),
+        ({"penalty_weight": -1.0}, "penalty_weight must be finite and not negative, got -1.0"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive and finite, got 0.0"),
         ({"b1": 1.0}, "b1 and b2 are decays below 1, got 1.0 and 0.999"),
-        ({"latent": 0}, "latent must be positive, got 0"),
-        ({"hidden": (8, 0)}, "hidden must be positive, got 0"),
+        ({"latent": 0}, "latent must be positive and finite, got 0"),
+        ({"hidden": (8, 0)}, "hidden must be positive and finite, got 0"),
     ],
 )
 def test_choices_that_cannot_work_are_refused_with_the_reason(choices: dict[str, Any], message: str) -> None:

@@ -194,9 +194,9 @@ def test_digits_are_explained_better_than_by_independent_pixels(choices: dict[st
         ({"likelihood": "bernuolli"}, "no likelihood 'bernuolli'; did you mean 'bernoulli'"),
         ({"likelihood": "bernoulli"}, "the bernoulli likelihood is for pictures"),
         ({"learn_scale": True}, "the bernoulli likelihood has no scale to learn: choose gaussian or laplace"),
-        ({"scale": 0.0}, "scale must be positive, got 0.0"),
-        ({"beta": -1.0}, "beta must not be negative, got -1.0"),
-        ({"latent": 0}, "latent must be positive, got 0"),
+        ({"scale": 0.0}, "scale must be positive and finite, got 0.0"),
+        ({"beta": -1.0}, "beta must be finite and not negative, got -1.0"),
+        ({"latent": 0}, "latent must be positive and finite, got 0"),
     ],
 )
 def test_choices_that_cannot_work_are_refused(choices: dict[str, Any], message: str) -> None:

@@ -184,7 +184,7 @@ def test_no_gradient_is_left_to_the_convolution_that_is_slow_in_a_scan(transpose
         {"padding": ((2, 1), (0, 1)), "bias_init": nn.initializers.normal(1.0)},
         {"kernel_init": nn.initializers.normal(0.02), "strides": (2, 2)},
     ],
-    ids=str,
+    ids="-".join,
 )
 @pytest.mark.parametrize("pair", [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)], ids=["Conv", "ConvTranspose"])
 def test_layers_start_and_compute_as_those_of_flax(pair, options):

@@ -15,20 +15,9 @@ KILLS = 5
 
 
 def command(folder, *more):
-    settings = "--hidden 64 --latent 4 --steps 6000 --batch-size 64 --log-every 50 --checkpoint-every 200".split()
-    return [
-        sys.executable,
-        "-m",
-        "jaxgen",
-        "train",
-        "vae",
-        *settings,
-        "--picture-every",
-        "6000",
-        "--out",
-        str(folder),
-        *more,
-    ]
+    every = ["--log-every", "50", "--checkpoint-every", "200", "--picture-every", "6000"]
+    settings = ["--hidden", "64", "--latent", "4", "--steps", "6000", "--batch-size", "64", *every]
+    return [sys.executable, "-m", "jaxgen", "train", "vae", *settings, "--out", str(folder), *more]
 
 
 def finish(folder, *more):

@@ -170,6 +170,39 @@ def test_nothing_is_written_for_a_run_that_cannot_be(settings, said, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_killed_in_its_first_checkpoint_starts_over(copy, finished):
+    for folder in (copy / "checkpoints").iterdir():
+        if folder.name != "20":
+            shutil.rmtree(folder)
+    # Orbax has renamed the folder into place, and the process died before the sums of its files were written.
+    (copy / "checkpoints" / "20").mkdir(exist_ok=True)
+    (copy / "checkpoints" / "20" / "SHA256SUMS").unlink(missing_ok=True)
+    said = []
+    train(copy, "vae", SETTINGS, resume=True, say=said.append)
+    assert any("starting from the beginning" in line for line in said)
+    assert_same_bits(load_run(copy), load_run(finished))
+
+
+def test_what_is_wrong_with_the_test_split_is_known_before_the_training(tmp_path):
+    pictures = np.zeros((40, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "few.npz", image=pictures[:9])
+    # Every tenth example is for testing.
+    label = np.where(np.arange(40) % 10 == 9, 7, 1)
+    np.savez(tmp_path / "new_label.npz", image=pictures, label=label)
+    for name, said in (("few", "test split"), ("new_label", "label 7, the largest of the training split is 1")):
+        with pytest.raises(InputError, match=said):
+            train(tmp_path / "run", "vae", changed(data=str(tmp_path / f"{name}.npz"), batch_size=4))
+        assert not (tmp_path / "run").exists()
+
+
+def test_points_are_trained_on_and_their_modes_are_counted(tmp_path):
+    config = REGISTRY["gan"].config(hidden=(8,), latent=2)
+    summary = train(tmp_path / "run", "gan", changed(config=config, data="ring", steps=10, seeds=2))
+    assert set(summary["test"]) >= {"modes", "high_quality", "mode_kl"}
+    assert len(summary["test"]["modes"]["runs"]) == 2
+    assert load_run(tmp_path / "run").sample(jax.random.key(0), 7).shape == (2, 7, 2)
+
+
 @dataclasses.dataclass(frozen=True)
 class DoomedConfig:
     pass
