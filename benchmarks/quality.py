@@ -142,9 +142,9 @@ def linear_autoencoder(setting: Setting) -> Iterator[Number]:
 def conditional_vae(setting: Setting) -> Iterator[Number]:
     """CVAE on MNIST: the classifier sees in a sample the label that was asked for."""
     epoch = len(setting.train["image"]) // 128
-    model, state = setting.fit(
-        "cvae", cvae.Config(), setting.train, steps=20 * epoch, batch_size=128, key=jax.random.key(0)
-    )
+    # With 20 codes and one hidden layer of 400, codes drawn from the prior are too far from any example's: 84 %.
+    config = cvae.Config(hidden=(512, 256), latent=8)
+    model, state = setting.fit("cvae", config, setting.train, steps=20 * epoch, batch_size=128, key=jax.random.key(0))
     label = np.arange(SAMPLES) % 10
     pictures = np.asarray(model.sample(jax.random.key(1), state, SAMPLES, label=label))
     save(picture_grid(pictures[:100], columns=10), setting.out / "cvae.png")
