@@ -11,6 +11,7 @@ from jaxgen.data import Stream, example
 from jaxgen.game import Model
 from jaxgen.models.observation import observed
 from jaxgen.run.settings import Settings
+from jaxgen.run.trained import first_sound
 from jaxgen.training.loop import Chunk
 from jaxgen.typing import AnyArray, Batch
 
@@ -52,7 +53,7 @@ class Pictures:
             return
         state = chunk.state
         if self.several:
-            shown = next(run for run in range(len(state.step)) if run not in chunk.diverged)
+            shown = first_sound(len(state.step), chunk.diverged)
             state = jax.tree.map(lambda x: x[shown], state)
         self.folder.mkdir(exist_ok=True)
         samples = self.sample(self.key, state)

@@ -1,6 +1,6 @@
 """A trained run, ready for use: two lines load it and draw from it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +100,7 @@ class Run(NamedTuple):
     @property
     def first_run(self) -> int:
         """Number of the first run that has not diverged, the one to show where only one can be shown."""
-        return next(run for run in range(self.settings.seeds or 1) if run not in self.diverged)
+        return first_sound(self.settings.seeds or 1, self.diverged)
 
     def of_runs(self, function: Callable[[State], Any]) -> Callable[[State], Any]:
         """The function of one run's state as a function of this run's state, which may be that of several seeds."""
@@ -125,6 +125,16 @@ def load_run(folder: str | Path) -> Run:
     restored = restore(folder / "checkpoints", abstract_state(model, asked.settings, asked.example))
     skipped = tuple(map(str, restored.skipped))
     return Run(folder, *asked, model, restored.state, restored.step, diverged_from(restored.meta), skipped)
+
+
+def first_sound(runs: int, diverged: Collection[int]) -> int:
+    """Number of the first of several runs that has not diverged.
+
+    Example:
+        >>> first_sound(3, {0})
+        1
+    """
+    return next(run for run in range(runs) if run not in diverged)
 
 
 def run_key(settings: Settings[Any]) -> Key[Array, "..."]:

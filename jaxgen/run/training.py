@@ -101,10 +101,10 @@ def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except filelock.Timeout:
         raise InputError(f"{folder} is in use by another process: wait for it, or give another --out") from None
-    with lock:
+    with held:
         yield
 
 
