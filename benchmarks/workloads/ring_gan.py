@@ -15,9 +15,8 @@ from jaxgen.typing import Params
 from workloads.twin import TorchPlayer, Twin, mlp
 from workloads.workload import Workload
 
-CONFIG = Config(
-    loss="non_saturating", hidden=(64, 64), latent=100, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999
-)
+# jaxgen's defaults for points, spelled out.
+CONFIG = Config(loss="non_saturating", hidden=(64, 64), latent=2, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999)
 
 
 def twin(params: Params, *, compiled: bool) -> Twin:

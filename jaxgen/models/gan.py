@@ -11,6 +11,7 @@ are played here, and a further one is a line in `LOSSES` and in the defaults:
 Pictures are shown to the networks with values in [-1, 1], points as they are.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
@@ -42,7 +43,8 @@ class Config:
         architecture: of both networks; where nothing is chosen, dcgan for pictures and mlp for points.
         hidden: widths of the hidden layers of either network (mlp).
         width: channels of the discriminator's first and before the generator's last convolution (dcgan).
-        latent: length of the noise vector.
+        latent: length of the noise vector; where nothing is chosen, 100 for pictures (Radford et al. 2016), and for
+            points as many as they have coordinates (as in the experiments of Gulrajani et al. 2017 in the plane).
         loss: what the players minimize.
         penalty_weight: of the gradient penalty; a discriminator with one has no batch normalization.
         critic_moves: of the discriminator, before each move of the generator.
@@ -54,7 +56,7 @@ class Config:
     architecture: Architecture | None = None
     hidden: tuple[int, ...] = (64, 64)
     width: int = 32
-    latent: int = 100
+    latent: int | None = None
     loss: LossName = "non_saturating"
     penalty_weight: float | None = None
     critic_moves: int | None = None
@@ -63,10 +65,12 @@ class Config:
     b2: float | None = None
 
     def __post_init__(self) -> None:
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent=self.latent)
+        check_positive(hidden=min(self.hidden, default=1), width=self.width)
+        if self.latent is not None:
+            check_positive(latent=self.latent)
 
 
-class Settings(NamedTuple):
+class Choices(NamedTuple):
     """The choices of a `Config` that go with its loss, none of them open."""
 
     penalty_weight: float
@@ -76,18 +80,18 @@ class Settings(NamedTuple):
     b2: float
 
 
-FOR_PICTURES: dict[str, Settings] = {
+FOR_PICTURES: dict[str, Choices] = {
     # Radford et al. 2016, section 4.
-    "non_saturating": Settings(penalty_weight=0.0, critic_moves=1, learning_rate=2e-4, b1=0.5, b2=0.999),
+    "non_saturating": Choices(penalty_weight=0.0, critic_moves=1, learning_rate=2e-4, b1=0.5, b2=0.999),
     # Gulrajani et al. 2017, algorithm 1.
-    "wasserstein": Settings(penalty_weight=10.0, critic_moves=5, learning_rate=1e-4, b1=0.0, b2=0.9),
+    "wasserstein": Choices(penalty_weight=10.0, critic_moves=5, learning_rate=1e-4, b1=0.0, b2=0.9),
 }
 """What each loss was published with."""
 
-FOR_POINTS: dict[str, Settings] = {
-    "non_saturating": Settings(penalty_weight=0.0, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999),
-    # The authors' weight for points, and ten times their learning rate: with it, 2,500 turns cover the ring of eight.
-    "wasserstein": Settings(penalty_weight=0.1, critic_moves=5, learning_rate=1e-3, b1=0.5, b2=0.9),
+FOR_POINTS: dict[str, Choices] = {
+    "non_saturating": Choices(penalty_weight=0.0, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999),
+    # The authors' weight for points, and ten times their learning rate: 2,500 turns cover the ring of eight.
+    "wasserstein": Choices(penalty_weight=0.1, critic_moves=5, learning_rate=1e-3, b1=0.5, b2=0.9),
 }
 """What works for points in the plane, where the networks are small and can learn faster."""
 
@@ -115,8 +119,8 @@ def build(config: Config, example: Batch) -> Model:
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
-    settings = _settings(config, example)
-    networks = _networks(config, settings, example)
+    choices = _choices(config, example)
+    networks = _networks(config, choices, example)
     loss = LOSSES[config.loss]
 
     def generated(key: KeyArray, state: State, n: int) -> Array:
@@ -134,10 +138,10 @@ def build(config: Config, example: Batch) -> Model:
         discriminator_loss = loss.discriminator(real_output, fake_output)
         return {"discriminator_loss": discriminator_loss, "real_output": real_output, "fake_output": fake_output}
 
-    adam = optax.adam(settings.learning_rate, settings.b1, settings.b2)
-    discriminator_loss, generator_loss = _losses(loss, settings.penalty_weight, networks)
+    adam = optax.adam(choices.learning_rate, choices.b1, choices.b2)
+    discriminator_loss, generator_loss = _losses(loss, choices.penalty_weight, networks)
     players = (
-        Player("discriminator", ("discriminator",), discriminator_loss, adam, updates=settings.critic_moves),
+        Player("discriminator", ("discriminator",), discriminator_loss, adam, updates=choices.critic_moves),
         Player("generator", ("generator",), generator_loss, adam),
     )
     init, step = game(networks.init, players)
@@ -185,6 +189,21 @@ class Networks(NamedTuple):
     def judge(self, x: Array, params: Params, stats: Stats, *, training: bool) -> tuple[Float[Array, " batch"], Stats]:
         """The discriminator's outputs D(x), and its new statistics."""
         return forward(self.discriminator, "discriminator", x, params, stats, training=training)
+
+    def judge_both(
+        self, real: Array, fake: Array, params: Params, stats: Stats
+    ) -> tuple[Float[Array, " batch"], Float[Array, " batch"], Stats]:
+        """The outputs D(real) and D(fake) in training, and the discriminator's new statistics.
+
+        Where there are statistics, real and generated examples pass one after the other, each batch normalized by its
+        own. Where there are none, one pass is the same and faster.
+        """
+        if "discriminator" not in stats:
+            outputs, stats = self.judge(jnp.concatenate([real, fake]), params, stats, training=True)
+            return outputs[: len(real)], outputs[len(real) :], stats
+        real_output, stats = self.judge(real, params, stats, training=True)
+        fake_output, stats = self.judge(fake, params, stats, training=True)
+        return real_output, fake_output, stats
 
 
 def forward(network: Any, name: str, x: Array, params: Params, stats: Stats, *, training: bool) -> tuple[Array, Stats]:
@@ -242,9 +261,7 @@ def _losses(loss: AdversarialLoss, penalty_weight: float, networks: Networks) ->
         noise_key, penalty_key = jax.random.split(key)
         real = networks.shown(batch)
         fake, _ = networks.generate(networks.noise(noise_key, len(real)), params, state.stats, training=True)
-        # Real and generated examples pass separately, each batch normalized by its own statistics.
-        real_output, stats = networks.judge(real, params, state.stats, training=True)
-        fake_output, stats = networks.judge(fake, params, stats, training=True)
+        real_output, fake_output, stats = networks.judge_both(real, fake, params, state.stats)
         value = loss.discriminator(real_output, fake_output).mean()
         metrics = {"real_output": real_output.mean(), "fake_output": fake_output.mean()}
         if penalty_weight:
@@ -267,32 +284,33 @@ def _losses(loss: AdversarialLoss, penalty_weight: float, networks: Networks) ->
     return discriminator_loss, generator_loss
 
 
-def _networks(config: Config, settings: Settings, example: Batch) -> Networks:
+def _networks(config: Config, choices: Choices, example: Batch) -> Networks:
     shape, pictures = observed(example).shape[1:], is_picture(example)
     generator: Any
     discriminator: Any
     if (config.architecture or ("dcgan" if pictures else "mlp")) == "dcgan":
         generator = Generator(shape=shape, width=config.width)
-        discriminator = Discriminator(width=config.width, batch_norm=not settings.penalty_weight)
+        discriminator = Discriminator(width=config.width, batch_norm=not choices.penalty_weight)
     else:
         generator = MLP(hidden=config.hidden, shape=shape)
         discriminator = MLP(hidden=config.hidden, shape=(), activation=partial(jax.nn.leaky_relu, negative_slope=LEAK))
-    return Networks(generator, discriminator, config.latent, shape, pictures)
+    latent = config.latent or (100 if pictures else math.prod(shape))
+    return Networks(generator, discriminator, latent, shape, pictures)
 
 
-def _settings(config: Config, example: Batch) -> Settings:
+def _choices(config: Config, example: Batch) -> Choices:
     """Fill what the config leaves open with the defaults of its loss, and refuse what cannot work."""
     if config.architecture is not None:
         choose({name: name for name in get_args(Architecture)}, config.architecture, "architecture")
     if config.architecture == "dcgan" and not is_picture(example):
         raise InputError("the architecture 'dcgan' is for pictures, and these data are points: use 'mlp'")
     defaults = choose(FOR_PICTURES if is_picture(example) else FOR_POINTS, config.loss, "loss")
-    chosen = {name: value for name, value in asdict(config).items() if name in Settings._fields and value is not None}
-    settings = defaults._replace(**chosen)
-    check_positive(critic_moves=settings.critic_moves, learning_rate=settings.learning_rate)
-    check_not_negative(penalty_weight=settings.penalty_weight, b1=settings.b1, b2=settings.b2)
-    if max(settings.b1, settings.b2) >= 1:
-        raise InputError(f"b1 and b2 are decays below 1, got {settings.b1} and {settings.b2}")
-    if config.loss == "wasserstein" and not settings.penalty_weight:
+    chosen = {name: value for name, value in asdict(config).items() if name in Choices._fields and value is not None}
+    choices = defaults._replace(**chosen)
+    check_positive(critic_moves=choices.critic_moves, learning_rate=choices.learning_rate)
+    check_not_negative(penalty_weight=choices.penalty_weight, b1=choices.b1, b2=choices.b2)
+    if max(choices.b1, choices.b2) >= 1:
+        raise InputError(f"b1 and b2 are decays below 1, got {choices.b1} and {choices.b2}")
+    if config.loss == "wasserstein" and not choices.penalty_weight:
         raise InputError("without a gradient penalty the loss 'wasserstein' has no minimum: give a penalty_weight > 0")
-    return settings
+    return choices

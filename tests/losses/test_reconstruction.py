@@ -38,6 +38,8 @@ def test_bernoulli_of_grey_values_is_their_entropy_plus_a_divergence():
         (-1e4, 1.0, 1e4),
         (1e4, 0.25, 7500.0),
         (20.0, 1.0, 2.0611536e-9),
+        (0.0, 0.25, 0.6931472),
+        (-0.0, 0.25, 0.6931472),
     ],
 )
 def test_bernoulli_is_exact_at_extreme_logits(logit, target, want):
