@@ -1,9 +1,13 @@
-"""Before any test: tell XLA to compile quickly rather than to compile fast programs.
-
-Most of the suite's time is compilation, of programs that run once. What is computed is the same but for rounding; the
-programs of processes that tests start inherit the setting. `XLA_FLAGS= pytest` tests with everything on.
-"""
+"""What holds for all tests, and has to be said before any of them imports JAX or jaxgen."""
 
 import os
 
+import jaxtyping
+
+# Most of the suite's time is the compilation of programs that run once: XLA is told to compile quickly rather than to
+# compile fast programs. Processes that tests start inherit this; `XLA_FLAGS= pytest` tests with everything on.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+# The networks' annotated types and shapes are checked at every call. Elsewhere tests need to give what the annotations
+# forbid: shapes to pure functions that refuse them by themselves, names that do not exist, shapes in place of arrays.
+jaxtyping.install_import_hook(["jaxgen.nn.conv", "jaxgen.nn.dcgan", "jaxgen.nn.mlp"], "beartype.beartype")

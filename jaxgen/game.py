@@ -11,14 +11,14 @@ model in the library, and none of them knows which model it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.typing import Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
+from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]
 Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
@@ -219,7 +219,7 @@ def _split(batch: Batch, slices: int) -> Batch:
     One by one, not block by block, so that each device of a mesh, which holds a block, has its share of every slice.
     """
 
-    def cut(x: Any) -> Array:
+    def cut(x: AnyArray) -> AnyArray:
         if len(x) % slices:
             raise ValueError(
                 f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples"

@@ -9,7 +9,7 @@ from jaxgen.errors import InputError, nearest
 Choice = TypeVar("Choice")
 
 
-def check_positive(**values: float) -> None:
+def check_positive(**values: int | float) -> None:
     """Refuse values that are not greater than zero.
 
     Args:
@@ -28,7 +28,7 @@ def check_positive(**values: float) -> None:
             raise InputError(f"{name} must be positive and finite, got {value}")
 
 
-def check_not_negative(**values: float) -> None:
+def check_not_negative(**values: int | float) -> None:
     """Refuse values below zero.
 
     Args:

@@ -1,7 +1,7 @@
 """Encoders and the decoders that mirror them, by name of the architecture."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from jaxgen.errors import InputError, nearest
 from jaxgen.nn.conv import ConvDecoder, ConvEncoder
@@ -13,6 +13,7 @@ Architecture = Literal["linear", "mlp", "conv"]
 """One affine map; fully connected layers; stride-2 convolutions (pictures only)."""
 
 
+@runtime_checkable
 class Network(Protocol):
     """What is needed of a Flax module."""
 
