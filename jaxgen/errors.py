@@ -1,7 +1,7 @@
 """The two ways in which jaxgen gives up: the user's input is wrong, or the training diverged."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class InputError(ValueError):
@@ -14,6 +14,26 @@ class DivergenceError(ArithmeticError):
 
 LONGEST_LIST = 20
 """Names that a message still lists in full."""
+
+
+def check_known(kind: str, name: str, known: Collection[str]) -> None:
+    """Refuse a name that is not known.
+
+    Args:
+        kind: what is named, for the message.
+        name: what was asked for.
+        known: the names that there are.
+
+    Raises:
+        InputError: with the nearest known name.
+
+    Example:
+        >>> check_known("likelihood", "gausian", ["bernoulli", "gaussian"])
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: there is no likelihood 'gausian': did you mean 'gaussian'?
+    """
+    if name not in known:
+        raise InputError(f"there is no {kind} {name!r}: {nearest(name, known)}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

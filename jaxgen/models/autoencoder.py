@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_code, l2_code, squared_error
 from jaxgen.models.corruption import CORRUPTIONS, CorruptionName
 from jaxgen.models.observation import is_picture, observed
-from jaxgen.models.validation import check_not_negative, check_positive, choose
+from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, decoder, encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -86,7 +86,8 @@ def build(config: Config, example: Batch) -> Model:
     if config.corruption == "salt_and_pepper" and not is_picture(example):
         raise InputError("salt and pepper are black and white, which only pictures have: choose another corruption")
     shape = observed(example).shape[1:]
-    corrupt = choose(CORRUPTIONS, config.corruption, "corruption")
+    check_known("corruption", config.corruption, CORRUPTIONS)
+    corrupt = CORRUPTIONS[config.corruption]
     hidden, width = config.hidden, config.width
     encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=config.latent)
     decoder_network = decoder(config.architecture, hidden=hidden, width=width, shape=shape)

@@ -20,11 +20,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, check_known
 from jaxgen.game import Loss, Model, Player, State, game
 from jaxgen.losses import AdversarialLoss, gradient_penalty, non_saturating, wasserstein
 from jaxgen.models.observation import is_picture, observed
-from jaxgen.models.validation import check_not_negative, check_positive, choose
+from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.dcgan import LEAK, Discriminator, Generator
 from jaxgen.nn.mlp import MLP
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
@@ -301,10 +301,11 @@ def _networks(config: Config, choices: Choices, example: Batch) -> Networks:
 def _choices(config: Config, example: Batch) -> Choices:
     """Fill what the config leaves open with the defaults of its loss, and refuse what cannot work."""
     if config.architecture is not None:
-        choose({name: name for name in get_args(Architecture)}, config.architecture, "architecture")
+        check_known("architecture", config.architecture, get_args(Architecture))
     if config.architecture == "dcgan" and not is_picture(example):
         raise InputError("the architecture 'dcgan' is for pictures, and these data are points: use 'mlp'")
-    defaults = choose(FOR_PICTURES if is_picture(example) else FOR_POINTS, config.loss, "loss")
+    check_known("loss", config.loss, LOSSES)
+    defaults = (FOR_PICTURES if is_picture(example) else FOR_POINTS)[config.loss]
     chosen = {name: value for name, value in asdict(config).items() if name in Choices._fields and value is not None}
     choices = defaults._replace(**chosen)
     check_positive(critic_moves=choices.critic_moves, learning_rate=choices.learning_rate)

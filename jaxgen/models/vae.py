@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.divergences import kl_standard_normal
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
 from jaxgen.models.observation import is_picture, observed
-from jaxgen.models.validation import check_not_negative, check_positive, choose
+from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, decoder, encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -182,7 +182,8 @@ def reparameterize(
 
 
 def _likelihood(config: Config, example: Batch) -> Likelihood:
-    likelihood = choose(LIKELIHOODS, config.likelihood, "likelihood")
+    check_known("likelihood", config.likelihood, LIKELIHOODS)
+    likelihood = LIKELIHOODS[config.likelihood]
     if config.learn_scale and not likelihood.scaled:
         raise InputError(f"the {config.likelihood} likelihood has no scale to learn: choose gaussian or laplace")
     if not likelihood.scaled and not is_picture(example):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, check_known
 from jaxgen.nn.conv import ConvDecoder, ConvEncoder
 from jaxgen.nn.mlp import MLP
 from jaxgen.nn.resolution import resolutions
@@ -43,7 +43,7 @@ def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, fe
         >>> encoder("mlp", hidden=(400,), width=32, features=20).hidden
         (400,)
     """
-    _check_known(architecture)
+    check_known("architecture", architecture, get_args(Architecture))
     if architecture == "conv":
         return ConvEncoder(width=width, features=features)
     return MLP(hidden=tuple(hidden) if architecture == "mlp" else (), shape=(features,))
@@ -70,16 +70,10 @@ def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, sh
         >>> decoder("mlp", hidden=(400, 200), width=32, shape=(8, 8, 1)).hidden
         (200, 400)
     """
-    _check_known(architecture)
+    check_known("architecture", architecture, get_args(Architecture))
     if architecture == "conv":
         if len(shape) != 3:
             raise InputError(f"a convolutional network needs pictures, and these examples have shape {tuple(shape)}")
         resolutions(*shape[:2])  # says now, not at the first batch, that a picture is too small
         return ConvDecoder(shape=tuple(shape), width=width)
     return MLP(hidden=tuple(reversed(hidden)) if architecture == "mlp" else (), shape=tuple(shape))
-
-
-def _check_known(architecture: str) -> None:
-    known = get_args(Architecture)
-    if architecture not in known:
-        raise InputError(f"there is no architecture {architecture!r}; {nearest(architecture, known)}")

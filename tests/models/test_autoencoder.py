@@ -132,7 +132,7 @@ def test_nothing_is_corrupted_outside_training() -> None:
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
         ({"l1": -0.1}, "l1 must be finite and not negative"),
         ({"corruption": "masking", "corruption_level": 1.5}, "corruption_level of masking is a probability, got 1.5"),
-        ({"corruption": "gausian"}, "no corruption 'gausian'; did you mean 'gaussian'"),
+        ({"corruption": "gausian"}, "no corruption 'gausian': did you mean 'gaussian'"),
         ({"architecture": "convolutional"}, "no architecture 'convolutional'"),
         ({"architecture": "conv"}, r"needs pictures, and these examples have shape \(2,\)"),
         ({"corruption": "salt_and_pepper"}, "salt and pepper are black and white"),

@@ -278,8 +278,8 @@ def test_a_discriminator_that_knows_its_data_by_heart_shows_in_the_evaluation() 
     [
         ({"architecture": "dcgan"}, "'dcgan' is for pictures, and these data are points: use 'mlp'"),
         ({"loss": "wasserstein", "penalty_weight": 0.0}, "without a gradient penalty .* give a penalty_weight > 0"),
-        ({"loss": "waserstein"}, "there is no loss 'waserstein'; did you mean 'wasserstein'?"),
-        ({"architecture": "mpl"}, "there is no architecture 'mpl'; did you mean 'mlp'?"),
+        ({"loss": "waserstein"}, "there is no loss 'waserstein': did you mean 'wasserstein'?"),
+        ({"architecture": "mpl"}, "there is no architecture 'mpl': did you mean 'mlp'?"),
         ({"critic_moves": 0}, "critic_moves must be positive and finite, got 0"),
         ({"penalty_weight": -1.0}, "penalty_weight must be finite and not negative, got -1.0"),
         ({"learning_rate": 0.0}, "learning_rate must be positive and finite, got 0.0"),

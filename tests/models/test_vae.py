@@ -191,7 +191,7 @@ def test_digits_are_explained_better_than_by_independent_pixels(choices: dict[st
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"likelihood": "bernuolli"}, "no likelihood 'bernuolli'; did you mean 'bernoulli'"),
+        ({"likelihood": "bernuolli"}, "no likelihood 'bernuolli': did you mean 'bernoulli'"),
         ({"likelihood": "bernoulli"}, "the bernoulli likelihood is for pictures"),
         ({"learn_scale": True}, "the bernoulli likelihood has no scale to learn: choose gaussian or laplace"),
         ({"scale": 0.0}, "scale must be positive and finite, got 0.0"),
