@@ -44,7 +44,7 @@ class Config:
         hidden: widths of the hidden layers of either network (mlp).
         width: channels of the discriminator's first and before the generator's last convolution (dcgan).
         latent: length of the noise vector; where nothing is chosen, 100 for pictures (Radford et al. 2016), and for
-            points as many as they have coordinates (as in the experiments of Gulrajani et al. 2017 in the plane).
+            points as many as they have coordinates (2 in the plane, as Gulrajani et al. 2017 and Lin et al. 2018 have).
         loss: what the players minimize.
         penalty_weight: of the gradient penalty; a discriminator with one has no batch normalization.
         critic_moves: of the discriminator, before each move of the generator.
