@@ -1,5 +1,7 @@
 """`jaxgen data prepare NAME`."""
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -35,4 +37,6 @@ def run(arguments: list[str]) -> None:
     if arguments[0] not in actions:
         raise InputError(f"jaxgen data has no action '{arguments[0]}': {nearest(arguments[0], actions)}")
     options = parse(Options, arguments[1:], command="jaxgen data prepare")
-    print(prepare(options.name, data_dir=options.data_dir, source=options.source))
+    with contextlib.redirect_stdout(sys.stderr):  # What tensorflow-datasets tells is not the result.
+        place = prepare(options.name, data_dir=options.data_dir, source=options.source)
+    print(place)

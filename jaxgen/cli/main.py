@@ -1,8 +1,10 @@
 """The command `jaxgen`: finds the subcommand, runs it, and turns errors into one sentence and an exit status.
 
-Exit status 0: done. 1: the training diverged. 2: something the user gave is wrong. 130: interrupted.
+Exit status 0: done. 1: the training diverged. 2: something the user gave is wrong. 130: interrupted. 141: nobody reads
+the output any more.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -12,6 +14,7 @@ COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
     "sample": "draw new examples from a trained run: jaxgen sample RUN --out samples.png",
     "reconstruct": "send test examples through a run's code and back: jaxgen reconstruct RUN --out pairs.png",
+    "encode": "show the codes of test examples, if they are points of the plane: jaxgen encode RUN --out codes.png",
     "evaluate": "measure a run on the test split: jaxgen evaluate RUN",
     "list": "show the families of models and the data sets",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
@@ -31,8 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
     except InputError as error:
         _fail(str(error), status=2)
+    except BrokenPipeError:  # As with `jaxgen list | head -1`.
+        # Python flushes once more when it exits, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         _fail(f"{error.strerror or error}{where}", status=2)
@@ -80,6 +88,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.sample import run
         case "reconstruct":
             from jaxgen.cli.reconstruct import run
+        case "encode":
+            from jaxgen.cli.encode import run
         case "evaluate":
             from jaxgen.cli.evaluate import run
         case "list":

@@ -3,19 +3,17 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from jaxgen import plot
 from jaxgen.errors import InputError
-from jaxgen.run import Run, load_run
+from jaxgen.run import Run, files, load_run
 from jaxgen.typing import AnyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURE_SUFFIXES = (".png", ".pdf", ".svg")
+PICTURE_SUFFIXES = tuple(f".{kind}" for kind in plot.FORMATS)
 
 
 def notice(line: str) -> None:
@@ -36,7 +34,7 @@ def load_with_notice(folder: Path) -> Run:
 def check_output(path: Path) -> None:
     """Refuse a file that cannot be written, before any work is done."""
     if path.suffix not in (*PICTURE_SUFFIXES, ".npz"):
-        raise InputError(f"cannot write '{path}': give a name that ends in .png, .pdf, .svg or .npz")
+        raise InputError(f"cannot write '{path}': give a name that ends in {', '.join(PICTURE_SUFFIXES)} or .npz")
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 
@@ -55,14 +53,13 @@ def check_count(count: int | None, usual: int) -> int:
     return usual if count is None else count
 
 
-def write_picture(figure: "Figure", path: Path) -> None:
+def write_picture(path: Path, figure: "Figure") -> None:
     """Write a figure and say where it is."""
-    plot.save(figure, path)
+    files.write_picture(path, figure)
     print(path)
 
 
-def write_arrays(arrays: Mapping[str, AnyArray], path: Path) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     """Write arrays and say where they are."""
-    contents: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    np.savez_compressed(path, **contents)
+    files.write_arrays(path, arrays)
     print(path)

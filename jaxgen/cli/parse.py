@@ -2,8 +2,9 @@
 
 import contextlib
 import io
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,23 +44,41 @@ def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any 
         Traceback (most recent call last):
         jaxgen.errors.InputError: greet has no option '--tmes': did you mean '--times'?
     """
-    complaint = io.StringIO()
-    chosen: dict[str, Any] = {} if default is None else {"default": default}
+
+    def read(arguments: Sequence[str]) -> Any:
+        chosen: dict[str, Any] = {} if default is None else {"default": default}
+        return tyro.cli(options, prog=command, args=list(arguments), config=MARKERS, **chosen)
+
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(options, prog=command, args=list(arguments), config=MARKERS, **chosen)
+        with contextlib.redirect_stderr(io.StringIO()):
+            return read(arguments)
     except SystemExit as stop:
         if not stop.code:
             raise
-    _refuse_unknown_options(options, arguments, command)
-    raise InputError(_sentence(complaint.getvalue()))
+    _refuse_unknown_options(arguments, _printed(lambda: read(["--help"])), command)
+    raise InputError(_sentence(_printed(lambda: read(arguments))))
 
 
-def _refuse_unknown_options(options: Any, arguments: Sequence[str], command: str) -> None:
-    usage = io.StringIO()
-    with contextlib.redirect_stdout(usage), contextlib.suppress(SystemExit):
-        tyro.cli(options, prog=command, args=["--help"], config=MARKERS)
-    known = set(re.findall(r"(?<!\S)--[a-z0-9-]+", usage.getvalue()))
+def _printed(call: Callable[[], Any]) -> str:
+    """What tyro prints before it exits, in plain letters, and in lines so long that it breaks no word."""
+    printed = io.StringIO()
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(10**6)
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            call()
+    except SystemExit:
+        pass
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    return printed.getvalue()
+
+
+def _refuse_unknown_options(arguments: Sequence[str], usage: str, command: str) -> None:
+    known = set(re.findall(r"(?<!\S)--[a-z0-9-]+", usage))
     for argument in arguments:
         option = argument.split("=")[0].replace("_", "-")
         if option.startswith("--") and option not in known:
@@ -67,10 +86,8 @@ def _refuse_unknown_options(options: Any, arguments: Sequence[str], command: str
 
 
 def _sentence(complaint: str) -> str:
-    """What tyro says in its box, up to the first rule, as one line."""
-    lines = [re.sub(r"^[│|]\s?|\s*[│|]$", "", line).strip() for line in complaint.splitlines()]
-    body = [line for line in lines if line and not line.startswith(("╭", "╰"))]
-    rule = next((i for i, line in enumerate(body) if set(line) == {"─"}), len(body))
-    sentence = " ".join(body[:rule]) or "the arguments could not be read"
+    """What tyro says, without the title before the first rule, what it tried and the advice after the second one."""
+    parts = re.split(r"^\s*-{3,}\s*$", complaint, flags=re.MULTILINE)
+    sentence = " ".join(parts[min(1, len(parts) - 1)].split("Got errors:")[0].split())
     # A check of a dataclass says by itself what is wrong; where in the nesting of dataclasses is nothing to the user.
-    return re.sub(r"^Error parsing [a-z._]+: ", "", sentence)
+    return re.sub(r"^Error parsing (?!-)\S+: ", "", sentence) or "the arguments could not be read"

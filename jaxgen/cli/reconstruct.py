@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.models.observation import observed
 from jaxgen.run.evaluation import load_test_split
-from jaxgen.run.pictures import PAIRS, POINTS, draw_pairs, first_examples
+from jaxgen.run.pictures import PAIRS, POINTS, ROWS, draw_pairs, draw_styles, first_examples
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,16 @@ class Options:
         run: the run folder.
         out: where they go: a picture (.png, .pdf, .svg), or .npz for the arrays, under `originals` and
             `reconstructions`, the latter with a leading axis of seeds for a run of several.
-        n: how many; 32 pictures or 2500 points where nothing is given.
+        n: how many; 32 pictures, 8 with --label all, or 2500 points where nothing is given.
+        label: class as a member of which they are drawn, in their own style, for models that are conditioned on it;
+            `all` draws each as a member of every class.
         data_dir: where data sets are kept, if not where they were at the time of the training.
     """
 
     run: RunFolder
     out: Path = Path("reconstructions.png")
     n: int | None = None
+    label: int | Literal["all"] | None = None
     data_dir: str | None = None
 
 
@@ -35,11 +39,16 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen reconstruct")
     check_output(options.out)
     trained = load_with_notice(options.run)
-    count = check_count(options.n, POINTS if "point" in trained.example else 2 * PAIRS)
+    pictures = ROWS if options.label == "all" else 2 * PAIRS
+    count = check_count(options.n, POINTS if "point" in trained.example else pictures)
     batch = first_examples(load_test_split(trained.settings, trained.example, data_dir=options.data_dir), count)
-    originals, reconstructions = observed(batch), np.asarray(trained.reconstruct(batch))
+    if options.label == "all":
+        reconstructions = trained.restyle(batch)
+    else:
+        reconstructions = trained.reconstruct(batch, **({} if options.label is None else {"label": options.label}))
     if options.out.suffix not in PICTURE_SUFFIXES:
-        write_arrays({"originals": originals, "reconstructions": reconstructions}, options.out)
+        write_arrays(options.out, {"originals": observed(batch), "reconstructions": reconstructions})
         return
-    first = reconstructions if trained.settings.seeds is None else reconstructions[trained.first_run]
-    write_picture(draw_pairs(originals, first), options.out)
+    first = np.asarray(reconstructions if trained.settings.seeds is None else reconstructions[trained.first_run])
+    draw = draw_styles if options.label == "all" else draw_pairs
+    write_picture(options.out, draw(observed(batch), first))

@@ -49,6 +49,6 @@ def run(arguments: list[str]) -> None:
     count = check_count(options.n, usual)
     samples = trained.sample(jax.random.key(check_seed(options.seed)), count, **conditions)
     if options.out.suffix in PICTURE_SUFFIXES:
-        write_picture(draw_samples(samples, several=several, columns=None if conditions else columns), options.out)
+        write_picture(options.out, draw_samples(samples, several=several, columns=None if conditions else columns))
     else:
-        write_arrays({"samples": samples}, options.out)
+        write_arrays(options.out, {"samples": samples})

@@ -1,6 +1,7 @@
 """`jaxgen train MODEL`."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,7 +42,7 @@ def run(arguments: list[str]) -> None:
     options_type: Any = Options[REGISTRY[model].config]  # type: ignore[misc]
     command = f"jaxgen train {model}"
     options = parse(options_type, arguments[1:], command=command)
-    folder = options.out or Path("runs") / f"{model}-{Path(options.settings.data).stem}"
+    folder = options.out or _usual_folder(model, options.settings.data)
     if options.resume:
         # What is not given is as it was; what is given is compared with what it was.
         before = read_config(folder)
@@ -54,6 +55,14 @@ def run(arguments: list[str]) -> None:
     title = f"{model} on the test split of {options.settings.data}, step {summary['step']}"
     print_metrics(summary["test"], title=title)
     print(f"run folder: {folder}")
+
+
+def _usual_folder(model: str, data: str) -> Path:
+    """A folder named after the model and the data, whose path may be as short as `..`."""
+    place = Path(data).expanduser()
+    # Not resolved: what the user calls the data is the name of the link, if it is one.
+    name = Path(os.path.abspath(place)).stem if place.exists() else data.replace("/", "-")  # noqa: PTH100
+    return Path("runs") / f"{model}-{name}"
 
 
 def _without_model(arguments: list[str]) -> None:

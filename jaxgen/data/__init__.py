@@ -5,7 +5,7 @@
 """
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
-from jaxgen.data.description import describe, example, example_from
+from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.prepared import prepare
 from jaxgen.data.sources import DATASETS, Data, Dataset, load
 from jaxgen.data.streaming import Stream
@@ -20,6 +20,7 @@ __all__ = [
     "Synthetic",
     "batch_indices",
     "batches_per_epoch",
+    "count_examples",
     "describe",
     "example",
     "example_from",

@@ -40,6 +40,30 @@ def example(data: Batch | Stream) -> dict[str, np.ndarray]:
     return shown
 
 
+def count_examples(data: Batch | Stream) -> int:
+    """Count the examples that data hold.
+
+    Args:
+        data: arrays whose leading axis are the examples, or a stream of such.
+
+    Returns:
+        The length that all arrays have.
+
+    Raises:
+        InputError: if there is no array, or one is longer than another.
+
+    Example:
+        >>> count_examples({"image": np.zeros((5, 8, 8, 1), np.uint8), "label": np.arange(5)})
+        5
+    """
+    if isinstance(data, Stream):
+        return data.examples
+    lengths = {name: len(array) for name, array in data.items()}
+    if len(set(lengths.values())) != 1:
+        raise InputError(f"data are arrays with the same number of examples, got {lengths or 'none'}")
+    return next(iter(lengths.values()))
+
+
 def describe(example: Batch) -> dict[str, Any]:
     """Write what `example` returned as something JSON can hold.
 

@@ -88,6 +88,8 @@ class PictureFolder(Source):
         if names and len(names) < len(self._paths):
             raise InputError(f"{folder} holds pictures both in itself and in subfolders; the subfolders are the labels")
         self.labels = sorted(set(names)) if labels is None else list(labels)
+        if self.labels and not names:
+            raise InputError(f"the pictures of {folder} have no labels, and those for training have: use subfolders")
         if unknown := set(names) - set(self.labels):
             raise InputError(f"{folder} has the label {min(unknown)!r}, which the training pictures have not")
         self._numbers = np.array([self.labels.index(name) for name in names], np.int32)

@@ -1,6 +1,7 @@
 """Pictures: arrays in, matplotlib figure out."""
 
-from jaxgen.plot.grid import picture_grid, save
-from jaxgen.plot.points import scatter
+from jaxgen.plot.files import FORMATS, render, save
+from jaxgen.plot.grid import picture_grid
+from jaxgen.plot.points import scatter, scatter_by_label
 
-__all__ = ["picture_grid", "save", "scatter"]
+__all__ = ["FORMATS", "picture_grid", "render", "save", "scatter", "scatter_by_label"]

@@ -1,7 +1,6 @@
 """Grids of pictures, pixel for pixel."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,16 +63,3 @@ def tile(pictures: Shaped[AnyArray, "n height width channels"], columns: int) ->
         top, left = GAP + i // columns * (height + GAP), GAP + i % columns * (width + GAP)
         canvas[top : top + height, left : left + width] = picture
     return canvas[..., 0] if channels == 1 else canvas
-
-
-def save(figure: "Figure", path: str | Path) -> None:
-    """Write a figure to a file whose name ends in .png, .pdf or .svg, without whatever would differ between two runs.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save(picture_grid(np.zeros((4, 8, 8, 1))), Path(folder) / "grid.png")
-        ...     (Path(folder) / "grid.png").exists()
-        True
-    """
-    figure.savefig(path, dpi=figure.dpi, metadata={"Software": None} if str(path).endswith(".png") else None)

@@ -4,7 +4,7 @@ config.json        what was asked for, with the versions of the libraries
 metrics.jsonl      the metrics of every chunk of turns
 tensorboard/       the same as events
 checkpoints/       the newest few states
-samples/           pictures drawn on the way
+samples/           pictures drawn on the way: of samples, of reconstructions, of codes in the plane
 summary.json       how it ended
 """
 

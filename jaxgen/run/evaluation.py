@@ -19,6 +19,9 @@ from jaxgen.typing import Array, Batch
 SAMPLES = 2500
 """Points that are drawn to count the modes they cover."""
 
+LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes"})
+"""Metrics of which the worst seed has the smallest value; of all others, losses and distances, it has the largest."""
+
 
 def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None) -> dict[str, Any]:
     """Measure a run on data, and on a mixture count the modes that its samples cover.
@@ -44,7 +47,10 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         metrics |= _modes(run, run.sample(key, SAMPLES), SYNTHETIC[run.settings.data]())
     if run.settings.seeds is None:
         return {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()}
-    return {name: summarize(name, values, left_out=run.diverged) for name, values in metrics.items()}
+    return {
+        name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
+        for name, values in metrics.items()
+    }
 
 
 def load_test_split(settings: Settings[Any], shown: Batch, *, data_dir: str | None = None) -> Batch | Stream:

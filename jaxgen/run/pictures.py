@@ -1,5 +1,6 @@
 """The pictures of a run: what it generates, and what its code keeps of real examples."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,9 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.data import Stream, example
-from jaxgen.game import Model
+from jaxgen.game import Model, State
 from jaxgen.models.observation import observed
+from jaxgen.run.files import write_picture
 from jaxgen.run.settings import Settings
 from jaxgen.run.trained import first_sound
 from jaxgen.training.loop import Chunk
@@ -24,12 +26,15 @@ ROWS = 8
 POINTS = 2500
 """Points in a scatter plot."""
 
+CODES = 1000
+"""Examples whose codes are shown while a model is trained."""
+
 PAIRS = 16
 """Originals in a row, with their reconstructions below."""
 
 
 class Pictures:
-    """A hook of `fit` that draws samples, and reconstructions where the model has them, every so often.
+    """A hook of `fit` that draws samples, reconstructions where the model has them, and codes of two dimensions.
 
     The noise is the same each time, so that pictures of different steps can be compared. Of several seeds, the first
     that has not diverged is shown.
@@ -46,6 +51,9 @@ class Pictures:
         self.sample = jax.jit(lambda key, state: model.sample(key, state, count))
         self.key = jax.random.key(settings.seed)
         self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
+        self.encode = None
+        if model.encode is not None and code_size(model, shown) == 2:
+            self.encode, self.encoded = jax.jit(model.encode), first_examples(data, CODES)
 
     def __call__(self, chunk: Chunk) -> None:
         """Draw, if it is time to."""
@@ -56,14 +64,15 @@ class Pictures:
             shown = first_sound(len(state.step), chunk.diverged)
             state = jax.tree.map(lambda x: x[shown], state)
         self.folder.mkdir(exist_ok=True)
-        samples = self.sample(self.key, state)
-        plot.save(draw_samples(samples, data=self.some, columns=self.columns), self._path(chunk.step, "samples"))
-        if self.reconstruct is not None:
-            pairs = draw_pairs(observed(self.some), self.reconstruct(state, self.some))
-            plot.save(pairs, self._path(chunk.step, "reconstructions"))
+        for what, figure in self._figures(state):
+            write_picture(self.folder / f"step-{chunk.step:08d}-{what}.png", figure)
 
-    def _path(self, step: int, what: str) -> Path:
-        return self.folder / f"step-{step:08d}-{what}.png"
+    def _figures(self, state: State) -> Iterator[tuple[str, "Figure"]]:
+        yield "samples", draw_samples(self.sample(self.key, state), data=self.some, columns=self.columns)
+        if self.reconstruct is not None:
+            yield "reconstructions", draw_pairs(observed(self.some), self.reconstruct(state, self.some))
+        if self.encode is not None:
+            yield "codes", plot.scatter_by_label(self.encode(state, self.encoded), label=self.encoded.get("label"))
 
 
 def layout(model: Model, shown: Batch, *, several: bool = False) -> tuple[int, int]:
@@ -79,6 +88,28 @@ def layout(model: Model, shown: Batch, *, several: bool = False) -> tuple[int, i
         return POINTS, 1
     columns = int(shown["label"].max()) + 1 if "label" in model.conditions else ROWS
     return columns if several else ROWS * columns, columns
+
+
+def code_size(model: Model, shown: Batch) -> int | None:
+    """Dimensions of a model's codes, None if it has none; nothing is computed.
+
+    Args:
+        model: of any family.
+        shown: the smallest batch that shows what its data look like.
+
+    Returns:
+        The number of dimensions.
+
+    Example:
+        >>> from jaxgen.models import vae
+        >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
+        >>> code_size(vae.build(vae.Config(latent=2), shown), shown)
+        2
+    """
+    if model.encode is None:
+        return None
+    state = jax.eval_shape(model.init, jax.random.key(0), shown)
+    return jax.eval_shape(model.encode, state, shown).shape[-1]
 
 
 def first_examples(data: Batch | Stream, count: int) -> Batch:
@@ -139,3 +170,24 @@ def draw_pairs(originals: AnyArray, reconstructions: AnyArray) -> "Figure":
     rows = range(0, len(originals), columns)
     pairs = [part[i : i + columns] for i in rows for part in (originals, reconstructions)]
     return plot.picture_grid(np.concatenate(pairs), columns=columns)
+
+
+def draw_styles(originals: AnyArray, styles: AnyArray) -> "Figure":
+    """Show examples, and what they look like as members of other classes.
+
+    Args:
+        originals: `[n, *event]`.
+        styles: `[n, classes, *event]`.
+
+    Returns:
+        A figure: a row of pictures for each example, the original first, or points over points.
+
+    Example:
+        >>> draw_styles(np.zeros((4, 8, 8, 1)), np.ones((4, 10, 8, 8, 1))).get_size_inches()
+        array([6.72, 2.52])
+    """
+    originals, styles = np.asarray(originals), np.asarray(styles)
+    if originals.ndim != 4:
+        return plot.scatter(styles.reshape(-1, originals.shape[-1]), data=originals)
+    rows = np.concatenate([originals[:, None], styles], axis=1)
+    return plot.picture_grid(rows.reshape(-1, *originals.shape[1:]), columns=rows.shape[1])

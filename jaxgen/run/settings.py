@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, describe, example_from
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, check_known, nearest
 from jaxgen.models import REGISTRY
+from jaxgen.run.files import write_json
 from jaxgen.typing import Batch
 
 Config = TypeVar("Config")
@@ -34,9 +35,10 @@ class Settings(Generic[Config]):
         batch_size: examples that a player sees in one move.
         seed: of all randomness.
         seeds: train this many runs at once, with seeds SEED, SEED + 1, ...
-        log_every: turns between two lines of the log.
-        checkpoint_every: turns between two checkpoints.
-        picture_every: turns between two pictures.
+        log_every: turns between two lines of the log. The training stops for nothing else: checkpoints and pictures
+            that fall between two lines are made with the next one.
+        checkpoint_every: turns between two checkpoints; choose a multiple of log_every to have them exactly there.
+        picture_every: turns between two pictures; choose a multiple of log_every to have them exactly there.
     """
 
     config: Config
@@ -94,21 +96,6 @@ def write_config(folder: Path, asked: Asked) -> None:
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
     write_json(folder / "config.json", content)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    r"""Write a JSON file, whole or not at all.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_json(Path(folder) / "a.json", {"a": 1})
-        ...     (Path(folder) / "a.json").read_text()
-        '{\n  "a": 1\n}\n'
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    temporary.replace(path)
 
 
 def read_config(folder: Path) -> Asked:
@@ -176,8 +163,7 @@ def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[s
         raise InputError(f"expected the fields of {kind.__name__}, got {content!r}")
     hints = {name: hint for name, hint in typing.get_type_hints(kind).items() if name not in skip}
     if unknown := set(content) - set(hints) - set(skip):
-        name = min(unknown)
-        raise InputError(f"there is no setting '{name}': {nearest(name, hints)}")
+        check_known("setting", min(unknown), hints)
     values = {}
     for name, hint in hints.items():
         if name not in content:

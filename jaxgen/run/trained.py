@@ -1,6 +1,6 @@
 """A trained run, ready for use: two lines load it and draw from it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,21 +55,18 @@ class Run(NamedTuple):
             **conditions: what the model can be conditioned on, e.g. `label`, one for all or `n` of them.
 
         Returns:
-            `[n, *event]`, pictures with values in [0, 1]; `[runs, n, *event]` for a run of several seeds.
+            `[n, *event]`; `[runs, n, *event]` for a run of several seeds. Pictures have 0 for black and 1 for white.
+            Where the decoder has no bounds, as in an autoencoder or with a Gaussian likelihood, values may lie a little
+            outside.
 
         Raises:
             InputError: if there is nothing to draw, or the model does not take such a condition.
         """
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, got {n}")
-        if unknown := set(conditions) - set(self.model.conditions):
-            raise InputError(f"the model '{self.family}' cannot be conditioned on {', '.join(sorted(unknown))}")
+        self._check_conditions(n, conditions)
         # A whole number of rounds through the classes, through which a model goes where no label is given.
-        classes = int(self.example["label"].max()) + 1 if "label" in self.example else 1
-        size = max(1, LARGEST_BATCH // classes) * classes
-        for name, value in conditions.items():
-            if np.shape(value) not in ((), (n,)):
-                raise InputError(f"give one {name} or {n} for {n} samples, got {name}s of shape {np.shape(value)}")
+        size = max(1, LARGEST_BATCH // self.classes) * self.classes
         each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
 
         def draw(first: int) -> Array:
@@ -78,24 +75,77 @@ class Run(NamedTuple):
             part_key = jax.random.fold_in(key, first)
             return self.of_runs(lambda state: self.model.sample(part_key, state, count, **told))(self.state)
 
-        parts = [draw(first) for first in range(0, n, size)]
-        return jnp.concatenate(parts, axis=0 if self.settings.seeds is None else 1)
+        return self._joined([draw(first) for first in range(0, n, size)])
 
-    def reconstruct(self, batch: Batch) -> Array:
-        """Send examples through the code and back.
+    def encode(self, batch: Batch) -> Array:
+        """Find the codes of examples.
 
         Args:
-            batch: of at most a few thousand examples.
+            batch: of any number of examples.
+
+        Returns:
+            `[n, latent]`, or `[runs, n, latent]` for a run of several seeds.
+
+        Raises:
+            InputError: if the model has no encoder.
+        """
+        if self.model.encode is None:
+            raise InputError(f"the model '{self.family}' has no encoder, so it has no codes")
+        self._check_labels(batch.get("label"))
+        return self._in_parts(self.model.encode, batch)
+
+    def reconstruct(self, batch: Batch, **conditions: Any) -> Array:
+        """Send examples through the code and back, if asked under other conditions than their own.
+
+        Args:
+            batch: of any number of examples.
+            **conditions: what the decoder is told instead of what the batch holds, e.g. another `label`, one for all
+                or one for each.
 
         Returns:
             `[n, *event]`, or `[runs, n, *event]` for a run of several seeds.
 
         Raises:
-            InputError: if the model has no code.
+            InputError: if the model has no encoder, or does not take such a condition.
         """
-        if (reconstruct := self.model.reconstruct) is None:
+        encode, decode, reconstruct = self.model.encode, self.model.decode, self.model.reconstruct
+        if encode is None or decode is None or reconstruct is None:
             raise InputError(f"the model '{self.family}' has no encoder, so it cannot reconstruct")
-        return jax.jit(self.of_runs(lambda state: reconstruct(state, batch)))(self.state)
+        n = _count(batch)
+        self._check_labels(batch.get("label"))
+        self._check_conditions(n, conditions)
+        if not conditions:
+            return self._in_parts(reconstruct, batch)
+
+        def under_conditions(state: State, part: tuple[Batch, Mapping[str, Array]]) -> Array:
+            own, told = part
+            return decode(state, encode(state, own), **told)
+
+        told = {name: np.broadcast_to(value, (n,)) for name, value in conditions.items()}
+        return self._in_parts(under_conditions, (batch, told))
+
+    def restyle(self, batch: Batch) -> Array:
+        """Draw every example in its own style as a member of every class: the same code under each label.
+
+        Args:
+            batch: of any number of examples.
+
+        Returns:
+            `[n, classes, *event]`, or `[runs, n, classes, *event]` for a run of several seeds.
+
+        Raises:
+            InputError: if the model has no encoder, or is not conditioned on labels.
+        """
+        n, classes = _count(batch), self.classes
+        repeated = {name: np.repeat(array, classes, axis=0) for name, array in batch.items()}
+        styles = self.reconstruct(repeated, label=np.tile(np.arange(classes), n))
+        runs = () if self.settings.seeds is None else (self.settings.seeds,)
+        return styles.reshape(*runs, n, classes, *styles.shape[len(runs) + 1 :])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes in the data, 1 where they have no labels."""
+        return int(self.example["label"].max()) + 1 if "label" in self.example else 1
 
     @property
     def first_run(self) -> int:
@@ -105,6 +155,34 @@ class Run(NamedTuple):
     def of_runs(self, function: Callable[[State], Any]) -> Callable[[State], Any]:
         """The function of one run's state as a function of this run's state, which may be that of several seeds."""
         return function if self.settings.seeds is None else over_seeds(function)
+
+    def _in_parts(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
+        """Apply a function of one run's state and of examples, to as many of them at once as fit into memory."""
+        compiled = jax.jit(lambda state, part: self.of_runs(lambda run: function(run, part))(state))
+        firsts = range(0, _count(examples), LARGEST_BATCH)
+        parts = [jax.tree.map(lambda x, first=first: x[first : first + LARGEST_BATCH], examples) for first in firsts]
+        return self._joined([compiled(self.state, part) for part in parts])
+
+    def _joined(self, parts: Sequence[Array]) -> Array:
+        return jnp.concatenate(parts, axis=0 if self.settings.seeds is None else 1)
+
+    def _check_conditions(self, n: int, conditions: Mapping[str, Any]) -> None:
+        if unknown := set(conditions) - set(self.model.conditions):
+            raise InputError(f"the model '{self.family}' cannot be conditioned on {', '.join(sorted(unknown))}")
+        for name, value in conditions.items():
+            if np.shape(value) not in ((), (n,)):
+                raise InputError(f"give one {name} or {n} for {n} examples, got {name}s of shape {np.shape(value)}")
+        self._check_labels(conditions.get("label"))
+
+    def _check_labels(self, label: Any) -> None:
+        """Refuse labels outside the range, which compiled functions cannot."""
+        if label is None or "label" not in self.model.conditions:
+            return
+        labels = np.asarray(label)
+        if len(wrong := labels[(labels < 0) | (labels >= self.classes)]):
+            raise InputError(
+                f"label {wrong[0]} is outside the range: the {self.classes} classes are 0 to {self.classes - 1}"
+            )
 
 
 def load_run(folder: str | Path) -> Run:
@@ -125,6 +203,14 @@ def load_run(folder: str | Path) -> Run:
     restored = restore(folder / "checkpoints", abstract_state(model, asked.settings, asked.example))
     skipped = tuple(map(str, restored.skipped))
     return Run(folder, *asked, model, restored.state, restored.step, diverged_from(restored.meta), skipped)
+
+
+def _count(examples: Any) -> int:
+    """How many examples there are, at least one."""
+    sizes = {len(array) for array in jax.tree.leaves(examples)}
+    if len(sizes) != 1 or sizes == {0}:
+        raise InputError(f"a batch holds one array or more, of the same number of examples, got {sorted(sizes)}")
+    return sizes.pop()
 
 
 def first_sound(runs: int, diverged: Collection[int]) -> int:

@@ -1,6 +1,7 @@
 """Train a model into a run folder, or go on with one."""
 
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,18 +10,18 @@ from typing import Any, NamedTuple
 
 import filelock
 
-from jaxgen.data import Stream, batches_per_epoch, example, load
-from jaxgen.errors import DivergenceError, InputError, nearest
+from jaxgen.data import Stream, example, load
+from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
 from jaxgen.run.evaluation import evaluate_run, load_test_split
+from jaxgen.run.files import write_json
 from jaxgen.run.pictures import Pictures
-from jaxgen.run.settings import Asked, Settings, check_unchanged, located, read_config, write_config, write_json
+from jaxgen.run.settings import Asked, Settings, check_unchanged, located, read_config, write_config
 from jaxgen.run.trained import Run, abstract_state, diverged_from, diverged_to, run_key
 from jaxgen.training.checkpoint import completed, restore, save
 from jaxgen.training.log import MetricsLog, Progress
-from jaxgen.training.loop import Chunk, Divergence, Fit, fit
-from jaxgen.training.mesh import data_parallel_mesh
+from jaxgen.training.loop import Chunk, Divergence, Fit, check_batch_size, fit
 from jaxgen.typing import Batch
 
 
@@ -31,11 +32,13 @@ class Begin(NamedTuple):
         step: turns that the state has behind it.
         state: None for a new run.
         diverged: runs that had diverged before.
+        seconds: time that has gone into that state.
     """
 
     step: int = 0
     state: State | None = None
     diverged: Mapping[int, Divergence] = {}
+    seconds: float = 0.0
 
 
 def train(
@@ -59,12 +62,12 @@ def train(
         The content of `summary.json`.
 
     Raises:
-        InputError: if something that was asked for is wrong; nothing has been written then.
+        InputError: if something that was asked for is wrong, or cannot be written. A new run that has not played its
+            first turns yet leaves no folder behind.
         DivergenceError: if a loss or a gradient is not finite, with the last good checkpoint.
     """
     folder, settings = Path(folder), located(settings)
-    if family not in REGISTRY:
-        raise InputError(f"there is no model '{family}': {nearest(family, REGISTRY)}")
+    check_known("model", family, REGISTRY)
     if not resume and folder.exists():
         raise InputError(f"{folder} exists: give another --out, or --resume to go on with the run in it")
     before = read_config(folder) if resume else None
@@ -75,24 +78,13 @@ def train(
         check_unchanged(before, asked, folder)
     model = REGISTRY[family].build(settings.config, shown)
     blank = abstract_state(model, settings, shown)
-    _check_batch(model, data, settings.batch_size)
+    check_batch_size(model, data, settings.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(settings, shown) if model.evaluate is not None else None
-    with _locked(folder):
+    with _locked(folder), contextlib.nullcontext() if resume else _undone_before_the_first_turns(folder):
         begin = _begin(folder, blank, settings, say) if resume else Begin()
         write_config(folder, asked)
         return _train(folder, asked, model, data, test, begin, say)
-
-
-def _check_batch(model: Model, data: Batch | Stream, batch_size: int) -> None:
-    examples = data.examples if isinstance(data, Stream) else len(next(iter(data.values())))
-    batches_per_epoch(examples=examples, batch_size=batch_size)
-    if batch_size * model.slices > examples:
-        raise InputError(
-            f"a turn has {model.slices} moves on {batch_size} examples each, and the data hold only {examples}: "
-            f"give a --batch-size of at most {examples // model.slices}"
-        )
-    data_parallel_mesh(batch_size)
 
 
 @contextlib.contextmanager
@@ -108,6 +100,20 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _undone_before_the_first_turns(folder: Path) -> Iterator[None]:
+    """Delete the folder of a new run that is given up before it has learnt anything."""
+    try:
+        yield
+    except DivergenceError:  # It is the turns that went wrong: config.json says of what.
+        raise
+    except BaseException:
+        log = folder / "metrics.jsonl"
+        if not log.is_file() or not log.stat().st_size:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _begin(folder: Path, blank: State, settings: Settings[Any], say: Callable[[str], None]) -> Begin:
     if not completed(folder / "checkpoints"):
         say(f"{folder} has no checkpoint yet: starting from the beginning")
@@ -118,7 +124,8 @@ def _begin(folder: Path, blank: State, settings: Settings[Any], say: Callable[[s
     if restored.step > settings.steps:
         raise InputError(f"{folder} has been trained for {restored.step} steps already: give more than that as --steps")
     say(f"going on from step {restored.step}")
-    return Begin(restored.step, restored.state, diverged_from(restored.meta))
+    seconds = float(restored.meta.get("seconds", 0.0))
+    return Begin(restored.step, restored.state, diverged_from(restored.meta), seconds)
 
 
 def _train(
@@ -131,13 +138,18 @@ def _train(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     settings = asked.settings
-    started = time.perf_counter()
-    with Progress(settings.steps, first_step=begin.step) as progress, MetricsLog(folder, begin.step) as log:
+    started = time.perf_counter() - begin.seconds
+    first_seed = None if settings.seeds is None else settings.seed
+    with (
+        Progress(settings.steps, begin.step, first_seed=first_seed) as progress,
+        MetricsLog(folder, begin.step) as log,
+    ):
         pictures = Pictures(folder / "samples", model, settings, data)
 
         def checkpoint(chunk: Chunk) -> None:
             if chunk.passes(settings.checkpoint_every) or chunk.step == settings.steps:
-                save(folder / "checkpoints", chunk.step, chunk.state, meta={"diverged": diverged_to(chunk.diverged)})
+                meta = {"diverged": diverged_to(chunk.diverged), "seconds": time.perf_counter() - started}
+                save(folder / "checkpoints", chunk.step, chunk.state, meta=meta)
 
         try:
             fitted = fit(
@@ -154,9 +166,7 @@ def _train(
                 hooks=(progress, log, pictures, checkpoint),
             )
         except DivergenceError as error:
-            kept = completed(folder / "checkpoints")
-            last = f"the last good checkpoint is that of step {kept[-1]}" if kept else "there is no checkpoint yet"
-            raise DivergenceError(f"{error}; {last}") from None
+            raise DivergenceError(f"{error}; {_last_good_checkpoint(folder, asked, model)}") from None
     for run, where in sorted(fitted.diverged.items()):
         say(f"the run with seed {settings.seed + run} was left out: {where}")
     summary = _summary(folder, asked, model, test, fitted, time.perf_counter() - started)
@@ -164,9 +174,25 @@ def _train(
     return summary
 
 
+def _last_good_checkpoint(folder: Path, asked: Asked, model: Model) -> str:
+    """Name the checkpoint that is left to a run that diverged, or say that there is none."""
+    if not completed(folder / "checkpoints"):
+        return "there is no checkpoint yet"
+    try:
+        restored = restore(folder / "checkpoints", abstract_state(model, asked.settings, asked.example))
+    except InputError as error:
+        return str(error)
+    return f"the last good checkpoint is that of step {restored.step}"
+
+
 def _summary(
     folder: Path, asked: Asked, model: Model, test: Batch | Stream | None, fitted: Fit, seconds: float
 ) -> dict[str, Any]:
+    """What `summary.json` says.
+
+    `seconds` are those of all sessions of a run that was resumed, without what was lost with a killed one;
+    `compile_seconds`, a part of them, are those of the last session.
+    """
     settings = asked.settings
     run = Run(folder, *asked, model, fitted.state, settings.steps, fitted.diverged, ())
     return {

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.data import Stream
+from jaxgen.data import Stream, count_examples
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.training.seeds import over_seeds
@@ -32,7 +32,7 @@ def evaluate(
         Metric name -> its mean over the examples, a float32 scalar, or `[runs]`.
 
     Raises:
-        InputError: if the model has nothing to evaluate.
+        InputError: if the model has nothing to evaluate, or the data have no examples.
 
     Example:
         >>> from jaxgen.data import load
@@ -44,6 +44,9 @@ def evaluate(
     """
     if model.evaluate is None:
         raise InputError("this model has nothing to evaluate on data")
+    examples = count_examples(data)
+    if not examples:
+        raise InputError("there are no examples to evaluate on")
     evaluate_batch = model.evaluate
     totals: dict[str, np.ndarray] = {}
 
@@ -55,18 +58,15 @@ def evaluate(
 
         return over_seeds(of_run)(state) if runs is not None else of_run(state)
 
-    examples = 0
-    for number, batch in enumerate(_batches(data)):
-        examples += len(next(iter(batch.values())))
+    for number, batch in enumerate(_batches(data, examples)):
         for name, value in of_batch(state, jnp.int32(number), batch).items():
             totals[name] = totals.get(name, np.float64(0)) + np.asarray(value, np.float64)
     return {name: (total / examples).astype(np.float32) for name, total in totals.items()}
 
 
-def _batches(data: Batch | Stream) -> Iterator[Batch]:
+def _batches(data: Batch | Stream, examples: int) -> Iterator[Batch]:
     if isinstance(data, Stream):
         yield from data.in_order(LARGEST_BATCH)
         return
-    examples = len(next(iter(data.values())))
     for first in range(0, examples, LARGEST_BATCH):
         yield {name: array[first : first + LARGEST_BATCH] for name, array in data.items()}

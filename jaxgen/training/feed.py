@@ -3,88 +3,112 @@
 Both give the same batches: which examples turn t sees depends on the key of the order and on t alone.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxgen.data import Stream, batch_indices, example, take
-from jaxgen.training.mesh import replicate
+from jaxgen.data import Stream, batch_indices, count_examples, example, take
+from jaxgen.training.mesh import AXIS, replicate
 from jaxgen.typing import Array, Batch, Key, KeyArray, PyTree
+
+BLOCK_BYTES = 64 * 2**20
+"""Up to which batches of a stream are moved to the devices together: 64 MiB, or one turn's batches if they are larger.
+
+While one block is trained on the next one is read, so the devices hold two.
+"""
 
 
 class Feed(NamedTuple):
     """A source of batches.
 
     Attributes:
-        examples: how many there are.
         example: the smallest batch that shows what they look like.
-        fetch: `(first, count) -> fetched`: on the host, once a chunk, what the compiled chunk is given.
-        draw: `(fetched, order key, turn, turn within the chunk) -> batch`: inside the compiled chunk.
+        turns: for how many at most batches are fetched at once.
+        fetch: `(first, count) -> fetched`: on the host, once for that many turns, what the compiled loop is given.
+        draw: `(fetched, order key, turn, turn since the first that was fetched) -> batch`: inside the compiled loop.
         per_run: whether what is fetched has a leading axis of runs.
     """
 
-    examples: int
     example: Batch
+    turns: int
     fetch: Callable[[int, int], PyTree]
     draw: Callable[[PyTree, KeyArray, Array, Array], Batch]
     per_run: bool
 
 
-def from_arrays(data: Batch, batch_size: int, mesh: Mesh) -> Feed:
+def from_arrays(data: Batch, batch_size: int, chunk: int, mesh: Mesh) -> Feed:
     """Move the arrays to the device once and draw batches there by index.
+
+    Args:
+        data: arrays whose leading axis are the examples.
+        batch_size: examples a turn.
+        chunk: turns between two looks of the host.
+        mesh: of the devices, each of which holds all the data.
+
+    Returns:
+        A feed that fetches nothing.
 
     Example:
         >>> from jaxgen.training.mesh import data_parallel_mesh
         >>> mesh = data_parallel_mesh(2, jax.local_devices()[:1])
-        >>> feed = from_arrays({"point": np.zeros((10, 2), np.float32)}, 2, mesh)
+        >>> feed = from_arrays({"point": np.zeros((10, 2), np.float32)}, 2, 5, mesh)
         >>> feed.draw(feed.fetch(0, 5), jax.random.key(0), 3, 3)["point"].shape
         (2, 2)
     """
-    examples = len(next(iter(data.values())))
+    examples = count_examples(data)
     on_device = replicate(dict(data), mesh)
 
     def draw(fetched: PyTree, key: KeyArray, turn: Array, _: Array) -> Batch:
         return take(fetched, batch_indices(key, turn, examples=examples, batch_size=batch_size))
 
-    return Feed(examples, example(data), lambda first, count: on_device, draw, per_run=False)
+    return Feed(example(data), chunk, lambda first, turns: on_device, draw, per_run=False)
 
 
 def from_stream(stream: Stream, order_keys: Key[Array, "..."], batch_size: int, chunk: int, mesh: Mesh) -> Feed:
-    """Read the batches of one chunk from the stream, which goes on reading ahead while the device computes.
+    """Read the batches of some turns from the stream, which goes on reading ahead while the device computes.
 
     Args:
         stream: of examples.
         order_keys: the key of the order, or one for each run.
         batch_size: examples a turn.
-        chunk: turns a chunk.
-        mesh: where the batches go.
+        chunk: turns between two looks of the host: the most that are fetched at once, if `BLOCK_BYTES` allows.
+        mesh: of the devices over which each batch is spread.
 
     Returns:
-        A feed whose `fetch` must be called with consecutive chunks.
+        A feed whose `fetch` must be called for consecutive turns.
 
     Example:
-        >>> from_stream.__name__
-        'from_stream'
+        >>> from jaxgen.data import load
+        >>> from jaxgen.training.mesh import data_parallel_mesh
+        >>> mesh = data_parallel_mesh(2, jax.local_devices()[:1])
+        >>> feed = from_stream(load("digits", stream=True), jax.random.key(0), 2, 5, mesh)
+        >>> feed.fetch(0, 3)["image"].shape  # Of a fixed length, whatever was asked for.
+        (5, 2, 8, 8, 1)
     """
-    readers: list[Any] = []
+    readers: list[Iterator[Batch]] = []
+    shown = stream.example()
+    turn_bytes = order_keys.size * batch_size * sum(array.nbytes for array in shown.values())
+    block = min(chunk, max(1, BLOCK_BYTES // turn_bytes))
+    per_run = order_keys.ndim > 0
+    layout = NamedSharding(mesh, PartitionSpec(*[None] * order_keys.ndim, None, AXIS))
 
-    def fetch(first: int, count: int) -> PyTree:
+    def fetch(first: int, turns: int) -> PyTree:
         if not readers:
             endless = 2**31 - 1
             readers.extend(stream.batches(key, first, endless, batch_size) for key in order_keys.ravel())
-        runs = [_stack([next(reader) for _ in range(count)], chunk) for reader in readers]
-        return replicate(runs[0] if order_keys.ndim == 0 else jax.tree.map(lambda *x: np.stack(x), *runs), mesh)
+        # Always of a block's length: one compiled program takes full blocks and the shorter last one.
+        shape = (len(readers), block, batch_size)
+        fetched = {name: np.zeros((*shape, *array.shape[1:]), array.dtype) for name, array in shown.items()}
+        for run, reader in enumerate(readers):
+            for i in range(turns):
+                for name, array in next(reader).items():
+                    fetched[name][run, i] = array
+        return jax.device_put(fetched if per_run else {name: array[0] for name, array in fetched.items()}, layout)
 
     def draw(fetched: PyTree, _: KeyArray, __: Array, i: Array) -> Batch:
         return jax.tree.map(lambda x: x[i], fetched)
 
-    return Feed(stream.examples, stream.example(), fetch, draw, per_run=order_keys.ndim > 0)
-
-
-def _stack(batches: list[Batch], length: int) -> Batch:
-    """Stack batches to a fixed length, so that one compiled program takes full chunks and the shorter last one."""
-    padded = batches + [batches[-1]] * (length - len(batches))
-    return jax.tree.map(lambda *x: np.stack(x), *padded)
+    return Feed(shown, block, fetch, draw, per_run)

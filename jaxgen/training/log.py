@@ -29,16 +29,16 @@ SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_FLUSHES = 5.0
 """Of TensorBoard events, each of which waits for the disk."""
 
-LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes"})
-"""Metrics of which the worst is the smallest; of all others, losses and distances, it is the largest."""
-
 
 class Progress:
     """A bar on stderr with the losses, the speed and the time left; plain lines now and then if that is no terminal.
 
+    When one of several runs diverges, a line says so.
+
     Args:
         total: turns of the whole run.
         first_step: turns that were played before.
+        first_seed: of several runs with consecutive seeds, by which they are then called, not by their numbers.
         console: where to write instead.
 
     Example:
@@ -48,9 +48,12 @@ class Progress:
         50/100  vae 7  ... steps/s  ... left
     """
 
-    def __init__(self, total: int, first_step: int = 0, *, console: Console | None = None) -> None:
+    def __init__(
+        self, total: int, first_step: int = 0, *, first_seed: int | None = None, console: Console | None = None
+    ) -> None:
         self._total = total
         self._first = first_step
+        self._first_seed = first_seed
         self._console = console or Console(stderr=True)
         self._began: float | None = None
         self._next_line = 0.0
@@ -67,6 +70,8 @@ class Progress:
 
     def __call__(self, chunk: Chunk) -> None:
         """Show where the run is."""
+        for run, where in chunk.newly_diverged.items():
+            self._print(f"the run with {self._name(run)} diverged: {where}; it is left out")
         now = time.perf_counter()
         if self._began is None:
             self._began = now - chunk.seconds  # Not counting the compilation before it.
@@ -74,12 +79,18 @@ class Progress:
         note = f"{_losses(chunk)}  {speed:.3g} steps/s  {_duration((self._total - chunk.step) / speed)} left"
         self._bar.update(self._task, completed=chunk.step, description=note)
         if self._bar.disable and (now >= self._next_line or chunk.step == self._total):
-            self._console.print(f"{chunk.step}/{self._total}  {note}", highlight=False, soft_wrap=True)
+            self._print(f"{chunk.step}/{self._total}  {note}")
             self._next_line = now + SECONDS_BETWEEN_LINES
 
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.stop()
+
+    def _name(self, run: int) -> str:
+        return f"number {run}" if self._first_seed is None else f"seed {self._first_seed + run}"
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class MetricsLog:
@@ -166,12 +177,14 @@ def log_entry(chunk: Chunk) -> dict[str, Any]:
     return entry | ({"runs": runs} if runs else {})
 
 
-def summarize(name: str, values: Shaped[Array, " runs"], *, left_out: Collection[int] = ()) -> dict[str, Any]:
+def summarize(
+    values: Shaped[Array, " runs"], *, larger_is_better: bool, left_out: Collection[int] = ()
+) -> dict[str, Any]:
     """Sum up what several runs have reached.
 
     Args:
-        name: of the metric, which says whether the worst is the smallest or the largest value.
-        values: one a run.
+        values: of a metric, one a run.
+        larger_is_better: whether the worst is the smallest value; of losses and distances it is the largest.
         left_out: numbers of the runs that count for nothing because they diverged.
 
     Returns:
@@ -179,7 +192,7 @@ def summarize(name: str, values: Shaped[Array, " runs"], *, left_out: Collection
         values themselves, None for those that were left out or are not finite. All None if no run is left.
 
     Example:
-        >>> summarize("elbo", np.array([-90.0, -92.0, np.nan]), left_out={2})
+        >>> summarize(np.array([-90.0, -92.0, np.nan]), larger_is_better=True, left_out={2})
         {'mean': -91.0, 'sd': 1.414214, 'worst': -92.0, 'runs': [-90.0, -92.0, None]}
     """
     runs = [None if run in left_out else _number(value) for run, value in enumerate(np.asarray(values, np.float64))]
@@ -189,7 +202,7 @@ def summarize(name: str, values: Shaped[Array, " runs"], *, left_out: Collection
     return {
         "mean": _number(float(np.mean(counted))),
         "sd": _number(float(np.std(counted, ddof=1))) if len(counted) > 1 else None,
-        "worst": min(counted) if name in LARGER_IS_BETTER else max(counted),
+        "worst": min(counted) if larger_is_better else max(counted),
         "runs": runs,
     }
 

@@ -1,10 +1,12 @@
 """The training loop: compiled chunks of many turns, host code only between them.
 
+A chunk is what the host looks at. Where the batches of a whole chunk would take too much memory, it is played in blocks
+of fewer turns, of which the hooks know nothing.
+
 The key of turn t and the examples it sees are functions of (run key, t) alone, and one compiled program plays chunks
 of any length. A run that is stopped between two chunks and continued therefore ends with the same bits.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxgen.data import Stream
+from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State
 from jaxgen.training.feed import Feed, from_arrays, from_stream
@@ -66,6 +68,11 @@ class Chunk(NamedTuple):
     def passes(self, every: int) -> bool:
         """Whether a multiple of so many turns is reached or passed in this chunk: time for what happens that often."""
         return self.step // every > (self.step - self.turns) // every
+
+    @property
+    def newly_diverged(self) -> dict[int, Divergence]:
+        """The runs that diverged in this very chunk."""
+        return {run: where for run, where in self.diverged.items() if where.step > self.step - self.turns}
 
 
 class Fit(NamedTuple):
@@ -121,7 +128,7 @@ def fit(
         state: where to go on from, `model.init` where there is none. It stays as it is.
         first_step: turns that `state` has behind it.
         diverged: runs that had diverged before `first_step`.
-        chunk: turns between two looks of the host.
+        chunk: turns between two looks of the host, at least 1.
         hooks: called after every chunk: progress, logs, checkpoints, pictures.
         devices: over which the batch is spread, all local ones where nothing is given.
 
@@ -129,7 +136,7 @@ def fit(
         The last state, and the runs that diverged: they are played on beside the others but mean nothing.
 
     Raises:
-        InputError: if the data hold fewer examples than a turn needs, or the batch cannot be spread over the devices.
+        InputError: if a number of turns is impossible, or the batch size, which `check_batch_size` looks at.
         DivergenceError: if a loss or a gradient is not finite, in the only run or in all of them. The hooks have not
             seen the chunk in which that happened.
 
@@ -142,6 +149,8 @@ def fit(
         >>> int(result.state.step)
         20
     """
+    _check_turns(key, steps, first_step, chunk)
+    check_batch_size(model, data, batch_size, devices)
     mesh = data_parallel_mesh(batch_size, devices)
     feed = _feed(data, key, batch_size * model.slices, chunk, mesh)
     state = initial_state(model, key, feed.example) if state is None else state
@@ -149,26 +158,62 @@ def fit(
     state = replicate(jax.tree.map(jnp.copy, state), mesh)
     players = [player.name for player in model.players]
     lost = dict(diverged or {})
-    chunks = _chunks(first_step, steps, chunk)
-    if not chunks:
+    if first_step == steps:
         return Fit(state, lost, compile_seconds=0.0)
-    fetched = feed.fetch(*chunks[0])
+    chunks = _cut(range(first_step, steps), chunk)
+    fetches = (feed.fetch(block.start, len(block)) for turns in chunks for block in _cut(turns, feed.turns))
+    fetched = next(fetches)
     started = time.perf_counter()
-    compiled = _compile(model, feed, chunk, mesh, key, state, fetched)
+    compiled = _compile(model, feed, mesh, key, state, fetched)
     compile_seconds = time.perf_counter() - started
-    for (first, count), following in itertools.zip_longest(chunks, chunks[1:]):
+    for turns in chunks:
         started = time.perf_counter()
-        state, history = compiled(key, state, fetched, np.int32(first), np.int32(count))
-        if following is not None:
-            fetched = feed.fetch(*following)  # While the device computes.
-        metrics = {name: np.asarray(values)[..., :count] for name, values in history.items()}
+        histories = []
+        for block in _cut(turns, feed.turns):
+            state, history = compiled(key, state, fetched, np.int32(block.start), np.int32(len(block)))
+            fetched = next(fetches, None)  # While the device computes.
+            histories.append({name: np.asarray(values)[..., : len(block)] for name, values in history.items()})
+        metrics = {name: np.concatenate([h[name] for h in histories], axis=-1) for name in histories[0]}
         seconds = time.perf_counter() - started
-        lost = find_divergence(metrics, players, first) | lost
+        lost = find_divergence(metrics, players, turns.start) | lost
         if len(lost) == key.size:
             raise DivergenceError(_one_sentence(lost))
         for hook in hooks:
-            hook(Chunk(first + count, state, metrics, seconds, lost))
+            hook(Chunk(turns.stop, state, metrics, seconds, lost))
     return Fit(state, lost, compile_seconds)
+
+
+def check_batch_size(
+    model: Model, data: Batch | Stream, batch_size: int, devices: Sequence[jax.Device] | None = None
+) -> None:
+    """Find out whether a model can be trained with batches of this size.
+
+    Args:
+        model: in one turn of which every move takes a batch of its own.
+        data: arrays whose leading axis are the examples, or a stream.
+        batch_size: examples that a player sees in one move.
+        devices: over which the batch is spread, all local ones where nothing is given.
+
+    Raises:
+        InputError: if the data hold fewer examples than a turn needs, or the batch cannot be spread over the devices.
+
+    Example:
+        >>> from jaxgen.models import gan
+        >>> points = {"point": np.zeros((100, 2), np.float32)}
+        >>> check_batch_size(gan.build(gan.Config(loss="wasserstein"), points), points, 30)
+        Traceback (most recent call last):
+            ...
+        jaxgen.errors.InputError: a turn has 5 moves on 30 examples each and the data hold only 100: give a batch size
+        of at most 20
+    """
+    examples = count_examples(data)
+    batches_per_epoch(examples=examples, batch_size=batch_size)
+    if batch_size * model.slices > examples:
+        raise InputError(
+            f"a turn has {model.slices} moves on {batch_size} examples each and the data hold only {examples}: "
+            f"give a batch size of at most {examples // model.slices}"
+        )
+    data_parallel_mesh(batch_size, devices)
 
 
 def initial_state(model: Model, key: Key[Array, "..."], example: Batch) -> State:
@@ -210,27 +255,32 @@ def find_divergence(
     return found
 
 
-def _chunks(first_step: int, steps: int, length: int) -> list[tuple[int, int]]:
-    """First turn and number of turns of every chunk. All end at a multiple of the length, wherever the first begins."""
-    firsts = [first_step, *range(first_step - first_step % length + length, steps, length)]
-    return [(first, min(length - first % length, steps - first)) for first in firsts if first < steps]
+def _check_turns(key: Key[Array, "..."], steps: int, first_step: int, chunk: int) -> None:
+    if chunk < 1:
+        raise InputError(f"chunk must be at least 1, got {chunk}")
+    if first_step < 0:
+        raise InputError(f"first_step must be at least 0, got {first_step}")
+    if steps < first_step:
+        raise InputError(f"steps must be at least first_step, which is {first_step}, got {steps}")
+    if key.ndim > 1 or key.size == 0:
+        raise InputError(f"key must be one key, or one for each of at least one run, got keys of shape {key.shape}")
+
+
+def _cut(turns: range, length: int) -> list[range]:
+    """Cut turns into parts. All but the last end at a multiple of the length, wherever the first begins."""
+    firsts = range(turns.start - turns.start % length, turns.stop, length)
+    return [range(max(first, turns.start), min(first + length, turns.stop)) for first in firsts]
 
 
 def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, chunk: int, mesh: Mesh) -> Feed:
     if isinstance(data, Stream):
         order_keys = jax.vmap(run_keys)(key).order if key.ndim else run_keys(key).order
-        feed = from_stream(data, order_keys, examples_a_turn, chunk, mesh)
-    else:
-        feed = from_arrays(data, examples_a_turn, mesh)
-    if examples_a_turn > feed.examples:
-        raise InputError(
-            f"one turn needs {examples_a_turn} examples and the data hold {feed.examples}: give a smaller batch size"
-        )
-    return feed
+        return from_stream(data, order_keys, examples_a_turn, chunk, mesh)
+    return from_arrays(data, examples_a_turn, chunk, mesh)
 
 
 def _compile(
-    model: Model, feed: Feed, chunk: int, mesh: Mesh, key: Key[Array, "..."], state: State, fetched: Any
+    model: Model, feed: Feed, mesh: Mesh, key: Key[Array, "..."], state: State, fetched: Any
 ) -> Callable[..., tuple[State, Metrics]]:
     """Compile `(key, state, fetched, first, count) -> (state, history)`, which plays `count` turns from `first` on."""
 
@@ -247,7 +297,7 @@ def _compile(
             return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
 
         metrics = jax.eval_shape(turn, first, state)[1]
-        history = jax.tree.map(lambda m: jnp.zeros((chunk, *m.shape), m.dtype), metrics)
+        history = jax.tree.map(lambda m: jnp.zeros((feed.turns, *m.shape), m.dtype), metrics)
         return jax.lax.fori_loop(0, count, record, (state, history))
 
     def play_all(

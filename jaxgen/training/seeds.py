@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgen.game import State
 from jaxgen.typing import Array, Key, PyTree
 
 
@@ -22,9 +23,9 @@ def seed_keys(seed: int, runs: int) -> Key[Array, " runs"]:
 def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Apply a function of one run to many runs, stacked along a leading axis.
 
-    Side by side (`vmap`) is fastest for fully connected networks everywhere and for all networks on accelerators. It
-    turns convolutions into grouped ones, for which the CPU has no fast kernel: there, runs with convolutions take turns
-    (`map`), still inside one program.
+    Side by side (`vmap`) is the way for all networks on accelerators and for fully connected ones everywhere. On the
+    CPU, runs with convolutions take turns (`map`), still inside one program: three DCGANs of width 32 needed 376 MiB
+    side by side and 148 MiB in turn, which was 1 to 17 % faster too.
 
     Args:
         function: of the pytree of one run.
@@ -38,23 +39,32 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
 
     def all_runs(runs: PyTree) -> PyTree:
-        one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), runs)
-        if jax.default_backend() == "cpu" and convolves(function, one):
+        if jax.default_backend() == "cpu" and convolves(runs):
             return jax.lax.map(function, runs)
         return jax.vmap(function)(runs)
 
     return all_runs
 
 
-def convolves(function: Callable[..., Any], *arguments: Any) -> bool:
-    """Whether a function contains a convolution, at any depth.
+def convolves(runs: PyTree) -> bool:
+    """Whether there is a convolutional network among the states of several runs.
+
+    Its kernel has axes for the window beside those for the channels before and after it, which are all that the kernel
+    of a fully connected network has.
 
     Args:
-        function: to look into; it is traced, not run.
-        *arguments: pytrees of arrays, or of their shapes and types alone.
+        runs: a pytree in which there are states of several runs, or their shapes alone.
 
     Example:
-        >>> convolves(lambda x: jnp.convolve(x, x), jnp.ones(3)), convolves(jnp.sum, jnp.ones(3))
-        (True, False)
+        >>> def state(*shape):
+        ...     return State(jnp.zeros(3), {"net": {"kernel": jnp.zeros((3, *shape))}}, {}, {}, {})
+        >>> convolves([state(784, 400), jnp.zeros((3, 64, 28, 28, 1))]), convolves(state(4, 4, 1, 32))
+        (False, True)
     """
-    return "conv_general_dilated" in str(jax.make_jaxpr(function)(*arguments))
+    states = [node for node in jax.tree.leaves(runs, is_leaf=_is_state) if _is_state(node)]
+    # More axes than those of the runs, of what goes in and of what comes out.
+    return any(leaf.ndim > 3 for state in states for leaf in jax.tree.leaves(state.params))
+
+
+def _is_state(node: PyTree) -> bool:
+    return isinstance(node, State)

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxgen.data.description import describe, example, example_from
+from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.streaming import Held, Stream
 from jaxgen.errors import InputError
 
@@ -20,6 +20,19 @@ def test_an_example_is_zero_but_for_the_largest_label(data: Any) -> None:
     assert shown["image"].dtype == np.uint8
     np.testing.assert_array_equal(shown["image"], np.zeros((1, 8, 6, 3)))
     np.testing.assert_array_equal(shown["label"], [9])
+
+
+@pytest.mark.parametrize("data", [DATA, Stream(Held(DATA))], ids=["arrays", "stream"])
+def test_examples_are_counted(data: Any) -> None:
+    assert count_examples(data) == 5
+
+
+@pytest.mark.parametrize(
+    ("data", "found"), [({}, "got none"), (DATA | {"label": np.arange(4)}, "got {'image': 5, 'label': 4}")]
+)
+def test_arrays_that_do_not_belong_together_are_refused(data: dict[str, np.ndarray], found: str) -> None:
+    with pytest.raises(InputError, match=found):
+        count_examples(data)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,13 @@ def test_train_and_test_subfolders_are_the_splits(tmp_path: Path) -> None:
         own_pictures(tmp_path, "test", None)
 
 
+def test_a_test_split_without_the_labels_of_training_is_refused(tmp_path: Path) -> None:
+    for name in ["train/cat/1.png", "train/dog/1.png", "test/1.png"]:
+        save(tmp_path / name)
+    with pytest.raises(InputError, match=r"test have no labels, and those for training have: use subfolders"):
+        own_pictures(tmp_path, "test", None)
+
+
 def test_a_folder_called_train_without_one_called_test_is_a_label(tmp_path: Path) -> None:
     for name in ["bus/1.png", "train/1.png"]:
         save(tmp_path / name)

@@ -35,9 +35,3 @@ def test_values_out_of_range_are_clipped():
     canvas = tile(np.array([-1.0, 2.0]).reshape(2, 1, 1, 1), columns=2)
     assert canvas[GAP, GAP] == 0
     assert canvas[GAP, 2 * GAP + 1] == 1
-
-
-def test_the_same_picture_is_the_same_file(tmp_path):
-    for name in ("a.png", "b.png"):
-        save(picture_grid(np.linspace(0, 1, 64).reshape(1, 8, 8, 1)), tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,8 +1,10 @@
 """Points are drawn where they are."""
 
 import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
 
-from jaxgen.plot import scatter
+from jaxgen.plot import scatter, scatter_by_label
 
 
 def test_points_of_the_plane_are_shown_at_their_coordinates():
@@ -19,3 +21,42 @@ def test_points_of_the_line_become_a_density():
     x, y = outline.get_xy().T
     area = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
     np.testing.assert_allclose(area, 1, rtol=1e-6)
+
+
+POINTS = np.random.default_rng(0).normal(size=(60, 2))
+
+
+@pytest.mark.parametrize("labels", [[3], [0, 1, 2], range(10), range(5, 25)])
+def test_every_label_has_its_points_and_a_colour_of_its_own(labels):
+    label = np.resize(np.array(labels), len(POINTS))
+    figure = scatter_by_label(POINTS, label=label)
+    drawn = {int(c.get_label()): c for c in figure.axes[0].collections}
+    assert list(drawn) == list(labels)
+    for value, collection in drawn.items():
+        np.testing.assert_allclose(collection.get_offsets(), POINTS[label == value])
+    assert len({to_rgb(collection.get_facecolor()[0, :3]) for collection in drawn.values()}) == len(drawn)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [str(value) for value in labels]
+
+
+def test_of_many_labels_a_bar_shows_the_colours():
+    label = np.arange(60) % 30
+    figure = scatter_by_label(POINTS, label=label)
+    (collection,) = figure.axes[0].collections
+    np.testing.assert_array_equal(collection.get_array(), label)
+    assert len(figure.axes) == 2
+    assert figure.legends == []
+
+
+def test_points_without_labels_have_one_colour():
+    figure = scatter_by_label(POINTS)
+    (collection,) = figure.axes[0].collections
+    np.testing.assert_allclose(collection.get_offsets(), POINTS)
+    assert len(collection.get_facecolor()) == 1
+    assert figure.legends == []
+
+
+@pytest.mark.parametrize(("points", "label"), [((5, 3), (5,)), ((5,), (5,)), ((5, 2), (4,)), ((5, 2), (5, 1))])
+def test_shapes_that_do_not_fit_are_named(points, label):
+    with pytest.raises(ValueError, match=r"points must be \[n, 2\] and label \[n\], got points"):
+        scatter_by_label(np.zeros(points), label=np.zeros(label, int))

@@ -1,9 +1,11 @@
 """A run folder: what is in it, going on with it, and everything that can be wrong with it."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import filelock
 import jax
@@ -12,13 +14,15 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgen.data import Stream, load
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, game
 from jaxgen.models import REGISTRY, Family, vae
 from jaxgen.run import Settings, evaluate_run, load_run, train
+from jaxgen.training.checkpoint import save
 
 SETTINGS = Settings(
-    config=vae.Config(hidden=(16,), latent=2),
+    config=vae.Config(hidden=(16,), latent=3),
     steps=60,
     batch_size=32,
     log_every=10,
@@ -86,23 +90,6 @@ def test_two_lines_load_a_run_and_sample_from_it_without_its_data(finished, monk
     assert 0 <= float(samples.min()) < float(samples.max()) <= 1
     np.testing.assert_array_equal(samples, run.sample(jax.random.key(0), 16))
     assert not np.array_equal(samples, run.sample(jax.random.key(1), 16))
-
-
-def test_many_samples_come_in_parts(finished):
-    samples = np.asarray(load_run(finished).sample(jax.random.key(0), 2300))
-    assert samples.shape == (2300, 8, 8, 1)
-    assert len(np.unique(samples.reshape(2300, -1), axis=0)) == 2300
-
-
-def test_the_parts_go_on_with_the_classes(tmp_path, monkeypatch):
-    cvae = REGISTRY["cvae"].config(hidden=(16,), latent=2)
-    train(tmp_path / "run", "cvae", changed(config=cvae, steps=20))
-    monkeypatch.setattr("jaxgen.run.trained.LARGEST_BATCH", 14)
-    run = load_run(tmp_path / "run")
-    key = jax.random.key(0)
-    usual, told = run.sample(key, 37), run.sample(key, 37, label=np.arange(37) % 10)
-    np.testing.assert_array_equal(usual, told)
-    assert not np.array_equal(told, run.sample(key, 37, label=3))
 
 
 def test_more_steps_give_the_bits_of_one_long_run(finished, tmp_path):
@@ -229,6 +216,83 @@ def test_divergence_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     run = load_run(tmp_path / "run")
     assert run.step == 20
     assert float(run.state.params["x"]) == 5.5
+
+
+def test_divergence_names_a_checkpoint_that_is_whole(tmp_path, monkeypatch):
+    def save_and_damage(folder, step, state, **meta):
+        save(folder, step, state, **meta)
+        if step == 20:
+            (Path(folder) / "20" / "meta" / "metadata").write_text("{")
+
+    monkeypatch.setattr("jaxgen.run.training.save", save_and_damage)
+    monkeypatch.setitem(REGISTRY, "doomed", Family(DoomedConfig, build_doomed, "diverges"))
+    with pytest.raises(DivergenceError, match="at step 27; the last good checkpoint is that of step 10"):
+        train(tmp_path / "run", "doomed", changed(config=DoomedConfig(), checkpoint_every=10))
+    with pytest.raises(DivergenceError, match=r"at step 27; no checkpoint in .* can be used: the checkpoint of"):
+        train(tmp_path / "lone", "doomed", changed(config=DoomedConfig()))
+    with pytest.raises(DivergenceError, match="at step 27; there is no checkpoint yet"):
+        train(tmp_path / "none", "doomed", changed(config=DoomedConfig(), log_every=30))
+
+
+class TestANewRunThatIsGivenUp:
+    @pytest.mark.parametrize("error", [InputError("no room"), OSError("no room"), KeyboardInterrupt()])
+    def test_before_its_first_turns_are_over_leaves_no_folder(self, error, tmp_path, monkeypatch):
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr("jaxgen.run.training.fit", fail)
+        with pytest.raises(type(error)):
+            train(tmp_path / "run", "vae", SETTINGS)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_for_want_of_room_for_its_config_leaves_no_folder(self, tmp_path, full_disk):
+        with full_disk(free=100), pytest.raises(InputError, match=r"config.json could not be written: File too large"):
+            train(tmp_path / "run", "vae", SETTINGS)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_later_on_keeps_what_it_has(self, tmp_path, monkeypatch):
+        def fail(*_, **__):
+            raise InputError("no room")
+
+        monkeypatch.setattr("jaxgen.run.pictures.write_picture", fail)
+        with pytest.raises(InputError, match="no room"):
+            train(tmp_path / "run", "vae", SETTINGS)
+        assert load_run(tmp_path / "run").step == 20
+        assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 3
+
+    def test_a_resumed_one_keeps_its_folder(self, copy, monkeypatch):
+        (copy / "metrics.jsonl").write_text("")
+
+        def fail(*_, **__):
+            raise InputError("no room")
+
+        monkeypatch.setattr("jaxgen.run.training.fit", fail)
+        with pytest.raises(InputError, match="no room"):
+            train(copy, "vae", SETTINGS, resume=True)
+        assert load_run(copy).step == 60
+
+
+def test_the_seconds_are_those_of_all_sessions(tmp_path, monkeypatch):
+    """By a clock on which a minute passes whenever somebody looks at it."""
+    looks = itertools.count()
+    monkeypatch.setattr("jaxgen.run.training.time", SimpleNamespace(perf_counter=lambda: 60.0 * next(looks)))
+    monkeypatch.setitem(REGISTRY, "doomed", Family(DoomedConfig, build_doomed, "diverges later than this"))
+    settings = changed(config=DoomedConfig(), steps=20)
+    assert train(tmp_path / "run", "doomed", settings)["seconds"] == 120
+    # A session looks when it starts, at its one checkpoint and when it ends: the checkpoint is of the first minute.
+    more = dataclasses.replace(settings, steps=25)
+    assert train(tmp_path / "run", "doomed", more, resume=True)["seconds"] == 60 + 120
+
+
+def test_a_stream_trains_as_memory_does(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxgen.data.streaming.MEMORY_LIMIT", 0)
+    assert isinstance(load("digits"), Stream)
+    train(tmp_path / "run", "vae", SETTINGS)
+    for x, y in zip(leaves(load_run(finished)), leaves(load_run(tmp_path / "run")), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+    held, streamed = (json.loads((folder / "summary.json").read_text()) for folder in (finished, tmp_path / "run"))
+    assert streamed["test"] == pytest.approx(held["test"], rel=1e-4)
+    assert len(list((tmp_path / "run" / "samples").iterdir())) == 4
 
 
 def test_several_seeds_are_several_runs(tmp_path):

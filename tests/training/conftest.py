@@ -103,7 +103,7 @@ def by_hand() -> Callable[..., list[tuple[Any, Any]]]:
         init, order, turns = jax.random.split(key, 3)
         step, history = jax.jit(model.step), []
         size = {"examples": len(next(iter(data.values()))), "batch_size": batch_size * model.slices}
-        state = model.init(init, {name: x[:1] * 0 for name, x in data.items()})
+        state = jax.jit(model.init)(init, {name: x[:1] * 0 for name, x in data.items()})
         for t in range(steps):
             indices = np.asarray(batch_indices(order, t, **size))
             batch = {name: x[indices] for name, x in data.items()}

@@ -218,6 +218,7 @@ def test_a_full_disk(moment, copy):
 
 SAVE_WITHOUT_END = """
 import itertools
+input()
 for step in itertools.count(300):
     save(sys.argv[1], step, state_of(step), meta={"of": step}, keep=1)
     print(step, flush=True)
@@ -225,9 +226,12 @@ for step in itertools.count(300):
 
 
 def test_a_kill_at_any_moment(copy):
-    rng = random.Random(0)
-    for _ in range(4):
-        process = subprocess.Popen(python(SAVE_WITHOUT_END, copy), stdout=subprocess.PIPE, text=True)
+    rng, program = random.Random(0), python(SAVE_WITHOUT_END, copy)
+    # All are started at once, which takes them longest, and wait for their turn.
+    killed = [subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in killed:
+        process.stdin.write("go\n")
+        process.stdin.flush()
         first = process.stdout.readline()
         time.sleep(rng.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)

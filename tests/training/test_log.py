@@ -169,12 +169,12 @@ except InputError as error:
 
 
 class TestProgress:
-    def say(self, chunks, monkeypatch, *, terminal=False, total=1000, first_step=0):
+    def say(self, chunks, monkeypatch, *, terminal=False, total=1000, first_step=0, **choices):
         clock = [100.0]
         monkeypatch.setattr(log.time, "perf_counter", lambda: clock[0])
         stream = io.StringIO()
         console = Console(file=stream, force_terminal=terminal, width=100)
-        with Progress(total, first_step, console=console) as progress:
+        with Progress(total, first_step, console=console, **choices) as progress:
             for one in chunks:
                 clock[0] += one.seconds
                 progress(one)
@@ -199,6 +199,25 @@ class TestProgress:
         lost = chunk(10, seconds=1.0, vae_loss=[np.nan])
         assert self.say([lost], monkeypatch).startswith("10/1000  vae -  10 steps/s")
 
+    @pytest.mark.parametrize("terminal", [False, True])
+    @pytest.mark.parametrize(
+        ("choices", "name"), [({}, "number 2"), ({"first_seed": 40}, "seed 42")], ids=["numbers", "seeds"]
+    )
+    def test_a_run_that_diverges_is_told_when_it_happens_and_once(self, choices, name, terminal, monkeypatch):
+        losses = [[1] * 10, [3] * 10, [np.nan] * 10]
+        where = Divergence(35, "[vae]", "gradient_norm")
+        steps = (20, 30, 40, 50)
+        chunks = [chunk(n, seconds=20.0, vae_loss=losses, diverged={2: where} if n >= 35 else {}) for n in steps]
+        sentence = f"the run with {name} diverged: {where}; it is left out"
+        said = self.say(chunks, monkeypatch, terminal=terminal, **choices)
+        assert said.count("it is left out") == 1
+        assert sentence in said
+        if not terminal:
+            first_words = [line.split()[0] for line in said.splitlines()]
+            assert first_words == ["20/1000", "30/1000", "the", "40/1000", "50/1000"]
+        # A run that is resumed after it has seen this already.
+        assert "left out" not in self.say(chunks[-1:], monkeypatch, terminal=terminal, first_step=40, **choices)
+
     def test_a_terminal_gets_a_bar(self, monkeypatch):
         said = self.say([chunk(500, seconds=2.0, vae_loss=104.25)], monkeypatch, terminal=True)
         assert "━" in said
@@ -216,23 +235,23 @@ class TestProgress:
 class TestSummarize:
     def test_mean_sd_and_worst(self):
         values = np.random.default_rng(0).normal(100, 5, 10)
-        summary = summarize("loss", values)
+        summary = summarize(values, larger_is_better=False)
         assert summary["mean"] == pytest.approx(sum(values) / 10, rel=1e-6)
         assert summary["sd"] == pytest.approx((sum((v - sum(values) / 10) ** 2 for v in values) / 9) ** 0.5, rel=1e-6)
         assert summary["worst"] == pytest.approx(sorted(values)[-1], rel=1e-6)
 
-    @pytest.mark.parametrize("name", ["elbo", "modes", "high_quality"])
-    def test_the_worst_is_the_smallest_where_larger_is_better(self, name):
-        assert summarize(name, np.array([3.0, 1.0, 2.0]))["worst"] == 1.0
+    def test_the_worst_is_the_smallest_where_larger_is_better(self):
+        assert summarize(np.array([3.0, 1.0, 2.0]), larger_is_better=True)["worst"] == 1.0
 
     def test_diverged_runs_count_for_nothing(self):
-        summary = summarize("mse", np.array([1.0, 900.0, np.nan, 3.0]), left_out={1: GONE})
+        summary = summarize(np.array([1.0, 900.0, np.nan, 3.0]), larger_is_better=False, left_out={1: GONE})
         assert summary == {"mean": 2.0, "sd": 1.414214, "worst": 3.0, "runs": [1.0, None, None, 3.0]}
 
     def test_one_run_has_no_sd_and_none_has_nothing(self):
-        assert summarize("mse", np.array([2.0])) == {"mean": 2.0, "sd": None, "worst": 2.0, "runs": [2.0]}
+        one = summarize(np.array([2.0]), larger_is_better=False)
+        assert one == {"mean": 2.0, "sd": None, "worst": 2.0, "runs": [2.0]}
         nothing = {"mean": None, "sd": None, "worst": None, "runs": [None]}
-        assert summarize("mse", np.array([2.0]), left_out=[0]) == nothing
+        assert summarize(np.array([2.0]), larger_is_better=False, left_out=[0]) == nothing
 
     def test_it_is_json(self):
-        json.dumps(summarize("modes", np.array([8, 7], np.int32)), allow_nan=False)
+        json.dumps(summarize(np.array([8, 7], np.int32), larger_is_better=True), allow_nan=False)

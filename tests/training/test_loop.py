@@ -9,9 +9,11 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgen.data import Stream
+from jaxgen.data.streaming import Held
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, State, game
-from jaxgen.training.loop import Chunk, Divergence, find_divergence, fit
+from jaxgen.training.loop import Chunk, Divergence, check_batch_size, find_divergence, fit
 from jaxgen.training.seeds import seed_keys
 
 BATCH = 16
@@ -191,21 +193,27 @@ class TestDivergence:
         seen = []
         result = fit(
             model, points, key=seed_keys(5, 8), steps=30, batch_size=BATCH, chunk=7,
-            hooks=[lambda chunk: seen.append((chunk.step, dict(chunk.diverged)))],
+            hooks=[lambda chunk: seen.append((chunk.step, dict(chunk.diverged), chunk.newly_diverged))],
         )  # fmt: skip
         assert result.diverged == expected
-        assert seen[-1] == (30, expected)
-        for step, diverged in seen:
+        assert [step for step, _, _ in seen] == [7, 14, 21, 28, 30]
+        told = {}
+        for step, diverged, newly in seen:
             assert diverged == {run: where for run, where in expected.items() if where.step <= step}
+            assert not newly.keys() & told.keys()
+            told |= newly
+            assert told == diverged
         for run in set(range(8)) - set(expected):
             assert_near(jax.tree.map(lambda x, run=run: x[run], result.state), alone[run][-1][0], rtol=1e-6)
 
     def test_what_had_diverged_before_a_pause_stays_so(self, points):
-        before = {1: Divergence(2, "first", "loss")}
+        before, newly = {1: Divergence(2, "first", "loss"), 2: Divergence(4, "second", "loss")}, []
         result = fit(
-            blow_up(), points, key=seed_keys(0, 3), steps=6, batch_size=BATCH, chunk=2, first_step=4, diverged=before
-        )
+            blow_up(), points, key=seed_keys(0, 3), steps=8, batch_size=BATCH, chunk=2, first_step=4, diverged=before,
+            hooks=[lambda chunk: newly.append(chunk.newly_diverged)],
+        )  # fmt: skip
         assert result.diverged == before
+        assert newly == [{}, {}]
 
     def test_all_runs_diverge(self, points):
         with pytest.raises(DivergenceError, match=r"every run diverged: in run 0 .* at step \d+; in run 1 .*'second'"):
@@ -225,14 +233,60 @@ class TestDivergence:
         assert find_divergence({n: np.array(v) for n, v in metrics.items()}, ["a", "b"], 40) == expected
 
 
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"chunk": 0}, "chunk must be at least 1, got 0"),
+        ({"chunk": -7}, "chunk must be at least 1, got -7"),
+        ({"steps": -1}, "steps must be at least first_step, which is 0, got -1"),
+        ({"steps": 5, "first_step": 6}, "steps must be at least first_step, which is 6, got 5"),
+        ({"first_step": -1}, "first_step must be at least 0, got -1"),
+        ({"key": seed_keys(0, 0)}, r"of at least one run, got keys of shape \(0,\)"),
+        ({"key": seed_keys(0, 4).reshape(2, 2)}, r"of at least one run, got keys of shape \(2, 2\)"),
+    ],
+)
+def test_impossible_numbers_of_turns_and_runs_are_refused(choices, said, duel, points):
+    possible = {"key": jax.random.key(0), "steps": 10, "batch_size": BATCH}
+    with pytest.raises(InputError, match=said):
+        fit(duel(), points, **possible | choices)
+
+
 class TestBatchSize:
-    def test_larger_than_the_data(self, duel, points):
-        with pytest.raises(InputError, match="needs 202 examples and the data hold 200"):
-            fit(duel(), points, key=jax.random.key(0), steps=1, batch_size=101)
+    """What `fit` refuses; `check_batch_size` is the same without the training."""
+
+    @pytest.fixture(params=["fit", "check"])
+    def check(self, request):
+        if request.param == "check":
+            return check_batch_size
+        return lambda model, data, size, devices=None: fit(
+            model, data, key=jax.random.key(0), steps=1, batch_size=size, devices=devices
+        )
+
+    @pytest.mark.parametrize(
+        ("size", "said"),
+        [
+            (101, "2 moves on 101 examples each and the data hold only 200: give a batch size of at most 100"),
+            (201, "batch size 201 is larger than the 200 examples"),
+            (0, "at least 1, got 0"),
+            (-3, "at least 1, got -3"),
+        ],
+    )
+    def test_one_that_the_data_do_not_allow(self, size, said, check, duel, points):
+        with pytest.raises(InputError, match=said):
+            check(duel(), points, size)
+
+    def test_one_that_the_devices_do_not_allow(self, check, duel, points):
+        with pytest.raises(InputError, match="give a multiple of 2"):
+            check(duel(), points, 15, jax.local_devices()[:1] * 2)
+
+    def test_a_stream_is_counted_too(self, check, duel, pictures):
+        with pytest.raises(InputError, match="the data hold only 60: give a batch size of at most 30"):
+            check(duel(), Stream(Held(pictures)), 31)
+
+    def test_arrays_of_different_lengths(self, check, duel, points):
+        with pytest.raises(InputError, match=r"same number of examples, got {'point': 200, 'label': 199}"):
+            check(duel(), points | {"label": np.zeros(199, np.int32)}, 10)
 
     def test_all_of_the_data(self, duel, points):
+        check_batch_size(duel(), points, 100)
         fit(duel(), points, key=jax.random.key(0), steps=0, batch_size=100)
-
-    def test_zero(self, duel, points):
-        with pytest.raises(InputError, match="at least 1"):
-            fit(duel(), points, key=jax.random.key(0), steps=1, batch_size=0)

@@ -6,6 +6,9 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgen.game import State
+from jaxgen.models import REGISTRY
+from jaxgen.nn.convolution import convolve
 from jaxgen.training.loop import fit
 from jaxgen.training.seeds import convolves, over_seeds, seed_keys
 
@@ -33,31 +36,54 @@ def test_each_run_is_its_lone_run(kind, by_hand, classifier, pictures, duel, poi
             np.testing.assert_allclose(values[run], [m[name] for _, m in alone], rtol=1e-5, atol=1e-6)
 
 
-def test_on_the_cpu_convolutions_take_turns_and_on_accelerators_they_do_not(monkeypatch):
-    def convolve(run):
-        return jax.lax.conv(run["x"], run["w"], (1, 1), "SAME")
-
+@pytest.fixture
+def states():
+    """Of three runs of a network with a window of weights."""
     rng = np.random.default_rng(0)
-    runs = {
-        "x": jnp.asarray(rng.standard_normal((3, 2, 4, 5, 5)), jnp.float32),
-        "w": jnp.asarray(rng.standard_normal((3, 6, 4, 3, 3)), jnp.float32),
-    }
-    alone = np.stack([convolve({"x": x, "w": w}) for x, w in zip(runs["x"], runs["w"], strict=True)])
-    for backend, grouped in (("cpu", False), ("gpu", True)):
+
+    def of_net(*shape):
+        return State(jnp.arange(3), {"net": {"kernel": jnp.asarray(rng.standard_normal((3, *shape)))}}, {}, {}, {})
+
+    return of_net
+
+
+def smooth_and_mix(run):
+    """Strided, hence no XLA convolution on the CPU: its gradient is a matrix product on patches."""
+    state, x = run
+    return convolve(x, state.params["net"]["kernel"], (2, 2), "SAME")
+
+
+def test_on_the_cpu_convolutions_take_turns_and_on_accelerators_they_do_not(states, monkeypatch):
+    x = jnp.asarray(np.random.default_rng(1).standard_normal((3, 2, 6, 6, 4)))
+    state = states(3, 3, 4, 5)
+    each = [smooth_and_mix(jax.tree.map(lambda leaf, run=run: leaf[run], (state, x))) for run in range(3)]
+    for backend, in_turn in (("cpu", True), ("gpu", False)):
         monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
-        program = str(jax.make_jaxpr(over_seeds(convolve))(runs))
-        assert ("feature_group_count=3" in program) is grouped
-        assert ("scan[" in program) is not grouped
-        np.testing.assert_allclose(over_seeds(convolve)(runs), alone, rtol=1e-5, atol=1e-5)
+        together = over_seeds(smooth_and_mix)
+        assert ("scan[" in str(jax.make_jaxpr(together)((state, x)))) is in_turn
+        np.testing.assert_allclose(together((state, x)), np.stack(each), rtol=1e-5, atol=1e-5)
 
 
-def test_a_convolution_is_found_at_any_depth():
-    @jax.custom_jvp
-    def smooth(x):
-        return jnp.convolve(x, jnp.ones(3), mode="same")
+def test_fully_connected_networks_run_side_by_side_also_on_pictures(states):
+    def mix(run):
+        state, x = run
+        return x.reshape(len(x), -1) @ state.params["net"]["kernel"]
 
-    smooth.defjvp(lambda primals, tangents: (smooth(*primals), smooth(*tangents)))
-    nested = jax.jit(lambda x: jax.lax.fori_loop(0, 3, lambda i, x: jax.checkpoint(smooth)(x), x))
-    assert convolves(jax.grad(lambda x: smooth(x).sum()), jnp.ones(5))
-    assert convolves(nested, jax.ShapeDtypeStruct((5,), jnp.float32))
-    assert not convolves(lambda x: x @ x, jnp.ones(5))
+    program = jax.make_jaxpr(over_seeds(mix))((states(144, 5), jnp.ones((3, 2, 6, 6, 4))))
+    assert "scan[" not in str(program)
+
+
+@pytest.mark.parametrize(
+    ("family", "choices", "convolutional"),
+    [
+        ("gan", {"architecture": "dcgan", "width": 8}, True),
+        ("gan", {"architecture": "mlp"}, False),
+        ("vae", {"architecture": "conv", "width": 8}, True),
+        ("vae", {"architecture": "mlp"}, False),
+    ],
+)
+def test_the_networks_of_the_families_are_told_apart(family, choices, convolutional):
+    pictures = {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.arange(2)}
+    model = REGISTRY[family].build(REGISTRY[family].config(**choices), pictures)
+    state = jax.eval_shape(jax.vmap(lambda key: model.init(key, pictures)), seed_keys(0, 3))
+    assert convolves((seed_keys(0, 3), state, pictures)) is convolutional

@@ -1,0 +1,51 @@
+"""`jaxgen encode RUN`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxgen import plot
+from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.errors import InputError
+from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.pictures import code_size, first_examples
+
+CODES = 10_000
+"""Examples that are encoded where nothing is given."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Find the codes that a trained run gives to test examples.
+
+    Attributes:
+        run: the run folder.
+        out: where they go: a picture (.png, .pdf, .svg) of the plane, each code in the colour of its label, for codes
+            of 2 dimensions; or .npz for the arrays, under `codes`, with a leading axis of seeds for a run of several,
+            and `label` if the data have labels.
+        n: how many; the whole test split, but at most 10000, where nothing is given.
+        data_dir: where data sets are kept, if not where they were at the time of the training.
+    """
+
+    run: RunFolder
+    out: Path = Path("codes.png")
+    n: int | None = None
+    data_dir: str | None = None
+
+
+def run(arguments: list[str]) -> None:
+    """Encode test examples and write their codes."""
+    options = parse(Options, arguments, command="jaxgen encode")
+    check_output(options.out)
+    count = check_count(options.n, CODES)
+    trained = load_with_notice(options.run)
+    picture = options.out.suffix in PICTURE_SUFFIXES
+    if picture and (size := code_size(trained.model, trained.example)) not in (2, None):
+        raise InputError(f"a picture shows codes of 2 dimensions, and these have {size}: give --out codes.npz")
+    batch = first_examples(load_test_split(trained.settings, trained.example, data_dir=options.data_dir), count)
+    codes = trained.encode(batch)
+    if picture:
+        first = codes if trained.settings.seeds is None else codes[trained.first_run]
+        write_picture(options.out, plot.scatter_by_label(first, label=batch.get("label")))
+    else:
+        write_arrays(options.out, {"codes": codes} | {name: batch[name] for name in ("label",) if name in batch})

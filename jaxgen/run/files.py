@@ -1,0 +1,112 @@
+"""The files of a run and what is made from it: each is there whole, or as it was before, or not at all.
+
+A process may be killed at any moment and a disk may be full, so nothing is written in place: the content goes to a
+hidden file in the same folder, which then takes the name.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxgen import plot
+from jaxgen.errors import InputError
+from jaxgen.typing import AnyArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Args:
+        path: of the file; what is there is replaced.
+        content: of the file.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_whole(Path(folder) / "a", b"some bytes")
+        ...     [(path.name, path.read_bytes()) for path in Path(folder).iterdir()]
+        [('a', b'some bytes')]
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    r"""Write a JSON file.
+
+    Args:
+        path: of the file.
+        content: what JSON can hold, without NaN and infinity.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(Path(folder) / "a.json", {"a": 1})
+        ...     (Path(folder) / "a.json").read_text()
+        '{\n  "a": 1\n}\n'
+    """
+    write_whole(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
+    """Write arrays to an .npz file, compressed.
+
+    Args:
+        path: of the file.
+        arrays: name -> array.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_arrays(Path(folder) / "a.npz", {"a": np.arange(3)})
+        ...     with np.load(Path(folder) / "a.npz") as arrays:
+        ...         arrays["a"]
+        array([0, 1, 2])
+    """
+    contents: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    file = io.BytesIO()
+    np.savez_compressed(file, **contents)
+    write_whole(path, file.getvalue())
+
+
+def write_picture(path: Path, figure: "Figure") -> None:
+    """Write a figure to a file whose name ends in .png, .pdf or .svg.
+
+    Args:
+        path: of the file.
+        figure: to draw.
+
+    Raises:
+        InputError: if the name ends otherwise, the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_picture(Path(folder) / "a.png", plot.scatter(np.zeros((5, 2))))
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['a.png']
+    """
+    write_whole(path, plot.render(figure, path.suffix.removeprefix(".")))

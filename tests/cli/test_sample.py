@@ -1,0 +1,34 @@
+"""`jaxgen sample`: as a picture and as arrays, of one seed and of several."""
+
+import numpy as np
+from PIL import Image
+
+from jaxgen.run import load_run
+
+
+def test_samples_as_picture_and_as_arrays(vae, tmp_path, jaxgen):
+    assert jaxgen("sample", vae, "--out", tmp_path / "x.png", "--n", 9).status == 0
+    with Image.open(tmp_path / "x.png") as picture:
+        assert min(picture.size) >= 3 * 8
+    said = jaxgen("sample", vae, "--out", tmp_path / "x.npz", "--n", 9, "--seed", 3)
+    assert said == (0, f"{tmp_path / 'x.npz'}\n", "")
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert arrays["samples"].shape == (9, 8, 8, 1)
+
+
+def test_of_several_seeds_the_leading_axis_are_the_seeds(cvae, tmp_path, jaxgen):
+    assert jaxgen("sample", cvae, "--out", tmp_path / "x.npz", "--n", 20, "--label", 3).status == 0
+    with np.load(tmp_path / "x.npz") as arrays:
+        samples = arrays["samples"]
+    assert samples.shape == (2, 20, 8, 8, 1)
+    assert not np.allclose(samples[0], samples[1])
+    assert load_run(cvae).settings.seeds == 2
+
+
+def test_labels_that_cannot_be_are_refused(vae, cvae, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for label in (10, -1):
+        sentence = refused("sample", cvae, "--label", label)
+        assert sentence == f"label {label} is outside the range: the 10 classes are 0 to 9"
+    assert refused("sample", vae, "--label", 3) == "the model 'vae' cannot be conditioned on label"
+    assert list(tmp_path.iterdir()) == []

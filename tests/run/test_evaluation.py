@@ -1,0 +1,76 @@
+"""What a run is worth: modes where the truth is known, seeds that diverged left out, test splits that do not fit."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.data import SYNTHETIC, load
+from jaxgen.errors import InputError
+from jaxgen.game import Model
+from jaxgen.run import Run, Settings, evaluate_run
+from jaxgen.run.evaluation import load_test_split
+from jaxgen.training.loop import Divergence
+
+RING = SYNTHETIC["ring"]()
+
+
+def sampler(sample, *, seeds=None, state=None):
+    """A run on the ring whose model does nothing but sample."""
+    settings = Settings(config=None, data="ring", seeds=seeds)
+    return Run(None, "any", settings, {"point": np.zeros((1, 2))}, Model(None, None, sample), state, 0, {}, ())
+
+
+def test_samples_of_the_truth_cover_it():
+    metrics = evaluate_run(sampler(lambda key, state, n: RING.sample(key, n)["point"]))
+    assert metrics["modes"] == 8
+    assert metrics["high_quality"] == pytest.approx(1 - math.exp(-4.5), abs=0.01)  # Within 3 sigma, in the plane.
+    assert metrics["mode_kl"] == pytest.approx(0, abs=0.01)
+
+
+def test_of_several_seeds_each_is_counted_for_itself():
+    """Run i has found the first i + 1 modes and gives each the same weight."""
+
+    def sample(key, state, n):
+        return jnp.asarray(RING.centers)[jnp.arange(n) % state]
+
+    metrics = evaluate_run(sampler(sample, seeds=4, state=jnp.array([1, 2, 4, 5])))
+    assert metrics["modes"]["runs"] == [1, 2, 4, 5]
+    expected = [math.log(8 / modes) for modes in (1, 2, 4, 5)]
+    assert metrics["mode_kl"]["runs"] == pytest.approx(expected, abs=1e-5)
+    assert metrics["modes"]["worst"] == 1
+    assert metrics["mode_kl"]["worst"] == pytest.approx(math.log(8), abs=1e-5)
+
+
+def test_what_diverged_does_not_count(fresh):
+    run = fresh("vae", seeds=2)
+    both, one = evaluate_run(run), evaluate_run(run._replace(diverged={0: Divergence(3, "vae", "loss")}))
+    assert one["elbo"]["runs"] == [None, both["elbo"]["runs"][1]]
+    assert one["elbo"]["mean"] == both["elbo"]["runs"][1]
+
+
+def test_what_is_not_finite_is_nothing(fresh):
+    run = fresh("vae")
+    broken = jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), run.state)
+    assert set(evaluate_run(run._replace(state=broken)).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"image": (9, 9, 1), "label": ()}, r"has examples of shape \(9, 9, 1\), the training split of \(8, 8, 1\)"),
+        ({"image": (8, 8, 1)}, "has no labels, unlike the training split"),
+    ],
+)
+def test_data_that_have_changed_since_the_training_are_named(arrays, said, fresh, tmp_path):
+    np.savez(tmp_path / "x.npz", **{name: np.zeros((30, *shape), np.uint8) for name, shape in arrays.items()})
+    with pytest.raises(InputError, match=said):
+        load_test_split(Settings(config=None, data=str(tmp_path / "x.npz")), fresh("vae").example)
+
+
+def test_the_data_may_have_moved(tmp_path, fresh):
+    settings = Settings(config=None, data="digits", data_dir="/nowhere")
+    found = load_test_split(settings, fresh("vae").example, data_dir=str(tmp_path))
+    np.testing.assert_array_equal(found["image"], load("digits", split="test")["image"])
