@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.resolution import resolutions
-from jaxgen.typing import Array, Float
+from jaxgen.typing import AnyArray, Array, Float
 
 MOST_WIDTHS = 8
 """Deep layers grow to at most this many times the width of the first."""
@@ -55,7 +55,9 @@ class ConvEncoder(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[Array, "batch height width channels"], condition: Float[Array, "batch condition"] | None = None
+        self,
+        x: Float[AnyArray, "batch height width channels"],
+        condition: Float[AnyArray, "batch condition"] | None = None,
     ) -> Float[Array, "batch features"]:
         """Map a batch of pictures to a batch of outputs."""
         sizes = resolutions(*x.shape[1:3])
@@ -89,7 +91,7 @@ class ConvDecoder(linen.Module):
 
     @linen.compact
     def __call__(
-        self, code: Float[Array, "batch code"], condition: Float[Array, "batch condition"] | None = None
+        self, code: Float[AnyArray, "batch code"], condition: Float[AnyArray, "batch condition"] | None = None
     ) -> Float[Array, "batch height width channels"]:
         """Map a batch of codes to a batch of pictures, without a final nonlinearity; a condition extends the code."""
         if condition is not None:

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 import flax.linen as linen
 import jax
+import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxgen.nn.conv import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.resolution import resolutions
-from jaxgen.typing import Array, Float, KeyArray
+from jaxgen.typing import AnyArray, Array, Float, KeyArray
 
 WEIGHT_SCALE = 0.02
 """Standard deviation of all initial weights (section 4 of the paper)."""
@@ -50,12 +51,12 @@ class Generator(linen.Module):
     width: int
 
     @linen.compact
-    def __call__(self, code: Float[Array, "batch code"]) -> Float[Array, "batch height width channels"]:
+    def __call__(self, code: Float[AnyArray, "batch code"]) -> Float[Array, "batch height width channels"]:
         """Map a batch of codes to a batch of pictures, without the final tanh."""
         height, width, channels = self.shape
         sizes = map_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
-        x = code[:, None, None, :]
+        x = jnp.asarray(code)[:, None, None, :]
         x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_weights)(x)
         for i in reversed(range(len(sizes) - 1)):
             x = linen.relu(_batch_norm(self)(x))
@@ -92,7 +93,7 @@ class Discriminator(linen.Module):
     batch_norm: bool = True
 
     @linen.compact
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch *output"]:
+    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, "batch *output"]:
         """Map a batch of pictures to a batch of outputs."""
         sizes = map_sizes(*x.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import flax.linen as linen
 import jax.numpy as jnp
 
-from jaxgen.typing import Array, Float
+from jaxgen.typing import AnyArray, Array, Float
 
 
 class MLP(linen.Module):
@@ -35,7 +35,7 @@ class MLP(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[Array, "batch *event"], condition: Float[Array, "batch condition"] | None = None
+        self, x: Float[AnyArray, "batch *event"], condition: Float[AnyArray, "batch condition"] | None = None
     ) -> Float[Array, "batch *output"]:
         """Map a batch of inputs to a batch of outputs; a condition is one more part of the input."""
         x = x.reshape(len(x), -1)
