@@ -18,7 +18,7 @@ class Options:
     """Prepare a data set, so that training finds it.
 
     Attributes:
-        name: of the data set, e.g. mnist.
+        name: a data set, e.g. mnist.
         data_dir: where data sets are kept.
         source: a folder that holds the original files, where they are not to be downloaded.
     """

@@ -14,7 +14,7 @@ COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
     "sample": "draw new examples from a trained run: jaxgen sample RUN --out samples.png",
     "reconstruct": "send test examples through a run's code and back: jaxgen reconstruct RUN --out pairs.png",
-    "encode": "show the codes of test examples, if they are points of the plane: jaxgen encode RUN --out codes.png",
+    "encode": "find the codes of test examples: jaxgen encode RUN --out codes.npz (.png draws codes of 2 dimensions)",
     "evaluate": "measure a run on the test split: jaxgen evaluate RUN",
     "list": "show the families of models and the data sets",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -55,7 +55,7 @@ def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any 
     except SystemExit as stop:
         if not stop.code:
             raise
-    _refuse_unknown_options(arguments, _printed(lambda: read(["--help"])), command)
+    _refuse_what_does_not_fit(arguments, _printed(lambda: read(["--help"])), command)
     raise InputError(_sentence(_printed(lambda: read(arguments))))
 
 
@@ -77,12 +77,91 @@ def _printed(call: Callable[[], Any]) -> str:
     return printed.getvalue()
 
 
-def _refuse_unknown_options(arguments: Sequence[str], usage: str, command: str) -> None:
-    known = set(re.findall(r"(?<!\S)--[a-z0-9-]+", usage))
+def _refuse_what_does_not_fit(arguments: Sequence[str], usage: str, command: str) -> None:
+    """Name the first thing that is wrong with the words themselves, if tyro's refusal was because of one."""
+    options: dict[str, str] = dict(re.findall(r"^\W*(--[a-z0-9-]+)(?: ([A-Z{[]\S*))?", usage, flags=re.MULTILINE))
+    places = re.findall(r"^\W*([A-Z]+) +(.+) \(required\)", usage, flags=re.MULTILINE)
+    words, given = _grouped(arguments)
+    for option, values in given:
+        if option not in options:
+            raise InputError(f"{command} has no option '{option}': {nearest(option, options)}")
+        expected = Expected.of(options[option])
+        if expected and not values:
+            raise InputError(f"{option} needs a value: {expected}")
+        taken = values if expected.several else values[:1] if expected else []
+        for value in taken:
+            expected.check(option, value)
+        words += values[len(taken) :]
+    if len(words) > len(places):
+        raise InputError(
+            f"{command} has no use for '{words[len(places)]}': a value stands after the name of its option"
+        )
+    for name, description in places[len(words) :]:
+        raise InputError(f"{command} needs {name}: {description.rstrip('.')}")
+
+
+def _grouped(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """The words before any option, and every option with the words after it."""
+    words: list[str] = []
+    given: list[tuple[str, list[str]]] = []
     for argument in arguments:
-        option = argument.split("=")[0].replace("_", "-")
-        if option.startswith("--") and option not in known:
-            raise InputError(f"{command} has no option '{option}': {nearest(option, known)}")
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            given.append((name.replace("_", "-"), [value] if equals else []))
+        else:
+            (given[-1][1] if given else words).append(argument)
+    return words, given
+
+
+KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "INT": ("whole number", int),
+    "FLOAT": ("number", float),
+    "PATH": ("path", str),
+    "STR": ("name", str),
+}
+"""What tyro calls a type -> what a user calls it, and how it is read."""
+
+
+class Expected(NamedTuple):
+    """What may stand after an option; nothing after one that is on or off.
+
+    Attributes:
+        kinds: of values, keys of `KINDS`.
+        choices: words that are values.
+        several: whether there may be more than one value.
+    """
+
+    kinds: tuple[str, ...]
+    choices: tuple[str, ...]
+    several: bool
+
+    @classmethod
+    def of(cls, shown: str) -> "Expected":
+        """Read what tyro shows after an option: `{None}|INT`, `{mlp,conv}`, `[INT` of `[INT [INT ...]]`."""
+        choices = [word for group in re.findall(r"{(.*?)}", shown) for word in group.split(",") if word != "None"]
+        return cls(tuple(re.findall(r"[A-Z]{2,}", shown)), tuple(choices), shown.startswith("["))
+
+    def __bool__(self) -> bool:
+        """Whether anything is expected."""
+        return bool(self.kinds or self.choices)
+
+    def __str__(self) -> str:
+        """Say it after "takes"."""
+        if self.several:
+            return " or ".join(f"{KINDS[kind][0]}s with spaces between them" for kind in self.kinds)
+        return " or ".join([*(f"a {KINDS[kind][0]}" for kind in self.kinds), *self.choices])
+
+    def check(self, option: str, value: str) -> None:
+        """Refuse a value that is none of these."""
+        if value in self.choices:
+            return
+        for kind in self.kinds:
+            with contextlib.suppress(ValueError):
+                KINDS[kind][1](value)
+                return
+        if not self.kinds:
+            raise InputError(f"{option} cannot be '{value}': {nearest(value, self.choices)}")
+        raise InputError(f"{option} takes {self}, got '{value}'")
 
 
 def _sentence(complaint: str) -> str:

@@ -20,7 +20,9 @@ SAMPLES = 2500
 """Points that are drawn to count the modes they cover."""
 
 LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes"})
-"""Metrics of which the worst seed has the smallest value; of all others, losses and distances, it has the largest."""
+"""Metrics of which the worst seed has the smallest value. Of all others it has the largest: they are losses, errors and
+distances, or outputs of a discriminator, of which none is better than another and "worst" says no more than "largest".
+"""
 
 
 def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None) -> dict[str, Any]:

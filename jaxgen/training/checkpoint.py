@@ -14,6 +14,7 @@ Arrays and JSON are all that is ever read: nothing is unpickled.
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,7 +105,10 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
                 manager.delete(later)
             manager.save(step, args=content, force=True)
             checkpoint = folder / str(step)
-            (checkpoint / SUMS).write_text(_sums(checkpoint))
+            # Renamed into place: a checkpoint with sums has all of them.
+            unnamed = checkpoint / f".{SUMS}.tmp"
+            unnamed.write_text(_sums(checkpoint))
+            unnamed.replace(checkpoint / SUMS)
             # Only now: with keep=1 there must be a whole checkpoint at every moment.
             for old in sorted(manager.all_steps())[:-keep]:
                 manager.delete(old)
@@ -209,7 +213,7 @@ def _read(reader: "Checkpointer", folder: Path, expected: Mapping[str, Any]) -> 
 
 def _sums(folder: Path) -> str:
     """One line per file of a checkpoint: its SHA-256 and its path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / SUMS)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and SUMS not in path.name)
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files
     )
@@ -218,8 +222,10 @@ def _sums(folder: Path) -> str:
 def _check_sums(folder: Path) -> None:
     if not (folder / SUMS).is_file():
         raise _UnusableError("was never completed")
-    recorded = (folder / SUMS).read_text(errors="replace").splitlines()
-    if changed := set(recorded) ^ set(_sums(folder).splitlines()):
+    recorded = (folder / SUMS).read_text(errors="replace")
+    if not re.fullmatch(r"([0-9a-f]{64}  .+\n)+", recorded):
+        raise _UnusableError(f"is damaged: its {SUMS} changed after it was written")
+    if changed := set(recorded.splitlines()) ^ set(_sums(folder).splitlines()):
         paths = sorted({line.partition("  ")[2] for line in changed})
         others = f" and {len(paths) - 1} other files" if len(paths) > 1 else ""
         raise _UnusableError(f"is damaged: its {paths[0]}{others} changed after it was written")

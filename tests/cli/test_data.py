@@ -29,7 +29,5 @@ def test_original_files_become_a_data_set(tmp_path, jaxgen):
 
 def test_what_is_wrong_is_said(tmp_path, refused):
     assert "there is no folder" in refused("data", "prepare", "mnist", "--source", tmp_path / "nowhere")
-    assert (
-        refused("data", "prepare") == "Missing from jaxgen data prepare: NAME of the data set, e.g. mnist. (required)"
-    )
+    assert refused("data", "prepare") == "jaxgen data prepare needs NAME: a data set, e.g. mnist"
     assert "has no option '--sauce': did you mean '--source'?" in refused("data", "prepare", "mnist", "--sauce", "x")

@@ -112,8 +112,12 @@ def flip(content):
     return content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :]
 
 
+def emptied(content):
+    return b""
+
+
 class TestDamage:
-    @pytest.mark.parametrize("damage", [cut, flip, lambda content: b"", None], ids=["cut", "flipped", "empty", "gone"])
+    @pytest.mark.parametrize("damage", [cut, flip, emptied, None], ids=["cut", "flipped", "empty", "gone"])
     def test_any_damage_to_any_file_leads_back_to_the_one_before(self, damage, copy, capfd):
         before = files(copy / "200")
         assert len(before) > 8
@@ -128,7 +132,8 @@ class TestDamage:
             assert_same(restored.state, state_of(100))
             (skipped,) = restored.skipped
             assert skipped.step == 200
-            if name.name != "SHA256SUMS":
+            # A flipped letter of the sums looks like damage to the file of its line; without sums there was no end.
+            if name.name != "SHA256SUMS" or damage in (cut, emptied):
                 assert str(skipped) == f"the checkpoint of step 200 is damaged: its {name} changed after it was written"
             path.write_bytes(content)
         assert restore(copy, LIKE).step == 200
