@@ -33,11 +33,11 @@ def widen(array: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
     return jnp.asarray(array, jnp.promote_types(float_dtype(array), jnp.float32))
 
 
-def flat_events(array: Shaped[Array, "batch *event"]) -> Shaped[Array, "batch size"]:
+def flat_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, "batch size"]:
     """Every example as one row."""
     return array.reshape(array.shape[0], math.prod(array.shape[1:]))
 
 
-def sum_events(array: Shaped[Array, "batch *event"]) -> Shaped[Array, " batch"]:
+def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]:
     """Sum over all axes but the first, that of the examples."""
     return flat_events(array).sum(axis=1)

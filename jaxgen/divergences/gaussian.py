@@ -9,7 +9,7 @@ from jaxgen.typing import Array, Float
 
 
 def kl_standard_normal(
-    mean: Float[Array, "batch *event"], log_var: Float[Array, "batch *event"]
+    mean: Float[Array, " batch *event"], log_var: Float[Array, " batch *event"]
 ) -> Float[Array, " batch"]:
     """KL divergence of a diagonal Gaussian from the standard normal.
 

@@ -7,7 +7,7 @@ from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float
 
 
-def l1_code(code: Float[Array, "batch *event"]) -> Float[Array, " batch"]:
+def l1_code(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
     """L1 norm of the code, which favours codes of few units.
 
     `sum(|code|)`
@@ -29,7 +29,7 @@ def l1_code(code: Float[Array, "batch *event"]) -> Float[Array, " batch"]:
     return sum_events(absolute_error(widen(code), jnp.zeros_like(widen(code)))).astype(float_dtype(code))
 
 
-def l2_code(code: Float[Array, "batch *event"]) -> Float[Array, " batch"]:
+def l2_code(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
     """Squared L2 norm of the code, which favours small codes.
 
     `sum(code^2)`

@@ -11,10 +11,10 @@ from jaxgen.typing import Array, Float, KeyArray
 
 
 def gradient_penalty(
-    critic: Callable[[Float[Array, "batch *event"]], Float[Array, " batch"]],
+    critic: Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]],
     key: KeyArray,
-    real: Float[Array, "batch *event"],
-    fake: Float[Array, "batch *event"],
+    real: Float[Array, " batch *event"],
+    fake: Float[Array, " batch *event"],
     *,
     target: float = 1.0,
     one_sided: bool = False,

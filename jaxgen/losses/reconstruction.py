@@ -12,11 +12,11 @@ from jaxgen.divergences._arrays import check_batch, check_same_shape, flat_event
 from jaxgen.losses.regression import absolute_error, squared_error
 from jaxgen.typing import Array, Float
 
-LogScale = float | Float[Array, ""] | Float[Array, "batch *event"]
+LogScale = float | Float[Array, ""] | Float[Array, " batch *event"]
 
 
 def bernoulli_nll(
-    logits: Float[Array, "batch *event"], targets: Float[Array, "batch *event"]
+    logits: Float[Array, " batch *event"], targets: Float[Array, " batch *event"]
 ) -> Float[Array, " batch"]:
     """Negative log-likelihood of independent Bernoulli variables.
 
@@ -48,8 +48,8 @@ def bernoulli_nll(
 
 
 def gaussian_nll(
-    mean: Float[Array, "batch *event"],
-    targets: Float[Array, "batch *event"],
+    mean: Float[Array, " batch *event"],
+    targets: Float[Array, " batch *event"],
     *,
     log_scale: LogScale = 0.0,
 ) -> Float[Array, " batch"]:
@@ -82,8 +82,8 @@ def gaussian_nll(
 
 
 def laplace_nll(
-    mean: Float[Array, "batch *event"],
-    targets: Float[Array, "batch *event"],
+    mean: Float[Array, " batch *event"],
+    targets: Float[Array, " batch *event"],
     *,
     log_scale: LogScale = 0.0,
 ) -> Float[Array, " batch"]:

@@ -6,7 +6,7 @@ from jaxgen.typing import Array, Float
 
 
 def feature_similarity(
-    real_features: Float[Array, "batch *event"], reconstructed_features: Float[Array, "batch *event"]
+    real_features: Float[Array, " batch *event"], reconstructed_features: Float[Array, " batch *event"]
 ) -> Float[Array, " batch"]:
     """Negative log-likelihood of real features under a unit Gaussian around those of the reconstruction.
 

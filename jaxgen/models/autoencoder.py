@@ -134,5 +134,5 @@ def build(config: Config, example: Batch) -> Model:
     return Model(init, step, sample, encode, decode, reconstruct, evaluate, players)
 
 
-def _sum_over_pixels(values: Float[Array, "batch *event"]) -> Float[Array, "batch"]:
+def _sum_over_pixels(values: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
     return values.reshape(len(values), -1).sum(axis=-1)

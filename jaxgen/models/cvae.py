@@ -142,7 +142,7 @@ def one_hot(label: Labels, classes: int) -> Float[Array, "*shape classes"]:
     return jax.nn.one_hot(labels, classes)
 
 
-def _labels(batch: Batch) -> Int[Array, "batch"]:
+def _labels(batch: Batch) -> Int[Array, " batch"]:
     if "label" not in batch:
         raise InputError(f"a conditional model needs labels, and these data have only {sorted(batch)}")
     return batch["label"]

@@ -173,7 +173,7 @@ class Networks(NamedTuple):
             "discriminator": self.discriminator.init(discriminator_key, jnp.zeros((1, *self.shape))),
         }
 
-    def shown(self, batch: Batch) -> Float[Array, "batch *event"]:
+    def shown(self, batch: Batch) -> Float[Array, " batch *event"]:
         """The real examples as the discriminator sees them."""
         return to_signed(observed(batch)) if self.pictures else observed(batch)
 

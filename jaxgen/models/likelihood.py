@@ -20,7 +20,7 @@ class Likelihood(NamedTuple):
         scaled: whether the distribution has a scale. One without covers [0, 1] only, which is for pictures.
     """
 
-    nll: Callable[[Array, Array, Array], Float[Array, "batch"]]
+    nll: Callable[[Array, Array, Array], Float[Array, " batch"]]
     mean: Callable[[Array], Array]
     scaled: bool
 

@@ -6,7 +6,7 @@ from jaxgen.errors import InputError
 from jaxgen.typing import Array, Batch, Float
 
 
-def observed(batch: Batch) -> Float[Array, "batch *event"]:
+def observed(batch: Batch) -> Float[Array, " batch *event"]:
     """The examples of a batch: pictures with values in [0, 1], points as they are.
 
     Args:

@@ -115,7 +115,9 @@ def build(
         """The parameters of p(x|z): logits of a Bernoulli, else the mean."""
         return decoder_network.apply({"params": params["decoder"]}, z, c)
 
-    def elbo_terms(key: KeyArray, params: Params, batch: Batch) -> tuple[Float[Array, "batch"], Float[Array, "batch"]]:
+    def elbo_terms(
+        key: KeyArray, params: Params, batch: Batch
+    ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
         """E_q[-log p(x|z)] from one code per example, and KL[q(z|x) || N(0, I)]."""
         mean, log_var = posterior(params, batch)
         z = reparameterize(key, mean, log_var)

@@ -139,7 +139,7 @@ class Networks(NamedTuple):
 
     def judge(
         self, x: Array, params: Params, stats: Stats, *, training: bool
-    ) -> tuple[Float[Array, " batch"], Float[Array, "batch *features"], Stats]:
+    ) -> tuple[Float[Array, " batch"], Float[Array, " batch *features"], Stats]:
         """The logits of Dis(x), the hidden layer Dis_l(x), and the discriminator's new statistics."""
         variables = {"params": params["discriminator"], **stats.get("discriminator", {})}
         mutable = [HIDDEN, "batch_stats"] if training else [HIDDEN]

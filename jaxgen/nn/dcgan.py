@@ -93,7 +93,7 @@ class Discriminator(linen.Module):
     batch_norm: bool = True
 
     @linen.compact
-    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, "batch *output"]:
+    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, " batch *output"]:
         """Map a batch of pictures to a batch of outputs."""
         sizes = map_sizes(*x.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):

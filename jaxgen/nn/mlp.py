@@ -35,8 +35,8 @@ class MLP(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[AnyArray, "batch *event"], condition: Float[AnyArray, "batch condition"] | None = None
-    ) -> Float[Array, "batch *output"]:
+        self, x: Float[AnyArray, " batch *event"], condition: Float[AnyArray, "batch condition"] | None = None
+    ) -> Float[Array, " batch *output"]:
         """Map a batch of inputs to a batch of outputs; a condition is one more part of the input."""
         x = x.reshape(len(x), -1)
         if condition is not None:
