@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY
 from jaxgen.run import Settings, read_config, train
 
@@ -37,8 +37,7 @@ def run(arguments: list[str]) -> None:
         _without_model(arguments)
         return
     model = arguments[0]
-    if model not in REGISTRY:
-        raise InputError(f"there is no model '{model}': {nearest(model, REGISTRY)}")
+    check_known("model", model, REGISTRY)
     options_type: Any = Options[REGISTRY[model].config]  # type: ignore[misc]
     command = f"jaxgen train {model}"
     options = parse(options_type, arguments[1:], command=command)
