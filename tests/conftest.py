@@ -20,3 +20,24 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Against how many references each module's functions were checked, and the largest relative error in float32."""
+    checked = {}
+    for report in [report for reports in terminalreporter.stats.values() for report in reports]:
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "reference":
+                module, function, reference, error = value
+                checked.setdefault(module, []).append((function, reference, error))
+    if not checked:
+        return
+    terminalreporter.section("losses and divergences against references")
+    line = "{:28} {:>9} {:>10} {:>13}  {}".format
+    terminalreporter.write_line(line("module", "functions", "references", "largest error", "references are"))
+    for module, rows in sorted(checked.items()):
+        functions, pairs = {row[0] for row in rows}, {row[:2] for row in rows}
+        libraries = ", ".join(sorted({row[1] for row in rows}))
+        terminalreporter.write_line(
+            line(module, len(functions), len(pairs), f"{max(row[2] for row in rows):.1e}", libraries)
+        )

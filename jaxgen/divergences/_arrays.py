@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 
-from jaxgen.typing import Array, Shaped
+from jaxgen.typing import Array, Float, Shaped
 
 
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
@@ -41,3 +41,9 @@ def flat_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, "batch s
 def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]:
     """Sum over all axes but the first, that of the examples."""
     return flat_events(array).sum(axis=1)
+
+
+def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The square root with the derivative 0 at 0, where a distance between coinciding points has none."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)

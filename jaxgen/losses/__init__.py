@@ -1,23 +1,51 @@
 """Losses: pure functions, elementwise or per example and unreduced, so that the caller takes the mean."""
 
-from jaxgen.losses.adversarial import AdversarialLoss, non_saturating, wasserstein
-from jaxgen.losses.latent import l1_code, l2_code
-from jaxgen.losses.penalties import gradient_penalty
-from jaxgen.losses.reconstruction import bernoulli_nll, gaussian_nll, laplace_nll
-from jaxgen.losses.regression import absolute_error, squared_error
+from jaxgen.losses.adversarial import (
+    AdversarialLoss,
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    relativistic_average,
+    wasserstein,
+)
+from jaxgen.losses.boxes import box_iou, decode_boxes, detection_loss, encode_boxes, iou_loss
+from jaxgen.losses.latent import contractive_penalty, contractive_penalty_estimate, l1_code, l2_code, sparsity_penalty
+from jaxgen.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, r1_penalty, r2_penalty
+from jaxgen.losses.reconstruction import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
+from jaxgen.losses.regression import absolute_error, huber, smooth_l1, squared_error
 from jaxgen.losses.similarity import feature_similarity
 
 __all__ = [
     "AdversarialLoss",
     "absolute_error",
     "bernoulli_nll",
+    "box_iou",
+    "clip_weights",
+    "contractive_penalty",
+    "contractive_penalty_estimate",
+    "decode_boxes",
+    "detection_loss",
+    "discretized_logistic_nll",
+    "dragan_penalty",
+    "encode_boxes",
     "feature_similarity",
     "gaussian_nll",
     "gradient_penalty",
+    "hinge",
+    "huber",
+    "iou_loss",
     "l1_code",
     "l2_code",
     "laplace_nll",
+    "least_squares",
+    "minimax",
     "non_saturating",
+    "r1_penalty",
+    "r2_penalty",
+    "relativistic_average",
+    "smooth_l1",
+    "sparsity_penalty",
     "squared_error",
     "wasserstein",
 ]

@@ -1,4 +1,13 @@
-"""Penalties on the gradient of a critic with respect to its input."""
+"""Penalties on the gradient of a critic with respect to its input, and the clipping of weights that they replaced.
+
+    penalty            where the slope is taken           what it is held to
+    gradient_penalty   between real and generated         a target, two-sided or from above
+    dragan_penalty     around real examples               a target
+    r1_penalty         at real examples                   0
+    r2_penalty         at generated examples              0
+
+None of them knows its weight: multiply the mean over the batch by it.
+"""
 
 from collections.abc import Callable
 
@@ -6,12 +15,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, widen
-from jaxgen.typing import Array, Float, KeyArray
+from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, safe_sqrt, sum_events, widen
+from jaxgen.typing import Array, Float, KeyArray, PyTree
+
+Critic = Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]]
+"""From a batch to one value per example.
+
+The values must not depend on the other examples of the batch, so it may not contain batch normalization in training
+mode.
+"""
 
 
 def gradient_penalty(
-    critic: Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]],
+    critic: Critic,
     key: KeyArray,
     real: Float[Array, " batch *event"],
     fake: Float[Array, " batch *event"],
@@ -25,8 +41,7 @@ def gradient_penalty(
     the Euclidean one over all axes of the example. One-sided, only slopes above the target cost: `max(0, ...)^2`.
 
     Args:
-        critic: f, from a batch to one value per example. The values must not depend on the other examples of the
-            batch, so it may not contain batch normalization in training mode.
+        critic: f, from a batch to one value per example, each of which depends on its example alone.
         key: where u comes from.
         real: real examples.
         fake: generated examples, as many.
@@ -50,15 +65,152 @@ def gradient_penalty(
     check_same_shape(real=real, fake=fake)
     check_batch(real=real)
     dtype = float_dtype(real, fake)
-    weight = jax.random.uniform(key, (len(real),) + (1,) * (real.ndim - 1), widen(real).dtype)
+    weight = _uniform_per_example(key, real)
     between = (weight * widen(real) + (1.0 - weight) * widen(fake)).astype(dtype)
-    gradients = widen(_input_gradient(critic, between))
-    slopes = optax.safe_norm(gradients.reshape(len(real), -1), min_norm=0.0, axis=1)
-    excess = slopes - target
+    excess = _slope(critic, between) - target
     return jnp.square(jnp.maximum(excess, 0.0) if one_sided else excess).astype(dtype)
 
 
-def _input_gradient(critic: Callable[[Array], Array], inputs: Array) -> Array:
+def dragan_penalty(
+    critic: Critic,
+    key: KeyArray,
+    real: Float[Array, " batch *event"],
+    *,
+    scale: float = 0.5,
+    target: float = 1.0,
+) -> Float[Array, " batch"]:
+    """Penalty of DRAGAN: the critic's slope around the real examples, held near a target.
+
+    `(||grad f(x)|| - target)^2` at `x = real + scale s u e`, s being the standard deviation of all of the batch's
+    values, e uniform on [0, 1] in every value and u uniform on [0, 1], one for each example: a point on the segment
+    from an example to its noisy copy.
+
+    Args:
+        critic: f, from a batch to one value per example, each of which depends on its example alone.
+        key: where u and e come from.
+        real: real examples.
+        scale: of the noise, in standard deviations of the data.
+        target: the wanted slope.
+
+    Returns:
+        One penalty per example, before its weight (10 in the paper). Where the slope is exactly 0 its gradient is 0.
+
+    Raises:
+        ValueError: if there is no axis of examples or the critic does not return one value per example.
+
+    Reference:
+        Kodali et al. 2017, arXiv:1705.07215, algorithm 1, with the noise of the authors' code: the paper's is normal.
+
+    Example:
+        >>> dragan_penalty(lambda x: 2.0 * x[:, 0], jax.random.key(0), jnp.ones((2, 3)))
+        Array([1., 1.], dtype=float32)
+    """
+    check_batch(real=real)
+    noise_key, weight_key = jax.random.split(key)
+    wide = widen(real)
+    noise = scale * safe_sqrt(jnp.var(wide)) * jax.random.uniform(noise_key, wide.shape, wide.dtype)
+    around = (wide + _uniform_per_example(weight_key, real) * noise).astype(float_dtype(real))
+    return jnp.square(_slope(critic, around) - target).astype(float_dtype(real))
+
+
+def r1_penalty(critic: Critic, real: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+    """Penalty R1: the squared slope of the discriminator at real examples.
+
+    `||grad f(x)||^2`, f being the logit. It makes the game converge where generated and real examples are alike, which
+    a slope held to 1 does not.
+
+    Args:
+        critic: f, from a batch to one value per example, each of which depends on its example alone.
+        real: real examples.
+
+    Returns:
+        One penalty per example, before its weight (gamma / 2 in the paper, with gamma = 10).
+
+    Raises:
+        ValueError: if there is no axis of examples or the critic does not return one value per example.
+
+    Reference:
+        Mescheder, Geiger and Nowozin 2018, arXiv:1801.04406, equation 9.
+
+    Example:
+        >>> r1_penalty(lambda x: 2.0 * x[:, 0], jnp.ones((2, 3)))
+        Array([4., 4.], dtype=float32)
+    """
+    check_batch(real=real)
+    return sum_events(jnp.square(widen(_input_gradient(critic, real)))).astype(float_dtype(real))
+
+
+def r2_penalty(critic: Critic, fake: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+    """Penalty R2: the squared slope of the discriminator at generated examples.
+
+    `||grad f(x)||^2`, f being the logit.
+
+    Args:
+        critic: f, from a batch to one value per example, each of which depends on its example alone.
+        fake: generated examples.
+
+    Returns:
+        One penalty per example, before its weight (gamma / 2 in the paper, with gamma = 10).
+
+    Raises:
+        ValueError: if there is no axis of examples or the critic does not return one value per example.
+
+    Reference:
+        Mescheder, Geiger and Nowozin 2018, arXiv:1801.04406, equation 10.
+
+    Example:
+        >>> r2_penalty(lambda x: 2.0 * x[:, 0], jnp.zeros((2, 3)))
+        Array([4., 4.], dtype=float32)
+    """
+    check_batch(fake=fake)
+    return r1_penalty(critic, fake)
+
+
+def clip_weights(params: PyTree, bound: float) -> PyTree:
+    """Every parameter held in a box, the first way to keep a critic Lipschitz.
+
+    `max(-bound, min(bound, w))`
+
+    As a `jaxgen.game.Player` has it after each of its moves: `project=lambda params: clip_weights(params, 0.01)`.
+
+    Args:
+        params: a pytree of arrays.
+        bound: the largest magnitude, positive (0.01 in the paper).
+
+    Returns:
+        The same pytree with values in [-bound, bound]; arrays of whole numbers stay as they are.
+
+    Raises:
+        ValueError: if bound is not positive.
+
+    Reference:
+        Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, algorithm 1.
+
+    Example:
+        >>> clip_weights({"kernel": jnp.array([0.5, -0.005])}, 0.01)
+        {'kernel': Array([ 0.01 , -0.005], dtype=float32)}
+    """
+    if not bound > 0:
+        raise ValueError(f"bound must be positive, got {bound}")
+
+    def clip(weights: Array) -> Array:
+        return jnp.clip(weights, -bound, bound) if jnp.issubdtype(weights.dtype, jnp.floating) else weights
+
+    return jax.tree.map(clip, params)
+
+
+def _uniform_per_example(key: KeyArray, examples: Array) -> Array:
+    """One number in [0, 1] for each example, in the shape that broadcasts over it."""
+    return jax.random.uniform(key, (len(examples),) + (1,) * (examples.ndim - 1), widen(examples).dtype)
+
+
+def _slope(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+    """Euclidean norm of the gradient at each example, with gradient 0 where it is 0."""
+    gradients = widen(_input_gradient(critic, inputs))
+    return optax.safe_norm(gradients.reshape(len(inputs), -1), min_norm=0.0, axis=1)
+
+
+def _input_gradient(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch *event"]:
     """The gradient of each example's value: that of their sum, since no value depends on another example."""
 
     def total(inputs: Array) -> Array:

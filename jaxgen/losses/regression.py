@@ -1,6 +1,7 @@
 """Elementwise errors of a prediction."""
 
 import jax.numpy as jnp
+import optax
 
 from jaxgen.divergences._arrays import check_same_shape, float_dtype, widen
 from jaxgen.typing import Array, Float
@@ -54,3 +55,70 @@ def squared_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*s
     check_same_shape(predictions=predictions, targets=targets)
     error = jnp.square(widen(predictions) - widen(targets))
     return error.astype(float_dtype(predictions, targets))
+
+
+def huber(
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, delta: float = 1.0
+) -> Float[Array, "*shape"]:
+    """Half the squared error where it is small, and linear beyond a threshold, so that outliers do not dominate.
+
+    With `e = predictions - targets`: `e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`. Value and slope
+    are continuous at the threshold, and no slope exceeds delta.
+
+    Args:
+        predictions: what the model says.
+        targets: what is true.
+        delta: the threshold, in the unit of the arguments; positive.
+
+    Returns:
+        The losses, elementwise, in the squared unit of the arguments.
+
+    Raises:
+        ValueError: if the shapes differ or delta is not positive.
+
+    Reference:
+        Huber 1964, "Robust estimation of a location parameter", doi:10.1214/aoms/1177703732.
+
+    Example:
+        >>> huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), delta=2.0)
+        Array([0.125, 4.   ], dtype=float32)
+    """
+    check_same_shape(predictions=predictions, targets=targets)
+    if not delta > 0:
+        raise ValueError(f"delta must be positive, got {delta}")
+    loss = optax.losses.huber_loss(widen(predictions), widen(targets), delta=delta)
+    return loss.astype(float_dtype(predictions, targets))
+
+
+def smooth_l1(
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, beta: float = 1.0
+) -> Float[Array, "*shape"]:
+    """The absolute error with its kink at 0 rounded off.
+
+    With `e = predictions - targets`: `e^2 / (2 beta)` where `|e| <= beta`, else `|e| - beta / 2`: Huber's loss over its
+    threshold. Value and slope are continuous at the threshold, and no slope exceeds 1. At beta = 0 it is the absolute
+    error.
+
+    Args:
+        predictions: what the model says.
+        targets: what is true.
+        beta: the threshold, in the unit of the arguments; not negative.
+
+    Returns:
+        The losses, elementwise, in the unit of the arguments.
+
+    Raises:
+        ValueError: if the shapes differ or beta is negative.
+
+    Reference:
+        Girshick 2015, arXiv:1504.08083, equation 3 (beta = 1).
+
+    Example:
+        >>> smooth_l1(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), beta=2.0)
+        Array([0.0625, 2.    ], dtype=float32)
+    """
+    if not beta >= 0:
+        raise ValueError(f"beta must not be negative, got {beta}")
+    if beta == 0:
+        return absolute_error(predictions, targets)
+    return (huber(widen(predictions), widen(targets), delta=beta) / beta).astype(float_dtype(predictions, targets))

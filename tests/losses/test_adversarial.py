@@ -1,43 +1,84 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.special
 import scipy.stats
 
-from jaxgen.losses import non_saturating, wasserstein
+from jaxgen.divergences import js
+from jaxgen.losses import hinge, least_squares, minimax, non_saturating, relativistic_average, wasserstein
 
 REAL, FAKE = (5.0 * np.random.default_rng(0).normal(size=(2, 50))).astype(np.float32)
+PAIRS_OF_DISTRIBUTIONS = {
+    "binomial and uniform": ([0.36, 0.48, 0.16], [1 / 3, 1 / 3, 1 / 3]),
+    "equal": ([0.2, 0.3, 0.5], [0.2, 0.3, 0.5]),
+    "nearly disjoint": ([1 - 2e-6, 1e-6, 1e-6], [1e-6, 1e-6, 1 - 2e-6]),
+    "peaked and flat": ([0.97, 0.01, 0.01, 0.01], [0.25, 0.25, 0.25, 0.25]),
+    "two normals": tuple(scipy.stats.norm(mean, 1).pdf(np.linspace(-8, 8, 200)) * 16 / 199 for mean in (-1, 1)),
+}
 
 
-def test_non_saturating_is_goodfellows_formula_in_float64():
-    real, fake = scipy.special.log_expit(np.float64(REAL)), scipy.special.log_expit(-np.float64(FAKE))
-    np.testing.assert_allclose(
-        non_saturating.discriminator(jnp.asarray(REAL), jnp.asarray(FAKE)), -real - fake, rtol=1e-5
-    )
-    np.testing.assert_allclose(
-        non_saturating.generator(jnp.asarray(FAKE)), -scipy.special.log_expit(np.float64(FAKE)), rtol=1e-5
-    )
+def slope(loss, logits):
+    return jax.grad(lambda x: loss(x).sum())(jnp.asarray(logits))
 
 
-def test_the_best_discriminator_pays_the_jensen_shannon_divergence():
-    # Goodfellow et al. 2014, theorem 1: at D = p / (p + q), the loss is 2 log 2 - 2 JS(p, q).
-    p, q = np.array([0.1, 0.2, 0.7]), np.array([0.5, 0.25, 0.25])
-    logits = jnp.log(p / q)
-    losses = non_saturating.discriminator(logits, jnp.zeros(3)) - np.log(2.0)
-    fakes = non_saturating.discriminator(jnp.zeros(3), logits) - np.log(2.0)
-    middle = (p + q) / 2
-    divergence = (scipy.stats.entropy(p, middle) + scipy.stats.entropy(q, middle)) / 2
-    np.testing.assert_allclose((p * losses + q * fakes).sum(), 2 * np.log(2) - 2 * divergence, rtol=1e-6)
+@pytest.mark.parametrize(("p", "q"), PAIRS_OF_DISTRIBUTIONS.values(), ids=PAIRS_OF_DISTRIBUTIONS)
+def test_at_the_best_discriminator_the_value_is_the_jensen_shannon_divergence(p, q):
+    # Goodfellow et al. 2014, theorem 1: at D = p / (p + q), E_p log D + E_q log(1 - D) is largest, 2 JS - 2 log 2.
+    p, q = np.array(p), np.array(q)
+    best = jnp.asarray(np.log(p / q), jnp.float32)
+
+    def value(logits):
+        real = minimax.discriminator(logits, jnp.full_like(logits, -jnp.inf))
+        fake = minimax.discriminator(jnp.full_like(logits, jnp.inf), logits)
+        return -jnp.sum(p * real + q * fake)
+
+    np.testing.assert_allclose(value(best), 2 * js(p, q) - 2 * np.log(2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.grad(value)(best), 0.0, atol=1e-6)
+    assert value(best + 0.1) < value(best) > value(best - 0.1)
 
 
-def test_a_generator_that_is_found_out_still_learns():
-    slope = jax.grad(lambda x: non_saturating.generator(x).sum())(jnp.array([-1e4, 0.0, 1e4]))
-    np.testing.assert_allclose(slope, [-1.0, -0.5, 0.0])
-    assert non_saturating.generator(jnp.array([-1e4])).tolist() == [1e4]
+def test_the_generators_slopes_against_the_confidence_of_the_discriminator():
+    # d/dl log(1 - sigmoid(l)) = -D vanishes where the discriminator is sure; d/dl -log sigmoid(l) = D - 1 does not.
+    logits = np.linspace(-30, 30, 13)
+    confidence = scipy.special.expit(logits)
+    np.testing.assert_allclose(slope(minimax.generator, logits), -confidence, rtol=1e-5)
+    np.testing.assert_allclose(slope(non_saturating.generator, logits), -scipy.special.expit(-logits), rtol=1e-5)
+    assert slope(minimax.generator, [-1e4]).tolist() == [0.0]
+    assert slope(non_saturating.generator, [-1e4]).tolist() == [-1.0]
+
+
+def test_minimax_and_non_saturating_share_the_discriminator_and_the_fixed_point():
+    arguments = jnp.asarray(REAL), jnp.asarray(FAKE)
+    assert (minimax.discriminator(*arguments) == non_saturating.discriminator(*arguments)).all()
+    # At D = 1/2 both generators have the same slope.
+    assert slope(minimax.generator, [0.0]).tolist() == slope(non_saturating.generator, [0.0]).tolist() == [-0.5]
+
+
+def test_a_discriminator_that_is_wrong_still_learns():
     slopes = jax.grad(lambda r, f: non_saturating.discriminator(r, f).sum(), (0, 1))(
         jnp.array([-1e4]), jnp.array([1e4])
     )
     np.testing.assert_allclose(slopes, [[-1.0], [1.0]])
+    assert non_saturating.generator(jnp.array([-1e4])).tolist() == [1e4]
+
+
+def test_the_best_least_squares_discriminator_is_the_share_of_real_examples():
+    # Mao et al. 2017, equation 5 with a = 0 and b = 1: p / (p + q) minimizes the expected loss.
+    p, q = np.array([0.1, 0.2, 0.7]), np.array([0.5, 0.25, 0.25])
+
+    def expected(values):
+        real = least_squares.discriminator(values, jnp.zeros(3))
+        fake = least_squares.discriminator(jnp.ones(3), values)
+        return jnp.sum(p * real + q * fake)
+
+    np.testing.assert_allclose(jax.grad(expected)(jnp.asarray(p / (p + q))), 0.0, atol=1e-6)
+
+
+def test_the_hinge_frees_what_is_beyond_the_margin():
+    assert hinge.discriminator(jnp.array([1.0, 7.0]), jnp.array([-1.0, -2.0])).tolist() == [0.0, 0.0]
+    assert hinge.discriminator(jnp.array([0.25]), jnp.array([0.5])).tolist() == [2.25]
+    assert slope(lambda x: hinge.discriminator(x, -2 * jnp.ones(2)), [2.0, 0.0]).tolist() == [0.0, -1.0]
 
 
 def test_wasserstein_with_the_best_critic_is_scipys_distance():
@@ -50,3 +91,20 @@ def test_wasserstein_with_the_best_critic_is_scipys_distance():
 def test_wasserstein_generator_climbs_the_critic():
     assert wasserstein.generator(jnp.array([3.0, -1e4]), jnp.zeros(2)).tolist() == [-3.0, 1e4]
     assert wasserstein.generator(jnp.ones(2, jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+def test_relativistic_losses_see_differences_alone():
+    real, fake = jnp.asarray(REAL), jnp.asarray(FAKE)
+    shifted = relativistic_average.discriminator(real + 8, fake + 8)
+    np.testing.assert_allclose(shifted, relativistic_average.discriminator(real, fake), rtol=1e-4)
+    # The generator plays the same game with the sides exchanged.
+    np.testing.assert_array_equal(
+        relativistic_average.generator(fake, real), relativistic_average.discriminator(fake, real)
+    )
+    equal = relativistic_average.discriminator(jnp.zeros(3), jnp.zeros(3))
+    np.testing.assert_allclose(equal, 2 * np.log(2), rtol=1e-6)
+
+
+def test_a_relativistic_generator_needs_the_real_logits():
+    with pytest.raises(ValueError, match="needs real_logits"):
+        relativistic_average.generator(jnp.zeros(2))

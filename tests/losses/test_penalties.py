@@ -6,7 +6,7 @@ import scipy.integrate
 import scipy.stats
 from jax.test_util import check_grads
 
-from jaxgen.losses import gradient_penalty
+from jaxgen.losses import clip_weights, dragan_penalty, gradient_penalty, r1_penalty, r2_penalty
 
 KEY = jax.random.key(0)
 SHAPE = (6, 4, 4, 2)
@@ -74,14 +74,42 @@ def test_the_gradient_of_a_nonlinear_critic_is_that_of_finite_differences():
         check_grads(loss, (0.1 * jnp.asarray(SLOPE, jnp.float64),), order=1)
 
 
-def test_bfloat16_in_and_out():
-    penalty = gradient_penalty(lambda x: 2 * x[:, 0, 0, 0], KEY, REAL.astype(jnp.bfloat16), FAKE.astype(jnp.bfloat16))
-    assert penalty.dtype == jnp.bfloat16
-    assert (penalty == 1.0).all()
-
-
 def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match=r"real \(6, 4, 4, 2\) and fake \(3, 4, 4, 2\)"):
         gradient_penalty(linear, KEY, REAL, FAKE[:3])
-    with pytest.raises(ValueError, match=r"one value per example \(6,\), got \(6, 1\)"):
-        gradient_penalty(lambda x: linear(x)[:, None], KEY, REAL, FAKE)
+    for penalty in (gradient_penalty, dragan_penalty, r1_penalty, r2_penalty):
+        arguments = {gradient_penalty: (KEY, REAL, FAKE), dragan_penalty: (KEY, REAL)}.get(penalty, (REAL,))
+        with pytest.raises(ValueError, match=r"one value per example \(6,\), got \(6, 1\)"):
+            penalty(lambda x: linear(x)[:, None], *arguments)
+
+
+def test_r1_and_r2_of_a_linear_critic_are_its_squared_slope_everywhere():
+    squared = np.square(np.float64(SLOPE)).sum()
+    np.testing.assert_allclose(r1_penalty(linear, REAL), squared, rtol=1e-5)
+    np.testing.assert_allclose(r2_penalty(linear, FAKE), squared, rtol=1e-5)
+
+
+def test_dragan_looks_between_an_example_and_its_noisy_copy():
+    # At x = 0 with f = |x|^2 / 2 the slope is the noise itself: scale * deviation * u * e, u and e uniform on [0, 1].
+    examples = jnp.concatenate([jnp.zeros((20_000, 1)), jnp.full((20_000, 1), 100.0)])
+    deviation = 50.0
+    penalty = dragan_penalty(lambda x: 0.5 * jnp.sum(x**2, 1), KEY, examples, scale=0.2, target=0.0)
+    moved = np.sqrt(np.float64(penalty[:20_000])) / (0.2 * deviation)
+    # The product of two uniform variables has the distribution function z - z log z.
+    assert scipy.stats.kstest(moved, lambda z: z - z * np.log(np.maximum(z, 1e-30))).pvalue > 0.01
+
+
+def test_dragan_holds_the_slope_to_its_target():
+    norm = float(np.linalg.norm(np.float64(SLOPE).ravel()))
+    np.testing.assert_allclose(dragan_penalty(linear, KEY, REAL, target=norm - 3.0), 9.0, rtol=1e-5)
+
+
+def test_clipped_weights_are_in_the_box_and_counters_are_left_alone():
+    params = {"dense": {"kernel": SLOPE * 10, "bias": jnp.array([0.001, -0.5])}, "steps": jnp.array(7)}
+    clipped = clip_weights(params, 0.01)
+    assert jax.tree.structure(clipped) == jax.tree.structure(params)
+    assert jnp.abs(clipped["dense"]["kernel"]).max() == jnp.float32(0.01)
+    np.testing.assert_array_equal(clipped["dense"]["bias"], np.float32([0.001, -0.01]))
+    assert clipped["steps"] == 7
+    with pytest.raises(ValueError, match="bound must be positive, got -1"):
+        clip_weights(params, -1.0)

@@ -6,7 +6,7 @@ import scipy.special
 import scipy.stats
 from jax.test_util import check_grads
 
-from jaxgen.losses import bernoulli_nll, gaussian_nll, laplace_nll
+from jaxgen.losses import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
 
 GENERATOR = np.random.default_rng(0)
 MEAN = GENERATOR.normal(size=(5, 4, 3)).astype(np.float32)
@@ -75,7 +75,7 @@ def test_the_best_scale_is_the_maximum_likelihood_estimate(nll):
     np.testing.assert_allclose(slope, 0.0, atol=1e-4)
 
 
-@pytest.mark.parametrize("nll", [gaussian_nll, laplace_nll])
+@pytest.mark.parametrize("nll", [gaussian_nll, laplace_nll, discretized_logistic_nll])
 def test_a_scale_of_another_shape_is_refused(nll):
     with pytest.raises(ValueError, match=r"mean \(5, 4, 3\) and log_scale \(3,\)"):
         nll(jnp.asarray(MEAN), jnp.asarray(TARGETS), log_scale=jnp.zeros(3))
@@ -86,3 +86,36 @@ def test_gradients_are_those_of_finite_differences(nll):
     with jax.enable_x64(True):
         arguments = (jnp.asarray(MEAN, jnp.float64), jax.nn.sigmoid(jnp.asarray(TARGETS, jnp.float64)))
         check_grads(jax.jit(nll), arguments, order=2, modes=["fwd", "rev"])
+
+
+@pytest.mark.parametrize(("mean", "log_scale"), [(0.5, -3.0), (0.0, -6.0), (1.3, 0.0), (-40.0, 1.0)])
+@pytest.mark.parametrize("n_levels", [2, 16, 256])
+def test_probabilities_of_all_levels_have_the_sum_1(mean, log_scale, n_levels):
+    levels = jnp.arange(n_levels)[:, None] / (n_levels - 1)
+    nll = discretized_logistic_nll(
+        jnp.full_like(levels, mean), levels, log_scale=jnp.float32(log_scale), n_levels=n_levels
+    )
+    np.testing.assert_allclose(jnp.exp(-nll).sum(), 1.0, rtol=1e-5)
+
+
+def test_a_wide_bin_is_certain_and_a_narrow_one_is_the_density_times_its_width():
+    certain = discretized_logistic_nll(jnp.array([[0.502]]), jnp.array([[128 / 255]]), log_scale=-12.0)
+    np.testing.assert_allclose(certain, 0.0, atol=1e-6)
+    density = discretized_logistic_nll(jnp.array([[0.3]]), jnp.array([[0.5]]), log_scale=0.0, n_levels=65_536)
+    want = -scipy.stats.logistic.logpdf(0.5, 0.3) + np.log(65_535)
+    np.testing.assert_allclose(density, want, rtol=1e-6)
+
+
+def test_a_value_far_from_the_mean_has_its_tail_and_a_slope_towards_it():
+    # 1,000 scales away, where the difference of two sigmoids is 0 in any precision.
+    mean, target, log_scale = jnp.array([[-10.0]]), jnp.array([[100 / 255]]), np.log(0.01)
+    value, slope = jax.value_and_grad(lambda m: discretized_logistic_nll(m, target, log_scale=log_scale).sum())(mean)
+    step = 1 / 255 / 0.01
+    want = (100 / 255 + 10) / 0.01 - step / 2 - np.log(-np.expm1(-step))
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    np.testing.assert_allclose(slope, [[-100.0]], rtol=1e-5)
+
+
+def test_a_pixel_needs_two_levels():
+    with pytest.raises(ValueError, match="n_levels must be at least 2, got 1"):
+        discretized_logistic_nll(jnp.zeros((1, 1)), jnp.zeros((1, 1)), n_levels=1)

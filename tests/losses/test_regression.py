@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,7 +7,7 @@ import optax
 import pytest
 from sklearn.metrics import mean_absolute_error, mean_squared_error
 
-from jaxgen.losses import absolute_error, squared_error
+from jaxgen.losses import absolute_error, huber, smooth_l1, squared_error
 
 
 @pytest.mark.parametrize(
@@ -22,13 +24,63 @@ def test_squared_error_is_that_of_optax():
     np.testing.assert_array_equal(squared_error(predictions, targets), optax.squared_error(predictions, targets))
 
 
-@pytest.mark.parametrize(("error", "slopes"), [(absolute_error, [-1, 0, 1]), (squared_error, [-4, 0, 6])])
+@pytest.mark.parametrize(
+    ("error", "slopes"),
+    [
+        (absolute_error, [-1, 0, 1]),
+        (squared_error, [-4, 0, 6]),
+        (functools.partial(huber, delta=2.5), [-2, 0, 2.5]),
+        (functools.partial(smooth_l1, beta=2.5), [-0.8, 0, 1]),
+        (functools.partial(smooth_l1, beta=0.0), [-1, 0, 1]),
+    ],
+)
 def test_slopes(error, slopes):
     predictions, targets = jnp.array([1.0, 2.0, 6.0]), jnp.array([3.0, 2.0, 3.0])
-    assert jax.grad(lambda p: error(p, targets).sum())(predictions).tolist() == slopes
+    np.testing.assert_allclose(jax.grad(lambda p: error(p, targets).sum())(predictions), slopes, rtol=1e-6)
 
 
 def test_unsigned_pictures_do_not_wrap_around():
     black, white = jnp.array([0], jnp.uint8), jnp.array([255], jnp.uint8)
     assert absolute_error(black, white).tolist() == [255.0]
     assert squared_error(black, white).tolist() == [65025.0]
+    assert huber(black, white).tolist() == [254.5]
+
+
+@pytest.mark.parametrize("threshold", [0.25, 1.0, 3.0])
+def test_value_and_slope_are_continuous_at_the_threshold(threshold):
+    # Printed as x^2 / beta below and |x| - 1/2 above, as some notes have it, smooth L1 would jump here.
+    around = threshold * jnp.array([1 - 1e-6, 1.0, 1 + 1e-6])
+    for loss, height, slope in (
+        (functools.partial(smooth_l1, beta=threshold), threshold / 2, 1.0),
+        (functools.partial(huber, delta=threshold), threshold**2 / 2, threshold),
+    ):
+        np.testing.assert_allclose(loss(around, jnp.zeros(3)), height, rtol=1e-5)
+        np.testing.assert_allclose(jax.grad(lambda x, f=loss: f(x, jnp.zeros(3)).sum())(around), slope, rtol=1e-5)
+
+
+def test_smooth_l1_is_huber_over_its_threshold():
+    errors = jnp.linspace(-3, 3, 25)
+    np.testing.assert_allclose(
+        smooth_l1(errors, jnp.zeros(25), beta=0.7), huber(errors, jnp.zeros(25), delta=0.7) / 0.7, rtol=1e-6
+    )
+
+
+def test_one_outlier_pulls_no_further_than_the_threshold():
+    # The mean of the data minimizes the squared error and follows the outlier; Huber's minimum stays with the others.
+    data = jnp.array([0.0, 0.1, -0.1, 0.2, 100.0])
+    slope_at_one = jax.grad(lambda centre: huber(jnp.full(5, centre), data, delta=0.5).sum())(1.0)
+    assert slope_at_one > 0
+    assert jax.grad(lambda centre: squared_error(jnp.full(5, centre), data).sum())(1.0) < 0
+
+
+@pytest.mark.parametrize(
+    ("loss", "sentence"),
+    [
+        (functools.partial(huber, delta=0.0), "delta must be positive, got 0.0"),
+        (functools.partial(huber, delta=float("nan")), "delta must be positive, got nan"),
+        (functools.partial(smooth_l1, beta=-1.0), "beta must not be negative, got -1.0"),
+    ],
+)
+def test_impossible_thresholds_are_refused(loss, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        loss(jnp.zeros(1), jnp.zeros(1))

@@ -1,0 +1,104 @@
+"""References of `jaxgen/losses/penalties.py`: slopes by PyTorch's autograd, of a critic written for both libraries.
+
+Between an example and itself, and without noise, nothing is random; what is, is tested in `losses/test_penalties.py`.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from jaxgen import losses
+from tests.contract import Case, real
+
+KEY = jax.random.key(3)
+SHAPES = [(3, 2), (2, 2, 3)]
+ROUNDED_CRITIC = 0.05  # The critic itself computes in bfloat16.
+
+
+def critic(x):
+    """Of an example with the values x_1, x_2, ...: `sum_k k sin(x_k)`."""
+    flat = x.reshape(len(x), -1)
+    number = np.arange(1.0, flat.shape[1] + 1)
+    if isinstance(x, torch.Tensor):
+        return (torch.as_tensor(number, dtype=x.dtype) * torch.sin(flat)).sum(1)
+    return (jnp.asarray(number, x.dtype) * jnp.sin(flat)).sum(1)
+
+
+def slope(x):
+    """The gradient's norm at each example."""
+    x = torch.as_tensor(x).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x).sum(), x)
+    return torch.linalg.vector_norm(gradient.reshape(len(x), -1), dim=1).numpy()
+
+
+CASES = [
+    *(
+        Case(
+            "losses.gradient_penalty",
+            lambda x, options=options: losses.gradient_penalty(critic, KEY, x, x, **options),
+            {"x": real()},
+            SHAPES,
+            {"PyTorch": reference},
+            floor=1e-3,
+            rtol_bfloat16=ROUNDED_CRITIC,
+            finite_at=[(np.full((1, 2), np.pi / 2),)],
+            label=", ".join(options),
+        )
+        for options, reference in (
+            ({}, lambda x: (slope(x) - 1) ** 2),
+            ({"target": 2.0, "one_sided": True}, lambda x: np.maximum(slope(x) - 2, 0) ** 2),
+        )
+    ),
+    Case(
+        "losses.gradient_penalty",
+        functools.partial(losses.gradient_penalty, critic, KEY),
+        {"real": real(), "fake": real()},
+        SHAPES,
+        {},
+        rtol_bfloat16=ROUNDED_CRITIC,
+        label="of two batches",
+    ),
+    Case(
+        "losses.dragan_penalty",
+        functools.partial(losses.dragan_penalty, critic, KEY, scale=0.0),
+        {"real": real()},
+        SHAPES,
+        {"PyTorch": lambda x: (slope(x) - 1) ** 2},
+        floor=1e-3,
+        rtol_bfloat16=ROUNDED_CRITIC,
+        finite_at=[(np.full((2, 2), np.pi / 2),)],
+        label="without noise",
+    ),
+    Case(
+        "losses.dragan_penalty",
+        functools.partial(losses.dragan_penalty, critic, KEY),
+        {"real": real()},
+        SHAPES,
+        {},
+        rtol_bfloat16=ROUNDED_CRITIC,
+        finite_at=[(np.zeros((2, 2)),)],
+    ),
+    *(
+        Case(
+            f"losses.{name}",
+            functools.partial(getattr(losses, name), critic),
+            {argument: real()},
+            SHAPES,
+            {"PyTorch": lambda x: slope(x) ** 2},
+            rtol_bfloat16=ROUNDED_CRITIC,
+            finite_at=[(np.full((1, 2), np.pi / 2),)],
+        )
+        for name, argument in (("r1_penalty", "real"), ("r2_penalty", "fake"))
+    ),
+    Case(
+        "losses.clip_weights",
+        lambda w: losses.clip_weights({"kernel": w}, 0.5)["kernel"],
+        {"w": real()},
+        SHAPES,
+        {"PyTorch": lambda w: torch.clamp(torch.as_tensor(w), -0.5, 0.5).numpy()},
+        finite_at=[([0.5, -0.5, 0.0],)],
+    ),
+]

@@ -1,0 +1,149 @@
+"""What every public function of arrays keeps, for every case in `cases/`: one sweep, so that none is forgotten.
+
+Values are those of the references and gradients those of finite differences; `vmap` equals a loop and `jit` the
+eager function; bfloat16 goes in and out; shapes that do not match raise.
+"""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from jax.test_util import check_grads
+
+from jaxgen import divergences, losses
+from tests.contract import relative_error
+
+BY_MODULE = {
+    path.stem: importlib.import_module(f"tests.cases.{path.stem}").CASES
+    for path in sorted(Path(__file__).parent.glob("cases/*.py"))
+}
+CASES = [case for cases in BY_MODULE.values() for case in cases]
+MODULE_OF = {case.name: module for module, cases in BY_MODULE.items() for case in cases}
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+steady = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+
+
+def arrays(inputs, dtype):
+    """The inputs on the device; whole numbers stay whole."""
+    return tuple(jnp.asarray(x, dtype if np.issubdtype(x.dtype, np.floating) else x.dtype) for x in inputs)
+
+
+def floating(inputs):
+    """Positions of the inputs that have derivatives."""
+    return tuple(i for i, x in enumerate(inputs) if np.issubdtype(x.dtype, np.floating))
+
+
+def test_every_public_function_has_a_case():
+    public = {
+        f"{module.__name__.removeprefix('jaxgen.')}.{name}"
+        for module in (losses, divergences)
+        for name in module.__all__
+        if not inspect.isclass(getattr(module, name))
+    }
+    # Those of an adversarial pair are `losses.hinge.discriminator` and `losses.hinge.generator`.
+    assert {".".join(case.name.split(".")[:2]) for case in CASES} == public
+
+
+@every_case
+def test_values_are_those_of_the_references(case, record_property):
+    largest = dict.fromkeys(case.references, 0.0)
+    function = jax.jit(case.function)
+
+    @steady
+    @given(case.drawn())
+    def check(inputs):
+        got = function(*arrays(inputs, jnp.float32))
+        assert got.dtype == jnp.float32
+        for who, reference in case.references.items():
+            want = reference(*inputs)
+            assert got.shape == np.shape(want), who
+            error = relative_error(got, want, case.floor)
+            assert error <= case.rtol, f"{who}: got {got}, want {want}"
+            largest[who] = max(largest[who], error)
+
+    check()
+    for who, error in largest.items():
+        record_property("reference", (MODULE_OF[case.name], case.name, who, error))
+
+
+@every_case
+def test_values_in_float64_are_those_of_the_references(case):
+    for which in range(len(case.all_shapes)):
+        inputs = case.sampled(which=which)
+        with jax.enable_x64(True):
+            got = jax.jit(case.function)(*arrays(inputs, jnp.float64))
+            assert got.dtype == jnp.float64
+        for who, reference in case.references.items():
+            assert relative_error(got, reference(*inputs), case.floor) <= case.rtol_double, who
+
+
+@every_case
+def test_gradients_are_those_of_finite_differences(case):
+    if not case.differentiable:
+        return
+    inputs = case.sampled()
+    moved = floating(inputs)
+    with jax.enable_x64(True):
+        everything = arrays(inputs, jnp.float64)
+
+        def function(*floats):
+            given = list(everything)
+            for i, x in zip(moved, floats, strict=True):
+                given[i] = x
+            return case.function(*given)
+
+        check_grads(jax.jit(function), tuple(everything[i] for i in moved), order=1, modes=["fwd", "rev"], eps=1e-6)
+
+
+@every_case
+def test_values_and_gradients_are_finite_at_the_edges(case):
+    for inputs in case.finite_at:
+        inputs = arrays([np.asarray(x) for x in inputs], jnp.float32)
+        total = lambda *args: jnp.sum(case.function(*args))  # noqa: E731
+        value, gradients = jax.value_and_grad(total, floating(inputs))(*inputs)
+        assert np.isfinite(value), inputs
+        for gradient in gradients:
+            assert np.isfinite(gradient).all(), (inputs, gradient)
+
+
+@every_case
+def test_vmap_is_a_loop_and_jit_changes_nothing(case):
+    stacks = [np.stack(both) for both in zip(case.sampled(1), case.sampled(2), strict=True)]
+    stacks = arrays(stacks, jnp.float32)
+    mapped = jax.jit(jax.vmap(case.function))(*stacks)
+    for i in range(2):
+        eager = case.function(*(x[i] for x in stacks))
+        compiled = jax.jit(case.function)(*(x[i] for x in stacks))
+        for other in (mapped[i], compiled):
+            assert relative_error(other, eager, case.floor) <= case.rtol
+
+
+@every_case
+def test_bfloat16_goes_in_and_out(case):
+    rounded = arrays(case.sampled(), jnp.bfloat16)
+    got = case.function(*rounded)
+    assert got.dtype == jnp.bfloat16
+    wide = case.function(*(x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x for x in rounded))
+    assert relative_error(got, wide, case.floor) <= case.rtol_bfloat16
+
+
+@every_case
+def test_shapes_that_do_not_match_are_named(case):
+    names = list(case.arguments)
+    shapes = case.all_shapes[-1]
+    inputs = [jnp.asarray(x) for x in case.sampled()]
+    for name in case.names_of_equal_shape:
+        position = names.index(name)
+        *front, last = shapes[position]
+        for other in ((*front, last, 1), (*front, last + 1), (*front, 1)):
+            wrong = list(inputs)
+            wrong[position] = jnp.zeros(other, inputs[position].dtype)
+            with pytest.raises(ValueError, match=re.escape(f"{name} {other}")) as refusal:
+                jax.eval_shape(case.function, *wrong)
+            assert str(shapes[position]) in str(refusal.value)
