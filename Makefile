@@ -12,7 +12,7 @@ ifneq ($(DATA),)
 export JAXGEN_TEST_DATA ?= $(abspath $(DATA))
 endif
 
-.PHONY: demo test lint types format clean benchmark
+.PHONY: demo test lint types format clean benchmark docs
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
@@ -39,6 +39,10 @@ format: $(VENV)/.installed-test
 benchmark: $(VENV)/.installed-benchmark
 	$(BIN)/python benchmarks/train_step.py
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+	@echo "Documentation: docs/_build/index.html"
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxgen needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -55,5 +59,9 @@ $(VENV)/.installed-benchmark: $(VENV)/.installed
 	$(PIP) --editable '.[benchmark]'
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs,transport]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) runs docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

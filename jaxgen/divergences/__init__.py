@@ -11,17 +11,35 @@ from jaxgen.divergences.discrete import (
     renyi,
     total_variation,
 )
-from jaxgen.divergences.gaussian import kl_standard_normal
+from jaxgen.divergences.gaussian import frechet_distance, kl_multivariate_normal, kl_normal, kl_standard_normal
+from jaxgen.divergences.sliced import sliced_wasserstein, wasserstein_1d
+from jaxgen.divergences.transport import (
+    Dual,
+    Transport,
+    earth_movers_distance,
+    kantorovich_dual,
+    sinkhorn_divergence,
+)
 
 __all__ = [
+    "Dual",
+    "Transport",
     "chi_square",
     "cross_entropy",
+    "earth_movers_distance",
     "entropy",
     "f_divergence",
+    "frechet_distance",
     "hellinger",
     "js",
+    "kantorovich_dual",
     "kl",
+    "kl_multivariate_normal",
+    "kl_normal",
     "kl_standard_normal",
     "renyi",
+    "sinkhorn_divergence",
+    "sliced_wasserstein",
     "total_variation",
+    "wasserstein_1d",
 ]

@@ -283,7 +283,7 @@ def f_divergence(
 ) -> Probabilities:
     """The f-divergence of p from q that a convex function f with f(1) = 0 generates.
 
-    `D_f(p || q) = sum(q f(p / q))`, where q = 0 < p counting as `p lim f(t) / t`, t -> inf.
+    `D_f(p || q) = sum(q f(p / q))`, where q = 0 < p counting as `p lim f(t) / t`, t -> inf::
 
         KL              t log t                                              slope inf
         Jensen-Shannon  (t log t - (t + 1) log((t + 1) / 2)) / 2             slope log(2) / 2

@@ -15,9 +15,19 @@ from jaxgen.losses.penalties import clip_weights, dragan_penalty, gradient_penal
 from jaxgen.losses.reconstruction import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
 from jaxgen.losses.regression import absolute_error, huber, smooth_l1, squared_error
 from jaxgen.losses.similarity import feature_similarity
+from jaxgen.losses.triplet import (
+    TripletInfo,
+    pairwise_distance,
+    triplet,
+    triplet_batch_all,
+    triplet_batch_hard,
+    triplet_kind,
+    triplet_semi_hard,
+)
 
 __all__ = [
     "AdversarialLoss",
+    "TripletInfo",
     "absolute_error",
     "bernoulli_nll",
     "box_iou",
@@ -41,11 +51,17 @@ __all__ = [
     "least_squares",
     "minimax",
     "non_saturating",
+    "pairwise_distance",
     "r1_penalty",
     "r2_penalty",
     "relativistic_average",
     "smooth_l1",
     "sparsity_penalty",
     "squared_error",
+    "triplet",
+    "triplet_batch_all",
+    "triplet_batch_hard",
+    "triplet_kind",
+    "triplet_semi_hard",
     "wasserstein",
 ]

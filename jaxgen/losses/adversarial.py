@@ -1,7 +1,7 @@
 """The two sides of an adversarial game, as functions of the discriminator's logits.
 
 Each pair is unreduced, one loss per example, and both sides are minimized. D = sigmoid(logits) is the probability that
-the discriminator gives to "real"; losses without a sigmoid call the same numbers values of a critic f.
+the discriminator gives to "real"; losses without a sigmoid call the same numbers values of a critic f::
 
     pair                  discriminator                            generator                      where D is sure
     minimax               -log D(real) - log(1 - D(fake))          log(1 - D(fake))               gradient vanishes
@@ -69,7 +69,7 @@ def _not_fake(logits: Logits) -> Logits:
 
 
 minimax = _pair(_not_real, _not_fake, generated=lambda logits: -_not_fake(logits))
-"""The zero-sum game: D tells real from fake, G makes D wrong.
+"""The zero-sum game: D tells real from fake, G makes D wrong::
 
     discriminator: -log D(real) - log(1 - D(fake))          generator: log(1 - D(fake))
 
@@ -80,7 +80,7 @@ Reference: Goodfellow et al. 2014, arXiv:1406.2661, equation 1 and theorem 1.
 """
 
 non_saturating = _pair(_not_real, _not_fake, generated=_not_real)
-"""The GAN as it is trained: D tells real from fake, G makes D say "real".
+"""The GAN as it is trained: D tells real from fake, G makes D say "real"::
 
     discriminator: -log D(real) - log(1 - D(fake))          generator: -log D(fake)
 
@@ -95,7 +95,7 @@ least_squares = _pair(
     fake=lambda values: 0.5 * jnp.square(values),
     generated=lambda values: 0.5 * jnp.square(values - 1.0),
 )
-"""Regression in place of classification: the discriminator's output f, without a sigmoid, is to be 1 or 0.
+"""Regression in place of classification: the discriminator's output f, without a sigmoid, is to be 1 or 0::
 
     discriminator: (f(real) - 1)^2 / 2 + f(fake)^2 / 2          generator: (f(fake) - 1)^2 / 2
 
@@ -107,7 +107,7 @@ hinge = _pair(
     fake=lambda values: jax.nn.relu(1.0 + values),
     generated=lambda values: -values,
 )
-"""The margin of a support vector machine: values beyond 1 on the right side cost nothing and teach nothing.
+"""The margin of a support vector machine: values beyond 1 on the right side cost nothing and teach nothing::
 
     discriminator: max(0, 1 - f(real)) + max(0, 1 + f(fake))          generator: -f(fake)
 
@@ -121,7 +121,7 @@ wasserstein = _pair(
 )
 """The critic's side of the earth mover's distance; the critic must be kept Lipschitz by other means.
 
-With f = the critic's value ("logit"):
+With f = the critic's value ("logit")::
 
     discriminator: f(fake) - f(real)          generator: -f(fake)
 
@@ -148,7 +148,7 @@ def _relativistic_generator(fake_logits: Logits, real_logits: Logits | None = No
 relativistic_average = AdversarialLoss(_relativistic_discriminator, _relativistic_generator)
 """D says how much more real an example is than the average of the other side; G makes the fake ones the more real.
 
-With `D(x, others) = sigmoid(logit(x) - mean(logit(others)))`, the mean over all of the batch:
+With `D(x, others) = sigmoid(logit(x) - mean(logit(others)))`, the mean over all of the batch::
 
     discriminator: -log D(real, fake) - log(1 - D(fake, real))
     generator:     -log D(fake, real) - log(1 - D(real, fake))

@@ -1,5 +1,7 @@
 """Penalties on the gradient of a critic with respect to its input, and the clipping of weights that they replaced.
 
+Where the slope is taken, and what it is held to::
+
     penalty            where the slope is taken           what it is held to
     gradient_penalty   between real and generated         a target, two-sided or from above
     dragan_penalty     around real examples               a target

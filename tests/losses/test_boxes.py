@@ -1,0 +1,216 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+from jaxgen import losses
+from tests.cases.boxes import EVERY_BOX, EVERY_PAIR, LINE, POINT, REVERSED, boxes, loss_by_torch
+
+# Compiled as a whole: operation by operation, XLA would take most of the time.
+box_iou = jax.jit(losses.box_iou)
+iou_loss = jax.jit(losses.iou_loss, static_argnames="kind")
+encode_boxes, decode_boxes = jax.jit(losses.encode_boxes), jax.jit(losses.decode_boxes)
+detection_loss = jax.jit(losses.detection_loss, static_argnames="beta")
+KINDS = ["iou", "giou", "diou", "ciou"]
+FINE_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+
+
+def some_boxes(n, seed=0):
+    return boxes().sample(np.random.default_rng(seed), (n, 4))
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), FINE_WEIGHTS])
+def test_encoding_and_decoding_are_inverses(weights):
+    proposals, targets = some_boxes(100), some_boxes(100, seed=1)
+    with jax.enable_x64(True):
+        deltas = encode_boxes(jnp.asarray(proposals), jnp.asarray(targets), weights=weights)
+        np.testing.assert_allclose(decode_boxes(proposals, deltas, weights=weights), targets, rtol=0, atol=1e-13)
+        wanted = np.random.default_rng(2).normal(size=(100, 4))
+        decoded = decode_boxes(proposals, jnp.asarray(wanted), weights=weights)
+        np.testing.assert_allclose(encode_boxes(proposals, decoded, weights=weights), wanted, rtol=0, atol=1e-12)
+
+
+def test_boxes_without_area_come_back_from_their_deltas_too():
+    proposals, targets = np.float32(EVERY_PAIR)
+    valid = (proposals[:, 2:] - proposals[:, :2] > 0).all(axis=1)
+    # A box of 1e4 that comes from one of 1e-6 has grown by more than `decode_boxes` allows unless it is told so.
+    back = decode_boxes(proposals, encode_boxes(proposals, targets), max_log_scale=math.inf)
+    reversed_ = (targets[:, 2:] < targets[:, :2]).any(axis=1)
+    scale = np.abs(EVERY_PAIR).max(axis=(0, 2))
+    error = np.abs(back - targets).max(axis=1)
+    assert (error[valid & ~reversed_] <= 2e-6 + 1e-6 * scale[valid & ~reversed_]).all()
+
+
+def test_deltas_of_zero_give_the_proposal_itself():
+    assert decode_boxes(jnp.asarray(EVERY_BOX), jnp.zeros(EVERY_BOX.shape)).tolist() == np.float32(EVERY_BOX).tolist()
+
+
+def test_growth_stops_at_the_largest_scale():
+    proposal = jnp.array([0.0, 0.0, 2.0, 2.0])
+    grown = decode_boxes(proposal, jnp.array([0.0, 0.0, 1e4, 10.0]))
+    np.testing.assert_allclose(grown, [1 - 62.5, 1 - 62.5, 1 + 62.5, 1 + 62.5], rtol=1e-6)
+    weighed = decode_boxes(proposal, jnp.array([0.0, 0.0, 4.0, 4.0]), weights=(1, 1, 4, 8), max_log_scale=0.75)
+    np.testing.assert_allclose(weighed[2:] - weighed[:2], 2 * np.exp([0.75, 0.5]), rtol=1e-6)
+    slopes = jax.jacobian(lambda delta: decode_boxes(proposal, jnp.array([0.0, 0.0, delta, 0.0])))(5.0)
+    assert slopes.tolist() == [0.0] * 4
+
+
+def test_neither_deltas_nor_losses_depend_on_the_unit_of_length():
+    a, b = np.float32(some_boxes(50)), np.float32(some_boxes(50, seed=1))
+    np.testing.assert_array_equal(encode_boxes(a * 64, b * 64), encode_boxes(a, b))
+    for kind in KINDS:
+        np.testing.assert_array_equal(iou_loss(a * 64, b * 64, kind=kind), iou_loss(a, b, kind=kind))
+
+
+def test_iou_is_that_of_counted_pixels():
+    corners = np.random.default_rng(0).integers(0, 12, size=(60, 2, 2))
+    pixels = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    columns, rows = np.meshgrid(np.arange(12), np.arange(12))
+    x1, y1, x2, y2 = (pixels[:, i, None, None] for i in range(4))
+    covered = (x1 <= columns) & (columns < x2) & (y1 <= rows) & (rows < y2)
+    shared = np.einsum("nij,mij->nm", covered, covered, dtype=int)
+    union = covered.sum(axis=(1, 2))[:, None] + covered.sum(axis=(1, 2)) - shared
+    np.testing.assert_allclose(box_iou(pixels, pixels), shared / np.maximum(union, 1), rtol=1e-6)
+
+
+def test_iou_losses_are_those_of_every_pair():
+    a, b = some_boxes(5), some_boxes(7, seed=1)
+    pairs = jnp.broadcast_to(a[:, None], (5, 7, 4)), jnp.broadcast_to(b, (5, 7, 4))
+    np.testing.assert_allclose(iou_loss(*pairs), 1 - box_iou(jnp.asarray(a), jnp.asarray(b)), rtol=1e-6)
+    np.testing.assert_array_equal(box_iou(jnp.asarray(a), jnp.asarray(b)), box_iou(jnp.asarray(b), jnp.asarray(a)).T)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("iou", [0.0, 0.75, 1.0, 1.0, 1.0]),
+        ("giou", [0.0, 0.75, 1 + 1 / 6, 1 + 4 / 9, 1.5]),
+        ("diou", [0.0, 0.75 + 1 / 16, 1 + 2.5 / 13, 1.25, 1.25]),
+        ("ciou", [0.0, 0.75 + 1 / 16, 1 + 2.5 / 13, 1.25, 1.25]),
+    ],
+)
+def test_squares_in_squares_and_beside_them(kind, wanted):
+    big, quarter, above, corner = [-1.0, -1, 1, 1], [0.0, 0, 1, 1], [0.0, 1, 1, 2], [1.0, 1, 2, 2]
+    predicted = jnp.array([big, big, big, big, quarter])
+    target = jnp.array([big, quarter, above, corner, corner])
+    np.testing.assert_allclose(iou_loss(predicted, target, kind=kind), wanted, atol=1e-6)
+
+
+def test_ciou_compares_shapes():
+    tall, wide = jnp.array([-1.0, -2.0, 1.0, 2.0]), jnp.array([-2.0, -1.0, 2.0, 1.0])
+    v = 4 / math.pi**2 * (math.atan(2) - math.atan(0.5)) ** 2
+    wanted = 1 - 1 / 3 + v**2 / (1 - 1 / 3 + v)
+    np.testing.assert_allclose(iou_loss(tall, wide, kind="ciou"), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_those_of_pytorch(kind):
+    a, b = some_boxes(200), some_boxes(200, seed=1)
+    tensors = [torch.tensor(x, requires_grad=True) for x in (a, b)]
+    loss_by_torch(*tensors, kind).sum().backward()
+    got = jax.grad(lambda *pair: iou_loss(*pair, kind=kind).sum(), argnums=(0, 1))(jnp.asarray(a), jnp.asarray(b))
+    for gradient, tensor in zip(got, tensors, strict=True):
+        np.testing.assert_allclose(gradient, tensor.grad, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_which_losses_pull_boxes_together_that_do_not_overlap(kind):
+    target = jnp.array([0.0, 0.0, 3.0, 2.0])
+    far = jnp.array(
+        [[x, y, x + 2.0, y + 1.0] for x in (-20.0, 0.5, 7.0) for y in (-9.0, 0.5, 4.0) if (x, y) != (0.5, 0.5)]
+    )
+    moved = lambda shift: iou_loss(far + jnp.tile(shift, 2), jnp.broadcast_to(target, far.shape), kind=kind)  # noqa: E731
+    slopes = jax.jit(jax.jacobian(moved))(jnp.zeros(2))
+    towards = (target[:2] + target[2:] - far[:, :2] - far[:, 2:]) / 2
+    if kind == "iou":
+        assert not slopes.any()
+    else:
+        assert (jnp.sum(slopes * towards, axis=1) < -0.01).all()
+
+
+@pytest.mark.parametrize("kind", ["giou", "diou", "ciou"])
+def test_descent_brings_a_far_box_onto_its_target(kind):
+    target = jnp.array([4.0, 4.0, 6.0, 7.0])
+
+    optimizer = optax.adam(optax.linear_schedule(0.1, 0.0, 1000))
+
+    def move(carry, _):
+        box, state = carry
+        updates, state = optimizer.update(jax.grad(lambda box: iou_loss(box, target, kind=kind))(box), state)
+        return (box + updates, state), None
+
+    start = jnp.array([-3.0, -2.0, -1.0, -1.0])
+    (box, _), _ = jax.lax.scan(move, (start, optimizer.init(start)), length=1000)
+    assert iou_loss(box, target) < 0.01
+
+
+@pytest.mark.parametrize("nothing", [POINT, LINE, REVERSED])
+def test_a_box_without_area_shares_nothing(nothing):
+    others = jnp.array([nothing, [0.0, 0.0, 10.0, 10.0]])
+    assert box_iou(jnp.array([nothing]), others).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("kind", ["giou", "diou", "ciou"])
+def test_a_point_is_pulled_to_its_target(kind):
+    point, target = jnp.array([5.0, 5.0, 5.0, 5.0]), jnp.array([6.0, 6.0, 9.0, 9.0])
+    downhill = -jax.grad(lambda box: iou_loss(box, target, kind=kind))(point)
+    assert (downhill[:2] + downhill[2:] > 0.01).all()
+
+
+def test_background_has_neither_box_loss_nor_gradient_whatever_its_deltas():
+    logits = jnp.array([[2.0, 1.0], [2.0, 1.0]])
+    labels = jnp.array([0, 1])
+    deltas = jnp.array([[jnp.nan, jnp.inf, 1e4, 0.0], [3.0, 0.0, 0.0, 0.0]])
+    targets = jnp.array([[jnp.nan, jnp.nan, -jnp.inf, 1.0], [1.0, 0.0, 0.0, 0.0]])
+    loss = detection_loss(logits, deltas, labels, targets, box_weight=10.0)
+    np.testing.assert_allclose(loss, [math.log1p(math.exp(-1)), math.log1p(math.e) + 10 * 1.5], rtol=1e-6)
+    gradients = jax.grad(lambda *x: detection_loss(x[0], x[1], labels, x[2]).sum(), argnums=(0, 1, 2))(
+        logits, deltas, targets
+    )
+    assert np.isfinite(np.concatenate([np.ravel(g) for g in gradients])).all()
+    assert gradients[1].tolist() == [[0.0] * 4, [1.0, 0.0, 0.0, 0.0]]
+
+
+def test_smooth_l1_is_continuous_at_its_threshold():
+    around = jnp.array([0.25 - 1e-4, 0.25 + 1e-4])[:, None] * jnp.ones(4)
+    below, above = detection_loss(jnp.array([[0.0, 100.0]] * 2), around, jnp.ones(2, int), jnp.zeros((2, 4)), beta=0.25)
+    np.testing.assert_allclose([below, above], 4 * 0.125, atol=1e-3)
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="there is no kind of IoU 'gious': did you mean 'giou'"):
+        iou_loss(jnp.zeros(4), jnp.zeros(4), kind="gious")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: iou_loss(jnp.zeros((2, 5)), jnp.zeros((2, 5))),
+            r"predicted must hold four numbers, got shape \(2, 5\)",
+        ),
+        (lambda: encode_boxes(jnp.zeros(()), jnp.zeros(())), r"proposals must hold four numbers, got shape \(\)"),
+        (lambda: decode_boxes(jnp.zeros(3), jnp.zeros(3)), r"proposals must hold four numbers, got shape \(3,\)"),
+        (
+            lambda: box_iou(jnp.zeros((2, 3, 4)), jnp.zeros((1, 3, 4))),
+            r"equal leading axes, got boxes_a \(2, 3, 4\) and boxes_b \(1, 3, 4\)",
+        ),
+        (lambda: box_iou(jnp.zeros(4), jnp.zeros(4)), r"got boxes_a \(4,\) and boxes_b \(4,\)"),
+        (lambda: box_iou(jnp.zeros((2, 4)), jnp.zeros((2, 3))), r"boxes_b must hold four numbers, got shape \(2, 3\)"),
+        (
+            lambda: detection_loss(jnp.zeros((3, 2)), jnp.zeros((2, 4)), jnp.zeros(2, int), jnp.zeros((2, 4))),
+            r"got class_logits \(3, 2\), deltas \(2, 4\), labels \(2,\)",
+        ),
+        (
+            lambda: detection_loss(jnp.zeros((2, 2)), jnp.zeros((2, 4)), jnp.zeros((2, 1), int), jnp.zeros((2, 4))),
+            r"got class_logits \(2, 2\), deltas \(2, 4\), labels \(2, 1\)",
+        ),
+    ],
+)
+def test_shapes_that_do_not_match_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
