@@ -48,6 +48,7 @@ def test_every_public_function_has_a_case():
     }
     # Those of an adversarial pair are `losses.hinge.discriminator` and `losses.hinge.generator`.
     assert {".".join(case.name.split(".")[:2]) for case in CASES} == public
+    assert {case.name for case in CASES if case.references} == {case.name for case in CASES}
 
 
 @every_case
@@ -83,10 +84,8 @@ def test_values_in_float64_are_those_of_the_references(case):
             assert relative_error(got, reference(*inputs), case.floor) <= case.rtol_double, who
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
 def test_gradients_are_those_of_finite_differences(case):
-    if not case.differentiable:
-        return
     inputs = case.sampled()
     moved = floating(inputs)
     with jax.enable_x64(True):
@@ -101,15 +100,22 @@ def test_gradients_are_those_of_finite_differences(case):
         check_grads(jax.jit(function), tuple(everything[i] for i in moved), order=1, modes=["fwd", "rev"], eps=1e-6)
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case.finite_at], ids=str)
 def test_values_and_gradients_are_finite_at_the_edges(case):
     for inputs in case.finite_at:
         inputs = arrays([np.asarray(x) for x in inputs], jnp.float32)
-        total = lambda *args: jnp.sum(case.function(*args))  # noqa: E731
-        value, gradients = jax.value_and_grad(total, floating(inputs))(*inputs)
+        total = jax.value_and_grad(lambda *arguments: jnp.sum(case.function(*arguments)), floating(inputs))
+        value, gradients = jax.jit(total)(*inputs)
         assert np.isfinite(value), inputs
         for gradient in gradients:
             assert np.isfinite(gradient).all(), (inputs, gradient)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name != "losses.triplet_kind"], ids=str)
+def test_nan_in_is_nothing_finite_out(case):
+    # A network that has diverged must not report a healthy loss.
+    inputs = [jnp.full_like(x, jnp.nan) if x.dtype == jnp.float32 else x for x in arrays(case.sampled(), jnp.float32)]
+    assert not np.isfinite(jax.jit(case.function)(*inputs)).any()
 
 
 @every_case
@@ -133,7 +139,7 @@ def test_bfloat16_goes_in_and_out(case):
     assert relative_error(got, wide, case.floor) <= case.rtol_bfloat16
 
 
-@every_case
+@pytest.mark.parametrize("case", [case for case in CASES if case.names_of_equal_shape], ids=str)
 def test_shapes_that_do_not_match_are_named(case):
     names = list(case.arguments)
     shapes = case.all_shapes[-1]

@@ -12,6 +12,7 @@ from jaxgen.divergences.discrete import (
     total_variation,
 )
 from jaxgen.divergences.gaussian import frechet_distance, kl_multivariate_normal, kl_normal, kl_standard_normal
+from jaxgen.divergences.kernel import energy_distance, mmd
 from jaxgen.divergences.sliced import sliced_wasserstein, wasserstein_1d
 from jaxgen.divergences.transport import (
     Dual,
@@ -27,6 +28,7 @@ __all__ = [
     "chi_square",
     "cross_entropy",
     "earth_movers_distance",
+    "energy_distance",
     "entropy",
     "f_divergence",
     "frechet_distance",
@@ -37,6 +39,7 @@ __all__ = [
     "kl_multivariate_normal",
     "kl_normal",
     "kl_standard_normal",
+    "mmd",
     "renyi",
     "sinkhorn_divergence",
     "sliced_wasserstein",

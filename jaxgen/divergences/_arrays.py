@@ -2,8 +2,10 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 
+from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Shaped
 
 
@@ -22,9 +24,23 @@ def check_batch(**arrays: Shaped[Array, "..."]) -> None:
             raise ValueError(f"{name} must have a leading axis of examples, got shape ()")
 
 
+def check_number(
+    name: str, value: float | Array, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+) -> None:
+    """Raise an InputError unless a hyperparameter is one number in its range; under `jit` its range cannot be seen."""
+    if jnp.shape(value) != ():
+        raise InputError(f"{name} must be one number, got shape {jnp.shape(value)}")
+    if isinstance(value, jax.core.Tracer):
+        return
+    if not (value > above and value >= at_least and (value < below or below == math.inf)):
+        bounds = {"above": above, "at least": at_least, "below": below}
+        right = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+        raise InputError(f"{name} must be {right or 'a number'}, got {value}")
+
+
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:
     """The floating dtype that the arrays have together, which the result is to have."""
-    dtype = jnp.result_type(*arrays)
+    dtype = jnp.result_type(*map(jnp.asarray, arrays))
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
 
 
@@ -35,6 +51,7 @@ def widen(array: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
 
 def flat_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, "batch size"]:
     """Every example as one row."""
+    array = jnp.asarray(array)
     return array.reshape(array.shape[0], math.prod(array.shape[1:]))
 
 
@@ -43,7 +60,30 @@ def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]
     return flat_events(array).sum(axis=1)
 
 
+def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The absolute value with the derivative 0 at 0, where jnp.abs has 1: what is right should stay."""
+    return x * jnp.sign(x)
+
+
+def inverse_scale(log_scale: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`exp(-log_scale)`, kept finite: a difference of 0 is 0 in units of any scale, and its gradient is no NaN."""
+    return jnp.exp(jnp.minimum(-log_scale, 0.99 * math.log(jnp.finfo(log_scale.dtype).max)))
+
+
 def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The square root with the derivative 0 at 0, where a distance between coinciding points has none."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+    zero = x <= 0  # Not `x > 0`, which NaN would fail and come out as 0.
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
+
+
+@jax.custom_jvp
+def quotient(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`x / y`, whose derivative by a tiny y does not overflow on the way: JAX's divides by its square."""
+    return x / y
+
+
+@quotient.defjvp
+def _quotient_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (x, y), (dx, dy) = primals, tangents
+    ratio = quotient(x, y)
+    return ratio, (dx - ratio * dy) / y

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Shaped
 
 FEW_DIMENSIONS = 16
 """Up to here differences are as fast as products, and near points are the rule."""
@@ -67,19 +67,17 @@ def _squared_distances(
 
 
 def _repair(
-    squared: Float[Array, "n m"], close: Float[Array, "n m"], x: Float[Array, "n dim"], y: Float[Array, "m dim"]
+    squared: Float[Array, "n m"], close: Shaped[Array, "n m"], x: Float[Array, "n dim"], y: Float[Array, "m dim"]
 ) -> Float[Array, "n m"]:
     """Compute those tiles again, from differences, that hold a close pair."""
     rows, columns = (min(TILE, size) for size in squared.shape)
-    # The last tiles may reach over the end here; below, they start earlier instead.
+    # The last tiles may reach over the end here; below, dynamic slices begin earlier instead.
     padded = jnp.pad(close, [(0, -size % side) for size, side in zip(close.shape, (rows, columns), strict=True)])
     flags = padded.reshape(padded.shape[0] // rows, rows, -1, columns).any(axis=(1, 3))
     (flagged,) = jnp.nonzero(flags.ravel(), size=flags.size, fill_value=0)
 
     def compute(k: Array, squared: Float[Array, "n m"]) -> Float[Array, "n m"]:
-        row, column = jnp.divmod(flagged[k], flags.shape[1])
-        row = jnp.minimum(row * rows, squared.shape[0] - rows)
-        column = jnp.minimum(column * columns, squared.shape[1] - columns)
+        row, column = flagged[k] // flags.shape[1] * rows, flagged[k] % flags.shape[1] * columns
         difference = lax.dynamic_slice_in_dim(x, row, rows)[:, None] - lax.dynamic_slice_in_dim(y, column, columns)
         return lax.dynamic_update_slice(squared, jnp.square(difference).sum(axis=-1), (row, column))
 
@@ -92,16 +90,16 @@ def _squared_distances_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ..
     x, y, floor = primals
     dx, dy, _ = tangents
     squared = _squared_distances(x, y, floor)
-    centred_x, centred_y = _centre(x, y)
     apart = squared > 0
-    touching = apart & (jnp.maximum(squared, floor) < TOUCHING * _spread(centred_x, centred_y))
-    tangent = lax.cond(jnp.any(touching), _tangent_by_differences, _tangent_by_products, centred_x, centred_y, dx, dy)
+    touching = apart & (jnp.maximum(squared, floor) < TOUCHING * _spread(*_centre(x, y)))
+    tangent = lax.cond(jnp.any(touching), _tangent_by_differences, _tangent_by_products, x, y, dx, dy)
     return squared, jnp.where(apart, tangent, 0.0)
 
 
 def _tangent_by_products(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], dx: Float[Array, "n dim"], dy: Float[Array, "m dim"]
 ) -> Float[Array, "n m"]:
+    x, y = _centre(x, y)
     own = jnp.sum(x * dx, axis=1)[:, None] + jnp.sum(y * dy, axis=1)
     return 2.0 * (own - products(x, dy) - products(dx, y))
 

@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
 from jaxgen.divergences._remainders import exp_remainder
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Shaped
 
 Events = Float[Array, " batch *event"]
 Vectors = Float[Array, "*batch dim"]
@@ -194,7 +194,7 @@ def _checked(
     return mean_p, cov_p, mean_q, cov_q, dtype
 
 
-def _cholesky(cov: Matrices) -> tuple[Matrices, Float[Array, " *batch"]]:
+def _cholesky(cov: Matrices) -> tuple[Matrices, Shaped[Array, " *batch"]]:
     """The lower factor of each covariance, and whether it has one; that of the identity, and its gradient, if not."""
     definite = jnp.isfinite(jnp.linalg.cholesky(lax.stop_gradient(cov))).all(axis=(-2, -1))
     identity = jnp.eye(cov.shape[-1], dtype=cov.dtype)
@@ -211,27 +211,25 @@ def _squared_bures(cov_p: Matrices, cov_q: Matrices) -> Float[Array, " *batch"]:
 
     Its derivative is given, since eigenvectors and singular vectors have none where values coincide.
     """
-    root_p, root_q = _closest_roots(cov_p, cov_q)
-    distance = jnp.sum(jnp.square(root_p - root_q), axis=(-2, -1))
-    return jnp.where(_equal(cov_p, cov_q), 0.0, distance)
+    return jnp.where(_equal(cov_p, cov_q), 0.0, _squared_distance(*_closest_roots(cov_p, cov_q)))
 
 
 @_squared_bures.defjvp
 def _squared_bures_jvp(
     covariances: tuple[Array, Array], tangents: tuple[Array, Array]
 ) -> tuple[Float[Array, " *batch"], Float[Array, " *batch"]]:
-    """`tr((I - T) dP)` for each of the two, T being the optimal map that starts there: see `_optimal_map`."""
+    """`tr((I - T) dP)` and the same of Q: `T = sum_i b_i b_i' / (a_i . b_i)` is the optimal map, for `T P T = Q`."""
     root_p, root_q = _closest_roots(*covariances)
-    inverse_overlap = _inverse_overlap(root_p, root_q)
+    inverse_overlap = _inverse_overlap(root_p, root_q)[..., None, :]
 
-    def change(tangent: Matrices, towards: Matrices) -> Float[Array, " *batch"]:
-        optimal_map = _product(towards * inverse_overlap[..., None, :], jnp.matrix_transpose(towards))
+    def change(tangent: Matrices, other_root: Matrices) -> Float[Array, " *batch"]:
+        optimal_map = _product(other_root * inverse_overlap, jnp.matrix_transpose(other_root))
         return jnp.trace(tangent, axis1=-2, axis2=-1) - jnp.sum(optimal_map * tangent, axis=(-2, -1))
 
-    distance = jnp.sum(jnp.square(root_p - root_q), axis=(-2, -1))
-    tangent = change(tangents[0], root_q) + change(tangents[1], root_p)
+    tangent_p, tangent_q = tangents
+    tangent = change(tangent_p, root_q) + change(tangent_q, root_p)
     equal = _equal(*covariances)
-    return jnp.where(equal, 0.0, distance), jnp.where(equal, 0.0, tangent)
+    return jnp.where(equal, 0.0, _squared_distance(root_p, root_q)), jnp.where(equal, 0.0, tangent)
 
 
 def _closest_roots(cov_p: Matrices, cov_q: Matrices) -> tuple[Matrices, Matrices]:
@@ -244,25 +242,27 @@ def _closest_roots(cov_p: Matrices, cov_q: Matrices) -> tuple[Matrices, Matrices
 def _root(cov: Matrices) -> Matrices:
     """Some A of `cov = A A'`, in which eigenvalues that rounding may have made are 0."""
     values, vectors = jnp.linalg.eigh(cov)
-    size = jnp.sqrt(jnp.mean(jnp.square(values), axis=-1, keepdims=True))
-    noise = NOISE * jnp.finfo(values.dtype).eps * size
-    return vectors * jnp.sqrt(jnp.where(values > noise, values, 0.0))[..., None, :]
+    largest = jnp.max(jnp.abs(values), axis=-1, keepdims=True)
+    shares = values / jnp.where(largest > 0, largest, 1.0)
+    noise = NOISE * jnp.finfo(values.dtype).eps * jnp.sqrt(jnp.mean(jnp.square(shares), axis=-1, keepdims=True))
+    return vectors * jnp.sqrt(jnp.where(shares > noise, values, 0.0))[..., None, :]
 
 
 def _inverse_overlap(root_p: Matrices, root_q: Matrices) -> Vectors:
-    """`1 / (a_i . b_i)` of the columns of two closest roots; 0 where either has only rounding errors to show.
-
-    The optimal map from p to q is `T = sum_i b_i b_i' / (a_i . b_i)`: indeed `T P T = Q`.
-    """
+    """`1 / (a_i . b_i)` of the columns of two closest roots; 0 where either has only rounding errors to show."""
+    sizes = [jnp.linalg.norm(root, axis=-2) for root in (root_p, root_q)]
     epsilon = jnp.finfo(root_p.dtype).eps
-    size_p, size_q = (jnp.sum(jnp.square(root), axis=-2) for root in (root_p, root_q))
-    least_p, least_q = (epsilon * jnp.max(size, axis=-1, keepdims=True) for size in (size_p, size_q))
+    least_p, least_q = (jnp.sqrt(epsilon) * jnp.max(size, axis=-1, keepdims=True) for size in sizes)
     overlap = jnp.sum(root_p * root_q, axis=-2)
-    shared = (size_p > least_p) & (size_q > least_q) & (overlap > jnp.sqrt(least_p * least_q))
+    shared = (sizes[0] > least_p) & (sizes[1] > least_q) & (overlap > least_p * least_q)
     return jnp.where(shared, 1.0 / jnp.where(shared, overlap, 1.0), 0.0)
 
 
-def _equal(cov_p: Matrices, cov_q: Matrices) -> Float[Array, " *batch"]:
+def _squared_distance(root_p: Matrices, root_q: Matrices) -> Float[Array, " *batch"]:
+    return jnp.sum(jnp.square(root_p - root_q), axis=(-2, -1))
+
+
+def _equal(cov_p: Matrices, cov_q: Matrices) -> Shaped[Array, " *batch"]:
     return jnp.all(cov_p == cov_q, axis=(-2, -1))
 
 

@@ -3,7 +3,8 @@
 A box is (x1, y1, x2, y2), its lower and its upper corner, in any unit of length; its sides are x2 - x1 and y2 - y1,
 with no "+ 1" for pixels. A box whose corners are in the wrong order has no area. For boxes without area, values and
 gradients are finite everywhere: a side that something is divided by, or whose logarithm is taken, counts as
-`SMALLEST_SIDE` where it is shorter, and then has no gradient.
+`SMALLEST_SIDE` where it is shorter, an area that something is divided by as its square where it is smaller, and then
+has no gradient.
 """
 
 import math
@@ -14,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.divergences._arrays import check_same_shape, float_dtype, widen
-from jaxgen.errors import check_known
+from jaxgen.divergences._arrays import check_number, check_same_shape, float_dtype, widen
+from jaxgen.errors import InputError, check_known
 from jaxgen.losses.regression import smooth_l1
 from jaxgen.typing import Array, Float, Int
 
@@ -30,7 +31,7 @@ def encode_boxes(
     proposals: Float[Array, "*batch 4"],
     boxes: Float[Array, "*batch 4"],
     *,
-    weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+    weights: Sequence[float] | Float[Array, "4"] = (1.0, 1.0, 1.0, 1.0),
 ) -> Float[Array, "*batch 4"]:
     """Deltas (dx, dy, dw, dh) that lead from proposals to boxes: what a detector regresses.
 
@@ -49,7 +50,7 @@ def encode_boxes(
         sides, and 1.
 
     Raises:
-        ValueError: if the shapes differ or the last axis is not of four coordinates.
+        ValueError: if the shapes differ, the last axis is not of four coordinates, or there are not four weights.
 
     Reference:
         Girshick et al. 2014, arXiv:1311.2524, appendix C, equations 6 to 9.
@@ -58,20 +59,18 @@ def encode_boxes(
         >>> encode_boxes(jnp.array([0.0, 0.0, 10.0, 10.0]), jnp.array([5.0, 0.0, 15.0, 20.0]))
         Array([0.5      , 0.5      , 0.       , 0.6931472], dtype=float32)
     """
-    check_same_shape(proposals=proposals, boxes=boxes)
-    _check_coordinates(proposals=proposals)
-    start, end = _corners(widen(proposals)), _corners(widen(boxes))
+    start, end = map(_corners, _wide_fours(proposals=proposals, boxes=boxes))
     size = _floored(start.sides)
     shift = 0.5 * ((end.low - start.low) + (end.high - start.high)) / size
     deltas = jnp.concatenate([shift, jnp.log(_floored(end.sides) / size)], axis=-1)
-    return (deltas * jnp.asarray(weights, deltas.dtype)).astype(float_dtype(proposals, boxes))
+    return (deltas * _weights(weights, deltas.dtype)).astype(float_dtype(proposals, boxes))
 
 
 def decode_boxes(
     proposals: Float[Array, "*batch 4"],
     deltas: Float[Array, "*batch 4"],
     *,
-    weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+    weights: Sequence[float] | Float[Array, "4"] = (1.0, 1.0, 1.0, 1.0),
     max_log_scale: float = math.log(1000 / 16),
 ) -> Float[Array, "*batch 4"]:
     """Boxes that deltas (dx, dy, dw, dh) lead to from proposals.
@@ -92,7 +91,8 @@ def decode_boxes(
         and grow less than max_log_scale. In float32 the error is below 1e-5 of the largest coordinate or side.
 
     Raises:
-        ValueError: if the shapes differ or the last axis is not of four coordinates.
+        ValueError: if the shapes differ, the last axis is not of four coordinates, or there are not four weights.
+        InputError: if max_log_scale is not one number.
 
     Reference:
         Girshick et al. 2014, arXiv:1311.2524, appendix C, equations 1 to 4.
@@ -101,10 +101,9 @@ def decode_boxes(
         >>> decode_boxes(jnp.array([0.0, 0.0, 10.0, 10.0]), jnp.array([0.5, 0.5, 0.0, math.log(2.0)]))
         Array([ 5.,  0., 15., 20.], dtype=float32)
     """
-    check_same_shape(proposals=proposals, deltas=deltas)
-    _check_coordinates(proposals=proposals)
-    start, moves = _corners(widen(proposals)), widen(deltas)
-    moves = moves / jnp.asarray(weights, moves.dtype)
+    check_number("max_log_scale", max_log_scale)
+    boxes, moves = _wide_fours(proposals=proposals, deltas=deltas)
+    start, moves = _corners(boxes), moves / _weights(weights, moves.dtype)
     size = _floored(start.sides)
     shift = size * moves[..., :2]
     growth = 0.5 * size * jnp.expm1(jnp.minimum(moves[..., 2:], max_log_scale))
@@ -122,7 +121,8 @@ def box_iou(boxes_a: Float[Array, "*batch n 4"], boxes_b: Float[Array, "*batch m
         boxes_b: m boxes, of the same leading axes.
 
     Returns:
-        Shares in [0, 1]: 0 without overlap or without area, 1 for equal boxes that have area.
+        Shares in [0, 1]: 0 without overlap or without area, 1 for equal boxes of an area of at least
+        `SMALLEST_SIDE`^2.
 
     Raises:
         ValueError: if the leading axes differ, there is no axis of boxes, or the last axis is not of four coordinates.
@@ -133,15 +133,15 @@ def box_iou(boxes_a: Float[Array, "*batch n 4"], boxes_b: Float[Array, "*batch m
         >>> box_iou(a, b)
         Array([[1.        , 0.33333334, 0.        ]], dtype=float32)
     """
-    _check_coordinates(boxes_a=boxes_a, boxes_b=boxes_b)
-    shapes = jnp.shape(boxes_a), jnp.shape(boxes_b)
-    if min(map(len, shapes)) < 2 or shapes[0][:-2] != shapes[1][:-2]:
+    a, b = widen(boxes_a), widen(boxes_b)
+    _check_coordinates(boxes_a=a, boxes_b=b)
+    if min(a.ndim, b.ndim) < 2 or a.shape[:-2] != b.shape[:-2]:
         raise ValueError(
             "boxes must be [..., n, 4] and [..., m, 4] with equal leading axes, "
-            f"got boxes_a {shapes[0]} and boxes_b {shapes[1]}"
+            f"got boxes_a {a.shape} and boxes_b {b.shape}"
         )
-    a, b = widen(boxes_a)[..., :, None, :], widen(boxes_b)[..., None, :, :]
-    return _overlap(_corners(a), _corners(b)).iou.astype(float_dtype(boxes_a, boxes_b))
+    overlap = _overlap(_corners(a[..., :, None, :]), _corners(b[..., None, :, :]))
+    return overlap.iou.astype(float_dtype(boxes_a, boxes_b))
 
 
 def iou_loss(
@@ -163,9 +163,9 @@ def iou_loss(
         kind: which one.
 
     Returns:
-        One loss per box, without unit: 0 for equal boxes that have area; at most 1 (iou), below 2 (giou, diou) or 3
-        (ciou). Value and gradient are finite for all boxes, but tell little of two that both have no area. In float32
-        the error is below 1e-6.
+        One loss per box, without unit: 0 for equal boxes of an area of at least `SMALLEST_SIDE`^2; for boxes whose
+        corners are in the right order at most 1 (iou), 2 (giou, diou) or 2.5 (ciou). Value and gradient are finite for
+        all boxes, but tell little of two that both have no area. In float32 the error is below 1e-6.
 
     Raises:
         ValueError: if the shapes differ, the last axis is not of four coordinates, or the kind is not known.
@@ -180,9 +180,7 @@ def iou_loss(
         (Array(1., dtype=float32), Array(1.25, dtype=float32))
     """
     check_known("kind of IoU", kind, get_args(IouKind))
-    check_same_shape(predicted=predicted, target=target)
-    _check_coordinates(predicted=predicted)
-    a, b = _corners(widen(predicted)), _corners(widen(target))
+    a, b = map(_corners, _wide_fours(predicted=predicted, target=target))
     overlap = _overlap(a, b)
     loss = 1.0 - overlap.iou
     if kind == "giou":
@@ -214,14 +212,15 @@ def detection_loss(
         labels: true classes, from 0 to classes - 1.
         target_deltas: true deltas, as `encode_boxes` makes them.
         beta: threshold of `smooth_l1`.
-        box_weight: how much the boxes count beside the classes.
+        box_weight: how much the boxes count beside the classes; not negative.
 
     Returns:
-        One loss per proposal, in nats. In float32 the error of the cross-entropy is below 1e-6 of the largest of the
-        logits and 1.
+        One loss per proposal, in nats: NaN where the label is negative or no class, so leave out what is to be ignored.
+        In float32 the error of the cross-entropy is below 1e-6 of the largest of the logits and 1.
 
     Raises:
-        ValueError: if the shapes do not match, or beta is negative.
+        ValueError: if the shapes do not match.
+        InputError: if the labels are not whole numbers, or beta or box_weight is negative or not one number.
 
     Reference:
         Girshick 2015, arXiv:1504.08083, equations 1 to 3.
@@ -231,20 +230,22 @@ def detection_loss(
         >>> detection_loss(class_logits, jnp.full((2, 4), 2.0), labels, jnp.zeros((2, 4)))
         Array([0., 6.], dtype=float32)
     """
-    check_same_shape(deltas=deltas, target_deltas=target_deltas)
-    _check_coordinates(deltas=deltas)
-    logits_shape, deltas_shape, labels_shape = jnp.shape(class_logits), jnp.shape(deltas), jnp.shape(labels)
-    if not logits_shape or not logits_shape[:-1] == deltas_shape[:-1] == labels_shape:
+    check_number("box_weight", box_weight, at_least=0.0)
+    predictions, targets = _wide_fours(deltas=deltas, target_deltas=target_deltas)
+    logits, labels = widen(class_logits), jnp.asarray(labels)
+    if not logits.ndim or not logits.shape[:-1] == predictions.shape[:-1] == labels.shape:
         raise ValueError(
             "there must be logits, four deltas and a label for each box, "
-            f"got class_logits {logits_shape}, deltas {deltas_shape}, labels {labels_shape}"
+            f"got class_logits {logits.shape}, deltas {predictions.shape}, labels {labels.shape}"
         )
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise InputError(f"labels must be whole numbers, got {labels.dtype}")
     foreground = (labels > 0)[..., None]
     # Zeros before the loss and not after it: the gradient of a NaN in a background row would be NaN.
-    predictions, targets = (widen(jnp.where(foreground, x, 0.0)) for x in (deltas, target_deltas))
+    predictions, targets = (jnp.where(foreground, x, 0.0) for x in (predictions, targets))
     box_loss = jnp.sum(smooth_l1(predictions, targets, beta=beta), axis=-1)
-    class_loss = optax.softmax_cross_entropy_with_integer_labels(widen(class_logits), labels)
-    return (class_loss + box_weight * box_loss).astype(float_dtype(class_logits, deltas, target_deltas))
+    loss = _cross_entropy(logits, labels) + box_weight * box_loss
+    return loss.astype(float_dtype(class_logits, deltas, target_deltas))
 
 
 class _Corners(NamedTuple):
@@ -263,6 +264,13 @@ class _Overlap(NamedTuple):
 
     union: Array
     iou: Array
+
+
+def _cross_entropy(logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """In nats, NaN for labels that are no class."""
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    # It is NaN beyond the last class, but negative labels count back from there, as indices do.
+    return jnp.where(labels < 0, jnp.nan, loss)
 
 
 def _corners(boxes: Float[Array, "*batch 4"]) -> _Corners:
@@ -322,8 +330,23 @@ def _shape_difference(a: _Corners, b: _Corners, iou: Float[Array, "*batch"]) -> 
     return jax.lax.stop_gradient(weight) * difference
 
 
+def _wide_fours(**arrays: Float[Array, "*batch 4"]) -> list[Float[Array, "*batch 4"]]:
+    """Arrays of one shape and of four numbers, in float32 or wider."""
+    wide = {name: widen(array) for name, array in arrays.items()}
+    check_same_shape(**wide)
+    _check_coordinates(**wide)
+    return list(wide.values())
+
+
 def _check_coordinates(**boxes: Array) -> None:
     """Raise a ValueError with name and shape where the last axis is not of four numbers."""
     for name, array in boxes.items():
-        if jnp.ndim(array) == 0 or jnp.shape(array)[-1] != 4:
-            raise ValueError(f"the last axis of {name} must hold four numbers, got shape {jnp.shape(array)}")
+        if array.ndim == 0 or array.shape[-1] != 4:
+            raise ValueError(f"the last axis of {name} must hold four numbers, got shape {array.shape}")
+
+
+def _weights(weights: Sequence[float] | Float[Array, "4"], dtype: jnp.dtype) -> Float[Array, "4"]:
+    array = jnp.asarray(weights, dtype)
+    if array.shape != (4,):
+        raise ValueError(f"weights must be four numbers, got shape {array.shape}")
+    return array

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.divergences._arrays import check_batch, float_dtype, sum_events, widen
+from jaxgen.divergences._arrays import check_batch, check_number, float_dtype, sum_events, widen
 from jaxgen.divergences._remainders import relative_entropy
 from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float, KeyArray
@@ -84,6 +84,7 @@ def contractive_penalty(encode: Encode, x: Float[Array, " batch *event"]) -> Flo
         >>> contractive_penalty(lambda x: x @ jnp.array([[3.0], [4.0]]), jnp.ones((2, 2)))
         Array([25., 25.], dtype=float32)
     """
+    x = jnp.asarray(x, float_dtype(x))
     code = _code_shape(encode, x)
     if math.prod(code.shape[1:]) <= math.prod(x.shape[1:]):
         _, pull_back = jax.vjp(encode, x)
@@ -111,8 +112,8 @@ def contractive_penalty_estimate(
         it is exact.
 
     Raises:
-        ValueError: if there is no axis of examples, encode does not return one code per example, or n_probes is not
-            positive.
+        ValueError: if there is no axis of examples or encode does not return one code per example.
+        InputError: if n_probes is not positive.
 
     Reference:
         Hutchinson 1989, doi:10.1080/03610918908812806.
@@ -122,8 +123,8 @@ def contractive_penalty_estimate(
         >>> contractive_penalty_estimate(encode, jax.random.key(0), jnp.ones((2, 2)))
         Array([25., 25.], dtype=float32)
     """
-    if n_probes < 1:
-        raise ValueError(f"n_probes must be at least 1, got {n_probes}")
+    check_number("n_probes", n_probes, at_least=1)
+    x = jnp.asarray(x, float_dtype(x))
     code = _code_shape(encode, x)
     _, pull_back = jax.vjp(encode, x)
     signs = jax.random.rademacher(key, (n_probes, *code.shape), code.dtype)
@@ -144,7 +145,8 @@ def sparsity_penalty(activations: Float[Array, " batch *event"], *, rho: float) 
         One number for the batch, in nats; 0 if all means are rho, infinite if a unit is 0, or 1, for all examples.
 
     Raises:
-        ValueError: if there is no axis of examples or rho is not between 0 and 1.
+        ValueError: if there is no axis of examples.
+        InputError: if rho is not between 0 and 1.
 
     Reference:
         Lee, Ekanadham and Ng 2007, "Sparse deep belief net model for visual area V2" (NIPS), for the idea; Ng 2011,
@@ -155,8 +157,7 @@ def sparsity_penalty(activations: Float[Array, " batch *event"], *, rho: float) 
         Array(0.13081202, dtype=float32)
     """
     check_batch(activations=activations)
-    if not 0 < rho < 1:
-        raise ValueError(f"rho must be between 0 and 1, got {rho}")
+    check_number("rho", rho, above=0.0, below=1.0)
     wide = widen(activations)
     active, inactive = jnp.mean(wide, axis=0), jnp.mean(1.0 - wide, axis=0)
     # The two remainders cancel, since both sides have the sum 1.
@@ -169,6 +170,8 @@ def _code_shape(encode: Encode, x: Array) -> jax.ShapeDtypeStruct:
     """Shape and dtype of the codes, which must be one for each example."""
     check_batch(x=x)
     code = jax.eval_shape(encode, x)
+    if not isinstance(code, jax.ShapeDtypeStruct):
+        raise ValueError(f"encode must return one array of codes, got a {type(code).__name__}")
     if code.shape[:1] != x.shape[:1]:
         raise ValueError(f"encode must return one code per example, [{len(x)}, ...], got {code.shape}")
     return code

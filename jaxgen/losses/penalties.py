@@ -15,9 +15,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, safe_sqrt, sum_events, widen
+from jaxgen.divergences._arrays import (
+    check_batch,
+    check_number,
+    check_same_shape,
+    float_dtype,
+    safe_sqrt,
+    sum_events,
+    widen,
+)
 from jaxgen.typing import Array, Float, KeyArray, PyTree
 
 Critic = Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]]
@@ -52,6 +59,7 @@ def gradient_penalty(
 
     Returns:
         One penalty per example, before its weight (10 in the paper). Where the slope is exactly 0 its gradient is 0.
+        In float32 the slope has a relative error of some 1e-7, which near the target is more of the penalty.
 
     Raises:
         ValueError: if the shapes of real and fake differ, or the critic does not return one value per example.
@@ -67,8 +75,9 @@ def gradient_penalty(
     check_same_shape(real=real, fake=fake)
     check_batch(real=real)
     dtype = float_dtype(real, fake)
-    weight = _uniform_per_example(key, real)
-    between = (weight * widen(real) + (1.0 - weight) * widen(fake)).astype(dtype)
+    wide = widen(real)
+    weight = _uniform_per_example(key, wide)
+    between = (weight * wide + (1.0 - weight) * widen(fake)).astype(dtype)
     excess = _slope(critic, between) - target
     return jnp.square(jnp.maximum(excess, 0.0) if one_sided else excess).astype(dtype)
 
@@ -111,7 +120,7 @@ def dragan_penalty(
     noise_key, weight_key = jax.random.split(key)
     wide = widen(real)
     noise = scale * safe_sqrt(jnp.var(wide)) * jax.random.uniform(noise_key, wide.shape, wide.dtype)
-    around = (wide + _uniform_per_example(weight_key, real) * noise).astype(float_dtype(real))
+    around = (wide + _uniform_per_example(weight_key, wide) * noise).astype(float_dtype(real))
     return jnp.square(_slope(critic, around) - target).astype(float_dtype(real))
 
 
@@ -183,7 +192,7 @@ def clip_weights(params: PyTree, bound: float) -> PyTree:
         The same pytree with values in [-bound, bound]; arrays of whole numbers stay as they are.
 
     Raises:
-        ValueError: if bound is not positive.
+        InputError: if bound is not positive.
 
     Reference:
         Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, algorithm 1.
@@ -192,24 +201,26 @@ def clip_weights(params: PyTree, bound: float) -> PyTree:
         >>> clip_weights({"kernel": jnp.array([0.5, -0.005])}, 0.01)
         {'kernel': Array([ 0.01 , -0.005], dtype=float32)}
     """
-    if not bound > 0:
-        raise ValueError(f"bound must be positive, got {bound}")
+    check_number("bound", bound, above=0.0)
 
     def clip(weights: Array) -> Array:
-        return jnp.clip(weights, -bound, bound) if jnp.issubdtype(weights.dtype, jnp.floating) else weights
+        weights = jnp.asarray(weights)
+        if not jnp.issubdtype(weights.dtype, jnp.floating):
+            return weights
+        return jnp.clip(weights, -bound, bound).astype(weights.dtype)
 
     return jax.tree.map(clip, params)
 
 
 def _uniform_per_example(key: KeyArray, examples: Array) -> Array:
     """One number in [0, 1] for each example, in the shape that broadcasts over it."""
-    return jax.random.uniform(key, (len(examples),) + (1,) * (examples.ndim - 1), widen(examples).dtype)
+    return jax.random.uniform(key, (len(examples),) + (1,) * (examples.ndim - 1), examples.dtype)
 
 
 def _slope(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
     """Euclidean norm of the gradient at each example, with gradient 0 where it is 0."""
     gradients = widen(_input_gradient(critic, inputs))
-    return optax.safe_norm(gradients.reshape(len(inputs), -1), min_norm=0.0, axis=1)
+    return safe_sqrt(sum_events(jnp.square(gradients)))
 
 
 def _input_gradient(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch *event"]:
@@ -217,8 +228,10 @@ def _input_gradient(critic: Critic, inputs: Float[Array, " batch *event"]) -> Fl
 
     def total(inputs: Array) -> Array:
         values = critic(inputs)
+        if not isinstance(values, jax.Array):
+            raise ValueError(f"the critic must return one array of values, got a {type(values).__name__}")
         if values.shape != inputs.shape[:1]:
             raise ValueError(f"the critic must return one value per example {inputs.shape[:1]}, got {values.shape}")
         return jnp.sum(values)
 
-    return jax.grad(total)(inputs)
+    return jax.grad(total)(jnp.asarray(inputs, float_dtype(inputs)))

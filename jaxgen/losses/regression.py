@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import optax
 
-from jaxgen.divergences._arrays import check_same_shape, float_dtype, widen
+from jaxgen.divergences._arrays import absolute, check_number, check_same_shape, float_dtype, widen
 from jaxgen.typing import Array, Float
 
 
@@ -27,9 +27,7 @@ def absolute_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*
         Array([2., 0.], dtype=float32)
     """
     check_same_shape(predictions=predictions, targets=targets)
-    difference = widen(predictions) - widen(targets)
-    # Not jnp.abs, whose gradient at 0 is 1: a prediction that is right should stay.
-    error = difference * jnp.sign(difference)
+    error = absolute(widen(predictions) - widen(targets))
     return error.astype(float_dtype(predictions, targets))
 
 
@@ -74,7 +72,8 @@ def huber(
         The losses, elementwise, in the squared unit of the arguments.
 
     Raises:
-        ValueError: if the shapes differ or delta is not positive.
+        ValueError: if the shapes differ.
+        InputError: if delta is not positive.
 
     Reference:
         Huber 1964, "Robust estimation of a location parameter", doi:10.1214/aoms/1177703732.
@@ -84,8 +83,7 @@ def huber(
         Array([0.125, 4.   ], dtype=float32)
     """
     check_same_shape(predictions=predictions, targets=targets)
-    if not delta > 0:
-        raise ValueError(f"delta must be positive, got {delta}")
+    check_number("delta", delta, above=0.0)
     loss = optax.losses.huber_loss(widen(predictions), widen(targets), delta=delta)
     return loss.astype(float_dtype(predictions, targets))
 
@@ -108,7 +106,8 @@ def smooth_l1(
         The losses, elementwise, in the unit of the arguments.
 
     Raises:
-        ValueError: if the shapes differ or beta is negative.
+        ValueError: if the shapes differ.
+        InputError: if beta is negative.
 
     Reference:
         Girshick 2015, arXiv:1504.08083, equation 3 (beta = 1).
@@ -117,8 +116,10 @@ def smooth_l1(
         >>> smooth_l1(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), beta=2.0)
         Array([0.0625, 2.    ], dtype=float32)
     """
-    if not beta >= 0:
-        raise ValueError(f"beta must not be negative, got {beta}")
-    if beta == 0:
-        return absolute_error(predictions, targets)
-    return (huber(widen(predictions), widen(targets), delta=beta) / beta).astype(float_dtype(predictions, targets))
+    check_number("beta", beta, at_least=0.0)
+    check_same_shape(predictions=predictions, targets=targets)
+    wide_predictions, wide_targets = widen(predictions), widen(targets)
+    threshold = jnp.where(beta > 0, beta, 1.0)
+    rounded = optax.losses.huber_loss(wide_predictions, wide_targets, delta=threshold) / threshold
+    loss = jnp.where(beta > 0, rounded, absolute_error(wide_predictions, wide_targets))
+    return loss.astype(float_dtype(predictions, targets))

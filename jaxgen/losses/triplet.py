@@ -3,7 +3,8 @@
 `triplet` is the loss of given triplets. Three functions mine a labelled batch for triplets: `triplet_batch_all` takes
 all of them, `triplet_batch_hard` the hardest of each anchor, `triplet_semi_hard` one of middling difficulty for each
 anchor and positive. They work on the n^2 distances of a batch of n, never on its n^3 triplets. The choice has no
-gradient, the chosen distances have; a batch without any triplet has loss and gradient 0.
+gradient, the chosen distances have; a batch without any triplet has loss and gradient 0. With a distance that is NaN
+the loss of a batch is NaN, whether that pair was chosen or not, and what is told of the batch means nothing.
 """
 
 import functools
@@ -14,13 +15,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.divergences._arrays import check_same_shape, float_dtype, widen
+from jaxgen.divergences._arrays import check_number, check_same_shape, float_dtype, safe_sqrt, widen
 from jaxgen.divergences._pairs import squared_distances
 from jaxgen.errors import check_known
 from jaxgen.typing import Array, Float, Int, KeyArray
 
 Distance = Literal["euclidean", "squared_euclidean", "cosine"]
 """`|x - y|`, `|x - y|^2`, and `1 - x y / (|x| |y|)`, in which a zero vector is at right angles to all vectors."""
+
+Margin = float | Float[Array, ""]
+"""One number; as an array, it may change from step to step of a compiled training."""
 
 
 class TripletInfo(NamedTuple):
@@ -52,7 +56,7 @@ def triplet(
     positive: Float[Array, "*batch dim"],
     negative: Float[Array, "*batch dim"],
     *,
-    margin: float = 1.0,
+    margin: Margin = 1.0,
     distance: Distance = "euclidean",
 ) -> Float[Array, "*batch"]:
     """How far each negative is from being farther than the positive by the margin.
@@ -71,7 +75,8 @@ def triplet(
         embeddings that coincide. In float32 the error is below 1e-5 of the largest of the distances and the margin.
 
     Raises:
-        ValueError: if the shapes differ, the margin is negative, or the distance is not known.
+        ValueError: if the shapes differ.
+        InputError: if the margin is negative or not one number, or the distance is not known.
 
     Reference:
         Schroff et al. 2015, arXiv:1503.03832, equation 3 (with the squared Euclidean distance).
@@ -81,7 +86,7 @@ def triplet(
         >>> triplet(anchor, positive, negative)
         Array([0.5], dtype=float32)
     """
-    _check_margin(margin)
+    check_number("margin", margin, at_least=0.0)
     to_positive, to_negative = _both_distances(anchor, positive, negative, distance)
     return _loss(to_positive, to_negative, margin).astype(float_dtype(anchor, positive, negative))
 
@@ -91,7 +96,7 @@ def triplet_kind(
     positive: Float[Array, "*batch dim"],
     negative: Float[Array, "*batch dim"],
     *,
-    margin: float = 1.0,
+    margin: Margin = 1.0,
     distance: Distance = "euclidean",
 ) -> Int[Array, "*batch"]:
     """How difficult each triplet is.
@@ -110,7 +115,8 @@ def triplet_kind(
         One whole number per triplet.
 
     Raises:
-        ValueError: if the shapes differ, the margin is negative, or the distance is not known.
+        ValueError: if the shapes differ.
+        InputError: if the margin is negative or not one number, or the distance is not known.
 
     Reference:
         Schroff et al. 2015, arXiv:1503.03832, section 3.2.
@@ -120,7 +126,7 @@ def triplet_kind(
         >>> triplet_kind(anchor, positive, jnp.array([[2.5], [1.5], [0.5]]))
         Array([0, 1, 2], dtype=int32)
     """
-    _check_margin(margin)
+    check_number("margin", margin, at_least=0.0)
     to_positive, to_negative = _both_distances(anchor, positive, negative, distance)
     active = to_negative < to_positive + margin
     hard = active & (to_negative <= to_positive)
@@ -144,23 +150,25 @@ def pairwise_distance(
         small cosine distance d is about 1e-7 sqrt(d).
 
     Raises:
-        ValueError: if the points are no rows of one length, or the distance is not known.
+        ValueError: if the points are no rows of one length.
+        InputError: if the distance is not known.
 
     Example:
         >>> pairwise_distance(jnp.array([[0.0, 0.0], [3.0, 0.0]]), jnp.array([[3.0, 4.0]]))
         Array([[5.],
                [4.]], dtype=float32)
     """
-    if not (jnp.ndim(x) == jnp.ndim(y) == 2 and jnp.shape(x)[1] == jnp.shape(y)[1]):
-        raise ValueError(f"points must be rows of one length, got x {jnp.shape(x)} and y {jnp.shape(y)}")
-    return _distance(widen(x), widen(y), squared_distances, distance).astype(float_dtype(x, y))
+    wide_x, wide_y = widen(x), widen(y)
+    if not (wide_x.ndim == wide_y.ndim == 2 and wide_x.shape[1] == wide_y.shape[1]):
+        raise ValueError(f"points must be rows of one length, got x {wide_x.shape} and y {wide_y.shape}")
+    return _distance(wide_x, wide_y, squared_distances, distance).astype(float_dtype(x, y))
 
 
 def triplet_batch_all(
     embeddings: Float[Array, "n dim"],
     labels: Int[Array, " n"],
     *,
-    margin: float = 1.0,
+    margin: Margin = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of all triplets of a batch that have a positive loss.
@@ -179,7 +187,8 @@ def triplet_batch_all(
         distances and the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding, the margin is negative, or the distance is not known.
+        ValueError: if there is not one label per embedding.
+        InputError: if the margin is negative or not one number, or the distance is not known.
 
     Reference:
         Hermans et al. 2017, arXiv:1703.07737, section 2 ("batch all"; in its experiments, averaged over those of
@@ -191,12 +200,12 @@ def triplet_batch_all(
         >>> float(loss), int(info.active), int(info.triplets)
         (1.0, 2, 4)
     """
-    _check_margin(margin)
+    check_number("margin", margin, at_least=0.0)
     batch = _batch(embeddings, labels, distance)
     weights = _in_active_triplets(batch, margin)
     active = jnp.sum(jnp.where(batch.positive, weights, 0.0))
     excess = jnp.sum(weights * batch.distances) / jnp.maximum(active, 1.0)
-    loss = jnp.where(active > 0, excess + margin, 0.0)
+    loss = _or_nan(jnp.where(active > 0, excess + margin, 0.0), batch, margin)
     triplets = jnp.sum(_triplets_of_anchors(batch))
     return loss.astype(float_dtype(embeddings)), _info(batch, margin, mined=triplets, active=active)
 
@@ -205,7 +214,7 @@ def triplet_batch_hard(
     embeddings: Float[Array, "n dim"],
     labels: Int[Array, " n"],
     *,
-    margin: float = 1.0,
+    margin: Margin = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of the hardest triplet of each anchor: its farthest positive and its nearest negative.
@@ -218,10 +227,12 @@ def triplet_batch_hard(
 
     Returns:
         The loss, in the unit of the distance, a mean over the anchors that have a positive and a negative, and what the
-        batch held. In float32 the error is below 1e-5 of the largest of the distances and the margin.
+        batch held. Equally hard examples share the gradient. In float32 the error is below 1e-5 of the largest of the
+        distances and the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding, the margin is negative, or the distance is not known.
+        ValueError: if there is not one label per embedding.
+        InputError: if the margin is negative or not one number, or the distance is not known.
 
     Reference:
         Hermans et al. 2017, arXiv:1703.07737, section 2 ("batch hard").
@@ -232,14 +243,12 @@ def triplet_batch_hard(
         >>> float(loss), int(info.mined)
         (1.0, 2)
     """
-    _check_margin(margin)
+    check_number("margin", margin, at_least=0.0)
     batch = _batch(embeddings, labels, distance)
-    distances = lax.stop_gradient(batch.distances)
-    farthest = jnp.argmax(jnp.where(batch.positive, distances, -jnp.inf), axis=1, keepdims=True)
-    nearest = jnp.argmin(jnp.where(batch.negative, distances, jnp.inf), axis=1, keepdims=True)
-    chosen = (_triplets_of_anchors(batch) > 0)[:, None]
-    to_positive, to_negative = (jnp.take_along_axis(batch.distances, i, axis=1) for i in (farthest, nearest))
-    return _mean_loss(batch, chosen, to_positive, to_negative, margin, float_dtype(embeddings))
+    farthest_positive = jnp.max(batch.distances, axis=1, where=batch.positive, initial=-jnp.inf)
+    nearest_negative = jnp.min(batch.distances, axis=1, where=batch.negative, initial=jnp.inf)
+    chosen = _triplets_of_anchors(batch) > 0
+    return _mean_loss(batch, chosen, farthest_positive, nearest_negative, margin, float_dtype(embeddings))
 
 
 def triplet_semi_hard(
@@ -247,7 +256,7 @@ def triplet_semi_hard(
     embeddings: Float[Array, "n dim"],
     labels: Int[Array, " n"],
     *,
-    margin: float = 1.0,
+    margin: Margin = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of every anchor and positive with one random semi-hard negative.
@@ -269,7 +278,8 @@ def triplet_semi_hard(
         margin.
 
     Raises:
-        ValueError: if there is not one label per embedding, the margin is negative, or the distance is not known.
+        ValueError: if there is not one label per embedding.
+        InputError: if the margin is negative or not one number, or the distance is not known.
 
     Reference:
         Schroff et al. 2015, arXiv:1503.03832, section 3.2, equation 4.
@@ -280,7 +290,7 @@ def triplet_semi_hard(
         >>> float(loss), int(info.mined)
         (0.5, 1)
     """
-    _check_margin(margin)
+    check_number("margin", margin, at_least=0.0)
     batch = _batch(embeddings, labels, distance)
     negative, found = _random_semi_hard(key, batch, margin)
     to_negative = jnp.take_along_axis(batch.distances, negative, axis=1)
@@ -302,13 +312,11 @@ class _Batch(NamedTuple):
 
 
 def _batch(embeddings: Float[Array, "n dim"], labels: Int[Array, " n"], distance: Distance) -> _Batch:
-    if jnp.ndim(embeddings) != 2 or jnp.shape(labels) != jnp.shape(embeddings)[:1]:
-        raise ValueError(
-            "there must be one row and one label for each example, "
-            f"got embeddings {jnp.shape(embeddings)} and labels {jnp.shape(labels)}"
-        )
+    points, labels = widen(embeddings), jnp.asarray(labels)
+    if points.ndim != 2 or labels.shape != points.shape[:1]:
+        raise ValueError(f"each label must have a row, got embeddings {points.shape} and labels {labels.shape}")
     same = labels[:, None] == labels
-    distances = pairwise_distance(widen(embeddings), widen(embeddings), distance=distance)
+    distances = pairwise_distance(points, points, distance=distance)
     return _Batch(distances, positive=same & ~jnp.eye(len(labels), dtype=bool), negative=~same)
 
 
@@ -318,7 +326,7 @@ def _triplets_of_anchors(batch: _Batch) -> Float[Array, " n"]:
     return jnp.sum(batch.positive, axis=1, dtype=dtype) * jnp.sum(batch.negative, axis=1, dtype=dtype)
 
 
-def _in_active_triplets(batch: _Batch, margin: float) -> Float[Array, "n n"]:
+def _in_active_triplets(batch: _Batch, margin: Margin) -> Float[Array, "n n"]:
     """The gradient of the sum of all triplets' losses by the distances.
 
     In how many triplets of positive loss each pair of an anchor and a positive is, and, with a minus, each pair of an
@@ -333,7 +341,7 @@ def _in_active_triplets(batch: _Batch, margin: float) -> Float[Array, "n n"]:
     return signed.astype(distances.dtype)
 
 
-def _random_semi_hard(key: KeyArray, batch: _Batch, margin: float) -> tuple[Int[Array, "n n"], Array]:
+def _random_semi_hard(key: KeyArray, batch: _Batch, margin: Margin) -> tuple[Int[Array, "n n"], Array]:
     """For each anchor, in its row, and each positive: a semi-hard negative, and whether there is one."""
     distances = lax.stop_gradient(batch.distances)
     apart = jnp.where(batch.negative, distances, jnp.inf)
@@ -366,16 +374,21 @@ def _rank(rows: Float[Array, "n m"], values: Float[Array, "n m"], side: str) -> 
 
 
 def _mean_loss(
-    batch: _Batch, chosen: Array, to_positive: Array, to_negative: Array, margin: float, dtype: jnp.dtype
+    batch: _Batch, chosen: Array, to_positive: Array, to_negative: Array, margin: Margin, dtype: jnp.dtype
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of the chosen triplets, each given by its two distances."""
     losses = _loss(to_positive, to_negative, margin)
     active = jnp.sum(chosen & (losses > 0), dtype=losses.dtype)
     info = _info(batch, margin, mined=jnp.sum(chosen, dtype=losses.dtype), active=active)
-    return _mean(losses, chosen).astype(dtype), info
+    return _or_nan(_mean(losses, chosen), batch, margin).astype(dtype), info
 
 
-def _info(batch: _Batch, margin: float, mined: Array, active: Array) -> TripletInfo:
+def _or_nan(loss: Float[Array, ""], batch: _Batch, margin: Margin) -> Float[Array, ""]:
+    """The loss, or NaN where a distance or the margin is: mining compares, and no comparison holds for NaN."""
+    return jnp.where(jnp.isnan(batch.distances + margin).any(), jnp.nan, loss)
+
+
+def _info(batch: _Batch, margin: Margin, mined: Array, active: Array) -> TripletInfo:
     """Under `jit`, what is not used of this costs nothing."""
     distances, negatives = lax.stop_gradient(batch.distances), _sorted_negatives(batch)
     within_margin = _rank(negatives, distances + margin, "left")
@@ -393,22 +406,22 @@ def _mean(values: Array, chosen: Array) -> Float[Array, ""]:
     return jnp.sum(values, where=chosen) / jnp.maximum(jnp.sum(chosen, dtype=values.dtype), 1.0)
 
 
-def _loss(to_positive: Array, to_negative: Array, margin: float) -> Array:
+def _loss(to_positive: Array, to_negative: Array, margin: Margin) -> Array:
     # In this order the loss is positive exactly where the negative is nearer than the positive and the margin.
     return jax.nn.relu((to_positive + margin) - to_negative)
 
 
 def _both_distances(anchor: Array, positive: Array, negative: Array, distance: Distance) -> tuple[Array, Array]:
     """From anchors to positives, and from anchors to negatives."""
+    anchor, positive, negative = map(widen, (anchor, positive, negative))
     check_same_shape(anchor=anchor, positive=positive, negative=negative)
-    if jnp.ndim(anchor) == 0:
+    if anchor.ndim == 0:
         raise ValueError("anchor must have an axis of coordinates, got shape ()")
 
     def squared(x: Array, y: Array) -> Array:
         return jnp.sum(jnp.square(x - y), axis=-1)
 
-    wide = widen(anchor)
-    return _distance(wide, widen(positive), squared, distance), _distance(wide, widen(negative), squared, distance)
+    return _distance(anchor, positive, squared, distance), _distance(anchor, negative, squared, distance)
 
 
 def _distance(x: Array, y: Array, squared: Callable[[Array, Array], Array], distance: Distance) -> Array:
@@ -417,15 +430,9 @@ def _distance(x: Array, y: Array, squared: Callable[[Array, Array], Array], dist
     if distance == "squared_euclidean":
         return squared(x, y)
     if distance == "euclidean":
-        return _root(squared(x, y))
+        return safe_sqrt(squared(x, y))
     # Of directions, |x - y|^2 = 2 (1 - x y), in which no digits are lost where they nearly agree.
     return 0.5 * squared(_directions(x, 0), _directions(y, 1))
-
-
-def _root(squares: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Square root, of gradient 0 at 0."""
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
 
 
 def _directions(x: Float[Array, "*batch dim"], axis: int) -> Float[Array, "*batch dim+2"]:
@@ -433,13 +440,8 @@ def _directions(x: Float[Array, "*batch dim"], axis: int) -> Float[Array, "*batc
 
     By the choice of that axis zero vectors among the x are at right angles to those among the y, too.
     """
-    norm = _root(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
+    norm = safe_sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
     zero = norm == 0
     unit = jnp.where(zero, 0.0, x / jnp.where(zero, 1.0, norm))
     own = jnp.where(zero, jax.nn.one_hot(axis, 2, dtype=x.dtype), 0.0)
     return jnp.concatenate([unit, own], axis=-1)
-
-
-def _check_margin(margin: float) -> None:
-    if not margin >= 0:
-        raise ValueError(f"margin must not be negative, got {margin}")

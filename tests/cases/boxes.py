@@ -113,7 +113,7 @@ def loss_by_matplotlib(a, b, kind):
 
 
 def loss_by_torch(a, b, kind):
-    """The published formulas, on tensors; `boxes_by_torch` of `test_boxes.py` takes the gradient."""
+    """The published formulas, on tensors, of which `losses/test_boxes.py` takes the gradient."""
     low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
     shared = (high - low).clamp(min=0).prod(-1)
     (wa, ha), (wb, hb) = ((box[..., 2:] - box[..., :2]).unbind(-1) for box in (a, b))

@@ -74,11 +74,11 @@ CASES = [
         PAIR,
         SHAPES,
         {
-            "SciPy": lambda p, q: scipy.special.rel_entr(p, q).sum(axis=-1),
-            "PyTorch": of_torch(lambda p, q: torch.nn.functional.kl_div(q.log(), p, reduction="none").sum(-1)),
+            "SciPy": lambda p, q: scipy.special.kl_div(p, q).sum(axis=-1),
+            "PyTorch": of_torch(lambda p, q: (torch.xlogy(p, p) - torch.xlogy(p, q) - p + q).sum(-1)),
         },
-        floor=1e-2,
-        finite_at=SHARED_SUPPORT,
+        floor=1e-9,  # Where float64 cancels too.
+        finite_at=[*SHARED_SUPPORT, ([1.0, 1e-20, 1e-37], [1.0, 1e-37, 1e-20])],
     ),
     Case(
         "divergences.js",
@@ -91,8 +91,8 @@ CASES = [
                 (scipy.special.rel_entr(p, (p + q) / 2) + scipy.special.rel_entr(q, (p + q) / 2)).sum(-1) / 2
             ),
         },
-        floor=1e-7,
-        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0], [0.0, 1.0])],
+        floor=1e-9,
+        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0], [0.0, 1.0]), ([1.0, 1e-20], [1.0, 1e-37])],
     ),
     Case(
         "divergences.total_variation",
@@ -160,6 +160,7 @@ CASES = [
             SHAPES,
             {"SciPy" if name in ("kl", "js") else "formula": reference},
             floor=0.1,
+            finite_at=[(HALVES[:2], HALVES[:2]), ([1.0, 1e-20], [1.0, 1e-20])],
             label=name,
         )
         for name, (generator, slope, reference) in GENERATORS.items()

@@ -102,7 +102,7 @@ CASES = [
                     .numpy()
                 ),
             },
-            floor=1e-4,
+            floor=1e-9,  # Where float64 cancels too.
             finite_at=[([[rho, 1.0, 0.0], [rho, 0.0, 1.0]],)],
             label=f"rho={rho}",
         )

@@ -113,8 +113,44 @@ def test_renyis_special_orders():
     np.testing.assert_allclose(renyi(p, q, alpha=0.0), math.log(4), rtol=1e-6)
     np.testing.assert_allclose(renyi(q, p, alpha=0.5), math.log(4), rtol=1e-6)
     assert renyi(q, p, alpha=1.0) == jnp.inf
-    with pytest.raises(ValueError, match="alpha must not be negative, got -1"):
+    with pytest.raises(ValueError, match="alpha must be at least 0, got -1"):
         renyi(p, q, alpha=-1.0)
+
+
+def test_the_order_may_be_swept():
+    p, q = RANDOM[:, 0]
+    swept = jax.vmap(lambda alpha: renyi(p, q, alpha=alpha))(jnp.array([0.5, 2.0]))
+    np.testing.assert_allclose(swept, [renyi(p, q, alpha=0.5), renyi(p, q, alpha=2.0)], rtol=1e-6)
+
+
+def test_near_distributions_are_never_less_than_nothing_apart():
+    logits = jax.random.normal(jax.random.key(0), (1000, 8))
+    p, q = jax.nn.softmax(logits), jax.nn.softmax(logits + 3.0)
+    assert (kl(p, q) >= 0).all()
+    assert (js(p, q) >= 0).all()
+
+
+@pytest.mark.parametrize("divergence", [kl, js, cross_entropy])
+def test_a_softmax_may_be_as_sure_as_it_likes(divergence):
+    # Of probabilities down to 2e-35; by the logits, all slopes are between -1 and the logits' range.
+    logits, p = jnp.array([0.0, -80.0, -1.0]), jnp.array([0.4, 0.2, 0.4])
+
+    def loss(logits, swap=False):
+        q = jax.nn.softmax(logits)
+        return divergence(q, p) if swap else divergence(p, q)
+
+    with jax.enable_x64(True):
+        exact = [jax.grad(loss)(jnp.float64(logits), swap=swap) for swap in (False, True)]
+    for swap in (False, True):
+        np.testing.assert_allclose(jax.grad(loss)(logits, swap=swap), exact[swap], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("divergence", [kl, js, hellinger, chi_square])
+@pytest.mark.parametrize("faint", [1e-12, 1e-20, 1e-37])
+def test_equal_distributions_with_a_faint_outcome_pull_nowhere(divergence, faint):
+    p = jnp.array([0.5, 0.5, faint])
+    slope = jax.grad(divergence, 1)(p, p)
+    np.testing.assert_allclose(slope - slope[0], 0.0, atol=1e-6)
 
 
 def test_cross_entropy_is_entropy_and_divergence():
@@ -126,8 +162,9 @@ def test_cross_entropy_is_entropy_and_divergence():
 
 def test_the_slopes_by_q_of_a_certain_p_are_finite():
     p, q = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.25, 0.75, 0.0])
-    for divergence in (kl, cross_entropy):
-        assert jax.grad(divergence, 1)(p, q)[:2].tolist() == [-4.0, 0.0]
+    # By kl one more, which along the simplex is nothing.
+    assert jax.grad(kl, 1)(p, q)[:2].tolist() == [-3.0, 1.0]
+    assert jax.grad(cross_entropy, 1)(p, q)[:2].tolist() == [-4.0, 0.0]
     assert np.isfinite(jax.grad(js, 1)(p, q)).all()
 
 

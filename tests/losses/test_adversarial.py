@@ -97,10 +97,6 @@ def test_relativistic_losses_see_differences_alone():
     real, fake = jnp.asarray(REAL), jnp.asarray(FAKE)
     shifted = relativistic_average.discriminator(real + 8, fake + 8)
     np.testing.assert_allclose(shifted, relativistic_average.discriminator(real, fake), rtol=1e-4)
-    # The generator plays the same game with the sides exchanged.
-    np.testing.assert_array_equal(
-        relativistic_average.generator(fake, real), relativistic_average.discriminator(fake, real)
-    )
     equal = relativistic_average.discriminator(jnp.zeros(3), jnp.zeros(3))
     np.testing.assert_allclose(equal, 2 * np.log(2), rtol=1e-6)
 

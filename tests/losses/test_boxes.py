@@ -1,4 +1,5 @@
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +9,14 @@ import pytest
 import torch
 
 from jaxgen import losses
+from jaxgen.errors import InputError
 from tests.cases.boxes import EVERY_BOX, EVERY_PAIR, LINE, POINT, REVERSED, boxes, loss_by_torch
 
 # Compiled as a whole: operation by operation, XLA would take most of the time.
 box_iou = jax.jit(losses.box_iou)
 iou_loss = jax.jit(losses.iou_loss, static_argnames="kind")
 encode_boxes, decode_boxes = jax.jit(losses.encode_boxes), jax.jit(losses.decode_boxes)
-detection_loss = jax.jit(losses.detection_loss, static_argnames="beta")
+detection_loss = jax.jit(losses.detection_loss)
 KINDS = ["iou", "giou", "diou", "ciou"]
 FINE_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
@@ -154,6 +156,25 @@ def test_a_box_without_area_shares_nothing(nothing):
     assert box_iou(jnp.array([nothing]), others).tolist() == [[0.0, 0.0]]
 
 
+@pytest.mark.parametrize("side", [1e-8, 1e-7, 9e-7, 1.1e-6, 1e-3])
+def test_equal_boxes_share_all_from_the_smallest_area_on(side):
+    for box in (jnp.array([0.0, 0.0, side, side]), jnp.array([0.0, 0.0, side**2, 1.0])):
+        wanted = min(side**2 / 1e-12, 1.0)
+        np.testing.assert_allclose(box_iou(box[None], box[None]), [[wanted]], rtol=1e-5)
+        for kind in KINDS:
+            np.testing.assert_allclose(iou_loss(box, box, kind=kind), 1 - wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("iou", 1.0), ("giou", 2.0), ("diou", 2.0), ("ciou", 2.5)])
+def test_boxes_in_the_right_order_have_at_most_the_stated_loss_and_may_have_it(kind, most):
+    in_order = np.all([boxes[:, :2] <= boxes[:, 2:] for boxes in EVERY_PAIR], axis=(0, 2))
+    tall, wide = np.array([0.0, 0.0, 1e-6, 100.0]), np.array([1e10, 1e10, 1e10 + 1e4, 1e10])
+    a, b = (np.float32([*boxes[in_order], box]) for boxes, box in zip(EVERY_PAIR, (tall, wide), strict=True))
+    loss = iou_loss(a, b, kind=kind)
+    assert loss.max() == most
+    np.testing.assert_allclose(loss[-1], most, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["giou", "diou", "ciou"])
 def test_a_point_is_pulled_to_its_target(kind):
     point, target = jnp.array([5.0, 5.0, 5.0, 5.0]), jnp.array([6.0, 6.0, 9.0, 9.0])
@@ -179,6 +200,68 @@ def test_smooth_l1_is_continuous_at_its_threshold():
     around = jnp.array([0.25 - 1e-4, 0.25 + 1e-4])[:, None] * jnp.ones(4)
     below, above = detection_loss(jnp.array([[0.0, 100.0]] * 2), around, jnp.ones(2, int), jnp.zeros((2, 4)), beta=0.25)
     np.testing.assert_allclose([below, above], 4 * 0.125, atol=1e-3)
+
+
+def test_the_threshold_and_the_weight_of_boxes_may_be_annealed():
+    generator = np.random.default_rng(0)
+    logits, labels = generator.normal(size=(6, 3)), np.array([0, 1, 2, 0, 1, 2])
+    deltas, targets = generator.normal(size=(2, 6, 4))
+    betas, weights = np.float32([0.1, 0.5, 2.0]), np.float32([0.0, 1.0, 3.0])
+
+    def loss(beta, weight):
+        return losses.detection_loss(logits, deltas, labels, targets, beta=beta, box_weight=weight)
+
+    one_by_one = [loss(float(beta), float(weight)) for beta, weight in zip(betas, weights, strict=True)]
+    np.testing.assert_allclose(jax.jit(jax.vmap(loss))(betas, weights), one_by_one, rtol=1e-6)
+
+
+@pytest.mark.parametrize("label", [-1, -2, 3, 100])
+def test_a_label_that_is_no_class_has_no_loss(label):
+    loss = detection_loss(jnp.zeros((2, 3)), jnp.ones((2, 4)), jnp.array([label, 1]), jnp.zeros((2, 4)))
+    np.testing.assert_allclose(loss, [math.nan, math.log(3) + 2.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(2), [1.0, 0.0], np.array([True, False])])
+def test_labels_that_are_no_whole_numbers_are_refused(labels):
+    with pytest.raises(InputError, match=r"labels must be whole numbers, got (float|bool)"):
+        losses.detection_loss(jnp.zeros((2, 3)), jnp.zeros((2, 4)), labels, jnp.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_a_number_stays_so(kind):
+    box, where = np.array([0.0, 0.0, 2.0, 1.0]), np.eye(4, dtype=bool)
+    broken, whole = np.where(where, np.nan, box), np.broadcast_to(box, (4, 4))
+    for pair in ((broken, whole), (whole, broken)):
+        assert np.isnan(iou_loss(*pair, kind=kind)).all()
+        assert np.isnan(box_iou(*pair)).all()
+        # A coordinate is in the delta of the centre and in that of the side.
+        assert np.isnan(encode_boxes(*pair)).sum(axis=1).tolist() == [2] * 4
+        assert np.isnan(decode_boxes(*pair)).sum(axis=1).tolist() == [2] * 4
+    loss = detection_loss(broken[:, :3], whole, np.ones(4, int), broken)
+    assert np.isnan(loss).all()
+
+
+@pytest.mark.parametrize("given", [np.asarray, np.ndarray.tolist], ids=["NumPy", "lists"])
+def test_whatever_can_be_an_array_is_taken(given):
+    a, b = np.array([[0, 0, 10, 10], [1, 2, 3, 5]]), np.array([[5, 0, 15, 20], [0, 2, 4, 3]])
+    arrays, given_arrays = [jnp.asarray(x, jnp.float32) for x in (a, b)], [given(a), given(b)]
+    for function in (losses.encode_boxes, losses.decode_boxes, losses.box_iou, losses.iou_loss):
+        got = function(*given_arrays)
+        assert got.dtype == jnp.float32
+        np.testing.assert_array_equal(got, function(*arrays))
+    labels = np.array([0, 3])
+    got = losses.detection_loss(given_arrays[0], given_arrays[1], given(labels), given_arrays[0])
+    np.testing.assert_array_equal(got, losses.detection_loss(*arrays, jnp.asarray(labels), arrays[0]))
+
+
+@pytest.mark.parametrize("code", [losses.encode_boxes, losses.decode_boxes], ids=["encode", "decode"])
+def test_weights_are_four_numbers(code):
+    given = np.float32([[0.0, 0.0, 2.0, 2.0], [0.0, 1.0, 2.0, 4.0]])
+    for weights, shape in (((1.0, 1.0), "(2,)"), (2.0, "()"), (np.ones((4, 1)), "(4, 1)"), (np.ones((2, 4)), "(2, 4)")):
+        with pytest.raises(ValueError, match=f"weights must be four numbers, got shape {re.escape(shape)}"):
+            code(given, given, weights=weights)
+    for weights in ([10, 10, 5, 5], np.array(FINE_WEIGHTS), jnp.array(FINE_WEIGHTS)):
+        np.testing.assert_array_equal(code(given, given, weights=weights), code(given, given, weights=FINE_WEIGHTS))
 
 
 def test_an_unknown_kind_is_refused():

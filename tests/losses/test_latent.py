@@ -64,6 +64,24 @@ def test_an_encoder_of_the_wrong_batch_is_refused():
         contractive_penalty_estimate(linear, jax.random.key(0), CODE, n_probes=0)
 
 
+def test_bytes_are_numbers_too():
+    # The gradient by a whole number is none, which must not be taken for 0.
+    assert contractive_penalty(lambda x: 3.0 * x, jnp.ones((2, 4), jnp.uint8)).tolist() == [36.0, 36.0]
+    assert contractive_penalty(lambda x: jnp.tile(x, 2), np.ones((2, 4), np.int32)).tolist() == [8.0, 8.0]
+
+
+def test_an_encoder_that_returns_a_distribution_is_refused():
+    with pytest.raises(ValueError, match="one array of codes, got a tuple"):
+        contractive_penalty(lambda x: (linear(x), linear(x)), CODE)
+
+
+def test_a_unit_that_never_fires_pulls_by_no_more_than_it_can():
+    # Through a sigmoid the slope of the divergence is mean - rho, for the faintest activation.
+    logits = jnp.array([[-50.0], [-50.0]])
+    slope = jax.grad(lambda x: sparsity_penalty(jax.nn.sigmoid(x), rho=0.05))(logits)
+    np.testing.assert_allclose(slope, -0.025, rtol=1e-5)
+
+
 def test_units_as_active_as_wanted_cost_nothing_and_others_what_scipy_says():
     activations = jnp.array([[0.25, 0.1, 0.4], [0.25, 0.4, 0.5]])
     assert sparsity_penalty(activations[:, :2], rho=0.25) < 1e-7
@@ -76,5 +94,5 @@ def test_units_as_active_as_wanted_cost_nothing_and_others_what_scipy_says():
 
 @pytest.mark.parametrize("rho", [0.0, 1.0, -0.5])
 def test_an_impossible_sparsity_is_refused(rho):
-    with pytest.raises(ValueError, match=f"rho must be between 0 and 1, got {rho}"):
+    with pytest.raises(ValueError, match=f"rho must be above 0 and below 1, got {rho}"):
         sparsity_penalty(jnp.ones((1, 1)), rho=rho)

@@ -83,6 +83,14 @@ def test_what_does_not_fit_is_named():
             penalty(lambda x: linear(x)[:, None], *arguments)
 
 
+def test_bytes_and_no_examples_at_all_are_examples_too():
+    pictures = jnp.ones((6, 4, 4, 2), jnp.uint8)
+    squared = np.square(np.float64(SLOPE)).sum()
+    np.testing.assert_allclose(r1_penalty(linear, pictures), squared, rtol=1e-5)
+    for penalty in (gradient_penalty(linear, KEY, REAL[:0], FAKE[:0]), r1_penalty(linear, REAL[:0])):
+        assert penalty.shape == (0,)
+
+
 def test_r1_and_r2_of_a_linear_critic_are_its_squared_slope_everywhere():
     squared = np.square(np.float64(SLOPE)).sum()
     np.testing.assert_allclose(r1_penalty(linear, REAL), squared, rtol=1e-5)
@@ -111,5 +119,6 @@ def test_clipped_weights_are_in_the_box_and_counters_are_left_alone():
     assert jnp.abs(clipped["dense"]["kernel"]).max() == jnp.float32(0.01)
     np.testing.assert_array_equal(clipped["dense"]["bias"], np.float32([0.001, -0.01]))
     assert clipped["steps"] == 7
-    with pytest.raises(ValueError, match="bound must be positive, got -1"):
+    assert clip_weights(SLOPE.astype(jnp.bfloat16), np.float64(0.01)).dtype == jnp.bfloat16
+    with pytest.raises(ValueError, match="bound must be above 0, got -1"):
         clip_weights(params, -1.0)

@@ -116,6 +116,45 @@ def test_a_value_far_from_the_mean_has_its_tail_and_a_slope_towards_it():
     np.testing.assert_allclose(slope, [[-100.0]], rtol=1e-5)
 
 
+@pytest.mark.parametrize("nll", [gaussian_nll, laplace_nll])
+@pytest.mark.parametrize("log_scale", [-100.0, -45.0, 45.0, 100.0])
+def test_pixels_that_are_predicted_exactly_may_have_any_scale(nll, log_scale):
+    # A learned scale gets there where all examples have the same pixel: log scale + log(2 pi) / 2, or log 2.
+    pixel = jnp.array([[0.25]])
+    value, slopes = jax.value_and_grad(lambda m, s: nll(m, pixel, log_scale=s).sum(), (0, 1))(
+        pixel, jnp.float32(log_scale)
+    )
+    constant = 0.5 * np.log(2 * np.pi) if nll is gaussian_nll else np.log(2)
+    np.testing.assert_allclose(value, log_scale + constant, rtol=1e-6)
+    assert slopes[0] == 0.0
+    assert slopes[1] == 1.0
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e25])
+@pytest.mark.parametrize("nll", [gaussian_nll, laplace_nll])
+def test_values_may_be_of_any_size(nll, size):
+    # One scale away from the mean, whatever the unit.
+    value = nll(jnp.zeros((1, 1)), jnp.array([[size]]), log_scale=jnp.log(size))
+    constant = 0.5 + 0.5 * np.log(2 * np.pi) if nll is gaussian_nll else 1 + np.log(2)
+    np.testing.assert_allclose(value, np.log(size) + constant, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("log_scale", "want"), [(95.0, 95.0 + np.log(4 * 255)), (-100.0, 0.0)])
+def test_a_logistic_of_any_scale_has_a_finite_gradient(log_scale, want):
+    # Far wider than a step, a quarter of step over scale; far narrower, certainty.
+    level = jnp.array([[128 / 255]])
+    value, slope = jax.value_and_grad(lambda s: discretized_logistic_nll(level, level, log_scale=s).sum())(
+        jnp.float32(log_scale)
+    )
+    np.testing.assert_allclose(value, want, rtol=1e-6)
+    np.testing.assert_allclose(slope, float(log_scale > 0), atol=1e-6)
+
+
+def test_bytes_are_refused_where_they_would_be_taken_for_ones():
+    with pytest.raises(ValueError, match="bytes divided by 255: got uint8"):
+        discretized_logistic_nll(jnp.zeros((1, 1)), jnp.array([[100]], jnp.uint8))
+
+
 def test_a_pixel_needs_two_levels():
     with pytest.raises(ValueError, match="n_levels must be at least 2, got 1"):
         discretized_logistic_nll(jnp.zeros((1, 1)), jnp.zeros((1, 1)), n_levels=1)

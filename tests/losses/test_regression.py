@@ -65,6 +65,13 @@ def test_smooth_l1_is_huber_over_its_threshold():
     )
 
 
+def test_thresholds_may_be_swept():
+    errors, thresholds = jnp.linspace(-3, 3, 25), jnp.array([0.0, 0.5, 2.0])
+    swept = jax.vmap(lambda beta: smooth_l1(errors, jnp.zeros(25), beta=beta))(thresholds)
+    for row, beta in zip(swept, thresholds, strict=True):
+        np.testing.assert_allclose(row, smooth_l1(errors, jnp.zeros(25), beta=float(beta)), rtol=1e-6)
+
+
 def test_one_outlier_pulls_no_further_than_the_threshold():
     # The mean of the data minimizes the squared error and follows the outlier; Huber's minimum stays with the others.
     data = jnp.array([0.0, 0.1, -0.1, 0.2, 100.0])
@@ -76,9 +83,10 @@ def test_one_outlier_pulls_no_further_than_the_threshold():
 @pytest.mark.parametrize(
     ("loss", "sentence"),
     [
-        (functools.partial(huber, delta=0.0), "delta must be positive, got 0.0"),
-        (functools.partial(huber, delta=float("nan")), "delta must be positive, got nan"),
-        (functools.partial(smooth_l1, beta=-1.0), "beta must not be negative, got -1.0"),
+        (functools.partial(huber, delta=0.0), "delta must be above 0, got 0.0"),
+        (functools.partial(huber, delta=float("nan")), "delta must be above 0, got nan"),
+        (functools.partial(huber, delta=jnp.ones(3)), r"delta must be one number, got shape \(3,\)"),
+        (functools.partial(smooth_l1, beta=-1.0), "beta must be at least 0, got -1.0"),
     ],
 )
 def test_impossible_thresholds_are_refused(loss, sentence):

@@ -10,6 +10,7 @@ import scipy.stats
 import torch
 
 from jaxgen import losses
+from jaxgen.errors import InputError
 from jaxgen.losses import triplet_batch_all, triplet_batch_hard, triplet_semi_hard
 from tests.cases.triplet import (
     DISTANCES,
@@ -25,7 +26,7 @@ from tests.cases.triplet import (
 # Compiled as a whole: operation by operation, XLA would take most of the time.
 pairwise_distance = jax.jit(losses.pairwise_distance, static_argnames="distance")
 triplet, triplet_kind = (
-    jax.jit(function, static_argnames=("margin", "distance")) for function in (losses.triplet, losses.triplet_kind)
+    jax.jit(function, static_argnames="distance") for function in (losses.triplet, losses.triplet_kind)
 )
 # Labels 3 and 4 occur once: they are negatives, and never anchors.
 LABELS = np.int32([0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4])
@@ -245,6 +246,14 @@ def test_a_batch_without_triplets_costs_nothing(mine, labels):
     assert info.triplets == info.mined == info.active == info.easy == info.semi_hard == info.hard == 0
 
 
+@every_miner
+def test_an_empty_batch_costs_nothing(mine):
+    loss, info, gradient = mined(mine, np.zeros((0, 3)), np.zeros(0, np.int32))
+    assert loss == 0.0
+    assert gradient.shape == (0, 3)
+    assert info == (0.0,) * len(info)
+
+
 @every_distance
 def test_collapsed_embeddings_cost_the_margin_and_have_no_semi_hard_negative(distance):
     collapsed, margin = np.ones_like(EMBEDDINGS), MARGIN[distance]
@@ -253,6 +262,29 @@ def test_collapsed_embeddings_cost_the_margin_and_have_no_semi_hard_negative(dis
         np.testing.assert_allclose(loss, wanted, rtol=1e-6)
         assert info.hard == 1.0
         assert np.isfinite(gradient).all()
+
+
+def test_equally_hard_negatives_share_the_gradient():
+    # The first anchor has both negatives at a distance of 2, the second has the last at a distance of 1.
+    embeddings, labels = jnp.array([[0.0], [1.0], [-2.0], [2.0]]), jnp.array([0, 0, 1, 2])
+    slopes = jax.grad(lambda x: triplet_batch_hard(x, labels, margin=3.0)[0])(embeddings)
+    np.testing.assert_allclose(slopes.ravel(), [-1.0, 1.5, 0.25, -0.75])
+
+
+@every_distance
+@pytest.mark.parametrize("broken", [[0], [10], range(11)], ids=["an anchor", "a mere negative", "all"])
+def test_what_is_not_a_number_stays_so(distance, broken):
+    points = EMBEDDINGS.copy()
+    points[list(broken), 1] = np.nan
+    x, y = jnp.asarray(points, jnp.float32), jnp.asarray(EMBEDDINGS[:5], jnp.float32)
+    wanted = np.isin(np.arange(11), broken)
+    missing = np.isnan(pairwise_distance(x, y, distance=distance))
+    np.testing.assert_array_equal(missing, wanted[:, None].repeat(5, axis=1))
+    for arguments in itertools.permutations([x, x[::-1] + 1.0, x[::-1]]):
+        got = triplet(*arguments, margin=0.5, distance=distance)
+        np.testing.assert_array_equal(np.isnan(got), wanted | wanted[::-1])
+    for mine in (triplet_batch_all, triplet_batch_hard, any_semi_hard):
+        assert np.isnan(mined(mine, points, LABELS, distance)[0])
 
 
 @pytest.mark.parametrize("mine", [triplet_batch_all, triplet_batch_hard], ids=["batch all", "batch hard"])
@@ -278,6 +310,48 @@ def test_memory_grows_with_the_square_of_the_batch(mine):
     assert compiled.memory_analysis().temp_size_in_bytes < 40 * 4 * n**2 < 4 * n**3
 
 
+THREE_TRIPLETS = EMBEDDINGS[[[0, 1, 2], [6, 7, 8], [3, 4, 5]]]
+
+
+def batch_loss(mine):
+    return lambda embeddings, labels, margin: mine(embeddings, labels, margin=margin)[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (losses.triplet, THREE_TRIPLETS),
+        (losses.triplet_kind, THREE_TRIPLETS),
+        (batch_loss(triplet_batch_all), (EMBEDDINGS, LABELS)),
+        (batch_loss(triplet_batch_hard), (EMBEDDINGS, LABELS)),
+        (batch_loss(any_semi_hard), (EMBEDDINGS, LABELS)),
+    ],
+    ids=["triplet", "kind", "batch all", "batch hard", "semi-hard"],
+)
+def test_the_margin_may_be_annealed(function, arguments):
+    margins = np.float32([0.0, 0.1, 0.5, 2.0])
+    mapped = jax.jit(jax.vmap(lambda margin: function(*arguments, margin=margin)))(margins)
+    one_by_one = [function(*arguments, margin=float(margin)) for margin in margins]
+    assert len(np.unique(one_by_one, axis=0)) > 1
+    np.testing.assert_allclose(mapped, one_by_one, rtol=1e-6)
+
+
+@pytest.mark.parametrize("given", [np.asarray, np.ndarray.tolist], ids=["NumPy", "lists"])
+def test_whatever_can_be_an_array_is_taken(given):
+    points, labels = np.array([[0, 0], [3, 4], [6, 0], [0, 1]]), np.array([0, 0, 1, 1])
+    arrays, given_points, given_labels = jnp.asarray(points, jnp.float32), given(points), given(labels)
+    for distance in (losses.pairwise_distance(given_points, given_points), pairwise_distance(arrays, arrays)):
+        np.testing.assert_allclose(distance[0], [0.0, 5.0, 6.0, 1.0])
+    rows = [arrays, arrays[::-1], arrays[1:2].repeat(4, 0)]
+    given_rows = [given(np.asarray(x, int)) for x in rows]
+    for function in (losses.triplet, losses.triplet_kind):
+        np.testing.assert_array_equal(function(*given_rows), function(*rows))
+    for mine in (triplet_batch_all, triplet_batch_hard, any_semi_hard):
+        got, wanted = mine(given_points, given_labels)[0], mine(arrays, jnp.asarray(labels))[0]
+        assert got == wanted
+        assert got.dtype == jnp.float32
+
+
 def test_unknown_distances_are_refused():
     with pytest.raises(ValueError, match="there is no distance 'euclidian': did you mean 'euclidean'"):
         pairwise_distance(jnp.zeros((1, 2)), jnp.zeros((1, 2)), distance="euclidian")
@@ -287,10 +361,10 @@ def test_unknown_distances_are_refused():
 
 @every_miner
 def test_negative_margins_and_missing_labels_are_refused(mine):
-    with pytest.raises(ValueError, match="margin must not be negative, got -1"):
-        mine(jnp.zeros((2, 3)), jnp.zeros(2, int), margin=-1.0)
-    with pytest.raises(ValueError, match=r"margin must not be negative, got nan"):
-        mine(jnp.zeros((2, 3)), jnp.zeros(2, int), margin=math.nan)
+    not_one = r"one number, got shape \(2,\)"
+    for margin, message in ((-1.0, "at least 0, got -1"), (math.nan, "at least 0, got nan"), (np.ones(2), not_one)):
+        with pytest.raises(InputError, match=f"margin must be {message}"):
+            mine(jnp.zeros((2, 3)), jnp.zeros(2, int), margin=margin)
     with pytest.raises(ValueError, match=r"got embeddings \(2, 3\) and labels \(3,\)"):
         mine(jnp.zeros((2, 3)), jnp.zeros(3, int))
     with pytest.raises(ValueError, match=r"got embeddings \(2, 3, 1\) and labels \(2,\)"):

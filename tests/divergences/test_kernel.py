@@ -1,0 +1,239 @@
+"""What no table of cases says of discrepancies between samples: tiles, memory, expectations, bandwidths, refusals."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from scipy.spatial.distance import cdist
+
+from jaxgen.divergences import energy_distance, mmd
+from jaxgen.divergences.kernel import MEDIAN_SAMPLE, TILE, _median_distance
+from jaxgen.errors import InputError
+
+
+def samples(n, m, dimension, *, shift=0.3, seed=0):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(n, dimension))
+    y = shift + generator.normal(size=(m, dimension))
+    return np.float32(x), np.float32(y)
+
+
+def rbf(x, y, bandwidth):
+    return np.exp(-cdist(x, y, "sqeuclidean") / (2 * bandwidth**2))
+
+
+def mmd_formula(x, y, bandwidth):
+    """Unbiased, in float64 from the three whole matrices."""
+    x, y = np.float64(x), np.float64(y)
+    n, m = len(x), len(y)
+    within = (rbf(x, x, bandwidth).sum() - n) / (n * (n - 1)) + (rbf(y, y, bandwidth).sum() - m) / (m * (m - 1))
+    return within - 2 * rbf(x, y, bandwidth).mean()
+
+
+def mmd_gradient_formula(x, y, bandwidth):
+    """Derivative of the above in x: that of `k(x_i, z)` in `x_i` is `k(x_i, z) (z - x_i) / bandwidth^2`."""
+    x, y = np.float64(x), np.float64(y)
+    n, m = len(x), len(y)
+
+    def pull(points):
+        kernel = rbf(x, points, bandwidth)
+        return kernel @ points - kernel.sum(axis=1, keepdims=True) * x
+
+    return (2 * pull(x) / (n * (n - 1)) - 2 * pull(y) / (n * m)) / bandwidth**2
+
+
+# Several tiles, of which the last repeats points of the one before; in few dimensions, and in many.
+SIZES = [(TILE + 77, 2 * TILE + 253, 3), (TILE + 1, 5, 40), (2, 2 * TILE, 3)]
+
+
+@pytest.mark.parametrize(("n", "m", "dimension"), SIZES)
+def test_tiles_together_are_all_pairs(n, m, dimension):
+    x, y = samples(n, m, dimension)
+    bandwidth = dimension**0.5
+    value, gradient = jax.value_and_grad(mmd)(x, y, bandwidth=bandwidth)
+    want = mmd_gradient_formula(x, y, bandwidth)
+    assert abs(value - mmd_formula(x, y, bandwidth)) < 1e-6
+    assert np.max(np.abs(gradient - want)) < 1e-5 * np.max(np.abs(want))
+    other = jax.grad(mmd, 1)(x, y, bandwidth=bandwidth)
+    want = mmd_gradient_formula(y, x, bandwidth)
+    assert np.max(np.abs(other - want)) < 1e-5 * np.max(np.abs(want))
+
+
+def test_tiles_of_distances_together_are_all_pairs():
+    x, y = samples(TILE + 77, TILE + 300, 20)
+    mean = lambda a, b: cdist(np.float64(a), np.float64(b)).mean()  # noqa: E731
+    assert abs(energy_distance(x, y) - (2 * mean(x, y) - mean(x, x) - mean(y, y))) < 1e-6
+
+
+def test_small_differences_of_large_means_keep_their_digits():
+    # The result, 1e-5, is the difference of means of 0.6 that single precision alone resolves to 6e-8.
+    x, y = samples(3000, 3000, 64, shift=0.003)
+    want = mmd_formula(x, y, 8.0)
+    assert 1e-6 < abs(want) < 1e-4
+    assert abs(mmd(x, y, bandwidth=8.0) - want) < 1e-8
+
+
+def test_a_bandwidth_far_below_the_spread_keeps_its_digits():
+    # Ten close clusters far apart: the products of 20 coordinates alone would be wrong by 1e-2 in the exponent.
+    generator = np.random.default_rng(0)
+    centres = 10 * generator.normal(size=(10, 20))
+    x, y = (np.float32(centres[np.arange(100) % 10] + 0.01 * generator.normal(size=(100, 20))) for _ in range(2))
+    want = mmd_formula(x, y, 0.05)
+    mean = rbf(x, y, 0.05).mean()
+    assert abs(mmd(x, y, bandwidth=0.05) - want) < 1e-5 * mean
+
+
+@pytest.mark.parametrize("function", [mmd, energy_distance])
+@pytest.mark.parametrize("derivative", [False, True], ids=["value", "gradient"])
+def test_memory_does_not_grow_with_the_pairs(function, derivative):
+    def temporary(n):
+        points = jax.ShapeDtypeStruct((n, 16), np.float32)
+        compiled = jax.jit(jax.grad(function, (0, 1)) if derivative else function).lower(points, points).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    few, many = 4 * TILE, 32 * TILE
+    # Twice what the points take, for their gradients; a matrix of all pairs would be 4 GiB.
+    assert temporary(many) - temporary(few) <= 4 * 16 * 4 * (many - few)
+    assert temporary(many) < 100 * 2**20
+
+
+def gaussian_kernel_mean(distance, variance, bandwidth, dimension):
+    """Mean of the rbf kernel between two Gaussians whose difference has this mean distance and variance."""
+    total = bandwidth**2 + variance
+    return (bandwidth**2 / total) ** (dimension / 2) * np.exp(-(distance**2) / (2 * total))
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.5, 1.0), (0.2, 1.5)])
+def test_between_gaussians_the_mean_is_that_of_the_closed_form(shift, scale):
+    dimension, bandwidth = 3, 1.2
+    x, y = jax.random.normal(jax.random.key(0), (2, 400, 30, dimension))
+    y = shift + scale * y
+    estimates = np.float64(jax.jit(jax.vmap(functools.partial(mmd, bandwidth=bandwidth)))(x, y))
+    mean = functools.partial(gaussian_kernel_mean, bandwidth=bandwidth, dimension=dimension)
+    want = mean(0, 2) + mean(0, 2 * scale**2) - 2 * mean(shift * dimension**0.5, 1 + scale**2)
+    assert abs(estimates.mean() - want) < 4 * estimates.std() / 20
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "imq", "polynomial"])
+def test_unbiased_estimates_between_equal_distributions_are_zero_in_the_mean(kernel):
+    x, y = jax.random.normal(jax.random.key(1), (2, 400, 20, 5))
+    estimate = functools.partial(mmd, kernel=kernel)
+    unbiased = np.float64(jax.jit(jax.vmap(estimate))(x, y[:, :13]))
+    assert abs(unbiased.mean()) < 4 * unbiased.std() / 20
+    biased = np.float64(jax.jit(jax.vmap(functools.partial(estimate, unbiased=False)))(x, y[:, :13]))
+    assert np.all(biased > 0)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "imq", "polynomial", None])
+def test_a_sample_is_at_no_distance_from_itself_in_another_order(kernel):
+    x, _ = samples(300, 0, 20)
+    y = np.random.default_rng(1).permutation(x)
+    value = mmd(x, y, kernel=kernel, unbiased=False) if kernel else energy_distance(x, y)
+    assert abs(value) < 1e-6
+
+
+def test_energy_distance_of_single_points_is_twice_their_distance_and_has_no_pull_at_zero():
+    x, y = np.float32([[1.0, 2.0]]), np.float32([[4.0, -2.0]])
+    value, gradient = jax.value_and_grad(energy_distance)(x, y)
+    np.testing.assert_allclose(value, 10.0, rtol=1e-6)
+    np.testing.assert_allclose(gradient, [[-1.2, 1.6]], rtol=1e-6)
+    value, gradient = jax.value_and_grad(energy_distance)(x, x)
+    assert value == 0
+    np.testing.assert_array_equal(gradient, 0.0)
+
+
+def test_energy_distance_scales_with_its_arguments_and_ignores_rotation_and_shift():
+    x, y = samples(40, 30, 4)
+    rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(4, 4)))
+    want = energy_distance(x, y)
+    np.testing.assert_allclose(energy_distance(3 * x, 3 * y), 3 * want, rtol=1e-5)
+    np.testing.assert_allclose(
+        energy_distance(np.float32(x @ rotation) + 5, np.float32(y @ rotation) + 5), want, rtol=1e-5
+    )
+
+
+def median_by_numpy(points):
+    distances = cdist(points, points)
+    return np.quantile(distances[distances > 0], 0.5, method="inverted_cdf")
+
+
+def test_the_median_is_that_of_all_pairs_of_different_points():
+    x, y = samples(41, 30, 3, shift=2.0)
+    y[:20] = x[0]  # pairs that coincide do not count
+    np.testing.assert_allclose(_median_distance(x, y), median_by_numpy(np.concatenate([x, y])), rtol=1e-6)
+    with jax.enable_x64(True):
+        x, y = np.float64(x), np.float64(y)
+        np.testing.assert_allclose(_median_distance(x, y), median_by_numpy(np.concatenate([x, y])), rtol=1e-14)
+    assert _median_distance(np.ones((3, 2)), np.ones((2, 2))) == 1
+
+
+def test_the_median_of_large_samples_is_that_of_evenly_spaced_points():
+    x, y = samples(2 * MEDIAN_SAMPLE, 2 * MEDIAN_SAMPLE + 1, 3, shift=2.0)
+    want = median_by_numpy(np.concatenate([x[::2], y[::3]]))
+    np.testing.assert_allclose(_median_distance(x, y), want, rtol=1e-6)
+    np.testing.assert_allclose(want, median_by_numpy(np.concatenate([x, y])), rtol=0.05)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "imq"])
+def test_the_median_counts_as_a_constant(kernel):
+    x, y = samples(12, 9, 3)
+    bandwidth = float(_median_distance(x, y))
+    value, gradient = jax.value_and_grad(functools.partial(mmd, kernel=kernel))(x, y)
+    want, gradient_want = jax.value_and_grad(functools.partial(mmd, kernel=kernel, bandwidth=bandwidth))(x, y)
+    np.testing.assert_allclose(value, want, rtol=1e-6)
+    np.testing.assert_allclose(gradient, gradient_want, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "imq"])
+def test_a_bandwidth_can_be_learned(kernel):
+    x, y = samples(7, 5, 3)
+    with jax.enable_x64(True):
+        function = jax.jit(lambda x, bandwidth: mmd(x, np.float64(y), kernel=kernel, bandwidth=bandwidth))
+        check_grads(function, (np.float64(x), 1.5), order=1, modes=["fwd", "rev"])
+
+
+def test_reading_a_bandwidth_of_double_precision_widens_nothing():
+    x, y = samples(7, 5, 3)
+    with jax.enable_x64(True):
+        assert mmd(jnp.asarray(x), jnp.asarray(y), bandwidth=jnp.float64(2.0)).dtype == jnp.float32
+
+
+def test_tensors_of_the_host_and_pictures_are_taken_as_they_are():
+    generator = np.random.default_rng(0)
+    x, y = generator.integers(256, size=(2, 6, 4, 4, 3), dtype=np.uint8)
+    want = mmd(np.float32(x).reshape(6, 48), np.float32(y).reshape(6, 48))
+    np.testing.assert_allclose(mmd(x, y), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", [mmd, energy_distance])
+def test_samples_that_do_not_match_are_refused_with_their_shapes(function):
+    with pytest.raises(ValueError, match=r"x \(5, 3\) and y \(5, 4\)"):
+        function(np.zeros((5, 3)), np.zeros((5, 4)))
+    with pytest.raises(ValueError, match=r"x \(5, 12\) and y \(5, 3, 4\)"):
+        function(np.zeros((5, 12)), np.zeros((5, 3, 4)))
+    with pytest.raises(ValueError, match=r"x .* got shape \(\)"):
+        function(np.float32(0.0), np.zeros((5, 4)))
+    with pytest.raises(ValueError, match=r"x \(0, 4\) and y \(5, 4\)"):
+        function(np.zeros((0, 4)), np.zeros((5, 4)))
+
+
+def test_an_unbiased_estimate_asks_for_two_points_and_a_biased_one_for_one():
+    x, y = np.zeros((1, 3)), np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"at least 2 .* x \(1, 3\) and y \(2, 3\)"):
+        mmd(x, y)
+    assert mmd(x, y, unbiased=False) > 0
+
+
+def test_kernels_and_bandwidths_that_there_are_not_are_refused():
+    x, y = samples(3, 3, 2)
+    with pytest.raises(InputError, match="did you mean 'polynomial'"):
+        mmd(x, y, kernel="polynomal")
+    with pytest.raises(InputError, match="'polynomial' has no bandwidth"):
+        mmd(x, y, kernel="polynomial", bandwidth=1.0)
+    with pytest.raises(InputError, match=r"positive, got -1.0"):
+        mmd(x, y, bandwidth=-1.0)
+    with pytest.raises(ValueError, match=r"one number, got bandwidth \(2,\)"):
+        mmd(x, y, bandwidth=np.ones(2))

@@ -1,0 +1,271 @@
+import itertools
+import re
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.spatial.distance
+import scipy.stats
+from jax.test_util import check_grads
+
+from jaxgen.divergences import earth_movers_distance, kantorovich_dual, sinkhorn_divergence, wasserstein_1d
+from jaxgen.errors import InputError
+
+
+def problem(n, m, seed=0):
+    """Masses, some of them 0, and the distances between random points of the plane."""
+    generator = np.random.default_rng(seed)
+    a, b = (generator.exponential(size=size) * (generator.uniform(size=size) < 0.7) for size in (n, m))
+    x, y = generator.normal(size=(n, 2)), generator.normal(size=(m, 2))
+    cost = scipy.spatial.distance.cdist(x, y)
+    return tuple(jnp.asarray(array, jnp.float32) for array in (a / a.sum(), b / b.sum(), cost))
+
+
+def sample(n, dim, seed=0, scale=1.0):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(n, dim), scale=scale), jnp.float32)
+
+
+def squared_distances(x, y):
+    return scipy.spatial.distance.cdist(np.float64(x), np.float64(y), "sqeuclidean")
+
+
+BOXES, PLACES = np.array([1.0, 1, 1, 2, 3, 3]), np.array([7.0, 8, 9, 9, 10, 10])
+
+
+def test_six_boxes_are_moved_for_42():
+    distances = jnp.abs(BOXES[:, None] - PLACES)
+    cost, plan = earth_movers_distance(jnp.ones(6), jnp.ones(6), distances)
+    assert cost == 42
+    np.testing.assert_array_equal(plan.sum(axis=0), np.ones(6))
+    np.testing.assert_array_equal(plan.sum(axis=1), np.ones(6))
+    np.testing.assert_allclose(np.sum(plan * distances), 42)
+    share = jnp.full(6, 1 / 6)
+    np.testing.assert_allclose(earth_movers_distance(share, share, distances).cost, 7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_of_all_plans_the_cheapest_is_taken(power):
+    distances = np.abs(BOXES[:, None] - PLACES) ** power
+    costs = {distances[range(6), list(places)].sum() for places in itertools.permutations(range(6))}
+    # With everything to be moved to the right, all plans move equally far, but not equally far squared.
+    assert (costs == {42.0}) if power == 1 else (len(costs) > 10)
+    assert earth_movers_distance(jnp.ones(6), jnp.ones(6), jnp.asarray(distances)).cost == min(costs)
+
+
+@pytest.mark.parametrize("theta", [5.0, 4.0, 0.0])
+def test_parallel_segments_are_as_far_apart_as_they_are(theta):
+    heights = np.linspace(0.0, 1.0, 20)
+    left, right = (np.stack([np.full(20, at), heights], axis=1) for at in (0.0, theta))
+    distances = jnp.asarray(scipy.spatial.distance.cdist(left, right), jnp.float32)
+    uniform = jnp.full(20, 1 / 20)
+    np.testing.assert_allclose(earth_movers_distance(uniform, uniform, distances).cost, theta, rtol=1e-6)
+    np.testing.assert_allclose(kantorovich_dual(uniform, uniform, distances).value, theta, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_infimum_over_couplings_equals_supremum_over_lipschitz_functions(seed):
+    a, b, _ = problem(6, 6, seed)
+    points = np.random.default_rng(seed).normal(size=(6, 2))
+    distances = jnp.asarray(scipy.spatial.distance.cdist(points, points), jnp.float32)
+    infimum, supremum = earth_movers_distance(a, b, distances).cost, kantorovich_dual(a, b, distances)
+    np.testing.assert_allclose(supremum.value, infimum, rtol=1e-6)
+
+    # The supremum itself, over the values of a function at the points: a linear program of its own.
+    pairs = np.array([np.eye(6)[i] - np.eye(6)[j] for i, j in itertools.product(range(6), repeat=2)])
+    lipschitz = scipy.optimize.linprog(
+        np.float64(b - a), A_ub=pairs, b_ub=np.float64(distances).ravel(), bounds=[(0, 0), *[(None, None)] * 5]
+    )
+    np.testing.assert_allclose(-lipschitz.fun, infimum, rtol=1e-5)
+
+    # The function that the potentials stand for, there and anywhere else.
+    plane = np.concatenate([points, np.random.default_rng(9).normal(size=(50, 2), scale=3)])
+    between = scipy.spatial.distance.cdist(plane, plane)
+    h = np.min(between[:, :6] - np.asarray(supremum.g), axis=1)
+    assert (np.abs(h[:, None] - h) <= between + 1e-6).all()
+    np.testing.assert_allclose((a - b) @ h[:6], infimum, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_plan_and_potentials_are_optimal(seed):
+    a, b, cost = problem(9, 12, seed)
+    plan, dual = earth_movers_distance(a, b, cost).plan, kantorovich_dual(a, b, cost)
+    assert (plan >= 0).all()
+    np.testing.assert_allclose(plan.sum(axis=1), a, atol=1e-7)
+    np.testing.assert_allclose(plan.sum(axis=0), b, atol=1e-7)
+    slack = cost - dual.f[:, None] - dual.g
+    assert (slack >= -1e-6).all()
+    assert np.abs(slack[plan > 0]).max() <= 1e-6
+    np.testing.assert_allclose(a @ dual.f + b @ dual.g, dual.value, rtol=1e-5)
+    np.testing.assert_allclose(jnp.min(cost - dual.g, axis=1), dual.f, atol=1e-6)
+
+
+def test_with_one_mass_each_it_is_an_assignment():
+    cost = np.random.default_rng(0).normal(size=(300, 300))
+    rows, columns = scipy.optimize.linear_sum_assignment(cost)
+    got, plan = earth_movers_distance(jnp.ones(300), jnp.ones(300), jnp.asarray(cost, jnp.float32))
+    np.testing.assert_allclose(got, cost[rows, columns].sum(), rtol=1e-6)
+    np.testing.assert_array_equal(plan[rows, columns], np.ones(300))
+
+
+def test_on_the_line_it_is_the_quantile_formula():
+    a, b, _ = problem(20, 30)
+    x, y = sample(20, 1)[:, 0], sample(30, 1, seed=1)[:, 0]
+    for order in (1, 2):
+        cost = jnp.abs(x[:, None] - y) ** order
+        want = wasserstein_1d(x, y, order=order, x_weights=a, y_weights=b)
+        np.testing.assert_allclose(earth_movers_distance(a, b, cost).cost ** (1 / order), want, rtol=1e-5)
+
+
+def test_derivatives_are_the_plan_and_the_potentials():
+    a, b, cost = problem(5, 6)
+    plan, dual = earth_movers_distance(a, b, cost).plan, kantorovich_dual(a, b, cost)
+    for function in (lambda *args: earth_movers_distance(*args).cost, lambda *args: kantorovich_dual(*args).value):
+        of_a, of_b, of_cost = jax.jit(jax.grad(function, (0, 1, 2)))(a, b, cost)
+        np.testing.assert_array_equal(of_cost, plan)
+        np.testing.assert_array_equal(of_a, dual.f)
+        np.testing.assert_array_equal(of_b, dual.g)
+
+
+def test_plan_and_potentials_are_constants():
+    a, b, cost = problem(5, 6)
+    fixed = lambda cost: (earth_movers_distance(a, b, cost).plan, kantorovich_dual(a, b, cost)[1:])  # noqa: E731
+    for tangent in jax.tree.leaves(jax.jvp(fixed, (cost,), (jnp.ones_like(cost),))[1]):
+        assert not tangent.any()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 1e-5), (jnp.bfloat16, 0.02)])
+def test_totals_may_differ_by_rounding(dtype, tolerance):
+    a, b = jax.nn.softmax(sample(2, 500, scale=4.0).astype(dtype), axis=1)
+    assert np.float64(a).sum() != np.float64(b).sum()
+    places = jnp.arange(500.0)
+    got = earth_movers_distance(a, b, jnp.abs(places[:, None] - places)).cost
+    want = scipy.stats.wasserstein_distance(places, places, np.float64(a), np.float64(b))
+    np.testing.assert_allclose(np.float64(got), want, rtol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ([1.0, 1.0], [1.0, 1.1], "a and b must have the same total mass, got 2 and 2.1"),
+        ([0.0, 0.0], [1.0, 0.0], "a and b must have the same total mass, got 0 and 1"),
+        ([2.0, -1.0], [1.0, 0.0], "masses must not be negative, got a minimum of -1"),
+    ],
+)
+@pytest.mark.parametrize("function", [earth_movers_distance, kantorovich_dual])
+def test_masses_that_cannot_be_moved_are_refused(function, a, b, message):
+    a, b, cost = jnp.array(a), jnp.array(b), jnp.ones((2, 2))
+    with pytest.raises(ValueError, match=message):
+        function(a, b, cost)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=message):
+        jax.block_until_ready(jax.jit(function)(a, b, cost))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "cost"), [((2,), (3,), (3, 2)), ((2, 1), (3,), (2, 1, 3)), ((2,), (3,), (2,)), ((0,), (3,), (0, 3))]
+)
+@pytest.mark.parametrize("function", [earth_movers_distance, kantorovich_dual])
+def test_shapes_that_make_no_problem_are_named(function, a, b, cost):
+    with pytest.raises(ValueError, match=re.escape(f"got a {a}, b {b} and cost {cost}")):
+        jax.eval_shape(function, jnp.ones(a), jnp.ones(b), jnp.ones(cost))
+
+
+def test_what_is_not_finite_gives_nan():
+    a, b, cost = problem(3, 3)
+    for spoilt in ((a * np.nan, b, cost), (a, b, cost.at[1, 1].set(np.inf))):
+        for leaf in jax.tree.leaves((jax.jit(earth_movers_distance)(*spoilt), jax.jit(kantorovich_dual)(*spoilt))):
+            assert np.isnan(leaf).all()
+
+
+def test_nothing_is_moved_for_nothing():
+    cost = problem(3, 4)[2]
+    moved, dual = (function(jnp.zeros(3), jnp.zeros(4), cost) for function in (earth_movers_distance, kantorovich_dual))
+    assert moved.cost == dual.value == 0
+    assert not moved.plan.any()
+    assert (dual.f[:, None] + dual.g <= cost + 1e-6).all()
+
+
+def test_dtypes_are_kept():
+    a, b, cost = problem(3, 4)
+    for leaf in jax.tree.leaves(earth_movers_distance(*(x.astype(jnp.bfloat16) for x in (a, b, cost)))):
+        assert leaf.dtype == jnp.bfloat16
+    with jax.enable_x64(True):
+        for x64 in (jnp.float32, jnp.float64):
+            arrays = (jnp.asarray(np.float64(array), x64) for array in (a, b, cost))
+            assert all(leaf.dtype == x64 for leaf in jax.tree.leaves(kantorovich_dual(*arrays)))
+            assert sinkhorn_divergence(cost.astype(x64), cost.astype(x64), epsilon=1.0).dtype == x64
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 1.0, 1e4])
+def test_the_smoothed_divergence_of_a_shift_is_its_square(epsilon):
+    """Shifting a sample changes costs by terms of i and of j alone, which all plans pay alike."""
+    x, shift = sample(20, 3), jnp.array([1.0, -2.0, 0.5])
+    got = sinkhorn_divergence(x, x + shift, epsilon=epsilon)
+    np.testing.assert_allclose(got, np.sum(np.square(shift)), rtol=1e-5)
+    np.testing.assert_allclose(sinkhorn_divergence(x + 100.0, x + 100.0 + shift, epsilon=epsilon), got, rtol=1e-4)
+
+
+def test_without_smoothing_it_is_the_squared_wasserstein_distance():
+    x, y = sample(30, 2), sample(30, 2, seed=1) + 1.0
+    cost = squared_distances(x, y)
+    want = cost[scipy.optimize.linear_sum_assignment(cost)].mean()
+    errors = [abs(sinkhorn_divergence(x, y, epsilon=epsilon) - want) for epsilon in (1.0, 0.1, 0.01)]
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.01 * want
+
+
+def test_with_much_smoothing_it_is_the_squared_distance_of_the_means():
+    x, y = sample(30, 2), sample(20, 2, seed=1, scale=3.0)
+    want = np.sum(np.square(np.mean(x, axis=0) - np.mean(y, axis=0)))
+    rounding = 2e-6 * squared_distances(x, y).mean()
+    np.testing.assert_allclose(sinkhorn_divergence(x, y, epsilon=1e7), want, atol=rounding)
+
+
+def test_equal_samples_are_at_divergence_0_where_it_is_flat():
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.random.default_rng(0).normal(size=(10, 2)))
+        value, gradient = jax.value_and_grad(sinkhorn_divergence)(x, x[::-1], epsilon=0.5)
+    np.testing.assert_allclose(value, 0.0, atol=1e-12)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-7)
+
+
+def test_the_strength_of_smoothing_may_be_traced():
+    x, y = sample(6, 2), sample(5, 2, seed=1)
+    compiled = jax.jit(lambda epsilon: sinkhorn_divergence(x, y, epsilon=epsilon))
+    for epsilon in (0.5, 5.0):
+        np.testing.assert_allclose(compiled(epsilon), sinkhorn_divergence(x, y, epsilon=epsilon), rtol=1e-6)
+
+
+def test_the_divergence_has_gradients_for_pictures_and_in_both_modes():
+    with jax.enable_x64(True):
+        x, y = (jnp.asarray(np.random.default_rng(s).normal(size=(3, 2, 2, 1))) for s in (0, 1))
+        check_grads(lambda x, y: sinkhorn_divergence(x, y, epsilon=2.0), (x, y), order=1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "epsilon", "message"),
+    [
+        ((3, 2), (3, 4), 1.0, r"events must have one shape, got x \(3, 2\) and y \(3, 4\)"),
+        ((0, 2), (3, 2), 1.0, r"at least 1 of each, got x \(0, 2\)"),
+        ((3, 2), (3, 2), 0.0, "epsilon must be above 0, got 0.0"),
+        ((3, 2), (3, 2), -1, "epsilon must be above 0, got -1"),
+        ((3, 2), (3, 2), np.nan, "epsilon must be above 0, got nan"),
+    ],
+)
+def test_samples_and_strengths_that_make_no_divergence_are_refused(x, y, epsilon, message):
+    with pytest.raises(ValueError, match=message):
+        sinkhorn_divergence(jnp.zeros(x), jnp.zeros(y), epsilon=epsilon)
+
+
+def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ot", None)
+    with pytest.raises(
+        InputError, match=r"^this divergence needs ot; install it with: pip install 'jaxgen\[transport\]'$"
+    ):
+        earth_movers_distance(*problem(2, 2))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ott"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match=r"needs ott; .*'jaxgen\[transport\]'"):
+        sinkhorn_divergence(jnp.ones((2, 7)), jnp.ones((3, 7)), epsilon=1.0)
