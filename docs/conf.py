@@ -13,5 +13,11 @@ autodoc_typehints = "none"  # The signature has names and defaults; Args have sh
 napoleon_use_rtype = False
 napoleon_use_ivar = True  # Fields of a NamedTuple are members already.
 napoleon_attr_annotations = False
+napoleon_custom_sections = ["Returns", "Reference"]  # As text: a colon in it does not end the name of a type.
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "off"  # Notebooks are committed with their outputs.
+
+
+def setup(app):
+    """Leave out what Python says about the fields of a NamedTuple: its docstring describes them."""
+    app.connect("autodoc-skip-member", lambda *event: type(event[3]).__name__ == "_tuplegetter" or None)

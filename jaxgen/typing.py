@@ -17,6 +17,7 @@ __all__ = [
     "Metrics",
     "Params",
     "PyTree",
+    "Scalar",
     "Shaped",
     "Stats",
     "UInt8",
@@ -30,6 +31,9 @@ KeyArray: TypeAlias = Key[Array, ""]
 
 Batch: TypeAlias = Mapping[str, Any]
 """Arrays under the names `image` or `point`, and `label`; leading axis = examples."""
+
+Scalar: TypeAlias = float | Float[Array, ""]
+"""One number, which `jit` and `vmap` may trace."""
 
 Params: TypeAlias = dict[str, Any]
 """Network name -> pytree of what gradients move."""

@@ -22,12 +22,12 @@ from urllib.request import urlopen
 import numpy as np
 
 from jaxgen.data.cifar import ARCHIVE, CLASSES
-from jaxgen.data.extras import require
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
 from jaxgen.data.pictures import held_out, resize_all
 from jaxgen.data.streaming import Source
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, nearest
+from jaxgen.extras import require
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -66,7 +66,7 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
         raise InputError(f"{name!r} comes with jaxgen and needs no preparation")
     if folder := find_prepared(name, data_dir):
         return folder
-    require("tensorflow_datasets")
+    require("tensorflow_datasets", extra="data")
     try:
         if name in CHECKSUMS:
             return _prepare_without_tensorflow(name, data_dir, source)
@@ -90,8 +90,8 @@ def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> P
     Returns:
         The folder of the prepared data set.
     """
-    tfds = require("tensorflow_datasets")
-    registered = require("tensorflow_datasets.core.registered")
+    tfds = require("tensorflow_datasets", extra="data")
+    registered = require("tensorflow_datasets.core.registered", extra="data")
     stock = tfds.builder_cls(name)
 
     with registered.skip_registration():
@@ -164,7 +164,7 @@ def prepared_pictures(name: str, data_dir: Path, split: str, image_size: int | N
         folder = prepare(name, data_dir=data_dir)
     if folder is None:
         raise _not_prepared(name, data_dir)
-    tfds = require("tensorflow_datasets")
+    tfds = require("tensorflow_datasets", extra="data")
     with _intact(folder):
         builder = tfds.builder_from_directory(folder)
     for stored in ("test", "validation"):
@@ -245,7 +245,7 @@ def _not_prepared(name: str, data_dir: Path) -> InputError:
 
 
 def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
-    tfds = require("tensorflow_datasets")
+    tfds = require("tensorflow_datasets", extra="data")
     known = set(tfds.list_builders(with_community_datasets=False))
     base = name.partition(":")[0].partition("/")[0]
     if base not in known:
@@ -276,7 +276,7 @@ def _prepare_without_tensorflow(name: str, data_dir: Path, source: str | Path | 
 def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
     if not importlib.util.find_spec("tensorflow"):
         raise _needs_tensorflow(name, data_dir)
-    tfds = require("tensorflow_datasets")
+    tfds = require("tensorflow_datasets", extra="data")
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.registered.DatasetNotFoundError as error:
@@ -288,7 +288,10 @@ def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
 @contextmanager
 def _downloaded(name: str, data_dir: Path) -> Iterator[Path]:
     """Download the original files of a data set into a temporary folder beside the data sets."""
-    urls = {info.filename: url for url, info in require("tensorflow_datasets").builder_cls(name).url_infos.items()}
+    urls = {
+        info.filename: url
+        for url, info in require("tensorflow_datasets", extra="data").builder_cls(name).url_infos.items()
+    }
     data_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=data_dir, prefix=f"{name}.download.") as folder:
         for file, url in urls.items():

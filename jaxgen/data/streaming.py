@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch
-from jaxgen.data.extras import require
+from jaxgen.extras import require
 from jaxgen.typing import KeyArray
 
 MEMORY_LIMIT = 4 * 2**30
@@ -91,7 +91,7 @@ class Stream:
     """
 
     def __init__(self, source: Source) -> None:
-        require("grain")  # Missing, it should be missed here, not when training has begun.
+        require("grain", extra="data")  # Missing, it should be missed here, not when training has begun.
         self._source = source
         self.examples = len(source)
 
@@ -150,7 +150,7 @@ class Stream:
     def _read_ahead(
         self, first: int, last: int, indices: Callable[[int], np.ndarray]
     ) -> Iterator[dict[str, np.ndarray]]:
-        grain = require("grain")
+        grain = require("grain", extra="data")
         batches = grain.MapDataset.range(first, last).map(lambda i: self._source.read(indices(int(i)).tolist()))
         return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=AHEAD, prefetch_buffer_size=AHEAD)))
 

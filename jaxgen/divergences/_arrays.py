@@ -4,14 +4,15 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgen.errors import InputError
-from jaxgen.typing import Array, Float, Shaped
+from jaxgen.typing import Array, Float, Scalar, Shaped
 
 
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
     """Raise a ValueError with the names and shapes unless all shapes are equal: nothing is broadcast silently."""
-    shapes = {name: jnp.shape(array) for name, array in arrays.items()}
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         listed = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"shapes must be equal, got {listed}")
@@ -20,16 +21,16 @@ def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
 def check_batch(**arrays: Shaped[Array, "..."]) -> None:
     """Raise a ValueError with the name where an array has no axis of examples."""
     for name, array in arrays.items():
-        if jnp.ndim(array) == 0:
+        if np.ndim(array) == 0:
             raise ValueError(f"{name} must have a leading axis of examples, got shape ()")
 
 
 def check_number(
-    name: str, value: float | Array, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+    name: str, value: Scalar, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
 ) -> None:
     """Raise an InputError unless a hyperparameter is one number in its range; under `jit` its range cannot be seen."""
-    if jnp.shape(value) != ():
-        raise InputError(f"{name} must be one number, got shape {jnp.shape(value)}")
+    if np.shape(value) != ():
+        raise InputError(f"{name} must be one number, got shape {np.shape(value)}")
     if isinstance(value, jax.core.Tracer):
         return
     if not (value > above and value >= at_least and (value < below or below == math.inf)):

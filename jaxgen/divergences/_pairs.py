@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.typing import Array, Float, Shaped
+from jaxgen.typing import Array, Float, Scalar, Shaped
 
 FEW_DIMENSIONS = 16
 """Up to here differences are as fast as products, and near points are the rule."""
@@ -30,7 +30,7 @@ TILE = 64
 
 @jax.jit  # Without it, each eager call would compile the loop anew.
 def squared_distances(
-    x: Float[Array, "n dim"], y: Float[Array, "m dim"], *, floor: float | Float[Array, ""] = 0.0
+    x: Float[Array, "n dim"], y: Float[Array, "m dim"], *, floor: Scalar = 0.0
 ) -> Float[Array, "n m"]:
     """Squared Euclidean distance of every pair, `|x_i - y_j|^2`.
 
@@ -57,7 +57,7 @@ def products(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array,
 def _squared_distances(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], floor: Float[Array, ""]
 ) -> Float[Array, "n m"]:
-    if x.shape[1] <= FEW_DIMENSIONS:
+    if x.shape[1] <= FEW_DIMENSIONS or 0 in (x.shape[0], y.shape[0]):
         terms = (jnp.square(a[:, None] - b) for a, b in zip(x.T, y.T, strict=True))
         return sum(terms, jnp.zeros((x.shape[0], y.shape[0]), x.dtype))
     centred_x, centred_y = _centre(x, y)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import entr
 
 from jaxgen.divergences._arrays import absolute, check_number, check_same_shape, float_dtype, quotient, safe_sqrt, widen
 from jaxgen.divergences._remainders import relative_entropy
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Scalar
 
 Probabilities = Float[Array, "..."]
 
@@ -171,7 +172,7 @@ def chi_square(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabi
     return jnp.sum(jnp.where(q <= 0, _infinite_unless_zero(p), inside), axis).astype(dtype)
 
 
-def renyi(p: Probabilities, q: Probabilities, *, alpha: float, axis: int = -1) -> Probabilities:
+def renyi(p: Probabilities, q: Probabilities, *, alpha: Scalar, axis: int = -1) -> Probabilities:
     """Renyi divergence of order alpha of p from q.
 
     `D(p || q) = log(sum(p^alpha q^(1 - alpha))) / (alpha - 1)`, and the limits of that: `-log(sum(q where p > 0))` for
@@ -277,7 +278,7 @@ def f_divergence(
     q: Probabilities,
     generator: Callable[[Array], Array],
     *,
-    slope_at_infinity: float = math.inf,
+    slope_at_infinity: Scalar = math.inf,
     axis: int = -1,
 ) -> Probabilities:
     """The f-divergence of p from q that a convex function f with f(1) = 0 generates.
@@ -331,6 +332,6 @@ def _infinite_unless_zero(p: Probabilities) -> Probabilities:
 def _checked(p: Array, q: Array, axis: int) -> tuple[Array, Array, jnp.dtype]:
     """Both in float32 or wider, and the dtype of the result."""
     check_same_shape(p=p, q=q)
-    if not -jnp.ndim(p) <= axis < jnp.ndim(p):
-        raise ValueError(f"there is no axis {axis} of outcomes in p {jnp.shape(p)}")
+    if not -np.ndim(p) <= axis < np.ndim(p):
+        raise ValueError(f"there is no axis {axis} of outcomes in p {np.shape(p)}")
     return widen(p), widen(q), float_dtype(p, q)

@@ -18,7 +18,7 @@ from jaxgen.divergences._arrays import flat_events, float_dtype, safe_sqrt, wide
 from jaxgen.divergences._pairs import products, squared_distances
 from jaxgen.divergences._samples import check_samples
 from jaxgen.errors import InputError, check_known
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Scalar
 
 Kernel = Callable[[Float[Array, "n dim"], Float[Array, "m dim"], Float[Array, ""]], Float[Array, "n m"]]
 """(points, points, bandwidth) -> the kernel of every pair."""
@@ -38,12 +38,12 @@ def mmd(
     y: Float[Array, " m *event"],
     *,
     kernel: str = "rbf",
-    bandwidth: float | Float[Array, ""] | None = None,
+    bandwidth: Scalar | None = None,
     unbiased: bool = True,
 ) -> Float[Array, ""]:
     """Squared maximum mean discrepancy between two samples.
 
-    `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`, where the kernel k is, with bandwidth b and events of d numbers,
+    `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`, where the kernel k is, with bandwidth b and events of d numbers::
 
         rbf           exp(-|x - y|^2 / (2 b^2))     Gretton et al. 2012
         imq           b^2 / (b^2 + |x - y|^2)       Tolstikhin et al. 2018, whose C is b^2
@@ -157,7 +157,7 @@ def _discrepancy(
     unbiased: bool,
     x: Float[Array, " n *event"],
     y: Float[Array, " m *event"],
-    bandwidth: float | Float[Array, ""] | None,
+    bandwidth: Scalar | None,
 ) -> Float[Array, ""]:
     dtype = float_dtype(x, y)
     x, y = flat_events(x), flat_events(y)

@@ -120,7 +120,7 @@ def sliced_wasserstein(
     return _power_mean(distances, jnp.ones_like(distances), order).astype(float_dtype(x, y))
 
 
-_BLOCK = 16
+BLOCK = 16
 """Directions projected onto at a time: enough for an accelerator to be busy, few enough for the memory."""
 
 _compiled = functools.partial(jax.jit, static_argnames="order")
@@ -136,7 +136,7 @@ def _distances_along(
         x_line, y_line = (jnp.dot(points, direction, precision=jax.lax.Precision.HIGHEST) for points in (x, y))
         return _distance(x_line, y_line, order)
 
-    return jax.lax.map(along, directions, batch_size=_BLOCK)
+    return jax.lax.map(along, directions, batch_size=BLOCK)
 
 
 @_compiled

@@ -18,7 +18,7 @@ import optax
 from jaxgen.divergences._arrays import check_number, check_same_shape, float_dtype, widen
 from jaxgen.errors import InputError, check_known
 from jaxgen.losses.regression import smooth_l1
-from jaxgen.typing import Array, Float, Int
+from jaxgen.typing import Array, Float, Int, Scalar
 
 SMALLEST_SIDE = 1e-6
 """What a shorter side counts as where it divides; far below what a box can be seen by, in pixels or in shares of 1."""
@@ -122,7 +122,7 @@ def box_iou(boxes_a: Float[Array, "*batch n 4"], boxes_b: Float[Array, "*batch m
 
     Returns:
         Shares in [0, 1]: 0 without overlap or without area, 1 for equal boxes of an area of at least
-        `SMALLEST_SIDE`^2.
+        `SMALLEST_SIDE^2`.
 
     Raises:
         ValueError: if the leading axes differ, there is no axis of boxes, or the last axis is not of four coordinates.
@@ -163,7 +163,7 @@ def iou_loss(
         kind: which one.
 
     Returns:
-        One loss per box, without unit: 0 for equal boxes of an area of at least `SMALLEST_SIDE`^2; for boxes whose
+        One loss per box, without unit: 0 for equal boxes of an area of at least `SMALLEST_SIDE^2`; for boxes whose
         corners are in the right order at most 1 (iou), 2 (giou, diou) or 2.5 (ciou). Value and gradient are finite for
         all boxes, but tell little of two that both have no area. In float32 the error is below 1e-6.
 
@@ -198,8 +198,8 @@ def detection_loss(
     labels: Int[Array, "*batch"],
     target_deltas: Float[Array, "*batch 4"],
     *,
-    beta: float = 1.0,
-    box_weight: float = 1.0,
+    beta: Scalar = 1.0,
+    box_weight: Scalar = 1.0,
 ) -> Float[Array, "*batch"]:
     """Multi-task loss of a detector: what is in each proposal, and where exactly.
 

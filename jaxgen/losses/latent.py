@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgen.divergences._arrays import check_batch, check_number, float_dtype, sum_events, widen
 from jaxgen.divergences._remainders import relative_entropy
 from jaxgen.losses.regression import absolute_error
-from jaxgen.typing import Array, Float, KeyArray
+from jaxgen.typing import Array, Float, KeyArray, Scalar
 
 Encode = Callable[[Float[Array, " batch *event"]], Float[Array, " batch *code"]]
 """From a batch to one code per example, which must not depend on the other examples."""
@@ -132,7 +132,7 @@ def contractive_penalty_estimate(
     return jax.vmap(_squared_norm)(gradients).mean(axis=0).astype(float_dtype(x))
 
 
-def sparsity_penalty(activations: Float[Array, " batch *event"], *, rho: float) -> Float[Array, ""]:
+def sparsity_penalty(activations: Float[Array, " batch *event"], *, rho: Scalar) -> Float[Array, ""]:
     """KL divergence of how often each unit is active from how often it should be, which favours codes of few units.
 
     `sum_j rho log(rho / m_j) + (1 - rho) log((1 - rho) / (1 - m_j))`, m_j = mean of unit j over the batch

@@ -25,7 +25,7 @@ from jaxgen.divergences._arrays import (
     sum_events,
     widen,
 )
-from jaxgen.typing import Array, Float, KeyArray, PyTree
+from jaxgen.typing import Array, Float, KeyArray, PyTree, Scalar
 
 Critic = Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]]
 """From a batch to one value per example.
@@ -41,7 +41,7 @@ def gradient_penalty(
     real: Float[Array, " batch *event"],
     fake: Float[Array, " batch *event"],
     *,
-    target: float = 1.0,
+    target: Scalar = 1.0,
     one_sided: bool = False,
 ) -> Float[Array, " batch"]:
     """Penalty of WGAN-GP: the critic's slope between real and fake, held near a target.
@@ -87,8 +87,8 @@ def dragan_penalty(
     key: KeyArray,
     real: Float[Array, " batch *event"],
     *,
-    scale: float = 0.5,
-    target: float = 1.0,
+    scale: Scalar = 0.5,
+    target: Scalar = 1.0,
 ) -> Float[Array, " batch"]:
     """Penalty of DRAGAN: the critic's slope around the real examples, held near a target.
 
@@ -177,7 +177,7 @@ def r2_penalty(critic: Critic, fake: Float[Array, " batch *event"]) -> Float[Arr
     return r1_penalty(critic, fake)
 
 
-def clip_weights(params: PyTree, bound: float) -> PyTree:
+def clip_weights(params: PyTree, bound: Scalar) -> PyTree:
     """Every parameter held in a box, the first way to keep a critic Lipschitz.
 
     `max(-bound, min(bound, w))`

@@ -22,9 +22,9 @@ from jaxgen.divergences._arrays import (
     widen,
 )
 from jaxgen.errors import InputError
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Scalar
 
-LogScale = float | Float[Array, ""] | Float[Array, " batch *event"]
+LogScale = Scalar | Float[Array, " batch *event"]
 
 
 def bernoulli_nll(

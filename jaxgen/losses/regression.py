@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.divergences._arrays import absolute, check_number, check_same_shape, float_dtype, widen
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Scalar
 
 
 def absolute_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -56,7 +56,7 @@ def squared_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*s
 
 
 def huber(
-    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, delta: float = 1.0
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, delta: Scalar = 1.0
 ) -> Float[Array, "*shape"]:
     """Half the squared error where it is small, and linear beyond a threshold, so that outliers do not dominate.
 
@@ -89,7 +89,7 @@ def huber(
 
 
 def smooth_l1(
-    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, beta: float = 1.0
+    predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, beta: Scalar = 1.0
 ) -> Float[Array, "*shape"]:
     """The absolute error with its kink at 0 rounded off.
 

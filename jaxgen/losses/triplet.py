@@ -18,13 +18,10 @@ from jax import lax
 from jaxgen.divergences._arrays import check_number, check_same_shape, float_dtype, safe_sqrt, widen
 from jaxgen.divergences._pairs import squared_distances
 from jaxgen.errors import check_known
-from jaxgen.typing import Array, Float, Int, KeyArray
+from jaxgen.typing import Array, Float, Int, KeyArray, Scalar
 
 Distance = Literal["euclidean", "squared_euclidean", "cosine"]
 """`|x - y|`, `|x - y|^2`, and `1 - x y / (|x| |y|)`, in which a zero vector is at right angles to all vectors."""
-
-Margin = float | Float[Array, ""]
-"""One number; as an array, it may change from step to step of a compiled training."""
 
 
 class TripletInfo(NamedTuple):
@@ -56,7 +53,7 @@ def triplet(
     positive: Float[Array, "*batch dim"],
     negative: Float[Array, "*batch dim"],
     *,
-    margin: Margin = 1.0,
+    margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> Float[Array, "*batch"]:
     """How far each negative is from being farther than the positive by the margin.
@@ -96,7 +93,7 @@ def triplet_kind(
     positive: Float[Array, "*batch dim"],
     negative: Float[Array, "*batch dim"],
     *,
-    margin: Margin = 1.0,
+    margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> Int[Array, "*batch"]:
     """How difficult each triplet is.
@@ -168,7 +165,7 @@ def triplet_batch_all(
     embeddings: Float[Array, "n dim"],
     labels: Int[Array, " n"],
     *,
-    margin: Margin = 1.0,
+    margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of all triplets of a batch that have a positive loss.
@@ -214,7 +211,7 @@ def triplet_batch_hard(
     embeddings: Float[Array, "n dim"],
     labels: Int[Array, " n"],
     *,
-    margin: Margin = 1.0,
+    margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of the hardest triplet of each anchor: its farthest positive and its nearest negative.
@@ -256,7 +253,7 @@ def triplet_semi_hard(
     embeddings: Float[Array, "n dim"],
     labels: Int[Array, " n"],
     *,
-    margin: Margin = 1.0,
+    margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of every anchor and positive with one random semi-hard negative.
@@ -326,7 +323,7 @@ def _triplets_of_anchors(batch: _Batch) -> Float[Array, " n"]:
     return jnp.sum(batch.positive, axis=1, dtype=dtype) * jnp.sum(batch.negative, axis=1, dtype=dtype)
 
 
-def _in_active_triplets(batch: _Batch, margin: Margin) -> Float[Array, "n n"]:
+def _in_active_triplets(batch: _Batch, margin: Scalar) -> Float[Array, "n n"]:
     """The gradient of the sum of all triplets' losses by the distances.
 
     In how many triplets of positive loss each pair of an anchor and a positive is, and, with a minus, each pair of an
@@ -341,7 +338,7 @@ def _in_active_triplets(batch: _Batch, margin: Margin) -> Float[Array, "n n"]:
     return signed.astype(distances.dtype)
 
 
-def _random_semi_hard(key: KeyArray, batch: _Batch, margin: Margin) -> tuple[Int[Array, "n n"], Array]:
+def _random_semi_hard(key: KeyArray, batch: _Batch, margin: Scalar) -> tuple[Int[Array, "n n"], Array]:
     """For each anchor, in its row, and each positive: a semi-hard negative, and whether there is one."""
     distances = lax.stop_gradient(batch.distances)
     apart = jnp.where(batch.negative, distances, jnp.inf)
@@ -374,7 +371,7 @@ def _rank(rows: Float[Array, "n m"], values: Float[Array, "n m"], side: str) -> 
 
 
 def _mean_loss(
-    batch: _Batch, chosen: Array, to_positive: Array, to_negative: Array, margin: Margin, dtype: jnp.dtype
+    batch: _Batch, chosen: Array, to_positive: Array, to_negative: Array, margin: Scalar, dtype: jnp.dtype
 ) -> tuple[Float[Array, ""], TripletInfo]:
     """Mean loss of the chosen triplets, each given by its two distances."""
     losses = _loss(to_positive, to_negative, margin)
@@ -383,12 +380,12 @@ def _mean_loss(
     return _or_nan(_mean(losses, chosen), batch, margin).astype(dtype), info
 
 
-def _or_nan(loss: Float[Array, ""], batch: _Batch, margin: Margin) -> Float[Array, ""]:
+def _or_nan(loss: Float[Array, ""], batch: _Batch, margin: Scalar) -> Float[Array, ""]:
     """The loss, or NaN where a distance or the margin is: mining compares, and no comparison holds for NaN."""
     return jnp.where(jnp.isnan(batch.distances + margin).any(), jnp.nan, loss)
 
 
-def _info(batch: _Batch, margin: Margin, mined: Array, active: Array) -> TripletInfo:
+def _info(batch: _Batch, margin: Scalar, mined: Array, active: Array) -> TripletInfo:
     """Under `jit`, what is not used of this costs nothing."""
     distances, negatives = lax.stop_gradient(batch.distances), _sorted_negatives(batch)
     within_margin = _rank(negatives, distances + margin, "left")
@@ -406,7 +403,7 @@ def _mean(values: Array, chosen: Array) -> Float[Array, ""]:
     return jnp.sum(values, where=chosen) / jnp.maximum(jnp.sum(chosen, dtype=values.dtype), 1.0)
 
 
-def _loss(to_positive: Array, to_negative: Array, margin: Margin) -> Array:
+def _loss(to_positive: Array, to_negative: Array, margin: Scalar) -> Array:
     # In this order the loss is positive exactly where the negative is nearer than the positive and the margin.
     return jax.nn.relu((to_positive + margin) - to_negative)
 

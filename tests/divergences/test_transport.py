@@ -174,7 +174,8 @@ def test_shapes_that_make_no_problem_are_named(function, a, b, cost):
 
 def test_what_is_not_finite_gives_nan():
     a, b, cost = problem(3, 3)
-    for spoilt in ((a * np.nan, b, cost), (a, b, cost.at[1, 1].set(np.inf))):
+    for spoilt in ((a * np.nan, b, cost), (a + np.inf, b + np.inf, cost), (a, b, cost.at[1, 1].set(np.inf))):
+        assert np.isnan(earth_movers_distance(*spoilt).cost)
         for leaf in jax.tree.leaves((jax.jit(earth_movers_distance)(*spoilt), jax.jit(kantorovich_dual)(*spoilt))):
             assert np.isnan(leaf).all()
 
@@ -238,10 +239,10 @@ def test_the_strength_of_smoothing_may_be_traced():
         np.testing.assert_allclose(compiled(epsilon), sinkhorn_divergence(x, y, epsilon=epsilon), rtol=1e-6)
 
 
-def test_the_divergence_has_gradients_for_pictures_and_in_both_modes():
+def test_the_divergence_has_gradients_in_both_modes_for_pictures_and_the_strength_of_smoothing():
     with jax.enable_x64(True):
         x, y = (jnp.asarray(np.random.default_rng(s).normal(size=(3, 2, 2, 1))) for s in (0, 1))
-        check_grads(lambda x, y: sinkhorn_divergence(x, y, epsilon=2.0), (x, y), order=1)
+        check_grads(lambda x, y, epsilon: sinkhorn_divergence(x, y, epsilon=epsilon), (x, y, 2.0), order=1)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +262,9 @@ def test_samples_and_strengths_that_make_no_divergence_are_refused(x, y, epsilon
 
 def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ot", None)
-    with pytest.raises(
-        InputError, match=r"^this divergence needs ot; install it with: pip install 'jaxgen\[transport\]'$"
-    ):
+    with pytest.raises(InputError, match=r"^this needs ot; install it with: pip install 'jaxgen\[transport\]'$"):
         earth_movers_distance(*problem(2, 2))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "ott"]:
+    for name in {"ott", *(name for name in sys.modules if name.startswith("ott."))}:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InputError, match=r"needs ott; .*'jaxgen\[transport\]'"):
         sinkhorn_divergence(jnp.ones((2, 7)), jnp.ones((3, 7)), epsilon=1.0)

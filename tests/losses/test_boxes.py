@@ -171,7 +171,7 @@ def test_boxes_in_the_right_order_have_at_most_the_stated_loss_and_may_have_it(k
     tall, wide = np.array([0.0, 0.0, 1e-6, 100.0]), np.array([1e10, 1e10, 1e10 + 1e4, 1e10])
     a, b = (np.float32([*boxes[in_order], box]) for boxes, box in zip(EVERY_PAIR, (tall, wide), strict=True))
     loss = iou_loss(a, b, kind=kind)
-    assert loss.max() == most
+    assert loss.max() <= most
     np.testing.assert_allclose(loss[-1], most, rtol=1e-6)
 
 

@@ -267,7 +267,7 @@ def test_collapsed_embeddings_cost_the_margin_and_have_no_semi_hard_negative(dis
 def test_equally_hard_negatives_share_the_gradient():
     # The first anchor has both negatives at a distance of 2, the second has the last at a distance of 1.
     embeddings, labels = jnp.array([[0.0], [1.0], [-2.0], [2.0]]), jnp.array([0, 0, 1, 2])
-    slopes = jax.grad(lambda x: triplet_batch_hard(x, labels, margin=3.0)[0])(embeddings)
+    slopes = jax.jit(jax.grad(lambda x: triplet_batch_hard(x, labels, margin=3.0)[0]))(embeddings)
     np.testing.assert_allclose(slopes.ravel(), [-1.0, 1.5, 0.25, -0.75])
 
 

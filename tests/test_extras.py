@@ -2,16 +2,16 @@ import sys
 
 import pytest
 
-from jaxgen.data.extras import require
 from jaxgen.errors import InputError
+from jaxgen.extras import require
 
 
 def test_an_installed_package_is_imported() -> None:
-    assert require("json") is sys.modules["json"]
+    assert require("json", extra="data") is sys.modules["json"]
 
 
 def test_the_package_that_is_missing_is_named_also_below_the_one_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "json.decoder", None)
     monkeypatch.delitem(sys.modules, "json")
-    with pytest.raises(InputError, match=r"these data need json.decoder; .*'jaxgen\[data\]'"):
-        require("json")
+    with pytest.raises(InputError, match=r"this needs json.decoder; .*'jaxgen\[data\]'"):
+        require("json", extra="data")
