@@ -27,5 +27,5 @@ def require(module: str, *, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        name = error.name or module
+        name = (error.name or module).partition(".")[0]
         raise InputError(f"this needs {name}; install it with: pip install 'jaxgen[{extra}]'") from error

@@ -1,9 +1,17 @@
-"""What tests of several folders share: a disk that is full."""
+"""What tests of several folders share: compiled programs are forgotten, and a disk that is full."""
 
 import contextlib
 import resource
 
+import jax
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_forgotten():
+    """A process that runs a quarter of the suite would else hold gigabytes of compiled programs."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture
