@@ -245,7 +245,7 @@ def _weighted_sum(
     bandwidth: Float[Array, ""],
     times: Float[Array, "n m"],
 ) -> Float[Array, ""]:
-    return weight * jnp.sum(times * kernel(x, y, bandwidth))
+    return weight * jnp.sum(jnp.where(times > 0, times * kernel(x, y, bandwidth), 0.0))
 
 
 def _add_tiles(
