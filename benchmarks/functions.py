@@ -1,0 +1,144 @@
+"""Time jaxgen's costly functions, and measure their memory, beside what a user would otherwise call.
+
+    python benchmarks/functions.py [--quick] [--only NAME] [--json FILE]
+    python benchmarks/functions.py --large
+
+Every side, jaxgen and its peers, works in a process of its own with all cores (`taskset` gives them fewer). Their
+results on the same inputs must agree. Then they take turns, so that whatever else the machine does, it does to all of
+them alike; times are medians. Memory is what the first call adds to the process at its peak, beyond the imports, the
+inputs and the compiled program (Linux only). The growth is the exponent p of size^p, fitted over the sizes.
+
+`--large` runs the MMD of two samples of 50,000 points in 2,048 dimensions, once, and says how much memory the whole
+process took.
+"""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import ot
+import scipy
+import torch
+from peers import COMPARISONS, mmd
+from peers.comparison import JAXGEN, Comparison
+from peers.worker import Worker
+from timing import Times
+
+GIB, MIB = 2**30, 2**20
+LARGE = 50_000
+LARGE_LIMIT = 4 * GIB
+ENOUGH = 0.1
+"""Seconds that a turn lasts at least: short calls are repeated."""
+
+
+def main() -> None:
+    arguments = parse()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    versions = {module.__name__: str(module.__version__) for module in (jax, torch, scipy, ot)}
+    print(f"{platform.machine()}, {cores} cores, load before the start {os.getloadavg()[0]:.1f}")
+    print(", ".join(f"{name} {version}" for name, version in versions.items()) + "\n")
+    if arguments.large:
+        large()
+        return
+    rows = []
+    for comparison in COMPARISONS:
+        if arguments.only in (None, comparison.name):
+            sizes = [size // 4 for size in comparison.sizes] if arguments.quick else comparison.sizes
+            rows.append(measure(comparison, sizes, repeats=3 if arguments.quick else 7))
+            print_rows(rows[-1])
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({"cores": cores, "versions": versions, "functions": rows}, indent=2) + "\n"
+        )
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a quarter of the sizes, 3 repeats in place of 7")
+    parser.add_argument("--only", choices=[comparison.name for comparison in COMPARISONS], help="a single function")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
+    parser.add_argument("--large", action="store_true", help="the MMD of samples larger than their kernel's memory")
+    return parser.parse_args()
+
+
+def measure(comparison: Comparison, sizes: list[int], *, repeats: int) -> dict[str, Any]:
+    """Compare, then time, one function at all sizes."""
+    measured = [measure_size(comparison, size, repeats=repeats) for size in sizes]
+    sides = {
+        name: {
+            "ms": [at_size[name][0].median for at_size in measured],
+            "spread": [at_size[name][0].spread for at_size in measured],
+            "mib": [at_size[name][1] / MIB for at_size in measured],
+        }
+        for name in comparison.sides
+    }
+    for side in sides.values():
+        side["ms_growth"], side["mib_growth"] = growth(sizes, side["ms"]), growth(sizes, side["mib"])
+    fastest = [min(side["ms"][i] for name, side in sides.items() if name != JAXGEN) for i in range(len(sizes))]
+    return {
+        "name": comparison.name,
+        "growing": comparison.growing,
+        "sizes": list(sizes),
+        "difference": max(at_size["difference"] for at_size in measured),
+        "sides": sides,
+        "ratio": [peer / own for peer, own in zip(fastest, sides[JAXGEN]["ms"], strict=True)],
+    }
+
+
+def measure_size(comparison: Comparison, size: int, *, repeats: int) -> dict[str, Any]:
+    """Name of the side -> its times and memory; and the largest difference of a peer's result from jaxgen's."""
+    workers = {name: Worker(comparison.name, size, name) for name in comparison.sides}
+    try:
+        first = {name: worker.first_call() for name, worker in workers.items()}
+        differences = [comparison.difference(first[JAXGEN].result, call.result) for call in first.values()]
+        if not (difference := max(differences)) <= comparison.tolerance:
+            raise SystemExit(f"{comparison.name} at {size}: results differ by {difference:.1e}: nothing to time")
+        calls = {name: max(1, round(ENOUGH / worker.seconds(1))) for name, worker in workers.items()}
+        times: dict[str, list[float]] = {name: [] for name in workers}
+        for _ in range(repeats):
+            for name, worker in workers.items():
+                times[name].append(worker.seconds(calls[name]) / calls[name] * 1e3)
+    finally:
+        for worker in workers.values():
+            worker.stop()
+    return {name: (Times(times[name]), first[name].memory) for name in workers} | {"difference": difference}
+
+
+def growth(sizes: list[int], values: list[float]) -> float | None:
+    """The exponent p of `value ~ size^p`, by least squares of the logarithms; None where there is nothing to see."""
+    if min(values) < 0.1:
+        return None
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+
+
+def print_rows(row: Mapping[str, Any]) -> None:
+    sizes = "".join(f"{size:>10,}" for size in row["sizes"])
+    print(f"{row['name']}: results agree within {row['difference']:.0e}")
+    print(f"  {row['growing']:28}{sizes}{'growth':>8}")
+    for unit, title in (("ms", "ms"), ("mib", "MiB at most")):
+        for name, side in row["sides"].items():
+            values = "".join(f"{value:10,.1f}" for value in side[unit])
+            exponent = side[f"{unit}_growth"]
+            print(f"  {name:16}{title:12}{values}" + (f"{exponent:8.2f}" if exponent is not None else f"{'-':>8}"))
+    print(f"  {'fastest peer / ' + JAXGEN:28}" + "".join(f"{ratio:10.2f}" for ratio in row["ratio"]) + "\n")
+
+
+def large() -> None:
+    """Run the large MMD in a fresh process, which holds nothing else."""
+    worker = Worker(mmd.COMPARISON.name, LARGE, JAXGEN, dimensions=mmd.LARGE_DIMENSIONS)
+    call = worker.first_call()
+    worker.stop()
+    print(f"mmd of 2 x {LARGE:,} points in {mmd.LARGE_DIMENSIONS:,} dimensions: {float(call.result[0]):.3e}")
+    print(f"  {call.seconds:.0f} s; the process took {call.process_memory / GIB:.2f} GiB at its peak")
+    if call.process_memory > LARGE_LIMIT:
+        raise SystemExit(f"that is more than {LARGE_LIMIT / GIB:.0f} GiB")
+
+
+if __name__ == "__main__":
+    main()
