@@ -221,5 +221,5 @@ def test_the_newest_version_and_the_only_configuration_are_found(tmp_path: Path)
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"need tensorflow_datasets; install it with: pip install 'jaxgen\[data\]'"):
+    with pytest.raises(InputError, match=r"needs tensorflow_datasets; install it with: pip install 'jaxgen\[data\]'"):
         prepare("mnist", data_dir=tmp_path, source=tmp_path)
