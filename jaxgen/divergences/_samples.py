@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from jaxgen.divergences._arrays import check_batch
+from jaxgen._arrays import check_batch
 from jaxgen.typing import Array, Shaped
 
 

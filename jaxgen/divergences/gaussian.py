@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
-from jaxgen.divergences._remainders import exp_remainder
+from jaxgen._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
+from jaxgen._remainders import exp_remainder
 from jaxgen.typing import Array, Float, Shaped
 
 Events = Float[Array, " batch *event"]

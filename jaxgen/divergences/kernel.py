@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxgen.divergences._arrays import flat_events, float_dtype, safe_sqrt, widen
-from jaxgen.divergences._pairs import products, squared_distances
+from jaxgen._arrays import flat_events, float_dtype, safe_sqrt, widen
+from jaxgen._pairs import products, squared_distances
 from jaxgen.divergences._samples import check_samples
 from jaxgen.errors import InputError, check_known
 from jaxgen.typing import Array, Float, Scalar

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.divergences._arrays import absolute, check_number, check_same_shape, flat_events, float_dtype, widen
+from jaxgen._arrays import absolute, check_number, check_same_shape, flat_events, float_dtype, widen
 from jaxgen.divergences._samples import check_samples
 from jaxgen.typing import Array, Float, Int, KeyArray
 

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from jaxgen.divergences._arrays import check_number, flat_events, float_dtype, widen
-from jaxgen.divergences._pairs import squared_distances
+from jaxgen._arrays import check_number, flat_events, float_dtype, widen
+from jaxgen._pairs import squared_distances
 from jaxgen.divergences._samples import check_samples
 from jaxgen.extras import require
 from jaxgen.typing import Array, Float, Scalar

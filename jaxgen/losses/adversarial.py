@@ -18,7 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.divergences._arrays import check_same_shape, float_dtype, widen
+from jaxgen._arrays import check_same_shape, float_dtype, widen
 from jaxgen.typing import Array, Float
 
 Logits = Float[Array, "*batch"]

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.divergences._arrays import check_number, check_same_shape, float_dtype, widen
+from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
 from jaxgen.errors import InputError, check_known
 from jaxgen.losses.regression import smooth_l1
 from jaxgen.typing import Array, Float, Int, Scalar

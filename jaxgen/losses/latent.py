@@ -6,8 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.divergences._arrays import check_batch, check_number, float_dtype, sum_events, widen
-from jaxgen.divergences._remainders import relative_entropy
+from jaxgen._arrays import check_batch, check_number, float_dtype, sum_events, widen
+from jaxgen._remainders import relative_entropy
 from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float, KeyArray, Scalar
 

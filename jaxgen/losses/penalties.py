@@ -16,7 +16,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen.divergences._arrays import (
+from jaxgen._arrays import (
     check_batch,
     check_number,
     check_same_shape,

@@ -10,7 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxgen.divergences._arrays import (
+from jaxgen._arrays import (
     absolute,
     check_batch,
     check_number,

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import optax
 
-from jaxgen.divergences._arrays import absolute, check_number, check_same_shape, float_dtype, widen
+from jaxgen._arrays import absolute, check_number, check_same_shape, float_dtype, widen
 from jaxgen.typing import Array, Float, Scalar
 
 

@@ -1,6 +1,6 @@
 """Reconstruction errors in a learned space of features."""
 
-from jaxgen.divergences._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
+from jaxgen._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
 from jaxgen.losses.regression import squared_error
 from jaxgen.typing import Array, Float
 

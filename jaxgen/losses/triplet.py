@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.divergences._arrays import check_number, check_same_shape, float_dtype, safe_sqrt, widen
-from jaxgen.divergences._pairs import squared_distances
+from jaxgen._arrays import check_number, check_same_shape, float_dtype, safe_sqrt, widen
+from jaxgen._pairs import squared_distances
 from jaxgen.errors import check_known
 from jaxgen.typing import Array, Float, Int, KeyArray, Scalar
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 from scipy.spatial.distance import cdist
 
-from jaxgen.divergences._pairs import squared_distances
+from jaxgen._pairs import squared_distances
 
 DIMENSIONS = [1, 3, 16, 17, 64, 300]  # up to 16 differences are taken, from 17 on products
 
