@@ -78,11 +78,14 @@ def kl_normal(mean_p: Events, log_var_p: Events, mean_q: Events, log_var_q: Even
     check_same_shape(mean_p=mean_p, log_var_p=log_var_p, mean_q=mean_q, log_var_q=log_var_q)
     check_batch(mean_p=mean_p)
     difference = widen(mean_p) - widen(mean_q)
-    log_precision = -widen(log_var_q)
-    # Equal means are no distance apart however sharp q is: its precision must be finite to say so.
-    log_largest = 0.99 * math.log(jnp.finfo(log_precision.dtype).max)
-    precision = jnp.exp(jnp.where(difference == 0, jnp.minimum(log_precision, log_largest), log_precision))
-    terms = jnp.square(difference) * precision + exp_remainder(widen(log_var_p) + log_precision)
+    # In units of q's deviation before it is squared: neither far nor near means leave the range of the floats.
+    log_inverse_deviation = -0.5 * widen(log_var_q)
+    # Equal means are no distance apart however sharp q is: its deviation must be above 0 to say so.
+    log_largest = 0.99 * math.log(jnp.finfo(log_inverse_deviation.dtype).max)
+    inverse_deviation = jnp.exp(
+        jnp.where(difference == 0, jnp.minimum(log_inverse_deviation, log_largest), log_inverse_deviation)
+    )
+    terms = jnp.square(difference * inverse_deviation) + exp_remainder(widen(log_var_p) - widen(log_var_q))
     return (0.5 * sum_events(terms)).astype(float_dtype(mean_p, log_var_p, mean_q, log_var_q))
 
 
@@ -159,7 +162,8 @@ def frechet_distance(mean_p: Vectors, cov_p: Matrices, mean_q: Vectors, cov_q: M
     Returns:
         One squared distance per pair, in the squared unit of the means; never negative, exactly 0 for equal arguments.
         The derivative by P is `I - T`, T the matrix of the optimal map from p to q, without the directions that p or
-        q does not have, and 0 where P = Q. Second derivatives are not defined.
+        q does not have, and 0 where P = Q. In a direction that q has and p has not it is 1, though in truth the
+        distance falls infinitely fast there. Second derivatives are not defined.
         In float32 the square root of the trace is off by at most `1e-7 sqrt(c (tr P + tr Q))`, c <= 1e6 being the
         larger condition number. Eigenvalues below 1e-6 of their root mean square are taken for the rounding errors of
         a singular covariance, and are 0.

@@ -101,6 +101,16 @@ def test_equal_means_of_certain_gaussians_are_no_distance_apart():
     np.testing.assert_array_equal(gradients, np.zeros((2, 1, 2)))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-19, 1e19, 1e30])
+def test_the_unit_of_the_means_does_not_matter(scale):
+    log_var = jnp.full((1, 1), 2 * np.log(scale))
+    value, gradient = jax.value_and_grad(lambda mean: kl_normal(mean, log_var, 0 * mean, log_var)[0])(
+        jnp.full((1, 1), 3 * scale)
+    )
+    np.testing.assert_allclose(value, 4.5, rtol=3e-5)  # The rounding of log_var is that large.
+    np.testing.assert_allclose(gradient, [[3 / scale]], rtol=3e-5)
+
+
 def covariance(rng, dim, condition=10.0):
     """A covariance with turned axes and variances from 1 down to 1 / condition."""
     axes = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
