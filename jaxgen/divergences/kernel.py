@@ -49,7 +49,7 @@ def mmd(
         imq           b^2 / (b^2 + |x - y|^2)       Tolstikhin et al. 2018, whose C is b^2
         polynomial    (x.y / d + 1)^3               Bińkowski et al. 2018: on Inception features, unbiased, this is KID
 
-    Time grows with n m d, memory with n + m: the kernels are summed in tiles of 1,024 x 1,024.
+    Time grows with (n + m)^2 d, memory with n + m: the kernels are summed in tiles of 1,024 x 1,024.
 
     Args:
         x: a sample, one event per example.
@@ -94,7 +94,7 @@ def energy_distance(x: Float[Array, " n *event"], y: Float[Array, " m *event"]) 
     the squared distribution functions; `scipy.stats.energy_distance` returns its square root. The gradient is 0 for
     pairs that coincide.
 
-    Time grows with n m d, memory with n + m: the distances are summed in tiles of 1,024 x 1,024.
+    Time grows with (n + m)^2 d, memory with n + m: the distances are summed in tiles of 1,024 x 1,024.
 
     Args:
         x: a sample, one event per example.
@@ -222,6 +222,7 @@ def _sum_of_pairs_jvp(
 
 
 def _total(kernel: Kernel, unbiased: bool, arguments: dict[str, Array], wanted: list[str]) -> _Total:
+    """The three means, each over its own pairs, and their gradient."""
     x, y, bandwidth = arguments.values()
     n, m = x.shape[0], y.shape[0]
     # A constant added to the kernel changes no result, and small numbers are summed with small errors.
@@ -245,6 +246,7 @@ def _weighted_sum(
     bandwidth: Float[Array, ""],
     times: Float[Array, "n m"],
 ) -> Float[Array, ""]:
+    """`weight sum(times k(x, y))`, where pairs that count 0 times add nothing, whatever their kernel is."""
     # Not times * kernel alone: XLA on the CPU merges that into the product of the points, which takes twice as long.
     return weight * jnp.sum(jnp.where(times > 0, times * kernel(x, y, bandwidth), 0.0))
 
