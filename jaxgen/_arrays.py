@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Scalar, Shaped
@@ -33,6 +34,8 @@ def check_number(
         raise InputError(f"{name} must be one number, got shape {np.shape(value)}")
     if isinstance(value, jax.core.Tracer):
         return
+    if not jnp.issubdtype(np.asarray(value).dtype, jnp.number):
+        raise InputError(f"{name} must be a number, got {value!r}")
     if not (value > above and value >= at_least and (value < below or below == math.inf)):
         bounds = {"above": above, "at least": at_least, "below": below}
         right = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
@@ -75,6 +78,12 @@ def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The square root with the derivative 0 at 0, where a distance between coinciding points has none."""
     zero = x <= 0  # Not `x > 0`, which NaN would fail and come out as 0.
     return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
+
+
+def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The one above x, or 1 for 0, as a constant: dividing numbers by it changes their range, but no digit of them."""
+    x = lax.stop_gradient(x)
+    return jnp.ldexp(jnp.ones_like(x), jnp.frexp(x)[1])
 
 
 @jax.custom_jvp

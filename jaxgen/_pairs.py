@@ -1,9 +1,11 @@
-"""Squared distances of all pairs of points: at the cost of a matrix product, and right for near points too.
+"""Squared distances of all pairs of points: about at the cost of a matrix product, and right for near points too.
 
 `|x|^2 + |y|^2 - 2 x.y` is one matrix product, but it loses the digits of points that lie closer to each other than to
 the origin. So the points are centred first, and the tiles of the result in which a pair is still that close are
-computed again, from the differences `x - y`.
+computed again, from the differences `x - y`. Where most tiles hold such a pair, that takes several times as long.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,9 @@ Products are wrong by at most 5 units of float epsilon in `|x|^2 + |y|^2`, seen 
 
 TOUCHING = 1e-4
 """The same for derivatives, whose error is relative to the distance itself: products serve until much nearer."""
+
+MIDDLE_SAMPLE = 4
+"""Points of each set, at most, of which the median is taken."""
 
 TILE = 64
 """Points a side of what is computed again at once: self-distances, whose diagonal is, should lose little."""
@@ -44,6 +49,8 @@ def squared_distances(
         The squared distances, each within 1e-5 relative of the true one in single precision, and exactly 0 where points
         coincide. The derivative is 0 there.
     """
+    if 0 in (x.shape[0], y.shape[0]):
+        return jnp.zeros((x.shape[0], y.shape[0]), x.dtype)
     return _squared_distances(x, y, lax.stop_gradient(jnp.asarray(floor, x.dtype)))
 
 
@@ -57,13 +64,18 @@ def products(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array,
 def _squared_distances(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], floor: Float[Array, ""]
 ) -> Float[Array, "n m"]:
-    if x.shape[1] <= FEW_DIMENSIONS or 0 in (x.shape[0], y.shape[0]):
+    if x.shape[1] <= FEW_DIMENSIONS:
         terms = (jnp.square(a[:, None] - b) for a, b in zip(x.T, y.T, strict=True))
         return sum(terms, jnp.zeros((x.shape[0], y.shape[0]), x.dtype))
-    centred_x, centred_y = _centre(x, y)
-    spread = _spread(centred_x, centred_y)
-    squared = spread - 2.0 * products(centred_x, centred_y)
-    return _repair(squared, jnp.maximum(squared, floor) <= CLOSE * spread, x, y)
+    sides = _centre(x, y)
+    norms_x, norms_y = (jnp.sum(points * points, axis=1, keepdims=True) for points in sides)
+    # The norms are summed along with the products: to add them would be another walk through n x m numbers.
+    ones_x, ones_y = jnp.ones_like(norms_x), jnp.ones_like(norms_y)
+    columns_x = jnp.concatenate([-2.0 * sides[0], norms_x, ones_x], axis=1)
+    columns_y = jnp.concatenate([sides[1], ones_y, norms_y], axis=1)
+    squared = products(columns_x, columns_y)
+    close = jnp.maximum(squared, floor) <= CLOSE * (norms_x + norms_y.T)
+    return lax.cond(_anywhere(close), _repair, lambda squared, *_: squared, squared, close, x, y)
 
 
 def _repair(
@@ -92,8 +104,21 @@ def _squared_distances_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ..
     squared = _squared_distances(x, y, floor)
     apart = squared > 0
     touching = apart & (jnp.maximum(squared, floor) < TOUCHING * _spread(*_centre(x, y)))
-    tangent = lax.cond(jnp.any(touching), _tangent_by_differences, _tangent_by_products, x, y, dx, dy)
+    tangent = lax.cond(_anywhere(touching), _tangent_by_differences, _tangent_by_products, x, y, dx, dy)
     return squared, jnp.where(apart, tangent, 0.0)
+
+
+@jax.custom_batching.custom_vmap
+def _anywhere(flags: Shaped[Array, "n m"]) -> Shaped[Array, ""]:
+    """Whether any flag is set; under `vmap` one answer for all, since a branch for each would be both for all."""
+    return jnp.any(flags)
+
+
+@_anywhere.def_vmap
+def _anywhere_of_all(
+    axis_size: int, in_batched: list[bool], flags: Shaped[Array, "batch n m"]
+) -> tuple[Shaped[Array, ""], bool]:
+    return _anywhere(flags), False
 
 
 def _tangent_by_products(
@@ -118,9 +143,14 @@ def _tangent_by_differences(
 
 
 def _centre(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> tuple[Array, Array]:
-    """Both sets of points, moved to where their squared norms are smallest."""
-    centre = (x.sum(axis=0) + y.sum(axis=0)) / (x.shape[0] + y.shape[0])
-    return x - centre, y - centre
+    """Both sets of points, moved by the median of a few of them, which makes their squared norms small.
+
+    Not by their mean: of points far from the origin its rounding may be more than their distances, and differs from use
+    to use where XLA computes it anew; and it would follow a single point that is far out, infinite or NaN.
+    """
+    few = jnp.concatenate([points[:: math.ceil(points.shape[0] / MIDDLE_SAMPLE)] for points in (x, y)])
+    middle = lax.stop_gradient(jnp.sort(few, axis=0)[few.shape[0] // 2])
+    return x - middle, y - middle
 
 
 def _spread(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array, "n m"]:

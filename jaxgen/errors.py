@@ -32,8 +32,8 @@ def check_known(kind: str, name: str, known: Collection[str]) -> None:
         Traceback (most recent call last):
         jaxgen.errors.InputError: there is no likelihood 'gausian': did you mean 'gaussian'?
     """
-    if name not in known:
-        raise InputError(f"there is no {kind} {name!r}: {nearest(name, known)}")
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"there is no {kind} {name!r}: {nearest(str(name), known)}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

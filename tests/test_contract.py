@@ -86,16 +86,16 @@ def test_values_in_float64_are_those_of_the_references(case):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
 def test_gradients_are_those_of_finite_differences(case):
-    inputs = case.sampled()
-    moved = floating(inputs)
+    stacks = [np.stack(both) for both in zip(case.sampled(0), case.sampled(1), strict=True)]
+    moved = floating(stacks)
     with jax.enable_x64(True):
-        everything = arrays(inputs, jnp.float64)
+        everything = arrays(stacks, jnp.float64)
 
         def function(*floats):
             given = list(everything)
             for i, x in zip(moved, floats, strict=True):
                 given[i] = x
-            return case.function(*given)
+            return jax.vmap(case.function)(*given)  # of a batch, in which some rules of differentiation differ
 
         check_grads(jax.jit(function), tuple(everything[i] for i in moved), order=1, modes=["fwd", "rev"], eps=1e-6)
 
@@ -133,10 +133,11 @@ def test_vmap_is_a_loop_and_jit_changes_nothing(case):
 
 @every_case
 def test_bfloat16_goes_in_and_out(case):
+    function = jax.jit(case.function)
     rounded = arrays(case.sampled(), jnp.bfloat16)
-    got = case.function(*rounded)
+    got = function(*rounded)
     assert got.dtype == jnp.bfloat16
-    wide = case.function(*(x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x for x in rounded))
+    wide = function(*(x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x for x in rounded))
     assert relative_error(got, wide, case.floor) <= case.rtol_bfloat16
 
 

@@ -20,3 +20,9 @@ def test_known_names_pass_and_others_are_refused_in_one_sentence() -> None:
     check_known("loss", "wasserstein", {"wasserstein": 1})
     with pytest.raises(InputError, match=r"^there is no loss 'waserstein': did you mean 'wasserstein'\?$"):
         check_known("loss", "waserstein", {"wasserstein": 1})
+
+
+@pytest.mark.parametrize("name", [None, ["wasserstein"], 3])
+def test_what_is_no_name_is_refused_likewise(name: object) -> None:
+    with pytest.raises(InputError, match="there is no loss"):
+        check_known("loss", name, ["wasserstein", "hinge"])  # type: ignore[arg-type]

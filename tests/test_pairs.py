@@ -112,6 +112,39 @@ def test_vmap_is_a_loop():
         np.testing.assert_allclose(mapped[i], squared_distances(x[i], y[i]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dimension", [3, 20])
+def test_a_batch_of_sets_has_the_derivatives_of_each(dimension):
+    generator = np.random.default_rng(0)
+    x, y = np.float32(generator.normal(size=(2, 3, 7, dimension)))
+    y[1, :4] = x[1, :4] + 1e-5  # Of one set of the batch some points touch.
+
+    def total(x, y):
+        return jnp.sqrt(1e-12 + squared_distances(x, y)).sum()
+
+    batched = jax.grad(lambda x: jax.vmap(total)(x, y).sum())(x)
+    np.testing.assert_allclose(
+        batched, [jax.grad(total)(*pair) for pair in zip(x, y, strict=True)], rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("dimension", [3, 300])
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_point_that_is_not_finite_spoils_its_own_distances_alone(dimension, broken):
+    x, y = np.float32(np.random.default_rng(0).normal(size=(2, 30, dimension)))
+    x[0] = broken
+    distances = np.asarray(squared_distances(x, y))
+    assert not np.isfinite(distances[0]).any()
+    np.testing.assert_allclose(distances[1:], cdist(np.float64(x[1:]), np.float64(y), "sqeuclidean"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("outlier", [1e2, 1e3, 1e4])
+@pytest.mark.parametrize("n", [100, 2000])
+def test_an_outlier_of_any_size_costs_the_others_no_digits(outlier, n):
+    x = np.float32(np.random.default_rng(0).normal(size=(n, 40)))
+    x[0] = outlier
+    assert largest_relative_error(x, x[:50]) < 1e-5
+
+
 def test_memory_is_for_the_pairs_and_not_for_their_coordinates():
     points = jax.ShapeDtypeStruct((512, 1024), np.float32)
     pairs = 512 * 512 * 4

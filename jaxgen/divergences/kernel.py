@@ -14,14 +14,14 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxgen._arrays import flat_events, float_dtype, safe_sqrt, widen
+from jaxgen._arrays import check_number, flat_events, float_dtype, power_of_two, safe_sqrt, widen
 from jaxgen._pairs import products, squared_distances
 from jaxgen.divergences._samples import check_samples
 from jaxgen.errors import InputError, check_known
 from jaxgen.typing import Array, Float, Scalar
 
 Kernel = Callable[[Float[Array, "n dim"], Float[Array, "m dim"], Float[Array, ""]], Float[Array, "n m"]]
-"""(points, points, bandwidth) -> the kernel of every pair."""
+"""(points, points, bandwidth) -> the kernel of every pair; without a bandwidth, the unit of length to compute in."""
 
 TILE = 1024
 """Points a side, at most, of what is in memory at once."""
@@ -49,7 +49,8 @@ def mmd(
         imq           b^2 / (b^2 + |x - y|^2)       Tolstikhin et al. 2018, whose C is b^2
         polynomial    (x.y / d + 1)^3               Bińkowski et al. 2018: on Inception features, unbiased, this is KID
 
-    Time grows with (n + m)^2 d, memory with n + m: the kernels are summed in tiles of 1,024 x 1,024.
+    Time grows with (n + m)^2 d, memory with n + m: the kernels are summed in tiles of 1,024 x 1,024. Second derivatives
+    of events of more than 16 numbers need forward mode over reverse, as `jax.hessian` takes them.
 
     Args:
         x: a sample, one event per example.
@@ -94,7 +95,8 @@ def energy_distance(x: Float[Array, " n *event"], y: Float[Array, " m *event"]) 
     the squared distribution functions; `scipy.stats.energy_distance` returns its square root. The gradient is 0 for
     pairs that coincide.
 
-    Time grows with (n + m)^2 d, memory with n + m: the distances are summed in tiles of 1,024 x 1,024.
+    Time grows with (n + m)^2 d, memory with n + m: the distances are summed in tiles of 1,024 x 1,024. Second
+    derivatives of events of more than 16 numbers need forward mode over reverse, as `jax.hessian` takes them.
 
     Args:
         x: a sample, one event per example.
@@ -115,40 +117,47 @@ def energy_distance(x: Float[Array, " n *event"], y: Float[Array, " m *event"]) 
         Array(10., dtype=float32)
     """
     check_samples(x=x, y=y)
-    return _discrepancy(_negative_distance, False, x, y, 1.0)
+    largest = jnp.max(jnp.asarray([jnp.max(jnp.abs(widen(sample))) for sample in (x, y)]))
+    return _discrepancy(_negative_distance, False, x, y, power_of_two(largest))
 
 
 def _rbf(x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Array, ""]) -> Float[Array, "n m"]:
-    near = jnp.square(bandwidth)
-    return jnp.exp(-0.5 * squared_distances(x, y, floor=near) / near)
+    return jnp.exp(-0.5 * _squared_in_bandwidths(x, y, bandwidth))
 
 
 def _imq(x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Array, ""]) -> Float[Array, "n m"]:
-    near = jnp.square(bandwidth)
-    return near / (near + squared_distances(x, y, floor=near))
+    return 1.0 / (1.0 + _squared_in_bandwidths(x, y, bandwidth))
+
+
+def _squared_in_bandwidths(
+    x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Array, ""]
+) -> Float[Array, "n m"]:
+    """`|x - y|^2 / bandwidth^2`, whatever the unit: no square of it leaves the range of the floats."""
+    unit = power_of_two(bandwidth)
+    near = jnp.square(bandwidth / unit)
+    return squared_distances(x / unit, y / unit, floor=near) / near
 
 
 def _polynomial(x: Float[Array, "n dim"], y: Float[Array, "m dim"], _: Float[Array, ""]) -> Float[Array, "n m"]:
     return (products(x, y) / x.shape[1] + 1.0) ** 3
 
 
-def _negative_distance(x: Float[Array, "n dim"], y: Float[Array, "m dim"], _: Float[Array, ""]) -> Float[Array, "n m"]:
-    return -safe_sqrt(squared_distances(x, y))
+def _negative_distance(
+    x: Float[Array, "n dim"], y: Float[Array, "m dim"], unit: Float[Array, ""]
+) -> Float[Array, "n m"]:
+    return -unit * safe_sqrt(squared_distances(x / unit, y / unit))
 
 
 MMD_KERNELS: dict[str, Kernel] = {"rbf": _rbf, "imq": _imq, "polynomial": _polynomial}
 WITH_BANDWIDTH = ("rbf", "imq")
 
 
-def _check_bandwidth(kernel: str, bandwidth: float | Array | None) -> None:
+def _check_bandwidth(kernel: str, bandwidth: Scalar | None) -> None:
     if bandwidth is None:
         return
     if kernel not in WITH_BANDWIDTH:
         raise InputError(f"the kernel {kernel!r} has no bandwidth: leave it out, or take one of {WITH_BANDWIDTH}")
-    if jnp.ndim(bandwidth):
-        raise ValueError(f"bandwidth must be one number, got bandwidth {jnp.shape(bandwidth)}")
-    if isinstance(bandwidth, int | float) and bandwidth <= 0:
-        raise InputError(f"bandwidth must be positive, got {bandwidth}")
+    check_number("bandwidth", bandwidth, above=0)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -170,7 +179,8 @@ def _discrepancy(
 def _median_distance(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array, ""]:
     """The distance that half of the pairs do not exceed, coinciding pairs left out; 1 where all coincide."""
     sample = jnp.concatenate([widen(_spaced(points, MEDIAN_SAMPLE)) for points in (x, y)])
-    squared = squared_distances(sample, sample)
+    unit = power_of_two(jnp.max(jnp.abs(sample)))
+    squared = squared_distances(sample / unit, sample / unit)
     # The bits of positive floats are in the order of the floats: search by counting, since XLA's sort takes 30 times
     # as long on the CPU.
     bits = lax.bitcast_convert_type(squared, jnp.dtype(f"int{8 * squared.dtype.itemsize}"))
@@ -184,7 +194,7 @@ def _median_distance(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Floa
 
     bounds = (jnp.zeros((), bits.dtype), jnp.full((), jnp.iinfo(bits.dtype).max, bits.dtype))
     median, _ = lax.fori_loop(0, jnp.iinfo(bits.dtype).bits - 1, halve, bounds)
-    return jnp.where(median > 0, jnp.sqrt(lax.bitcast_convert_type(median, squared.dtype)), 1.0)
+    return jnp.where(median > 0, unit * jnp.sqrt(lax.bitcast_convert_type(median, squared.dtype)), 1.0)
 
 
 def _spaced(points: Float[Array, "n dim"], most: int) -> Float[Array, "few dim"]:

@@ -76,6 +76,42 @@ def test_small_differences_of_large_means_keep_their_digits():
     assert abs(mmd(x, y, bandwidth=8.0) - want) < 1e-8
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e4, 1e5])
+def test_points_far_from_the_origin_keep_their_digits(offset):
+    x, y = samples(7, 40, 300, shift=1.0)
+    x, y = np.float32(offset) + x / 100, np.float32(offset) + y / 100
+    bandwidth = np.float32(0.25)
+    assert abs(mmd(x, y, bandwidth=bandwidth) - mmd_formula(x, y, bandwidth)) < 1e-6
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-22, 1e-18, 1e18, 1e22, 1e30])
+@pytest.mark.parametrize("dimension", [3, 20])
+def test_the_unit_of_the_points_does_not_matter(unit, dimension):
+    x, y = samples(9, 8, dimension)
+
+    def values_and_gradients(unit):
+        return [
+            jax.value_and_grad(function)(x * np.float32(unit), y * np.float32(unit))
+            for function in (mmd, functools.partial(mmd, kernel="imq", bandwidth=2 * unit), energy_distance)
+        ]
+
+    for (value, gradient), (want, slope), power in zip(
+        values_and_gradients(unit), values_and_gradients(1.0), (0, 0, 1), strict=True
+    ):
+        np.testing.assert_allclose(value, want * unit**power, rtol=1e-4)
+        # The unit of a gradient that would leave the range of the floats is taken out of it.
+        np.testing.assert_allclose(np.float64(gradient) * unit ** (1 - power), slope, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("function", [mmd, energy_distance])
+def test_second_derivatives_by_forward_mode_over_reverse_are_those_of_finite_differences(function):
+    with jax.enable_x64(True):
+        x, y = (jnp.asarray(sample, jnp.float64) for sample in samples(5, 6, 20))
+        bandwidth = {"bandwidth": 3.0} if function is mmd else {}
+        gradient = jax.jit(jax.grad(lambda x: function(x, y, **bandwidth)))
+        check_grads(gradient, (x,), order=1, modes=["fwd"])
+
+
 def test_a_bandwidth_far_below_the_spread_keeps_its_digits():
     # Ten close clusters far apart: the products of 20 coordinates alone would be wrong by 1e-2 in the exponent.
     generator = np.random.default_rng(0)
@@ -233,7 +269,10 @@ def test_kernels_and_bandwidths_that_there_are_not_are_refused():
         mmd(x, y, kernel="polynomal")
     with pytest.raises(InputError, match="'polynomial' has no bandwidth"):
         mmd(x, y, kernel="polynomial", bandwidth=1.0)
-    with pytest.raises(InputError, match=r"positive, got -1.0"):
-        mmd(x, y, bandwidth=-1.0)
-    with pytest.raises(ValueError, match=r"one number, got bandwidth \(2,\)"):
+    for bandwidth in (-1.0, jnp.float32(-1.0), 0, np.nan):
+        with pytest.raises(InputError, match="bandwidth must be above 0"):
+            mmd(x, y, bandwidth=bandwidth)
+    with pytest.raises(InputError, match=r"bandwidth must be one number, got shape \(2,\)"):
         mmd(x, y, bandwidth=np.ones(2))
+    with pytest.raises(InputError, match="bandwidth must be a number, got 'median'"):
+        mmd(x, y, bandwidth="median")
