@@ -81,9 +81,9 @@ def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The one above x, or 1 for 0, as a constant: dividing numbers by it changes their range, but no digit of them."""
+    """The largest not above x, or 1 for 0, as a constant: dividing numbers by it changes their range, but no digit."""
     x = lax.stop_gradient(x)
-    return jnp.ldexp(jnp.ones_like(x), jnp.frexp(x)[1])
+    return jnp.where(x > 0, jnp.ldexp(jnp.ones_like(x), jnp.frexp(x)[1] - 1), 1.0)
 
 
 @jax.custom_jvp

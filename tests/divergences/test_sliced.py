@@ -1,13 +1,16 @@
+import functools
 import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import ot
 import pytest
 import scipy.stats
 from jax.test_util import check_grads
 
 from jaxgen.divergences import js, kl, sliced_wasserstein, wasserstein_1d
+from jaxgen.errors import InputError
 
 
 def normal(*shape, seed=0):
@@ -72,6 +75,28 @@ def test_only_ratios_of_weights_count_and_points_without_mass_do_not():
     np.testing.assert_allclose(wasserstein_1d(x, y, order=2, x_weights=1e-6 * weights), one, rtol=1e-5)
     np.testing.assert_allclose(wasserstein_1d(x.at[2].set(1e6), y, order=2, x_weights=weights), one, rtol=1e-5)
     assert np.isnan(wasserstein_1d(x, y, x_weights=jnp.zeros(5)))
+
+
+@pytest.mark.parametrize("scale", [1e-37, 1e-30, 1e-16, 1e16, 1e20, 1e30])
+def test_only_ratios_of_weights_count_at_any_scale(scale):
+    x, y, weights = normal(5), normal(5, seed=1), jnp.array([1.0, 3.0, 0.0, 2.0, 2.0])
+    unscaled = functools.partial(wasserstein_1d, x, y, order=2)
+    value, gradient = jax.value_and_grad(lambda w: unscaled(x_weights=w, y_weights=w[::-1]))(weights)
+    scaled, of_scaled = jax.value_and_grad(lambda w: unscaled(x_weights=w, y_weights=w[::-1]))(scale * weights)
+    np.testing.assert_allclose(scaled, value, rtol=1e-5)
+    np.testing.assert_allclose(scale * of_scaled, gradient, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(unscaled(x_weights=scale * weights), unscaled(x_weights=weights), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("order", "tolerance"), [(1, 1e-4), (2, 2e-4)])
+def test_many_weights_that_are_no_whole_numbers_hold_to_the_stated_precision(order, tolerance):
+    x, y = normal(100_000), normal(100_000, seed=1)
+    u, v = (np.random.default_rng(seed).exponential(size=100_000).astype(np.float32) for seed in (2, 3))
+    want = ot.wasserstein_1d(
+        np.float64(x), np.float64(y), *(np.float64(w) / np.float64(w).sum() for w in (u, v)), order
+    )
+    got = wasserstein_1d(x, y, order=order, x_weights=jnp.asarray(u), y_weights=jnp.asarray(v))
+    np.testing.assert_allclose(got, want ** (1 / order), rtol=tolerance)
 
 
 def test_high_orders_neither_overflow_nor_underflow():
@@ -187,6 +212,8 @@ def test_descent_moves_a_sample_onto_another():
         ((3,), (0,), {}, r"at least 1 of each, got x \(3,\) and y \(0,\)"),
         ((3,), (4,), {"x_weights": jnp.ones(4)}, r"got x \(3,\) and x_weights \(4,\)"),
         ((3,), (4,), {"y_weights": jnp.ones((4, 1))}, r"got y \(4,\) and y_weights \(4, 1\)"),
+        ((3,), (4,), {"x_weights": jnp.array([2.0, -1.0, 1.0])}, "x_weights must not be negative, got a minimum of -1"),
+        ((3,), (4,), {"y_weights": np.array([-0.5, 0, 1, 1])}, "y_weights must not be negative, got a minimum of -0.5"),
         ((3,), (4,), {"order": 0.5}, "order must be at least 1, got 0.5"),
         ((3,), (4,), {"order": np.nan}, "order must be at least 1, got nan"),
     ],
@@ -204,8 +231,28 @@ def test_what_is_no_pair_of_distributions_on_the_line_is_refused(x, y, options, 
         ((0, 2), (3, 2), {}, r"at least 1 of each, got x \(0, 2\)"),
         ((3, 2), (3, 2), {"order": 0}, "order must be at least 1, got 0"),
         ((3, 2), (3, 2), {"n_projections": 0}, "n_projections must be at least 1, got 0"),
+        ((3, 2), (3, 2), {"n_projections": 3.5}, "n_projections must be a whole number, got 3.5"),
+        ((3, 2), (3, 2), {"n_projections": np.inf}, "n_projections must be a whole number, got inf"),
     ],
 )
 def test_what_are_no_two_samples_is_refused(x, y, options, message):
     with pytest.raises(ValueError, match=message):
         sliced_wasserstein(jax.random.key(0), jnp.zeros(x), jnp.zeros(y), **options)
+
+
+@pytest.mark.parametrize("order", [2, np.int64(2), np.float32(2), np.array(2.0), jnp.float32(2), jnp.array(2)])
+def test_numbers_may_be_arrays_of_any_kind(order):
+    x, y = normal(6, 2), normal(6, 2, seed=1)
+    assert wasserstein_1d(x[:, 0], y[:, 0], order=order) == wasserstein_1d(x[:, 0], y[:, 0], order=2)
+    sliced = sliced_wasserstein(jax.random.key(0), x, y, order=order, n_projections=jnp.int32(8))
+    assert sliced == sliced_wasserstein(jax.random.key(0), x, y, order=2, n_projections=8)
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.grad, jax.vmap])
+def test_an_order_that_is_traced_is_refused(transform):
+    x, y = normal(6), normal(6, seed=1)
+    order = jnp.full(3, 2.0) if transform is jax.vmap else 2.0
+    with pytest.raises(InputError, match=r"^order must be known while tracing, .* static argument"):
+        transform(lambda order: wasserstein_1d(x, y, order=order))(order)
+    with pytest.raises(InputError, match=r"^order must be known while tracing, .* static argument"):
+        transform(lambda order: sliced_wasserstein(jax.random.key(0), x[:, None], y[:, None], order=order))(order)

@@ -151,7 +151,7 @@ def test_totals_may_differ_by_rounding(dtype, tolerance):
     [
         ([1.0, 1.0], [1.0, 1.1], "a and b must have the same total mass, got 2 and 2.1"),
         ([0.0, 0.0], [1.0, 0.0], "a and b must have the same total mass, got 0 and 1"),
-        ([2.0, -1.0], [1.0, 0.0], "masses must not be negative, got a minimum of -1"),
+        ([2.0, -1.0], [1.0, 0.0], "a must not be negative, got a minimum of -1"),
     ],
 )
 @pytest.mark.parametrize("function", [earth_movers_distance, kantorovich_dual])
@@ -186,6 +186,34 @@ def test_nothing_is_moved_for_nothing():
     assert moved.cost == dual.value == 0
     assert not moved.plan.any()
     assert (dual.f[:, None] + dual.g <= cost + 1e-6).all()
+
+
+@pytest.mark.parametrize("of_masses", [1e-30, 1.0, 1e8, 1e12, 1e30])
+@pytest.mark.parametrize("of_costs", [1e-30, 1e-14, 1e-12, 1.0, 1e30])
+def test_the_units_of_mass_and_of_cost_do_not_matter(of_masses, of_costs):
+    generator = np.random.default_rng(0)
+    cost = generator.uniform(size=(60, 60))
+    best = cost[scipy.optimize.linear_sum_assignment(cost)].sum()
+    masses, costs = jnp.full(60, of_masses, jnp.float32), jnp.asarray(of_costs * cost, jnp.float32)
+    moved, dual = earth_movers_distance(masses, masses, costs), kantorovich_dual(masses, masses, costs)
+    # In float32, the value itself may be too large or too small for a number, but not so the plan and the potentials.
+    plan = np.float64(moved.plan) / of_masses
+    np.testing.assert_allclose(plan.sum(axis=1), np.ones(60), rtol=1e-6)
+    np.testing.assert_allclose(np.sum(plan * cost), best, rtol=1e-6)
+    np.testing.assert_allclose(np.sum(np.float64(dual.f) + np.float64(dual.g)) / of_costs, best, rtol=1e-5)
+    if 1e-37 < of_masses * of_costs < 1e37:
+        np.testing.assert_allclose([moved.cost, dual.value], best * of_masses * of_costs, rtol=1e-6)
+
+
+def test_pairs_may_be_forbidden_by_a_cost_a_million_times_the_others():
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        cost = generator.uniform(size=(100, 100))
+        cost[generator.uniform(size=cost.shape) < 0.3] = 1e6
+        best = cost[scipy.optimize.linear_sum_assignment(cost)].sum()
+        arrays = jnp.ones(100), jnp.ones(100), jnp.asarray(cost, jnp.float32)
+        np.testing.assert_allclose(earth_movers_distance(*arrays).cost, best, rtol=1e-6)
+        np.testing.assert_allclose(kantorovich_dual(*arrays).value, best, rtol=1e-6)
 
 
 def test_dtypes_are_kept():
@@ -224,6 +252,46 @@ def test_with_much_smoothing_it_is_the_squared_distance_of_the_means():
     np.testing.assert_allclose(sinkhorn_divergence(x, y, epsilon=1e7), want, atol=rounding)
 
 
+@pytest.mark.parametrize("epsilon", [1e8, 1e20, np.inf])
+def test_however_much_smoothing_it_is_the_squared_distance_of_the_means(epsilon):
+    for seed in range(4):
+        x, y = sample(30 + seed, 2, seed), sample(20, 2, seed + 9, scale=3.0)
+        want, gradient = jax.value_and_grad(lambda x: jnp.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2))(x)  # noqa: B023
+        got = jax.value_and_grad(sinkhorn_divergence)(x, y, epsilon=epsilon)
+        rounding = 2e-6 * squared_distances(x, y).mean()
+        np.testing.assert_allclose(got[0], want, atol=rounding)
+        np.testing.assert_allclose(got[1], gradient, atol=1e-4 * np.abs(gradient).max())
+
+
+@pytest.mark.parametrize("exponent", [-50, -30, 30, 50])
+def test_the_unit_of_the_points_does_not_matter(exponent):
+    x, y, unit = sample(20, 3), 1.0 + sample(15, 3, seed=1), 2.0**exponent
+    value, gradient = jax.value_and_grad(sinkhorn_divergence)(x, y, epsilon=1.0)
+    scaled, of_scaled = jax.value_and_grad(sinkhorn_divergence)(unit * x, unit * y, epsilon=unit**2)
+    np.testing.assert_allclose(scaled / unit**2, value, rtol=1e-6)
+    np.testing.assert_allclose(of_scaled / unit, gradient, rtol=1e-6, atol=1e-7)
+
+
+def test_points_that_coincide_are_at_divergence_0_whatever_the_smoothing():
+    for epsilon in (1e-3, 1.0, np.inf):
+        value, gradient = jax.value_and_grad(sinkhorn_divergence)(
+            jnp.full((4, 2), 7.0), jnp.full((3, 2), 7.0), epsilon=epsilon
+        )
+        assert value == 0
+        assert not gradient.any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_iteration_lasts_until_there_is_hardly_any_smoothing(seed):
+    x, y = sample(20, 3, seed), 1.0 + sample(20, 3, seed=seed + 9)
+    cost = squared_distances(x, y)
+    rows, partners = scipy.optimize.linear_sum_assignment(cost)
+    value, gradient = jax.value_and_grad(sinkhorn_divergence)(x, y, epsilon=1e-4 * cost.mean())
+    np.testing.assert_allclose(value, cost[rows, partners].mean(), atol=2e-6 * cost.mean())
+    want = 2 * (x - y[partners]) / 20
+    np.testing.assert_allclose(gradient, want, atol=1e-2 * np.abs(want).max())
+
+
 def test_equal_samples_are_at_divergence_0_where_it_is_flat():
     with jax.enable_x64(True):
         x = jnp.asarray(np.random.default_rng(0).normal(size=(10, 2)))
@@ -258,6 +326,19 @@ def test_the_divergence_has_gradients_in_both_modes_for_pictures_and_the_strengt
 def test_samples_and_strengths_that_make_no_divergence_are_refused(x, y, epsilon, message):
     with pytest.raises(ValueError, match=message):
         sinkhorn_divergence(jnp.zeros(x), jnp.zeros(y), epsilon=epsilon)
+
+
+@pytest.mark.parametrize(
+    ("max_iterations", "message"),
+    [
+        (0, "max_iterations must be at least 1, got 0"),
+        (10.5, "max_iterations must be a whole number, got 10.5"),
+        (np.inf, "max_iterations must be a whole number, got inf"),
+    ],
+)
+def test_a_limit_that_is_no_number_of_iterations_is_refused(max_iterations, message):
+    with pytest.raises(InputError, match=message):
+        sinkhorn_divergence(sample(3, 2), sample(3, 2), epsilon=1.0, max_iterations=max_iterations)
 
 
 def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch):
