@@ -1,5 +1,7 @@
 """Euclidean distances of all pairs."""
 
+import functools
+
 import numpy as np
 import scipy.spatial.distance
 import torch
@@ -22,7 +24,8 @@ COMPARISON = Comparison(
     inputs=inputs,
     sides={
         JAXGEN: by_jax(losses.pairwise_distance),
-        "PyTorch cdist": by_torch(torch.cdist),
+        "PyTorch cdist": by_torch(torch.cdist),  # by products, which lose the digits of near points
+        "PyTorch exact": by_torch(functools.partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")),
         "SciPy cdist": by_numpy(scipy.spatial.distance.cdist),
     },
     tolerance=1e-5,

@@ -53,5 +53,5 @@ COMPARISON = Comparison(
     sizes=[1000, 10_000, 100_000],
     inputs=inputs,
     sides={JAXGEN: by_jax(of_jaxgen), "POT": by_pot, "PyTorch sort": by_sorted_projections},
-    tolerance=1e-4,
+    tolerance=1e-3,  # POT adds up the masses of 1 / n in float32, which at 100,000 points is 5e-4 of the distance.
 )
