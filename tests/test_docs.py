@@ -30,3 +30,12 @@ def test_the_table_of_which_one_to_use_has_every_function(package):
     functions = {name for name in package.__all__ if not inspect.isclass(getattr(package, name))}
     assert functions <= named
     assert {name for name in named - functions if hasattr(package, name)} == set()
+
+
+@pytest.mark.parametrize("package", [losses, divergences], ids=lambda package: package.__name__)
+def test_bars_stand_in_formulas_alone(package):
+    """Elsewhere `|x|` would be a substitution that reStructuredText looks for, and the documentation fails."""
+    for name in package.__all__:
+        text = re.sub(r"``?[^`]+``?", "", inspect.getdoc(getattr(package, name)) or "")
+        prose = re.sub(r"::\n\n(    .*\n|\n)+|>>> .*", "", text)  # Formulas may also be indented blocks.
+        assert not re.search(r"\|\w[^|\n]*\|", prose), name

@@ -73,7 +73,7 @@ def earth_movers_distance(a: Float[Array, " n"], b: Float[Array, " m"], cost: Fl
         The cost of the best plan, and a best plan; if several are, any of them. NaN where anything given is NaN or
         infinite. The derivative of the cost with respect to the cost matrix is the plan, and to a and b the potentials
         of `kantorovich_dual`, up to a constant that means nothing since totals must stay equal. Costs are told apart
-        to 1e-14 of the largest |cost|: pairs that are to be forbidden should cost a million times the others, not more
+        to 1e-14 of the largest in size: pairs that are to be forbidden should cost a million times the others, not more
         (from 1e12 times on, plans are wrong).
 
     Raises:
@@ -116,8 +116,8 @@ def kantorovich_dual(a: Float[Array, " n"], b: Float[Array, " m"], cost: Float[A
     Returns:
         The value and optimal potentials, of which `f_i = min over j of cost_ij - g_j`: they keep below the cost, up to
         rounding, also where there is no mass. They are unique up to a constant that goes from f to g, at best. They
-        are rounded to 1e-14 of the largest |cost|: where some pairs cost a million times the others, the value is right
-        within 1e-6.
+        are rounded to 1e-14 of the cost that is largest in size: where some pairs cost a million times the others, the
+        value is right within 1e-6.
 
     Raises:
         ValueError, RuntimeError: as `earth_movers_distance` does.
