@@ -36,7 +36,7 @@ LARGE_LIMIT = 4 * GIB
 ENOUGH = 0.1
 """Seconds that a turn lasts at least: short calls are repeated."""
 LONG = 10.0
-"""Seconds of a call of every side, from which on three repeats are enough."""
+"""Seconds that one call of each side takes together, above which three repeats are enough."""
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def measure_size(comparison: Comparison, size: int, *, repeats: int) -> dict[str
             raise SystemExit(f"{comparison.name} at {size}: results differ by {difference:.1e}: nothing to time")
         calls = {name: max(1, round(ENOUGH / worker.seconds(1))) for name, worker in workers.items()}
         times: dict[str, list[float]] = {name: [] for name in workers}
-        for _ in range(3 if sum(call.seconds for call in first.values()) > LONG else repeats):
+        for _ in range(min(repeats, 3) if sum(call.seconds for call in first.values()) > LONG else repeats):
             for name, worker in workers.items():
                 times[name].append(worker.seconds(calls[name]) / calls[name] * 1e3)
     finally:

@@ -34,9 +34,10 @@ def check_number(
         raise InputError(f"{name} must be one number, got shape {np.shape(value)}")
     if isinstance(value, jax.core.Tracer):
         return
-    if not jnp.issubdtype(np.asarray(value).dtype, jnp.number):
+    number = np.asarray(value)  # Within `jit`, comparing a JAX array would be traced, also if its value is known.
+    if not any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise InputError(f"{name} must be a number, got {value!r}")
-    if not (value > above and value >= at_least and (value < below or below == math.inf)):
+    if not (number > above and number >= at_least and (number < below or below == math.inf)):
         bounds = {"above": above, "at least": at_least, "below": below}
         right = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
         raise InputError(f"{name} must be {right or 'a number'}, got {value}")
@@ -62,6 +63,11 @@ def flat_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, "batch s
 def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]:
     """Sum over all axes but the first, that of the examples."""
     return flat_events(array).sum(axis=1)
+
+
+def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
+    """At most so many of the points, evenly spaced."""
+    return points[:: math.ceil(points.shape[0] / most)]
 
 
 def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -22,7 +22,7 @@ def check_samples(*, smallest: int = 1, **samples: Shaped[Array, " n *event"]) -
 def check_masses(**masses: Shaped[AnyArray, " n"]) -> None:
     """Raise a ValueError with the name where a mass is negative; under `jit` masses cannot be seen."""
     for name, mass in masses.items():
-        if not isinstance(mass, jax.core.Tracer) and (least := float(np.min(mass))) < 0:
+        if not isinstance(mass, jax.core.Tracer) and (least := float(np.asarray(mass).min())) < 0:
             raise ValueError(f"{name} must not be negative, got a minimum of {least:g}")
 
 

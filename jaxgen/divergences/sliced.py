@@ -142,7 +142,10 @@ def _distances_along(
         return jnp.stack([_distance(*lines, order) for lines in zip(x_lines, y_lines, strict=True)])
 
     whole = len(directions) // BLOCK * BLOCK
-    distances = [jax.lax.map(along, directions[:whole].reshape(-1, BLOCK, directions.shape[1])).ravel()]
+    distances = []
+    if whole:
+        blocks = directions[:whole].reshape(whole // BLOCK, BLOCK, directions.shape[1])
+        distances.append(jax.lax.map(along, blocks).ravel())
     if whole < len(directions):
         distances.append(along(directions[whole:]))
     return jnp.concatenate(distances)

@@ -295,7 +295,7 @@ def _sinkhorn(
         epsilon=stop_gradient(epsilon),
         a=jnp.full(len(x), 1 / len(x), x.dtype),
         b=jnp.full(len(y), 1 / len(y), y.dtype),
-        solve_kwargs={"threshold": float(jnp.finfo(x.dtype).eps) ** (2 / 3), "max_iterations": max_iterations},
+        solve_kwargs={"threshold": float(precision.eps) ** (2 / 3), "max_iterations": max_iterations},
     )
     xy, xx, yy = (_smoothed_cost(cost, f, g, epsilon) for cost, (f, g) in zip(costs, solved.potentials, strict=True))
     return xy - 0.5 * (xx + yy)

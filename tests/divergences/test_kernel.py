@@ -231,6 +231,19 @@ def test_a_bandwidth_can_be_learned(kernel):
         check_grads(function, (np.float64(x), 1.5), order=1, modes=["fwd", "rev"])
 
 
+def test_a_known_bandwidth_may_come_from_outside_of_a_compiled_function():
+    x, y = samples(4, 5, 2)
+    bandwidth = jnp.float32(1.5)
+    np.testing.assert_allclose(
+        jax.jit(lambda x: mmd(x, y, bandwidth=bandwidth))(x), mmd(x, y, bandwidth=1.5), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("function", [mmd, energy_distance])
+def test_events_without_numbers_are_all_equal(function):
+    assert function(jnp.zeros((3, 0)), jnp.zeros((2, 0))) == 0
+
+
 def test_reading_a_bandwidth_of_double_precision_widens_nothing():
     x, y = samples(7, 5, 3)
     with jax.enable_x64(True):
