@@ -10,4 +10,6 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu
 
 # The networks' annotated types and shapes are checked at every call. Elsewhere tests need to give what the annotations
 # forbid: shapes to pure functions that refuse them by themselves, names that do not exist, shapes in place of arrays.
-jaxtyping.install_import_hook(["jaxgen.nn.conv", "jaxgen.nn.dcgan", "jaxgen.nn.mlp"], "beartype.beartype")
+jaxtyping.install_import_hook(
+    ["jaxgen.nn.conv", "jaxgen.nn.dcgan", "jaxgen.nn.mlp", "jaxgen.nn.resnet"], "beartype.beartype"
+)

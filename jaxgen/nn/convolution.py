@@ -1,13 +1,14 @@
-"""Convolutions whose gradients are fast on the CPU, inside `jax.lax.scan` too.
+"""Convolutions that are fast on the CPU, gradients included, inside `jax.lax.scan` too.
 
-On the CPU, XLA's convolution is fast forward, but its gradients fall back to plain loops inside a scan, where training
-spends its time, and are 3 to 50 times slower there. A convolution is also a matrix product, in either of two ways:
+On the CPU, the gradients of XLA's convolution fall back to plain loops inside a scan, where training spends its time:
+they take 3 to 50 times longer there. A convolution is also a matrix product, in either of two ways:
 
 - gather: `unfold(x) @ kernel`, what each output pixel sees of the input, times the kernel;
 - scatter: `fold(x @ kernel)`, what each input pixel paints on the output, summed where it overlaps.
 
-`unfold` copies strided slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of
-every order, are again such products, which are fast everywhere. On GPU and TPU all of this is XLA's own convolution.
+`unfold` copies slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of every
+order, are again such products, which are fast everywhere; and the patches that `unfold` makes for the value are those
+that the gradient of the kernel needs. On GPU and TPU all of this is XLA's own convolution.
 
 `Conv` and `ConvTranspose` stand in for Flax's layers: the same parameters, the same initialization, the same results.
 """
@@ -89,10 +90,7 @@ def convolve(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(inputs.shape[1:-1], kernel.shape[:-2], strides, padding)
     geometry = _Geometry(strides, tuple((low, high) for low, high in padding), dilation, precision)
-    # At stride 1 the patches are as many times larger than the picture as the window has pixels, and XLA's convolution
-    # is 3 to 4 times faster than cutting them out; at stride 2 and more it is not.
-    by_xla = strides == dilation == ones
-    return _xla_with_product_derivative(inputs, kernel, geometry) if by_xla else _product(inputs, kernel, geometry)
+    return _product(inputs, kernel, geometry)
 
 
 def convolve_transpose(
@@ -221,42 +219,76 @@ def _transpose_padding(size: int, stride: int, padding: str) -> tuple[int, int]:
     raise ValueError(f"padding must be 'SAME', 'VALID' or pairs of numbers, got {padding!r}")
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _xla_with_product_derivative(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
-    numbers = _channels_last(kernel.ndim - 2)
-    options = {"dimension_numbers": numbers, "precision": geometry.precision}
-    return lax.conv_general_dilated(inputs, kernel, geometry.strides, geometry.padding, geometry.dilation, **options)
-
-
-@_xla_with_product_derivative.defjvp
-def _(geometry: _Geometry, primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (inputs, kernel), (inputs_dot, kernel_dot) = primals, tangents
-    tangent = _product(inputs_dot, kernel, geometry) + _product(inputs, kernel_dot, geometry)
-    return _xla_with_product_derivative(inputs, kernel, geometry), tangent
-
-
 def _product(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
-    """The convolution as a matrix product, gathered or scattered.
+    """The convolution as a matrix product: gathered or, from a spread input or to few features, scattered."""
+    strided = math.prod(geometry.strides) > 1
+    if strided:
+        outputs = _gather(inputs, kernel, geometry)
+    elif _scatters(inputs, kernel, geometry):
+        outputs = _scatter(inputs, kernel, geometry)
+    else:
+        outputs = _gather_interleaved(inputs, kernel, geometry)
+    return outputs.astype(inputs.dtype)
 
-    A stride can only be gathered, a spread input only be scattered. Where both would do, the side with fewer channels
-    is unfolded, the other one having a column per pixel of the window for each of its many channels.
+
+def _scatters(inputs: Array, kernel: Array, geometry: _Geometry) -> bool:
+    """Whether to scatter where both ways will do: the smaller matrix is taken, since making it is what costs.
+
+    A spread that does not divide the window is always scattered: gathering would copy the zeros in between.
     """
-    channels, features = kernel.shape[-2:]
-    ones = (1,) * len(geometry.strides)
-    spread, strided = geometry.dilation != ones, geometry.strides != ones
-    form = _scatter if spread or (not strided and features < channels) else _gather
-    return form(inputs, kernel, geometry).astype(inputs.dtype)
+    *window, channels, features = kernel.shape
+    if any(size % step for size, step in zip(window, geometry.dilation, strict=True)):
+        return True
+    pixels = inputs.shape[1:-1]
+    coarse, padding, _ = _coarse(window, geometry)
+    positions = [n + sum(edges) - k + 1 for n, k, edges in zip(pixels, coarse, padding, strict=True)]
+    return math.prod((*pixels, *window, features)) < math.prod((*positions, *coarse, channels))
 
 
 def _gather(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
     patches = _unfold(inputs, kernel.shape[:-2], geometry.strides, geometry.padding)
-    return _matmul(patches, kernel.reshape(-1, kernel.shape[-1]), geometry)
+    # Behind the barrier the kernel stays transposed, so that its gradient is computed as `outputs^T @ patches`. The
+    # compiler would turn it into `patches^T @ outputs`, for which it copies the patches, the larger matrix.
+    rows = lax.optimization_barrier(kernel.reshape(-1, kernel.shape[-1]).T)
+    return _contract(patches, rows, 1, geometry)
+
+
+def _gather_interleaved(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
+    """Gather from a spread input without its zeros (Shi et al. 2016, arXiv:1609.05158).
+
+    As many outputs as the spread has pixels see the same inputs, through different weights: they are computed as
+    features of one position, and then put side by side.
+    """
+    *window, channels, features = kernel.shape
+    spread, axes = geometry.dilation, len(window)
+    coarse, padding, crop = _coarse(window, geometry)
+    shares = [size for pair in zip(coarse, spread, strict=True) for size in pair]
+    kernel = jnp.flip(kernel.reshape(*shares, channels, features), range(1, 2 * axes, 2))
+    kernel = jnp.moveaxis(kernel, range(1, 2 * axes, 2), range(axes + 1, 2 * axes + 1))
+    kernel = kernel.reshape(*coarse, channels, -1)
+    outputs = _gather(inputs, kernel, geometry._replace(dilation=(1,) * axes, padding=padding))
+    batch, *positions, _ = outputs.shape
+    outputs = outputs.reshape(batch, *positions, *spread, features)
+    outputs = jnp.moveaxis(outputs, range(axes + 1, 2 * axes + 1), range(2, 2 * axes + 1, 2))
+    sizes = [size * step for size, step in zip(positions, spread, strict=True)]
+    return _pad(outputs.reshape(batch, *sizes, features), crop)
+
+
+def _coarse(window: Sequence[int], geometry: _Geometry) -> tuple[list[int], Pairs, Pairs]:
+    """The window on the input before it is spread, its padding there, and the pixels to crop (as negative padding)."""
+    coarse = [size // step for size, step in zip(window, geometry.dilation, strict=True)]
+    # Without padding, the spread input would be painted on a picture that is larger by these margins.
+    margins = [[size - 1 - edge for edge in edges] for size, edges in zip(window, geometry.padding, strict=True)]
+    each = list(zip(coarse, geometry.dilation, margins, strict=True))
+    padding = tuple((size - 1 - low // step, size - 1 - high // step) for size, step, (low, high) in each)
+    crop = tuple((-(low % step), -(high % step)) for _, step, (low, high) in each)
+    return coarse, padding, crop
 
 
 def _scatter(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
     *window, channels, features = kernel.shape
     columns = jnp.moveaxis(jnp.flip(kernel, range(len(window))), -2, 0).reshape(channels, -1)
-    painted = _matmul(inputs, columns, geometry)
+    painted = _contract(inputs, columns, 0, geometry)
     # The picture and its padding from which unfolding with a stride would cut as many patches as there are inputs.
     padding = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, geometry.padding, strict=True))
     sizes = zip(inputs.shape[1:-1], window, geometry.dilation, padding, strict=True)
@@ -269,19 +301,35 @@ def _scatter(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
 
 def _unfold(pictures: Array, window: Sequence[int], strides: Sequence[int], padding: Pairs) -> Array:
     """The patch under each position of the window, as one axis ordered like a kernel's window and channels."""
-    edges = [(0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)]
-    pictures = lax.pad(pictures, jnp.zeros((), pictures.dtype), edges)
-    batch, *space, channels = pictures.shape
-    sizes = [(size - k) // step + 1 for size, k, step in zip(space, window, strides, strict=True)]
+    batch, *space, _ = pictures.shape
+    each = list(zip(space, window, strides, padding, strict=True))
+    positions = [(size + low + high - k) // step + 1 for size, k, step, (low, high) in each]
+    # The picture in blocks of as many pixels as the window moves: what is cut out then has no strides.
+    blocks = [n - 1 - (-k // step) for n, k, step in zip(positions, window, strides, strict=True)]
+    whole = zip(blocks, each, strict=True)
+    pictures = _pad(pictures, tuple((low, n * step - size - low) for n, (size, _, step, (low, _)) in whole))
+    if window[-1] % strides[-1] == 0:  # The pixels of the last axis lie one beside the other: a block is cut as one.
+        window, strides = (*window[:-1], window[-1] // strides[-1]), (*strides[:-1], 1)
+    pairs = [size for pair in zip(blocks, strides, strict=True) for size in pair]
+    pictures = pictures.reshape(batch, *pairs, -1)
 
     def pixel(offset: tuple[int, ...]) -> Array:
-        ends = [start + (size - 1) * step + 1 for start, size, step in zip(offset, sizes, strides, strict=True)]
-        return lax.slice(pictures, (0, *offset, 0), (batch, *ends, channels), (1, *strides, 1))
+        cuts = zip(offset, positions, strides, strict=True)
+        index = [part for start, n, step in cuts for part in (slice(start // step, start // step + n), start % step)]
+        return pictures[:, *index]
 
-    return jnp.concatenate([pixel(offset) for offset in itertools.product(*map(range, window))], axis=-1)
+    patches = jnp.stack([pixel(offset) for offset in itertools.product(*map(range, window))], axis=-2)
+    return patches.reshape(batch, *positions, -1)
 
 
-def _matmul(left: Array, right: Array, geometry: _Geometry) -> Array:
+def _pad(pictures: Array, edges: Pairs) -> Array:
+    """Put zeros around the pictures; a negative number takes pixels away."""
+    return lax.pad(pictures, jnp.zeros((), pictures.dtype), [(0, 0, 0), *((*pair, 0) for pair in edges), (0, 0, 0)])
+
+
+def _contract(left: Array, right: Array, axis: int, geometry: _Geometry) -> Array:
+    """Sum over the last axis of the left and this one of the right matrix."""
     # bfloat16 is summed in float32, as XLA's convolution does.
     wide = jnp.promote_types(left.dtype, jnp.float32)
-    return jnp.matmul(left, right, precision=geometry.precision, preferred_element_type=wide)
+    numbers = (((left.ndim - 1,), (axis,)), ((), ()))
+    return lax.dot_general(left, right, numbers, precision=geometry.precision, preferred_element_type=wide)
