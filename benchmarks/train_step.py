@@ -1,149 +1,229 @@
 """Time training steps of jaxgen beside the same steps in PyTorch, and print the ratios.
 
-    python benchmarks/train_step.py [--quick] [--only NAME] [--json FILE]
+    python benchmarks/train_step.py [--quick] [--only NAME ...] [--json FILE] [--chart FILE]
+    python benchmarks/train_step.py --growth
 
-Both sides have the same architecture, batch size, optimizer and data, and use all cores (`taskset` gives them fewer).
-Before anything is timed, their losses on the same weights, data and noise must agree. Times are medians over
-interleaved repeats in this one process. Other processes slow both sides down, but not equally: measure on an idle
-machine.
+Both sides have the same architecture, batch size, optimizer and data, and use all cores (`taskset` gives them fewer),
+or the same GPU, where both are allowed TF32. Before anything is timed, their losses on the same weights, data and noise
+must agree. Times are medians over interleaved repeats in this one process. Other processes slow both sides down, but
+not equally: measure on an idle machine.
+
+The share of the GEMM rate is that of the operations in the algorithm, products and convolutions, per second, in those
+of a large matrix product that is timed in the same repeats. Memory is that of one turn, the data set left out.
+
+`--growth` times three workloads with batches of 16 to 1,024 examples and networks of width 16 to 256.
 """
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import flop
+import growth
 import jax
+import memory
+import report
 import torch
-from agreement import TOLERANCE, Agreement, compare
-from timing import FIT, STEP, Times, interleaved, single_steps
+from agreement import compare
+from chart import draw
+from machine import describe, torch_device, use_all_cores
+from report import COMPILED, EAGER, FIT, RUNS, SEEDS, STEP, TORCH, print_row, print_summary
+from sides import Fit, Products, SingleSteps, TorchTurns
+from timing import interleaved
 from workloads import WORKLOADS
+from workloads.twin import Batch as TorchBatch
 from workloads.twin import Twin, endless_batches
-from workloads.workload import Workload
+from workloads.workload import Data, Workload
 
-from jaxgen.game import Model
-from jaxgen.typing import Batch
+from jaxgen.game import Model, State
+from jaxgen.plot import save
+from jaxgen.training.seeds import seed_keys
 
-EAGER = "torch"
-COMPILED = "torch.compile"
+GEMM = "GEMM"
+LARGE = 10
+"""With fewer turns a second than this a workload is large: `--quick` leaves its single steps out."""
 
 
 def main() -> None:
     arguments = parse()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(cores)
-    device = f"{jax.devices()[0].device_kind}, {processor()}, {cores} cores"
-    print(f"{device}; PyTorch uses {torch.get_num_threads()} threads, XLA one for each core")
-    print(f"jax {jax.__version__}, PyTorch {torch.__version__}, load before the start {os.getloadavg()[0]:.1f}\n")
-    chosen = [workload for workload in WORKLOADS if arguments.only in (None, workload.name)]
+    machine = describe()
+    use_all_cores()
+    print(machine["text"] + "\n")
+    if arguments.growth:
+        write(machine["report"] | {"growth": growth.measure(torch_device())}, arguments.json)
+        return
+    if arguments.quick:
+        print("quick: few repeats, PyTorch in the mode known to be faster, no single steps of large workloads\n")
     rows = []
-    for workload in chosen:
-        rows.append(measure(workload, repeats=arguments.repeats))
-        print_row(rows[-1])
-    geomean = statistics.geometric_mean(row["ratio"] for row in rows)
-    print(f"geometric mean of the ratios: {geomean:.2f}")
-    if arguments.json:
-        versions = {"jax": jax.__version__, "torch": str(torch.__version__)}
-        report = {"device": device, "threads": cores, **versions, "geomean_ratio": geomean, "workloads": rows}
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    for workload in WORKLOADS:
+        if not arguments.only or workload.name in arguments.only:
+            rows.append(measure(prepare(workload, quick=arguments.quick)))
+            print_row(rows[-1])
+    summary = machine["report"] | {
+        "quick": arguments.quick,
+        "gemm_gflops": statistics.median(row["gemm_gflops"] for row in rows),
+        "geomean_ratio": report.geometric_mean(rows),
+        "workloads": rows,
+    }
+    print_summary(summary)
+    write(summary, arguments.json)
+    if arguments.chart:
+        save(draw(summary), arguments.chart)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", dest="repeats", action="store_const", const=5, default=15, help="5 repeats, not 15")
-    parser.add_argument("--only", choices=[workload.name for workload in WORKLOADS], help="a single workload")
+    parser.add_argument("--quick", action="store_true", help="few repeats, and no more programs than needed")
+    names = [workload.name for workload in WORKLOADS]
+    parser.add_argument("--only", action="append", choices=names, help="this workload; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
-    return parser.parse_args()
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the ratios")
+    parser.add_argument("--growth", action="store_true", help="time other batch sizes and widths instead")
+    parser.add_argument("--bfloat16", action="store_true", help="not yet")
+    arguments = parser.parse_args()
+    if arguments.bfloat16:
+        parser.error("jaxgen has no training in bfloat16 that PyTorch's could be compared with")
+    return arguments
 
 
-def measure(workload: Workload, *, repeats: int) -> dict[str, Any]:
-    """Compare, then time, one workload."""
+def write(report: Mapping[str, Any], file: Path | None) -> None:
+    if file:
+        file.write_text(json.dumps(report, indent=2) + "\n")
+
+
+class Case(NamedTuple):
+    """A workload, made ready."""
+
+    workload: Workload
+    data: Data
+    model: Model
+    state: State
+    quick: bool
+
+    @property
+    def repeats(self) -> int:
+        """How often every side has its turns."""
+        return 3 if self.quick else 9
+
+    @property
+    def turns(self) -> int:
+        """Those of a repeat: a quarter or half of a second's worth."""
+        return max(1, self.workload.turns // (4 if self.quick else 2))
+
+    def torch_batches(self, device: torch.device) -> Iterator[TorchBatch]:
+        """The data as the twin takes them, a turn at a time."""
+        tensors = tuple(tensor.to(device) for tensor in self.workload.tensors(self.data))
+        return endless_batches(tensors, self.workload.batch_size * self.model.slices)
+
+
+def prepare(workload: Workload, *, quick: bool) -> Case:
     data = workload.data()
     model = workload.build(data)
-    play_step, step_seconds = first_turn_timed(single_steps(model, data, batch_size=workload.batch_size))
-    sides, compile_seconds = {STEP: play_step}, {STEP: step_seconds}
-    differences = []
-    for name in (EAGER, COMPILED):
-        try:
-            twin, agreement = agreeing_twin(workload, model, data, compiled=name == COMPILED)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            print(f"{name} does not work here: {str(error).strip().splitlines()[0]}")
-            continue
-        differences.append(agreement.largest_difference)
-        compile_seconds[name] = agreement.first_turn_seconds
-        batches = endless_batches(torch.tensor(workload.observed(data)), workload.batch_size)
-        sides[name] = partial(twin.play, batches)
-    times, compile_seconds[FIT] = interleaved(
-        model, data, batch_size=workload.batch_size, turns=workload.turns, repeats=repeats, others=sides
+    state = jax.jit(model.init)(jax.random.key(0), {name: array[:1] for name, array in data.items()})
+    return Case(workload, data, model, state, quick)
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """Compare, then time, one workload."""
+    workload = case.workload
+    theirs = agreeing_sides(case)
+    ours = jaxgen_sides(case)
+    products = Products(size=2048, turns=2) if jax.default_backend() == "cpu" else Products(size=8192, turns=10)
+    sides = {GEMM: products, **ours, **{name: side for name, (side, _) in theirs.items()}}
+    times = interleaved(sides, repeats=case.repeats)
+    best = min(times.pop(GEMM).milliseconds)
+    facts = {name: fact for name, (_, fact) in theirs.items()} | jaxgen_facts(case, ours)
+    eager = workload.twin(case.state.params, compiled=False)
+    return report.complete(
+        {
+            "name": workload.name,
+            "convolutional": workload.convolutional,
+            "examples": workload.batch_size * case.model.slices,
+            "flop": flop.of_algorithm(eager, next(case.torch_batches(torch.device("cpu")))),
+            "compiled_flop": flop.of_compiled_turn(ours[STEP].compiled, case.model, *shapes(case))
+            if STEP in ours
+            else None,
+            "gemm_gflops": products.flop / best / 1e6,
+            "loss_difference": max((fact["loss_difference"] for _, fact in theirs.values()), default=None),
+            "sides": {name: {"ms": side.median, "spread": side.spread, **facts[name]} for name, side in times.items()},
+        }
     )
-    return row(workload, times, compile_seconds, max(differences))
 
 
-def agreeing_twin(workload: Workload, model: Model, data: Batch, *, compiled: bool) -> tuple[Twin, Agreement]:
+def jaxgen_sides(case: Case) -> dict[str, Any]:
+    """`fit`, alone and with several seeds, and single steps."""
+    workload = case.workload
+    start = partial(Fit, case.model, case.data, batch_size=workload.batch_size, chunks=case.repeats + 1)
+    sides: dict[str, Any] = {FIT: start(key=jax.random.key(0), turns=case.turns)}
+    if not case.quick or workload.turns >= LARGE:
+        sides[STEP] = SingleSteps(case.model, case.data, batch_size=workload.batch_size, turns=case.turns)
+    if workload.seeds:
+        sides[SEEDS] = start(key=seed_keys(0, RUNS), turns=max(1, case.turns // RUNS))
+    return sides
+
+
+def jaxgen_facts(case: Case, sides: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Name of the side -> what is known of it beside its times, after these were taken."""
+    facts = {name: {"compile_seconds": side.compile_seconds} for name, side in sides.items()}
+    if STEP in sides:
+        facts[STEP]["memory_mib"] = memory.of_program(sides[STEP].compiled, case.data) / 2**20
+    return facts
+
+
+def agreeing_sides(case: Case) -> dict[str, tuple[TorchTurns, dict[str, float]]]:
+    """PyTorch's modes, each held against jaxgen first: name -> the side, and what is known of it beside its times."""
+    if (device := torch_device()) is None:
+        return {}
+    known = COMPILED if case.workload.compile_is_faster else EAGER
+    sides = {}
+    for name in (known,) if case.quick else TORCH:
+        try:
+            twin, facts = agreeing_twin(case, device, compiled=name == COMPILED)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            print(f"{case.workload.name}: {name} does not work here: {str(error).strip().splitlines()[0]}")
+            continue
+        batches = case.torch_batches(device)
+        facts["memory_mib"] = memory.of_twin(twin, batches) / 2**20
+        sides[name] = TorchTurns(twin, batches, turns=case.turns), facts
+    return sides
+
+
+def agreeing_twin(case: Case, device: torch.device, *, compiled: bool) -> tuple[Twin, dict[str, float]]:
     """Make the PyTorch side, and see to it that it computes what jaxgen computes."""
-    state = model.init(jax.random.key(0), {name: array[:1] for name, array in data.items()})
-    twin = workload.twin(state.params, compiled=compiled)
-    agreement = compare(workload, model, state, twin, data)
-    if not (difference := agreement.largest_difference) <= TOLERANCE:
-        raise SystemExit(f"{workload.name}: losses differ by {difference:.1e}, more than {TOLERANCE}: nothing to time")
-    return twin, agreement
-
-
-def first_turn_timed(play: Callable[[int], None]) -> tuple[Callable[[int], None], float]:
-    """Play one turn, in which everything is compiled."""
-    started = time.perf_counter()
-    play(1)
-    return play, time.perf_counter() - started
-
-
-def row(
-    workload: Workload, times: Mapping[str, Times], compile_seconds: Mapping[str, float], difference: float
-) -> dict[str, Any]:
-    """What is known of a workload; `torch_ms` is the time of PyTorch's faster mode."""
-    fastest = min((name for name in times if name in (EAGER, COMPILED)), key=lambda name: times[name].median)
-    jaxgen, torch_ = times[FIT], times[fastest]
-    return {
-        "name": workload.name,
-        "jaxgen_ms": jaxgen.median,
-        "torch_ms": torch_.median,
-        "ratio": torch_.median / jaxgen.median,
-        "bar": workload.bar,
-        "torch_mode": fastest,
-        "jaxgen_examples_per_second": workload.batch_size / jaxgen.median * 1e3,
-        "torch_examples_per_second": workload.batch_size / torch_.median * 1e3,
-        "loss_difference": difference,
-        "sides": {
-            name: {"ms": side.median, "spread": side.spread, "compile_seconds": compile_seconds[name]}
-            for name, side in times.items()
-        },
+    twin = case.workload.twin(case.state.params, compiled=compiled).to(device)
+    with full_float32():
+        agreement = compare(case.workload, case.model, case.state, twin, case.data)
+    if not agreement.holds:
+        raise SystemExit(f"{case.workload.name}: the two sides disagree, nothing to time: {agreement}")
+    return twin, {
+        "compile_seconds": agreement.first_turn_seconds,
+        "loss_difference": agreement.largest_difference,
+        "drift": agreement.drift,
     }
 
 
-def print_row(row: Mapping[str, Any]) -> None:
-    print(f"{row['name']}: losses agree within {row['loss_difference']:.0e}")
-    print(f"  {'':15}{'ms a step':>12}{'spread':>9}{'examples/s':>13}{'compilation':>13}")
-    batch_size = row["jaxgen_examples_per_second"] * row["jaxgen_ms"] / 1e3
-    for name, side in row["sides"].items():
-        rate = batch_size / side["ms"] * 1e3
-        print(f"  {name:15}{side['ms']:12.3f}{side['spread']:9.0%}{rate:13,.0f}{side['compile_seconds']:11.1f} s")
-    print(f"  {row['torch_mode']} / {FIT} = {row['ratio']:.2f}, bar {row['bar']}\n")
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Without TF32, on both sides."""
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    allowed = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = False
+    with jax.default_matmul_precision("highest"):
+        yield
+    for backend, before in zip(backends, allowed, strict=True):
+        backend.allow_tf32 = before
 
 
-def processor() -> str:
-    """The processor's name, as the operating system knows it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        if cpuinfo.exists()
-        else []
-    )
-    return names[0] if names else platform.processor()
+def shapes(case: Case) -> tuple[Any, Any]:
+    """Those of the state, and of the batch of one move."""
+    batch = {name: array[: case.workload.batch_size] for name, array in case.data.items()}
+    return jax.eval_shape(lambda *arrays: arrays, case.state, batch)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,21 @@
-"""The training steps that are timed, one a file, each with its PyTorch twin beside it.
+"""The training steps that are timed, each with its PyTorch twin.
 
-A workload is added by writing such a file and adding it to this list.
+A workload is a function from a width and a batch size to a `Workload`. It is added by writing such a function and
+adding what it returns to this list.
 """
 
-from workloads import ring_gan, vae
+from workloads import autoencoder, classifier, gan, vae, vaegan
 from workloads.workload import Workload
 
-WORKLOADS: tuple[Workload, ...] = (vae.WORKLOAD, ring_gan.WORKLOAD)
+WORKLOADS: tuple[Workload, ...] = (
+    autoencoder.mlp_autoencoder(),
+    vae.mlp_vae(),
+    vae.conv_vae("conv VAE 28", (28, 28, 1), turns=30),
+    vae.conv_vae("conv VAE 32", (32, 32, 3), turns=25),
+    gan.ring_gan(),
+    gan.dcgan("DCGAN 28", (28, 28, 1), turns=12, seeds=True),
+    gan.dcgan("DCGAN 64", (64, 64, 3), turns=1),
+    gan.wgan_gp("WGAN-GP 28", (28, 28, 1), turns=2),
+    vaegan.vaegan("VAE/GAN 28", (28, 28, 1), turns=4),
+    classifier.classifier(),
+)

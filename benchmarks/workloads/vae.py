@@ -1,28 +1,27 @@
-"""The MLP variational autoencoder, 784-400-20, on pictures of the size of MNIST's."""
+"""Variational autoencoders of pictures, fully connected and convolutional."""
 
-from collections.abc import Mapping
+from functools import partial
 
 import jax
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from jaxgen.models.vae import Config
-from jaxgen.typing import Params
-from workloads.twin import TorchPlayer, Twin, mlp
-from workloads.workload import Workload
-
-CONFIG = Config(architecture="mlp", hidden=(400,), latent=20, learning_rate=1e-3)
+from jaxgen.models.vae import Config, build
+from jaxgen.typing import Array, KeyArray, Params
+from workloads.networks import conv_decoder, conv_encoder, mlp
+from workloads.pictures import Shape, channels_first, noise_pictures, rows
+from workloads.twin import Alternating, Noise, TorchPlayer, Twin, adam, normal
+from workloads.workload import Draw, Workload
 
 
 class TorchVAE(nn.Module):
     """The twin's network."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
-        self.encoder = mlp(params["encoder"], nn.ReLU())
-        self.decoder = mlp(params["decoder"], nn.ReLU())
+        self.encoder = encoder
+        self.decoder = decoder
 
     def forward(self, x: Tensor, epsilon: Tensor) -> Tensor:
         """The negative evidence lower bound, nats per example."""
@@ -33,32 +32,65 @@ class TorchVAE(nn.Module):
         return (reconstruction + kl) / len(x)
 
 
-def twin(params: Params, *, compiled: bool) -> Twin:
-    """The same in PyTorch, starting from the same weights."""
-    vae = TorchVAE(params)
-    adam = torch.optim.Adam(vae.parameters(), lr=CONFIG.learning_rate, fused=True)
-    return Twin([TorchPlayer("vae", vae, vae, adam, noise=CONFIG.latent)], compiled=compiled)
+def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
+    """784-400-20, on pictures of the size of MNIST's."""
+    config = Config(architecture="mlp", hidden=(width,), latent=20, learning_rate=1e-3)
+
+    def twin(params: Params, *, compiled: bool) -> Twin:
+        return _twin(config, mlp(params["encoder"], nn.ReLU()), mlp(params["decoder"], nn.ReLU()), compiled=compiled)
+
+    return Workload(
+        name="MLP VAE",
+        build=partial(build, config),
+        data=partial(noise_pictures, (28, 28, 1), examples=10_000),
+        tensors=rows,
+        batch_size=batch_size,
+        noise=_noise(config),
+        twin=twin,
+        scaled=mlp_vae,
+        seeds=True,
+        turns=250,
+        compile_is_faster=True,
+    )
 
 
-def pictures() -> dict[str, np.ndarray]:
-    """Noise pictures: the time of a step does not depend on what they show."""
-    return {"image": np.random.default_rng(0).integers(0, 256, (10_000, 28, 28, 1), dtype=np.uint8)}
+def conv_vae(name: str, shape: Shape, *, turns: int, width: int = 32, batch_size: int = 128) -> Workload:
+    """Stride-2 convolutions down to the code and up again."""
+    config = Config(architecture="conv", width=width, latent=20, learning_rate=1e-3)
+
+    def twin(params: Params, *, compiled: bool) -> Twin:
+        size = shape[:2]
+        return _twin(
+            config, conv_encoder(params["encoder"], size), conv_decoder(params["decoder"], size), compiled=compiled
+        )
+
+    return Workload(
+        name=name,
+        build=partial(build, config),
+        data=partial(noise_pictures, shape),
+        tensors=channels_first,
+        batch_size=batch_size,
+        noise=_noise(config),
+        twin=twin,
+        scaled=partial(conv_vae, name, shape, turns=turns),
+        convolutional=True,
+        turns=turns,
+    )
 
 
-def observed(data: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Pictures as rows of values in [0, 1]."""
-    return data["image"].reshape(len(data["image"]), -1).astype(np.float32) / 255
+def _twin(config: Config, encoder: nn.Module, decoder: nn.Module, *, compiled: bool) -> Twin:
+    def noise(x: Tensor) -> Noise:
+        return (normal(x, config.latent),)
+
+    vae = TorchVAE(encoder, decoder)
+    optimizer = adam(vae, learning_rate=config.learning_rate)
+    return Alternating([TorchPlayer("vae", vae, vae, optimizer, noise)], compiled=compiled)
 
 
-WORKLOAD = Workload(
-    name="MLP VAE 784-400-20",
-    family="vae",
-    config=CONFIG,
-    data=pictures,
-    observed=observed,
-    batch_size=128,
-    noise={"vae": lambda key, n: jax.random.normal(key, (n, CONFIG.latent))},
-    twin=twin,
-    turns=200,
-    bar=1.5,
-)
+def _noise(config: Config) -> dict[str, Draw]:
+    """The same as `jaxgen.models.vae` draws it."""
+
+    def epsilon(key: KeyArray, n: int) -> tuple[Array, ...]:
+        return (jax.random.normal(key, (n, config.latent)),)
+
+    return {"vae": epsilon}

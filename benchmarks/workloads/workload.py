@@ -1,14 +1,20 @@
 """What a workload is."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxgen.game import Model
-from jaxgen.models import REGISTRY
 from jaxgen.typing import Array, KeyArray
-from workloads.twin import Twin
+from workloads.twin import Batch, Twin
+
+Data = Mapping[str, np.ndarray]
+"""Name -> array, as jaxgen takes them; the leading axis counts examples."""
+
+Draw = Callable[[KeyArray, int], tuple[Array, ...]]
+"""`(key of the move, examples) -> noise`, as a player's loss draws it in jaxgen."""
 
 
 class Workload(NamedTuple):
@@ -16,29 +22,31 @@ class Workload(NamedTuple):
 
     Attributes:
         name: in the table.
-        family: of the model, a name in jaxgen's registry.
-        config: of the model.
-        data: the arrays that jaxgen trains on.
-        observed: the arrays as the float array that PyTorch trains on.
+        build: the jaxgen model for such data.
+        data: makes the arrays that jaxgen trains on.
+        tensors: the same data as the twin takes them.
         batch_size: examples a move.
-        noise: player name -> `(key of the move, examples) -> noise`, as the player's loss draws it: by it both sides
-            are given the same noise when their losses are compared.
-        twin: `(parameters, compiled=...) -> the same in PyTorch`.
-        turns: turns between two looks at the clock, a multiple of 100; about a second's worth.
-        bar: the ratio, PyTorch's time over jaxgen's, below which something is wrong.
+        noise: player name -> its noise, for those that need any: by it both sides are given the same noise when their
+            losses are compared.
+        twin: `(parameters, compiled=...) -> the same in PyTorch`, starting from these weights.
+        scaled: `(width=..., batch_size=...) -> the same workload` with other networks or batches.
+        convolutional: whether there are convolutions in it.
+        seeds: whether eight seeds at once are timed too.
+        turns: between two looks at the clock, about a second's worth on four cores.
+        compile_is_faster: whether PyTorch is faster with `torch.compile` than without.
+        comparable_turns: over how many turns losses in float32 can be held against each other; see `agreement`.
     """
 
     name: str
-    family: str
-    config: Any
+    build: Callable[[Data], Model]
     data: Callable[[], dict[str, np.ndarray]]
-    observed: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    tensors: Callable[[Data], Batch]
     batch_size: int
-    noise: Mapping[str, Callable[[KeyArray, int], Array]]
     twin: Callable[..., Twin]
+    scaled: Callable[..., "Workload"]
     turns: int
-    bar: float
-
-    def build(self, data: Mapping[str, np.ndarray]) -> Model:
-        """The jaxgen model for these data."""
-        return REGISTRY[self.family].build(self.config, data)
+    noise: Mapping[str, Draw] = MappingProxyType({})
+    convolutional: bool = False
+    seeds: bool = False
+    compile_is_faster: bool = False
+    comparable_turns: int = 3

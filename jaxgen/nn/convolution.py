@@ -232,13 +232,8 @@ def _product(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
 
 
 def _scatters(inputs: Array, kernel: Array, geometry: _Geometry) -> bool:
-    """Whether to scatter where both ways will do: the smaller matrix is taken, since making it is what costs.
-
-    A spread that does not divide the window is always scattered: gathering would copy the zeros in between.
-    """
+    """Whether to scatter where both ways will do: the smaller matrix is taken, since making it is what costs."""
     *window, channels, features = kernel.shape
-    if any(size % step for size, step in zip(window, geometry.dilation, strict=True)):
-        return True
     pixels = inputs.shape[1:-1]
     coarse, padding, _ = _coarse(window, geometry)
     positions = [n + sum(edges) - k + 1 for n, k, edges in zip(pixels, coarse, padding, strict=True)]
@@ -262,6 +257,9 @@ def _gather_interleaved(inputs: Array, kernel: Array, geometry: _Geometry) -> Ar
     *window, channels, features = kernel.shape
     spread, axes = geometry.dilation, len(window)
     coarse, padding, crop = _coarse(window, geometry)
+    # A window that the spread does not divide gets weights of zero at its end.
+    missing = [size * step - k for size, step, k in zip(coarse, spread, window, strict=True)]
+    kernel = jnp.pad(kernel, [*((0, more) for more in missing), (0, 0), (0, 0)])
     shares = [size for pair in zip(coarse, spread, strict=True) for size in pair]
     kernel = jnp.flip(kernel.reshape(*shares, channels, features), range(1, 2 * axes, 2))
     kernel = jnp.moveaxis(kernel, range(1, 2 * axes, 2), range(axes + 1, 2 * axes + 1))
@@ -276,9 +274,11 @@ def _gather_interleaved(inputs: Array, kernel: Array, geometry: _Geometry) -> Ar
 
 def _coarse(window: Sequence[int], geometry: _Geometry) -> tuple[list[int], Pairs, Pairs]:
     """The window on the input before it is spread, its padding there, and the pixels to crop (as negative padding)."""
-    coarse = [size // step for size, step in zip(window, geometry.dilation, strict=True)]
+    coarse = [-(-size // step) for size, step in zip(window, geometry.dilation, strict=True)]
     # Without padding, the spread input would be painted on a picture that is larger by these margins.
-    margins = [[size - 1 - edge for edge in edges] for size, edges in zip(window, geometry.padding, strict=True)]
+    full = [size * step for size, step in zip(coarse, geometry.dilation, strict=True)]
+    edges = zip(full, window, geometry.padding, strict=True)
+    margins = [(size - 1 - low, k - 1 - high) for size, k, (low, high) in edges]
     each = list(zip(coarse, geometry.dilation, margins, strict=True))
     padding = tuple((size - 1 - low // step, size - 1 - high // step) for size, step, (low, high) in each)
     crop = tuple((-(low % step), -(high % step)) for _, step, (low, high) in each)

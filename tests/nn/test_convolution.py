@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jaxgen.nn import convolution
 from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -96,6 +97,24 @@ def test_value_and_second_derivatives_equal_those_of_lax(float64, transposed, sh
 
     ours, reference = functions(transposed, strides, padding)
     assert_close(everything(ours), everything(reference))
+
+
+@pytest.mark.parametrize("form", [convolution._gather_interleaved, convolution._scatter])
+@pytest.mark.parametrize(
+    ("size", "window", "spread", "edges"),
+    [
+        ((5, 4), (3, 3), (1, 1), ((1, 1), (1, 1))),
+        ((3, 4), (4, 4), (2, 2), ((2, 2), (2, 2))),
+        ((3, 2), (5, 3), (2, 3), ((4, 2), (1, 1))),
+        ((2, 3), (2, 4), (3, 1), ((3, 0), (5, 4))),
+        ((4, 4), (3, 2), (2, 2), ((0, 1), (2, -1))),
+    ],
+)
+def test_either_form_serves_any_spread_input(float64, form, size, window, spread, edges):
+    x, w = map(jnp.asarray, arrays((2, *size, 3), (*window, 3, 2)))
+    geometry = convolution._Geometry((1, 1), edges, spread, None)
+    want = lax.conv_general_dilated(x, w, (1, 1), edges, spread, dimension_numbers=NUMBERS)
+    assert_close(form(x, w, geometry), want)
 
 
 @every_form

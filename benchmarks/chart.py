@@ -1,0 +1,45 @@
+"""The bar chart of the training steps: how many times as fast as PyTorch.
+
+    python benchmarks/chart.py REPORT PICTURE
+
+draws it of what `train_step.py --json REPORT` has written.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from jaxgen.plot import save
+
+OURS, LINE = "#3b6fb6", "#8a8a8a"
+
+
+def draw(report: Mapping[str, Any]) -> Figure:
+    """One bar for each workload that was timed on both sides, the first on top."""
+    rows = [row for row in report["workloads"] if row["ratio"] is not None]
+    figure = Figure(figsize=(8, 1.4 + 0.42 * len(rows)), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    bars = axes.barh([row["name"] for row in rows], [row["ratio"] for row in rows], color=OURS, height=0.65)
+    axes.bar_label(bars, [_label(row) for row in rows], padding=4, fontsize=9)
+    axes.invert_yaxis()
+    axes.axvline(1, color=LINE, linewidth=1.2)
+    # Room for what is written behind the longest bar.
+    axes.set_xlim(0, 1.5 * max([1, *(row["ratio"] for row in rows)]))
+    axes.set_xlabel("times as fast as PyTorch, which the grey line stands for")
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.suptitle("A training step of jaxgen and of PyTorch", fontsize=12)
+    axes.set_title(f"{report['device']}; geometric mean {report['geomean_ratio']:.2f}", fontsize=9, color="#555555")
+    return figure
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    return f"{row['ratio']:.2f}  ({row['jaxgen_ms']:.3g} ms, PyTorch {row['torch_ms']:.3g} ms)"
+
+
+if __name__ == "__main__":
+    save(draw(json.loads(Path(sys.argv[1]).read_text())), sys.argv[2])

@@ -1,0 +1,152 @@
+"""What the times of the training steps mean: ratios, shares, and the bars that they are held against."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+FIT, STEP, SEEDS = "jaxgen fit", "jaxgen step", "8 seeds at once"
+EAGER, COMPILED = "torch", "torch.compile"
+TORCH = (EAGER, COMPILED)
+
+RUNS = 8
+"""Seeds at once."""
+
+Row = Mapping[str, Any]
+"""What is known of a workload."""
+
+
+class Bar(NamedTuple):
+    """What the numbers are held against.
+
+    Attributes:
+        text: what is looked at.
+        measured: the number that decides, None where it was not measured.
+        limit: of that number.
+        at_least: whether it may not fall short of the limit; else it may not exceed it.
+    """
+
+    text: str
+    measured: float | None
+    limit: float
+    at_least: bool = True
+
+    @property
+    def holds(self) -> bool:
+        """Whether the number keeps to its limit; NaN does not."""
+        if self.measured is None:
+            return False
+        return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        asked = f"{self.text}, {'at least' if self.at_least else 'at most'} {self.limit:.2f}"
+        if self.measured is None:
+            return f"not measured: {asked}"
+        return f"{'holds' if self.holds else 'MISSED'}: {asked}: {self.measured:.2f}"
+
+
+def complete(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to a workload's times what follows from them; `torch` is PyTorch's faster mode."""
+    sides = row["sides"]
+    ours = sides[FIT]["ms"]
+    mode = min((name for name in TORCH if name in sides), key=lambda name: sides[name]["ms"], default=None)
+    theirs = sides[mode]["ms"] if mode else None
+    stepped = sides[STEP]["ms"] if STEP in sides else None
+    gigaflops = {name: row["flop"] / side["ms"] / 1e6 for name, side in sides.items() if name != SEEDS}
+    return {
+        **row,
+        "jaxgen_ms": ours,
+        "jaxgen_step_ms": stepped,
+        "scan_distance": max(ours / stepped, stepped / ours) - 1 if stepped else None,
+        "torch_ms": theirs,
+        "torch_mode": mode,
+        "ratio": theirs / ours if theirs else None,
+        "jaxgen_examples_per_second": row["examples"] / ours * 1e3,
+        "torch_examples_per_second": row["examples"] / theirs * 1e3 if theirs else None,
+        "gemm_share": gigaflops[FIT] / row["gemm_gflops"],
+        "torch_gemm_share": gigaflops[mode] / row["gemm_gflops"] if mode else None,
+        "seeds": _seeds(sides[SEEDS]["ms"], ours, theirs) if SEEDS in sides else None,
+    }
+
+
+def _seeds(milliseconds: float, ours: float, theirs: float | None) -> dict[str, float | None]:
+    """All runs at once, as a share of the time of one after the other, and times as fast as PyTorch's one by one."""
+    return {
+        "ms": milliseconds,
+        "against_eight_runs": milliseconds / (RUNS * ours),
+        "against_torch": RUNS * theirs / milliseconds if theirs else None,
+    }
+
+
+def geometric_mean(rows: Sequence[Row]) -> float | None:
+    """Of the ratios; None where there are none."""
+    ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
+    return statistics.geometric_mean(ratios) if ratios else None
+
+
+def bars(rows: Sequence[Row]) -> list[Bar]:
+    """All that is asked for, of those workloads that were measured."""
+    shares = [row["gemm_share"] for row in rows if row["convolutional"]]
+    seeds = {
+        kind: [row["seeds"]["against_eight_runs"] for row in rows if row["seeds"] and row["convolutional"] == kind]
+        for kind in (False, True)
+    }
+    return [
+        Bar("geometric mean of the ratios", geometric_mean(rows), 1.5),
+        Bar("smallest ratio", min(_measured(rows, "ratio"), default=None), 1.0),
+        Bar("smallest share of the GEMM rate with convolutions", min(shares, default=None), 0.6),
+        Bar("scanned and single steps apart", max(_measured(rows, "scan_distance"), default=None), 0.15, False),
+        Bar("8 seeds in the time of 8 runs, MLPs", max(seeds[False], default=None), 0.5, False),
+        Bar("8 seeds in the time of 8 runs, convolutions", max(seeds[True], default=None), 0.9, False),
+    ]
+
+
+def print_row(row: Row) -> None:
+    """All sides of a workload."""
+    agreement = f"losses agree within {row['loss_difference']:.0e}, " if row["loss_difference"] is not None else ""
+    compiled = f", {row['compiled_flop'] / 1e9:.3g} in the compiled program" if row["compiled_flop"] else ""
+    print(
+        f"{row['name']}: {agreement}{row['flop'] / 1e9:.3g} GFLOP a step{compiled}; "
+        f"GEMM {row['gemm_gflops']:.0f} GFLOP/s beside it"
+    )
+    print(f"  {'':17}{'ms a step':>10}{'spread':>8}{'examples/s':>12}{'of GEMM':>9}{'compiled in':>13}{'memory':>11}")
+    for name, side in row["sides"].items():
+        # All seeds make a step in the time of one turn.
+        runs = RUNS if name == SEEDS else 1
+        rate = runs * row["examples"] / side["ms"] * 1e3
+        share = runs * row["flop"] / side["ms"] / 1e6 / row["gemm_gflops"]
+        memory = f"{side['memory_mib']:,.1f} MiB" if "memory_mib" in side else "-"
+        print(
+            f"  {name:17}{side['ms']:10.3f}{side['spread']:8.0%}{rate:12,.0f}{share:9.0%}"
+            f"{side['compile_seconds']:11.1f} s{memory:>11}"
+        )
+    if row["ratio"] is not None:
+        print(f"  {row['torch_mode']} / {FIT} = {row['ratio']:.2f}")
+    print()
+
+
+def print_summary(report: Mapping[str, Any]) -> None:
+    """One line a workload, and which bars hold."""
+    rows = report["workloads"]
+    print(
+        f"{'':14}{'jaxgen ms':>11}{'torch ms':>11}{'ratio':>8}{'of GEMM':>9}{'torch':>7}{'scan/step':>11}{'seeds':>8}"
+    )
+    for row in rows:
+        scanned = row["jaxgen_step_ms"] and row["jaxgen_ms"] / row["jaxgen_step_ms"]
+        seeds = row["seeds"] and row["seeds"]["against_eight_runs"]
+        print(
+            f"{row['name']:14}{row['jaxgen_ms']:11.3f}{_number(row['torch_ms'], 11, '.3f')}"
+            f"{_number(row['ratio'], 8, '.2f')}{row['gemm_share']:9.0%}{_number(row['torch_gemm_share'], 7, '.0%')}"
+            f"{_number(scanned, 11, '.2f')}{_number(seeds, 8, '.2f')}"
+        )
+    print(f"GEMM {report['gemm_gflops']:.0f} GFLOP/s; seeds: 8 at once in the time of 8 runs one after another\n")
+    for bar in bars(rows):
+        print(bar)
+
+
+def _measured(rows: Sequence[Row], name: str) -> list[float]:
+    return [row[name] for row in rows if row[name] is not None]
+
+
+def _number(value: float | None, width: int, form: str) -> str:
+    return f"{'-' if value is None else format(value, form):>{width}}"

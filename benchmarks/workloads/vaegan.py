@@ -1,0 +1,108 @@
+"""VAE/GAN (Larsen et al. 2016, arXiv:1512.09300): three players that move at once, by gradients of one forward pass."""
+
+from collections.abc import Iterable
+from functools import partial
+
+import jax
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, mse_loss
+
+from jaxgen.models.vaegan import Config, build
+from jaxgen.typing import Array, KeyArray, Params
+from workloads.networks import Discriminator, generator
+from workloads.pictures import Shape, channels_first, noise_pictures
+from workloads.twin import Loss, Noise, Simultaneous, TorchPlayer, Twin, normal
+from workloads.workload import Workload
+
+
+def vaegan(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size: int = 64) -> Workload:
+    """DCGAN's networks, a discriminator with more outputs being the encoder."""
+    config = Config(width=width, latent=20, gamma=1e-3, learning_rate=3e-4)
+
+    def epsilons(key: KeyArray, n: int) -> tuple[Array, ...]:
+        return tuple(jax.random.normal(half, (n, config.latent)) for half in jax.random.split(key))
+
+    return Workload(
+        name=name,
+        build=partial(build, config),
+        data=partial(noise_pictures, shape),
+        tensors=partial(channels_first, signed=True),
+        batch_size=batch_size,
+        noise=dict.fromkeys(("encoder", "decoder", "discriminator"), epsilons),
+        twin=partial(twin, config, shape),
+        scaled=partial(vaegan, name, shape, turns=turns),
+        convolutional=True,
+        turns=turns,
+        comparable_turns=1,
+    )
+
+
+def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twin:
+    """The PyTorch side."""
+    encoder = Discriminator(params["encoder"], shape[:2])
+    decoder = generator(params["decoder"], shape[:2])
+    discriminator = Discriminator(params["discriminator"], shape[:2])
+
+    def forward(x: Tensor, epsilon: Tensor, z_prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """L_prior, L_like and L_GAN, means over the batch."""
+        mean, log_var = encoder(x).chunk(2, dim=1)
+        reconstruction = decoder(mean + torch.exp(log_var / 2) * epsilon)
+        # Each batch is normalized by its own statistics.
+        features = discriminator.hidden(x)
+        reconstructed_features = discriminator.hidden(reconstruction)
+        sampled_features = discriminator.hidden(decoder(z_prior))
+        prior = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum() / len(x)
+        like = 0.5 * mse_loss(reconstructed_features, features, reduction="sum") / len(x)
+        adversarial = (
+            logsigmoid(discriminator.output(features))
+            + logsigmoid(-discriminator.output(reconstructed_features))
+            + logsigmoid(-discriminator.output(sampled_features))
+        ).mean()
+        return prior, like, adversarial
+
+    def noise(x: Tensor) -> Noise:
+        return normal(x, config.latent), normal(x, config.latent)
+
+    def player(name: str, network: nn.Module, loss: Loss) -> TorchPlayer:
+        return TorchPlayer(name, loss, network, RMSProp(network.parameters(), lr=config.learning_rate))
+
+    players = [
+        player("encoder", encoder, lambda prior, like, adversarial: prior + like),
+        player("decoder", decoder, lambda prior, like, adversarial: config.gamma * like + adversarial),
+        player("discriminator", discriminator, lambda prior, like, adversarial: -adversarial),
+    ]
+    return Simultaneous(forward, noise, players, compiled=compiled)
+
+
+class RMSProp(torch.optim.Optimizer):
+    """RMSProp as Optax has it: epsilon is added under the root, where PyTorch adds it to the root.
+
+        nu = decay nu + (1 - decay) g^2,    w -= learning rate  g / sqrt(nu + epsilon)
+
+    All parameters are moved by one call an operation, as PyTorch's own optimizers do it.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], *, lr: float, decay: float = 0.9, epsilon: float = 1e-8
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "decay": decay, "epsilon": epsilon})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move all parameters that have a gradient."""
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            gradients = [parameter.grad for parameter in parameters]
+            squares = [self._mean_square(parameter) for parameter in parameters]
+            torch._foreach_mul_(squares, group["decay"])
+            torch._foreach_addcmul_(squares, gradients, gradients, value=1 - group["decay"])
+            roots = torch._foreach_add(squares, group["epsilon"])
+            torch._foreach_sqrt_(roots)
+            torch._foreach_addcdiv_(parameters, gradients, roots, value=-group["lr"])
+
+    def _mean_square(self, parameter: nn.Parameter) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["mean_square"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        return state["mean_square"]
