@@ -8,7 +8,6 @@ Batches of 64, medians of interleaved repeats.
 """
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from machine import available_cores
 
 from jaxgen.nn import convolution
 from jaxgen.typing import Array
@@ -89,9 +89,9 @@ Conv = Callable[[Array, Array], Array]
 def main() -> None:
     arguments = parse()
     forms = [CHOSEN, "gathered", "interleaved", "scattered", XLA, XLA_ALONE]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lines = [
-        f"{jax.devices()[0].device_kind}, {cores} cores, jax {jax.__version__}; ms of the value and both gradients",
+        f"{jax.devices()[0].device_kind}, {available_cores()} cores, jax {jax.__version__}; "
+        "ms of the value and both gradients",
         "",
         "| layer, batches of 64 | GFLOP | " + " | ".join(forms) + " | chosen / fastest |",
         "| --- |" + " ---: |" * (len(forms) + 2),

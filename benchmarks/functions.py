@@ -25,6 +25,7 @@ import numpy as np
 import ot
 import scipy
 import torch
+from machine import available_cores
 from peers import COMPARISONS, mmd
 from peers.comparison import JAXGEN, Comparison
 from peers.worker import Worker
@@ -41,7 +42,7 @@ LONG = 10.0
 
 def main() -> None:
     arguments = parse()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     versions = {module.__name__: str(module.__version__) for module in (jax, torch, scipy, ot)}
     print(f"{platform.machine()}, {cores} cores, load before the start {os.getloadavg()[0]:.1f}")
     print(", ".join(f"{name} {version}" for name, version in versions.items()) + "\n")

@@ -1,7 +1,6 @@
 """A process of its own for each side, in which its memory can be told from that of everything else."""
 
 import multiprocessing
-import os
 import resource
 import time
 from multiprocessing.connection import Connection
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from machine import available_cores
 
 SAMPLE = 10_000
 """Numbers of a result that are compared: all, or so many of them, evenly spaced."""
@@ -64,7 +64,7 @@ def _work(connection: Connection, name: str, size: int, side: str, options: dict
     """What the process does: the first call, which is measured, then as many as are asked for, which are timed."""
     from peers import COMPARISONS
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(available_cores())
     comparison = next(comparison for comparison in COMPARISONS if comparison.name == name)
     call = comparison.sides[side](*comparison.inputs(size, **options))
     try:

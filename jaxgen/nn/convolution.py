@@ -220,9 +220,8 @@ def _transpose_padding(size: int, stride: int, padding: str) -> tuple[int, int]:
 
 
 def _product(inputs: Array, kernel: Array, geometry: _Geometry) -> Array:
-    """The convolution as a matrix product: gathered or, from a spread input or to few features, scattered."""
-    strided = math.prod(geometry.strides) > 1
-    if strided:
+    """The convolution as a matrix product. A stride can only be gathered; else the smaller matrix decides."""
+    if math.prod(geometry.strides) > 1:
         outputs = _gather(inputs, kernel, geometry)
     elif _scatters(inputs, kernel, geometry):
         outputs = _scatter(inputs, kernel, geometry)

@@ -3,9 +3,7 @@
 Strided convolutions instead of pooling, no hidden dense layer, batch normalization except where pictures enter or
 leave. Every layer doubles or halves the picture; pictures of any size from 8x8 on work.
 
-Batch normalization has two modes, and Flax tells them apart here: where the statistics may change
-(`apply(..., mutable=["batch_stats"])`) a network normalizes by the batch and updates the running averages, where they
-may not it uses the running averages. So these networks are called like those that have no statistics at all.
+Batch normalization is in training mode where its statistics may change (`jaxgen.nn.normalization`).
 """
 
 import math
@@ -18,6 +16,7 @@ from jax.typing import DTypeLike
 
 from jaxgen.nn.conv import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
+from jaxgen.nn.normalization import batch_norm
 from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import AnyArray, Array, Float, KeyArray
 
@@ -59,7 +58,7 @@ class Generator(linen.Module):
         x = jnp.asarray(code)[:, None, None, :]
         x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_weights)(x)
         for i in reversed(range(len(sizes) - 1)):
-            x = linen.relu(_batch_norm(self)(x))
+            x = linen.relu(batch_norm(self, scale_init=_scales)(x))
             # Batch normalization would subtract a bias again: only the last layer has one.
             layer = ConvTranspose(
                 depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=i == 0, kernel_init=_weights
@@ -99,7 +98,7 @@ class Discriminator(linen.Module):
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
             normalize = self.batch_norm and i > 0
             x = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=not normalize, kernel_init=_weights)(x)
-            x = linen.leaky_relu(_batch_norm(self)(x) if normalize else x, LEAK)
+            x = linen.leaky_relu(batch_norm(self, scale_init=_scales)(x) if normalize else x, LEAK)
             self.sow(HIDDEN, f"layer_{i + 1}", x)
         x = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=_weights)(x)
         return x.reshape(len(x), *self.shape)
@@ -132,12 +131,3 @@ def _weights(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:
 def _scales(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:
     """Draw scales of batch normalization from N(1, 0.02^2)."""
     return 1 + _weights(key, shape, dtype)
-
-
-def _batch_norm(module: linen.Module) -> linen.BatchNorm:
-    return linen.BatchNorm(
-        use_running_average=not module.is_mutable_collection("batch_stats"),
-        momentum=0.9,
-        epsilon=1e-5,
-        scale_init=_scales,
-    )

@@ -4,13 +4,14 @@ A layer that should change little is easier to learn as a change: a block adds t
 of it. 6n + 2 layers with weights: a 3x3 convolution; three stages of n blocks, with widths 16, 32 and 64, of which the
 second and the third halve the picture; the mean over the picture; one affine map to the logits.
 
-Batch normalization is in training mode where the statistics may change, as in `jaxgen.nn.dcgan`.
+Batch normalization is in training mode where its statistics may change (`jaxgen.nn.normalization`).
 """
 
 import flax.linen as linen
 import jax.numpy as jnp
 
 from jaxgen.nn.convolution import Conv
+from jaxgen.nn.normalization import batch_norm
 from jaxgen.typing import AnyArray, Array, Float
 
 STAGES = 3
@@ -40,7 +41,7 @@ class ResNet(linen.Module):
     @linen.compact
     def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, "batch classes"]:
         """Map a batch of pictures to a batch of logits."""
-        x = linen.relu(_normalized(self, _convolution(self.width)(x)))
+        x = linen.relu(batch_norm(self)(_convolution(self.width)(x)))
         for stage in range(STAGES):
             for i in range(self.blocks):
                 halve = stage > 0 and i == 0
@@ -74,8 +75,8 @@ class ResidualBlock(linen.Module):
         self, x: Float[AnyArray, "batch height width channels"]
     ) -> Float[Array, "batch rows columns features"]:
         """Map a batch of feature maps to a batch of feature maps."""
-        change = linen.relu(_normalized(self, _convolution(self.features, self.stride)(x)))
-        change = _normalized(self, _convolution(self.features)(change))
+        change = linen.relu(batch_norm(self)(_convolution(self.features, self.stride)(x)))
+        change = batch_norm(self)(_convolution(self.features)(change))
         kept = x[:, :: self.stride, :: self.stride]
         kept = jnp.pad(kept, [(0, 0), (0, 0), (0, 0), (0, self.features - x.shape[-1])])
         return linen.relu(kept + change)
@@ -94,9 +95,3 @@ def _convolution(features: int, stride: int = 1) -> Conv:
         use_bias=False,
         kernel_init=linen.initializers.he_normal(),
     )
-
-
-def _normalized(module: linen.Module, x: Array) -> Array:
-    return linen.BatchNorm(
-        use_running_average=not module.is_mutable_collection("batch_stats"), momentum=0.9, epsilon=1e-5
-    )(x)

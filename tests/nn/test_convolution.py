@@ -12,7 +12,7 @@ from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transp
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
 
-# (picture, kernel, strides, padding): gathered, scattered and, at stride 1, value by XLA; even and uneven padding.
+# (picture, kernel, strides, padding): gathered, interleaved and scattered; even and uneven padding.
 CONVOLUTIONS = {
     "stride 2, kernel 4": ((2, 6, 6, 3), (4, 4, 3, 5), (2, 2), "SAME"),
     "stride 1, widening": ((2, 5, 5, 2), (3, 3, 2, 4), (1, 1), "SAME"),
