@@ -19,7 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 from machine import available_cores
 
-from jaxgen.nn import convolution
+from jaxgen.nn import _products, convolution
+from jaxgen.nn._windows import Geometry
 from jaxgen.typing import Array
 
 BATCH = 64
@@ -145,23 +146,23 @@ def forms_of(shape: Shape) -> dict[str, Conv]:
     numbers = ("NHWC", "HWIO", "NHWC")
     if shape.transposed:
         low_high = convolution._transpose_padding(shape.window, shape.stride, "SAME")
-        geometry = convolution._Geometry((1, 1), (low_high, low_high), strides, None)
+        geometry = Geometry((1, 1), (low_high, low_high), strides, None)
         forms: dict[str, Conv] = {
             CHOSEN: lambda x, w: convolution.convolve_transpose(x, w, strides, "SAME"),
             XLA: lambda x, w: lax.conv_transpose(x, w, strides, "SAME", dimension_numbers=numbers),
         }
     else:
         pads = lax.padtype_to_pads((shape.pixels,) * 2, (shape.window,) * 2, strides, "SAME")
-        geometry = convolution._Geometry(strides, tuple(pads), (1, 1), None)
+        geometry = Geometry(strides, tuple(pads), (1, 1), None)
         forms = {
             CHOSEN: lambda x, w: convolution.convolve(x, w, strides, "SAME"),
             XLA: lambda x, w: lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=numbers),
-            "gathered": lambda x, w: convolution._gather(x, w, geometry),
+            "gathered": lambda x, w: _products.gather_patches(x, w, geometry),
         }
     if shape.stride == 1 or shape.transposed:
-        forms["scattered"] = lambda x, w: convolution._scatter(x, w, geometry)
+        forms["scattered"] = lambda x, w: _products.scatter(x, w, geometry)
     if shape.transposed:
-        forms["interleaved"] = lambda x, w: convolution._gather_interleaved(x, w, geometry)
+        forms["interleaved"] = lambda x, w: _products.gather_interleaved(x, w, geometry)
     return forms
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgen.nn import convolution
+from jaxgen.nn import _products
+from jaxgen.nn._windows import Geometry
 from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -21,6 +22,8 @@ CONVOLUTIONS = {
     "uneven everything": ((1, 7, 6, 2), (3, 2, 2, 3), (3, 2), ((2, 0), (1, 3))),
     "narrowing with more padding than window": ((1, 3, 3, 3), (2, 2, 3, 1), (1, 1), ((3, 2), (2, 2))),
     "stride beyond the window": ((2, 7, 7, 2), (2, 2, 2, 3), (3, 3), "VALID"),
+    "filtered, stride 2": ((2, 8, 6, 4), (4, 4, 4, 16), (2, 2), "SAME"),
+    "filtered, stride 1": ((2, 6, 5, 16), (3, 3, 16, 16), (1, 1), "SAME"),
 }
 TRANSPOSED = {
     "stride 2, kernel 4": ((2, 3, 3, 4), (4, 4, 4, 2), (2, 2), "SAME"),
@@ -29,6 +32,7 @@ TRANSPOSED = {
     "from a single pixel": ((2, 1, 1, 5), (4, 4, 5, 3), (1, 1), "VALID"),
     "stride 1": ((2, 4, 4, 2), (3, 3, 2, 3), (1, 1), "SAME"),
     "explicit": ((1, 3, 3, 2), (4, 3, 2, 2), (2, 3), ((1, 2), (3, 0))),
+    "filtered": ((2, 4, 5, 16), (4, 4, 16, 8), (2, 2), "SAME"),
 }
 CASES = [pytest.param(False, *case, id=f"conv {name}") for name, case in CONVOLUTIONS.items()]
 CASES += [pytest.param(True, *case, id=f"transposed {name}") for name, case in TRANSPOSED.items()]
@@ -41,6 +45,7 @@ EVERY_FORM = [
         "conv stride 1, widening",
         "conv stride 1, narrowing",
         "transposed stride 2, kernel 5",
+        "conv filtered, stride 2",
     )
 ]
 every_case = pytest.mark.parametrize(("transposed", "shape", "window", "strides", "padding"), CASES)
@@ -99,7 +104,7 @@ def test_value_and_second_derivatives_equal_those_of_lax(float64, transposed, sh
     assert_close(everything(ours), everything(reference))
 
 
-@pytest.mark.parametrize("form", [convolution._gather_interleaved, convolution._scatter])
+@pytest.mark.parametrize("form", [_products.gather_interleaved, _products.scatter])
 @pytest.mark.parametrize(
     ("size", "window", "spread", "edges"),
     [
@@ -112,7 +117,7 @@ def test_value_and_second_derivatives_equal_those_of_lax(float64, transposed, sh
 )
 def test_either_form_serves_any_spread_input(float64, form, size, window, spread, edges):
     x, w = map(jnp.asarray, arrays((2, *size, 3), (*window, 3, 2)))
-    geometry = convolution._Geometry((1, 1), edges, spread, None)
+    geometry = Geometry((1, 1), edges, spread, None)
     want = lax.conv_general_dilated(x, w, (1, 1), edges, spread, dimension_numbers=NUMBERS)
     assert_close(form(x, w, geometry), want)
 

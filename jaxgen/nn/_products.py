@@ -1,0 +1,129 @@
+"""A convolution as matrix products, from slices and sums alone: what `jaxgen.nn.convolution` does on the CPU.
+
+Two ways give the same numbers, and the one with the smaller matrix is taken:
+
+- gather: `unfold(x) @ kernel`, what each output pixel sees of the input, times the kernel;
+- scatter: `fold(x @ kernel)`, what each input pixel paints on the output, summed where it overlaps.
+
+`unfold` copies slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of every
+order, are again such products, and the patches that `unfold` makes for the value are those that the gradient of the
+kernel needs. Where windows overlap enough, gathering goes with fewer products (`jaxgen.nn._winograd`).
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.nn._windows import Geometry, Pairs, contract, multiply, pad, positions, widen
+from jaxgen.nn._winograd import convolve_filtered, filterings
+from jaxgen.typing import Array
+
+
+def product(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
+    """The convolution as a matrix product. A stride can only be gathered; else the smaller matrix decides."""
+    if math.prod(geometry.strides) > 1:
+        outputs = gather(inputs, kernel, geometry)
+    elif _scatters(inputs, kernel, geometry):
+        outputs = scatter(inputs, kernel, geometry)
+    else:
+        outputs = gather_interleaved(inputs, kernel, geometry)
+    return outputs.astype(inputs.dtype)
+
+
+def _scatters(inputs: Array, kernel: Array, geometry: Geometry) -> bool:
+    """Whether to scatter where both ways will do: the smaller matrix is taken, since making it is what costs."""
+    *window, channels, features = kernel.shape
+    pixels = inputs.shape[1:-1]
+    coarse, padding, _ = _coarse(window, geometry)
+    gathered = positions(pixels, coarse, geometry._replace(padding=padding))
+    return math.prod((*pixels, *window, features)) < math.prod((*gathered, *coarse, channels))
+
+
+def gather(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
+    """What each output pixel sees of an input that is not spread, times the kernel."""
+    chosen = filterings(inputs, kernel, geometry)
+    if chosen:
+        return convolve_filtered(inputs, kernel, geometry, chosen)
+    return gather_patches(inputs, kernel, geometry)
+
+
+def gather_patches(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
+    """Gather by a single product."""
+    return multiply(_unfold(inputs, kernel.shape[:-2], geometry), kernel, geometry)
+
+
+def gather_interleaved(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
+    """Gather from a spread input without its zeros (Shi et al. 2016, arXiv:1609.05158).
+
+    As many outputs as the spread has pixels see the same inputs, through different weights: they are computed as
+    features of one position, and then put side by side.
+    """
+    *window, channels, features = kernel.shape
+    spread, axes = geometry.dilation, len(window)
+    coarse, padding, crop = _coarse(window, geometry)
+    # A window that the spread does not divide gets weights of zero at its end.
+    kernel = widen(kernel, [size * step for size, step in zip(coarse, spread, strict=True)])
+    shares = [size for pair in zip(coarse, spread, strict=True) for size in pair]
+    kernel = jnp.flip(kernel.reshape(*shares, channels, features), range(1, 2 * axes, 2))
+    kernel = jnp.moveaxis(kernel, range(1, 2 * axes, 2), range(axes + 1, 2 * axes + 1))
+    kernel = kernel.reshape(*coarse, channels, -1)
+    outputs = gather(inputs, kernel, geometry._replace(dilation=(1,) * axes, padding=padding))
+    batch, *counts, _ = outputs.shape
+    outputs = outputs.reshape(batch, *counts, *spread, features)
+    outputs = jnp.moveaxis(outputs, range(axes + 1, 2 * axes + 1), range(2, 2 * axes + 1, 2))
+    sizes = [size * step for size, step in zip(counts, spread, strict=True)]
+    return pad(outputs.reshape(batch, *sizes, features), crop)
+
+
+def _coarse(window: Sequence[int], geometry: Geometry) -> tuple[list[int], Pairs, Pairs]:
+    """The window on the input before it is spread, its padding there, and the pixels to crop (as negative padding)."""
+    coarse = [-(-size // step) for size, step in zip(window, geometry.dilation, strict=True)]
+    # Without padding, the spread input would be painted on a picture that is larger by these margins.
+    full = [size * step for size, step in zip(coarse, geometry.dilation, strict=True)]
+    edges = zip(full, window, geometry.padding, strict=True)
+    margins = [(size - 1 - low, k - 1 - high) for size, k, (low, high) in edges]
+    each = list(zip(coarse, geometry.dilation, margins, strict=True))
+    padding = tuple((size - 1 - low // step, size - 1 - high // step) for size, step, (low, high) in each)
+    crop = tuple((-(low % step), -(high % step)) for _, step, (low, high) in each)
+    return coarse, padding, crop
+
+
+def scatter(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
+    """What each pixel of an input, which may be spread, paints on the output, summed."""
+    *window, channels, features = kernel.shape
+    columns = jnp.moveaxis(jnp.flip(kernel, range(len(window))), -2, 0).reshape(channels, -1)
+    painted = contract(inputs, columns, 0, geometry)
+    # The picture and its padding from which unfolding with a stride would cut as many patches as there are inputs.
+    padding = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, geometry.padding, strict=True))
+    sizes = zip(inputs.shape[1:-1], window, geometry.dilation, padding, strict=True)
+    space = [(size - 1) * step + k - low - high for size, k, step, (low, high) in sizes]
+    picture = jax.ShapeDtypeStruct((len(inputs), *space, features), painted.dtype)
+    unfold = partial(_unfold, window=window, geometry=geometry._replace(strides=geometry.dilation, padding=padding))
+    (folded,) = jax.linear_transpose(unfold, picture)(painted)
+    return folded
+
+
+def _unfold(pictures: Array, window: Sequence[int], geometry: Geometry) -> Array:
+    """The patch under each position of the window, as one axis ordered like a kernel's window and channels."""
+    batch, *space, _ = pictures.shape
+    counts, strides = positions(space, window, geometry), geometry.strides
+    # The picture in blocks of as many pixels as the window moves: what is cut out then has no strides.
+    blocks = [count - 1 - (-k // step) for count, k, step in zip(counts, window, strides, strict=True)]
+    edges = zip(space, blocks, strides, geometry.padding, strict=True)
+    pictures = pad(pictures, tuple((low, block * step - size - low) for size, block, step, (low, _) in edges))
+    if window[-1] % strides[-1] == 0:  # The pixels of the last axis lie one beside the other: a block is cut as one.
+        window, strides = (*window[:-1], window[-1] // strides[-1]), (*strides[:-1], 1)
+    pairs = [size for pair in zip(blocks, strides, strict=True) for size in pair]
+    pictures = pictures.reshape(batch, *pairs, -1)
+
+    def pixel(offset: tuple[int, ...]) -> Array:
+        cuts = zip(offset, counts, strides, strict=True)
+        index = [part for start, n, step in cuts for part in (slice(start // step, start // step + n), start % step)]
+        return pictures[:, *index]
+
+    patches = jnp.stack([pixel(offset) for offset in itertools.product(*map(range, window))], axis=-2)
+    return patches.reshape(batch, *counts, -1)

@@ -1,0 +1,53 @@
+"""Windows that move over pictures: the pieces that all ways to compute a convolution as matrix products share."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxgen.typing import Array
+
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+
+
+class Geometry(NamedTuple):
+    """What a convolution is besides its arrays; `dilation` is that of the input."""
+
+    strides: tuple[int, ...]
+    padding: Pairs
+    dilation: tuple[int, ...]
+    precision: Any
+
+
+def positions(space: Sequence[int], window: Sequence[int], geometry: Geometry) -> list[int]:
+    """How often the window fits into the padded picture, which is not spread, along each axis."""
+    each = zip(space, window, geometry.strides, geometry.padding, strict=True)
+    return [(size + low + high - k) // step + 1 for size, k, step, (low, high) in each]
+
+
+def widen(kernel: Array, window: Sequence[int]) -> Array:
+    """Weights of zero at the kernel's end, up to this window."""
+    return jnp.pad(kernel, [*((0, size - k) for size, k in zip(window, kernel.shape, strict=False)), (0, 0), (0, 0)])
+
+
+def pad(pictures: Array, edges: Pairs) -> Array:
+    """Put zeros around the pictures; a negative number takes pixels away."""
+    return lax.pad(pictures, jnp.zeros((), pictures.dtype), [(0, 0, 0), *((*pair, 0) for pair in edges), (0, 0, 0)])
+
+
+def multiply(patches: Array, kernel: Array, geometry: Geometry) -> Array:
+    """Patches, each on the last axis, times a kernel, [*window, channels, features]."""
+    # Behind the barrier the kernel stays transposed, so that its gradient is computed as `outputs^T @ patches`. The
+    # compiler would turn it into `patches^T @ outputs`, for which it copies the patches, the larger matrix.
+    rows = lax.optimization_barrier(kernel.reshape(-1, kernel.shape[-1]).T)
+    outputs = contract(patches.reshape(-1, patches.shape[-1]), rows, 1, geometry)
+    return outputs.reshape(*patches.shape[:-1], -1)
+
+
+def contract(left: Array, right: Array, axis: int, geometry: Geometry) -> Array:
+    """Sum over the last axis of the left and this one of the right matrix."""
+    # bfloat16 is summed in float32, as XLA's convolution does.
+    wide = jnp.promote_types(left.dtype, jnp.float32)
+    numbers = (((left.ndim - 1,), (axis,)), ((), ()))
+    return lax.dot_general(left, right, numbers, precision=geometry.precision, preferred_element_type=wide)
