@@ -8,6 +8,9 @@ import jaxtyping
 # compile fast programs. Processes that tests start inherit this; `XLA_FLAGS= pytest` tests with everything on.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1")
 
+# Programs are compiled anew in every test, and nothing is left in the user's own cache folder.
+os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
+
 # The networks' annotated types and shapes are checked at every call. Elsewhere tests need to give what the annotations
 # forbid: shapes to pure functions that refuse them by themselves, names that do not exist, shapes in place of arrays.
 jaxtyping.install_import_hook(

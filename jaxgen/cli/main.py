@@ -59,7 +59,11 @@ def _run(arguments: list[str]) -> None:
 
         print(f"jaxgen {__version__}")
     else:
-        _command(arguments[0])(arguments[1:])
+        command = _command(arguments[0])
+        from jaxgen.cli.programs import keep_programs
+
+        keep_programs()
+        command(arguments[1:])
 
 
 def usage() -> str:

@@ -1,9 +1,9 @@
 """Train a model into a run folder, or go on with one."""
 
 import contextlib
+import dataclasses
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,23 @@ from jaxgen.training.loop import Chunk, Divergence, Fit, check_batch_size, fit
 from jaxgen.typing import Batch
 
 
+@dataclasses.dataclass
+class Times:
+    """What a run has taken so far, in all its sessions, without what was lost with one that was killed.
+
+    Attributes:
+        seconds: of its turns.
+        compile_seconds: of the compiler before them, or of finding in JAX's cache what it made before.
+    """
+
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+
+    def __call__(self, chunk: Chunk) -> None:
+        """Count a chunk of turns: a hook of `fit`."""
+        self.seconds += chunk.seconds
+
+
 class Begin(NamedTuple):
     """Where a training goes on from.
 
@@ -32,13 +49,13 @@ class Begin(NamedTuple):
         step: turns that the state has behind it.
         state: None for a new run.
         diverged: runs that had diverged before.
-        seconds: time that has gone into that state.
+        times: what that state has taken.
     """
 
     step: int = 0
     state: State | None = None
     diverged: Mapping[int, Divergence] = {}
-    seconds: float = 0.0
+    times: Times = Times()
 
 
 def train(
@@ -124,8 +141,8 @@ def _begin(folder: Path, blank: State, settings: Settings[Any], say: Callable[[s
     if restored.step > settings.steps:
         raise InputError(f"{folder} has been trained for {restored.step} steps already: give more than that as --steps")
     say(f"going on from step {restored.step}")
-    seconds = float(restored.meta.get("seconds", 0.0))
-    return Begin(restored.step, restored.state, diverged_from(restored.meta), seconds)
+    taken = {field.name: float(restored.meta.get(field.name, 0.0)) for field in dataclasses.fields(Times)}
+    return Begin(restored.step, restored.state, diverged_from(restored.meta), Times(**taken))
 
 
 def _train(
@@ -138,7 +155,7 @@ def _train(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     settings = asked.settings
-    started = time.perf_counter() - begin.seconds
+    times = dataclasses.replace(begin.times)
     first_seed = None if settings.seeds is None else settings.seed
     with (
         Progress(settings.steps, begin.step, first_seed=first_seed) as progress,
@@ -146,9 +163,13 @@ def _train(
     ):
         pictures = Pictures(folder / "samples", model, settings, data)
 
+        def compiled(seconds: float) -> None:
+            times.compile_seconds += seconds
+            progress.compiled(seconds)
+
         def checkpoint(chunk: Chunk) -> None:
             if chunk.passes(settings.checkpoint_every) or chunk.step == settings.steps:
-                meta = {"diverged": diverged_to(chunk.diverged), "seconds": time.perf_counter() - started}
+                meta = {"diverged": diverged_to(chunk.diverged), **dataclasses.asdict(times)}
                 save(folder / "checkpoints", chunk.step, chunk.state, meta=meta)
 
         try:
@@ -163,13 +184,14 @@ def _train(
                 diverged=begin.diverged,
                 chunk=settings.log_every,
                 # The checkpoint last: what it has behind it is never done again.
-                hooks=(progress, log, pictures, checkpoint),
+                hooks=(times, progress, log, pictures, checkpoint),
+                when_compiled=compiled,
             )
         except DivergenceError as error:
             raise DivergenceError(f"{error}; {_last_good_checkpoint(folder, asked, model)}") from None
     for run, where in sorted(fitted.diverged.items()):
         say(f"the run with seed {settings.seed + run} was left out: {where}")
-    summary = _summary(folder, asked, model, test, fitted, time.perf_counter() - started)
+    summary = _summary(folder, asked, model, test, fitted, times)
     write_json(folder / "summary.json", summary)
     return summary
 
@@ -186,21 +208,16 @@ def _last_good_checkpoint(folder: Path, asked: Asked, model: Model) -> str:
 
 
 def _summary(
-    folder: Path, asked: Asked, model: Model, test: Batch | Stream | None, fitted: Fit, seconds: float
+    folder: Path, asked: Asked, model: Model, test: Batch | Stream | None, fitted: Fit, times: Times
 ) -> dict[str, Any]:
-    """What `summary.json` says.
-
-    `seconds` are those of all sessions of a run that was resumed, without what was lost with a killed one;
-    `compile_seconds`, a part of them, are those of the last session.
-    """
+    """What `summary.json` says."""
     settings = asked.settings
     run = Run(folder, *asked, model, fitted.state, settings.steps, fitted.diverged, ())
     return {
         "model": asked.family,
         "data": settings.data,
         "step": settings.steps,
-        "seconds": round(seconds, 3),
-        "compile_seconds": round(fitted.compile_seconds, 3),
+        **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(times).items()},
         "diverged": diverged_to(fitted.diverged),
         "test": evaluate_run(run, data=test),
     }

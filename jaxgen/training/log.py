@@ -1,8 +1,9 @@
 """What a run tells of itself: a progress bar while it trains, and its metrics as JSON lines and TensorBoard events.
 
-`Progress` and `MetricsLog` are hooks of `fit`, called after every chunk, and context managers. Among the hooks the log
-must come before the one that saves checkpoints: then no checkpoint is ever ahead of the log, and a run that was killed
-and resumed has the same lines as one that never stopped, but for the time they took.
+`Progress` and `MetricsLog` are hooks of `fit`, called after every chunk, and context managers; `Progress.compiled` is
+what `fit` tells when the compiler is done. Among the hooks the log must come before the one that saves checkpoints:
+then no checkpoint is ever ahead of the log, and a run that was killed and resumed has the same lines as one that never
+stopped, but for the time they took.
 """
 
 import contextlib
@@ -81,6 +82,11 @@ class Progress:
         if self._bar.disable and (now >= self._next_line or chunk.step == self._total):
             self._print(f"{chunk.step}/{self._total}  {note}")
             self._next_line = now + SECONDS_BETWEEN_LINES
+
+    def compiled(self, seconds: float) -> None:
+        """Say how long the compiler took, which counts for no speed that is shown."""
+        self._bar.update(self._task, description="")
+        self._print(f"compiled in {seconds:.1f} s")
 
     def close(self) -> None:
         """Leave the bar as it is."""

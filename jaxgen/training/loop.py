@@ -81,7 +81,7 @@ class Fit(NamedTuple):
     Attributes:
         state: the last one, with a leading axis of runs where several keys were given.
         diverged: number of the run -> where it diverged, for those that did.
-        compile_seconds: time that the compiler took.
+        compile_seconds: time that the compiler took for the turns, or to find the program in JAX's cache.
     """
 
     state: State
@@ -114,6 +114,7 @@ def fit(
     diverged: Mapping[int, Divergence] | None = None,
     chunk: int = 100,
     hooks: Sequence[Callable[[Chunk], None]] = (),
+    when_compiled: Callable[[float], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Fit:
     """Train a model.
@@ -130,6 +131,7 @@ def fit(
         diverged: runs that had diverged before `first_step`.
         chunk: turns between two looks of the host, at least 1.
         hooks: called after every chunk: progress, logs, checkpoints, pictures.
+        when_compiled: called once, before the first chunk, with the seconds that the compiler took.
         devices: over which the batch is spread, all local ones where nothing is given.
 
     Returns:
@@ -166,6 +168,8 @@ def fit(
     started = time.perf_counter()
     compiled = _compile(model, feed, mesh, key, state, fetched)
     compile_seconds = time.perf_counter() - started
+    if when_compiled is not None:
+        when_compiled(compile_seconds)
     for turns in chunks:
         started = time.perf_counter()
         histories = []

@@ -1,7 +1,6 @@
 """A run folder: what is in it, going on with it, and everything that can be wrong with it."""
 
 import dataclasses
-import itertools
 import json
 import shutil
 from pathlib import Path
@@ -19,6 +18,7 @@ from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, game
 from jaxgen.models import REGISTRY, Family, vae
 from jaxgen.run import Settings, evaluate_run, load_run, train
+from jaxgen.training import loop
 from jaxgen.training.checkpoint import save
 
 SETTINGS = Settings(
@@ -272,16 +272,37 @@ class TestANewRunThatIsGivenUp:
         assert load_run(copy).step == 60
 
 
-def test_the_seconds_are_those_of_all_sessions(tmp_path, monkeypatch):
-    """By a clock on which a minute passes whenever somebody looks at it."""
-    looks = itertools.count()
-    monkeypatch.setattr("jaxgen.run.training.time", SimpleNamespace(perf_counter=lambda: 60.0 * next(looks)))
+def test_turns_and_compiler_are_timed_apart_and_over_all_sessions(tmp_path, monkeypatch):
+    """By a clock that stands still, but that a turn takes a second and the compiler an hour."""
+    now = 0.0
+
+    def compiler(*arguments):
+        program = compile_turns(*arguments)
+
+        def play(key, state, fetched, first, count):
+            nonlocal now
+            now += int(count)
+            return program(key, state, fetched, first, count)
+
+        nonlocal now
+        now += 3600
+        return play
+
+    compile_turns = loop._compile
+    monkeypatch.setattr(loop, "_compile", compiler)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
     monkeypatch.setitem(REGISTRY, "doomed", Family(DoomedConfig, build_doomed, "diverges later than this"))
-    settings = changed(config=DoomedConfig(), steps=20)
-    assert train(tmp_path / "run", "doomed", settings)["seconds"] == 120
-    # A session looks when it starts, at its one checkpoint and when it ends: the checkpoint is of the first minute.
-    more = dataclasses.replace(settings, steps=25)
-    assert train(tmp_path / "run", "doomed", more, resume=True)["seconds"] == 60 + 120
+
+    def session(steps, **choices):
+        summary = train(tmp_path / "run", "doomed", changed(config=DoomedConfig(), steps=steps), **choices)
+        assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
+        return summary["compile_seconds"], summary["seconds"]
+
+    assert session(15) == (3600, 15)
+    assert session(25, resume=True) == (2 * 3600, 25)
+    assert session(25, resume=True) == (2 * 3600, 25)  # Nothing was left to do.
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["seconds"] for line in lines] == [10, 5, 5, 5]
 
 
 def test_a_stream_trains_as_memory_does(finished, tmp_path, monkeypatch):

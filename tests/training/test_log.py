@@ -224,6 +224,23 @@ class TestProgress:
         assert "500/1000" in said
         assert "vae 104.2  250 steps/s  0:02 left" in said
 
+    @pytest.mark.parametrize("terminal", [False, True])
+    def test_the_compiler_has_a_line_of_its_own_and_no_part_in_the_speed(self, terminal, monkeypatch):
+        clock = [100.0]
+        monkeypatch.setattr(log.time, "perf_counter", lambda: clock[0])
+        stream = io.StringIO()
+        console = Console(file=stream, force_terminal=terminal, width=100)
+        with Progress(1000, console=console) as progress:
+            clock[0] += 60.04
+            progress.compiled(60.04)
+            clock[0] += 2.0
+            progress(chunk(500, seconds=2.0, vae_loss=1))
+        said = stream.getvalue()
+        assert "compiled in 60.0 s\n" in said
+        assert "vae 1  250 steps/s  0:02 left" in said
+        if not terminal:
+            assert len(said.splitlines()) == 2
+
     def test_it_goes_to_stderr(self, capsys):
         with Progress(10) as progress:
             progress(chunk(10, vae_loss=1))

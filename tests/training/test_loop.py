@@ -132,6 +132,15 @@ def test_nothing_is_compiled_after_the_first_chunk(whole):
     assert whole.compilations[0] == whole.compilations[-1] > 0
 
 
+def test_the_time_of_the_compiler_is_told_once_before_the_first_chunk(duel, points):
+    told = []
+    arguments = {"key": jax.random.key(3), "batch_size": BATCH, "chunk": 7, "when_compiled": told.append}
+    result = fit(duel(), points, steps=10, hooks=[lambda chunk: told.append(chunk.step)], **arguments)
+    assert told == [result.compile_seconds, 7, 10]
+    assert fit(duel(), points, steps=10, first_step=10, state=result.state, **arguments).compile_seconds == 0
+    assert len(told) == 3
+
+
 def blow_up(rate_of_second=0.0, start=lambda key: 1.0):
     """Two players: the first rolls down x^2, with y in its sight; the second climbs y^4 / 4, ever faster."""
 
