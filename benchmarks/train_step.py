@@ -46,7 +46,7 @@ from jaxgen.training.seeds import seed_keys
 
 GEMM = "GEMM"
 LARGE = 10
-"""With fewer turns a second than this a workload is large: `--quick` leaves its single steps out."""
+"""With fewer turns a second than this a workload is large: `--quick` leaves its single steps and seeds out."""
 
 
 def main() -> None:
@@ -58,7 +58,9 @@ def main() -> None:
         write(machine["report"] | {"growth": growth.measure(torch_device())}, arguments.json)
         return
     if arguments.quick:
-        print("quick: few repeats, PyTorch in the mode known to be faster, no single steps of large workloads\n")
+        print(
+            "quick: few repeats, PyTorch in the mode known to be faster, no single steps and seeds of large workloads\n"
+        )
     rows = []
     for workload in WORKLOADS:
         if not arguments.only or workload.name in arguments.only:
@@ -160,8 +162,9 @@ def jaxgen_sides(case: Case) -> dict[str, Any]:
     workload = case.workload
     start = partial(Fit, case.model, case.data, batch_size=workload.batch_size, chunks=case.repeats + 1)
     sides: dict[str, Any] = {FIT: start(key=jax.random.key(0), turns=case.turns)}
-    if not case.quick or workload.turns >= LARGE:
-        sides[STEP] = SingleSteps(case.model, case.data, batch_size=workload.batch_size, turns=case.turns)
+    if case.quick and workload.turns < LARGE:
+        return sides
+    sides[STEP] = SingleSteps(case.model, case.data, batch_size=workload.batch_size, turns=case.turns)
     if workload.seeds:
         sides[SEEDS] = start(key=seed_keys(0, RUNS), turns=max(1, case.turns // RUNS))
     return sides
