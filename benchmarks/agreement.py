@@ -39,21 +39,22 @@ class Agreement(NamedTuple):
     Attributes:
         largest_difference: of any player's loss, relative, in those turns that can be compared; where there are none,
             before anybody moves.
-        drift: the same in the other turns.
-        first_turn_seconds: that PyTorch took until its first turn was over, in which `torch.compile` compiles.
+        drift: the same in the other turns; None where there were none.
+        first_turn_seconds: that PyTorch took for its first losses, and its first turn if one was played, in which
+            `torch.compile` compiles.
     """
 
     largest_difference: float
-    drift: float
+    drift: float | None
     first_turn_seconds: float
 
     @property
     def holds(self) -> bool:
         """Whether times may be compared; NaN does not."""
-        return self.largest_difference <= TOLERANCE and self.drift <= ROUGH_TOLERANCE
+        return self.largest_difference <= TOLERANCE and (self.drift is None or self.drift <= ROUGH_TOLERANCE)
 
 
-def compare(workload: Workload, model: Model, state: State, twin: Twin, data: Data) -> Agreement:
+def compare(workload: Workload, model: Model, state: State, twin: Twin, data: Data, *, thorough: bool) -> Agreement:
     """Hold both sides against each other, on the same weights, with the same data and noise.
 
     Args:
@@ -62,17 +63,19 @@ def compare(workload: Workload, model: Model, state: State, twin: Twin, data: Da
         state: its first state.
         twin: the PyTorch side, made from the parameters of that state.
         data: what jaxgen trains on.
+        thorough: whether to play several turns; else one at most, and none where turns cannot be compared.
 
     Returns:
         How far their losses agree.
     """
     comparable = workload.comparable_turns
     at_rest = [] if comparable else [compare_at_rest(workload, model, state, twin, data)]
-    turns = compare_turns(workload, model, state, twin, data, turns=TURNS)
+    turns = TURNS if thorough else min(1, comparable)
+    played = compare_turns(workload, model, state, twin, data, turns=turns)
     return Agreement(
-        largest_difference=_largest(at_rest + turns[:comparable]),
-        drift=_largest(turns[comparable:]),
-        first_turn_seconds=sum(compared.seconds for compared in [*at_rest, turns[0]]),
+        largest_difference=_largest(at_rest + played[:comparable]),
+        drift=_largest(played[comparable:]) if played[comparable:] else None,
+        first_turn_seconds=sum(compared.seconds for compared in [*at_rest, *played[:1]]),
     )
 
 

@@ -24,7 +24,7 @@ looks at every file when it adds one: 256 MiB are a few thousand programs, which
 
 
 def keep_programs() -> None:
-    """Keep what is compiled from here on in `$XDG_CACHE_HOME/jaxgen`, by default `~/.cache/jaxgen`.
+    """Keep what is compiled from here on in `$XDG_CACHE_HOME/jaxgen/programs`, by default `~/.cache/jaxgen/programs`.
 
     Nothing is changed where JAX's cache is set up or switched off already, by `JAX_COMPILATION_CACHE_DIR` or by
     `JAX_ENABLE_COMPILATION_CACHE`. A folder that cannot be used costs one line to the user, who has to wait for the
@@ -36,17 +36,19 @@ def keep_programs() -> None:
     try:
         folder = _folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _drop_unfinished(folder)
+        for option, value in OPTIONS.items():
+            if option.upper() not in os.environ:
+                config.update(option, value)
+        # Without a bound JAX writes no times, by which what is unfinished is told, and takes no lock.
+        if config.jax_compilation_cache_max_size != -1:
+            _drop_unfinished(folder)
     except (OSError, RuntimeError) as error:
         from jaxgen.cli.output import notice
 
         notice(f"compiled programs are not kept for later commands: {error}")
         return
-    for option, value in OPTIONS.items():
-        if option.upper() not in os.environ:
-            config.update(option, value)
     config.update("jax_compilation_cache_dir", str(folder))
-    # A file that cannot be read or written later on, as on a full disk, is one more compilation; JAX warns of each.
+    # A file that cannot be read or written later on, as on a full disk, is one more compilation, and JAX would say so.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
 
 

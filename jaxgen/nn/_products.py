@@ -1,13 +1,14 @@
 """A convolution as matrix products, from slices and sums alone: what `jaxgen.nn.convolution` does on the CPU.
 
-Two ways give the same numbers, and the one with the smaller matrix is taken:
+Two ways give the same numbers, and where both will do, the one with the smaller matrix is taken:
 
 - gather: `unfold(x) @ kernel`, what each output pixel sees of the input, times the kernel;
 - scatter: `fold(x @ kernel)`, what each input pixel paints on the output, summed where it overlaps.
 
 `unfold` copies slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of every
 order, are again such products, and the patches that `unfold` makes for the value are those that the gradient of the
-kernel needs. Where windows overlap enough, gathering goes with fewer products (`jaxgen.nn._winograd`).
+kernel needs. Where windows overlap enough, gathering goes with fewer products, with other rounding errors
+(`jaxgen.nn._winograd`).
 """
 
 import itertools

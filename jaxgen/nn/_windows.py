@@ -37,7 +37,7 @@ def pad(pictures: Array, edges: Pairs) -> Array:
 
 
 def multiply(patches: Array, kernel: Array, geometry: Geometry) -> Array:
-    """Patches, each on the last axis, times a kernel, [*window, channels, features]."""
+    """Patches, each on the last axis, times a kernel, whose features are the last axis."""
     # Behind the barrier the kernel stays transposed, so that its gradient is computed as `outputs^T @ patches`. The
     # compiler would turn it into `patches^T @ outputs`, for which it copies the patches, the larger matrix.
     rows = lax.optimization_barrier(kernel.reshape(-1, kernel.shape[-1]).T)

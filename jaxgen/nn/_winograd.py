@@ -8,6 +8,8 @@ three products in place of four. In a convolution each d is a matrix of pixels a
 features, and along two axes the savings multiply. With a stride, the pixels within a step count as channels, so that
 the window then moves by one. (Winograd 1980, Arithmetic Complexity of Computations; Lavin & Gray 2016,
 arXiv:1509.09308, section 4.)
+
+Pixels of a tile that an output does not see cancel in it up to rounding, and one that is not finite spoils its tile.
 """
 
 import math
@@ -66,7 +68,7 @@ SAVING = 1.3
 """Filtering pays for its sums where the plain product needs this many times its multiplications ..."""
 
 NARROW = 16
-"""... and the matrices have so many columns (`benchmarks/convolution.py` times both ways)."""
+"""... and the matrices have so many columns. `benchmarks/convolution.py` times what is chosen beside the plain ways."""
 
 
 def filterings(inputs: Array, kernel: Array, geometry: Geometry) -> list[Filtering] | None:
@@ -121,12 +123,12 @@ def _combined_pixels(
     axes = len(tiles)
     # A tile sees the first pixels of the one after it too, unless the window is a single weight.
     each = zip(tiles, geometry.strides, chosen, strict=True)
-    shares = [(tile + (len(rows.inputs) > len(rows.outputs)), len(rows.outputs), step) for tile, step, rows in each]
+    shares = [(tile + (len(rows.inputs[0]) > len(rows.outputs)), len(rows.outputs), step) for tile, step, rows in each]
     edges = zip(space, shares, geometry.padding, strict=True)
     padded = pad(inputs, tuple((low, math.prod(share) - size - low) for size, share, (low, _) in edges))
     parts = [padded.reshape(batch, *[size for share in shares for size in share][:-1], -1)]
     for axis, (tile, filtering) in enumerate(zip(tiles, chosen, strict=True)):
-        seen = [_seen(part, 1 + 2 * axis, tile, len(filtering.inputs)) for part in parts]
+        seen = [_seen(part, 1 + 2 * axis, tile, len(filtering.inputs[0])) for part in parts]
         parts = [row for pixels in seen for row in _combine(filtering.inputs, pixels)]
     parts = [jnp.moveaxis(part, range(2, 2 * axes, 2), range(axes + 1, 2 * axes)) for part in parts]
     return [part.reshape(batch, *tiles, -1) for part in parts]
@@ -163,10 +165,10 @@ def _split(array: Array, axis: int) -> list[Array]:
 
 @jax.custom_jvp
 def _materialize_tangents(arrays: list[Array]) -> list[Array]:
-    """The arrays; their gradients are computed one by one before they are put together.
+    """The arrays; what comes back through them, their gradients, is computed before it is put together.
 
-    Else the compiler computes every pixel's gradient from all of its sources at once, asking for each whether it has
-    that pixel, which takes several times as long.
+    Else the compiler computes every pixel's gradient from all of its sources in one loop, which asks each of them
+    whether it has that pixel, and takes several times as long.
     """
     return arrays
 

@@ -9,6 +9,7 @@ whose derivatives are matrix products too, fast everywhere. On GPU and TPU all o
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import flax.linen as nn
@@ -41,7 +42,7 @@ def convolve(
 
     `y[i, f] = sum_{k, c} x[i * stride + k, c] kernel[k, c, f]` for each example, x being padded and, where
     `lhs_dilation` is given, spread. Kernels that are dilated, channels in groups, and a stride together with a spread
-    input are left to XLA.
+    input are left to XLA, as are whole numbers.
 
     Args:
         inputs: pictures, with any number of spatial axes.
@@ -59,6 +60,7 @@ def convolve(
 
     Raises:
         ValueError: if the channels or the numbers of axes of inputs and kernel differ, or channels are not last.
+        TypeError: if their dtypes differ.
 
     Example:
         >>> convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 1)), (2, 2), "VALID")[0, :, :, 0]
@@ -76,10 +78,22 @@ def convolve(
         raise ValueError(f"channels must be the last axis, got {dimension_numbers}")
     ones = (1,) * axes
     strides, dilation = tuple(strides), tuple(lhs_dilation or ones)
+    by_xla = partial(
+        lax.conv_general_dilated,
+        window_strides=strides,
+        padding=padding,
+        lhs_dilation=dilation,
+        rhs_dilation=rhs_dilation,
+        dimension_numbers=numbers,
+        feature_group_count=feature_group_count,
+        precision=precision,
+    )
     plain = feature_group_count == 1 and tuple(rhs_dilation or ones) == ones and ones in (strides, dilation)
-    if not plain or jax.default_backend() != "cpu":
-        options = {"dimension_numbers": numbers, "feature_group_count": feature_group_count, "precision": precision}
-        return lax.conv_general_dilated(inputs, kernel, strides, padding, dilation, rhs_dilation, **options)
+    if jax.default_backend() != "cpu" or not plain or not jnp.issubdtype(inputs.dtype, jnp.inexact):
+        return by_xla(inputs, kernel)
+    # XLA's rules say what does not fit together; where there is nothing to compute, the products have no shapes.
+    if 0 in (inputs.size, jax.eval_shape(by_xla, inputs, kernel).size):
+        return by_xla(inputs, kernel)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(inputs.shape[1:-1], kernel.shape[:-2], strides, padding)
     geometry = Geometry(strides, tuple((low, high) for low, high in padding), dilation, precision)

@@ -27,11 +27,13 @@ from jaxgen.typing import Batch
 
 @dataclasses.dataclass
 class Times:
-    """What a run has taken so far, in all its sessions, without what was lost with one that was killed.
+    """What the turns of a run have taken so far, in all its sessions, without what was lost with one that was killed.
+
+    Pictures, checkpoints and the evaluation at the end are in neither number.
 
     Attributes:
         seconds: of its turns.
-        compile_seconds: of the compiler before them, or of finding in JAX's cache what it made before.
+        compile_seconds: of tracing and compiling them, or of finding in JAX's cache what was compiled before.
     """
 
     seconds: float = 0.0

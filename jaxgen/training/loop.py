@@ -131,7 +131,7 @@ def fit(
         diverged: runs that had diverged before `first_step`.
         chunk: turns between two looks of the host, at least 1.
         hooks: called after every chunk: progress, logs, checkpoints, pictures.
-        when_compiled: called once, before the first chunk, with the seconds that the compiler took.
+        when_compiled: called once, before the first chunk if there is one, with the seconds that the compiler took.
         devices: over which the batch is spread, all local ones where nothing is given.
 
     Returns:

@@ -24,10 +24,10 @@ def seed_keys(seed: int, runs: int) -> Key[Array, " runs"]:
 def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Apply a function of one run to many runs, stacked along a leading axis.
 
-    Side by side (`vmap`) is the way on accelerators, and for small networks everywhere. On the CPU, runs whose network
-    keeps all cores busy take turns (`map`), still inside one program: three DCGANs of width 32 needed 376 MiB side by
+    Side by side (`vmap`) is the way on accelerators, and for small networks everywhere. On the CPU, runs of large
+    networks take turns (`map`), still inside one program: three DCGANs of width 32 needed 376 MiB side by
     side and 148 MiB in turn, which was 1 to 17 % faster too, and XLA's product of matrices for each of several runs is
-    slower there than as many products one after another.
+    slower there than as many products one after another, if the matrices are large.
 
     Args:
         function: of the pytree of one run.
@@ -41,7 +41,7 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
 
     def all_runs(runs: PyTree) -> PyTree:
-        if jax.default_backend() == "cpu" and keep_cores_busy(runs):
+        if jax.default_backend() == "cpu" and have_large_networks(runs):
             return jax.lax.map(function, runs)
         return jax.vmap(function)(runs)
 
@@ -49,12 +49,12 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 LARGE = 2**16
-"""Weights of a fully connected layer from which on runs take turns on the CPU: eight seeds of a network with 784x128
+"""Numbers in one parameter from which on runs take turns on the CPU: eight seeds of a network with 784x128
 took 7 % less time in turn, with 128x128 4 % less side by side (batches of 128 to 256)."""
 
 
-def keep_cores_busy(runs: PyTree) -> bool:
-    """Whether there is a convolution or a large fully connected layer among the states of several runs.
+def have_large_networks(runs: PyTree) -> bool:
+    """Whether there is a convolution or a parameter of at least `LARGE` numbers among the states of several runs.
 
     A convolution's kernel has axes for the window beside those for the channels before and after it, which are all that
     the kernel of a fully connected network has.
@@ -65,7 +65,7 @@ def keep_cores_busy(runs: PyTree) -> bool:
     Example:
         >>> def state(*shape):
         ...     return State(jnp.zeros(3), {"net": {"kernel": jnp.zeros((3, *shape))}}, {}, {}, {})
-        >>> [keep_cores_busy([state(*shape)]) for shape in ((64, 64), (784, 400), (4, 4, 1, 32))]
+        >>> [have_large_networks([state(*shape)]) for shape in ((64, 64), (784, 400), (4, 4, 1, 32))]
         [False, True, True]
     """
     states = [node for node in jax.tree.leaves(runs, is_leaf=_is_state) if _is_state(node)]

@@ -139,6 +139,19 @@ def test_what_was_not_written_to_its_end_is_replaced_and_the_rest_is_kept(kept):
     assert path.stat().st_size == pytest.approx(size, rel=0.1)
 
 
+def test_programs_of_a_user_who_wants_no_bound_are_all_kept(kept, monkeypatch):
+    """Without a bound JAX writes no file beside a program's."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_MAX_SIZE", "-1")
+    keep_programs()
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    assert jax.jit(lambda x: 11 * x)(np.float32(7)) == 77
+    whole = programs(kept)
+    assert whole
+    jax.config.update(DIRECTORY, None)
+    keep_programs()
+    assert programs(kept) == whole
+
+
 def test_a_disk_that_fills_up_costs_nothing_but_the_compilation(kept, full_disk):
     keep_programs()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -9,6 +9,7 @@ from jax import lax
 
 from jaxgen.nn import _products
 from jaxgen.nn._windows import Geometry
+from jaxgen.nn._winograd import convolve_filtered
 from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
@@ -194,8 +195,7 @@ def test_no_gradient_is_left_to_the_convolution_that_is_slow_in_a_scan(transpose
         return str(jax.make_jaxpr(jax.grad(penalty(conv), (0, 1)))(x, w)).count("= conv_general_dilated")
 
     assert count(reference) >= 4
-    values_by_xla = strides == (1, 1)
-    assert count(ours) <= values_by_xla
+    assert count(ours) == 0
 
 
 @pytest.mark.parametrize(
@@ -243,6 +243,40 @@ def test_on_an_accelerator_everything_is_one_xla_convolution(monkeypatch):
         text = str(jax.make_jaxpr(lambda x, w, conv=conv: conv(x, w, (2, 2), "SAME"))(x, w))
         assert text.count("= conv_general_dilated") == 1
         assert "dot_general" not in text
+
+
+@pytest.mark.parametrize(
+    ("transposed", "shape", "window", "strides", "padding"), [case for case in CASES if "filtered" in case.id]
+)
+def test_cases_are_filtered_where_they_say_so(transposed, shape, window, strides, padding, monkeypatch):
+    calls = []
+
+    def count(*arguments):
+        calls.append(arguments)
+        return convolve_filtered(*arguments)
+
+    monkeypatch.setattr(_products, "convolve_filtered", count)
+    functions(transposed, strides, padding)[0](jnp.ones(shape), jnp.ones(window))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"),
+    [((0, 5, 5, 16), (3, 3, 16, 16)), ((2, 5, 5, 0), (3, 3, 0, 16)), ((2, 3, 3, 16), (5, 5, 16, 16))],
+    ids=["no examples", "no channels", "a window that does not fit"],
+)
+def test_where_nothing_is_to_be_computed_the_result_is_that_of_lax(shape, window):
+    ours, reference = functions(False, (1, 1), "VALID")
+    got, want = (conv(jnp.ones(shape), jnp.ones(window)) for conv in (ours, reference))
+    np.testing.assert_array_equal(got, want)
+
+
+def test_whole_numbers_are_exact_and_dtypes_that_differ_are_refused():
+    x = jnp.full((1, 4, 4, 16), 2**11 + 1, jnp.int32)
+    w = jnp.full((3, 3, 16, 16), 2**10 + 1, jnp.int32)
+    assert convolve(x, w, (1, 1), "VALID")[0, 0, 0, 0] == 9 * 16 * (2**11 + 1) * (2**10 + 1)
+    with pytest.raises(TypeError, match=r"float32.*bfloat16"):
+        convolve(x.astype(jnp.float32), w.astype(jnp.bfloat16), (1, 1), "VALID")
 
 
 def test_shapes_that_do_not_fit_are_named():

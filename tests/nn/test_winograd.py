@@ -27,7 +27,7 @@ def test_the_rows_of_a_filtering_compute_a_correlation_exactly(weights, filterin
     np.testing.assert_array_equal(outputs @ ((inputs @ pixels) * (kernel @ window)), np.correlate(pixels, window))
 
 
-# Space, window, strides, padding: every number of weights beside every other, tiles that the outputs do not fill,
+# Space, window, strides, padding: all numbers of weights, tiles that the outputs do not fill,
 # windows that the stride does not divide, one and three axes, pixels that no window sees.
 GEOMETRIES = {
     "two weights": ((8, 8), (4, 4), (2, 2), ((1, 1), (1, 1))),
@@ -39,6 +39,7 @@ GEOMETRIES = {
     "pixels beyond the last window": ((8, 11), (2, 4), (1, 2), ((0, 0), (0, 0))),
     "more padding than window": ((3, 4), (3, 2), (1, 1), ((4, 3), (2, 2))),
     "a negative padding": ((8, 8), (3, 3), (1, 1), ((-1, 1), (1, -2))),
+    "one weight and three": ((6, 5), (1, 3), (1, 1), ((0, 0), (1, 1))),
     "a signal": ((9,), (6,), (2,), ((3, 2),)),
     "a volume": ((4, 5, 3), (3, 2, 3), (1, 1, 1), ((1, 1), (0, 1), (1, 1))),
 }
@@ -85,7 +86,7 @@ def test_filtering_costs_no_digits(size, window, stride):
         )
     plain, filtered = gather_patches(x, w, geometry), convolve_filtered(x, w, geometry, chosen)
     error, reference = (np.sqrt(np.mean((np.asarray(y, np.float64) - exact) ** 2)) for y in (filtered, plain))
-    assert error <= 2 * reference
+    assert error <= 1.5 * reference
 
 
 def test_filtering_is_left_where_it_would_not_pay():
