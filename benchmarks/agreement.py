@@ -20,7 +20,9 @@ from torch import Tensor
 from workloads.twin import Batch, Given, Noise, Twin
 from workloads.workload import Data, Workload
 
+from jaxgen.data import batch_indices
 from jaxgen.game import Model, State
+from jaxgen.training.loop import run_keys
 from jaxgen.typing import Array, KeyArray
 
 TURNS = 3
@@ -40,8 +42,7 @@ class Agreement(NamedTuple):
         largest_difference: of any player's loss, relative, in those turns that can be compared; where there are none,
             before anybody moves.
         drift: the same in the other turns; None where there were none.
-        first_turn_seconds: that PyTorch took for its first losses, and its first turn if one was played, in which
-            `torch.compile` compiles.
+        first_turn_seconds: that PyTorch took for its first turn, in which `torch.compile` compiles.
     """
 
     largest_difference: float
@@ -54,24 +55,39 @@ class Agreement(NamedTuple):
         return self.largest_difference <= TOLERANCE and (self.drift is None or self.drift <= ROUGH_TOLERANCE)
 
 
-def compare(workload: Workload, model: Model, state: State, twin: Twin, data: Data, *, thorough: bool) -> Agreement:
+class Run(NamedTuple):
+    """The beginning of a run of `fit`, which PyTorch can repeat.
+
+    Attributes:
+        workload: that is trained.
+        model: the jaxgen side.
+        data: on which.
+        key: of the run.
+        state: before the first turn.
+        losses: player name -> its loss at every turn, [turns].
+    """
+
+    workload: Workload
+    model: Model
+    data: Data
+    key: KeyArray
+    state: State
+    losses: Mapping[str, np.ndarray]
+
+
+def compare(run: Run, twin: Twin) -> Agreement:
     """Hold both sides against each other, on the same weights, with the same data and noise.
 
     Args:
-        workload: what is compared.
-        model: the jaxgen side.
-        state: its first state.
-        twin: the PyTorch side, made from the parameters of that state.
-        data: what jaxgen trains on.
-        thorough: whether to play several turns; else one at most, and none where turns cannot be compared.
+        run: of jaxgen.
+        twin: the PyTorch side, made from the parameters of the run's first state. It moves.
 
     Returns:
         How far their losses agree.
     """
-    comparable = workload.comparable_turns
-    at_rest = [] if comparable else [compare_at_rest(workload, model, state, twin, data)]
-    turns = TURNS if thorough else min(1, comparable)
-    played = compare_turns(workload, model, state, twin, data, turns=turns)
+    comparable = run.workload.comparable_turns
+    at_rest = [] if comparable else [compare_at_rest(run, twin)]
+    played = compare_turns(run, twin)
     return Agreement(
         largest_difference=_largest(at_rest + played[:comparable]),
         drift=_largest(played[comparable:]) if played[comparable:] else None,
@@ -91,35 +107,31 @@ class Compared(NamedTuple):
     seconds: float
 
 
-def compare_at_rest(workload: Workload, model: Model, state: State, twin: Twin, data: Data) -> Compared:
+def compare_at_rest(run: Run, twin: Twin) -> Compared:
     """Compare the losses of all players before anybody moves."""
-    key, batch, tensors, noise = _deal(workload, model, twin, data, 0)
+    key, batch, tensors, noise = _deal(run, twin, 0)
 
     def losses(key: KeyArray, state: State, batch: Data) -> dict[str, Array]:
-        first = {name: array[:: model.slices] for name, array in batch.items()}
+        first = {name: array[:: run.model.slices] for name, array in batch.items()}
         return {
-            player.name: player.loss(_key(key, i, 0, twin), state.params, state, first)[0]
-            for i, player in enumerate(model.players)
+            player.name: player.loss(_move_key(key, i, 0), state.params, state, first)[0]
+            for i, player in enumerate(run.model.players)
         }
 
-    return _compared(jax.jit(losses)(key, state, batch), partial(twin.losses, tensors, noise))
+    return _compared(jax.jit(losses)(key, run.state, batch), partial(twin.losses, tensors, noise))
 
 
-def compare_turns(
-    workload: Workload, model: Model, state: State, twin: Twin, data: Data, *, turns: int
-) -> list[Compared]:
+def compare_turns(run: Run, twin: Twin) -> list[Compared]:
     """Compare the losses turn by turn, and so what gradients and optimizers have made of the weights."""
-    step = jax.jit(model.step)
     compared = []
-    for turn in range(turns):
-        key, batch, tensors, noise = _deal(workload, model, twin, data, turn)
-        state, metrics = step(key, state, batch)
-        ours = {player.name: metrics[f"{player.name}/loss"] for player in model.players}
+    for turn in range(min(TURNS, len(next(iter(run.losses.values()))))):
+        _, _, tensors, noise = _deal(run, twin, turn)
+        ours = {player: losses[turn] for player, losses in run.losses.items()}
         compared.append(_compared(ours, partial(twin.turn, tensors, noise)))
     return compared
 
 
-def _compared(ours: Mapping[str, Array], play: Callable[[], Mapping[str, Tensor]]) -> Compared:
+def _compared(ours: Mapping[str, Array | np.floating], play: Callable[[], Mapping[str, Tensor]]) -> Compared:
     started = time.perf_counter()
     theirs = {name: loss.item() for name, loss in play().items()}
     seconds = time.perf_counter() - started
@@ -132,29 +144,25 @@ def _largest(compared: Sequence[Compared]) -> float:
     return float(np.max([one.difference for one in compared], initial=0.0))
 
 
-def _deal(workload: Workload, model: Model, twin: Twin, data: Data, turn: int) -> tuple[KeyArray, Data, Batch, Given]:
-    """The key and the batch of a turn, and the same batch and noise as the twin takes them."""
-    key = jax.random.fold_in(jax.random.key(1), turn)
-    size = workload.batch_size * model.slices
-    chosen = np.arange(turn * size, (turn + 1) * size)
-    batch = {name: np.take(array, chosen, axis=0, mode="wrap") for name, array in data.items()}
-    noise = {
-        player.name: [
-            _noise(workload, player.name, _key(key, i, move, twin), twin.device) for move in range(player.updates)
-        ]
-        for i, player in enumerate(model.players)
-    }
-    return key, batch, tuple(tensor.to(twin.device) for tensor in workload.tensors(batch)), noise
+def _deal(run: Run, twin: Twin, turn: int) -> tuple[KeyArray, Data, Batch, Given]:
+    """The key and the batch of a turn, as `fit` deals them, and the same batch and noise as the twin takes them."""
+    keys, size = run_keys(run.key), run.workload.batch_size
+    key = jax.random.fold_in(keys.turns, turn)
+    examples = len(next(iter(run.data.values())))
+    chosen = batch_indices(keys.order, turn, examples=examples, batch_size=size * run.model.slices)
+    batch = {name: array[np.asarray(chosen)] for name, array in run.data.items()}
+
+    def noise(player: str, key: KeyArray) -> Noise:
+        arrays = run.workload.noise[player](key, size) if player in run.workload.noise else ()
+        return tuple(torch.tensor(np.asarray(array), device=twin.device) for array in arrays)
+
+    given = {}
+    for i, player in enumerate(run.model.players):
+        move_keys = [key if twin.simultaneous else _move_key(key, i, move) for move in range(player.updates)]
+        given[player.name] = [noise(player.name, move_key) for move_key in move_keys]
+    return key, batch, tuple(tensor.to(twin.device) for tensor in run.workload.tensors(batch)), given
 
 
-def _noise(workload: Workload, player: str, key: KeyArray, device: torch.device) -> Noise:
-    """What jaxgen draws for one move."""
-    if player not in workload.noise:
-        return ()
-    arrays = workload.noise[player](key, workload.batch_size)
-    return tuple(torch.tensor(np.asarray(array), device=device) for array in arrays)
-
-
-def _key(key: KeyArray, player: int, move: int, twin: Twin) -> KeyArray:
-    """The key of one move, as `jaxgen.game` deals them out: players that move at once all get that of the turn."""
-    return jax.random.fold_in(key if twin.simultaneous else jax.random.fold_in(key, player), move)
+def _move_key(key: KeyArray, player: int, move: int) -> KeyArray:
+    """The key of one move, as `jaxgen.game` deals them out where players move one after the other."""
+    return jax.random.fold_in(jax.random.fold_in(key, player), move)

@@ -31,13 +31,27 @@ class Fit:
         batch_size: examples a move.
         turns: of a chunk.
         chunks: that will be asked for.
+        state: where to begin; as `fit` does where there is none.
+
+    Attributes:
+        first: the metrics of the first chunk, once it is played.
     """
 
     def __init__(
-        self, model: Model, data: Data, *, key: Key[Array, "..."], batch_size: int, turns: int, chunks: int
+        self,
+        model: Model,
+        data: Data,
+        *,
+        key: Key[Array, "..."],
+        batch_size: int,
+        turns: int,
+        chunks: int,
+        state: State | None = None,
     ) -> None:
         self.turns = turns
-        self._arguments = {"key": key, "steps": turns * chunks, "batch_size": batch_size, "chunk": turns}
+        self.first: dict[str, np.ndarray] = {}
+        options = {"batch_size": batch_size, "chunk": turns, "state": state}
+        self._arguments = {"key": key, "steps": turns * chunks, **options}
         self._go, self._over = Semaphore(0), Semaphore(0)
         self._outcome: Result | Exception | None = None
         # If the benchmark ends early, nobody asks any more, and the thread may not keep the process alive.
@@ -68,6 +82,7 @@ class Fit:
             self._over.release()
 
     def _pause(self, chunk: Chunk) -> None:
+        self.first = self.first or chunk.metrics
         self._over.release()
         if chunk.step < self._arguments["steps"]:
             self._go.acquire()

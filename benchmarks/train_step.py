@@ -29,7 +29,7 @@ import jax
 import memory
 import report
 import torch
-from agreement import compare
+from agreement import TURNS, Run, compare
 from chart import draw
 from machine import describe, torch_device, use_all_cores
 from report import COMPILED, EAGER, FIT, RUNS, SEEDS, STEP, TORCH, print_row, print_summary
@@ -42,6 +42,7 @@ from workloads.workload import Data, Workload
 
 from jaxgen.game import Model, State
 from jaxgen.plot import save
+from jaxgen.training.loop import Chunk, fit, initial_state
 from jaxgen.training.seeds import seed_keys
 
 GEMM = "GEMM"
@@ -60,8 +61,8 @@ def main() -> None:
         return
     if arguments.quick:
         print(
-            "quick: few repeats, PyTorch in the mode known to be faster, no single steps and seeds "
-            "of large workloads, and losses compared before the weights have moved\n"
+            "quick: few repeats, PyTorch in the mode known to be faster, and no single steps and seeds "
+            "of large workloads\n"
         )
     rows = []
     for workload in WORKLOADS:
@@ -100,8 +101,12 @@ def write(report: Mapping[str, Any], file: Path | None) -> None:
         file.write_text(json.dumps(report, indent=2) + "\n")
 
 
+KEY = jax.random.key(0)
+"""Of the run that both sides begin."""
+
+
 class Case(NamedTuple):
-    """A workload, made ready."""
+    """A workload, made ready; `state` is the one before the first turn."""
 
     workload: Workload
     data: Data
@@ -128,15 +133,15 @@ class Case(NamedTuple):
 def prepare(workload: Workload, *, quick: bool) -> Case:
     data = workload.data()
     model = workload.build(data)
-    state = jax.jit(model.init)(jax.random.key(0), {name: array[:1] for name, array in data.items()})
+    state = initial_state(model, KEY, {name: array[:1] for name, array in data.items()})
     return Case(workload, data, model, state, quick)
 
 
 def measure(case: Case) -> dict[str, Any]:
     """Compare, then time, one workload."""
     workload = case.workload
-    theirs = agreeing_sides(case)
     ours = jaxgen_sides(case)
+    theirs = agreeing_sides(case, ours[FIT])
     products = Products(size=2048, turns=2) if jax.default_backend() == "cpu" else Products(size=8192, turns=10)
     sides = {GEMM: products, **ours, **{name: side for name, (side, _) in theirs.items()}}
     times = interleaved(sides, repeats=case.repeats)
@@ -162,13 +167,16 @@ def measure(case: Case) -> dict[str, Any]:
 def jaxgen_sides(case: Case) -> dict[str, Any]:
     """`fit`, alone and with several seeds, and single steps."""
     workload = case.workload
-    start = partial(Fit, case.model, case.data, batch_size=workload.batch_size, chunks=case.repeats + 1)
-    sides: dict[str, Any] = {FIT: start(key=jax.random.key(0), turns=case.turns)}
+    start = partial(Fit, case.model, case.data, batch_size=workload.batch_size)
+    # One chunk before the repeats, to compare losses, and one that warms up.
+    alone = start(key=KEY, state=case.state, turns=case.turns, chunks=case.repeats + 2)
+    sides: dict[str, Any] = {FIT: alone}
     if case.quick and workload.turns < LARGE:
         return sides
     sides[STEP] = SingleSteps(case.model, case.data, batch_size=workload.batch_size, turns=case.turns)
     if workload.seeds:
-        sides[SEEDS] = start(key=seed_keys(0, RUNS), turns=max(1, case.turns // RUNS))
+        turns = max(1, case.turns // RUNS)
+        sides[SEEDS] = start(key=seed_keys(0, RUNS), turns=turns, chunks=case.repeats + 1)
     return sides
 
 
@@ -180,15 +188,16 @@ def jaxgen_facts(case: Case, sides: Mapping[str, Any]) -> dict[str, dict[str, fl
     return facts
 
 
-def agreeing_sides(case: Case) -> dict[str, tuple[TorchTurns, dict[str, float]]]:
+def agreeing_sides(case: Case, ours: Fit) -> dict[str, tuple[TorchTurns, dict[str, float]]]:
     """PyTorch's modes, each held against jaxgen first: name -> the side, and what is known of it beside its times."""
     if (device := torch_device()) is None:
         return {}
+    begun = first_turns(case, ours)
     known = COMPILED if case.workload.compile_is_faster else EAGER
     sides = {}
     for name in (known,) if case.quick else TORCH:
         try:
-            twin, facts = agreeing_twin(case, device, compiled=name == COMPILED)
+            twin, facts = agreeing_twin(begun, device, compiled=name == COMPILED)
         except torch._dynamo.exc.TorchDynamoException as error:
             print(f"{case.workload.name}: {name} does not work here: {str(error).strip().splitlines()[0]}")
             continue
@@ -198,13 +207,27 @@ def agreeing_sides(case: Case) -> dict[str, tuple[TorchTurns, dict[str, float]]]
     return sides
 
 
-def agreeing_twin(case: Case, device: torch.device, *, compiled: bool) -> tuple[Twin, dict[str, float]]:
+def first_turns(case: Case, ours: Fit) -> Run:
+    """Let jaxgen begin."""
+    ours.play()
+    metrics = ours.first
+    if jax.default_backend() != "cpu":  # What is timed may use TF32 there, with which nothing could be compared.
+        chunks: list[Chunk] = []
+        options = {"batch_size": case.workload.batch_size, "chunk": TURNS, "hooks": [chunks.append]}
+        with full_float32():
+            fit(case.model, case.data, key=KEY, state=case.state, steps=TURNS, **options)
+        metrics = chunks[0].metrics
+    losses = {player.name: metrics[f"{player.name}/loss"] for player in case.model.players}
+    return Run(case.workload, case.model, case.data, KEY, case.state, losses)
+
+
+def agreeing_twin(begun: Run, device: torch.device, *, compiled: bool) -> tuple[Twin, dict[str, float]]:
     """Make the PyTorch side, and see to it that it computes what jaxgen computes."""
-    twin = case.workload.twin(case.state.params, compiled=compiled).to(device)
+    twin = begun.workload.twin(begun.state.params, compiled=compiled).to(device)
     with full_float32():
-        agreement = compare(case.workload, case.model, case.state, twin, case.data, thorough=not case.quick)
+        agreement = compare(begun, twin)
     if not agreement.holds:
-        raise SystemExit(f"{case.workload.name}: the two sides disagree, nothing to time: {agreement}")
+        raise SystemExit(f"{begun.workload.name}: the two sides disagree, nothing to time: {agreement}")
     return twin, {
         "compile_seconds": agreement.first_turn_seconds,
         "loss_difference": agreement.largest_difference,

@@ -11,7 +11,7 @@ model in the library, and none of them knows which model it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -22,7 +22,8 @@ from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyT
 
 Init = Callable[[KeyArray, Batch], "State"]
 Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
-Loss = Callable[[KeyArray, Params, "State", Batch], tuple[Array, tuple[Stats, Metrics]]]
+Loss = Callable[[KeyArray, Params, "State", Any], tuple[Array, tuple[Stats, Metrics]]]
+ForwardPass = Callable[[KeyArray, Params, "State", Batch], PyTree]
 
 
 class State(flax.struct.PyTreeNode):
@@ -56,7 +57,8 @@ class Player(NamedTuple):
         trains: names of the networks that it moves; all others are constants to it.
         loss: `(key, params, state, batch) -> (loss, (stats, metrics))`. `params` holds all networks, the player's own
             being differentiated. `loss` is a scalar; `stats` holds the new statistics of those networks whose
-            statistics this move changes; `metrics` are scalars to report.
+            statistics this move changes; `metrics` are scalars to report. Where players share a forward pass, what it
+            gave stands in the place of the batch.
         tx: the optimizer.
         updates: moves a turn, each on a fresh slice of the batch.
         project: applied to the player's own parameters after each move, e.g. clipping of weights.
@@ -106,13 +108,12 @@ def game(
     players: Sequence[Player],
     *,
     ema: Mapping[str, float] | None = None,
-    simultaneous: bool = False,
+    shared: ForwardPass | None = None,
 ) -> tuple[Init, Step]:
     """Make a game: how it starts, and how one turn is played.
 
-    In a turn every player makes its moves, in the order given, and sees what the players before it have done. In a
-    simultaneous turn all of them answer to the same parameters, key and batch; forward passes that their losses share
-    are then the same computation, which the compiler does once.
+    In a turn every player makes its moves, in the order given, and sees what the players before it have done. Players
+    that share a forward pass move at once: each follows the gradient of its own loss through that one pass.
 
     Args:
         init_networks: `(key, batch) -> {name: variables}`, variables as Flax's `init` returns them: what is under
@@ -120,7 +121,7 @@ def game(
         players: who plays, in order of moving.
         ema: network name -> decay of the moving average of its parameters, taken once a turn:
             `ema = decay * ema + (1 - decay) * params`.
-        simultaneous: whether all players answer to the parameters at the start of the turn.
+        shared: `(key, params, state, batch) -> outcome`, a forward pass that all losses are read from.
 
     Returns:
         `(init, step)`. `step` deals its batch into as many slices as the most active player has moves, example by
@@ -140,7 +141,7 @@ def game(
     """
     decays = dict(ema or {})
     slices = most_moves(players)
-    _check_players(players, simultaneous)
+    _check_players(players, moving_at_once=shared is not None)
 
     def init(key: KeyArray, batch: Batch) -> State:
         networks = {name: dict(variables) for name, variables in init_networks(key, batch).items()}
@@ -156,13 +157,13 @@ def game(
         )
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
-        start = state if simultaneous else None
-        batches = _split(batch, slices)
-        metrics: Metrics = {}
-        for index, player in enumerate(players):
-            player_key = key if simultaneous else jax.random.fold_in(key, index)
-            state, report = _moves(player, player_key, start, state, batches)
-            metrics |= {f"{player.name}/{name}": value for name, value in report.items()}
+        if shared is not None:
+            state, reports = _move_at_once(players, shared, key, state, batch)
+        else:
+            batches, reports = _split(batch, slices), {}
+            for index, player in enumerate(players):
+                state, reports[player.name] = _moves(player, jax.random.fold_in(key, index), state, batches)
+        metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
         averages = {
             name: optax.incremental_update(state.params[name], state.ema[name], 1.0 - decay)
             for name, decay in decays.items()
@@ -177,36 +178,67 @@ def most_moves(players: Sequence[Player]) -> int:
     return max((player.updates for player in players), default=1)
 
 
-def _moves(player: Player, key: KeyArray, start: State | None, state: State, batches: Batch) -> tuple[State, Metrics]:
+def _moves(player: Player, key: KeyArray, state: State, batches: Batch) -> tuple[State, Metrics]:
     """All moves of a player in one turn, move i on slice i, as a loop: one move is compiled however many there are."""
 
     def move(state: State, i: Array) -> tuple[State, Metrics]:
         batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), batches)
-        return _move(player, jax.random.fold_in(key, i), start or state, state, batch)
+        return _move(player, jax.random.fold_in(key, i), state, batch)
 
-    if player.updates == 1:  # Without a loop, simultaneous players can share their forward passes.
+    if player.updates == 1:
         return move(state, jnp.int32(0))
     state, reports = jax.lax.scan(move, state, jnp.arange(player.updates))
     return state, jax.tree.map(lambda values: jnp.mean(values, axis=0), reports)
 
 
-def _move(player: Player, key: KeyArray, seen: State, state: State, batch: Batch) -> tuple[State, Metrics]:
-    """One move: the player's gradient at the parameters it has seen, applied to its own networks alone."""
+def _move(player: Player, key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
+    """One move of a player: the gradient of its loss, applied to its own networks alone."""
 
     def loss(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
-        return player.loss(key, seen.params | own, seen, batch)
+        return player.loss(key, state.params | own, state, batch)
 
-    own = _only(player.trains, seen.params)
+    own = _only(player.trains, state.params)
     (value, (stats, metrics)), gradients = jax.value_and_grad(loss, has_aux=True)(own)
+    state = _descend(player, state, gradients, stats)
+    return state, _report(value, gradients, metrics)
+
+
+def _move_at_once(
+    players: Sequence[Player], shared: ForwardPass, key: KeyArray, state: State, batch: Batch
+) -> tuple[State, dict[str, Metrics]]:
+    """One move of every player: the forward pass is made once, and goes back once for each of them."""
+
+    def losses(params: Params) -> tuple[dict[str, Array], dict[str, tuple[Stats, Metrics]]]:
+        outcome = shared(key, params, state, batch)
+        answers = {player.name: player.loss(key, params, state, outcome) for player in players}
+        return {name: loss for name, (loss, _) in answers.items()}, {name: rest for name, (_, rest) in answers.items()}
+
+    start = state.params
+    values, differential, rest = jax.linearize(losses, start, has_aux=True)
+    reports = {}
+    for player in players:
+        backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], start)
+        (gradients,) = backward(jnp.ones_like(values[player.name]))
+        own, (stats, metrics) = _only(player.trains, gradients), rest[player.name]
+        state = _descend(player, state, own, stats)
+        reports[player.name] = _report(values[player.name], own, metrics)
+    return state, reports
+
+
+def _descend(player: Player, state: State, gradients: Params, stats: Stats) -> State:
+    """The state after a player's networks have followed the gradients."""
+    own = _only(player.trains, state.params)
     updates, opt = player.tx.update(gradients, state.opt[player.name], own)
     moved = player.project(optax.apply_updates(own, updates))
-    report = {"loss": value, "gradient_norm": optax.tree.norm(gradients), **metrics}
-    state = state.replace(
+    return state.replace(
         params=state.params | moved,
         stats=state.stats | stats,
         opt=state.opt | {player.name: opt},
     )
-    return state, report
+
+
+def _report(value: Array, gradients: Params, metrics: Metrics) -> Metrics:
+    return {"loss": value, "gradient_norm": optax.tree.norm(gradients), **metrics}
 
 
 def _only(names: tuple[str, ...], params: Params) -> Params:
@@ -229,14 +261,14 @@ def _split(batch: Batch, slices: int) -> Batch:
     return jax.tree.map(cut, batch)
 
 
-def _check_players(players: Sequence[Player], simultaneous: bool) -> None:
+def _check_players(players: Sequence[Player], *, moving_at_once: bool) -> None:
     names = [player.name for player in players]
     trained = [name for player in players for name in player.trains]
     for kind, listed in (("players", names), ("trained networks", trained)):
         if len(set(listed)) < len(listed):
             raise ValueError(f"the names of {kind} must differ, got {listed}")
-    if simultaneous and any(player.updates != 1 for player in players):
-        raise ValueError("in a simultaneous turn every player makes one move")
+    if moving_at_once and any(player.updates != 1 for player in players):
+        raise ValueError("players that share a forward pass make one move each")
 
 
 def _check_names(players: Sequence[Player], decays: Mapping[str, float], params: Params) -> None:

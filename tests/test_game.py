@@ -109,20 +109,38 @@ def test_players_move_in_order_and_see_what_the_others_have_done() -> None:
     assert int(state.step) == 1
 
 
-def test_in_a_simultaneous_turn_all_players_answer_to_the_same_parameters() -> None:
-    init, step = game(two_numbers, [tug("x", +1.0), tug("y", -1.0)], simultaneous=True)
+def product_of_both(key: KeyArray, params: Params, state: State, batch: Batch) -> Array:
+    return params["x"] * params["y"]
+
+
+def tug_at(own: str, sign: float, **choices: Any) -> Player:
+    """A player of the same game that is given the product by a forward pass."""
+
+    def loss(key: KeyArray, params: Params, state: State, product: Array) -> tuple[Array, Any]:
+        return sign * product, ({}, {})
+
+    return Player(own, (own,), loss, optax.sgd(0.1), **choices)
+
+
+def test_players_that_share_a_forward_pass_answer_to_the_same_parameters() -> None:
+    init, step = game(two_numbers, [tug_at("x", +1.0), tug_at("y", -1.0)], shared=product_of_both)
     state, metrics = step(jax.random.key(0), init(jax.random.key(0), {}), {})
     assert float(state.params["x"]) == pytest.approx(0.8)
     assert float(state.params["y"]) == pytest.approx(2.0 + 0.1 * 1.0)
     assert float(metrics["y/loss"]) == pytest.approx(-1.0 * 2.0)
+    assert float(metrics["x/gradient_norm"]) == pytest.approx(2.0)
+    assert float(metrics["y/gradient_norm"]) == pytest.approx(1.0)
 
 
-def test_in_a_simultaneous_turn_all_players_answer_to_the_same_key_and_statistics() -> None:
+def test_players_that_share_a_forward_pass_answer_to_the_same_noise_batch_and_statistics() -> None:
     shown: dict[str, Any] = {}
 
+    def look(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, ...]:
+        return jax.random.uniform(key), state.stats["x"]["count"], batch["point"]
+
     def curious(own: str) -> Player:
-        def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
-            shown[own] = (jax.random.uniform(key), state.stats[own]["count"], batch["point"])
+        def loss(key: KeyArray, params: Params, state: State, seen: tuple[Array, ...]) -> tuple[Array, Any]:
+            shown[own] = (*seen, jax.random.uniform(key), state.stats["x"]["count"])
             return params[own] ** 2, ({own: {"count": state.stats[own]["count"] + 1}}, {})
 
         return Player(own, (own,), loss, optax.sgd(0.1))
@@ -130,11 +148,30 @@ def test_in_a_simultaneous_turn_all_players_answer_to_the_same_key_and_statistic
     def counted(key: KeyArray, batch: Batch) -> dict[str, Any]:
         return {name: {"params": jnp.float32(1.0), "count": jnp.int32(0)} for name in "xy"}
 
-    init, step = game(counted, [curious("x"), curious("y")], simultaneous=True)
+    init, step = game(counted, [curious("x"), curious("y")], shared=look)
     with jax.disable_jit():
         state, _ = step(jax.random.key(0), init(jax.random.key(0), {}), points(1.0))
     assert_same_bits(shown["x"], shown["y"])
     assert {name: int(collections["count"]) for name, collections in state.stats.items()} == {"x": 1, "y": 1}
+
+
+def test_a_shared_forward_pass_is_made_once() -> None:
+    """The compiler does not merge equal passes whose gradients differ; so a turn must not hold more than one."""
+
+    def forward(key: KeyArray, params: Params, state: State, batch: Batch) -> Array:
+        return jnp.tanh(jnp.tanh(batch["point"] @ params["first"]["w"]) @ params["second"]["w"])
+
+    def player(own: str, power: int) -> Player:
+        def loss(key: KeyArray, params: Params, state: State, output: Array) -> tuple[Array, Any]:
+            return jnp.mean(output**power), ({}, {})
+
+        return Player(own, (own,), loss, optax.sgd(0.1))
+
+    init, step = game(linear_networks, [player("first", 2), player("second", 4)], shared=forward)
+    data = regression_data()
+    program = jax.jit(step).lower(jax.random.key(0), init(jax.random.key(0), data), data)
+    # Two of the forward pass, back through the second layer to the first's weights, and to the second's.
+    assert program.as_text().count("stablehlo.dot_general") == 2 + 2 + 1
 
 
 def test_five_moves_see_five_slices_of_the_batch_and_five_keys() -> None:
@@ -340,6 +377,6 @@ def test_a_batch_that_cannot_be_sliced_is_refused() -> None:
         step(jax.random.key(0), init(jax.random.key(0), {}), points(1.0, 2.0))
 
 
-def test_a_simultaneous_turn_has_one_move_a_player() -> None:
-    with pytest.raises(ValueError, match="simultaneous turn every player makes one move"):
-        game(two_numbers, [tug("x", 1.0, updates=2), tug("y", 1.0)], simultaneous=True)
+def test_players_that_share_a_forward_pass_make_one_move_each() -> None:
+    with pytest.raises(ValueError, match="share a forward pass make one move each"):
+        game(two_numbers, [tug_at("x", 1.0, updates=2), tug_at("y", 1.0)], shared=product_of_both)

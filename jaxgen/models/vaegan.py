@@ -222,17 +222,19 @@ def build(config: Config, example: Batch) -> Model:
             "sampled_output": terms.sampled_output,
         }
 
-    players = _players(config, networks)
-    init, step = game(networks.init, players, simultaneous=True)
+    def play(key: KeyArray, params: Params, state: State, batch: Batch) -> Terms:
+        return networks.play(key, networks.shown(batch), params, state.stats, training=True)
+
+    players = _players(config)
+    init, step = game(networks.init, players, shared=play)
     return Model(init, step, sample, encode, decode, reconstruct, evaluate, players)
 
 
-def _players(config: Config, networks: Networks) -> tuple[Player, ...]:
+def _players(config: Config) -> tuple[Player, ...]:
     """The three players: one forward pass, three things to minimize."""
 
     def player(name: str, minimized: Callable[[Terms], Float[Array, " batch"]]) -> Player:
-        def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
-            terms = networks.play(key, networks.shown(batch), params, state.stats, training=True)
+        def loss(key: KeyArray, params: Params, state: State, terms: Terms) -> tuple[Array, tuple[Stats, Metrics]]:
             own_stats = {network: moved for network, moved in terms.stats.items() if network == name}
             return minimized(terms).mean(), (own_stats, reports[name](terms))
 

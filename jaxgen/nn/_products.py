@@ -19,13 +19,15 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxgen.nn._windows import Geometry, Pairs, contract, multiply, pad, positions, widen
+from jaxgen.nn._windows import Geometry, Pairs, multiply, pad, positions, widen
 from jaxgen.nn._winograd import convolve_filtered, filterings
 from jaxgen.typing import Array
 
 
+# Compiled on its own, it is traced only once for layers that are alike, and for a network that is called again.
+@partial(jax.jit, static_argnames="geometry")
 def product(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """The convolution as a matrix product. A stride can only be gathered; else the smaller matrix decides."""
+    """The convolution as a matrix product. A stride can only be gathered; else the rule below decides."""
     if math.prod(geometry.strides) > 1:
         outputs = gather(inputs, kernel, geometry)
     elif _scatters(inputs, kernel, geometry):
@@ -36,8 +38,13 @@ def product(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
 
 
 def _scatters(inputs: Array, kernel: Array, geometry: Geometry) -> bool:
-    """Whether to scatter where both ways will do: the smaller matrix is taken, since making it is what costs."""
+    """Whether to scatter where both ways will do.
+
+    A spread input is, where that takes fewer products. Else the smaller matrix decides, since making it is what costs.
+    """
     *window, channels, features = kernel.shape
+    if math.prod(geometry.dilation) > 1 and filterings(*_transposed(inputs, kernel, geometry)):
+        return True
     pixels = inputs.shape[1:-1]
     coarse, padding, _ = _coarse(window, geometry)
     gathered = positions(pixels, coarse, geometry._replace(padding=padding))
@@ -94,18 +101,23 @@ def _coarse(window: Sequence[int], geometry: Geometry) -> tuple[list[int], Pairs
 
 
 def scatter(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """What each pixel of an input, which may be spread, paints on the output, summed."""
-    *window, channels, features = kernel.shape
-    columns = jnp.moveaxis(jnp.flip(kernel, range(len(window))), -2, 0).reshape(channels, -1)
-    painted = contract(inputs, columns, 0, geometry)
-    # The picture and its padding from which unfolding with a stride would cut as many patches as there are inputs.
+    """What each pixel of an input, which may be spread, paints on the output, summed: the transpose of gathering."""
+    picture, mirrored, gathering = _transposed(inputs, kernel, geometry)
+    blank = jnp.zeros(picture.shape, picture.dtype)
+    outputs, paint = jax.vjp(lambda picture: gather(picture, mirrored, gathering), blank)
+    return paint(inputs.astype(outputs.dtype))[0]
+
+
+def _transposed(inputs: Array, kernel: Array, geometry: Geometry) -> tuple[jax.ShapeDtypeStruct, Array, Geometry]:
+    """The input, the kernel and the geometry of the convolution that this one is the transpose of: it has no spread."""
+    *window, _, features = kernel.shape
+    # The padding with which as many patches are gathered as there are inputs.
     padding = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, geometry.padding, strict=True))
     sizes = zip(inputs.shape[1:-1], window, geometry.dilation, padding, strict=True)
     space = [(size - 1) * step + k - low - high for size, k, step, (low, high) in sizes]
-    picture = jax.ShapeDtypeStruct((len(inputs), *space, features), painted.dtype)
-    unfold = partial(_unfold, window=window, geometry=geometry._replace(strides=geometry.dilation, padding=padding))
-    (folded,) = jax.linear_transpose(unfold, picture)(painted)
-    return folded
+    mirrored = jnp.flip(kernel, range(len(window))).swapaxes(-1, -2)
+    gathering = geometry._replace(strides=geometry.dilation, dilation=geometry.strides, padding=padding)
+    return jax.ShapeDtypeStruct((len(inputs), *space, features), inputs.dtype), mirrored, gathering
 
 
 def _unfold(pictures: Array, window: Sequence[int], geometry: Geometry) -> Array:

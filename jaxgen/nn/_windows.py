@@ -41,13 +41,9 @@ def multiply(patches: Array, kernel: Array, geometry: Geometry) -> Array:
     # Behind the barrier the kernel stays transposed, so that its gradient is computed as `outputs^T @ patches`. The
     # compiler would turn it into `patches^T @ outputs`, for which it copies the patches, the larger matrix.
     rows = lax.optimization_barrier(kernel.reshape(-1, kernel.shape[-1]).T)
-    outputs = contract(patches.reshape(-1, patches.shape[-1]), rows, 1, geometry)
-    return outputs.reshape(*patches.shape[:-1], -1)
-
-
-def contract(left: Array, right: Array, axis: int, geometry: Geometry) -> Array:
-    """Sum over the last axis of the left and this one of the right matrix."""
     # bfloat16 is summed in float32, as XLA's convolution does.
-    wide = jnp.promote_types(left.dtype, jnp.float32)
-    numbers = (((left.ndim - 1,), (axis,)), ((), ()))
-    return lax.dot_general(left, right, numbers, precision=geometry.precision, preferred_element_type=wide)
+    wide = jnp.promote_types(patches.dtype, jnp.float32)
+    numbers = (((1,), (1,)), ((), ()))
+    flat = patches.reshape(-1, patches.shape[-1])
+    outputs = lax.dot_general(flat, rows, numbers, precision=geometry.precision, preferred_element_type=wide)
+    return outputs.reshape(*patches.shape[:-1], -1)

@@ -93,8 +93,7 @@ def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array],
         logits, hidden = run("discriminator", x)
         return logits, hidden["layer_2"][0].reshape(len(x), -1)
 
-    # In a simultaneous turn all players have one key.
-    epsilon_key, prior_key = jax.random.split(jax.random.fold_in(KEY, 0))
+    epsilon_key, prior_key = jax.random.split(KEY)
     epsilon, z_prior = (jax.random.normal(key, (64, 8)) for key in (epsilon_key, prior_key))
     x = jnp.float32(BATCH["image"]) / 255 * 2 - 1
     encoded, _ = run("encoder", x)
