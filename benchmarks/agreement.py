@@ -64,7 +64,7 @@ class Run(NamedTuple):
         data: on which.
         key: of the run.
         state: before the first turn.
-        losses: player name -> its loss at every turn, [turns].
+        losses: player name -> its loss at every turn, [turns]; of at most `TURNS` turns.
     """
 
     workload: Workload
@@ -108,7 +108,7 @@ class Compared(NamedTuple):
 
 
 def compare_at_rest(run: Run, twin: Twin) -> Compared:
-    """Compare the losses of all players before anybody moves."""
+    """Compare the losses of all players before anybody moves, in a game where one moves after the other."""
     key, batch, tensors, noise = _deal(run, twin, 0)
 
     def losses(key: KeyArray, state: State, batch: Data) -> dict[str, Array]:
@@ -124,7 +124,7 @@ def compare_at_rest(run: Run, twin: Twin) -> Compared:
 def compare_turns(run: Run, twin: Twin) -> list[Compared]:
     """Compare the losses turn by turn, and so what gradients and optimizers have made of the weights."""
     compared = []
-    for turn in range(min(TURNS, len(next(iter(run.losses.values()))))):
+    for turn in range(len(next(iter(run.losses.values())))):
         _, _, tensors, noise = _deal(run, twin, turn)
         ours = {player: losses[turn] for player, losses in run.losses.items()}
         compared.append(_compared(ours, partial(twin.turn, tensors, noise)))
@@ -157,8 +157,9 @@ def _deal(run: Run, twin: Twin, turn: int) -> tuple[KeyArray, Data, Batch, Given
         return tuple(torch.tensor(np.asarray(array), device=twin.device) for array in arrays)
 
     given = {}
+    pass_key, *_ = jax.random.split(key, 1 + len(run.model.players))
     for i, player in enumerate(run.model.players):
-        move_keys = [key if twin.simultaneous else _move_key(key, i, move) for move in range(player.updates)]
+        move_keys = [pass_key if twin.simultaneous else _move_key(key, i, move) for move in range(player.updates)]
         given[player.name] = [noise(player.name, move_key) for move_key in move_keys]
     return key, batch, tuple(tensor.to(twin.device) for tensor in run.workload.tensors(batch)), given
 

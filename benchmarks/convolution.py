@@ -3,28 +3,31 @@
     python benchmarks/convolution.py [--quick] [--markdown FILE]
 
 Each entry is a convolution's value and both gradients, in ms, as the body of a compiled loop, since that is where
-training spends its time; for XLA's own convolution also outside of a loop. `benchmarks/convolution.md` keeps a table.
-Batches of 64, medians of interleaved repeats.
+training spends its time; for XLA's own convolution also outside of a loop. The filtered one is timed also where jaxgen
+would not choose it. `benchmarks/convolution.md` keeps a table. Batches of 64, medians of interleaved repeats.
 """
 
 import argparse
+import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from machine import available_cores
+from machine import available_cores, processor
 
-from jaxgen.nn import _products, convolution
+from jaxgen.nn import _products, _winograd, convolution
 from jaxgen.nn._windows import Geometry
 from jaxgen.typing import Array
 
 BATCH = 64
-XLA, XLA_ALONE, CHOSEN = "XLA", "XLA, no loop", "chosen"
+XLA, XLA_ALONE, CHOSEN, FILTERED = "XLA", "XLA, no loop", "chosen", "filtered"
 LIMIT = 2.0
 """Seconds of one call beyond which it is not repeated."""
 
@@ -89,10 +92,9 @@ Conv = Callable[[Array, Array], Array]
 
 def main() -> None:
     arguments = parse()
-    forms = [CHOSEN, "gathered", "interleaved", "scattered", XLA, XLA_ALONE]
+    forms = [CHOSEN, "gathered", "interleaved", "scattered", FILTERED, XLA, XLA_ALONE]
     lines = [
-        f"{jax.devices()[0].device_kind}, {available_cores()} cores, jax {jax.__version__}; "
-        "ms of the value and both gradients",
+        f"{processor()}, {available_cores()} cores, jax {jax.__version__}; ms of the value and both gradients",
         "",
         "| layer, batches of 64 | GFLOP | " + " | ".join(forms) + " | chosen / fastest |",
         "| --- |" + " ---: |" * (len(forms) + 2),
@@ -123,7 +125,10 @@ def measure(shape: Shape, *, repeats: int) -> dict[str, float]:
     forms = forms_of(shape)
     output = jax.eval_shape(forms[XLA], x, kernel)
     given = (x, kernel, jax.random.normal(keys[2], output.shape))
-    programs = {name: looped(conv, given) for name, conv in forms.items()}
+    programs = {}
+    for name, conv in forms.items():
+        with filtering_as(name):
+            programs[name] = looped(conv, given)
     alone = jax.jit(value_and_gradients(forms[XLA])).lower(*given).compile()
     programs[XLA_ALONE] = lambda: alone(*given)
     times: dict[str, list[float]] = {name: [] for name in programs}
@@ -150,6 +155,7 @@ def forms_of(shape: Shape) -> dict[str, Conv]:
         forms: dict[str, Conv] = {
             CHOSEN: lambda x, w: convolution.convolve_transpose(x, w, strides, "SAME"),
             XLA: lambda x, w: lax.conv_transpose(x, w, strides, "SAME", dimension_numbers=numbers),
+            "interleaved": partial(_products.gather_interleaved, geometry=geometry),
         }
     else:
         pads = lax.padtype_to_pads((shape.pixels,) * 2, (shape.window,) * 2, strides, "SAME")
@@ -157,13 +163,25 @@ def forms_of(shape: Shape) -> dict[str, Conv]:
         forms = {
             CHOSEN: lambda x, w: convolution.convolve(x, w, strides, "SAME"),
             XLA: lambda x, w: lax.conv_general_dilated(x, w, strides, "SAME", dimension_numbers=numbers),
-            "gathered": lambda x, w: _products.gather_patches(x, w, geometry),
+            "gathered": partial(_products.gather, geometry=geometry),
         }
     if shape.stride == 1 or shape.transposed:
-        forms["scattered"] = lambda x, w: _products.scatter(x, w, geometry)
-    if shape.transposed:
-        forms["interleaved"] = lambda x, w: _products.gather_interleaved(x, w, geometry)
+        forms["scattered"] = partial(_products.scatter, geometry=geometry)
+    if 1 < -(-shape.window // shape.stride) < 4:
+        forms[FILTERED] = forms["scattered" if shape.transposed else "gathered"]
     return forms
+
+
+@contextmanager
+def filtering_as(form: str) -> Iterator[None]:
+    """Filter wherever possible for the filtered form, by jaxgen's own rule for the chosen one, else nowhere."""
+    # The numbers are looked up while a form is traced; of these forms only the chosen one is kept by JAX once traced.
+    rule = _winograd.SAVING, _winograd.NARROW
+    _winograd.SAVING, _winograd.NARROW = {FILTERED: (0, 0), CHOSEN: rule}.get(form, (math.inf, 0))
+    try:
+        yield
+    finally:
+        _winograd.SAVING, _winograd.NARROW = rule
 
 
 def value_and_gradients(conv: Conv) -> Callable[..., tuple[Array, ...]]:

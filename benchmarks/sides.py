@@ -34,7 +34,7 @@ class Fit:
         state: where to begin; as `fit` does where there is none.
 
     Attributes:
-        first: the metrics of the first chunk, once it is played.
+        history: the metrics of the chunks that were played.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Fit:
         state: State | None = None,
     ) -> None:
         self.turns = turns
-        self.first: dict[str, np.ndarray] = {}
+        self.history: list[dict[str, np.ndarray]] = []
         options = {"batch_size": batch_size, "chunk": turns, "state": state}
         self._arguments = {"key": key, "steps": turns * chunks, **options}
         self._go, self._over = Semaphore(0), Semaphore(0)
@@ -82,7 +82,7 @@ class Fit:
             self._over.release()
 
     def _pause(self, chunk: Chunk) -> None:
-        self.first = self.first or chunk.metrics
+        self.history.append(chunk.metrics)
         self._over.release()
         if chunk.step < self._arguments["steps"]:
             self._go.acquire()

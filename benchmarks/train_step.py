@@ -27,6 +27,7 @@ import flop
 import growth
 import jax
 import memory
+import numpy as np
 import report
 import torch
 from agreement import TURNS, Run, compare
@@ -61,8 +62,8 @@ def main() -> None:
         return
     if arguments.quick:
         print(
-            "quick: few repeats, PyTorch in the mode known to be faster, and no single steps and seeds "
-            "of large workloads\n"
+            "quick: few repeats, PyTorch in the mode known to be faster, no single steps and seeds of large workloads, "
+            "and where turns are long, the losses of the first one alone are compared\n"
         )
     rows = []
     for workload in WORKLOADS:
@@ -124,6 +125,11 @@ class Case(NamedTuple):
         """Those of a repeat: a quarter or half of a second's worth."""
         return max(1, self.workload.turns // (4 if self.quick else 2))
 
+    @property
+    def first_chunks(self) -> int:
+        """Those of whose turns the losses are compared."""
+        return 1 if self.quick else -(-TURNS // self.turns)
+
     def torch_batches(self, device: torch.device) -> Iterator[TorchBatch]:
         """The data as the twin takes them, a turn at a time."""
         tensors = tuple(tensor.to(device) for tensor in self.workload.tensors(self.data))
@@ -168,14 +174,15 @@ def jaxgen_sides(case: Case) -> dict[str, Any]:
     """`fit`, alone and with several seeds, and single steps."""
     workload = case.workload
     start = partial(Fit, case.model, case.data, batch_size=workload.batch_size)
-    # One chunk before the repeats, to compare losses, and one that warms up.
-    alone = start(key=KEY, state=case.state, turns=case.turns, chunks=case.repeats + 2)
+    # Chunks before the repeats, to compare losses, and one that warms up.
+    alone = start(key=KEY, state=case.state, turns=case.turns, chunks=case.first_chunks + 1 + case.repeats)
     sides: dict[str, Any] = {FIT: alone}
     if case.quick and workload.turns < LARGE:
         return sides
     sides[STEP] = SingleSteps(case.model, case.data, batch_size=workload.batch_size, turns=case.turns)
     if workload.seeds:
-        turns = max(1, case.turns // RUNS)
+        # Enough of them that what a chunk takes beside its turns, as with one run, does not count.
+        turns = max(1, case.turns // 4)
         sides[SEEDS] = start(key=seed_keys(0, RUNS), turns=turns, chunks=case.repeats + 1)
     return sides
 
@@ -190,9 +197,9 @@ def jaxgen_facts(case: Case, sides: Mapping[str, Any]) -> dict[str, dict[str, fl
 
 def agreeing_sides(case: Case, ours: Fit) -> dict[str, tuple[TorchTurns, dict[str, float]]]:
     """PyTorch's modes, each held against jaxgen first: name -> the side, and what is known of it beside its times."""
+    begun = first_turns(case, ours)
     if (device := torch_device()) is None:
         return {}
-    begun = first_turns(case, ours)
     known = COMPILED if case.workload.compile_is_faster else EAGER
     sides = {}
     for name in (known,) if case.quick else TORCH:
@@ -209,15 +216,17 @@ def agreeing_sides(case: Case, ours: Fit) -> dict[str, tuple[TorchTurns, dict[st
 
 def first_turns(case: Case, ours: Fit) -> Run:
     """Let jaxgen begin."""
-    ours.play()
-    metrics = ours.first
+    for _ in range(case.first_chunks):
+        ours.play()
+    chunks = ours.history
     if jax.default_backend() != "cpu":  # What is timed may use TF32 there, with which nothing could be compared.
-        chunks: list[Chunk] = []
-        options = {"batch_size": case.workload.batch_size, "chunk": TURNS, "hooks": [chunks.append]}
+        seen: list[Chunk] = []
+        options = {"batch_size": case.workload.batch_size, "chunk": TURNS, "hooks": [seen.append]}
         with full_float32():
             fit(case.model, case.data, key=KEY, state=case.state, steps=TURNS, **options)
-        metrics = chunks[0].metrics
-    losses = {player.name: metrics[f"{player.name}/loss"] for player in case.model.players}
+        chunks = [seen[0].metrics]
+    names = [player.name for player in case.model.players]
+    losses = {name: np.concatenate([metrics[f"{name}/loss"] for metrics in chunks])[:TURNS] for name in names}
     return Run(case.workload, case.model, case.data, KEY, case.state, losses)
 
 

@@ -4,7 +4,7 @@ An autoencoder is a game with one player, a GAN has two, VAE/GAN has three; in W
 turn. A player owns some networks and minimizes a loss over them. `game` turns a list of players into two functions:
 
     init: (key, batch) -> state           the networks, their statistics and every player's optimizer
-    step: (key, state, batch) -> (state, metrics)           one turn: every player moves, in order
+    step: (key, state, batch) -> (state, metrics)           one turn: every player moves, in order or at once
 
 Both are pure, so `jax.jit`, `jax.vmap` over seeds, `jax.lax.scan` over steps and sharding over devices apply to every
 model in the library, and none of them knows which model it is.
@@ -129,7 +129,8 @@ def game(
         `player/<metric>`, each averaged over the player's moves.
 
     Raises:
-        ValueError: if two players share a name or a network, or a network is named that nobody made.
+        ValueError: if two players share a name or a network, a network is named that nobody made, or players that share
+            a forward pass have several moves or a loss that is not a real scalar.
 
     Example:
         >>> point = Player("point", ("x",), lambda key, p, state, batch: (p["x"] ** 2, ({}, {})), optax.sgd(0.25))
@@ -185,7 +186,7 @@ def _moves(player: Player, key: KeyArray, state: State, batches: Batch) -> tuple
         batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), batches)
         return _move(player, jax.random.fold_in(key, i), state, batch)
 
-    if player.updates == 1:
+    if player.updates == 1:  # What a loop holds is compiled on its own.
         return move(state, jnp.int32(0))
     state, reports = jax.lax.scan(move, state, jnp.arange(player.updates))
     return state, jax.tree.map(lambda values: jnp.mean(values, axis=0), reports)
@@ -207,22 +208,26 @@ def _move_at_once(
     players: Sequence[Player], shared: ForwardPass, key: KeyArray, state: State, batch: Batch
 ) -> tuple[State, dict[str, Metrics]]:
     """One move of every player: the forward pass is made once, and goes back once for each of them."""
+    pass_key, *player_keys = jax.random.split(key, 1 + len(players))
 
-    def losses(params: Params) -> tuple[dict[str, Array], dict[str, tuple[Stats, Metrics]]]:
-        outcome = shared(key, params, state, batch)
-        answers = {player.name: player.loss(key, params, state, outcome) for player in players}
+    def losses(trained: Params) -> tuple[dict[str, Array], dict[str, tuple[Stats, Metrics]]]:
+        params = state.params | trained
+        outcome = shared(pass_key, params, state, batch)
+        keyed = zip(players, player_keys, strict=True)
+        answers = {player.name: player.loss(own_key, params, state, outcome) for player, own_key in keyed}
         return {name: loss for name, (loss, _) in answers.items()}, {name: rest for name, (_, rest) in answers.items()}
 
-    start = state.params
-    values, differential, rest = jax.linearize(losses, start, has_aux=True)
-    reports = {}
+    trained = _only(tuple(name for player in players for name in player.trains), state.params)
+    values, differential, rest = jax.linearize(losses, trained, has_aux=True)
+    moved, reports = state, {}
     for player in players:
-        backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], start)
-        (gradients,) = backward(jnp.ones_like(values[player.name]))
-        own, (stats, metrics) = _only(player.trains, gradients), rest[player.name]
-        state = _descend(player, state, own, stats)
-        reports[player.name] = _report(values[player.name], own, metrics)
-    return state, reports
+        value, (stats, metrics) = values[player.name], rest[player.name]
+        _check_loss(player, value)
+        backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], trained)
+        gradients = _only(player.trains, backward(jnp.ones_like(value))[0])
+        moved = _descend(player, moved, gradients, stats)
+        reports[player.name] = _report(value, gradients, metrics)
+    return moved, reports
 
 
 def _descend(player: Player, state: State, gradients: Params, stats: Stats) -> State:
@@ -269,6 +274,11 @@ def _check_players(players: Sequence[Player], *, moving_at_once: bool) -> None:
             raise ValueError(f"the names of {kind} must differ, got {listed}")
     if moving_at_once and any(player.updates != 1 for player in players):
         raise ValueError("players that share a forward pass make one move each")
+
+
+def _check_loss(player: Player, value: Array) -> None:
+    if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+        raise ValueError(f"the loss of player '{player.name}' must be a real scalar, got {value.dtype}{[*value.shape]}")
 
 
 def _check_names(players: Sequence[Player], decays: Mapping[str, float], params: Params) -> None:

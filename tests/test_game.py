@@ -132,15 +132,17 @@ def test_players_that_share_a_forward_pass_answer_to_the_same_parameters() -> No
     assert float(metrics["y/gradient_norm"]) == pytest.approx(1.0)
 
 
-def test_players_that_share_a_forward_pass_answer_to_the_same_noise_batch_and_statistics() -> None:
-    shown: dict[str, Any] = {}
+def test_a_shared_forward_pass_sees_the_batch_and_the_statistics_before_anybody_moves() -> None:
+    drawn: dict[str, float] = {}
 
     def look(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, ...]:
-        return jax.random.uniform(key), state.stats["x"]["count"], batch["point"]
+        drawn["pass"] = float(jax.random.uniform(key))
+        return batch["point"], state.stats["x"]["count"], state.stats["y"]["count"]
 
     def curious(own: str) -> Player:
         def loss(key: KeyArray, params: Params, state: State, seen: tuple[Array, ...]) -> tuple[Array, Any]:
-            shown[own] = (*seen, jax.random.uniform(key), state.stats["x"]["count"])
+            drawn[own] = float(jax.random.uniform(key))
+            assert_same_bits(seen, (points(1.0)["point"], jnp.int32(0), jnp.int32(0)))
             return params[own] ** 2, ({own: {"count": state.stats[own]["count"] + 1}}, {})
 
         return Player(own, (own,), loss, optax.sgd(0.1))
@@ -151,8 +153,31 @@ def test_players_that_share_a_forward_pass_answer_to_the_same_noise_batch_and_st
     init, step = game(counted, [curious("x"), curious("y")], shared=look)
     with jax.disable_jit():
         state, _ = step(jax.random.key(0), init(jax.random.key(0), {}), points(1.0))
-    assert_same_bits(shown["x"], shown["y"])
+    assert len(set(drawn.values())) == 3, "the pass and each player draw from keys of their own"
     assert {name: int(collections["count"]) for name, collections in state.stats.items()} == {"x": 1, "y": 1}
+
+
+def test_a_network_that_nobody_trains_is_a_constant_to_a_shared_forward_pass() -> None:
+    """So it may hold whole numbers, and be put through what has no gradient."""
+
+    def networks(key: KeyArray, batch: Batch) -> dict[str, Any]:
+        return two_numbers(key, batch) | {"frozen": {"params": jnp.int32(3)}}
+
+    def power(key: KeyArray, params: Params, state: State, batch: Batch) -> Array:
+        doubled = jax.lax.while_loop(lambda n: n < 5, lambda n: 2 * n, params["frozen"])
+        return params["x"] * params["y"] * doubled
+
+    init, step = game(networks, [tug_at("x", +1.0), tug_at("y", -1.0)], shared=power)
+    state, _ = step(jax.random.key(0), init(jax.random.key(0), {}), {})
+    assert float(state.params["x"]) == pytest.approx(1.0 - 0.1 * 2.0 * 6)
+    assert int(state.params["frozen"]) == 3
+
+
+@pytest.mark.parametrize("loss", [jnp.ones(3), jnp.complex64(1.0), jnp.int32(1)], ids=["three", "complex", "whole"])
+def test_a_loss_that_is_no_real_scalar_is_refused_where_a_forward_pass_is_shared(loss: Array) -> None:
+    init, step = game(two_numbers, [tug_at("x", loss)], shared=lambda key, params, state, batch: jnp.int32(1))
+    with pytest.raises(ValueError, match="loss of player 'x' must be a real scalar, got "):
+        step(jax.random.key(0), init(jax.random.key(0), {}), {})
 
 
 def test_a_shared_forward_pass_is_made_once() -> None:

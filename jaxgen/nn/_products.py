@@ -1,13 +1,13 @@
 """A convolution as matrix products, from slices and sums alone: what `jaxgen.nn.convolution` does on the CPU.
 
-Two ways give the same numbers, and where both will do, the one with the smaller matrix is taken:
+Two ways give the same numbers, and `_scatters` chooses where both will do:
 
 - gather: `unfold(x) @ kernel`, what each output pixel sees of the input, times the kernel;
 - scatter: `fold(x @ kernel)`, what each input pixel paints on the output, summed where it overlaps.
 
 `unfold` copies slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of every
 order, are again such products, and the patches that `unfold` makes for the value are those that the gradient of the
-kernel needs. Where windows overlap enough, gathering goes with fewer products, with other rounding errors
+kernel needs. Where windows overlap enough, both go with fewer products, with other rounding errors
 (`jaxgen.nn._winograd`).
 """
 
@@ -43,7 +43,7 @@ def _scatters(inputs: Array, kernel: Array, geometry: Geometry) -> bool:
     A spread input is, where that takes fewer products. Else the smaller matrix decides, since making it is what costs.
     """
     *window, channels, features = kernel.shape
-    if math.prod(geometry.dilation) > 1 and filterings(*_transposed(inputs, kernel, geometry)):
+    if math.prod(geometry.dilation) > 1 and filterings(*_gathering(inputs, kernel, geometry)):
         return True
     pixels = inputs.shape[1:-1]
     coarse, padding, _ = _coarse(window, geometry)
@@ -102,22 +102,27 @@ def _coarse(window: Sequence[int], geometry: Geometry) -> tuple[list[int], Pairs
 
 def scatter(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
     """What each pixel of an input, which may be spread, paints on the output, summed: the transpose of gathering."""
-    picture, mirrored, gathering = _transposed(inputs, kernel, geometry)
-    blank = jnp.zeros(picture.shape, picture.dtype)
-    outputs, paint = jax.vjp(lambda picture: gather(picture, mirrored, gathering), blank)
-    return paint(inputs.astype(outputs.dtype))[0]
+    picture, _, gathering = _gathering(inputs, kernel, geometry)
+    mirrored = jnp.flip(kernel, range(kernel.ndim - 2)).swapaxes(-1, -2)
+    # bfloat16 is summed in float32, as XLA's convolution does, also where what is painted overlaps.
+    wide = jnp.promote_types(inputs.dtype, jnp.float32)
+    blank = jnp.zeros(picture.shape, wide)
+    _, paint = jax.vjp(lambda picture: gather(picture, mirrored.astype(wide), gathering), blank)
+    return paint(inputs.astype(wide))[0]
 
 
-def _transposed(inputs: Array, kernel: Array, geometry: Geometry) -> tuple[jax.ShapeDtypeStruct, Array, Geometry]:
-    """The input, the kernel and the geometry of the convolution that this one is the transpose of: it has no spread."""
-    *window, _, features = kernel.shape
+def _gathering(
+    inputs: Array, kernel: Array, geometry: Geometry
+) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct, Geometry]:
+    """The convolution that this one is the transpose of: shapes of its picture and kernel, its geometry."""
+    *window, channels, features = kernel.shape
     # The padding with which as many patches are gathered as there are inputs.
     padding = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, geometry.padding, strict=True))
     sizes = zip(inputs.shape[1:-1], window, geometry.dilation, padding, strict=True)
     space = [(size - 1) * step + k - low - high for size, k, step, (low, high) in sizes]
-    mirrored = jnp.flip(kernel, range(len(window))).swapaxes(-1, -2)
-    gathering = geometry._replace(strides=geometry.dilation, dilation=geometry.strides, padding=padding)
-    return jax.ShapeDtypeStruct((len(inputs), *space, features), inputs.dtype), mirrored, gathering
+    picture = jax.ShapeDtypeStruct((len(inputs), *space, features), inputs.dtype)
+    mirrored = jax.ShapeDtypeStruct((*window, features, channels), kernel.dtype)
+    return picture, mirrored, geometry._replace(strides=geometry.dilation, dilation=geometry.strides, padding=padding)
 
 
 def _unfold(pictures: Array, window: Sequence[int], geometry: Geometry) -> Array:

@@ -37,7 +37,7 @@ class Filtering(NamedTuple):
 
 
 # Longer tiles would save more, but their matrices have larger numbers, which cost digits: with these, results are as
-# near to the exact ones as those of the plain product, and gradients lose a bit at most.
+# near to the exact ones as those of the plain product; gradients, and so transposed convolutions, lose a bit at most.
 _FOUR_INPUTS = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1))
 FILTERINGS = {
     1: (Filtering(inputs=((1,),), kernel=((1,),), outputs=((1,),)),),
@@ -70,7 +70,9 @@ NARROW = 16
 """... and the matrices have so many columns. `benchmarks/convolution.py` times what is chosen beside the plain ways."""
 
 
-def filterings(inputs: Array | jax.ShapeDtypeStruct, kernel: Array, geometry: Geometry) -> list[Filtering] | None:
+def filterings(
+    inputs: Array | jax.ShapeDtypeStruct, kernel: Array | jax.ShapeDtypeStruct, geometry: Geometry
+) -> list[Filtering] | None:
     """The filtering with the fewest products along each axis, or None where the plain product is faster."""
     *window, channels, features = kernel.shape
     pixels, taps = math.prod(geometry.strides), _taps(window, geometry)

@@ -96,6 +96,8 @@ def convolve(
         return by_xla(inputs, kernel)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(inputs.shape[1:-1], kernel.shape[:-2], strides, padding)
+    # One precision for each factor may come as a list, which cannot be looked up among the programs.
+    precision = tuple(precision) if isinstance(precision, list) else precision
     geometry = Geometry(strides, tuple((low, high) for low, high in padding), dilation, precision)
     return product(inputs, kernel, geometry)
 

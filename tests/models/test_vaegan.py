@@ -93,7 +93,8 @@ def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array],
         logits, hidden = run("discriminator", x)
         return logits, hidden["layer_2"][0].reshape(len(x), -1)
 
-    epsilon_key, prior_key = jax.random.split(KEY)
+    pass_key, *_ = jax.random.split(KEY, 1 + len(NETWORKS))
+    epsilon_key, prior_key = jax.random.split(pass_key)
     epsilon, z_prior = (jax.random.normal(key, (64, 8)) for key in (epsilon_key, prior_key))
     x = jnp.float32(BATCH["image"]) / 255 * 2 - 1
     encoded, _ = run("encoder", x)

@@ -167,6 +167,17 @@ def test_low_precision_stays_near_the_exact_value(transposed, shape, window, str
     assert_close([np.asarray(a, np.float64) for a in got], [np.asarray(a) for a in want], tolerance)
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(("window", "strides"), [(5, (1, 1)), (8, (2, 2))])
+def test_low_precision_is_summed_in_float32_where_paint_overlaps(dtype, window, strides):
+    """Each output is a sum of sixteen patches or more: rounded one by one, they would lose three times as much."""
+    ours, reference = functions(True, strides, "SAME")
+    x, w = (jnp.asarray(a, dtype) for a in arrays((2, 8, 8, 64), (window, window, 64, 2)))
+    exact = reference(*(jnp.asarray(np.asarray(a, np.float32)) for a in (x, w)))
+    error, by_xla = (jnp.sqrt(jnp.mean((conv(x, w).astype(jnp.float32) - exact) ** 2)) for conv in (ours, reference))
+    assert error <= 1.1 * by_xla
+
+
 @every_form
 def test_gradient_descent_inside_scan_equals_a_loop_with_lax(float64, transposed, shape, window, strides, padding):
     ours, reference = functions(transposed, strides, padding)
@@ -253,6 +264,13 @@ def test_cases_are_filtered_where_they_say_so(transposed, shape, window, strides
     ours, _ = functions(transposed, strides, padding)
     jaxpr = jax.make_jaxpr(lambda x, w: ours(x, w))(jnp.ones(shape), jnp.ones(window))
     assert str(jaxpr).count("= dot_general") >= 9
+
+
+def test_a_map_of_four_by_four_is_enlarged_by_nine_products():
+    """As many as halving one takes, whose transpose it is; pixel by pixel of the output there would be sixteen."""
+    ours = jax.jit(lambda x, w: convolve_transpose(x, w, (2, 2), "SAME"))
+    text = ours.lower(jnp.ones((2, 4, 4, 16)), jnp.ones((4, 4, 16, 16))).as_text()
+    assert text.count("stablehlo.dot_general") == 9
 
 
 @pytest.mark.parametrize(
