@@ -22,7 +22,7 @@ from workloads.workload import Data, Workload
 
 from jaxgen.data import batch_indices
 from jaxgen.game import Model, State
-from jaxgen.training.loop import run_keys
+from jaxgen.training.loop import Chunk, fit, run_keys
 from jaxgen.typing import Array, KeyArray
 
 TURNS = 3
@@ -73,6 +73,20 @@ class Run(NamedTuple):
     key: KeyArray
     state: State
     losses: Mapping[str, np.ndarray]
+
+
+def begin(workload: Workload, model: Model, data: Data, key: KeyArray, state: State) -> Run:
+    """Let `fit` play the turns that are compared."""
+    chunks: list[Chunk] = []
+    options = {"batch_size": workload.batch_size, "chunk": TURNS, "hooks": [chunks.append]}
+    fit(model, data, key=key, state=state, steps=TURNS, **options)
+    return Run(workload, model, data, key, state, first_losses(model, [chunk.metrics for chunk in chunks]))
+
+
+def first_losses(model: Model, history: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Those of all players in the turns that are compared, of the metrics of a run's first chunks."""
+    names = [player.name for player in model.players]
+    return {name: np.concatenate([metrics[f"{name}/loss"] for metrics in history])[:TURNS] for name in names}
 
 
 def compare(run: Run, twin: Twin) -> Agreement:

@@ -27,10 +27,9 @@ import flop
 import growth
 import jax
 import memory
-import numpy as np
 import report
 import torch
-from agreement import TURNS, Run, compare
+from agreement import TURNS, Run, begin, compare, first_losses
 from chart import draw
 from machine import describe, torch_device, use_all_cores
 from report import COMPILED, EAGER, FIT, RUNS, SEEDS, STEP, TORCH, print_row, print_summary
@@ -43,7 +42,7 @@ from workloads.workload import Data, Workload
 
 from jaxgen.game import Model, State
 from jaxgen.plot import save
-from jaxgen.training.loop import Chunk, fit, initial_state
+from jaxgen.training.loop import initial_state
 from jaxgen.training.seeds import seed_keys
 
 GEMM = "GEMM"
@@ -218,16 +217,11 @@ def first_turns(case: Case, ours: Fit) -> Run:
     """Let jaxgen begin."""
     for _ in range(case.first_chunks):
         ours.play()
-    chunks = ours.history
-    if jax.default_backend() != "cpu":  # What is timed may use TF32 there, with which nothing could be compared.
-        seen: list[Chunk] = []
-        options = {"batch_size": case.workload.batch_size, "chunk": TURNS, "hooks": [seen.append]}
-        with full_float32():
-            fit(case.model, case.data, key=KEY, state=case.state, steps=TURNS, **options)
-        chunks = [seen[0].metrics]
-    names = [player.name for player in case.model.players]
-    losses = {name: np.concatenate([metrics[f"{name}/loss"] for metrics in chunks])[:TURNS] for name in names}
-    return Run(case.workload, case.model, case.data, KEY, case.state, losses)
+    begun = case.workload, case.model, case.data, KEY, case.state
+    if jax.default_backend() == "cpu":
+        return Run(*begun, first_losses(case.model, ours.history))
+    with full_float32():  # What is timed may use TF32 there, with which nothing could be compared.
+        return begin(*begun)
 
 
 def agreeing_twin(begun: Run, device: torch.device, *, compiled: bool) -> tuple[Twin, dict[str, float]]:

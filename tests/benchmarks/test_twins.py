@@ -6,13 +6,12 @@ import jax
 import numpy as np
 import pytest
 import torch
-from agreement import TURNS, Run, compare_turns
+from agreement import TURNS, begin, compare_turns
 from workloads import WORKLOADS
 from workloads.twin import TorchPlayer, Twin, endless_batches
 from workloads.workload import Data, Workload
 
 from jaxgen.game import State
-from jaxgen.training.loop import fit
 from jaxgen.typing import PyTree
 
 TOLERANCE = 1e-9
@@ -28,8 +27,8 @@ def test_losses_agree_for_several_turns(workload: Workload) -> None:
     state = random_state(workload, data)
     twin = workload.twin(state.params, compiled=False).to(torch.float64)
     with jax.enable_x64(True):
-        begun = begin(workload, in_float64(data), in_float64(state))
-        compared = compare_turns(begun, twin)
+        data, state = in_float64(data), in_float64(state)
+        compared = compare_turns(begin(workload, workload.build(data), data, jax.random.key(1), state), twin)
     assert len(compared) == TURNS
     assert max(turn.difference for turn in compared) <= TOLERANCE
 
@@ -90,14 +89,6 @@ def test_batches_visit_every_example_at_most_once_an_epoch() -> None:
         assert torch.equal(shown, pictures[chosen])
     with pytest.raises(ValueError, match="a batch of 11 cannot be taken of 10 examples"):
         next(endless_batches((numbers,), 11))
-
-
-def begin(workload: Workload, data: Data, state: State) -> Run:
-    model, key, chunks = workload.build(data), jax.random.key(1), []
-    options = {"batch_size": workload.batch_size, "chunk": TURNS, "hooks": [chunks.append]}
-    fit(model, data, key=key, state=state, steps=TURNS, **options)
-    losses = {player.name: chunks[0].metrics[f"{player.name}/loss"] for player in model.players}
-    return Run(workload, model, data, key, state, losses)
 
 
 def small(workload: Workload) -> Workload:
