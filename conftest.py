@@ -14,5 +14,13 @@ os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
 # The networks' annotated types and shapes are checked at every call. Elsewhere tests need to give what the annotations
 # forbid: shapes to pure functions that refuse them by themselves, names that do not exist, shapes in place of arrays.
 jaxtyping.install_import_hook(
-    ["jaxgen.nn.conv", "jaxgen.nn.dcgan", "jaxgen.nn.mlp", "jaxgen.nn.resnet"], "beartype.beartype"
+    [
+        "jaxgen.nn.conv",
+        "jaxgen.nn.dcgan",
+        "jaxgen.nn.mlp",
+        "jaxgen.nn.normalization",
+        "jaxgen.nn.resnet",
+        "jaxgen.nn.sngan",
+    ],
+    "beartype.beartype",
 )

@@ -1,7 +1,7 @@
 """The generator and the discriminator of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
-Strided convolutions instead of pooling, no hidden dense layer, batch normalization except where pictures enter or
-leave. Every layer doubles or halves the picture; pictures of any size from 8x8 on work.
+Strided convolutions instead of pooling, no hidden dense layer, batch normalization (or another one) except where
+pictures enter or leave. Every layer doubles or halves the picture; pictures of any size from 8x8 on work.
 
 Batch normalization is in training mode where its statistics may change (`jaxgen.nn.normalization`).
 """
@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 
 from jaxgen.nn.conv import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
-from jaxgen.nn.normalization import batch_norm
+from jaxgen.nn.normalization import Normalization, normalize, weights
 from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import AnyArray, Array, Float, KeyArray
 
@@ -36,6 +36,8 @@ class Generator(linen.Module):
     Attributes:
         shape: height, width and channels of the picture.
         width: channels before the last layer, doubled at every halving of the picture, up to eight times.
+        normalization: of what the layers before the last one put out, or of all weights.
+        weight_scale: standard deviation of the initial weights.
 
     Example:
         >>> import jax
@@ -48,6 +50,8 @@ class Generator(linen.Module):
 
     shape: Sequence[int]
     width: int
+    normalization: Normalization = "batch"
+    weight_scale: float = WEIGHT_SCALE
 
     @linen.compact
     def __call__(self, code: Float[AnyArray, "batch code"]) -> Float[Array, "batch height width channels"]:
@@ -55,16 +59,19 @@ class Generator(linen.Module):
         height, width, channels = self.shape
         sizes = map_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
+        # Batch normalization would subtract a bias again: then only the last layer has one.
+        bias = self.normalization != "batch"
+        kernel_init = normal(self.weight_scale)
         x = jnp.asarray(code)[:, None, None, :]
-        x = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=False, kernel_init=_weights)(x)
+        first = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=bias, kernel_init=kernel_init)
+        x = weights(self.normalization, first)(x)
         for i in reversed(range(len(sizes) - 1)):
-            x = linen.relu(batch_norm(self, scale_init=_scales)(x))
-            # Batch normalization would subtract a bias again: only the last layer has one.
+            x = linen.relu(normalize(self, self.normalization, x, scale_init=_scales))
             layer = ConvTranspose(
-                depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=i == 0, kernel_init=_weights
+                depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=bias or i == 0, kernel_init=kernel_init
             )
             rows, columns = sizes[i]
-            x = layer(x)[:, :rows, :columns]
+            x = weights(self.normalization, layer)(x)[:, :rows, :columns]
         return x
 
 
@@ -76,8 +83,9 @@ class Discriminator(linen.Module):
     Attributes:
         width: channels of the first layer, doubled at every halving of the picture, up to eight times.
         shape: of one output; `()` is a single logit, `(n,)` makes the network an encoder.
-        batch_norm: whether the layers after the first normalize. A critic with a gradient penalty must not: the
-            penalty is one example's, and normalization would mix the examples.
+        normalization: of what the hidden layers after the first put out, or of all weights. A critic with a gradient
+            penalty must not normalize by the batch: the penalty is one example's, and the batch would mix the examples.
+        weight_scale: standard deviation of the initial weights.
 
     Example:
         >>> import jax
@@ -89,19 +97,25 @@ class Discriminator(linen.Module):
 
     width: int
     shape: Sequence[int] = ()
-    batch_norm: bool = True
+    normalization: Normalization = "batch"
+    weight_scale: float = WEIGHT_SCALE
 
     @linen.compact
     def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, " batch *output"]:
         """Map a batch of pictures to a batch of outputs."""
-        sizes = map_sizes(*x.shape[1:3])
+        y, sizes = jnp.asarray(x), map_sizes(*x.shape[1:3])
+        kernel_init = normal(self.weight_scale)
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
-            normalize = self.batch_norm and i > 0
-            x = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=not normalize, kernel_init=_weights)(x)
-            x = linen.leaky_relu(batch_norm(self, scale_init=_scales)(x) if normalize else x, LEAK)
-            self.sow(HIDDEN, f"layer_{i + 1}", x)
-        x = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=_weights)(x)
-        return x.reshape(len(x), *self.shape)
+            bias = self.normalization != "batch" or i == 0
+            layer = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=bias, kernel_init=kernel_init)
+            y = weights(self.normalization, layer)(y)
+            if i > 0:
+                y = normalize(self, self.normalization, y, scale_init=_scales)
+            y = linen.leaky_relu(y, LEAK)
+            self.sow(HIDDEN, f"layer_{i + 1}", y)
+        last = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=kernel_init)
+        y = weights(self.normalization, last)(y)
+        return y.reshape(len(y), *self.shape)
 
 
 def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
@@ -119,15 +133,30 @@ def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def _weights(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:
-    """Draw weights from N(0, 0.02^2).
+def normal(scale: float) -> linen.initializers.Initializer:
+    """The initializer of weights from N(0, scale^2).
 
     They are drawn as one long vector: the numbers are those of the full shape, but XLA takes seconds on the CPU to
     compile a draw of four axes.
+
+    Args:
+        scale: the standard deviation.
+
+    Returns:
+        `(key, shape, dtype) -> weights`.
+
+    Example:
+        >>> import jax
+        >>> round(float(normal(0.02)(jax.random.key(0), (50, 40), jnp.float32).std()), 3)
+        0.02
     """
-    return WEIGHT_SCALE * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+
+    def draw(key: KeyArray, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+        return scale * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
+
+    return draw
 
 
 def _scales(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:
-    """Draw scales of batch normalization from N(1, 0.02^2)."""
-    return 1 + _weights(key, shape, dtype)
+    """Draw scales of a normalization from N(1, 0.02^2)."""
+    return 1 + normal(WEIGHT_SCALE)(key, shape, dtype)

@@ -2,11 +2,34 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import flax.linen as linen
 import jax.numpy as jnp
 
+from jaxgen.nn.normalization import Normalization, normalize, weights
 from jaxgen.typing import AnyArray, Array, Float
+
+
+@dataclass(frozen=True)
+class Maxout:
+    """The activation that is learned: the largest of several affine maps (Goodfellow et al. 2013, arXiv:1302.4389).
+
+        y_i = max_j x_ij,    the layer before it having `pieces` outputs j for each unit i
+
+    Attributes:
+        pieces: how many maps each unit takes the largest of.
+
+    Example:
+        >>> Maxout(2)(jnp.array([[1.0, 3.0, -5.0, -7.0]]))
+        Array([[ 3., -5.]], dtype=float32)
+    """
+
+    pieces: int
+
+    def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch units"]:
+        """Take the largest of each unit's pieces."""
+        return x.reshape(len(x), -1, self.pieces).max(axis=-1)
 
 
 class MLP(linen.Module):
@@ -19,6 +42,7 @@ class MLP(linen.Module):
         shape: of one output.
         activation: applied after every hidden layer.
         kernel_init: how the weight matrices start.
+        normalization: between each hidden layer and its activation, or of all weights.
 
     Example:
         >>> import jax
@@ -32,16 +56,22 @@ class MLP(linen.Module):
     shape: Sequence[int]
     activation: Callable[[Array], Array] = linen.relu
     kernel_init: linen.initializers.Initializer = linen.initializers.lecun_normal()
+    normalization: Normalization = "none"
 
     @linen.compact
     def __call__(
         self, x: Float[AnyArray, " batch *event"], condition: Float[AnyArray, "batch condition"] | None = None
     ) -> Float[Array, " batch *output"]:
         """Map a batch of inputs to a batch of outputs; a condition is one more part of the input."""
-        x = x.reshape(len(x), -1)
+        y = jnp.asarray(x).reshape(len(x), -1)
         if condition is not None:
-            x = jnp.concatenate([x, condition], axis=-1)
+            y = jnp.concatenate([y, condition], axis=-1)
+        pieces = self.activation.pieces if isinstance(self.activation, Maxout) else 1
+        # Batch normalization would subtract a bias again.
+        bias = self.normalization != "batch"
         for width in self.hidden:
-            x = self.activation(linen.Dense(width, kernel_init=self.kernel_init)(x))
-        x = linen.Dense(math.prod(self.shape), kernel_init=self.kernel_init)(x)
-        return x.reshape(len(x), *self.shape)
+            layer = linen.Dense(width * pieces, use_bias=bias, kernel_init=self.kernel_init)
+            y = self.activation(normalize(self, self.normalization, weights(self.normalization, layer)(y)))
+        last = linen.Dense(math.prod(self.shape), kernel_init=self.kernel_init)
+        y = weights(self.normalization, last)(y)
+        return y.reshape(len(x), *self.shape)

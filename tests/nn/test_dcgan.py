@@ -10,6 +10,7 @@ import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator
+from jaxgen.nn.normalization import Normalization
 
 MOMENTUM, EPSILON, LEAK = 0.9, 1e-5, 0.2
 
@@ -19,6 +20,12 @@ SIZES = {
     (28, 28, 1): [(28, 28), (14, 14), (7, 7), (4, 4)],
 }
 """Shape of a picture -> sizes of the feature maps."""
+
+CASES = [
+    *((shape, "batch", training) for shape in SIZES for training in (True, False)),
+    *(((11, 17, 2), other, False) for other in ("none", "layer", "spectral")),
+]
+each_case = pytest.mark.parametrize(("shape", "normalization", "training"), CASES)
 
 
 def convolve(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
@@ -42,12 +49,35 @@ def convolve_up(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return convolve(dilated, kernel, stride=1)
 
 
-def normalize(x: np.ndarray, params: Any, stats: Any, training: bool) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Batch normalization of every channel, and the running averages that follow."""
+def normalize(
+    x: np.ndarray, normalization: Normalization, params: Any, stats: Any, i: int, training: bool
+) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+    """The i-th normalization of what a layer puts out, and the running averages that follow."""
+    if normalization in ("none", "spectral"):
+        return x, {}
+    if normalization == "layer":
+        affine = params[f"LayerNorm_{i}"]
+        mean, variance = (moment(x, axis=(1, 2, 3), keepdims=True) for moment in (np.mean, np.var))
+        return (x - mean) / np.sqrt(variance + EPSILON) * affine["scale"] + affine["bias"], {}
+    name = f"BatchNorm_{i}"
     batch = {"mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))}
-    used = batch if training else stats
-    moved = {name: MOMENTUM * stats[name] + (1 - MOMENTUM) * batch[name] for name in batch}
-    return (x - used["mean"]) / np.sqrt(used["var"] + EPSILON) * params["scale"] + params["bias"], moved
+    used = batch if training else stats[name]
+    moved = {moment: MOMENTUM * stats[name][moment] + (1 - MOMENTUM) * batch[moment] for moment in batch}
+    normalized = (x - used["mean"]) / np.sqrt(used["var"] + EPSILON)
+    return normalized * params[name]["scale"] + params[name]["bias"], {name: moved}
+
+
+def singular_values(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Largest first, and the right singular vectors as columns."""
+    matrix = np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
+    _, values, vectors = np.linalg.svd(matrix, full_matrices=False)
+    return values, vectors.T
+
+
+def kernel_and_bias(params: Any, name: str, normalization: Normalization) -> tuple[np.ndarray, Any]:
+    kernel = params[name]["kernel"]
+    scale = singular_values(kernel)[0][0] if normalization == "spectral" else 1
+    return kernel / scale, params[name].get("bias", 0)
 
 
 def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
@@ -61,6 +91,11 @@ def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
         variables["batch_stats"] = jax.tree.map(
             lambda leaf: jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), jnp.float32), variables["batch_stats"]
         )
+    if "spectral" in variables:  # What the iteration ends at; it follows 8 vectors, if there are as many.
+        kernels = {name.rsplit("_")[-1]: layer["kernel"] for name, layer in variables["params"].items()}
+        variables["spectral"] = {
+            f"SpectralNorm_{i}": {"U": jnp.float32(singular_values(kernel)[1][:, :8])} for i, kernel in kernels.items()
+        }
     return variables
 
 
@@ -78,34 +113,37 @@ def assert_close(actual: Any, expected: Any) -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("shape", SIZES)
-def test_the_generator_computes_what_numpy_does(shape: tuple[int, int, int], training: bool) -> None:
-    network = Generator(shape=shape, width=3)
+@each_case
+def test_the_generator_computes_what_numpy_does(
+    shape: tuple[int, int, int], normalization: Normalization, training: bool
+) -> None:
+    network = Generator(shape=shape, width=3, normalization=normalization)
     codes = np.random.default_rng(1).normal(size=(6, 5))
     variables = variables_of(network, codes)
     pictures, updated = apply(network, variables, codes, ["batch_stats"] if training else [])
 
     params, stats = as_float64(variables)
+    kernel, bias = kernel_and_bias(params, "ConvTranspose_0", normalization)
     # One pixel under a cross-correlation with full padding is the kernel turned upside down.
-    x = np.einsum("nc,ijco->nijo", codes, params["ConvTranspose_0"]["kernel"][::-1, ::-1])
-    moved = {}
+    x, moved = np.einsum("nc,ijco->nijo", codes, kernel[::-1, ::-1]) + bias, {}
     for i, (rows, columns) in enumerate(SIZES[shape][-2::-1]):
-        name = f"BatchNorm_{i}"
-        x, moved[name] = normalize(x, params[name], stats[name], training)
-        x = convolve_up(np.maximum(x, 0), params[f"ConvTranspose_{i + 1}"]["kernel"])[:, :rows, :columns]
-    x += params[f"ConvTranspose_{len(moved)}"]["bias"]
+        x, averages = normalize(x, normalization, params, stats, i, training)
+        moved |= averages
+        kernel, bias = kernel_and_bias(params, f"ConvTranspose_{i + 1}", normalization)
+        x = convolve_up(np.maximum(x, 0), kernel)[:, :rows, :columns] + bias
     assert_close(pictures, x)
     if training:
         jax.tree.map(assert_close, updated["batch_stats"], moved)
+    # Batch normalization would subtract biases again, but for the last layer's.
+    biases = [name for name in params if "Conv" in name and "bias" in params[name]]
+    assert len(biases) == (1 if normalization == "batch" else len(SIZES[shape]))
 
 
-@pytest.mark.parametrize(("batch_norm", "training"), [(True, True), (True, False), (False, True)])
-@pytest.mark.parametrize("shape", SIZES)
+@each_case
 def test_the_discriminator_computes_what_numpy_does(
-    shape: tuple[int, int, int], batch_norm: bool, training: bool
+    shape: tuple[int, int, int], normalization: Normalization, training: bool
 ) -> None:
-    network = Discriminator(width=3, shape=(2,), batch_norm=batch_norm)
+    network = Discriminator(width=3, shape=(2,), normalization=normalization)
     pictures = np.random.default_rng(1).normal(size=(6, *shape))
     variables = variables_of(network, pictures)
     outputs, updated = apply(network, variables, pictures, [HIDDEN, "batch_stats"] if training else [HIDDEN])
@@ -113,16 +151,16 @@ def test_the_discriminator_computes_what_numpy_does(
     params, stats = as_float64(variables)
     x, moved = pictures, {}
     for i in range(len(SIZES[shape]) - 1):
-        layer = params[f"Conv_{i}"]
-        x = convolve_down(x, layer["kernel"]) + layer.get("bias", 0)
-        if batch_norm and i > 0:
-            name = f"BatchNorm_{i - 1}"
-            x, moved[name] = normalize(x, params[name], stats[name], training)
+        kernel, bias = kernel_and_bias(params, f"Conv_{i}", normalization)
+        x = convolve_down(x, kernel) + bias
+        if i > 0:
+            x, averages = normalize(x, normalization, params, stats, i - 1, training)
+            moved |= averages
         x = np.where(x > 0, x, LEAK * x)
         assert_close(updated[HIDDEN][f"layer_{i + 1}"][0], x)
-    last = params[f"Conv_{len(SIZES[shape]) - 1}"]
-    assert_close(outputs, np.einsum("nijc,ijco->no", x, last["kernel"]) + last["bias"])
-    if training and moved:
+    kernel, bias = kernel_and_bias(params, f"Conv_{len(SIZES[shape]) - 1}", normalization)
+    assert_close(outputs, np.einsum("nijc,ijco->no", x, kernel) + bias)
+    if training:
         jax.tree.map(assert_close, updated["batch_stats"], moved)
     else:
         assert "batch_stats" not in updated
@@ -157,18 +195,36 @@ def test_weights_start_as_published() -> None:
         assert all((bias == 0).all() for bias in biases)
 
 
-def test_only_in_training_mode_and_only_by_batch_norm_do_examples_meet() -> None:
+@pytest.mark.parametrize("normalization", ["none", "spectral"])
+def test_the_scale_of_the_weights_can_be_chosen(normalization: Normalization) -> None:
+    options: dict[str, Any] = {"width": 32, "normalization": normalization, "weight_scale": 0.3}
+    generator = jax.jit(Generator(shape=(8, 8, 3), **options).init)(jax.random.key(0), jnp.zeros((1, 100)))
+    discriminator = jax.jit(Discriminator(**options).init)(jax.random.key(1), jnp.zeros((1, 8, 8, 3)))
+    for params in (generator["params"], discriminator["params"]):
+        for layer in params.values():
+            deviation = 0.3 / np.sqrt(2 * layer["kernel"].size)
+            assert float(layer["kernel"].std()) == pytest.approx(0.3, abs=4 * deviation)
+
+
+@pytest.mark.parametrize(
+    ("normalization", "mutable", "meet"),
+    [
+        ("batch", ["batch_stats"], True),
+        ("batch", [], False),
+        ("none", ["batch_stats"], False),
+        ("layer", ["batch_stats"], False),
+        ("spectral", ["spectral"], False),
+    ],
+)
+def test_only_in_training_mode_and_only_by_batch_norm_do_examples_meet(
+    normalization: Normalization, mutable: list[str], meet: bool
+) -> None:
     pictures = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
     batches = jnp.stack([pictures, pictures.at[1:].add(1.0)])
-    for batch_norm, mutable, meet in (
-        (True, ["batch_stats"], True),
-        (True, [], False),
-        (False, ["batch_stats"], False),
-    ):
-        network = Discriminator(width=4, batch_norm=batch_norm)
-        variables = jax.jit(network.init)(jax.random.key(1), pictures)
-        outputs, _ = jax.jit(jax.vmap(partial(network.apply, mutable=mutable), (None, 0)))(variables, batches)
-        assert bool(jnp.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == meet
+    network = Discriminator(width=4, normalization=normalization)
+    variables = jax.jit(network.init)(jax.random.key(1), pictures)
+    outputs, _ = jax.jit(jax.vmap(partial(network.apply, mutable=mutable), (None, 0)))(variables, batches)
+    assert bool(jnp.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == meet
 
 
 def test_pictures_that_are_too_small_are_refused() -> None:

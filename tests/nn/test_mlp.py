@@ -1,8 +1,11 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from jaxgen.nn.mlp import MLP
+from jaxgen.nn.mlp import MLP, Maxout
 
 
 def float64_layers(variables: dict, layers: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -37,3 +40,50 @@ def test_without_hidden_layers_the_network_is_affine() -> None:
     output = network.apply(variables, x)
     assert output.shape == (5,)
     np.testing.assert_allclose(output, (x @ w + b)[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_maxout_agrees_with_numpy() -> None:
+    """Of each unit the largest of three affine maps, which follow one another in the layer."""
+    network = MLP(hidden=(4, 2), shape=(3,), activation=Maxout(3))
+    x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    variables = network.init(jax.random.key(0), x)
+    layers = float64_layers(variables, 3)
+    assert [kernel.shape for kernel, _ in layers] == [(6, 12), (4, 6), (2, 3)]
+    h = x.astype(np.float64)
+    for kernel, bias in layers[:2]:
+        h = np.stack([h @ kernel[:, piece::3] + bias[piece::3] for piece in range(3)]).max(axis=0)
+    kernel, bias = layers[2]
+    np.testing.assert_allclose(network.apply(variables, x), h @ kernel + bias, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_batch_normalization_agrees_with_numpy(pieces: int, training: bool) -> None:
+    """Of what each hidden layer puts out, before the activation; only the last layer has a bias."""
+    activation = Maxout(pieces) if pieces > 1 else jnp.tanh
+    network = MLP(hidden=(4, 3), shape=(2,), activation=activation, normalization="batch")
+    random = np.random.default_rng(0)
+    x = random.normal(size=(6, 5)).astype(np.float32)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
+    variables = jax.tree.map(lambda leaf: random.uniform(0.5, 1.5, leaf.shape).astype(np.float32), shapes)
+    output, moved = jax.jit(partial(network.apply, mutable=["batch_stats"] if training else []))(variables, x)
+
+    params, stats = (
+        jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables[name]) for name in ("params", "batch_stats")
+    )
+    assert [sorted(params[f"Dense_{i}"]) for i in range(3)] == [["kernel"], ["kernel"], ["bias", "kernel"]]
+    h, expected = x.astype(np.float64), {}
+    for i in range(2):
+        name, h = f"BatchNorm_{i}", h @ params[f"Dense_{i}"]["kernel"]
+        batch = {"mean": h.mean(axis=0), "var": h.var(axis=0)}
+        expected[name] = {key: 0.9 * stats[name][key] + 0.1 * batch[key] for key in batch}
+        used = batch if training else stats[name]
+        h = (h - used["mean"]) / np.sqrt(used["var"] + 1e-5) * params[name]["scale"] + params[name]["bias"]
+        h = h.reshape(6, -1, pieces).max(axis=2) if pieces > 1 else np.tanh(h)
+    h = h @ params["Dense_2"]["kernel"] + params["Dense_2"]["bias"]
+    np.testing.assert_allclose(output, h, rtol=1e-4, atol=1e-5)
+    if training:
+        assert_allclose = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+        jax.tree.map(assert_allclose, moved["batch_stats"], expected)
+    else:
+        assert not moved

@@ -1,0 +1,215 @@
+"""The residual generator and discriminator of SNGAN (Miyato et al. 2018, arXiv:1802.05957), table 3, for 32x32 pixels.
+
+Both are residual blocks in full pre-activation order (He et al. 2016, arXiv:1603.05027): y = shortcut(x) + F(x), where
+F activates before each of its two 3x3 convolutions. The generator's three blocks double the picture, the first two of
+the discriminator's four halve it. Where the table has batch normalization or spectral normalization, any other is
+possible too.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import flax.linen as linen
+import jax.numpy as jnp
+
+from jaxgen.errors import InputError
+from jaxgen.nn.convolution import Conv
+from jaxgen.nn.normalization import Normalization, normalize, weights
+from jaxgen.typing import AnyArray, Array, Float
+
+DOUBLINGS = 3
+"""Blocks of the generator, each of which doubles the picture."""
+
+DISCRIMINATOR_BLOCKS = 4
+HALVINGS = 2
+"""Blocks of the discriminator, and how many of them halve the picture."""
+
+IN_BLOCKS = linen.initializers.variance_scaling(2.0, "fan_avg", "uniform")
+"""Initial weights of the convolutions within blocks: Glorot's, larger by the square root of 2."""
+
+ELSEWHERE = linen.initializers.glorot_uniform()
+"""Initial weights of shortcuts and of the first and the last layer."""
+
+
+def smallest_map(height: int, width: int) -> tuple[int, int]:
+    """Size of the map that the generator starts from.
+
+    Args:
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+
+    Returns:
+        An eighth of the picture.
+
+    Raises:
+        InputError: if that is no whole number of pixels.
+
+    Example:
+        >>> smallest_map(32, 32)
+        (4, 4)
+    """
+    factor = 2**DOUBLINGS
+    if height % factor or width % factor:
+        raise InputError(
+            f"the architecture 'resnet' doubles a map {DOUBLINGS} times, and {height}x{width} does not divide by "
+            f"{factor}: use pictures of 32x32 pixels (--image-size 32), or 'dcgan'"
+        )
+    return height // factor, width // factor
+
+
+class ResidualGenerator(linen.Module):
+    """An affine map to a small picture of many channels, and blocks that double it.
+
+    Attributes:
+        shape: height, width and channels of the picture.
+        width: channels of all blocks, 256 in the paper.
+        normalization: before every activation, or of all weights.
+
+    Example:
+        >>> import jax
+        >>> codes = jax.numpy.zeros((5, 128))
+        >>> generator = ResidualGenerator(shape=(32, 32, 3), width=8)
+        >>> pictures, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
+        >>> pictures.shape
+        (5, 32, 32, 3)
+    """
+
+    shape: Sequence[int]
+    width: int
+    normalization: Normalization = "batch"
+
+    @linen.compact
+    def __call__(self, code: Float[AnyArray, "batch code"]) -> Float[Array, "batch height width channels"]:
+        """Map a batch of codes to a batch of pictures, without the final tanh."""
+        height, width, channels = self.shape
+        rows, columns = smallest_map(height, width)
+        first = linen.Dense(rows * columns * self.width, kernel_init=ELSEWHERE)
+        x = weights(self.normalization, first)(jnp.asarray(code)).reshape(-1, rows, columns, self.width)
+        for _ in range(DOUBLINGS):
+            x = PreactivatedBlock(self.width, self.normalization, resize=double)(x)
+        x = linen.relu(normalize(self, self.normalization, x))
+        return weights(self.normalization, Conv(channels, (3, 3), kernel_init=ELSEWHERE))(x)
+
+
+class ResidualDiscriminator(linen.Module):
+    """Blocks, of which the first two halve the picture, the sum over the picture, and an affine map to the output.
+
+    Attributes:
+        width: channels of all blocks, 128 in the paper.
+        shape: of one output; `()` is a single logit.
+        normalization: before every activation but those of the first block, or of all weights, as in the paper.
+
+    Example:
+        >>> import jax
+        >>> pictures = jax.numpy.zeros((5, 32, 32, 3))
+        >>> logits, _ = jax.eval_shape(ResidualDiscriminator(width=8).init_with_output, jax.random.key(0), pictures)
+        >>> logits.shape
+        (5,)
+    """
+
+    width: int
+    shape: Sequence[int] = ()
+    normalization: Normalization = "spectral"
+
+    @linen.compact
+    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, " batch *output"]:
+        """Map a batch of pictures to a batch of outputs."""
+        if min(x.shape[1:3]) < 2**HALVINGS:
+            raise InputError(f"pictures of {x.shape[1]}x{x.shape[2]} pixels cannot be halved {HALVINGS} times")
+        y = _FirstBlock(self.width, self.normalization)(jnp.asarray(x))
+        for i in range(1, DISCRIMINATOR_BLOCKS):
+            resize = halve if i < HALVINGS else unchanged
+            y = PreactivatedBlock(self.width, self.normalization, resize=resize, before=False)(y)
+        y = linen.relu(normalize(self, self.normalization, y)).sum(axis=(1, 2))
+        y = weights(self.normalization, linen.Dense(math.prod(self.shape), kernel_init=ELSEWHERE))(y)
+        return y.reshape(len(y), *self.shape)
+
+
+def double(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
+    """Make four pixels of each.
+
+    Example:
+        >>> double(jnp.ones((1, 2, 3, 1))).shape
+        (1, 4, 6, 1)
+    """
+    return x.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def halve(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
+    """Take the mean of each four pixels; what is left over at an odd side is dropped.
+
+    Example:
+        >>> halve(jnp.ones((1, 4, 6, 1))).shape
+        (1, 2, 3, 1)
+    """
+    return linen.avg_pool(x, (2, 2), strides=(2, 2))
+
+
+def unchanged(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Leave pictures at their size.
+
+    Example:
+        >>> unchanged(jnp.ones((1, 4, 6, 1))).shape
+        (1, 4, 6, 1)
+    """
+    return x
+
+
+class PreactivatedBlock(linen.Module):
+    """`y = shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))`, resized on the way.
+
+    A picture that grows is resized before the first convolution, one that shrinks after the second. The shortcut is a
+    1x1 convolution where the size or the number of channels changes, and x itself where they do not.
+
+    Attributes:
+        features: channels of the output.
+        normalization: before the activations, or of all weights.
+        resize: `double`, `halve` or `unchanged`.
+        before: whether the picture is resized before the convolutions.
+
+    Example:
+        >>> import jax
+        >>> x = jax.numpy.zeros((5, 8, 8, 4))
+        >>> block = PreactivatedBlock(6, "batch", resize=double)
+        >>> y, _ = jax.eval_shape(block.init_with_output, jax.random.key(0), x)
+        >>> y.shape
+        (5, 16, 16, 6)
+    """
+
+    features: int
+    normalization: Normalization
+    resize: Callable[[Array], Array] = unchanged
+    before: bool = True
+
+    @linen.compact
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns features"]:
+        """Map a batch of feature maps to a batch of feature maps."""
+        enlarge, reduce = (self.resize, unchanged) if self.before else (unchanged, self.resize)
+        change = enlarge(linen.relu(normalize(self, self.normalization, x)))
+        change = _convolution(self.normalization, self.features)(change)
+        change = linen.relu(normalize(self, self.normalization, change))
+        change = reduce(_convolution(self.normalization, self.features)(change))
+        if change.shape == x.shape:
+            return x + change
+        return reduce(_shortcut(self.normalization, self.features)(enlarge(x))) + change
+
+
+class _FirstBlock(linen.Module):
+    """The discriminator's first block: what comes in are pictures, which neither normalization nor ReLU may touch."""
+
+    features: int
+    normalization: Normalization
+
+    @linen.compact
+    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns features"]:
+        change = linen.relu(_convolution(self.normalization, self.features)(x))
+        change = halve(_convolution(self.normalization, self.features)(change))
+        return _shortcut(self.normalization, self.features)(halve(x)) + change
+
+
+def _convolution(normalization: Normalization, features: int) -> linen.Module:
+    return weights(normalization, Conv(features, (3, 3), kernel_init=IN_BLOCKS))
+
+
+def _shortcut(normalization: Normalization, features: int) -> linen.Module:
+    return weights(normalization, Conv(features, (1, 1), kernel_init=ELSEWHERE))

@@ -1,0 +1,224 @@
+"""SNGAN's networks against the numbers of table 3 of the paper and against PyTorch in float64, layer by layer."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from jaxgen.errors import InputError
+from jaxgen.nn.normalization import Normalization
+from jaxgen.nn.sngan import PreactivatedBlock, ResidualDiscriminator, ResidualGenerator, double, smallest_map
+
+EPSILON = 1e-5
+
+
+class Twin:
+    """What PyTorch makes of the variables of one of the networks, layers being called by name."""
+
+    def __init__(self, normalization: Normalization, variables: Any) -> None:
+        self.normalization = normalization
+        self.params, self.stats = (to_torch(variables.get(name, {})) for name in ("params", "batch_stats"))
+
+    def block(self, name: str) -> "Twin":
+        return Twin(self.normalization, {"params": self.params[name], "batch_stats": self.stats.get(name, {})})
+
+    def weights(self, name: str) -> tuple[Tensor, Tensor]:
+        kernel, bias = self.params[name]["kernel"], self.params[name]["bias"]
+        if self.normalization == "spectral":
+            kernel = kernel / torch.linalg.svdvals(kernel.flatten(0, -2))[0]
+        return kernel, bias
+
+    def dense(self, name: str, x: Tensor) -> Tensor:
+        kernel, bias = self.weights(name)
+        return functional.linear(x, kernel.T, bias)
+
+    def convolution(self, name: str, x: Tensor) -> Tensor:
+        kernel, bias = self.weights(name)
+        return functional.conv2d(x, kernel.permute(3, 2, 0, 1), bias, padding="same")
+
+    def activation(self, i: int, x: Tensor) -> Tensor:
+        """Normalization and ReLU."""
+        if self.normalization == "batch":
+            affine, moving = self.params[f"BatchNorm_{i}"], self.stats[f"BatchNorm_{i}"]
+            x = functional.batch_norm(x, moving["mean"], moving["var"], affine["scale"], affine["bias"], eps=EPSILON)
+        return x.relu()
+
+    def up(self, x: Tensor) -> Tensor:
+        """A block of the generator."""
+        change = functional.interpolate(self.activation(0, x), scale_factor=2)
+        change = self.convolution("Conv_1", self.activation(1, self.convolution("Conv_0", change)))
+        return self.convolution("Conv_2", functional.interpolate(x, scale_factor=2)) + change
+
+    def down(self, x: Tensor, *, first: bool, halved: bool) -> Tensor:
+        """A block of the discriminator."""
+        change = self.convolution("Conv_0", x if first else self.activation(0, x))
+        change = self.convolution("Conv_1", change.relu() if first else self.activation(1, change))
+        if not halved:
+            return x + change
+        return functional.avg_pool2d(self.convolution("Conv_2", x) + change, 2)
+
+
+def to_torch(variables: Any) -> Any:
+    return jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf, np.float64)), variables)
+
+
+def random_variables(network: Any, inputs: np.ndarray) -> Any:
+    """Variables with numbers of ordinary size everywhere; what the iteration ends at, where they are spectral."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.float32(inputs))
+    random = np.random.default_rng(0)
+    drawn = {"params": partial(random.normal, 0.05, 0.3), "batch_stats": partial(random.uniform, 0.5, 1.5)}
+    variables = {
+        name: jax.tree.map(lambda leaf, draw=draw: jnp.float32(draw(leaf.shape)), shapes.get(name, {}))
+        for name, draw in drawn.items()
+    }
+    return variables | {"spectral": singular_vectors(variables["params"], shapes.get("spectral", {}))}
+
+
+def singular_vectors(params: Any, names: Any) -> dict[str, Any]:
+    """Of the kernels of each block; the spectral norms are numbered in the order in which the layers are called."""
+    kernels = [params[name]["kernel"] for name in ("Dense_0", "Conv_0", "Conv_1", "Conv_2") if name in params]
+    vectors: dict[str, Any] = {}
+    for name in names:
+        if name.startswith("SpectralNorm"):
+            kernel = np.asarray(kernels[int(name.rsplit("_")[-1])], np.float64)
+            rows = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), full_matrices=False)[2]
+            vectors[name] = {"U": jnp.float32(rows.T)}
+        else:
+            vectors[name] = singular_vectors(params[name], names[name])
+    return vectors
+
+
+def assert_close(actual: Any, expected: Any) -> None:
+    expected = np.asarray(expected)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+each_normalization = pytest.mark.parametrize("normalization", ["none", "batch", "spectral"])
+
+
+@each_normalization
+def test_the_generator_computes_what_pytorch_does(normalization: Normalization) -> None:
+    network = ResidualGenerator(shape=(16, 24, 3), width=4, normalization=normalization)
+    codes = np.random.default_rng(1).normal(size=(3, 5))
+    variables = random_variables(network, codes)
+    pictures = jax.jit(network.apply)(variables, jnp.float32(codes))
+
+    twin = Twin(normalization, variables)
+    x = twin.dense("Dense_0", torch.tensor(codes)).unflatten(1, (2, 3, 4)).permute(0, 3, 1, 2)
+    for i in range(3):
+        x = twin.block(f"PreactivatedBlock_{i}").up(x)
+    x = twin.convolution("Conv_0", twin.activation(0, x))
+    assert_close(pictures, x.permute(0, 2, 3, 1))
+
+
+@each_normalization
+def test_the_discriminator_computes_what_pytorch_does(normalization: Normalization) -> None:
+    """At odd sizes too, where halving drops the last row or column."""
+    network = ResidualDiscriminator(width=4, shape=(2,), normalization=normalization)
+    pictures = np.random.default_rng(1).normal(size=(3, 16, 11, 3))
+    variables = random_variables(network, pictures)
+    outputs = jax.jit(network.apply)(variables, jnp.float32(pictures))
+
+    twin = Twin(normalization, variables)
+    x = torch.tensor(pictures).permute(0, 3, 1, 2)
+    x = twin.block("_FirstBlock_0").down(x, first=True, halved=True)
+    for i, halved in enumerate((True, False, False)):
+        x = twin.block(f"PreactivatedBlock_{i}").down(x, first=False, halved=halved)
+    assert_close(outputs, twin.dense("Dense_0", twin.activation(0, x).sum(dim=(2, 3))))
+
+
+def test_they_have_the_published_number_of_parameters() -> None:
+    """Table 3, for pictures of 32x32x3: every line of it, with the biases and the batch normalization of the text."""
+
+    def convolution(window: int, channels: int, features: int) -> int:
+        return window**2 * channels * features + features
+
+    normalization = 2 * 256
+    up = 2 * (normalization + convolution(3, 256, 256)) + convolution(1, 256, 256)
+    dense = 128 * (4 * 4 * 256) + 4 * 4 * 256
+    assert parameters(ResidualGenerator((32, 32, 3), width=256), (1, 128)) == (
+        dense + 3 * up + normalization + convolution(3, 256, 3)
+    )
+
+    first = convolution(3, 3, 128) + convolution(3, 128, 128) + convolution(1, 3, 128)
+    down = 2 * convolution(3, 128, 128) + convolution(1, 128, 128)
+    unchanged = 2 * convolution(3, 128, 128)
+    assert parameters(ResidualDiscriminator(width=128), (1, 32, 32, 3)) == (
+        first + down + 2 * unchanged + 128 + 1  # The weights of the last, dense line and its bias.
+    )
+
+
+def parameters(network: Any, inputs: tuple[int, ...]) -> int:
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(inputs))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+
+
+def test_every_kernel_has_its_singular_vectors() -> None:
+    """Where weights are normalized, all are, and nothing else is; else, none."""
+    for network, inputs in (
+        (partial(ResidualGenerator, (16, 16, 3), width=4), (1, 5)),
+        (partial(ResidualDiscriminator, width=4), (1, 16, 16, 3)),
+    ):
+        for normalization in ("none", "batch", "layer", "spectral"):
+            shapes = jax.eval_shape(network(normalization=normalization).init, jax.random.key(0), jnp.zeros(inputs))
+            kernels = [leaf.shape for leaf in jax.tree.leaves(shapes["params"]) if leaf.ndim > 1]
+            vectors = [len(leaf) for leaf in jax.tree.leaves(shapes.get("spectral", {}))]
+            features = [kernel[-1] for kernel in kernels] if normalization == "spectral" else []
+            assert sorted(vectors) == sorted(features)
+            assert ("batch_stats" in shapes) == (normalization == "batch")
+            has_scales = any("scale" in jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(shapes))
+            assert has_scales == (normalization in ("batch", "layer"))
+
+
+def test_weights_start_as_published() -> None:
+    """Uniform with Glorot's variance, 2 / (fan-in + fan-out), and with twice that in the 3x3 convolutions of blocks."""
+    generator = ResidualGenerator((8, 8, 3), width=16)
+    discriminator = ResidualDiscriminator(width=16, normalization="none")
+    for network, inputs in ((generator, (1, 100)), (discriminator, (1, 8, 8, 3))):
+        params = jax.jit(network.init)(jax.random.key(0), jnp.zeros(inputs))["params"]
+        for path, kernel in jax.tree.leaves_with_path(params):
+            where = jax.tree_util.keystr(path)
+            if kernel.ndim > 1:
+                window = int(np.prod(kernel.shape[:-2]))
+                in_block = window == 9 and "Block" in where
+                variance = (4 if in_block else 2) / (window * (kernel.shape[-2] + kernel.shape[-1]))
+                assert float(kernel.var()) == pytest.approx(variance, rel=4 * np.sqrt(0.8 / kernel.size)), where
+                assert 0.8 * np.sqrt(3 * variance) < float(jnp.abs(kernel).max()) <= np.sqrt(3 * variance), where
+            else:
+                assert (kernel == (1 if "scale" in where else 0)).all(), where
+
+
+def test_a_block_that_changes_nothing_is_its_shortcut() -> None:
+    """x itself, also where it is negative: the last thing that happens to it is a sum, not a ReLU."""
+    x = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
+    for block, expected in (
+        (PreactivatedBlock(3, "none"), x),
+        (PreactivatedBlock(5, "none", resize=double), jnp.repeat(jnp.repeat(x[..., :1] * jnp.ones(5), 2, 1), 2, 2)),
+    ):
+        params = jax.jit(block.init)(jax.random.key(1), x)["params"]
+        params["Conv_1"]["kernel"] = jnp.zeros_like(params["Conv_1"]["kernel"])
+        if "Conv_2" in params:  # A shortcut that takes the first channel.
+            params["Conv_2"]["kernel"] = jnp.zeros_like(params["Conv_2"]["kernel"]).at[0, 0, 0].set(1)
+        np.testing.assert_array_equal(jax.jit(block.apply)({"params": params}, x), expected)
+
+
+def test_pictures_of_other_sizes_are_refused() -> None:
+    assert smallest_map(32, 48) == (4, 6)
+    said = (
+        "the architecture 'resnet' doubles a map 3 times, and 28x28 does not divide by 8: "
+        r"use pictures of 32x32 pixels \(--image-size 32\), or 'dcgan'"
+    )
+    with pytest.raises(InputError, match=f"^{said}$"):
+        smallest_map(28, 28)
+    with pytest.raises(InputError, match=said):
+        jax.eval_shape(ResidualGenerator((28, 28, 1), width=4).init, jax.random.key(0), jnp.zeros((1, 5)))
+    with pytest.raises(InputError, match="32x12 does not divide by 8"):
+        smallest_map(32, 12)
+    with pytest.raises(InputError, match="pictures of 8x3 pixels cannot be halved 2 times"):
+        jax.eval_shape(ResidualDiscriminator(width=4).init, jax.random.key(0), jnp.zeros((1, 8, 3, 1)))
