@@ -7,6 +7,7 @@ function that reads from top to bottom. The exit status says whether all bars we
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from jaxgen.data import Stream, load
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, State
 from jaxgen.metrics import mode_coverage
-from jaxgen.models import REGISTRY, autoencoder, cvae, gan, vae, vaegan
+from jaxgen.models import PRESETS, REGISTRY, autoencoder, cvae, gan, vae, vaegan
 from jaxgen.plot import picture_grid, save
 from jaxgen.training.evaluation import evaluate
 from jaxgen.training.loop import fit
@@ -156,9 +157,9 @@ def conditional_vae(setting: Setting) -> Iterator[Number]:
 def ring_modes(setting: Setting) -> Iterator[Number]:
     """WGAN-GP on the ring of eight Gaussians, ten seeds trained together: modes covered."""
     seeds, samples = 10, 2500
-    model, states = setting.fit(
-        "gan", gan.Config(loss="wasserstein"), load_all("ring"), steps=10_000, batch_size=256, key=seed_keys(0, seeds)
-    )
+    # Small networks can learn ten times as fast as the published ones.
+    config = dataclasses.replace(PRESETS["wgan-gp"].config, learning_rate=1e-3, b1=0.5)
+    model, states = setting.fit("gan", config, load_all("ring"), steps=10_000, batch_size=256, key=seed_keys(0, seeds))
     points = jax.vmap(lambda state: model.sample(jax.random.key(1), state, samples))(states)
     mixture = ring()
     assert mixture.centers is not None

@@ -22,7 +22,13 @@ def ring_gan(*, width: int = 64, batch_size: int = 256) -> Workload:
     """Two hidden layers each, on eight Gaussians around the origin of the plane."""
     # jaxgen's defaults for points, spelled out.
     config = Config(
-        loss="non_saturating", hidden=(width, width), latent=2, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999
+        loss="non_saturating",
+        hidden=(width, width),
+        latent=2,
+        discriminator_moves=1,
+        learning_rate=1e-3,
+        b1=0.5,
+        b2=0.999,
     )
 
     def twin(params: Params, *, compiled: bool) -> Twin:
@@ -60,7 +66,7 @@ def dcgan(
     """Convolutions and batch normalization, on pictures."""
     # Radford et al. 2016, section 4.
     config = Config(
-        loss="non_saturating", width=width, latent=100, critic_moves=1, learning_rate=2e-4, b1=0.5, b2=0.999
+        loss="non_saturating", width=width, latent=100, discriminator_moves=1, learning_rate=2e-4, b1=0.5, b2=0.999
     )
 
     def twin(params: Params, *, compiled: bool) -> Twin:
@@ -99,8 +105,9 @@ def wgan_gp(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size:
         loss="wasserstein",
         width=width,
         latent=100,
+        penalty="gradient",
         penalty_weight=10.0,
-        critic_moves=5,
+        discriminator_moves=5,
         learning_rate=1e-4,
         b1=0.0,
         b2=0.9,
@@ -169,7 +176,7 @@ def _twin(
             discriminate,
             optimizer(discriminate),
             noise,
-            updates=config.critic_moves,
+            updates=config.discriminator_moves,
         ),
         TorchPlayer("generator", generator_loss, generate, optimizer(generate), codes),
     ]

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
-from jaxgen.errors import InputError, check_known
-from jaxgen.models import REGISTRY
+from jaxgen.errors import InputError
+from jaxgen.models import PRESETS, REGISTRY, starting_point
 from jaxgen.run import Settings, read_config, train
 
 Config = TypeVar("Config")
@@ -36,22 +36,22 @@ def run(arguments: list[str]) -> None:
     if not arguments or arguments[0].startswith("-"):
         _without_model(arguments)
         return
-    model = arguments[0]
-    check_known("model", model, REGISTRY)
-    options_type: Any = Options[REGISTRY[model].config]  # type: ignore[misc]
-    command = f"jaxgen train {model}"
-    options = parse(options_type, arguments[1:], command=command)
-    folder = options.out or _usual_folder(model, options.settings.data)
+    name = arguments[0]
+    family, config = starting_point(name)
+    options_type: Any = Options[type(config)]  # type: ignore[misc]
+    command = f"jaxgen train {name}"
+    options = parse(options_type, arguments[1:], command=command, default=options_type(Settings(config)))
+    folder = options.out or _usual_folder(name, options.settings.data)
     if options.resume:
         # What is not given is as it was; what is given is compared with what it was.
         before = read_config(folder)
-        if before.family != model:
-            raise InputError(f"{folder} holds a run of the model '{before.family}', not '{model}'")
+        if before.family != family:
+            raise InputError(f"{folder} holds a run of the model '{before.family}', not '{family}'")
         given = [argument for argument in arguments[1:] if argument != "--resume"]
         default = options_type(settings=before.settings)
         options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
-    summary = train(folder, model, options.settings, resume=options.resume, say=notice)
-    title = f"{model} on the test split of {options.settings.data}, step {summary['step']}"
+    summary = train(folder, family, options.settings, resume=options.resume, say=notice)
+    title = f"{name} on the test split of {options.settings.data}, step {summary['step']}"
     print_metrics(summary["test"], title=title)
     print(f"run folder: {folder}")
 
@@ -65,7 +65,7 @@ def _usual_folder(model: str, data: str) -> Path:
 
 
 def _without_model(arguments: list[str]) -> None:
-    models = "\n".join(f"  {name:<12}  {family.description}" for name, family in REGISTRY.items())
+    models = "\n".join(f"  {name:<12}  {entry.description}" for name, entry in (REGISTRY | PRESETS).items())
     if arguments and arguments[0] not in ("-h", "--help"):
-        raise InputError(f"name the model before its options: jaxgen train {' | '.join(REGISTRY)}")
+        raise InputError(f"name the model before its options: jaxgen train {' | '.join([*REGISTRY, *PRESETS])}")
     print(f"usage: jaxgen train MODEL [OPTIONS]\n\n{models}\n\njaxgen train MODEL --help shows the options of a model.")

@@ -30,6 +30,7 @@ class AdversarialLoss(NamedTuple):
     Attributes:
         discriminator: `(real_logits, fake_logits) -> loss` per example; the two batches have one shape.
         generator: `(fake_logits, real_logits=None) -> loss` per example. Only relativistic losses use the real logits.
+        relativistic: whether they do.
 
     Example:
         >>> non_saturating.discriminator(jnp.array([0.0, 1e4]), jnp.array([0.0, -1e4]))
@@ -40,6 +41,7 @@ class AdversarialLoss(NamedTuple):
 
     discriminator: Callable[[Logits, Logits], Logits]
     generator: Callable[..., Logits]
+    relativistic: bool = False
 
 
 def _pair(
@@ -145,7 +147,7 @@ def _relativistic_generator(fake_logits: Logits, real_logits: Logits | None = No
     return _relativistic_discriminator(fake_logits, real_logits)
 
 
-relativistic_average = AdversarialLoss(_relativistic_discriminator, _relativistic_generator)
+relativistic_average = AdversarialLoss(_relativistic_discriminator, _relativistic_generator, relativistic=True)
 """D says how much more real an example is than the average of the other side; G makes the fake ones the more real.
 
 With `D(x, others) = sigmoid(logit(x) - mean(logit(others)))`, the mean over all of the batch::

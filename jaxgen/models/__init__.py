@@ -1,14 +1,19 @@
 """Model families, one a file: a frozen `Config` and `build(config, example) -> Model`.
 
 `REGISTRY` is all that the command line and the tests know of models: a family is added by adding a line to it.
+`PRESETS` are choices that were published together, under the names they have.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from jaxgen.errors import check_known
 from jaxgen.game import Model
 from jaxgen.models import autoencoder, cvae, gan, vae, vaegan
+from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
+
+__all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "starting_point"]
 
 
 class Family(NamedTuple):
@@ -30,9 +35,34 @@ REGISTRY: dict[str, Family] = {
         autoencoder.Config, autoencoder.build, "autoencoder: linear, fully connected, convolutional; denoising, sparse"
     ),
     "cvae": Family(cvae.Config, cvae.build, "conditional variational autoencoder (Sohn et al. 2015)"),
-    "gan": Family(gan.Config, gan.build, "generative adversarial network: DCGAN, WGAN-GP, fully connected"),
+    "gan": Family(
+        gan.Config, gan.build, "generative adversarial network, composed from parts (Goodfellow et al. 2014)"
+    ),
     "vae": Family(vae.Config, vae.build, "variational autoencoder (Kingma & Welling 2014)"),
     "vaegan": Family(
         vaegan.Config, vaegan.build, "VAE/GAN, similarity learned by a discriminator (Larsen et al. 2016)"
     ),
 }
+
+
+def starting_point(name: str) -> tuple[str, Any]:
+    """What the name of a family or a preset stands for.
+
+    Args:
+        name: in `REGISTRY` or `PRESETS`.
+
+    Returns:
+        The name of the family, and a config: with the defaults of the family, or as it was published.
+
+    Raises:
+        InputError: if there is no such name.
+
+    Example:
+        >>> family, config = starting_point("wgan-gp")
+        >>> family, config.loss, config.discriminator_moves
+        ('gan', 'wasserstein', 5)
+    """
+    check_known("model", name, [*REGISTRY, *PRESETS])
+    if name in REGISTRY:
+        return name, REGISTRY[name].config()
+    return PRESETS[name].family, PRESETS[name].config

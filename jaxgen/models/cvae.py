@@ -10,19 +10,13 @@ choosing the label, and the style of an example is given to another class by dec
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models import vae
+from jaxgen.models.labels import Labels, count_classes, each_label, labels_of, one_hot
 from jaxgen.typing import Array, Batch, Float, Int, KeyArray
-
-Labels: TypeAlias = Int[Array, "..."] | Sequence[int] | int
-"""One label, or one for each example."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +45,27 @@ def build(config: Config, example: Batch) -> Model:
         labels as the condition: Kingma et al. 2014, arXiv:1406.5298, model M2.
 
     Example:
+        >>> import jax
         >>> digits = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.array([0, 9])}
         >>> model = build(Config(hidden=(16,), latent=2), digits)
         >>> state = model.init(jax.random.key(0), digits)
         >>> model.sample(jax.random.key(1), state, 3, label=7).shape
         (3, 8, 8, 1)
     """
-    classes = int(np.max(_labels(example))) + 1
+    classes = count_classes(example)
 
     def condition_of(batch: Batch) -> Float[Array, "batch classes"]:
-        return one_hot(_labels(batch), classes)
+        return one_hot(labels_of(batch), classes)
 
     model = vae.build(config, example, condition_of=condition_of)
     decode_under = model.decode
     assert decode_under is not None
 
     def sample(key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
-        label = jnp.arange(n) % classes if label is None else label
-        return model.sample(key, state, n, condition=_one_per_example(label, n, classes))
+        return model.sample(key, state, n, condition=one_hot(each_label(label, n, classes), classes))
 
     def decode(state: State, code: Float[Array, "batch latent"], *, label: Labels) -> Array:
-        return decode_under(state, code, condition=_one_per_example(label, len(code), classes))
+        return decode_under(state, code, condition=one_hot(each_label(label, len(code), classes), classes))
 
     return model._replace(sample=sample, decode=decode, conditions=("label",))
 
@@ -97,6 +91,7 @@ def transfer_style(
         Kingma et al. 2014, arXiv:1406.5298, figure 1b.
 
     Example:
+        >>> import jax
         >>> digits = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.array([0, 9])}
         >>> model = build(Config(hidden=(16,), latent=2), digits)
         >>> state = model.init(jax.random.key(0), digits)
@@ -108,47 +103,3 @@ def transfer_style(
     assert decode is not None
     code = encode(state, batch)
     return jnp.stack([decode(state, code, label=label) for label in labels], axis=1)
-
-
-def one_hot(label: Labels, classes: int) -> Float[Array, "*shape classes"]:
-    """Labels as indicator vectors.
-
-    Args:
-        label: integers in [0, classes).
-        classes: how many there are.
-
-    Returns:
-        float32, 1 at the label and 0 elsewhere; a traced label outside the range, which cannot be refused, gives 0
-        everywhere.
-
-    Raises:
-        InputError: if labels are not integers, or are known and outside the range.
-
-    Example:
-        >>> one_hot(jnp.array([0, 2]), 3)
-        Array([[1., 0., 0.],
-               [0., 0., 1.]], dtype=float32)
-    """
-    known = not isinstance(label, jax.core.Tracer)
-    # In NumPy, as under jit even the minimum of a constant would be traced.
-    labels = np.asarray(label) if known else jnp.asarray(label)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise InputError(f"labels must be integers, got {labels.dtype}")
-    if known and labels.size:
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= classes:
-            wrong = lowest if lowest < 0 else highest
-            raise InputError(f"label {wrong} is outside the range: the {classes} classes are 0 to {classes - 1}")
-    return jax.nn.one_hot(labels, classes)
-
-
-def _labels(batch: Batch) -> Int[Array, " batch"]:
-    if "label" not in batch:
-        raise InputError(f"a conditional model needs labels, and these data have only {sorted(batch)}")
-    return batch["label"]
-
-
-def _one_per_example(label: Labels, n: int, classes: int) -> Float[Array, "n classes"]:
-    if np.shape(label) not in ((), (n,)):
-        raise InputError(f"give one label or {n} labels for {n} examples, got labels of shape {np.shape(label)}")
-    return jnp.broadcast_to(one_hot(label, classes), (n, classes))

@@ -1,99 +1,153 @@
-"""Generative adversarial networks (Goodfellow et al. 2014, arXiv:1406.2661).
+"""Generative adversarial networks (Goodfellow et al. 2014, arXiv:1406.2661), composed from parts.
 
-A generator turns noise z ~ N(0, I) into examples G(z); a discriminator D tells them from real ones. Two published games
-are played here, and a further one is a line in `LOSSES` and in the defaults:
+A generator turns noise z into examples G(z); a discriminator D tells them from real ones x. In a turn D makes its
+moves, then G makes its own, and each minimizes one side of an adversarial loss (`jaxgen.losses`):
 
-    non_saturating   D minimizes -log sigma(D(x)) - log(1 - sigma(D(G(z)))), G minimizes -log sigma(D(G(z)));
-                     for pictures with the networks and the optimizer of DCGAN (Radford et al. 2016)
-    wasserstein      D, called critic, minimizes D(G(z)) - D(x) + weight * (|grad D| - 1)^2, several moves a turn;
-                     G minimizes -D(G(z)) (WGAN-GP, Gulrajani et al. 2017)
+    D:  mean of  loss.discriminator(D(x), D(G(z)))  +  penalty_weight * penalty(D)  -  log p(class | x, G(z))
+    G:  mean of  loss.generator(D(G(z)))                                            -  log p(class | G(z))
 
-Pictures are shown to the networks with values in [-1, 1], points as they are.
+The last terms are there with an auxiliary classifier only. Whatever else has been published is a choice of parts:
+
+    architecture    mlp, dcgan, resnet
+    loss            minimax, non_saturating, least_squares, hinge, wasserstein, relativistic_average
+    slope of D      a penalty (gradient, one_sided_gradient, dragan, r1), clipped weights, spectral normalization
+    normalization   none, batch, layer, spectral, in either network
+    condition       none, concatenation, projection, auxiliary_classifier (`jaxgen.models.adversaries`)
+    against collapse    packing (PacGAN), unrolled_steps (D's next moves, seen ahead by G)
+    optimization    moves a turn, learning rate of either player, optimizer, average of the generator's weights
+
+`jaxgen.models.presets` holds the combinations that have names. Pictures are shown to the networks with values in
+[-1, 1], points as they are.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen import losses
 from jaxgen.errors import InputError, check_known
-from jaxgen.game import Loss, Model, Player, State, game
-from jaxgen.losses import AdversarialLoss, gradient_penalty, non_saturating, wasserstein
-from jaxgen.models.observation import is_picture, observed
+from jaxgen.game import Model, Player, State, game, unchanged
+from jaxgen.losses import AdversarialLoss, clip_weights, dragan_penalty, gradient_penalty, r1_penalty
+from jaxgen.losses.penalties import Critic
+from jaxgen.models.adversaries import Adversaries, Condition, Judgement, Label, Prior
+from jaxgen.models.labels import Labels, count_classes, each_label, labels_of
+from jaxgen.models.observation import from_signed, is_picture, observed
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.dcgan import LEAK, Discriminator, Generator
-from jaxgen.nn.mlp import MLP
+from jaxgen.nn import dcgan, sngan
+from jaxgen.nn.mlp import MLP, Maxout
+from jaxgen.nn.normalization import Normalization
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
-Architecture = Literal["mlp", "dcgan"]
-LossName = Literal["non_saturating", "wasserstein"]
+Architecture: TypeAlias = Literal["mlp", "dcgan", "resnet"]
+LossName: TypeAlias = Literal[
+    "minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic_average"
+]
+PenaltyName: TypeAlias = Literal["none", "gradient", "one_sided_gradient", "dragan", "r1"]
+Optimizer: TypeAlias = Literal["adam", "rmsprop"]
 
-LOSSES: dict[str, AdversarialLoss] = {"non_saturating": non_saturating, "wasserstein": wasserstein}
+LOSSES: dict[str, AdversarialLoss] = {
+    "minimax": losses.minimax,
+    "non_saturating": losses.non_saturating,
+    "least_squares": losses.least_squares,
+    "hinge": losses.hinge,
+    "wasserstein": losses.wasserstein,
+    "relativistic_average": losses.relativistic_average,
+}
+
+
+class Penalty(NamedTuple):
+    """A penalty on the slope of the discriminator.
+
+    Attributes:
+        of: `(critic, key, real, fake) -> penalty` per example.
+        for_pictures: the weight it was published with.
+        for_points: the weight for points in the plane.
+    """
+
+    of: Callable[[Critic, KeyArray, Array, Array], Float[Array, " batch"]]
+    for_pictures: float
+    for_points: float
+
+
+PENALTIES: dict[str, Penalty] = {
+    # Gulrajani et al. 2017, algorithm 1; for points as in the authors' code.
+    "gradient": Penalty(gradient_penalty, for_pictures=10.0, for_points=0.1),
+    "one_sided_gradient": Penalty(partial(gradient_penalty, one_sided=True), for_pictures=10.0, for_points=0.1),
+    # Kodali et al. 2017, algorithm 1.
+    "dragan": Penalty(lambda critic, key, real, fake: dragan_penalty(critic, key, real), 10.0, 10.0),
+    # Mescheder et al. 2018: gamma / 2 with gamma = 10, for points too.
+    "r1": Penalty(lambda critic, key, real, fake: r1_penalty(critic, real), 5.0, 5.0),
+}
 
 
 @dataclass(frozen=True)
 class Config:
-    """What can be chosen about a generative adversarial network. None is what goes with the loss.
+    """What can be chosen about a generative adversarial network. None is what goes with the data and the other choices.
 
     Attributes:
-        architecture: of both networks; where nothing is chosen, dcgan for pictures and mlp for points.
-        hidden: widths of the hidden layers of either network (mlp).
-        width: channels of the discriminator's first and before the generator's last convolution (dcgan).
-        latent: length of the noise vector; where nothing is chosen, 100 for pictures (Radford et al. 2016), and for
-            points as many as they have coordinates (2 in the plane, as Gulrajani et al. 2017 and Lin et al. 2018 have).
+        architecture: of both networks: mlp, or for pictures dcgan (where nothing is chosen) and resnet.
+        hidden: widths of the hidden layers of the generator, and of the discriminator if nothing else is said (mlp).
+        discriminator_hidden: widths of the hidden layers of the discriminator (mlp).
+        maxout: affine maps of which each hidden unit of the discriminator takes the largest (mlp); 1 has a leaky ReLU.
+        width: channels of the discriminator's first convolution, and before the generator's last one (dcgan); of all
+            blocks of the discriminator, the generator's having twice as many (resnet).
+        weight_scale: standard deviation of the initial weights (mlp, dcgan); 0.02 for dcgan, LeCun's for mlp.
+        latent: length of the noise vector; 100 for pictures, for points as many as they have coordinates.
+        prior: of the noise: standard normal, or uniform on [-1, 1].
         loss: what the players minimize.
-        penalty_weight: of the gradient penalty; a discriminator with one has no batch normalization.
-        critic_moves: of the discriminator, before each move of the generator.
-        learning_rate: of Adam, for both players.
-        b1: decay of Adam's mean of gradients.
-        b2: decay of Adam's mean of squared gradients.
+        penalty: on the slope of the discriminator.
+        penalty_weight: of the penalty; the published one.
+        clip: bound to which the discriminator's weights are clipped after every move.
+        generator_normalization: batch for dcgan and resnet, none for mlp.
+        discriminator_normalization: batch for dcgan if there is no penalty, spectral for resnet, otherwise none.
+        condition: how the networks are told the class of an example.
+        packing: examples that the discriminator judges together.
+        unrolled_steps: moves of the discriminator that the generator looks ahead.
+        discriminator_moves: a turn.
+        generator_moves: a turn.
+        optimizer: of both players.
+        learning_rate: of both players; 0.0002 for pictures, 0.001 for points, where networks are small.
+        discriminator_learning_rate: of the discriminator, if it has another.
+        b1: decay of the mean of gradients (adam).
+        b2: decay of the mean of squared gradients.
+        ema: decay of the moving average of the generator's weights, from which samples are then drawn.
     """
 
     architecture: Architecture | None = None
     hidden: tuple[int, ...] = (64, 64)
+    discriminator_hidden: tuple[int, ...] | None = None
+    maxout: int = 1
     width: int = 32
+    weight_scale: float | None = None
     latent: int | None = None
+    prior: Prior = "normal"
     loss: LossName = "non_saturating"
+    penalty: PenaltyName = "none"
     penalty_weight: float | None = None
-    critic_moves: int | None = None
+    clip: float | None = None
+    generator_normalization: Normalization | None = None
+    discriminator_normalization: Normalization | None = None
+    condition: Condition = "none"
+    packing: int = 1
+    unrolled_steps: int = 0
+    discriminator_moves: int = 1
+    generator_moves: int = 1
+    optimizer: Optimizer = "adam"
     learning_rate: float | None = None
-    b1: float | None = None
-    b2: float | None = None
+    discriminator_learning_rate: float | None = None
+    b1: float = 0.5
+    b2: float = 0.999
+    ema: float | None = None
 
     def __post_init__(self) -> None:
-        check_positive(hidden=min(self.hidden, default=1), width=self.width)
-        if self.latent is not None:
-            check_positive(latent=self.latent)
-
-
-class Choices(NamedTuple):
-    """The choices of a `Config` that go with its loss, none of them open."""
-
-    penalty_weight: float
-    critic_moves: int
-    learning_rate: float
-    b1: float
-    b2: float
-
-
-FOR_PICTURES: dict[str, Choices] = {
-    # Radford et al. 2016, section 4.
-    "non_saturating": Choices(penalty_weight=0.0, critic_moves=1, learning_rate=2e-4, b1=0.5, b2=0.999),
-    # Gulrajani et al. 2017, algorithm 1.
-    "wasserstein": Choices(penalty_weight=10.0, critic_moves=5, learning_rate=1e-4, b1=0.0, b2=0.9),
-}
-"""What each loss was published with."""
-
-FOR_POINTS: dict[str, Choices] = {
-    "non_saturating": Choices(penalty_weight=0.0, critic_moves=1, learning_rate=1e-3, b1=0.5, b2=0.999),
-    # The authors' weight for points, and ten times their learning rate: 2,500 turns cover the ring of eight.
-    "wasserstein": Choices(penalty_weight=0.1, critic_moves=5, learning_rate=1e-3, b1=0.5, b2=0.9),
-}
-"""What works for points in the plane, where the networks are small and can learn faster."""
+        _check_values(self)
+        _check_combination(self)
 
 
 def build(config: Config, example: Batch) -> Model:
@@ -101,17 +155,20 @@ def build(config: Config, example: Batch) -> Model:
 
     Args:
         config: the choices.
-        example: a batch of any size, for the shape of the data.
+        example: a batch of any size, for the shape of the data and the number of classes.
 
     Returns:
-        The model. `sample(key, state, n)` gives pictures in [0, 1], or points. `evaluate` gives, for every real example
-        and one generated example beside it, the discriminator's `real_output` and `fake_output` (logits, or the
-        critic's values) and its `discriminator_loss`, penalty not included: a discriminator that knows its training
-        data by heart has a lower loss on them than on others. Batch normalization uses running averages over real and
-        generated batches, which in training it normalizes apart: such a loss compares data, not with that of training.
+        The model. `sample(key, state, n)` gives pictures in [0, 1], or points; of a conditional model with
+        `label=...`, one for all or one for each, without which it goes through the classes. `decode` does the same with
+        given noise vectors as codes. `evaluate` gives, for every
+        real example and one generated example beside it, the discriminator's `real_output` and `fake_output` (logits,
+        or the critic's values) and its `discriminator_loss`, penalty not included: a discriminator that knows its
+        training data by heart has a lower loss on them than on others. Batch normalization uses running averages over
+        real and generated batches, which in training it normalizes apart: such a loss compares data, not with that of
+        training. Where examples are packed, none has an output of its own, and there is no `evaluate`.
 
     Raises:
-        InputError: if a choice is unknown or impossible, or if choices do not go together.
+        InputError: if choices do not go together with the data.
 
     Example:
         >>> model = build(Config(hidden=(16,), latent=2), {"point": jnp.zeros((1, 2))})
@@ -119,199 +176,319 @@ def build(config: Config, example: Batch) -> Model:
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
-    choices = _choices(config, example)
-    networks = _networks(config, choices, example)
+    config = _completed(config, example)
+    networks = _networks(config, example)
     loss = LOSSES[config.loss]
 
-    def generated(key: KeyArray, state: State, n: int) -> Array:
-        return networks.generate(networks.noise(key, n), state.params, state.stats, training=False)[0]
+    def generated(z: Array, state: State, label: Label) -> Array:
+        return networks.generate(z, label, state.params | state.ema, state.stats, training=False)[0]
 
-    def sample(key: KeyArray, state: State, n: int) -> Array:
-        x = generated(key, state, n)
+    def decode(state: State, code: Float[Array, "batch latent"], *, label: Labels | None = None) -> Array:
+        x = generated(code, state, _each_label(networks, label, len(code)))
         return from_signed(x) if networks.pictures else x
 
+    def sample(key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
+        return decode(state, networks.noise(key, n), label=label)
+
     def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
-        real = networks.shown(batch)
-        fake = generated(key, state, len(real))
-        real_output, _ = networks.judge(real, state.params, state.stats, training=False)
-        fake_output, _ = networks.judge(fake, state.params, state.stats, training=False)
-        discriminator_loss = loss.discriminator(real_output, fake_output)
-        return {"discriminator_loss": discriminator_loss, "real_output": real_output, "fake_output": fake_output}
-
-    adam = optax.adam(choices.learning_rate, choices.b1, choices.b2)
-    discriminator_loss, generator_loss = _losses(loss, choices.penalty_weight, networks)
-    players = (
-        Player("discriminator", ("discriminator",), discriminator_loss, adam, updates=choices.critic_moves),
-        Player("generator", ("generator",), generator_loss, adam),
-    )
-    init, step = game(networks.init, players)
-    return Model(init, step, sample, evaluate=evaluate, players=players)
-
-
-class Networks(NamedTuple):
-    """The two networks, and how they are called.
-
-    Attributes:
-        generator: from noise to examples; those that are pictures go through a tanh.
-        discriminator: from examples to one number each.
-        latent: length of the noise vector.
-        shape: of one example.
-        pictures: whether the examples are pictures.
-    """
-
-    generator: Any
-    discriminator: Any
-    latent: int
-    shape: tuple[int, ...]
-    pictures: bool
-
-    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
-        """Initialize both networks."""
-        generator_key, discriminator_key = jax.random.split(key)
+        real, label = networks.shown(batch), networks.label(batch)
+        fake = generated(networks.noise(key, len(real)), state, label)
+        of_real, _ = networks.judge(real, label, state.params, state.stats, training=False)
+        of_fake, _ = networks.judge(fake, label, state.params, state.stats, training=False)
+        discriminator_loss = loss.discriminator(of_real.output, of_fake.output)
         return {
-            "generator": self.generator.init(generator_key, jnp.zeros((1, self.latent))),
-            "discriminator": self.discriminator.init(discriminator_key, jnp.zeros((1, *self.shape))),
+            "discriminator_loss": discriminator_loss,
+            "real_output": of_real.output,
+            "fake_output": of_fake.output,
         }
 
-    def shown(self, batch: Batch) -> Float[Array, " batch *event"]:
-        """The real examples as the discriminator sees them."""
-        return to_signed(observed(batch)) if self.pictures else observed(batch)
-
-    def noise(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        """Noise vectors for n examples."""
-        return jax.random.normal(key, (n, self.latent))
-
-    def generate(self, z: Array, params: Params, stats: Stats, *, training: bool) -> tuple[Array, Stats]:
-        """The examples G(z), and the new statistics of the generator."""
-        x, stats = forward(self.generator, "generator", z, params, stats, training=training)
-        return (jnp.tanh(x) if self.pictures else x), stats
-
-    def judge(self, x: Array, params: Params, stats: Stats, *, training: bool) -> tuple[Float[Array, " batch"], Stats]:
-        """The discriminator's outputs D(x), and its new statistics."""
-        return forward(self.discriminator, "discriminator", x, params, stats, training=training)
-
-    def judge_both(
-        self, real: Array, fake: Array, params: Params, stats: Stats
-    ) -> tuple[Float[Array, " batch"], Float[Array, " batch"], Stats]:
-        """The outputs D(real) and D(fake) in training, and the discriminator's new statistics.
-
-        Where there are statistics, real and generated examples pass one after the other, each batch normalized by its
-        own. Where there are none, one pass is the same and faster.
-        """
-        if "discriminator" not in stats:
-            outputs, stats = self.judge(jnp.concatenate([real, fake]), params, stats, training=True)
-            return outputs[: len(real)], outputs[len(real) :], stats
-        real_output, stats = self.judge(real, params, stats, training=True)
-        fake_output, stats = self.judge(fake, params, stats, training=True)
-        return real_output, fake_output, stats
+    players = _players(config, networks)
+    init, step = game(networks.init, players, ema=None if config.ema is None else {"generator": config.ema})
+    return Model(
+        init,
+        step,
+        sample,
+        decode=decode,
+        evaluate=evaluate if config.packing == 1 else None,
+        players=players,
+        conditions=("label",) if networks.classes else (),
+    )
 
 
-def forward(network: Any, name: str, x: Array, params: Params, stats: Stats, *, training: bool) -> tuple[Array, Stats]:
-    """Apply one network of a game.
+class Objectives(NamedTuple):
+    """What the players minimize.
 
-    Args:
-        network: a Flax module.
-        name: of the network.
-        x: what it is applied to.
-        params: of all networks.
-        stats: of all networks that have any.
-        training: whether batch normalization uses the batch, and its running averages move.
-
-    Returns:
-        The output; and `{name: new statistics}`, or nothing where no statistics moved.
-
-    Example:
-        >>> network = MLP(hidden=(), shape=())
-        >>> params = {"discriminator": network.init(jax.random.key(0), jnp.zeros((1, 2)))["params"]}
-        >>> output, stats = forward(network, "discriminator", jnp.zeros((3, 2)), params, {}, training=True)
-        >>> output.shape, stats
-        ((3,), {})
+    Attributes:
+        config: without open choices.
+        networks: of both players.
     """
-    variables = {"params": params[name], **stats.get(name, {})}
-    output, updated = network.apply(variables, x, mutable=["batch_stats"] if training else [])
-    return output, {name: updated} if updated else {}
 
+    config: Config
+    networks: Adversaries
 
-def to_signed(pictures: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Values in [0, 1] as values in [-1, 1], the range of a tanh.
-
-    Example:
-        >>> to_signed(jnp.array([0.0, 0.25, 1.0]))
-        Array([-1. , -0.5,  1. ], dtype=float32)
-    """
-    return 2 * pictures - 1
-
-
-def from_signed(signed: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Undo `to_signed`.
-
-    Example:
-        >>> from_signed(jnp.array([-1.0, -0.5, 1.0]))
-        Array([0.  , 0.25, 1.  ], dtype=float32)
-    """
-    return (signed + 1) / 2
-
-
-def _losses(loss: AdversarialLoss, penalty_weight: float, networks: Networks) -> tuple[Loss, Loss]:
-    """What the discriminator and what the generator minimizes."""
-
-    def discriminator_loss(
-        key: KeyArray, params: Params, state: State, batch: Batch
+    def discriminator(
+        self, key: KeyArray, params: Params, state: State, batch: Batch
     ) -> tuple[Array, tuple[Stats, Metrics]]:
+        """The discriminator's loss."""
         noise_key, penalty_key = jax.random.split(key)
+        networks, label = self.networks, self.networks.label(batch)
         real = networks.shown(batch)
-        fake, _ = networks.generate(networks.noise(noise_key, len(real)), params, state.stats, training=True)
-        real_output, fake_output, stats = networks.judge_both(real, fake, params, state.stats)
-        value = loss.discriminator(real_output, fake_output).mean()
-        metrics = {"real_output": real_output.mean(), "fake_output": fake_output.mean()}
-        if penalty_weight:
+        z = networks.noise(noise_key, len(real))
+        fake, _ = networks.generate(z, label, params, state.stats, training=True)
+        return self.tell_apart(penalty_key, params, state.stats, networks.pack(real), networks.pack(fake), label)
+
+    def tell_apart(
+        self, key: KeyArray, params: Params, stats: Stats, real: Array, fake: Array, label: Label
+    ) -> tuple[Array, tuple[Stats, Metrics]]:
+        """The discriminator's loss on packed examples."""
+        of_real, of_fake, moved = self.networks.judge_both(real, fake, label, params, stats)
+        value = LOSSES[self.config.loss].discriminator(of_real.output, of_fake.output).mean()
+        metrics = {"real_output": of_real.output.mean(), "fake_output": of_fake.output.mean()}
+        if self.config.penalty != "none":
 
             def critic(x: Array) -> Float[Array, " batch"]:
-                return networks.judge(x, params, state.stats, training=True)[0]
+                return self.networks.judge(x, label, params, stats, training=True)[0].output
 
-            metrics["gradient_penalty"] = gradient_penalty(critic, penalty_key, real, fake).mean()
-            value += penalty_weight * metrics["gradient_penalty"]
-        return value, (stats, metrics)
+            metrics["penalty"] = PENALTIES[self.config.penalty].of(critic, key, real, fake).mean()
+            value += (self.config.penalty_weight or 0.0) * metrics["penalty"]
+        if label is not None and of_real.class_logits is not None:
+            metrics["class_nll"] = _class_nll(of_real, label) + _class_nll(of_fake, label)
+            value += metrics["class_nll"]
+        return value, (moved, metrics)
 
-    def generator_loss(
-        key: KeyArray, params: Params, state: State, batch: Batch
+    def generator(
+        self, key: KeyArray, params: Params, state: State, batch: Batch, *, rival: Player
     ) -> tuple[Array, tuple[Stats, Metrics]]:
-        noise = networks.noise(key, len(observed(batch)))
-        fake, stats = networks.generate(noise, params, state.stats, training=True)
-        fake_output, _ = networks.judge(fake, params, state.stats, training=True)
-        return loss.generator(fake_output).mean(), (stats, {})
+        """The generator's loss; the rival is the discriminator."""
+        networks, label = self.networks, self.networks.label(batch)
+        real, stats, metrics = networks.shown(batch), state.stats, {}
+        fake, moved = networks.generate(networks.noise(key, len(real)), label, params, stats, training=True)
+        real, fake = networks.pack(real), networks.pack(fake)
+        if self.config.unrolled_steps:
 
-    return discriminator_loss, generator_loss
+            def tell_apart(key: KeyArray, params: Params, stats: Stats) -> tuple[Array, tuple[Stats, Metrics]]:
+                return self.tell_apart(key, params, stats, real, fake, label)
+
+            params, stats = _look_ahead(rival, tell_apart, self.config.unrolled_steps, key, params, state)
+        loss = LOSSES[self.config.loss]
+        of_fake, _ = networks.judge(fake, label, params, stats, training=True)
+        of_real = networks.judge(real, label, params, stats, training=True)[0].output if loss.relativistic else None
+        value = loss.generator(of_fake.output, of_real).mean()
+        if label is not None and of_fake.class_logits is not None:
+            metrics["class_nll"] = _class_nll(of_fake, label)
+            value += metrics["class_nll"]
+        return value, (moved, metrics)
 
 
-def _networks(config: Config, choices: Choices, example: Batch) -> Networks:
-    shape, pictures = observed(example).shape[1:], is_picture(example)
+def _players(config: Config, networks: Adversaries) -> tuple[Player, Player]:
+    """Who plays, in order of moving."""
+    objectives = Objectives(config, networks)
+    discriminator = Player(
+        "discriminator",
+        ("discriminator",),
+        objectives.discriminator,
+        _optimizer(config, config.discriminator_learning_rate or config.learning_rate),
+        config.discriminator_moves,
+        unchanged if config.clip is None else partial(clip_weights, bound=config.clip),
+    )
+    generator = Player(
+        "generator",
+        ("generator",),
+        partial(objectives.generator, rival=discriminator),
+        _optimizer(config, config.learning_rate),
+        config.generator_moves,
+    )
+    return discriminator, generator
+
+
+Ahead: TypeAlias = tuple[Params, optax.OptState, Stats]
+
+
+def _look_ahead(
+    rival: Player,
+    loss: Callable[[KeyArray, Params, Stats], tuple[Array, tuple[Stats, Metrics]]],
+    steps: int,
+    key: KeyArray,
+    params: Params,
+    state: State,
+) -> tuple[Params, Stats]:
+    """All parameters and statistics after some more moves of the rival, by its own optimizer, on the examples at hand.
+
+    The generator's gradient goes through these moves: what it gains now and loses when D answers is no gain (Metz et
+    al. 2017, arXiv:1611.02163, equations 6 to 8).
+    """
+
+    def move(carry: Ahead, i: Array) -> tuple[Ahead, None]:
+        own, opt, stats = carry
+
+        def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
+            return loss(jax.random.fold_in(key, i), params | own, stats)
+
+        gradients, (moved, _) = jax.grad(of_own, has_aux=True)(own)
+        updates, opt = rival.tx.update(gradients, opt, own)
+        return (rival.project(optax.apply_updates(own, updates)), opt, stats | moved), None
+
+    own = {name: params[name] for name in rival.trains}
+    (own, _, stats), _ = jax.lax.scan(move, (own, state.opt[rival.name], state.stats), jnp.arange(steps))
+    return params | own, stats
+
+
+def _class_nll(judgement: Judgement, label: Array) -> Float[Array, ""]:
+    """Mean of -log p(class | example), in nats."""
+    return optax.softmax_cross_entropy_with_integer_labels(judgement.class_logits, label).mean()
+
+
+def _optimizer(config: Config, learning_rate: float | None) -> optax.GradientTransformation:
+    assert learning_rate is not None
+    # Moves that the generator looks ahead are differentiated; the root of 0, where a unit is dead, has no derivative.
+    differentiable = config.unrolled_steps > 0
+    if config.optimizer == "rmsprop":
+        # Beside the root, as in PyTorch: 1e-8 under the root would dwarf the gradients of a clipped critic.
+        epsilon = 1e-16 if differentiable else 1e-8
+        return optax.rmsprop(learning_rate, decay=config.b2, eps=epsilon, eps_in_sqrt=differentiable)
+    return optax.adam(learning_rate, config.b1, config.b2, eps_root=1e-16 if differentiable else 0.0)
+
+
+def _networks(config: Config, example: Batch) -> Adversaries:
+    """Both networks, by a config without open choices."""
+    shape = observed(example).shape[1:]
+    classes = 0 if config.condition == "none" else count_classes(example)
+    outputs = (1 + classes,) if config.condition in ("projection", "auxiliary_classifier") else ()
+    generator_normalization: Any = config.generator_normalization
+    discriminator_normalization: Any = config.discriminator_normalization
     generator: Any
     discriminator: Any
-    if (config.architecture or ("dcgan" if pictures else "mlp")) == "dcgan":
-        generator = Generator(shape=shape, width=config.width)
-        discriminator = Discriminator(width=config.width, batch_norm=not choices.penalty_weight)
+    if config.architecture == "dcgan":
+        scale = config.weight_scale or dcgan.WEIGHT_SCALE
+        generator = dcgan.Generator(shape, config.width, generator_normalization, scale)
+        discriminator = dcgan.Discriminator(config.width, outputs, discriminator_normalization, scale)
+    elif config.architecture == "resnet":
+        sngan.smallest_map(*shape[:2])
+        generator = sngan.ResidualGenerator(shape, 2 * config.width, generator_normalization)
+        discriminator = sngan.ResidualDiscriminator(config.width, outputs, discriminator_normalization)
     else:
-        generator = MLP(hidden=config.hidden, shape=shape)
-        discriminator = MLP(hidden=config.hidden, shape=(), activation=partial(jax.nn.leaky_relu, negative_slope=LEAK))
-    latent = config.latent or (100 if pictures else math.prod(shape))
-    return Networks(generator, discriminator, latent, shape, pictures)
+        start: Any = {} if config.weight_scale is None else {"kernel_init": dcgan.normal(config.weight_scale)}
+        leaky_relu = partial(jax.nn.leaky_relu, negative_slope=dcgan.LEAK)
+        activation = leaky_relu if config.maxout == 1 else Maxout(config.maxout)
+        hidden = config.hidden if config.discriminator_hidden is None else config.discriminator_hidden
+        generator = MLP(config.hidden, shape, normalization=generator_normalization, **start)
+        discriminator = MLP(hidden, outputs, activation, normalization=discriminator_normalization, **start)
+    assert config.latent is not None
+    return Adversaries(
+        generator,
+        discriminator,
+        config.latent,
+        shape,
+        is_picture(example),
+        config.prior,
+        config.condition,
+        classes,
+        config.packing,
+    )
 
 
-def _choices(config: Config, example: Batch) -> Choices:
-    """Fill what the config leaves open with the defaults of its loss, and refuse what cannot work."""
-    if config.architecture is not None:
-        check_known("architecture", config.architecture, get_args(Architecture))
-    if config.architecture == "dcgan" and not is_picture(example):
-        raise InputError("the architecture 'dcgan' is for pictures, and these data are points: use 'mlp'")
-    check_known("loss", config.loss, LOSSES)
-    defaults = (FOR_PICTURES if is_picture(example) else FOR_POINTS)[config.loss]
-    chosen = {name: value for name, value in asdict(config).items() if name in Choices._fields and value is not None}
-    choices = defaults._replace(**chosen)
-    check_positive(critic_moves=choices.critic_moves, learning_rate=choices.learning_rate)
-    check_not_negative(penalty_weight=choices.penalty_weight, b1=choices.b1, b2=choices.b2)
-    if max(choices.b1, choices.b2) >= 1:
-        raise InputError(f"b1 and b2 are decays below 1, got {choices.b1} and {choices.b2}")
-    if config.loss == "wasserstein" and not choices.penalty_weight:
-        raise InputError("without a gradient penalty the loss 'wasserstein' has no minimum: give a penalty_weight > 0")
-    return choices
+def _each_label(networks: Adversaries, label: Labels | None, n: int) -> Label:
+    """A label for each of n examples, if the networks take any."""
+    if networks.classes:
+        return each_label(label, n, networks.classes)
+    if label is not None:
+        raise InputError("this model is not conditioned on labels: train one with a condition, e.g. 'projection'")
+    return None
+
+
+def _check_values(config: Config) -> None:
+    """Refuse values that no choice can have."""
+    for kind, name, known in (
+        ("loss", config.loss, LOSSES),
+        ("penalty", config.penalty, get_args(PenaltyName)),
+        ("prior", config.prior, get_args(Prior)),
+        ("condition", config.condition, get_args(Condition)),
+        ("optimizer", config.optimizer, get_args(Optimizer)),
+        ("architecture", config.architecture, get_args(Architecture)),
+        ("normalization", config.generator_normalization, get_args(Normalization)),
+        ("normalization", config.discriminator_normalization, get_args(Normalization)),
+    ):
+        if name is not None:
+            check_known(kind, name, known)
+    positive = {
+        "hidden": min(config.hidden, default=1),
+        "discriminator_hidden": min(config.discriminator_hidden or (), default=1),
+        "maxout": config.maxout,
+        "width": config.width,
+        "packing": config.packing,
+        "discriminator_moves": config.discriminator_moves,
+        "generator_moves": config.generator_moves,
+    }
+    open_choices = ("weight_scale", "latent", "penalty_weight", "clip", "learning_rate", "discriminator_learning_rate")
+    given = {name: value for name in open_choices if (value := getattr(config, name)) is not None}
+    check_positive(**positive, **given)
+    check_not_negative(b1=config.b1, b2=config.b2, unrolled_steps=config.unrolled_steps)
+    for decay in ("b1", "b2", "ema"):
+        value = getattr(config, decay)
+        if value is not None and not 0 <= value < 1:
+            raise InputError(f"{decay} is a decay from 0 to below 1, got {value}")
+
+
+def _check_combination(config: Config) -> None:
+    """Refuse choices that make no sense together, with the reason."""
+    penalized, normalization = config.penalty != "none", config.discriminator_normalization
+    if config.loss == "wasserstein" and not penalized and config.clip is None and normalization != "spectral":
+        raise InputError(
+            "the loss 'wasserstein' has no minimum unless the critic's slope is bounded: give a penalty ('gradient'), "
+            "clip (0.01), or 'spectral' as discriminator_normalization"
+        )
+    if penalized and normalization == "batch":
+        raise InputError(
+            f"the penalty '{config.penalty}' is one example's, and the discriminator_normalization 'batch' would mix "
+            f"the examples: use 'layer' or 'none'"
+        )
+    if config.penalty_weight is not None and not penalized:
+        raise InputError("there is a penalty_weight and no penalty: give one, e.g. 'gradient'")
+    if config.clip is not None and normalization == "spectral":
+        raise InputError(
+            "with 'spectral' as discriminator_normalization the size of the weights does not matter, and clip has "
+            "nothing to bound: leave one of them out"
+        )
+    if config.packing > 1 and config.condition != "none":
+        raise InputError(
+            f"{config.packing} packed examples have no one class that the condition '{config.condition}' could tell: "
+            f"leave out packing or the condition"
+        )
+    mlp_only = {"discriminator_hidden": config.discriminator_hidden is not None, "maxout": config.maxout > 1}
+    for name, chosen in mlp_only.items():
+        if chosen and config.architecture in ("dcgan", "resnet"):
+            raise InputError(f"{name} is a choice for fully connected networks, not for '{config.architecture}'")
+    if config.weight_scale is not None and config.architecture == "resnet":
+        raise InputError(
+            "weight_scale is a choice for 'mlp' and 'dcgan': the weights of 'resnet' start as Glorot has it"
+        )
+
+
+def _completed(config: Config, example: Batch) -> Config:
+    """Fill what the config leaves open with what goes with the data and the other choices."""
+    pictures = is_picture(example)
+    architecture = config.architecture or ("dcgan" if pictures else "mlp")
+    if architecture != "mlp" and not pictures:
+        raise InputError(f"the architecture '{architecture}' is for pictures, and these data are points: use 'mlp'")
+    if config.condition != "none":
+        labels_of(example)
+    discriminator_normalization: Normalization = "none"
+    if config.discriminator_normalization is not None:
+        discriminator_normalization = config.discriminator_normalization
+    elif architecture == "dcgan" and config.penalty == "none":
+        discriminator_normalization = "batch"
+    elif architecture == "resnet" and config.clip is None:
+        discriminator_normalization = "spectral"
+    weight = config.penalty_weight
+    if weight is None and config.penalty != "none":
+        penalty = PENALTIES[config.penalty]
+        weight = penalty.for_pictures if pictures else penalty.for_points
+    return replace(
+        config,
+        architecture=architecture,
+        latent=config.latent or (100 if pictures else math.prod(observed(example).shape[1:])),
+        penalty_weight=weight,
+        generator_normalization=config.generator_normalization or ("none" if architecture == "mlp" else "batch"),
+        discriminator_normalization=discriminator_normalization,
+        learning_rate=config.learning_rate or (2e-4 if pictures else 1e-3),
+    )

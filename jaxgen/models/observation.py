@@ -45,3 +45,23 @@ def is_picture(batch: Batch) -> bool:
     if "image" not in batch and "point" not in batch:
         raise InputError(f"a batch needs an array named 'image' or 'point', and this one has {sorted(batch)}")
     return "image" in batch
+
+
+def to_signed(pictures: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Values in [0, 1] as values in [-1, 1], the range of a tanh.
+
+    Example:
+        >>> to_signed(jnp.array([0.0, 0.25, 1.0]))
+        Array([-1. , -0.5,  1. ], dtype=float32)
+    """
+    return 2 * pictures - 1
+
+
+def from_signed(signed: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Undo `to_signed`.
+
+    Example:
+        >>> from_signed(jnp.array([-1.0, -0.5, 1.0]))
+        Array([0.  , 0.25, 1.  ], dtype=float32)
+    """
+    return (signed + 1) / 2

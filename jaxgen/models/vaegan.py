@@ -28,8 +28,8 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import feature_similarity
-from jaxgen.models.gan import forward, from_signed, to_signed
-from jaxgen.models.observation import is_picture, observed
+from jaxgen.models.adversaries import forward
+from jaxgen.models.observation import from_signed, is_picture, observed, to_signed
 from jaxgen.models.vae import reparameterize
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator, map_sizes

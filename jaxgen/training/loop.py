@@ -209,7 +209,7 @@ def check_batch_size(
     Example:
         >>> from jaxgen.models import gan
         >>> points = {"point": np.zeros((100, 2), np.float32)}
-        >>> check_batch_size(gan.build(gan.Config(loss="wasserstein"), points), points, 30)
+        >>> check_batch_size(gan.build(gan.Config(discriminator_moves=5), points), points, 30)
         Traceback (most recent call last):
             ...
         jaxgen.errors.InputError: a turn has 5 moves on 30 examples each and the data hold only 100: give a batch size

@@ -9,7 +9,8 @@ from sklearn.svm import SVC
 from jaxgen.data import example, load
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.models.cvae import Config, build, one_hot, transfer_style
+from jaxgen.models.cvae import Config, build, transfer_style
+from jaxgen.models.labels import one_hot
 from jaxgen.training.loop import fit
 from jaxgen.typing import Batch
 

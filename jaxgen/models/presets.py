@@ -1,0 +1,102 @@
+"""GANs under the names that people know: each is a `Config` of `jaxgen.models.gan`, as it was published.
+
+What a paper says of the networks and the optimizer stands here; what it leaves to the data (the size of the noise, the
+architecture for points) is left open. Any choice can be overridden: `jaxgen train wgan-gp --data ring --width 16`.
+"""
+
+from typing import NamedTuple
+
+from jaxgen.models.gan import Config
+
+
+class Preset(NamedTuple):
+    """A published combination of choices.
+
+    Attributes:
+        config: the choices.
+        what: they are, in a few words.
+        reference: the paper, and where in it they stand.
+        family: name of the family whose choices they are.
+    """
+
+    config: Config
+    what: str
+    reference: str
+    family: str = "gan"
+
+    @property
+    def description(self) -> str:
+        """One line for the list of models."""
+        return f"{self.what} ({self.reference})"
+
+
+PRESETS: dict[str, Preset] = {
+    "dcgan": Preset(
+        # The authors' code has the same width in both networks; the generator of figure 1 is twice as wide.
+        Config(architecture="dcgan", width=64, prior="uniform", latent=100, learning_rate=2e-4, b1=0.5),
+        "convolutions and batch normalization",
+        "Radford, Metz & Chintala 2016, arXiv:1511.06434, section 4",
+    ),
+    "wgan": Preset(
+        Config(loss="wasserstein", clip=0.01, discriminator_moves=5, optimizer="rmsprop", learning_rate=5e-5, b2=0.99),
+        "Wasserstein distance, clipped weights, RMSProp",
+        "Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875, algorithm 1",
+    ),
+    "wgan-gp": Preset(
+        Config(loss="wasserstein", penalty="gradient", discriminator_moves=5, learning_rate=1e-4, b1=0.0, b2=0.9),
+        "Wasserstein distance, gradient penalty",
+        "Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1",
+    ),
+    "sngan": Preset(
+        Config(
+            architecture="resnet",
+            width=128,
+            latent=128,
+            loss="hinge",
+            generator_normalization="batch",
+            discriminator_normalization="spectral",
+            discriminator_moves=5,
+            learning_rate=2e-4,
+            b1=0.0,
+            b2=0.9,
+        ),
+        "residual networks, spectral normalization, hinge loss",
+        "Miyato et al. 2018, arXiv:1802.05957, table 3 and appendix B.4",
+    ),
+    "lsgan": Preset(
+        Config(loss="least_squares", learning_rate=2e-4, b1=0.5),
+        "least squares in place of logarithms",
+        "Mao et al. 2017, arXiv:1611.04076, equation 9 and section 4",
+    ),
+    "pacgan": Preset(
+        Config(
+            hidden=(400, 400, 400, 400),
+            discriminator_hidden=(200, 200, 200),
+            maxout=5,
+            weight_scale=0.02,
+            generator_normalization="batch",
+            packing=2,
+            learning_rate=1e-4,
+            b1=0.8,
+        ),
+        "two examples judged together, maxout; for points",
+        "Lin et al. 2018, arXiv:1712.04086, section 4.1",
+    ),
+    "unrolled-gan": Preset(
+        Config(
+            hidden=(128, 128), discriminator_hidden=(128,), latent=256, unrolled_steps=10, learning_rate=1e-4, b1=0.5
+        ),
+        "the generator looks ten moves ahead; for points",
+        "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians",
+    ),
+    "cgan": Preset(
+        Config(condition="concatenation", prior="uniform", latent=100),
+        "both networks are told the class",
+        "Mirza & Osindero 2014, arXiv:1411.1784, section 4.1",
+    ),
+    "acgan": Preset(
+        Config(condition="auxiliary_classifier", latent=110, learning_rate=2e-4, b1=0.5),
+        "the discriminator tells the class as well",
+        "Odena, Olah & Shlens 2017, arXiv:1610.09585, its networks replaced by DCGAN's",
+    ),
+}
