@@ -8,11 +8,13 @@ from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.prepared import prepare
 from jaxgen.data.sources import DATASETS, Data, Dataset, load
+from jaxgen.data.stacked import STACKED
 from jaxgen.data.streaming import Stream
 from jaxgen.data.synthetic import SYNTHETIC, Synthetic
 
 __all__ = [
     "DATASETS",
+    "STACKED",
     "SYNTHETIC",
     "Data",
     "Dataset",

@@ -2,6 +2,7 @@
 
 - digits: bundled with scikit-learn
 - ring, grid, curve, ...: drawn from a key; densities known exactly (`jaxgen.data.synthetic`)
+- stacked_digits, stacked_mnist: three digits as the colour channels of one picture (`jaxgen.data.stacked`)
 - mnist, fashion_mnist, kmnist, cifar10: from their original files, or as tensorflow-datasets has prepared them
 - any other tensorflow-datasets name: as tensorflow-datasets has prepared it
 - a folder or an .npz file: the user's own pictures
@@ -20,7 +21,8 @@ from jaxgen.data.digits import load_digits
 from jaxgen.data.originals import CHECKSUMS, holds_originals, read_original
 from jaxgen.data.pictures import own_pictures, resize_all
 from jaxgen.data.prepared import default_data_dir, find_prepared, prepared_pictures
-from jaxgen.data.streaming import Held, Source, Stream, hold_or_stream
+from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
+from jaxgen.data.streaming import Held, Source, Stream, hold, hold_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, nearest
 from jaxgen.typing import Array, KeyArray
@@ -52,6 +54,8 @@ DATASETS: dict[str, Dataset] = {
     "fashion_mnist": Dataset("70,000 pieces of clothing in 10 classes, 28x28 grey"),
     "kmnist": Dataset("70,000 handwritten Japanese characters in 10 classes, 28x28 grey"),
     "cifar10": Dataset("60,000 photographs in 10 classes, 32x32 colour"),
+    "stacked_digits": Dataset("3 of the digits as the colour channels of a picture, 1000 classes, 8x8 colour"),
+    "stacked_mnist": Dataset("3 digits of mnist as the colour channels of a picture, 1000 classes, 28x28 colour"),
     "ring": Dataset("8 Gaussians on a circle of radius 1", synthetic=True),
     "grid": Dataset("25 Gaussians on a square grid", synthetic=True),
     "gaussian_1d": Dataset("3 Gaussians on the line", synthetic=True),
@@ -81,11 +85,13 @@ def load(
             every tenth of them is for testing.
         data_dir: where downloaded data sets are; by default `$TFDS_DATA_DIR` or `~/tensorflow_datasets`. It, or the
             folder in it that is called like the data set, may also hold the original files of MNIST, Fashion-MNIST,
-            Kuzushiji-MNIST or CIFAR-10.
+            Kuzushiji-MNIST or CIFAR-10. Stacked MNIST is made from MNIST.
         image_size: height and width to which pictures are resized (the shorter side) and cropped around their centre.
             None keeps the size that all pictures have.
-        key: draws the points of a synthetic data set; by default a fixed one for each split.
-        examples: number of points of a synthetic data set; by default 100,000 for training and 10,000 for testing.
+        key: draws the points of a synthetic data set, or the triples of a stacked one from the digits of the split; by
+            default a fixed one for each split.
+        examples: number of such points or triples; by default 100,000 points or 128,000 triples for training (those of
+            MNIST take 300 MB), and 10,000 for testing.
         stream: whether pictures are read while training goes on rather than held in memory; None streams those that
             would take more than 4 GiB.
 
@@ -114,18 +120,28 @@ def load(
     if name in SYNTHETIC:
         if image_size is not None or stream:
             raise InputError(f"{name!r} holds points, not pictures: neither an image size nor a stream is possible")
-        return _draw(name, split, key, examples)
-    if key is not None or examples is not None:
-        raise InputError(f"a key and a number of examples are for {', '.join(SYNTHETIC)} only, not for {name!r}")
+        return _points(name, *_draw_of(split, key, examples, SYNTHETIC_EXAMPLES))
     folder = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
+    if name in STACKED:
+        key, examples = _draw_of(split, key, examples, STACKED_EXAMPLES)
+        digits = hold(_pictures(STACKED[name], folder, split, image_size))
+        return hold_or_stream(StackedDigits(key, digits, examples), stream)
+    if key is not None or examples is not None:
+        drawn = ", ".join([*SYNTHETIC, *STACKED])
+        raise InputError(f"a key and a number of examples are for {drawn} only, not for {name!r}")
     return hold_or_stream(_pictures(name, folder, split, image_size), stream)
 
 
-def _draw(name: str, split: str, key: KeyArray | None, examples: int | None) -> dict[str, np.ndarray]:
+def _draw_of(split: str, key: KeyArray | None, examples: int | None, usual: Mapping[str, int]) -> tuple[KeyArray, int]:
+    """The key that draws a split, and how many examples it draws."""
     if examples is not None and examples < 1:
         raise InputError(f"the number of examples must be at least 1, got {examples}")
     key = jax.random.key(SPLITS.index(split)) if key is None else key
-    drawn = _sampler(name)(key, SYNTHETIC_EXAMPLES[split] if examples is None else examples)
+    return key, usual[split] if examples is None else examples
+
+
+def _points(name: str, key: KeyArray, examples: int) -> dict[str, np.ndarray]:
+    drawn = _sampler(name)(key, examples)
     return {array_name: np.asarray(array) for array_name, array in drawn.items()}
 
 

@@ -1,5 +1,5 @@
 """Metrics that judge generated samples: pure functions of samples or of features."""
 
-from jaxgen.metrics.modes import ModeCoverage, mode_coverage
+from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 
-__all__ = ["ModeCoverage", "mode_coverage"]
+__all__ = ["ModeCoverage", "label_coverage", "mode_coverage"]

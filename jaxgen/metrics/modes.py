@@ -1,20 +1,22 @@
-"""Which modes of a known mixture a generator covers."""
+"""Which modes of known data a generator covers: the modes of a mixture, or the classes that a classifier reads."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxgen.typing import Array, Float, Int
+from jaxgen.errors import InputError
+from jaxgen.typing import Array, Float, Int, Shaped
 
 
 class ModeCoverage(NamedTuple):
-    """How well samples cover the modes of a mixture.
+    """How well samples cover the modes.
 
     Attributes:
         covered: number of modes with at least one high-quality sample.
         high_quality: share of the samples that are of high quality, in [0, 1].
-        counts: samples nearest to each mode, of high quality or not.
+        counts: samples that belong to each mode, of high quality or not.
         kl: divergence of that histogram from the uniform one, in nats: 0 if all modes get as many samples, log(modes)
             if a single one gets all.
     """
@@ -69,12 +71,72 @@ def mode_coverage(
     distances = jnp.linalg.norm(samples[:, None] - centers[None], axis=-1)
     nearest = jnp.argmin(distances, axis=1)
     high_quality = jnp.min(distances, axis=1) <= threshold * jnp.broadcast_to(scale, (modes,))[nearest]
-    counts = jnp.bincount(nearest, length=modes)
-    reached = jnp.zeros(modes, bool).at[nearest].max(high_quality)
-    shares = counts / len(samples)
+    return _coverage(nearest, high_quality, modes)
+
+
+def label_coverage(
+    labels: Int[Array, " batch"],
+    modes: int,
+    *,
+    confidence: Float[Array, " batch"] | None = None,
+    threshold: float = 0.9,
+) -> ModeCoverage:
+    """Count the modes that samples reach, where a classifier has said to which mode each sample belongs.
+
+    A sample is of high quality if the classifier's confidence in its label is at least `threshold`; a mode is covered
+    if a high-quality sample belongs to it. With p the shares of the modes, `kl = sum(p log(p * modes))`. Of n samples
+    that are uniform over the modes, few modes being empty, it is `(modes - 1) / (2 n)` in the mean, not 0.
+
+    Args:
+        labels: mode of each sample, integers in [0, modes).
+        modes: how many there are.
+        confidence: probability that the label is right, in [0, 1]. None takes every sample to be of high quality: so
+            were the modes of stacked MNIST counted in the published tables.
+        threshold: least confidence of a high-quality sample.
+
+    Returns:
+        A `ModeCoverage`.
+
+    Raises:
+        ValueError: if labels are not one integer for each of at least one sample, or confidence has another shape.
+        InputError: if labels are known and outside the range.
+
+    Reference:
+        Srivastava et al. 2017, arXiv:1705.07761, section 4.2 (covered modes and divergence of stacked MNIST, 26,000
+        samples).
+
+    Example:
+        >>> labels, confidence = jnp.array([0, 0, 1, 2]), jnp.array([0.99, 0.95, 0.91, 0.4])
+        >>> coverage = label_coverage(labels, 4, confidence=confidence)
+        >>> int(coverage.covered), float(coverage.high_quality), coverage.counts.tolist()
+        (2, 0.75, [2, 1, 1, 0])
+    """
+    _check_labels(labels, modes, confidence)
+    if confidence is None:
+        return _coverage(labels, jnp.ones(labels.shape, bool), modes)
+    return _coverage(labels, confidence >= threshold, modes)
+
+
+def _coverage(belongs_to: Int[Array, " batch"], high_quality: Shaped[Array, " batch"], modes: int) -> ModeCoverage:
+    counts = jnp.bincount(belongs_to, length=modes)
+    reached = jnp.zeros(modes, bool).at[belongs_to].max(high_quality)
+    shares = counts / len(belongs_to)
     return ModeCoverage(
         covered=jnp.sum(reached),
         high_quality=jnp.mean(high_quality),
         counts=counts,
         kl=jnp.sum(jax.scipy.special.rel_entr(shares, jnp.full_like(shares, 1 / modes))),
     )
+
+
+def _check_labels(labels: Int[Array, " batch"], modes: int, confidence: Float[Array, " batch"] | None) -> None:
+    if labels.ndim != 1 or len(labels) == 0 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"labels must be integers [batch], got {labels.dtype} {labels.shape}")
+    if confidence is not None and confidence.shape != labels.shape:
+        raise ValueError(f"shapes must be equal, got labels {labels.shape} and confidence {confidence.shape}")
+    if isinstance(labels, jax.core.Tracer):
+        return
+    known = np.asarray(labels)  # Under `jit` even the minimum of a constant would be traced.
+    if known.min() < 0 or known.max() >= modes:
+        wrong = known.min() if known.min() < 0 else known.max()
+        raise InputError(f"label {wrong} is outside the range: the {modes} modes are 0 to {modes - 1}")

@@ -5,7 +5,7 @@ import pytest
 import scipy.spatial
 import scipy.stats
 
-from jaxgen.metrics.modes import mode_coverage
+from jaxgen.metrics.modes import label_coverage, mode_coverage
 
 ANGLES = 2 * np.pi * np.arange(8) / 8
 RING = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
@@ -70,3 +70,62 @@ def test_each_mode_may_have_its_own_scale():
     coverage = mode_coverage(samples, jnp.array([[-4.0], [4.0]]), scale=jnp.array([0.1, 0.2]), threshold=3.0)
     # Half a unit is five standard deviations of the left mode, and 0.4 two of the right one.
     assert (int(coverage.covered), float(coverage.high_quality)) == (2, 0.75)
+
+
+def test_labels_are_counted_as_scipy_does():
+    labels = np.random.default_rng(0).geometric(0.02, 3000) % 100
+    coverage = label_coverage(jnp.asarray(labels), 100)
+    counts = np.bincount(labels, minlength=100)
+    assert coverage.counts.tolist() == counts.tolist()
+    assert (int(coverage.covered), float(coverage.high_quality)) == (np.count_nonzero(counts), 1.0)
+    np.testing.assert_allclose(coverage.kl, scipy.stats.entropy(counts, np.ones(100)), rtol=1e-5)
+
+
+def test_uniform_labels_have_the_divergence_of_chi_squared():
+    # 2 n KL of n uniform labels is nearly chi-squared with 999 degrees of freedom: that many samples are not at 0.
+    size = 26_000
+    coverage = label_coverage(jnp.asarray(np.random.default_rng(1).integers(0, 1000, size)), 1000)
+    assert int(coverage.covered) == 1000
+    low, high = scipy.stats.chi2(999).ppf([1e-4, 1 - 1e-4]) / (2 * size)
+    assert low < float(coverage.kl) < 1.02 * high
+
+
+def test_a_mode_is_covered_by_confident_samples_alone():
+    labels = jnp.array([5, 5, 6, 7, 7])
+    confidence = jnp.array([0.2, 0.9, 0.89, 1.0, jnp.nan])
+    doubtful, all_taken = label_coverage(labels, 8, confidence=confidence), label_coverage(labels, 8)
+    assert (int(doubtful.covered), int(all_taken.covered)) == (2, 3)
+    np.testing.assert_allclose(doubtful.high_quality, 2 / 5, rtol=1e-6)
+    assert doubtful.counts.tolist() == all_taken.counts.tolist() == [0, 0, 0, 0, 0, 2, 1, 2]
+    assert int(label_coverage(labels, 8, confidence=confidence, threshold=0.5).covered) == 3
+
+
+def test_one_label_alone_has_divergence_log_modes():
+    coverage = label_coverage(jnp.full(10, 999), 1000)
+    assert int(coverage.covered) == 1
+    np.testing.assert_allclose(coverage.kl, np.log(1000), rtol=1e-6)
+
+
+def test_labels_compile_and_map_over_seeds():
+    labels = jnp.array([[0, 1, 2, 2], [1, 1, 1, 1]])
+    mapped = jax.jit(jax.vmap(lambda row: label_coverage(row, 3)))(labels)
+    assert mapped.covered.tolist() == [3, 1]
+    jax.tree.map(
+        lambda many, one: np.testing.assert_allclose(many[0], one, rtol=1e-6), mapped, label_coverage(labels[0], 3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "confidence", "message"),
+    [
+        (np.zeros((2, 2), int), None, r"labels must be integers \[batch\], got int.* \(2, 2\)"),
+        (np.zeros(0, int), None, r"labels must be integers \[batch\], got int.* \(0,\)"),
+        (np.zeros(2), None, r"labels must be integers \[batch\], got float.* \(2,\)"),
+        (np.zeros(2, int), np.zeros(3), r"got labels \(2,\) and confidence \(3,\)"),
+        (np.array([3, 8]), None, "label 8 is outside the range: the 8 modes are 0 to 7"),
+        (np.array([-1, 8]), None, "label -1 is outside the range"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, confidence, message):
+    with pytest.raises(ValueError, match=message):
+        label_coverage(jnp.asarray(labels), 8, confidence=None if confidence is None else jnp.asarray(confidence))
