@@ -20,7 +20,9 @@ def test_the_package_alone_imports_nothing():
     assert not {"jax", "numpy", "flax"} & imported_by("import jaxgen")
 
 
-@pytest.mark.parametrize("module", ["models", "training", "data", "plot", "losses", "divergences", "metrics", "run"])
+@pytest.mark.parametrize(
+    "module", ["models", "training", "data", "plot", "losses", "divergences", "metrics", "analysis", "run", "recipes"]
+)
 def test_heavy_libraries_are_imported_where_they_are_used(module):
     extra = imported_by(f"import jaxgen.{module}") - imported_by("import jax, flax, flax.linen, optax")
     assert not set(HEAVY) & extra

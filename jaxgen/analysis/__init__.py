@@ -1,0 +1,49 @@
+"""The laboratory: what theory says of a game, and what a trained generator has learned."""
+
+from jaxgen.analysis.birthday import (
+    BirthdayTest,
+    NearestPairs,
+    SupportSize,
+    birthday_test,
+    nearest_pairs,
+    smallest_distance,
+    support_size,
+)
+from jaxgen.analysis.codes import CodeDensity, aggregate_posterior_mmd, fit_code_density
+from jaxgen.analysis.latents import arithmetic, class_means, interpolate, lerp, manifold_grid, slerp, traversals
+from jaxgen.analysis.optimum import (
+    generator_gradient,
+    optimal_discriminator,
+    optimal_logits,
+    value_at_optimum,
+    value_from_logits,
+)
+from jaxgen.analysis.reader import Reader, Reading, train_reader
+
+__all__ = [
+    "BirthdayTest",
+    "CodeDensity",
+    "NearestPairs",
+    "Reader",
+    "Reading",
+    "SupportSize",
+    "aggregate_posterior_mmd",
+    "arithmetic",
+    "birthday_test",
+    "class_means",
+    "fit_code_density",
+    "generator_gradient",
+    "interpolate",
+    "lerp",
+    "manifold_grid",
+    "nearest_pairs",
+    "optimal_discriminator",
+    "optimal_logits",
+    "slerp",
+    "smallest_distance",
+    "support_size",
+    "train_reader",
+    "traversals",
+    "value_at_optimum",
+    "value_from_logits",
+]

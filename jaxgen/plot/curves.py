@@ -1,0 +1,206 @@
+"""Numbers of experiments: over training, over seeds, against each other, and against published ones."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from jaxgen.typing import AnyArray, Float, Int
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Comparison(NamedTuple):
+    """A published number beside ours; an error that is unknown is None.
+
+    Attributes:
+        published: mean that was published.
+        ours: mean over seeds.
+        published_error: standard error of the first, in its unit.
+        our_error: standard error of the second.
+    """
+
+    published: float
+    ours: float
+    published_error: float | None = None
+    our_error: float | None = None
+
+
+def generator_gradients(
+    confidence: Float[AnyArray, " places"], gradients: Mapping[str, Float[AnyArray, " places"]]
+) -> "Figure":
+    """Show how strongly each loss pulls the generator, against how real the discriminator finds what it made.
+
+    Args:
+        confidence: D(G(z)), in increasing order.
+        gradients: name of the loss -> derivative with respect to the logit, of which the size is shown.
+
+    Returns:
+        A figure with one pair of axes.
+
+    Reference:
+        Goodfellow 2016, "NIPS 2016 tutorial: generative adversarial networks", arXiv:1701.00160, figure 16.
+
+    Example:
+        >>> d = np.linspace(0.1, 0.9, 5)
+        >>> axes = generator_gradients(d, {"minimax": -d, "non_saturating": d - 1}).axes[0]
+        >>> [text.get_text() for text in axes.get_legend().get_texts()]
+        ['minimax', 'non_saturating']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel="D(G(z))", ylabel="size of the gradient at the logit", xlim=(0, 1))
+    for name, gradient in gradients.items():
+        axes.plot(confidence, np.abs(gradient), label=name)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure
+
+
+def over_training(
+    step: Int[AnyArray, " steps"], metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]]
+) -> "Figure":
+    """Show metrics over training: the mean over seeds as a line, a standard deviation to either side as a band.
+
+    Args:
+        step: when the metrics were taken.
+        metrics: name of the metric -> name of the run -> values of each seed. A single seed has no band.
+
+    Returns:
+        A figure with one pair of axes for each metric, and one legend.
+
+    Example:
+        >>> figure = over_training(np.arange(3), {"modes": {"gan": np.ones((5, 3))}, "kl": {"gan": np.ones((5, 3))}})
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['modes', 'kl']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(metrics), 3.5), dpi=120, layout="constrained")
+    for axes, (metric, runs) in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics.items(), strict=True):
+        for run, values in runs.items():
+            values = np.asarray(values)
+            mean = values.mean(axis=0)
+            (line,) = axes.plot(step, mean, label=run)
+            if len(values) > 1:
+                deviation = values.std(axis=0, ddof=1)
+                axes.fill_between(
+                    step, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2, linewidth=0
+                )
+        axes.set(xlabel="step", ylabel=metric)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
+    return figure
+
+
+def loss_against_metric(
+    loss: Float[AnyArray, " steps"],
+    metric: Float[AnyArray, " steps"],
+    *,
+    step: Int[AnyArray, " steps"],
+    labels: tuple[str, str] = ("critic's loss", "metric"),
+    title: str = "",
+) -> "Figure":
+    """Show whether a loss follows the quality of samples: one point for each moment of the training.
+
+    Args:
+        loss: at each moment.
+        metric: of samples taken then.
+        step: of the moment, shown as the colour of its point.
+        labels: of the two axes.
+        title: over the axes, e.g. with the rank correlation.
+
+    Returns:
+        A figure with one pair of axes and a bar of colours.
+
+    Reference:
+        Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4.
+
+    Example:
+        >>> figure = loss_against_metric(np.arange(3), np.arange(3) ** 2, step=np.arange(3))
+        >>> [axes.get_ylabel() for axes in figure.axes]
+        ['metric', 'step']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel=labels[0], ylabel=labels[1], title=title)
+    points = axes.scatter(loss, metric, c=np.asarray(step), s=16, cmap="viridis", linewidths=0)
+    figure.colorbar(points, ax=axes, label="step")
+    return figure
+
+
+def collisions(
+    sizes: Int[AnyArray, " sizes"], probability: Float[AnyArray, " sizes"], *, support: float | None = None
+) -> "Figure":
+    """Show how often batches hold a duplicate, against their size.
+
+    Args:
+        sizes: of batches.
+        probability: share of the batches of each size that hold a duplicate.
+        support: a number of examples N; what a uniform distribution on as many has, `1 - exp(-s (s - 1) / (2 N))` in a
+            batch of size s, is drawn as a line.
+
+    Returns:
+        A figure with one pair of axes.
+
+    Reference:
+        Arora and Zhang 2017, arXiv:1706.08224, section 2.
+
+    Example:
+        >>> figure = collisions(np.array([10, 20, 40]), np.array([0.1, 0.4, 0.9]), support=365)
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['found', 'uniform on 365']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel="size of the batch", ylabel="probability of a duplicate", ylim=(-0.03, 1.03))
+    axes.axhline(0.5, color="0.8", linewidth=1)
+    axes.plot(sizes, probability, "o", color="tab:red", label="found")
+    if support is not None and np.isfinite(support):
+        grown = np.linspace(1, np.max(sizes), 200)
+        expected = -np.expm1(-grown * (grown - 1) / (2 * support))
+        axes.plot(grown, expected, color="0.35", label=f"uniform on {support:,.0f}")
+    axes.legend()
+    return figure
+
+
+def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: str = "") -> "Figure":
+    """Show numbers beside the published ones: dots with bars of two standard errors, a row for each experiment.
+
+    Args:
+        rows: name of the experiment -> its two numbers.
+        unit: what the numbers count.
+        title: over the axes.
+
+    Returns:
+        A figure with one pair of axes.
+
+    Example:
+        >>> figure = published_against_ours({"GAN": Comparison(17.3, 18.0, 0.8, 0.5)}, unit="modes of 25")
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['published', 'ours']
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 1.6 + 0.45 * len(rows)), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel=f"{unit} (bars: two standard errors)", title=title)
+    places = np.arange(len(rows))
+    numbers = {
+        "published": [(row.published, row.published_error) for row in rows.values()],
+        "ours": [(row.ours, row.our_error) for row in rows.values()],
+    }
+    styles = (("0.35", "s", -0.12), ("tab:red", "o", 0.12))
+    for (name, pairs), (colour, marker, beside) in zip(numbers.items(), styles, strict=True):
+        means = [mean for mean, _ in pairs]
+        errors = [2 * (error or 0.0) for _, error in pairs]
+        axes.errorbar(means, places + beside, xerr=errors, fmt=marker, color=colour, capsize=3, label=name)
+    axes.set_yticks(places, list(rows))
+    axes.invert_yaxis()
+    axes.margins(y=0.5 / len(rows))
+    axes.grid(axis="x", color="0.9")
+    axes.legend(loc="best", fontsize="small")
+    return figure

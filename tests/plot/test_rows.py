@@ -1,0 +1,43 @@
+"""Named pictures stand beside their names, pixel for pixel."""
+
+import numpy as np
+import pytest
+
+from jaxgen.plot import picture_rows, twins
+from jaxgen.plot.grid import GAP
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_picture_is_at_its_row_and_column(channels):
+    pictures = np.random.default_rng(0).uniform(size=(2, 3, 6, 4, channels)).astype(np.float32)
+    figure = picture_rows({"codes": pictures[0], "pixels": pictures[1]}, columns=["a", "b", "c"])
+    (axes,) = figure.axes
+    canvas = axes.images[0].get_array()
+    canvas = canvas[..., None] if channels == 1 else canvas
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["codes", "pixels"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b", "c"]
+    for i, middle in enumerate(axes.get_yticks()):
+        for j, centre in enumerate(axes.get_xticks()):
+            top, left = round(middle - 3), round(centre - 2)
+            assert (top, left) == (GAP + i * (6 + GAP), GAP + j * (4 + GAP))
+            np.testing.assert_allclose(canvas[top : top + 6, left : left + 4], pictures[i, j], atol=1e-6)
+
+
+def test_twins_stand_one_above_the_other_with_their_distance():
+    pairs = np.random.default_rng(0).integers(0, 256, size=(4, 2, 5, 5, 1), dtype=np.uint8)
+    (axes,) = twins(pairs, np.array([0.0, 0.5, 12.3456, 1e-6])).axes
+    canvas = axes.images[0].get_array()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.5", "12.3", "1e-06"]
+    for i in range(2):
+        top, left = GAP + i * (5 + GAP), GAP + 2 * (5 + GAP)
+        np.testing.assert_allclose(canvas[top : top + 5, left : left + 5], pairs[2, i, :, :, 0] / 255, atol=1e-6)
+
+
+def test_rows_and_names_that_do_not_fit_are_refused():
+    pictures = np.zeros((3, 4, 4, 1))
+    with pytest.raises(ValueError, match=r"all of one shape, got .*'b': \(2, 4, 4, 1\)"):
+        picture_rows({"a": pictures, "b": pictures[:2]})
+    with pytest.raises(ValueError, match="there must be rows"):
+        picture_rows({})
+    with pytest.raises(ValueError, match="a name for each of 3 columns, got 2"):
+        picture_rows({"a": pictures}, columns=["x", "y"])
