@@ -6,6 +6,9 @@ rounding decides on which side they fall; that changes the gradient by a part in
 has the same size for every weight, makes more of it. It is rounding alone: with a smooth activation losses agree again,
 and in float64 they agree to nine digits, turn after turn, to which the tests hold them. Here they are held to a rough
 bound, which shows a gross mistake in a gradient or an optimizer all the same.
+
+In bfloat16 both sides round the same numbers, the inputs and weights of all products, but sum in another order, and so
+some sums fall to the other side of where they are rounded. Losses average over that.
 """
 
 import time
@@ -18,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from workloads.twin import Batch, Given, Noise, Twin
-from workloads.workload import Data, Workload
+from workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 
 from jaxgen.data import batch_indices
 from jaxgen.game import Model, State
@@ -28,11 +31,26 @@ from jaxgen.typing import Array, KeyArray
 TURNS = 3
 """The first compares the losses, the others also what gradients and optimizers have made of the weights."""
 
-TOLERANCE = 1e-4
-"""Largest relative difference of two losses that counts as agreement in float32."""
+
+class Tolerance(NamedTuple):
+    """What counts as agreement.
+
+    Attributes:
+        difference: largest, of two losses, relative to their size.
+        least_size: that a loss is taken to have. One near zero, as the mean of what a critic says of examples on both
+            sides of zero, has the rounding errors of the numbers that it is the mean of.
+    """
+
+    difference: float
+    least_size: float
+
+
+# By 2^-8 a number is off at most when it is rounded to bfloat16.
+TOLERANCES = {FLOAT32: Tolerance(1e-4, least_size=0.0), BFLOAT16: Tolerance(2**-8, least_size=0.01)}
+"""By the precision of the products."""
 
 ROUGH_TOLERANCE = 0.05
-"""The same where rounding errors grow from turn to turn."""
+"""Largest relative difference where rounding errors grow from turn to turn."""
 
 
 class Agreement(NamedTuple):
@@ -42,17 +60,20 @@ class Agreement(NamedTuple):
         largest_difference: of any player's loss, relative, in those turns that can be compared; where there are none,
             before anybody moves.
         drift: the same in the other turns; None where there were none.
+        tolerance: of the first of these.
         first_turn_seconds: that PyTorch took for its first turn, in which `torch.compile` compiles.
     """
 
     largest_difference: float
     drift: float | None
+    tolerance: float
     first_turn_seconds: float
 
     @property
     def holds(self) -> bool:
         """Whether times may be compared; NaN does not."""
-        return self.largest_difference <= TOLERANCE and (self.drift is None or self.drift <= ROUGH_TOLERANCE)
+        drift_holds = self.drift is None or self.drift <= ROUGH_TOLERANCE
+        return self.largest_difference <= self.tolerance and drift_holds
 
 
 class Run(NamedTuple):
@@ -105,6 +126,7 @@ def compare(run: Run, twin: Twin) -> Agreement:
     return Agreement(
         largest_difference=_largest(at_rest + played[:comparable]),
         drift=_largest(played[comparable:]) if played[comparable:] else None,
+        tolerance=_tolerance(run).difference,
         first_turn_seconds=sum(compared.seconds for compared in [*at_rest, *played[:1]]),
     )
 
@@ -132,7 +154,7 @@ def compare_at_rest(run: Run, twin: Twin) -> Compared:
             for i, player in enumerate(run.model.players)
         }
 
-    return _compared(jax.jit(losses)(key, run.state, batch), partial(twin.losses, tensors, noise))
+    return _compared(run, jax.jit(losses)(key, run.state, batch), partial(twin.losses, tensors, noise))
 
 
 def compare_turns(run: Run, twin: Twin) -> list[Compared]:
@@ -141,16 +163,21 @@ def compare_turns(run: Run, twin: Twin) -> list[Compared]:
     for turn in range(len(next(iter(run.losses.values())))):
         _, _, tensors, noise = _deal(run, twin, turn)
         ours = {player: losses[turn] for player, losses in run.losses.items()}
-        compared.append(_compared(ours, partial(twin.turn, tensors, noise)))
+        compared.append(_compared(run, ours, partial(twin.turn, tensors, noise)))
     return compared
 
 
-def _compared(ours: Mapping[str, Array | np.floating], play: Callable[[], Mapping[str, Tensor]]) -> Compared:
+def _compared(run: Run, ours: Mapping[str, Array | np.floating], play: Callable[[], Mapping[str, Tensor]]) -> Compared:
     started = time.perf_counter()
     theirs = {name: loss.item() for name, loss in play().items()}
     seconds = time.perf_counter() - started
-    differences = [abs(float(ours[name]) - theirs[name]) / abs(float(ours[name])) for name in ours]
+    least_size = _tolerance(run).least_size
+    differences = [abs(float(ours[name]) - theirs[name]) / max(abs(float(ours[name])), least_size) for name in ours]
     return Compared(float(np.max(differences)), seconds)
+
+
+def _tolerance(run: Run) -> Tolerance:
+    return TOLERANCES[run.workload.precision]
 
 
 def _largest(compared: Sequence[Compared]) -> float:

@@ -34,7 +34,11 @@ def draw(report: Mapping[str, Any]) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure.suptitle("A training step of jaxgen and of PyTorch", fontsize=12)
-    axes.set_title(f"{report['device']}; geometric mean {report['geomean_ratio']:.2f}", fontsize=9, color="#555555")
+    axes.set_title(
+        f"{report['device']}, {report['precision']}; geometric mean {report['geomean_ratio']:.2f}",
+        fontsize=9,
+        color="#555555",
+    )
     return figure
 
 

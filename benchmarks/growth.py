@@ -1,12 +1,13 @@
 """How the time of a training step grows with the batch and with the width of the networks."""
 
+from collections.abc import Sequence
+
 import jax
 import torch
 from functions import growth
 from report import COMPILED, EAGER, FIT
 from sides import Fit, TorchTurns
 from timing import Side, interleaved
-from workloads import WORKLOADS
 from workloads.twin import endless_batches
 from workloads.workload import Workload
 
@@ -16,10 +17,10 @@ WIDTHS = (16, 64, 256)
 REPEATS = 5
 
 
-def measure(device: torch.device | None) -> list[dict]:
+def measure(workloads: Sequence[Workload], device: torch.device | None) -> list[dict]:
     """Time three workloads at all batch sizes and all widths, PyTorch in the mode that is known to be faster."""
     rows = []
-    for workload in WORKLOADS:
+    for workload in workloads:
         if workload.name in NAMES:
             for growing, sizes in (("batch_size", BATCH_SIZES), ("width", WIDTHS)):
                 times = [milliseconds(workload, {growing: size}, device) for size in sizes]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from workloads.twin import Batch as TorchBatch
 from workloads.twin import Twin
-from workloads.workload import Data
+from workloads.workload import FLOAT32, Data
 
 from jaxgen.data import batch_indices, take
 from jaxgen.game import Model, State
@@ -150,12 +150,13 @@ class Products:
     Args:
         size: of the matrices.
         turns: products of a repeat.
+        precision: dtype of the matrices.
     """
 
-    def __init__(self, *, size: int, turns: int) -> None:
+    def __init__(self, *, size: int, turns: int, precision: str = FLOAT32) -> None:
         self.turns = turns
         self.flop = 2 * size**3
-        self._factors = jax.random.normal(jax.random.key(0), (2, size, size))
+        self._factors = jax.random.normal(jax.random.key(0), (2, size, size), precision)
         self._product = jax.jit(jnp.matmul)
 
     def play(self) -> None:

@@ -1,7 +1,7 @@
 """Time training steps of jaxgen beside the same steps in PyTorch, and print the ratios.
 
-    python benchmarks/train_step.py [--quick] [--only NAME ...] [--json FILE] [--chart FILE]
-    python benchmarks/train_step.py --growth
+    python benchmarks/train_step.py [--quick] [--bfloat16] [--only NAME ...] [--json FILE] [--chart FILE]
+    python benchmarks/train_step.py --growth [--bfloat16]
 
 Both sides have the same architecture, batch size, optimizer and data, and use all cores (`taskset` gives them fewer),
 or the same GPU, where both are allowed TF32. Before anything is timed, their losses on the same weights, data and noise
@@ -10,6 +10,9 @@ not equally: measure on an idle machine.
 
 The share of the GEMM rate is that of the operations in the algorithm, products and convolutions, per second, in those
 of a large matrix product that is timed in the same repeats. Memory is that of one turn, the data set left out.
+
+`--bfloat16` times mixed precision: products in bfloat16, that large one too, and everything else in float32, by
+`mixed_precision` in jaxgen and `torch.autocast` in PyTorch.
 
 `--growth` times three workloads with batches of 16 to 1,024 examples and networks of width 16 to 256.
 """
@@ -36,9 +39,10 @@ from report import COMPILED, EAGER, FIT, RUNS, SEEDS, STEP, TORCH, print_row, pr
 from sides import Fit, Products, SingleSteps, TorchTurns
 from timing import interleaved
 from workloads import WORKLOADS
+from workloads.precision import in_precision, in_words
 from workloads.twin import Batch as TorchBatch
 from workloads.twin import Twin, endless_batches
-from workloads.workload import Data, Workload
+from workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 
 from jaxgen.game import Model, State
 from jaxgen.plot import save
@@ -53,11 +57,14 @@ steps and seeds out."""
 
 def main() -> None:
     arguments = parse()
+    precision = BFLOAT16 if arguments.bfloat16 else FLOAT32
+    workloads = [in_precision(workload, precision) for workload in WORKLOADS]
     machine = describe()
+    conditions = machine["report"] | {"precision": precision}
     use_all_cores()
-    print(machine["text"] + "\n")
+    print(f"{machine['text']}\n{in_words(precision)}\n")
     if arguments.growth:
-        write(machine["report"] | {"growth": growth.measure(torch_device())}, arguments.json)
+        write(conditions | {"growth": growth.measure(workloads, torch_device())}, arguments.json)
         return
     if arguments.quick:
         print(
@@ -65,11 +72,11 @@ def main() -> None:
             "and where turns are long, the losses of the first one alone are compared\n"
         )
     rows = []
-    for workload in WORKLOADS:
+    for workload in workloads:
         if not arguments.only or workload.name in arguments.only:
             rows.append(measure(prepare(workload, quick=arguments.quick)))
             print_row(rows[-1])
-    summary = machine["report"] | {
+    summary = conditions | {
         "quick": arguments.quick,
         "gemm_gflops": statistics.median(row["gemm_gflops"] for row in rows),
         "geomean_ratio": report.geometric_mean(rows),
@@ -89,11 +96,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the ratios")
     parser.add_argument("--growth", action="store_true", help="time other batch sizes and widths instead")
-    parser.add_argument("--bfloat16", action="store_true", help="not yet")
-    arguments = parser.parse_args()
-    if arguments.bfloat16:
-        parser.error("jaxgen has no training in bfloat16 that PyTorch's could be compared with")
-    return arguments
+    parser.add_argument("--bfloat16", action="store_true", help="products in bfloat16 in place of float32")
+    return parser.parse_args()
 
 
 def write(report: Mapping[str, Any], file: Path | None) -> None:
@@ -147,7 +151,7 @@ def measure(case: Case) -> dict[str, Any]:
     workload = case.workload
     ours = jaxgen_sides(case)
     theirs = agreeing_sides(case, ours[FIT])
-    products = Products(size=2048, turns=2) if jax.default_backend() == "cpu" else Products(size=8192, turns=10)
+    products = matrix_products(workload.precision)
     sides = {GEMM: products, **ours, **{name: side for name, (side, _) in theirs.items()}}
     times = interleaved(sides, repeats=case.repeats)
     best = min(times.pop(GEMM).milliseconds)
@@ -167,6 +171,12 @@ def measure(case: Case) -> dict[str, Any]:
             "sides": {name: {"ms": side.median, "spread": side.spread, **facts[name]} for name, side in times.items()},
         }
     )
+
+
+def matrix_products(precision: str) -> Products:
+    """As large as the device needs them to show its speed."""
+    size, turns = (2048, 2) if jax.default_backend() == "cpu" else (8192, 10)
+    return Products(size=size, turns=turns, precision=precision)
 
 
 def jaxgen_sides(case: Case) -> dict[str, Any]:

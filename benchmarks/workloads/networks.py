@@ -1,7 +1,8 @@
 """PyTorch copies of jaxgen's networks: the same layers with the same weights, channels last in memory.
 
 Every function takes the parameters of a Flax layer or network, and returns the PyTorch module that computes the same.
-Pictures are `[batch, channels, height, width]`. Shapes are read from the weights.
+Pictures are `[batch, channels, height, width]`. Shapes are read from the weights. What a network puts out is float32,
+also where its products are in bfloat16: losses are made of it.
 """
 
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def mlp(params: Params, activation: nn.Module) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i in range(len(params)):
         layers += [linear(params[f"Dense_{i}"]), activation]
-    return nn.Sequential(*layers[:-1])
+    return nn.Sequential(*layers[:-1], _Widened())
 
 
 def conv_encoder(params: Params, size: Size) -> nn.Sequential:
@@ -71,7 +72,8 @@ def conv_encoder(params: Params, size: Size) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, source in enumerate(resolutions(*size)[:-1]):
         layers += [*halving(params[f"Conv_{i}"], source), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, _ToRows(), linear(params["Dense_0"])).to(memory_format=torch.channels_last)
+    layers += [_ToRows(), linear(params["Dense_0"]), _Widened()]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
 
 def conv_decoder(params: Params, size: Size) -> nn.Sequential:
@@ -80,7 +82,7 @@ def conv_decoder(params: Params, size: Size) -> nn.Sequential:
     layers: list[nn.Module] = [linear(params["Dense_0"]), _ToMaps(smallest)]
     for i, target in enumerate(reversed(targets)):
         layers += [nn.ReLU(inplace=True), *doubling(params[f"ConvTranspose_{i}"], target)]
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    return nn.Sequential(*layers, _Widened()).to(memory_format=torch.channels_last)
 
 
 class Discriminator(nn.Module):
@@ -101,7 +103,7 @@ class Discriminator(nn.Module):
                 layers.append(batch_norm(params[name]))
             layers.append(nn.LeakyReLU(LEAK, inplace=True))
         self.hidden = nn.Sequential(*layers)
-        self.output = nn.Sequential(convolution(params[f"Conv_{len(sizes) - 1}"]), nn.Flatten())
+        self.output = nn.Sequential(convolution(params[f"Conv_{len(sizes) - 1}"]), nn.Flatten(), _Widened())
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,7 +127,7 @@ def generator(params: Params, size: Size) -> nn.Sequential:
     for i, target in enumerate(sizes[-2::-1]):
         layers += [batch_norm(params[f"BatchNorm_{i}"]), nn.ReLU(inplace=True)]
         layers += doubling(params[f"ConvTranspose_{i + 1}"], target)
-    return nn.Sequential(*layers, nn.Tanh()).to(memory_format=torch.channels_last)
+    return nn.Sequential(*layers, _Widened(), nn.Tanh()).to(memory_format=torch.channels_last)
 
 
 def residual_network(params: Params) -> nn.Sequential:
@@ -133,7 +135,7 @@ def residual_network(params: Params) -> nn.Sequential:
     first = [convolution(params["Conv_0"], padding=1), batch_norm(params["BatchNorm_0"]), nn.ReLU(inplace=True)]
     count = sum(name.startswith("ResidualBlock") for name in params)
     blocks = [_ResidualBlock(params[f"ResidualBlock_{i}"]) for i in range(count)]
-    last = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(params["Dense_0"])]
+    last = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(params["Dense_0"]), _Widened()]
     return nn.Sequential(*first, *blocks, *last).to(memory_format=torch.channels_last)
 
 
@@ -176,6 +178,13 @@ class _ToMaps(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.unflatten(1, (*self.size, -1)).permute(0, 3, 1, 2)
+
+
+class _Widened(nn.Module):
+    """At least float32; that is nothing where it is already."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _end_padding(size: Size, pixels: int) -> Sequence[nn.Module]:

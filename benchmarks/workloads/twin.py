@@ -7,6 +7,7 @@ parameters alone, as in jaxgen: while it moves, those of its opponents require n
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -68,9 +69,11 @@ class Twin(ABC):
         players: in order of moving.
         parameters: player name -> what it moves.
         simultaneous: whether all of them answer to the same parameters, with the same noise.
+        mixed_precision: whether forward passes go through `torch.autocast`, to bfloat16.
     """
 
     simultaneous: bool
+    mixed_precision = False
 
     def __init__(self, players: Sequence[TorchPlayer]) -> None:
         self.players = tuple(players)
@@ -104,6 +107,15 @@ class Twin(ABC):
         for player in self.players:
             player.network.to(where)
         return self
+
+    def in_mixed_precision(self) -> "Twin":
+        """Let products be in bfloat16 from now on; parameters and optimizers stay as they are."""
+        self.mixed_precision = True
+        return self
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of a forward pass. As PyTorch advises, the backward pass is outside."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.mixed_precision else nullcontext()
 
     @property
     def device(self) -> torch.device:
@@ -155,7 +167,8 @@ class Alternating(Twin):
         seen = batch if self.slices == 1 else tuple(array[i :: self.slices] for array in batch)
         drawn = player.noise(seen[0]) if noise is None else noise[player.name][i]
         _require_gradients(self.opponents[player.name], False)
-        loss = player.loss(*seen, *drawn)
+        with self.autocast():
+            loss = player.loss(*seen, *drawn)
         _require_gradients(self.opponents[player.name], True)
         return loss
 
@@ -202,8 +215,9 @@ class Simultaneous(Twin):
 
     def _losses(self, batch: Batch, noise: Given | None) -> dict[str, Tensor]:
         drawn = self.noise(batch[0]) if noise is None else noise[self.players[0].name][0]
-        terms = self.forward(*batch, *drawn)
-        return {player.name: player.loss(*terms) for player in self.players}
+        with self.autocast():
+            terms = self.forward(*batch, *drawn)
+            return {player.name: player.loss(*terms) for player in self.players}
 
 
 def adam(network: nn.Module, *, learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> Optimizer:

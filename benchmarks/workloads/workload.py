@@ -13,6 +13,8 @@ from workloads.twin import Batch, Twin
 Data = Mapping[str, np.ndarray]
 """Name -> array, as jaxgen takes them; the leading axis counts examples."""
 
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+
 Draw = Callable[[KeyArray, int], tuple[Array, ...]]
 """`(key of the move, examples) -> noise`, as a player's loss draws it in jaxgen."""
 
@@ -35,6 +37,7 @@ class Workload(NamedTuple):
         turns: between two looks at the clock, about a second's worth on four cores.
         compile_is_faster: whether PyTorch is faster with `torch.compile` than without.
         comparable_turns: over how many turns losses in float32 can be held against each other; see `agreement`.
+        precision: of the products; everything else is in float32.
     """
 
     name: str
@@ -50,3 +53,4 @@ class Workload(NamedTuple):
     seeds: bool = False
     compile_is_faster: bool = False
     comparable_turns: int = 3
+    precision: str = FLOAT32

@@ -86,11 +86,10 @@ def test_everything_is_printed(capsys):
 
 def test_bars_are_as_long_as_the_ratios():
     rows = [row(EVERYTHING, name="both"), row({"jaxgen fit": 10.0}, name="alone"), row(EVERYTHING, name="again")]
-    report = {"device": "a machine", "geomean_ratio": 2.0, "workloads": rows}
+    report = {"device": "a machine", "precision": "bfloat16", "geomean_ratio": 2.0, "workloads": rows}
     figure = draw(report)
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.containers[0]] == [2.0, 2.0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["both", "again"]
-    assert render(figure, "png") == render(
-        draw({"device": "a machine", "geomean_ratio": 2.0, "workloads": rows}), "png"
-    )
+    assert axes.get_title() == "a machine, bfloat16; geometric mean 2.00"
+    assert render(figure, "png") == render(draw(report), "png")

@@ -86,7 +86,9 @@ def test_single_steps_learn_from_the_data():
     assert float(side._state.params["w"]) == pytest.approx(9.5 * (1 - 0.98**300), rel=1e-4)
 
 
-def test_products_count_multiplications_and_additions():
-    side = Products(size=3, turns=2)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_count_multiplications_and_additions(precision):
+    side = Products(size=3, turns=2, precision=precision)
     side.play()
     assert side.flop == 54
+    assert side._factors.dtype == side._product(*side._factors).dtype == precision

@@ -1,15 +1,20 @@
 """Each workload of the benchmark computes the same in PyTorch as in jaxgen: only then are their times comparable."""
 
 import itertools
+from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from agreement import TURNS, begin, compare_turns
+from agreement import TURNS, Run, begin, compare, compare_turns
+from jax.extend.core import Jaxpr, JaxprEqn
+from torch import nn
 from workloads import WORKLOADS
+from workloads.precision import in_precision
 from workloads.twin import TorchPlayer, Twin, endless_batches
-from workloads.workload import Data, Workload
+from workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 
 from jaxgen.game import State
 from jaxgen.typing import PyTree
@@ -31,6 +36,69 @@ def test_losses_agree_for_several_turns(workload: Workload) -> None:
         compared = compare_turns(begin(workload, workload.build(data), data, jax.random.key(1), state), twin)
     assert len(compared) == TURNS
     assert max(turn.difference for turn in compared) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["MLP VAE", "DCGAN 28"])
+def test_losses_agree_in_bfloat16(name: str) -> None:
+    """And a twin with another bias does not."""
+    workload = next(in_precision(small(workload), BFLOAT16) for workload in WORKLOADS if workload.name == name)
+    data = workload.data()
+    state = random_state(workload, data)
+    run = begin(workload, workload.build(data), data, jax.random.key(1), state)
+    agreement = compare(run, workload.twin(state.params, compiled=False))
+    assert agreement.holds
+    assert agreement.tolerance == 2**-8
+    other = workload.twin(state.params, compiled=False)
+    with torch.no_grad():
+        other.parameters[other.players[0].name][-1].add_(0.3)
+    assert not compare(run, other).holds
+
+
+def test_losses_near_zero_may_differ_by_the_rounding_of_what_they_are_the_mean_of() -> None:
+    """In bfloat16; in float32 nothing is near enough to zero."""
+    found = {}
+    for precision in (FLOAT32, BFLOAT16):
+        workload = in_precision(small(WORKLOADS[0]), precision)
+        data = workload.data()
+        state = random_state(workload, data)
+        twin = workload.twin(state.params, compiled=False)
+        player = twin.players[0].name
+        run = Run(workload, workload.build(data), data, jax.random.key(1), state, {player: np.full(1, 1e-3)})
+        twin.turn = lambda *given, player=player: {player: torch.tensor(1e-3 + 1e-5)}
+        found[precision] = compare_turns(run, twin)[0].difference
+    assert found == {FLOAT32: pytest.approx(1e-2, rel=1e-3), BFLOAT16: pytest.approx(1e-3, rel=1e-3)}
+
+
+@every_workload
+def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
+    workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """jaxgen's on an accelerator; on the CPU its convolutions are products of which some are in float32."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    workload = in_precision(small(workload), BFLOAT16)
+    data = workload.data()
+    model, state = workload.build(data), random_state(workload, data)
+    batch = {name: array[: workload.batch_size * model.slices] for name, array in data.items()}
+    jaxpr, (moved, metrics) = jax.make_jaxpr(model.step, return_shape=True)(jax.random.key(0), state, batch)
+    assert {operand.aval.dtype for product in products(jaxpr) for operand in product.invars} == {jnp.dtype(BFLOAT16)}
+    assert moved == jax.eval_shape(lambda state: state.replace(step=jnp.int32(0)), state)
+    assert {metric.dtype for metric in metrics.values()} == {jnp.dtype(FLOAT32)}
+
+    twin, put_out = workload.twin(state.params, compiled=False), set()
+    layers = [layer for player in twin.players for layer in player.network.modules() if isinstance(layer, PRODUCTS)]
+    for layer in layers:
+        layer.register_forward_hook(lambda layer, given, output: put_out.add(output.dtype))
+    losses = twin.turn(workload.tensors(batch))
+    assert put_out == {torch.bfloat16}
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    assert {parameter.dtype for player in twin.players for parameter in player.network.parameters()} == {torch.float32}
+
+
+def test_workloads_in_bfloat16_stay_so_when_they_are_scaled() -> None:
+    workload = in_precision(WORKLOADS[0], BFLOAT16)
+    scaled = workload.scaled(batch_size=8)
+    assert (scaled.name, scaled.batch_size, scaled.precision) == (WORKLOADS[0].name, 8, BFLOAT16)
+    assert in_precision(WORKLOADS[0], FLOAT32) is WORKLOADS[0]
 
 
 @every_workload
@@ -89,6 +157,19 @@ def test_batches_visit_every_example_at_most_once_an_epoch() -> None:
         assert torch.equal(shown, pictures[chosen])
     with pytest.raises(ValueError, match="a batch of 11 cannot be taken of 10 examples"):
         next(endless_batches((numbers,), 11))
+
+
+PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
+
+
+def products(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
+    """All products and convolutions, those of inner programs too."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+            yield equation
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+            if hasattr(inner, "eqns"):
+                yield from products(inner)
 
 
 def small(workload: Workload) -> Workload:

@@ -1,0 +1,268 @@
+"""The references are the programs' own text, NumPy in float64 on rounded numbers, and the same networks in float32."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax.errors import ScopeParamShapeError
+
+from jaxgen.data import load
+from jaxgen.models import vae
+from jaxgen.nn.conv import ConvDecoder, ConvEncoder
+from jaxgen.nn.convolution import Conv, ConvTranspose
+from jaxgen.nn.dcgan import Discriminator
+from jaxgen.nn.mlp import MLP
+from jaxgen.nn.precision import mixed_precision
+from jaxgen.nn.resnet import ResNet
+from jaxgen.training.loop import fit
+
+FLOAT32, BFLOAT16 = jnp.dtype(jnp.float32), jnp.dtype(jnp.bfloat16)
+
+ROUNDING = 2**-8
+"""Largest relative distance of a number from its bfloat16, which has 8 digits."""
+
+# (network, shape of its inputs, layers that are products)
+NETWORKS = {
+    "mlp": (MLP(hidden=(32, 16), shape=(3,)), (8, 10), 3),
+    "convolutions": (ConvEncoder(width=8, features=3), (4, 8, 8, 3), 2),
+    "transposed convolutions": (ConvDecoder(shape=(8, 8, 1), width=8), (4, 5), 2),
+    "batch normalization": (Discriminator(width=8), (8, 16, 16, 1), 3),
+    "residual": (ResNet(blocks=1, classes=3, width=8), (4, 8, 8, 3), 8),
+    "one layer": (linen.Dense(3), (8, 10), 1),
+}
+every_network = pytest.mark.parametrize(("network", "shape", "layers"), NETWORKS.values(), ids=NETWORKS)
+LAYERS = [
+    linen.Dense(4),
+    Conv(4, (3, 3)),
+    linen.Conv(4, (3, 3)),
+    ConvTranspose(4, (3, 3)),
+    linen.ConvTranspose(4, (3, 3)),
+]
+
+
+@pytest.fixture
+def an_accelerator(monkeypatch):
+    """There convolutions are XLA's; on the CPU they are products of which some are in float32."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+
+def begin(network, shape):
+    x = jax.random.normal(jax.random.key(0), shape)
+    return jax.jit(network.init)(jax.random.key(1), x), x
+
+
+def loss_of(network, x):
+    """As a model computes it: a mean of what the network puts out, and its new statistics."""
+
+    def loss(params, stats):
+        output, moved = network.apply({"params": params, **stats}, x, mutable=["batch_stats"])
+        return jnp.mean(jnp.sin(output)), (output, moved)
+
+    return loss
+
+
+def value_and_gradient(network, variables, x):
+    stats = {name: collection for name, collection in variables.items() if name != "params"}
+    return jax.value_and_grad(loss_of(network, x), has_aux=True)(variables["params"], stats)
+
+
+def products(jaxpr):
+    """The equations of all products and convolutions, those of inner programs too."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+            yield equation
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+            if hasattr(inner, "eqns"):
+                yield from products(inner)
+
+
+def dtypes(tree):
+    return {leaf.dtype for leaf in jax.tree.leaves(tree)}
+
+
+def relative_error(got, want):
+    return optax.tree.norm(optax.tree.sub(got, want)) / optax.tree.norm(want)
+
+
+def stacked(tree):
+    return jax.tree.map(lambda leaf: leaf[None], tree)
+
+
+@every_network
+def test_every_product_is_in_bfloat16_and_everything_kept_in_float32(an_accelerator, network, shape, layers):
+    variables, x = jax.eval_shape(lambda: begin(network, shape))
+
+    def program(variables, x):
+        return value_and_gradient(network, variables, x)
+
+    in_float32 = list(products(jax.make_jaxpr(program)(variables, x)))
+    with mixed_precision():
+        jaxpr, results = jax.make_jaxpr(program, return_shape=True)(variables, x)
+    found = list(products(jaxpr))
+    # Forward, and backward by weights and inputs, those of the first layer left out.
+    assert len(found) == len(in_float32) == 3 * layers - 1
+    assert {operand.aval.dtype for product in found for operand in product.invars} == {BFLOAT16}
+    assert dtypes(results) == {FLOAT32}
+    with mixed_precision():
+        assert jax.eval_shape(lambda: begin(network, shape)) == (variables, x)
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "layers"), [pytest.param(*NETWORKS[name], id=name) for name in NETWORKS if name != "residual"]
+)
+def test_value_and_gradient_are_those_of_float32_within_rounding(network, shape, layers):
+    """Each layer rounds its inputs, weights and outputs, and as much on the way back."""
+    variables, x = begin(network, shape)
+    program = jax.jit(partial(value_and_gradient, network))
+    (_, (want, _)), gradient = program(variables, x)
+    with mixed_precision():
+        (_, (got, _)), rounded = program(variables, x)
+    for roundings, exact, other in ((3 * layers, want, got), (6 * layers, gradient, rounded)):
+        assert ROUNDING / 16 < relative_error(other, exact) < roundings * ROUNDING
+
+
+def test_a_layer_multiplies_rounded_numbers_and_sums_them_in_float32():
+    random = np.random.default_rng(0)
+    x, kernel = random.normal(size=(16, 512)).astype(np.float32), random.normal(size=(512, 8)).astype(np.float32)
+    bfloat16 = [array.astype(jnp.bfloat16) for array in (x, kernel)]
+    exact = np.matmul(*(array.astype(np.float64) for array in bfloat16))
+    with mixed_precision():
+        got = linen.Dense(8, use_bias=False).apply({"params": {"kernel": kernel}}, x)
+    assert got.dtype == jnp.float32
+    # Rounded once, at the end; else the errors of many sums would add up.
+    np.testing.assert_allclose(got, exact, rtol=ROUNDING, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_every_kind_of_layer_is_told_unless_it_was_made_with_a_dtype(layer):
+    x = jax.random.normal(jax.random.key(0), (2, 5, 5, 3))
+    variables = layer.init(jax.random.key(1), x)
+    for dtype, expected in ((None, jnp.bfloat16), (jnp.float32, jnp.float32)):
+        with mixed_precision():
+            got = layer.clone(dtype=dtype).apply(variables, x)
+        want = layer.clone(dtype=expected).apply(variables, x)
+        np.testing.assert_array_equal(got, want.astype(jnp.float32))
+
+
+def test_outputs_go_on_as_bfloat16_until_something_is_float32():
+    """And what was captured was captured once."""
+    network = Discriminator(width=4)
+    collections = ["intermediates", "batch_stats"]
+
+    def program():
+        variables, x = begin(network, (2, 16, 16, 1))
+        return network.apply(variables, x, capture_intermediates=True, mutable=collections)
+
+    with mixed_precision():
+        output, kept = jax.eval_shape(program)
+    layers = {name: values["__call__"] for name, values in kept["intermediates"].items() if "__call__" in values}
+    seen = {name: [value.dtype for value in values] for name, values in layers.items()}
+    assert seen == {
+        "Conv_0": [BFLOAT16],
+        "Conv_1": [BFLOAT16],
+        "BatchNorm_0": [FLOAT32],
+        "Conv_2": [BFLOAT16],
+    }
+    assert output.dtype == FLOAT32
+
+
+class Twice(linen.Module):
+    """A layer that is used twice, and one inside a loop."""
+
+    def setup(self):
+        self.layer = linen.Dense(4)
+        self.loop = linen.scan(Turn, variable_broadcast="params", split_rngs={"params": False}, length=3)()
+
+    def __call__(self, x):
+        return self.loop(self.layer(self.layer(x)).astype(jnp.float32), None)[0]
+
+
+class Turn(linen.Module):
+    @linen.compact
+    def __call__(self, x, _):
+        return jnp.tanh(linen.remat(linen.Dense)(4)(x)).astype(jnp.float32), None
+
+
+def test_shared_layers_and_lifted_ones_are_told():
+    variables, x = jax.eval_shape(lambda: begin(Twice(), (3, 4)))
+    with mixed_precision():
+        jaxpr = jax.make_jaxpr(Twice().apply)(variables, x)
+    found = list(products(jaxpr))
+    assert len(found) == 3
+    assert {operand.aval.dtype for product in found for operand in product.invars} == {BFLOAT16}
+
+
+def test_compiled_inside_and_outside_are_different_programs():
+    """Else `jit` would hand out the first of them for both."""
+    network = MLP(hidden=(8,), shape=(3,))
+    variables, x = begin(network, (4, 10))
+    compiled = jax.jit(network.apply)
+    outside = compiled(variables, x)
+    with mixed_precision():
+        inside, expected = compiled(variables, x), network.apply(variables, x)
+    assert 0 < np.abs(inside - outside).max() < 0.1
+    assert relative_error(inside, expected) < ROUNDING / 8
+    np.testing.assert_array_equal(compiled(variables, x), outside)
+
+
+def test_transformations_inside_and_outside_give_the_same():
+    network = MLP(hidden=(8,), shape=())
+    variables, x = begin(network, (4, 10))
+
+    def gradient(variables):
+        return jax.grad(lambda variables: jnp.sum(network.apply(variables, x) ** 2))(variables)
+
+    with mixed_precision():
+        want = gradient(variables)
+        jitted = jax.jit(gradient)(variables)
+        scanned = jax.lax.scan(lambda none, variables: (none, gradient(variables)), None, stacked(variables))[1]
+        mapped = jax.vmap(gradient)(stacked(variables))
+    from_outside = jax.jit(jax.vmap(mixed_precision()(gradient)))(stacked(variables))
+    for got in (stacked(jitted), scanned, mapped, from_outside):
+        # Sums in another order are rounded to a neighbour now and then.
+        assert relative_error(got, stacked(want)) < ROUNDING / 8
+    assert relative_error(gradient(variables), want) > ROUNDING / 8
+
+
+def test_a_decorated_function_takes_it_along_to_other_threads():
+    network = linen.Dense(3)
+    variables, x = begin(network, (4, 10))
+    with mixed_precision():
+        expected = network.apply(variables, x)
+    with ThreadPoolExecutor(1) as other, mixed_precision():
+        decorated, plain = (other.submit(f, variables, x) for f in (mixed_precision()(network.apply), network.apply))
+    np.testing.assert_array_equal(decorated.result(), expected)
+    np.testing.assert_array_equal(plain.result(), network.apply(variables, x))
+
+
+def test_what_fails_leaves_float32_behind():
+    network = linen.Dense(3)
+    variables, x = begin(network, (4, 10))
+    bound = network.bind(variables)
+    with pytest.raises(ScopeParamShapeError), mixed_precision():
+        bound(x[:, :5])
+    assert bound.dtype is None
+    np.testing.assert_array_equal(bound(x), network.apply(variables, x))
+
+
+def test_a_vae_learns_as_in_float32():
+    """100 turns on digits: the losses of the last ten, whose noise and data are the same."""
+    digits = load("digits")
+    model = vae.build(vae.Config(hidden=(64,), latent=8), digits)
+
+    def train():
+        chunks = []
+        end = fit(model, digits, key=jax.random.key(0), steps=100, batch_size=64, hooks=[chunks.append])
+        return chunks[0].metrics["vae/loss"], end.state
+
+    in_float32, _ = train()
+    with mixed_precision():
+        losses, state = train()
+    assert dtypes((losses, state.params, state.opt["vae"][0].mu)) == {FLOAT32}
+    assert losses[-10:].mean() < 0.8 * losses[0]
+    assert 0 < abs(losses[-10:].mean() / in_float32[-10:].mean() - 1) < 0.005
