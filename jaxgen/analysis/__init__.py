@@ -1,5 +1,6 @@
 """The laboratory: what theory says of a game, and what a trained generator has learned."""
 
+from jaxgen.analysis.best_response import AgainstOptimum, compare_with_optimum, sample_gradients, train_discriminator
 from jaxgen.analysis.birthday import (
     BirthdayTest,
     NearestPairs,
@@ -21,6 +22,7 @@ from jaxgen.analysis.optimum import (
 from jaxgen.analysis.reader import Reader, Reading, train_reader
 
 __all__ = [
+    "AgainstOptimum",
     "BirthdayTest",
     "CodeDensity",
     "NearestPairs",
@@ -31,6 +33,7 @@ __all__ = [
     "arithmetic",
     "birthday_test",
     "class_means",
+    "compare_with_optimum",
     "fit_code_density",
     "generator_gradient",
     "interpolate",
@@ -39,9 +42,11 @@ __all__ = [
     "nearest_pairs",
     "optimal_discriminator",
     "optimal_logits",
+    "sample_gradients",
     "slerp",
     "smallest_distance",
     "support_size",
+    "train_discriminator",
     "train_reader",
     "traversals",
     "value_at_optimum",

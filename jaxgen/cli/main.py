@@ -16,6 +16,8 @@ COMMANDS = {
     "reconstruct": "send test examples through a run's code and back: jaxgen reconstruct RUN --out pairs.png",
     "encode": "find the codes of test examples: jaxgen encode RUN --out codes.npz (.png draws codes of 2 dimensions)",
     "evaluate": "measure a run on the test split: jaxgen evaluate RUN",
+    "analyze": "make every figure and number of a run, and a page that shows them: jaxgen analyze RUN",
+    "reproduce": "carry out a published experiment: jaxgen reproduce pacgan-mixtures --quick",
     "list": "show the families of models and the data sets",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
 }
@@ -96,6 +98,10 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.encode import run
         case "evaluate":
             from jaxgen.cli.evaluate import run
+        case "analyze":
+            from jaxgen.cli.analyze import run
+        case "reproduce":
+            from jaxgen.cli.reproduce import run
         case "list":
             from jaxgen.cli.list import run
         case "data":

@@ -16,6 +16,7 @@ from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
 from jaxgen.run.evaluation import evaluate_run, load_test_split
 from jaxgen.run.files import write_json
+from jaxgen.run.judging import Judged
 from jaxgen.run.pictures import Pictures
 from jaxgen.run.settings import Asked, Settings, check_unchanged, located, read_config, write_config
 from jaxgen.run.trained import Run, abstract_state, diverged_from, diverged_to, run_key
@@ -164,6 +165,7 @@ def _train(
         MetricsLog(folder, begin.step) as log,
     ):
         pictures = Pictures(folder / "samples", model, settings, data)
+        judged_log = Judged(log, model, settings, data)
 
         def compiled(seconds: float) -> None:
             times.compile_seconds += seconds
@@ -186,7 +188,7 @@ def _train(
                 diverged=begin.diverged,
                 chunk=settings.log_every,
                 # The checkpoint last: what it has behind it is never done again.
-                hooks=(times, progress, log, pictures, checkpoint),
+                hooks=(times, progress, judged_log, pictures, checkpoint),
                 when_compiled=compiled,
             )
         except DivergenceError as error:

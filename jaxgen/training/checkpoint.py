@@ -153,12 +153,13 @@ def completed(folder: str | Path) -> list[int]:
     return [step for step in steps(folder) if (Path(folder) / str(step) / SUMS).is_file()]
 
 
-def restore(folder: str | Path, like: State) -> Restored:
+def restore(folder: str | Path, like: State, *, until: int | None = None) -> Restored:
     """Read the newest checkpoint that is whole.
 
     Args:
         folder: of the checkpoints of one run. Nothing in it is changed.
         like: a state of the same model, or its shapes alone as `jax.eval_shape` gives them.
+        until: the last step that is considered, of an earlier state; all of them where nothing is given.
 
     Returns:
         What was saved, and which newer checkpoints were skipped because they are cut, damaged, or of another model.
@@ -178,6 +179,8 @@ def restore(folder: str | Path, like: State) -> Restored:
     skipped: list[Skipped] = []
     with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as reader:
         for step in reversed(steps(folder)):
+            if until is not None and step > until:
+                continue
             try:
                 leaves, meta = _read(reader, Path(folder).absolute() / str(step), expected)
             except _UnusableError as error:

@@ -17,7 +17,17 @@ def test_help_needs_no_jax():
 def test_help_names_every_command(jaxgen):
     said = jaxgen("--help")
     assert said.status == 0
-    assert set(COMMANDS) == {"train", "sample", "reconstruct", "encode", "evaluate", "list", "data"}
+    assert set(COMMANDS) == {
+        "train",
+        "sample",
+        "reconstruct",
+        "encode",
+        "evaluate",
+        "analyze",
+        "reproduce",
+        "list",
+        "data",
+    }
     assert all(f"\n  {command} " in said.out for command in COMMANDS)
 
 

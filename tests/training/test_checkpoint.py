@@ -65,6 +65,14 @@ class TestWhole:
         assert_same(restored.state, state_of(200))
         assert files(two) == before
 
+    def test_an_earlier_one_comes_back_if_asked_for(self, two):
+        for until, found in ((100, 100), (199, 100), (200, 200), (10**9, 200)):
+            restored = restore(two, LIKE, until=until)
+            assert restored.step == found
+            assert_same(restored.state, state_of(found))
+        with pytest.raises(InputError, match="there is no checkpoint in"):
+            restore(two, LIKE, until=99)
+
     def test_the_newest_few_are_kept(self, tmp_path):
         for step in (5, 10, 20, 100):
             save(tmp_path / "new" / "folder", step, state_of(step), keep=2)

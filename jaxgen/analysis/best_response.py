@@ -1,0 +1,234 @@
+"""A discriminator or a critic against a generator that stands still: what the players are when one has done its best.
+
+Theory speaks of the best response to a fixed generator: `jaxgen.analysis.optimum` says what it is, and here a network
+is trained to be it, between any two distributions that can be drawn from. Nothing is ever seen twice, so it cannot be
+learned by heart.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen._arrays import check_number, check_same_shape, widen
+from jaxgen.analysis.optimum import optimal_logits, value_at_optimum
+from jaxgen.errors import DivergenceError, InputError
+from jaxgen.game import Player, State, game, unchanged
+from jaxgen.losses import AdversarialLoss, clip_weights, non_saturating, wasserstein
+from jaxgen.losses.penalties import Critic
+from jaxgen.nn.mlp import MLP
+from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
+
+Sampler: TypeAlias = Callable[[KeyArray, int], Float[Array, "n dim"]]
+"""`(key, n) -> points`, n of them drawn afresh."""
+
+Penalty: TypeAlias = Callable[
+    [Critic, KeyArray, Float[Array, "batch dim"], Float[Array, "batch dim"]], Float[Array, " batch"]
+]
+"""`(critic, key, real, fake) -> penalty` per example, as `jaxgen.losses.gradient_penalty` is."""
+
+
+def train_discriminator(
+    key: KeyArray,
+    real: Sampler,
+    fake: Sampler,
+    *,
+    loss: AdversarialLoss = non_saturating,
+    penalty: Penalty | None = None,
+    penalty_weight: float = 10.0,
+    clip: float | None = None,
+    hidden: Sequence[int] = (64, 64),
+    activation: Callable[[Array], Array] = jax.nn.silu,
+    optimizer: Callable[[optax.Schedule], optax.GradientTransformation] = optax.adam,
+    learning_rate: float = 0.01,
+    steps: int = 2000,
+    batch_size: int = 512,
+) -> Critic:
+    """Train a fully connected network to tell two fixed distributions apart.
+
+    It minimizes `mean loss.discriminator(f(x), f(y)) + penalty_weight * mean penalty`, x real and y generated, with a
+    learning rate that falls to 0 along a cosine.
+
+    Args:
+        key: for the first weights, and for what is drawn.
+        real: draws real points.
+        fake: draws generated points, of as many coordinates.
+        loss: `non_saturating` or `minimax` for a discriminator, `wasserstein` for a critic.
+        penalty: on the slope of the network.
+        penalty_weight: of the penalty (10 in the paper of WGAN-GP).
+        clip: bound to which all weights are clipped after every step (0.01 in the paper of WGAN).
+        hidden: widths of the hidden layers.
+        activation: after each of them. The default is smooth, as densities are, and does not saturate: the logits of a
+            network of tanh would be flat where examples are rare, whatever the loss.
+        optimizer: from a schedule of the learning rate, e.g. `optax.rmsprop`.
+        learning_rate: at the start.
+        steps: of the optimizer.
+        batch_size: real points in a step, and generated ones.
+
+    Returns:
+        The trained network f: from points [n, dim] to logits, or the critic's values, [n].
+
+    Raises:
+        InputError: if a number is out of its range, or nothing keeps a Wasserstein critic from growing forever.
+        ValueError: if the coordinates of real and generated points differ in number.
+        DivergenceError: if the weights end as NaN or infinite.
+
+    Reference:
+        Goodfellow et al. 2014, arXiv:1406.2661, proposition 1; Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875,
+        figure 2.
+
+    Example:
+        >>> left, right = (lambda key, n, at=at: at + jax.random.normal(key, (n, 1)) for at in (-1.0, 1.0))
+        >>> discriminator = train_discriminator(jax.random.key(0), left, right, hidden=(8,), steps=200)
+        >>> print(jax.nn.sigmoid(discriminator(jnp.array([[-2.0], [0.0], [2.0]]))).round(1))
+        [1.  0.5 0. ]
+    """
+    check_number("penalty_weight", penalty_weight, above=0.0)
+    check_number("learning_rate", learning_rate, above=0.0)
+    check_number("steps", steps, at_least=1)
+    check_number("batch_size", batch_size, at_least=1)
+    if loss is wasserstein and penalty is None and clip is None:
+        raise InputError("a Wasserstein critic has no optimum unless its slope is bounded: give a penalty, or clip")
+    shapes = [jax.eval_shape(lambda key, draw=draw: draw(key, batch_size), key) for draw in (real, fake)]
+    check_same_shape(real=shapes[0], fake=shapes[1])
+    network: Any = MLP(hidden, (), activation)
+
+    def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
+        return {"discriminator": network.init(key, jnp.zeros(shapes[0].shape))}
+
+    def objective(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
+        real_key, fake_key, penalty_key = jax.random.split(key, 3)
+        x, y = real(real_key, batch_size), fake(fake_key, batch_size)
+        critic = partial(network.apply, {"params": params["discriminator"]})
+        value = loss.discriminator(critic(x), critic(y)).mean()
+        if penalty is not None:
+            value += penalty_weight * penalty(critic, penalty_key, x, y).mean()
+        return value, ({}, {})
+
+    tx = optimizer(optax.cosine_decay_schedule(learning_rate, steps))
+    project = unchanged if clip is None else partial(clip_weights, bound=clip)
+    player = Player("discriminator", ("discriminator",), objective, tx, project=project)
+    params = _play_alone(key, init_networks, player, steps).params["discriminator"]
+    if not all(jnp.isfinite(weights).all() for weights in jax.tree.leaves(params)):
+        raise DivergenceError(f"the discriminator is not finite after {steps} steps: give a smaller learning_rate")
+    return jax.jit(partial(network.apply, {"params": params}))
+
+
+class AgainstOptimum(NamedTuple):
+    """How near a discriminator is to the best one.
+
+    Attributes:
+        probability_error: mean of `|D - D*|`, weighted with (p + q) / 2, what a discriminator is shown.
+        log_ratio_error: mean of `|logit - log(p / q)|` in nats, weighted with min(p, q), where both are to be seen; NaN
+            where nothing is in common, and there is no ratio to be estimated.
+        value: of the game with this discriminator, in nats.
+        optimal_value: with the best one, `2 JS(p, q) - 2 log 2`; no discriminator has a larger one.
+    """
+
+    probability_error: Float[Array, ""]
+    log_ratio_error: Float[Array, ""]
+    value: Float[Array, ""]
+    optimal_value: Float[Array, ""]
+
+
+def compare_with_optimum(
+    logits: Float[Array, " n"],
+    log_p: Float[Array, " n"],
+    log_q: Float[Array, " n"],
+    *,
+    volumes: float | Float[Array, " n"] = 1.0,
+) -> AgainstOptimum:
+    """Compare a discriminator with the best one, by quadrature over densities that are known.
+
+    The second error is that of density-ratio estimation by supervised learning: the logit of a classifier of real and
+    generated examples is an estimate of `log(p / q)`.
+
+    Args:
+        logits: of the discriminator at each node of a quadrature, finite.
+        log_p: log density of the data there, in nats; -inf where there are none.
+        log_q: log density of what is generated.
+        volumes: what each node stands for, as for `jaxgen.analysis.value_at_optimum`.
+
+    Returns:
+        The two errors and the two values.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Reference:
+        Goodfellow et al. 2014, arXiv:1406.2661, proposition 1 and theorem 1; Mohamed and Lakshminarayanan 2016,
+        arXiv:1610.03483, equation 4.
+
+    Example:
+        >>> p, q = jnp.array([0.5, 0.5]), jnp.array([0.1, 0.9])
+        >>> undecided = compare_with_optimum(jnp.zeros(2), jnp.log(p), jnp.log(q))
+        >>> [f"{number:.3f}" for number in undecided]
+        ['0.200', '0.758', '-1.386', '-1.183']
+    """
+    check_same_shape(logits=logits, log_p=log_p, log_q=log_q)
+    logits, best = widen(logits), widen(optimal_logits(log_p, log_q))
+    p, q = volumes * jnp.exp(widen(log_p)), volumes * jnp.exp(widen(log_q))
+    probability_error = jnp.average(jnp.abs(jax.nn.sigmoid(logits) - jax.nn.sigmoid(best)), weights=p + q)
+    overlap = jnp.minimum(p, q)
+    # Where there is no overlap, the ratio may be infinite, and counts as nothing all the same.
+    log_ratio_error = jnp.average(jnp.where(overlap > 0, jnp.abs(logits - best), 0.0), weights=overlap)
+    value = jnp.sum(p * jax.nn.log_sigmoid(logits) + q * jax.nn.log_sigmoid(-logits))
+    return AgainstOptimum(probability_error, log_ratio_error, value, value_at_optimum(log_p, log_q, volumes=volumes))
+
+
+def sample_gradients(
+    loss: AdversarialLoss, discriminator: Critic, fake: Float[Array, " n *event"]
+) -> Float[Array, " n *event"]:
+    """What the generator feels: the derivative of its loss with respect to each example that it made.
+
+    `d loss.generator(f(y)) / dy`, which is `jaxgen.analysis.generator_gradient` times the slope of the logit. All that
+    a generator learns comes to it through these numbers.
+
+    Args:
+        loss: a pair of `jaxgen.losses`, not a relativistic one.
+        discriminator: f, from examples to logits or a critic's values, each of which depends on its example alone.
+        fake: generated examples.
+
+    Returns:
+        The derivatives; an example goes against them.
+
+    Raises:
+        ValueError: if the loss is relativistic.
+
+    Reference:
+        Arjovsky and Bottou 2017, arXiv:1701.04862, theorem 2.4.
+
+    Example:
+        >>> from jaxgen.losses import minimax, non_saturating
+        >>> discriminator = lambda y: -8.0 * y[:, 0]  # Sure that the example is generated.
+        >>> print(sample_gradients(non_saturating, discriminator, jnp.ones((1, 1))).round(3))
+        [[7.997]]
+        >>> print(sample_gradients(minimax, discriminator, jnp.ones((1, 1))).round(3))
+        [[0.003]]
+    """
+
+    def total(examples: Float[Array, " n *event"]) -> Float[Array, ""]:
+        return jnp.sum(loss.generator(discriminator(examples)))
+
+    return jax.grad(total)(fake)
+
+
+def _play_alone(
+    key: KeyArray, init_networks: Callable[[KeyArray, Batch], dict[str, Params]], player: Player, steps: int
+) -> State:
+    """The state after so many turns of a game with one player, who draws its own examples: one compiled program."""
+    init, step = game(init_networks, [player])
+
+    @jax.jit
+    def play(key: KeyArray) -> State:
+        init_key, turns_key = jax.random.split(key)
+
+        def turn(t: Array, state: State) -> State:
+            return step(jax.random.fold_in(turns_key, t), state, {})[0]
+
+        return jax.lax.fori_loop(0, steps, turn, init(init_key, {}))
+
+    return play(key)

@@ -1,0 +1,311 @@
+"""What a recipe is, and how one is carried out.
+
+A recipe trains one or more models, each over several seeds in one program, measures them by a protocol, and holds the
+numbers against published ones. Every model is an ordinary run in a folder of its own, so that a recipe that was killed
+goes on where it was, and all that can be done with a run can be done with these.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen import plot
+from jaxgen.plot import Comparison
+from jaxgen.recipes.theory import Experiment
+from jaxgen.run import Settings, train
+from jaxgen.run.files import write_json, write_picture
+from jaxgen.typing import KeyArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Published(NamedTuple):
+    """A published number.
+
+    Attributes:
+        mean: of the authors' runs.
+        error: its standard error, if they give one.
+    """
+
+    mean: float
+    error: float | None = None
+
+
+class Request(NamedTuple):
+    """What the user asks of a recipe.
+
+    Attributes:
+        folder: where everything goes.
+        seeds: how many; those of the protocol where nothing is given.
+        quick: whether it is to be cut to less than three minutes on two cores, for a look rather than a number.
+        data_dir: where data sets are kept.
+        say: is told how it goes.
+    """
+
+    folder: Path
+    seeds: int | None = None
+    quick: bool = False
+    data_dir: str | None = None
+    say: Callable[[str], None] = print
+
+
+class Measured(NamedTuple):
+    """One metric of one model.
+
+    Attributes:
+        values: one a seed, None where it diverged.
+        published: what there is to compare with.
+    """
+
+    values: tuple[float | None, ...]
+    published: Published | None = None
+
+    @property
+    def counted(self) -> np.ndarray:
+        """The values of the seeds that did not diverge."""
+        return np.array([value for value in self.values if value is not None])
+
+    @property
+    def mean(self) -> float:
+        """Over seeds; NaN if there is none."""
+        return float(self.counted.mean()) if len(self.counted) else math.nan
+
+    @property
+    def sd(self) -> float:
+        """Sample standard deviation over seeds; NaN of fewer than two."""
+        return float(self.counted.std(ddof=1)) if len(self.counted) > 1 else math.nan
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; NaN of fewer than two seeds."""
+        return self.sd / math.sqrt(len(self.counted)) if len(self.counted) > 1 else math.nan
+
+
+class Outcome(NamedTuple):
+    """What a recipe gave.
+
+    Attributes:
+        rows: name of the model -> name of the metric -> its values.
+        claims: sentences about the rows, with their evidence.
+        figures: name of a file without its ending -> figure.
+    """
+
+    rows: Mapping[str, Mapping[str, Measured]]
+    claims: Sequence[str] = ()
+    figures: Mapping[str, "Figure"] = {}
+
+
+class Recipe(NamedTuple):
+    """A named experiment.
+
+    Attributes:
+        what: it does, in one line.
+        reference: the paper, with the table or the figure.
+        duration: how long it takes, and on what machine.
+        carry_out: does it.
+        protocol: how the numbers come about, and where that differs from the paper.
+    """
+
+    what: str
+    reference: str
+    duration: str
+    carry_out: Callable[[Request], Outcome]
+    protocol: str
+
+
+class Entry(NamedTuple):
+    """One model of a comparison.
+
+    Attributes:
+        family: name of its family.
+        settings: of its runs.
+        published: name of the metric -> published number.
+    """
+
+    family: str
+    settings: Settings[Any]
+    published: Mapping[str, Published] = {}
+
+
+class Claim(NamedTuple):
+    """What the authors found, tested on our seeds: that one model has the larger values of a metric.
+
+    Attributes:
+        larger: name of that model.
+        smaller: name of the other one.
+        metric: name of the metric.
+    """
+
+    larger: str
+    smaller: str
+    metric: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeated:
+    """A recipe that repeats an experiment of `jaxgen.recipes.theory` with other keys.
+
+    Attributes:
+        experiment: from a key to numbers, named `row/metric` or `metric`, and figures, of which the first key's are
+            kept.
+        seeds: of the protocol.
+        quick_seeds: seeds if it is to be quick.
+    """
+
+    experiment: Callable[[KeyArray], Experiment]
+    seeds: int = 3
+    quick_seeds: int = 1
+
+    def __call__(self, request: Request) -> Outcome:
+        """Repeat."""
+        seeds = request.seeds or (self.quick_seeds if request.quick else self.seeds)
+        found = []
+        for seed in range(seeds):
+            request.say(f"seed {seed} of {seeds}")
+            found.append(self.experiment(jax.random.key(seed)))
+        rows: dict[str, dict[str, Measured]] = {}
+        for name in found[0].numbers:
+            row, _, metric = name.rpartition("/")
+            values = tuple(numbers[name] for numbers, _ in found)
+            rows.setdefault(row or "all", {})[metric] = Measured(values)
+        return Outcome(rows, figures=found[0].figures)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparative:
+    """A recipe that trains several models in the same way and compares what `jaxgen evaluate` says of each.
+
+    Attributes:
+        entries: name of the model -> what to train.
+        metrics: name of the metric -> what it counts, for the figure.
+        claims: to be tested.
+        seeds: of the protocol.
+        quick_steps: turns of each model if it is to be quick.
+        quick_seeds: seeds of each model if it is to be quick.
+    """
+
+    entries: Mapping[str, Entry]
+    metrics: Mapping[str, str]
+    claims: Sequence[Claim] = ()
+    seeds: int = 10
+    quick_steps: int = 500
+    quick_seeds: int = 2
+
+    def __call__(self, request: Request) -> Outcome:
+        """Train and compare."""
+        rows = {name: self._row(name, entry, request) for name, entry in self.entries.items()}
+        claims = [_tested(claim, rows) for claim in self.claims]
+        return Outcome(rows, claims, {metric: _figure(metric, unit, rows) for metric, unit in self.metrics.items()})
+
+    def _row(self, name: str, entry: Entry, request: Request) -> dict[str, Measured]:
+        settings = dataclasses.replace(
+            entry.settings,
+            seeds=request.seeds or (self.quick_seeds if request.quick else self.seeds),
+            steps=self.quick_steps if request.quick else entry.settings.steps,
+            data_dir=request.data_dir,
+        )
+        folder = request.folder / file_name(name)
+        request.say(f"{name}: {settings.seeds} seeds, {settings.steps} turns, in {folder}")
+        test = _trained(folder, entry.family, settings, request.say)["test"]
+        return {
+            metric: Measured(tuple(test[metric]["runs"]), entry.published.get(metric))
+            for metric in self.metrics
+            if metric in test
+        }
+
+
+def carry_out(recipe: Recipe, request: Request) -> Outcome:
+    """Carry a recipe out, and write `results.json` and the figures into the folder of the request.
+
+    Args:
+        recipe: which.
+        request: how.
+
+    Returns:
+        What came out.
+
+    Raises:
+        InputError: if the folder holds something else, or data are missing.
+        DivergenceError: if all seeds of a model diverge.
+    """
+    outcome = recipe.carry_out(request)
+    request.folder.mkdir(parents=True, exist_ok=True)
+    write_json(request.folder / "results.json", _described(recipe, request, outcome))
+    for name, figure in outcome.figures.items():
+        write_picture(request.folder / f"{file_name(name)}.png", figure)
+    return outcome
+
+
+def file_name(name: str) -> str:
+    """A name as a file or a folder can have it.
+
+    Example:
+        >>> file_name("ring, WGAN-GP")
+        'ring-wgan-gp'
+    """
+    return "-".join(name.lower().replace(",", " ").split())
+
+
+def _trained(folder: Path, family: str, settings: Settings[Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """The summary of a run: as it was written, if the run is complete, or after the training that is left to do."""
+    summary = folder / "summary.json"
+    if summary.is_file():
+        content = json.loads(summary.read_text())
+        runs = [len(value["runs"]) for value in content["test"].values() if isinstance(value, Mapping)]
+        if content["step"] == settings.steps and set(runs) == {settings.seeds}:
+            return content
+    return train(folder, family, settings, resume=folder.exists(), say=say)
+
+
+def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
+    """The claim with the p-value of a one-sided Mann-Whitney test, which asks nothing of how values are distributed."""
+    from scipy.stats import mannwhitneyu
+
+    larger, smaller = (rows[name][claim.metric] for name in (claim.larger, claim.smaller))
+    sentence = f"{claim.metric}: {claim.larger} {larger.mean:.3g} > {claim.smaller} {smaller.mean:.3g}"
+    if min(len(larger.counted), len(smaller.counted)) < 2:
+        return f"{sentence}, too few seeds to test"
+    p = mannwhitneyu(larger.counted, smaller.counted, alternative="greater").pvalue
+    return f"{sentence}, p = {p:.2g} (one-sided Mann-Whitney test)"
+
+
+def _figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, Measured]]) -> "Figure":
+    def comparison(measured: Measured) -> Comparison:
+        published = measured.published or Published(math.nan)
+        return Comparison(published.mean, measured.mean, published.error, measured.error)
+
+    shown = {name: comparison(row[metric]) for name, row in rows.items() if metric in row}
+    return plot.published_against_ours(shown, unit=unit)
+
+
+def _described(recipe: Recipe, request: Request, outcome: Outcome) -> dict[str, Any]:
+    """The content of `results.json`."""
+
+    def of(measured: Measured) -> dict[str, Any]:
+        return {
+            "published": None if measured.published is None else measured.published._asdict(),
+            "mean": _number(measured.mean),
+            "sd": _number(measured.sd),
+            "seeds": len(measured.counted),
+            "values": list(measured.values),
+        }
+
+    return {
+        "what": recipe.what,
+        "reference": recipe.reference,
+        "protocol": recipe.protocol,
+        "quick": request.quick,
+        "rows": {name: {metric: of(value) for metric, value in row.items()} for name, row in outcome.rows.items()},
+        "claims": list(outcome.claims),
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,261 @@
+"""What the discriminator of a run has learned: against the best one on the line, its slope, and its weights."""
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen import plot
+from jaxgen.analysis import optimal_discriminator, value_at_optimum, value_from_logits
+from jaxgen.data import SYNTHETIC
+from jaxgen.errors import InputError
+from jaxgen.game import State
+from jaxgen.run.findings import (
+    Inapplicable,
+    Section,
+    Subject,
+    decode,
+    gif,
+    need_discriminator,
+    png,
+    prior_codes,
+    single,
+    values,
+)
+from jaxgen.run.trained import Run, abstract_state, run_key
+from jaxgen.training.checkpoint import completed, restore
+from jaxgen.training.loop import initial_state
+from jaxgen.typing import AnyArray, Array, Batch, Float
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PLACES = 400
+"""On the line, where densities and discriminators are compared."""
+
+LINES = 40
+"""From noise to what the generator makes of it."""
+
+GENERATED = 20_000
+"""Points from which the generator's density is estimated."""
+
+BANDWIDTH = 0.03
+"""Of the kernel of that estimate, in standard deviations of the points: Scott's rule would blur several modes."""
+
+BULK = 0.01
+"""Places with at least this part of the largest density of data and generator together are the bulk."""
+
+COMPARED = 1000
+"""Real and generated examples between which the slope is taken."""
+
+CLASSIFIERS = ("minimax", "non_saturating")
+"""Losses whose discriminator gives logits of being real."""
+
+
+class Line(NamedTuple):
+    """Data on the line.
+
+    Attributes:
+        places: in increasing order, over the range of the data and a little more.
+        log_density: of the data there, in nats.
+    """
+
+    places: Float[np.ndarray, " places"]
+    log_density: Float[np.ndarray, " places"]
+
+
+def line_over_training(subject: Subject) -> Section:
+    """Data, generator and discriminator on the line, from the beginning to the end."""
+    line, logits = _line(subject), _classifier(subject)
+    moments = [(step, _moment(subject, line, logits, run, step)) for step, run in _kept(subject.run)]
+    density = np.exp(line.log_density)
+    bound = max(float(np.abs(moment.noise).max(initial=0.0)) for _, moment in moments) or 1.0
+    figures = [
+        plot.game_on_the_line(line.places, density, shown, noise_range=(-bound, bound))
+        for shown in ([moment for _, moment in moments], *([moment] for _, moment in moments))
+    ]
+    steps = ", ".join(str(step) for step, _ in moments)
+    caption = (
+        f"The game at the steps {steps}: the beginning, and the checkpoints that are kept. Dotted the density of the "
+        "data, red a histogram of what is generated, dashed the discriminator's probability of being real; below, "
+        "lines from noise to what the generator makes of it. In the end the two densities should be one and the "
+        "discriminator 1/2 everywhere (Goodfellow et al. 2014, arXiv:1406.2661, figure 1)."
+    )
+    pictures = [png("game_on_the_line", figures[0], caption)]
+    if len(moments) > 1:
+        pictures.append(gif("game_on_the_line", figures[1:], "The same, one after the other.", seconds=1.0))
+    return Section(pictures)
+
+
+def optimum(subject: Subject) -> Section:
+    """The trained discriminator against the best one, where both densities can be known."""
+    line, logits = _line(subject), _classifier(subject)
+    found = [_against_optimum(subject, line, logits, run) for run in subject.runs]
+    first = found[0]
+    densities = {"data": np.exp(line.log_density), "generated": np.exp(first.log_generated)}
+    figure = plot.discriminators(line.places, densities, optimal=first.optimal, trained=first.trained)
+    caption = (
+        "The trained discriminator beside the best one for the generator that it plays against, p / (p + q), with the "
+        f"generator's density q estimated from {GENERATED:,} points. Where there is data or a generated point, they "
+        "should lie on each other; elsewhere nobody has told the discriminator anything. The value of the game at the "
+        "best one is 2 JS(p, q) - 2 log 2, and no discriminator has a larger one (Goodfellow et al. 2014, "
+        "arXiv:1406.2661, proposition 1 and theorem 1)."
+    )
+    numbers = {
+        "distance_to_optimal": [one.distance for one in found],
+        "value_at_optimum": [one.value_at_optimum for one in found],
+        "value_of_trained": [one.value_of_trained for one in found],
+    }
+    return Section([png("optimal_discriminator", figure, caption)], numbers)
+
+
+def slope(subject: Subject) -> Section:
+    """How steep the discriminator is between real and generated examples."""
+    critic = _critic(subject)
+    slopes = [_slopes(subject, critic, run) for run in subject.runs]
+    caption = (
+        f"Length of the gradient of the discriminator's output at {len(slopes[0])} points between real and generated "
+        "examples, in the units that it sees them in (values of pixels from -1 to 1). With the gradient penalty it "
+        "should be near 1 (Gulrajani et al. 2017, arXiv:1704.00028, figure 1), under spectral normalization below; "
+        "nothing holds the slope of the other discriminators."
+    )
+    numbers = {
+        "slope_mean": [float(slope.mean()) for slope in slopes],
+        "slope_sd": [float(slope.std(ddof=1)) for slope in slopes],
+    }
+    return Section([png("slope", _draw_slopes(slopes[0]), caption)], numbers)
+
+
+class _Optimum(NamedTuple):
+    """A trained discriminator and the best one, at the places of a line."""
+
+    log_generated: Float[np.ndarray, " places"]
+    optimal: Float[np.ndarray, " places"]
+    trained: Float[np.ndarray, " places"]
+    distance: float
+    value_at_optimum: float
+    value_of_trained: float
+
+
+Critic = Callable[[State, AnyArray, AnyArray | None], Float[Array, " n"]]
+"""Of a state, examples (pictures from 0 to 1) and their classes: the discriminator's output for each of them."""
+
+
+def _critic(subject: Subject) -> Critic:
+    """The discriminator as `evaluate` shows it."""
+    run, key = subject.run, subject.key
+    evaluate, name = run.model.evaluate, "image" if subject.pictures else "point"
+    need_discriminator(subject)
+    if evaluate is None:
+        raise Inapplicable("the discriminator judges several examples at once")
+
+    @jax.jit
+    def critic(state: State, x: AnyArray, label: AnyArray | None) -> Float[Array, " n"]:
+        batch: Batch = {name: jnp.asarray(x)} | ({} if label is None else {"label": label})
+        return evaluate(key, state, batch)["real_output"]
+
+    return critic
+
+
+def _classifier(subject: Subject) -> Critic:
+    """The discriminator, if its output is the logit of being real."""
+    critic = _critic(subject)
+    loss = getattr(subject.run.settings.config, "loss", None)
+    if loss not in CLASSIFIERS:
+        raise Inapplicable(f"with the loss '{loss}' the discriminator gives no probabilities")
+    if subject.run.model.conditions:
+        raise Inapplicable("the discriminator is told the class: there is a best one for each")
+    return critic
+
+
+def _line(subject: Subject) -> Line:
+    if subject.run.settings.data not in SYNTHETIC or subject.run.example["point"].shape[1] != 1:
+        raise Inapplicable("the data are not points on the line with a known density")
+    points = np.asarray(subject.training["point"])
+    low, high = float(points.min()), float(points.max())
+    places = np.linspace(low - 0.1 * (high - low), high + 0.1 * (high - low), PLACES, dtype=np.float32)
+    log_density = SYNTHETIC[subject.run.settings.data]().log_density(jnp.asarray(places[:, None]))
+    return Line(places, np.asarray(log_density))
+
+
+def _kept(run: Run) -> list[tuple[int, Run]]:
+    """The first sound run at its beginning and at every checkpoint that is whole."""
+    like = abstract_state(run.model, run.settings, run.example)
+    states = {0: initial_state(run.model, run_key(run.settings), run.example)}
+    for step in completed(run.folder / "checkpoints"):
+        # In place of one that is damaged comes the one before it once more, if there is one.
+        with contextlib.suppress(InputError):
+            restored = restore(run.folder / "checkpoints", like, until=step)
+            states[restored.step] = restored.state
+    return [(step, single(run._replace(state=state), run.first_run)) for step, state in states.items()]
+
+
+def _moment(subject: Subject, line: Line, logits: Critic, run: Run, step: int) -> plot.Moment:
+    noise = np.zeros(0)
+    mapped = noise
+    if (codes := prior_codes(run, subject.key, LINES)).shape[1] == 1:
+        noise = np.sort(np.asarray(codes)[:, 0])
+        mapped = decode(run, noise[:, None])[:, 0]
+    return plot.Moment(
+        f"step {step}",
+        generated=np.asarray(run.sample(subject.key, GENERATED // 4))[:, 0],
+        discriminator=np.asarray(jax.nn.sigmoid(logits(run.state, line.places[:, None], None))),
+        noise=noise,
+        mapped=mapped,
+    )
+
+
+def _against_optimum(subject: Subject, line: Line, logits: Critic, run: Run) -> _Optimum:
+    generated = np.asarray(run.sample(subject.key, GENERATED))
+    log_generated = _log_density(generated[:, 0], line.places)
+    log_p, log_q = jnp.asarray(line.log_density), jnp.asarray(log_generated)
+    optimal = np.asarray(optimal_discriminator(log_p, log_q))
+    trained = np.asarray(jax.nn.sigmoid(logits(run.state, line.places[:, None], None)))
+    both = (np.exp(line.log_density) + np.exp(log_generated)) / 2
+    bulk = both >= BULK * both.max()
+    of_real = logits(run.state, subject.training["point"], None)
+    return _Optimum(
+        log_generated,
+        optimal,
+        trained,
+        distance=float(np.abs(trained - optimal)[bulk].mean()),
+        value_at_optimum=float(value_at_optimum(log_p, log_q, volumes=float(line.places[1] - line.places[0]))),
+        value_of_trained=float(value_from_logits(of_real, logits(run.state, generated, None))),
+    )
+
+
+def _log_density(points: Float[np.ndarray, " n"], places: Float[np.ndarray, " places"]) -> np.ndarray:
+    """A kernel density estimate, -inf where there are no points at all."""
+    from scipy.stats import gaussian_kde
+
+    if np.ptp(points) == 0:
+        raise Inapplicable("the generator makes a single point, which has no density")
+    with np.errstate(divide="ignore"):
+        return np.log(gaussian_kde(points, BANDWIDTH)(places)).astype(np.float32)
+
+
+def _slopes(subject: Subject, critic: Critic, run: Run) -> Float[np.ndarray, " n"]:
+    """Length of the gradient at one random place between each real example and a generated one."""
+    real = values(subject.training)[:COMPARED]
+    label = np.asarray(subject.training["label"])[:COMPARED] if "label" in subject.training else None
+    told = {"label": label} if run.model.conditions else {}
+    fake = np.asarray(run.sample(subject.key, len(real), **told))
+    weight = np.asarray(jax.random.uniform(subject.key, (len(real), *[1] * (real.ndim - 1))))
+    gradient = jax.jit(jax.grad(lambda x: critic(run.state, x, label).sum()))(weight * real + (1 - weight) * fake)
+    # Networks see pictures with values in [-1, 1], twice as wide.
+    scale = 0.5 if subject.pictures else 1.0
+    return scale * np.linalg.norm(np.asarray(gradient).reshape(len(real), -1), axis=1)
+
+
+def _draw_slopes(slopes: Float[np.ndarray, " n"]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.5), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel="slope", ylabel="share of the points")
+    axes.hist(slopes, bins=50, weights=np.full(len(slopes), 1 / len(slopes)), color="tab:blue")
+    axes.axvline(1.0, color="0.35", linestyle=":")
+    axes.set_xlim(left=0)
+    return figure

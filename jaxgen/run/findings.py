@@ -1,0 +1,244 @@
+"""What the laboratory has found out about a run, topic by topic, and what it looks at.
+
+A topic is a function `(subject) -> section`: it makes the figures and numbers of one question, or raises `Inapplicable`
+with the reason why this run does not pose it. `jaxgen.run.analysis` lists them all.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen import plot
+from jaxgen.data import Stream, load
+from jaxgen.models.gan import Config as AdversarialConfig
+from jaxgen.models.observation import is_picture, observed
+from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.judging import some_examples
+from jaxgen.run.pictures import code_size
+from jaxgen.run.trained import LARGEST_BATCH, Run
+from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EXAMPLES = 5000
+"""Examples of either split that are looked at, at most."""
+
+
+class Inapplicable(Exception):  # noqa: N818  It is no error.
+    """Why a topic has nothing to say about a run, as a clause."""
+
+
+class Picture(NamedTuple):
+    """A figure as the content of a file.
+
+    Attributes:
+        name: of the file.
+        content: of the file, PNG or GIF.
+        caption: what is seen, what it should look like, and who says so.
+    """
+
+    name: str
+    content: bytes
+    caption: str
+
+
+class Section(NamedTuple):
+    """What one topic has found.
+
+    Attributes:
+        pictures: in the order in which they are shown.
+        numbers: name -> the value for each run that has not diverged.
+    """
+
+    pictures: Sequence[Picture] = ()
+    numbers: Mapping[str, Sequence[float]] = {}
+
+
+Topic = Callable[["Subject"], Section]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A run to be analyzed, and the data that it was trained on.
+
+    Attributes:
+        run: with all of its seeds.
+        key: of all draws.
+        training: examples of the training split.
+        test: the whole test split, for averages over it.
+        some: examples of the test split.
+    """
+
+    run: Run
+    key: KeyArray
+    training: Batch
+    test: Batch | Stream
+    some: Batch
+
+    @property
+    def sound(self) -> list[int]:
+        """Numbers of the seeds that have not diverged."""
+        return [i for i in range(self.run.settings.seeds or 1) if i not in self.run.diverged]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Each seed that has not diverged, as a run of its own."""
+        return [single(self.run, i) for i in self.sound]
+
+    @property
+    def shown(self) -> Run:
+        """The run of which pictures are shown, where only one can be shown."""
+        return self.runs[0]
+
+    @property
+    def pictures(self) -> bool:
+        """Whether the data are pictures, not points."""
+        return is_picture(self.run.example)
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl` that are whole."""
+        path, lines = self.run.folder / "metrics.jsonl", []
+        for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+            try:
+                lines.append(dict(json.loads(line)))
+            except ValueError:
+                continue  # Of a run that is still going on, or was killed.
+        return lines
+
+    def history(self, *names: str) -> tuple[np.ndarray, list[np.ndarray]]:
+        """What the log says of some metrics: the steps where all of them are, and the values `[runs, steps]` of each.
+
+        Raises:
+            Inapplicable: if no line has them.
+        """
+        lines = [line for line in self.log if all(name in line for name in names)]
+        if not lines:
+            raise Inapplicable(f"the log has no {' beside '.join(names)}")
+        steps = np.array([line["step"] for line in lines])
+        several = self.run.settings.seeds is not None
+        values = [
+            [[line["runs"][name][i] if several else line[name] for line in lines] for i in self.sound] for name in names
+        ]
+        return steps, [np.array(value, float) for value in values]  # None becomes NaN.
+
+
+def subject_of(run: Run, *, seed: int, data_dir: str | None = None) -> Subject:
+    """Load what a run was trained on, and what it was not.
+
+    Args:
+        run: to be analyzed.
+        seed: of all draws.
+        data_dir: where data sets are kept, if not where they were at the time of the training.
+
+    Raises:
+        InputError: if the data cannot be loaded, or do not look like those of the training.
+    """
+    settings, key = run.settings, jax.random.key(seed)
+    test = load_test_split(settings, run.example, data_dir=data_dir)
+    training = load(
+        settings.data, split="train", data_dir=data_dir or settings.data_dir, image_size=settings.image_size
+    )
+    return Subject(run, key, some_examples(key, training, EXAMPLES), test, some_examples(key, test, EXAMPLES))
+
+
+def single(run: Run, number: int) -> Run:
+    """One of the runs that were trained together, as if it had been trained alone."""
+    if run.settings.seeds is None:
+        return run
+    settings = dataclasses.replace(run.settings, seeds=None, seed=run.settings.seed + number)
+    return run._replace(settings=settings, state=jax.tree.map(lambda x: x[number], run.state), diverged={})
+
+
+def png(name: str, figure: "Figure", caption: str) -> Picture:
+    """A figure as a picture of the page."""
+    return Picture(f"{name}.png", plot.render(figure, "png"), caption)
+
+
+def gif(name: str, frames: Sequence[Any], caption: str, *, seconds: float = 0.3) -> Picture:
+    """Figures one after the other as a picture of the page."""
+    return Picture(f"{name}.gif", plot.render_animation(frames, seconds=seconds), caption)
+
+
+def values(batch: Batch) -> Float[np.ndarray, " n *event"]:
+    """The examples of a batch as floats: pictures from 0 to 1, points as they are."""
+    return np.asarray(observed(batch))
+
+
+def prior_codes(run: Run, key: KeyArray, n: int) -> Float[Array, "n latent"]:
+    """Codes as the model itself draws them to sample: from N(0, I), or what else is the noise of a GAN.
+
+    Raises:
+        Inapplicable: if nobody knows from what.
+    """
+    config, size = run.settings.config, code_size(run.model, run.example)
+    if size is not None:
+        return jax.random.normal(key, (n, size))
+    if run.model.decode is None or not isinstance(config, AdversarialConfig):
+        raise Inapplicable("the model has no codes to decode")
+    size = config.latent or (100 if is_picture(run.example) else values(run.example).shape[-1])
+    if config.prior == "uniform":
+        return jax.random.uniform(key, (n, size), minval=-1.0, maxval=1.0)
+    return jax.random.normal(key, (n, size))
+
+
+def decode(run: Run, codes: Float[AnyArray, "n latent"], label: AnyArray | int | None = None) -> np.ndarray:
+    """Decode the codes of a single run; where it is told classes and none are given, it goes through them."""
+    if run.model.decode is None:
+        raise Inapplicable("the model has no decoder")
+    compiled, n = jax.jit(run.model.decode), len(codes)
+    if "label" not in run.model.conditions:
+        told: dict[str, np.ndarray] = {}
+    else:
+        told = {"label": np.arange(n) % run.classes if label is None else np.broadcast_to(np.asarray(label), (n,))}
+    parts = [slice(first, first + LARGEST_BATCH) for first in range(0, n, LARGEST_BATCH)]
+    decoded = [
+        compiled(run.state, codes[part], **{name: array[part] for name, array in told.items()}) for part in parts
+    ]
+    return np.concatenate([np.asarray(part) for part in decoded])
+
+
+def need_codes(subject: Subject) -> None:
+    """Stop unless the model has an encoder and a decoder.
+
+    Raises:
+        Inapplicable: if it lacks one.
+    """
+    if subject.run.model.encode is None or subject.run.model.decode is None:
+        raise Inapplicable("no codes: the model has no encoder")
+
+
+def need_discriminator(subject: Subject) -> None:
+    """Stop unless there is a player called so.
+
+    Raises:
+        Inapplicable: if there is none.
+    """
+    if not any(player.name == "discriminator" for player in subject.run.model.players):
+        raise Inapplicable("the model has no discriminator")
+
+
+def need_pictures(subject: Subject) -> None:
+    """Stop unless the data are pictures.
+
+    Raises:
+        Inapplicable: if they are not.
+    """
+    if not subject.pictures:
+        raise Inapplicable("the data are points, not pictures")
+
+
+def need_no_condition(subject: Subject) -> None:
+    """Stop if the model is told the class of its examples.
+
+    Raises:
+        Inapplicable: if it is.
+    """
+    if subject.run.model.conditions:
+        raise Inapplicable("the model is told the class, so its codes do not hold it")

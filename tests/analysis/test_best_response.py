@@ -1,0 +1,178 @@
+"""Networks that are trained against a fixed generator, where the best one is known in closed form."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.special
+
+from jaxgen import losses
+from jaxgen.analysis import optimal_logits
+from jaxgen.analysis.best_response import compare_with_optimum, sample_gradients, train_discriminator
+from jaxgen.errors import DivergenceError, InputError
+
+affine = partial(train_discriminator, hidden=(), learning_rate=0.05, steps=400)
+"""Trains a network without hidden layers, whose optimum is a formula."""
+
+
+def normal(*mean):
+    return lambda key, n: jnp.array(mean) + jax.random.normal(key, (n, len(mean)))
+
+
+def slope_and_offset(network, dim):
+    offset = network(jnp.zeros((1, dim)))[0]
+    return np.asarray(network(jnp.eye(dim)) - offset), float(offset)
+
+
+@pytest.mark.parametrize("loss", [losses.minimax, losses.non_saturating])
+def test_between_normal_distributions_the_best_logit_is_affine(loss):
+    network = affine(jax.random.key(0), normal(0.0, 0.0), normal(1.0, -2.0), loss=loss)
+    slope, offset = slope_and_offset(network, 2)  # log N(x; 0, I) - log N(x; m, I) = |m|^2 / 2 - m'x
+    np.testing.assert_allclose(slope, [-1.0, 2.0], atol=0.05)
+    np.testing.assert_allclose(offset, 2.5, atol=0.1)
+
+
+def test_another_loss_has_another_optimum():
+    network = affine(jax.random.key(0), normal(0.0), normal(2.0), loss=losses.least_squares)
+    slope, offset = slope_and_offset(network, 1)  # Regression of 1 and 0 on x, whose variance is 2.
+    np.testing.assert_allclose([slope[0], offset], [-0.25, 0.75], atol=0.01)
+
+
+def test_a_clipped_critic_has_the_largest_slope_that_it_may():
+    train = partial(affine, loss=losses.wasserstein, optimizer=optax.rmsprop)
+    network = train(jax.random.key(0), normal(0.0, 0.0), normal(3.0, -3.0), clip=0.01)
+    np.testing.assert_allclose(slope_and_offset(network, 2)[0], [-0.01, 0.01], rtol=1e-5)
+
+
+def test_a_penalized_critic_is_steeper_than_its_target_by_the_distance_over_twice_the_weight():
+    penalty = partial(losses.gradient_penalty, one_sided=True)
+    train = partial(affine, loss=losses.wasserstein, penalty=penalty, penalty_weight=5.0)
+    slope, _ = slope_and_offset(train(jax.random.key(0), normal(0.0, 0.0), normal(3.0, 4.0)), 2)
+    np.testing.assert_allclose(slope, -1.5 * np.array([0.6, 0.8]), atol=0.02)
+
+
+def test_on_the_line_a_two_sided_penalty_may_hold_a_critic_to_the_wrong_sign():
+    train = partial(affine, loss=losses.wasserstein, penalty=losses.gradient_penalty, penalty_weight=5.0)
+    slopes = [slope_and_offset(train(jax.random.key(seed), normal(0.0), normal(5.0)), 1)[0][0] for seed in (1, 2)]
+    np.testing.assert_allclose(slopes, [-1.5, 0.5], atol=0.02)
+
+
+def test_every_point_is_drawn_afresh():
+    seen = []
+
+    def recorded(key, n):
+        points = jax.random.normal(key, (n, 1))
+        jax.debug.callback(lambda points: seen.append(np.asarray(points)), points)
+        return points
+
+    train_discriminator(jax.random.key(0), recorded, recorded, hidden=(), steps=5, batch_size=8)
+    jax.effects_barrier()
+    assert len(seen) == 10  # Real and generated points, in each of five steps.
+    assert len(np.unique(np.concatenate(seen))) == 80
+
+
+def test_the_key_decides_everything():
+    points = jnp.linspace(-2, 2, 5)[:, None]
+    train = partial(train_discriminator, real=normal(0.0), fake=normal(1.0), hidden=(4,), steps=5, batch_size=8)
+    trained = [train(jax.random.key(seed))(points) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(trained[0], trained[1])
+    assert np.abs(trained[0] - trained[2]).max() > 1e-3
+
+
+def distributions():
+    p, q = np.random.default_rng(0).dirichlet(np.full(20, 0.5), size=2)
+    p[:3], q[2:5] = 0, 0
+    return p / p.sum(), q / q.sum()
+
+
+def test_the_comparison_is_that_of_float64():
+    p, q = distributions()
+    logits = np.random.default_rng(1).normal(size=20)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        got = compare_with_optimum(jnp.asarray(logits, jnp.float32), *(jnp.log(jnp.asarray(x)) for x in (p, q)))
+        best = np.where(p + q > 0, p / (p + q), 0.5)
+    d = scipy.special.expit(logits)
+    np.testing.assert_allclose(got.probability_error, np.sum((p + q) / 2 * np.abs(d - best)), rtol=1e-5)
+    both = (p > 0) & (q > 0)
+    errors = np.abs(logits[both] - np.log(p[both] / q[both]))
+    np.testing.assert_allclose(got.log_ratio_error, np.average(errors, weights=np.minimum(p, q)[both]), rtol=1e-5)
+    # What is lost is the mean divergence of what D says from what it should say.
+    lost = np.sum((p + q) * (scipy.special.rel_entr(best, d) + scipy.special.rel_entr(1 - best, 1 - d)))
+    np.testing.assert_allclose(got.optimal_value - got.value, lost, rtol=1e-4)
+    np.testing.assert_allclose(got.value, np.sum(p * np.log(d) + q * np.log(1 - d)), rtol=1e-5)
+
+
+def test_the_best_discriminator_has_no_errors():
+    log_p, log_q = (jnp.log(jnp.asarray(x)) for x in distributions())
+    logits = jnp.clip(optimal_logits(log_p, log_q), -100, 100)
+    got = compare_with_optimum(logits, log_p, log_q, volumes=jnp.ones(20))
+    assert got.probability_error < 1e-6
+    assert got.log_ratio_error == 0
+    np.testing.assert_allclose(got.value, got.optimal_value, atol=1e-6)
+
+
+def test_volumes_are_weights_of_the_nodes():
+    p, q = distributions()
+    logits, volumes = np.random.default_rng(1).normal(size=20), np.random.default_rng(2).uniform(0.5, 2, size=20)
+    plain = compare_with_optimum(jnp.asarray(logits), jnp.log(p), jnp.log(q))
+    weighted = compare_with_optimum(jnp.asarray(logits), jnp.log(p / volumes), jnp.log(q / volumes), volumes=volumes)
+    np.testing.assert_allclose(plain, weighted, rtol=1e-5)
+
+
+def test_of_disjoint_distributions_there_is_no_ratio():
+    log_p, log_q = jnp.log(jnp.array([1.0, 0.0])), jnp.log(jnp.array([0.0, 1.0]))
+    got = compare_with_optimum(jnp.array([0.0, 0.0]), log_p, log_q)
+    assert np.isnan(got.log_ratio_error)
+    np.testing.assert_allclose(got[::2], [0.5, -2 * np.log(2)], rtol=1e-6)
+
+
+GRADIENTS = {
+    losses.minimax: lambda f: -scipy.special.expit(f),
+    losses.non_saturating: lambda f: -scipy.special.expit(-f),
+    losses.least_squares: lambda f: f - 1,
+    losses.hinge: lambda f: -np.ones_like(f),
+    losses.wasserstein: lambda f: -np.ones_like(f),
+}
+
+
+@pytest.mark.parametrize("loss", GRADIENTS)
+def test_the_generator_feels_the_slope_of_the_logit_as_its_loss_lets_it(loss):
+    y = np.random.default_rng(0).normal(scale=3, size=(50, 2))
+    f, slopes = y[:, 0] ** 2 * y[:, 1], np.stack([2 * y[:, 0] * y[:, 1], y[:, 0] ** 2], axis=1)
+    got = sample_gradients(loss, lambda y: y[:, 0] ** 2 * y[:, 1], jnp.asarray(y, jnp.float32))
+    np.testing.assert_allclose(got, GRADIENTS[loss](f)[:, None] * slopes, rtol=1e-4, atol=1e-6)
+
+
+def test_a_relativistic_generator_has_no_gradient_without_real_examples():
+    with pytest.raises(ValueError, match="needs real_logits"):
+        sample_gradients(losses.relativistic_average, lambda y: y[:, 0], jnp.ones((3, 1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
+        ({"penalty_weight": -1.0}, "penalty_weight must be above 0, got -1.0"),
+        ({"clip": 0.0}, "bound must be above 0, got 0.0"),
+        ({"loss": losses.wasserstein}, "give a penalty, or clip"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        train_discriminator(jax.random.key(0), normal(0.0), normal(1.0), **options)
+
+
+def test_points_with_different_numbers_of_coordinates_are_named():
+    with pytest.raises(ValueError, match=r"real \(512, 1\) and fake \(512, 2\)"):
+        train_discriminator(jax.random.key(0), normal(0.0), normal(0.0, 1.0))
+
+
+def test_a_training_that_diverges_says_so():
+    train = partial(affine, loss=losses.least_squares, optimizer=optax.sgd, learning_rate=1e9)
+    with pytest.raises(DivergenceError, match="after 400 steps: give a smaller learning_rate"):
+        train(jax.random.key(0), normal(0.0), normal(1.0))

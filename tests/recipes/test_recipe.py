@@ -1,0 +1,141 @@
+"""A recipe trains, measures and compares; what it has done it does not do again."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from jaxgen import load_run
+from jaxgen.data import SYNTHETIC
+from jaxgen.errors import InputError
+from jaxgen.models.gan import Config
+from jaxgen.recipes import RECIPES, Recipe, Request, carry_out, recipe
+from jaxgen.recipes.recipe import Claim, Comparative, Entry, Measured, Published, Repeated
+from jaxgen.recipes.theory import Experiment
+from jaxgen.run import Settings, evaluate_run
+
+SMALL = Settings(Config(hidden=(8,), latent=2), data="ring", steps=4, batch_size=32, log_every=2, checkpoint_every=2)
+
+
+def comparative(steps: int = 4) -> Comparative:
+    settings = dataclasses.replace(SMALL, steps=steps)
+    packed = dataclasses.replace(settings, config=dataclasses.replace(settings.config, packing=2))
+    return Comparative(
+        entries={"GAN": Entry("gan", settings, {"modes": Published(6.3, 0.5)}), "Pac GAN, 2": Entry("gan", packed)},
+        metrics={"modes": "of 8", "high_quality": "share"},
+        claims=[Claim("Pac GAN, 2", "GAN", "modes")],
+        seeds=3,
+        quick_steps=2,
+        quick_seeds=2,
+    )
+
+
+def recipe_of(carried_out: Comparative) -> Recipe:
+    return Recipe("what", "reference", "no time", carried_out, "protocol")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe") / "out"
+    carry_out(recipe_of(comparative()), Request(folder, say=lambda line: None))
+    return folder
+
+
+def test_results_hold_what_the_runs_are_worth(done: Path) -> None:
+    results = json.loads((done / "results.json").read_text())
+    assert list(results["rows"]) == ["GAN", "Pac GAN, 2"]
+    for name, folder in (("GAN", "gan"), ("Pac GAN, 2", "pac-gan-2")):
+        run = load_run(done / folder)
+        assert (run.step, run.settings.seeds) == (4, 3)
+        evaluated = evaluate_run(run)
+        for metric in ("modes", "high_quality"):
+            row = results["rows"][name][metric]
+            assert row["values"] == evaluated[metric]["runs"]
+            assert row["mean"] == pytest.approx(np.mean(row["values"]))
+            assert row["seeds"] == 3
+    assert results["rows"]["GAN"]["modes"]["published"] == {"mean": 6.3, "error": 0.5}
+    assert results["rows"]["Pac GAN, 2"]["modes"]["published"] is None
+    assert {path.name for path in done.glob("*.png")} == {"modes.png", "high_quality.png"}
+
+
+def test_a_recipe_that_is_done_is_not_done_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "train", lambda *_, **__: pytest.fail("trained again"))
+    before = (done / "results.json").read_bytes()
+    carry_out(recipe_of(comparative()), Request(done, say=lambda line: None))
+    assert (done / "results.json").read_bytes() == before
+
+
+def test_a_recipe_that_was_stopped_goes_on_to_the_same_numbers(done: Path, tmp_path: Path) -> None:
+    carry_out(recipe_of(comparative(steps=2)), Request(tmp_path, say=lambda line: None))
+    carry_out(recipe_of(comparative()), Request(tmp_path, say=lambda line: None))
+    resumed, whole = (json.loads((folder / "results.json").read_text())["rows"] for folder in (tmp_path, done))
+    assert resumed == whole
+
+
+def test_a_quick_recipe_is_a_short_one(tmp_path: Path) -> None:
+    carry_out(recipe_of(comparative()), Request(tmp_path, quick=True, say=lambda line: None))
+    run = load_run(tmp_path / "gan")
+    assert (run.step, run.settings.seeds) == (2, 2)
+    assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
+
+
+def test_another_number_of_seeds_needs_another_folder(done: Path) -> None:
+    with pytest.raises(InputError, match="was trained with --seeds 3, not 5"):
+        carry_out(recipe_of(comparative()), Request(done, seeds=5, say=lambda line: None))
+
+
+def test_mean_and_errors_are_over_the_seeds_that_did_not_diverge() -> None:
+    measured = Measured((7.0, None, 8.0, 6.0, 7.0))
+    assert (measured.mean, measured.sd) == (7.0, pytest.approx(math.sqrt(2 / 3)))
+    assert measured.error == pytest.approx(math.sqrt(2 / 3) / 2)
+    assert math.isnan(Measured((None,)).mean)
+    assert math.isnan(Measured((7.0,)).sd)
+
+
+@pytest.mark.parametrize(("larger", "p"), [((8.0, 9.0, 10.0), "0.05"), ((5.0, 8.0, 9.0), "0.1")])
+def test_claims_are_tested_by_ranks(larger: tuple[float, ...], p: str) -> None:
+    """Of the 20 ways to choose three ranks of six, one has all the largest, and one more the next larger sum."""
+    rows = {"a": {"modes": Measured(larger)}, "b": {"modes": Measured((4.0, 4.5, 7.0))}}
+    assert f"p = {p} " in recipe._tested(Claim("a", "b", "modes"), rows)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_says_what_it_is_and_claims_only_what_it_measures(name: str) -> None:
+    known = RECIPES[name]
+    assert all((known.what, known.reference, known.duration, known.protocol))
+    if isinstance(known.carry_out, Comparative):
+        for claim in known.carry_out.claims:
+            assert {claim.larger, claim.smaller} <= set(known.carry_out.entries)
+            assert claim.metric in known.carry_out.metrics
+        for entry in known.carry_out.entries.values():
+            assert set(entry.published) <= set(known.carry_out.metrics)
+
+
+def test_the_mixtures_are_those_of_the_paper() -> None:
+    """Section 4.1: radius 1 and deviation 0.01, and a grid from -4 to 4 with deviation 0.05."""
+    ring, grid = SYNTHETIC["ring"](), SYNTHETIC["grid"]()
+    np.testing.assert_allclose(np.linalg.norm(ring.centers, axis=1), 1, rtol=1e-6)
+    assert (len(ring.centers), float(ring.scales[0])) == (8, pytest.approx(0.01))
+    assert (len(grid.centers), float(np.abs(grid.centers).max())) == (25, 4.0)
+    assert float(grid.scales[0]) == pytest.approx(0.05)
+
+
+def test_an_experiment_is_repeated_with_other_keys(tmp_path: Path) -> None:
+    keys = []
+
+    def experiment(key: jax.Array) -> Experiment:
+        keys.append(int(jax.random.key_data(key)[-1]))
+        return Experiment({"pair/value": float(keys[-1]), "confidence": 0.5}, {"figure": Figure(figsize=(1, 1))})
+
+    found = recipe_of(Repeated(experiment, seeds=3))
+    carry_out(found, Request(tmp_path, say=lambda line: None))
+    assert keys == [0, 1, 2]
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert rows["pair"]["value"]["values"] == [0.0, 1.0, 2.0]
+    assert rows["all"]["confidence"]["sd"] == 0.0
+    assert (tmp_path / "figure.png").is_file()

@@ -1,0 +1,96 @@
+"""What is promised of the experiments, in short versions of them, against quadrature in float64."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.special
+import scipy.stats
+
+from jaxgen.recipes.theory import (
+    generator_gradient_experiment,
+    optimal_discriminator_experiment,
+    saturation_experiment,
+)
+
+PAIRS = {
+    "broad_normal": ([(0.3, -4.0, 0.5), (0.5, 0.0, 1.0), (0.2, 3.0, 0.7)], [(1.0, -0.5, 3.0)]),
+    "two_mixtures": ([(0.5, -2.0, 0.6), (0.5, 2.0, 0.8)], [(0.6, -3.0, 1.0), (0.4, 2.0, 1.5)]),
+}
+
+
+def density(x, mixture):
+    return sum(weight * scipy.stats.norm.pdf(x, mean, scale) for weight, mean, scale in mixture)
+
+
+def integral(function):
+    return scipy.integrate.quad(function, -16, 16, limit=500, epsabs=1e-12, points=(-4, -2, 0, 2, 3))[0]
+
+
+@pytest.fixture(scope="module")
+def optimal():
+    return optimal_discriminator_experiment(jax.random.key(1), steps=800)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_trained_discriminator_is_the_optimal_one_within_two_hundredths(optimal, name):
+    p, q = (lambda x, part=part: density(x, part) for part in PAIRS[name])
+    values = {key.split("/")[1]: value for key, value in optimal.numbers.items() if key.startswith(name)}
+    assert 0 < values["probability_error"] < 0.02
+    assert 0 < values["log_ratio_error"] < 0.1
+
+    def twice_jensen_shannon(x):
+        middle = (p(x) + q(x)) / 2
+        return scipy.special.rel_entr(p(x), middle) + scipy.special.rel_entr(q(x), middle)
+
+    want = integral(twice_jensen_shannon) - 2 * np.log(2)
+    assert abs(values["optimal_value"] - want) < 1e-5
+    assert 0 < want - values["value"] < 0.005
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_figure_shows_what_the_numbers_say(optimal, name):
+    p, q = PAIRS[name]
+    best, trained = optimal.figures[name].axes[1].lines
+    x, drawn = best.get_xdata(), best.get_ydata()
+    np.testing.assert_allclose(drawn, density(x, p) / (density(x, p) + density(x, q)), atol=1e-4)
+    weights = density(x, p) + density(x, q)
+    error = np.average(np.abs(trained.get_ydata() - drawn), weights=weights)
+    np.testing.assert_allclose(error, optimal.numbers[f"{name}/probability_error"], rtol=0.05)
+
+
+def test_a_discriminator_that_is_sure_teaches_the_generator_in_one_game_only():
+    numbers, figures = generator_gradient_experiment(jax.random.key(0), steps=300)
+
+    def sure(x):  # The best logit is 8 - 4x.
+        return scipy.special.expit(8 - 4 * x)
+
+    fake = scipy.stats.norm(4.0, 1.0).pdf
+    minimax = 4 * integral(lambda x: fake(x) * sure(x))
+    non_saturating = 4 * integral(lambda x: fake(x) * (1 - sure(x)))
+    np.testing.assert_allclose(numbers["minimax_optimal"], minimax, atol=0.03)
+    np.testing.assert_allclose(numbers["non_saturating_optimal"], non_saturating, atol=0.03)
+    np.testing.assert_allclose(numbers["minimax"], minimax, atol=0.05)
+    np.testing.assert_allclose(numbers["confidence"], minimax / 4, atol=0.01)
+    assert numbers["non_saturating"] > 15 * numbers["minimax"]
+    lines = {line.get_label(): line for line in figures["generator_gradients"].axes[0].lines}
+    confidence = lines["minimax"].get_xdata()
+    assert confidence.min() < 0.002
+    assert confidence.max() > 0.998
+    np.testing.assert_allclose(lines["minimax"].get_ydata(), confidence, rtol=1e-5)
+    np.testing.assert_allclose(lines["non_saturating"].get_ydata(), 1 - confidence, atol=1e-6)
+
+
+def test_the_discriminator_saturates_and_the_critics_stay_straight():
+    numbers, figures = saturation_experiment(jax.random.key(0), steps=300)
+    for critic in ("clipped_critic", "penalized_critic"):
+        assert numbers[f"{critic}/gradient"] > 100 * numbers["discriminator/gradient"]
+        assert numbers[f"{critic}/straightness"] > 0.99
+    assert numbers["discriminator/straightness"] < 0.9
+    # With point masses at the two means it would be 1 + 8 / 20.
+    np.testing.assert_allclose(numbers["penalized_critic/gradient"], 1.4, atol=0.1)
+    assert sorted(figures) == ["clipped_critic", "penalized_critic"]
+    for figure in figures.values():
+        probability, critic = (axes.lines[0].get_ydata() for axes in figure.axes[1:])
+        assert np.all(np.diff(critic) < 0)
+        np.testing.assert_allclose(probability[[0, -1]], [1.0, 0.0], atol=1e-4)

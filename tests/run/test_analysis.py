@@ -1,0 +1,245 @@
+"""What `analyze_run` finds: figures that exist, numbers that other ways of computing them give too."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import norm, spearmanr
+
+from jaxgen.errors import InputError
+from jaxgen.game import Model
+from jaxgen.models import REGISTRY
+from jaxgen.run import Run, Settings, analysis_discriminator, load_run, train
+from jaxgen.run.analysis import TOPICS, analyze_run
+from jaxgen.run.analysis_codes import class_arithmetic, interpolation, styles
+from jaxgen.run.findings import Inapplicable, prior_codes, single, subject_of
+from tests.run.test_page import parsed
+
+BASE = Settings(config=None, steps=60, batch_size=32, log_every=10, checkpoint_every=20, picture_every=10)
+LOW, HIGH = 0.5, 2.0
+
+
+def settings(family, **changes):
+    config = {
+        name: changes.pop(name) for name in list(changes) if name not in {f.name for f in dataclasses.fields(BASE)}
+    }
+    return dataclasses.replace(BASE, config=REGISTRY[family].config(**config), **changes)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_batches():
+    """Two batches of the birthday test are enough to see that it is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxgen.run.analysis_samples.TRIALS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Small runs of every kind."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(folder / "vae", "vae", settings("vae", hidden=(16,), latent=2, seeds=2))
+    train(folder / "cvae", "cvae", settings("cvae", hidden=(16,), latent=3, steps=20))
+    wasserstein = {"loss": "wasserstein", "penalty": "gradient", "discriminator_moves": 2}
+    train(folder / "ring", "gan", settings("gan", hidden=(16,), data="ring", seeds=2, **wasserstein))
+    train(folder / "line", "gan", settings("gan", hidden=(16,), data="gaussian_1d"))
+    train(folder / "digits", "gan", settings("gan", hidden=(16,), architecture="mlp", latent=3, steps=20))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def analyses(runs):
+    return {name: analyze_run(load_run(runs / name)) for name in ("vae", "cvae", "ring", "line", "digits")}
+
+
+def test_every_figure_of_the_page_is_there(runs, analyses):
+    for name, found in analyses.items():
+        assert found.page == runs / name / "analysis" / "index.html"
+        sources = parsed(found.page.read_text()).sources
+        assert len(sources) == len(set(sources)) > 3
+        files = {path.name for path in found.page.parent.iterdir()}
+        assert files == {*sources, "index.html", "analysis.json"}
+        for source in sources:
+            with Image.open(found.page.parent / source) as picture:
+                picture.load()
+        content = json.loads((found.page.parent / "analysis.json").read_text())
+        assert content["numbers"] == found.numbers
+        assert sorted(file for files in content["figures"].values() for file in files) == sorted(sources)
+        assert set(content["figures"]) | set(found.left_out) == set(TOPICS)
+
+
+def test_each_model_has_what_applies_to_it(analyses):
+    left_out = {name: set(found.left_out) for name, found in analyses.items()}
+    adversarial = {"Loss and quality", "Slope of the discriminator"}
+    line = {"The game on the line", "The best discriminator"}
+    codes = {"Codes and prior", "Samples through a mixture", "Arithmetic by class", "Coordinates of the code"}
+    assert left_out["vae"] == {*adversarial, *line, "Transfer of style"}
+    assert left_out["cvae"] == {*adversarial, *line, "Arithmetic by class", "The plane of codes"}
+    assert left_out["digits"] == {*line, *codes, "The plane of codes", "Transfer of style"}
+    of_pictures = {"Birthday test", "Interpolation", "The plane of codes", "Transfer of style"}
+    assert left_out["ring"] == {*line, *codes, *of_pictures}
+    assert left_out["line"] == {*codes, *of_pictures}
+    page = analyses["digits"].page.read_text()
+    assert "<li>Codes and prior: no codes: the model has no encoder</li>" in page
+
+
+def test_the_same_command_twice_gives_the_same_bytes(runs, tmp_path, analyses):
+    for name in ("cvae", "line"):
+        analyze_run(load_run(runs / name), folder=tmp_path / name)
+        for path in analyses[name].page.parent.iterdir():
+            assert path.read_bytes() == (tmp_path / name / path.name).read_bytes(), path.name
+
+
+def test_the_rank_correlation_is_that_of_the_parsed_log(runs, analyses):
+    lines = [json.loads(line)["runs"] for line in (runs / "ring" / "metrics.jsonl").read_text().splitlines()]
+    for seed in range(2):
+        pairs = [(-line["discriminator/loss"][seed], line["samples/sliced_wasserstein"][seed]) for line in lines]
+        assert len(pairs) == 6
+        expected = spearmanr(*zip(*pairs, strict=True)).statistic
+        assert analyses["ring"].numbers["rank_correlation"]["runs"][seed] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_gan_is_shown_from_its_beginning_to_its_end(runs):
+    run = load_run(runs / "line")
+    kept = analysis_discriminator._kept(run)
+    assert [step for step, _ in kept] == [0, 20, 40, 60]
+    assert [int(at.state.step) for _, at in kept] == [0, 20, 40, 60]
+    for x, y in zip(jax.tree.leaves(kept[-1][1].state), jax.tree.leaves(run.state), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def critic_of(weights):
+    """A run on points whose discriminator is linear, and whose generator makes a normal distribution around `HIGH`."""
+
+    def sample(key, state, n):
+        return HIGH + jax.random.normal(key, (n, len(weights)))
+
+    def evaluate(key, state, batch):
+        return {"real_output": batch["point"] @ jnp.asarray(weights)}
+
+    return Model(
+        None,
+        None,
+        sample,
+        evaluate=evaluate,
+        players=REGISTRY["gan"].build(REGISTRY["gan"].config(), {"point": np.zeros((1, 2), np.float32)}).players,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifying:
+    loss: str = "non_saturating"
+
+
+def lone(model, data):
+    dim = 1 if data == "gaussian_1d" else 2
+    example = {"point": np.zeros((1, dim), np.float32), "label": np.array([7])}
+    run = Run(None, "gan", Settings(config=Classifying(), data=data), example, model, None, 0, {}, ())
+    return subject_of(run, seed=0)
+
+
+def test_the_slope_of_a_linear_critic_is_the_length_of_its_weights():
+    section = analysis_discriminator.slope(lone(critic_of([3.0, 4.0]), "ring"))
+    assert section.numbers["slope_mean"] == [pytest.approx(5.0, rel=1e-6)]
+    assert section.numbers["slope_sd"] == [pytest.approx(0.0, abs=1e-5)]
+
+
+def test_the_best_discriminator_has_no_distance_from_the_best_one():
+    """The discriminator knows both densities: those of the data, and of a generator that makes N(HIGH, 1)."""
+
+    def log_p(x):
+        parts = zip((0.3, 0.5, 0.2), (-4.0, 0.0, 3.0), (0.5, 1.0, 0.7), strict=True)
+        return jnp.log(sum(w * jnp.exp(-((x - m) ** 2) / (2 * s**2)) / (s * jnp.sqrt(2 * jnp.pi)) for w, m, s in parts))
+
+    def evaluate(key, state, batch):
+        x = batch["point"][:, 0]
+        return {"real_output": log_p(x) + (x - HIGH) ** 2 / 2 + 0.5 * jnp.log(2 * jnp.pi)}
+
+    section = analysis_discriminator.optimum(lone(critic_of([1.0])._replace(evaluate=evaluate), "gaussian_1d"))
+    places = np.linspace(-12, 12, 20001)
+    p, q = np.exp(np.asarray(log_p(places), float)), norm.pdf(places, HIGH, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(p > 0, p * np.log(p / (p + q)), 0) + np.where(q > 0, q * np.log(q / (p + q)), 0)
+    value = np.nansum(terms) * (places[1] - places[0])
+    assert section.numbers["distance_to_optimal"][0] < 0.02
+    assert section.numbers["value_at_optimum"][0] == pytest.approx(value, abs=0.01)
+    assert section.numbers["value_of_trained"][0] == pytest.approx(value, abs=0.03)
+
+
+def test_noise_of_a_gan_is_what_it_samples_from(runs):
+    run = load_run(runs / "digits")
+    codes = prior_codes(run, jax.random.key(3), 7)
+    sampled = run.model.sample(jax.random.key(3), run.state, 7)
+    np.testing.assert_allclose(run.model.decode(run.state, codes), sampled, rtol=1e-4, atol=1e-5)
+
+
+def test_of_several_seeds_each_has_its_numbers(runs, analyses):
+    run = load_run(runs / "vae")
+    for seed in range(2):
+        alone = analyze_numbers(single(run, seed))
+        for name in ("elbo", "codes_prior_mmd", "sliced_wasserstein_prior", "support_at_least"):
+            assert analyses["vae"].numbers[name]["runs"][seed] == pytest.approx(alone[name], rel=1e-3), name
+
+
+def analyze_numbers(run):
+    subject = subject_of(run, seed=0)
+    chosen = ("On the test split", "Codes and prior", "Samples through a mixture", "Birthday test")
+    return {name: of[0] for heading in chosen for name, of in TOPICS[heading](subject).numbers.items()}
+
+
+def test_a_seed_that_diverged_counts_for_nothing(runs, tmp_path):
+    run = load_run(runs / "ring")
+    broken = jax.tree.map(lambda x: x.at[0].set(jnp.nan) if jnp.issubdtype(x.dtype, jnp.floating) else x, run.state)
+    run = run._replace(state=broken, diverged={0: None})
+    numbers = analyze_run(run, folder=tmp_path / "out").numbers
+    for name in ("modes", "slope_mean", "sliced_wasserstein"):
+        assert numbers[name]["runs"][0] is None
+        assert numbers[name]["mean"] == numbers[name]["runs"][1]
+
+
+def test_ways_begin_and_end_at_reconstructions_of_different_classes(runs, monkeypatch):
+    rows = shown_rows(monkeypatch, lambda: interpolation(subject_of(load_run(runs / "vae"), seed=0)))
+    for i in range(4):
+        for end in (0, -1):
+            np.testing.assert_allclose(rows[f"line {i + 1}"][end], rows[f"arc {i + 1}"][end], atol=1e-5)
+    assert not np.allclose(rows["line 1"][0], rows["line 1"][-1], atol=1e-3)
+
+
+def test_arithmetic_of_pixels_is_done_with_pixels(runs, monkeypatch):
+    subject = subject_of(load_run(runs / "vae"), seed=0)
+    rows = shown_rows(monkeypatch, lambda: class_arithmetic(subject))
+    image, label = np.asarray(subject.training["image"]) / 255, np.asarray(subject.training["label"])
+    of_two = image[label == 2]
+    expected = image[label == 3].mean(axis=0) - of_two.mean(axis=0) + of_two[0]
+    np.testing.assert_allclose(rows["+ a - b, in pixels"][2], expected, atol=1e-5)
+    np.testing.assert_allclose(rows["example of b"][2], of_two[0], atol=1e-6)
+
+
+def shown_rows(monkeypatch, draw):
+    """What a topic gives to be drawn in rows."""
+    shown = {}
+    monkeypatch.setattr("jaxgen.plot.picture_rows", lambda rows, **_: shown.update(rows))
+    monkeypatch.setattr("jaxgen.run.analysis_codes.png", lambda *_: None)
+    draw()
+    return {name: np.asarray(pictures) for name, pictures in shown.items()}
+
+
+def test_styles_are_for_models_that_are_told_the_class(runs):
+    with pytest.raises(Inapplicable):
+        styles(subject_of(load_run(runs / "vae"), seed=0))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(runs, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write to the folder"):
+        analyze_run(load_run(runs / "ring"), folder=tmp_path / "file")
+
+
+def test_a_full_disk_leaves_no_page(runs, tmp_path, full_disk):
+    with full_disk(free=3000), pytest.raises(InputError, match="could not be written"):
+        analyze_run(load_run(runs / "ring"), folder=tmp_path / "out")
+    assert not (tmp_path / "out" / "index.html").exists()
