@@ -194,4 +194,7 @@ def _noise(config: Config) -> dict[str, Draw]:
         weights = (jax.random.uniform(penalty_key, (n, 1, 1, 1)),) if config.penalty_weight else ()
         return codes(noise_key, n) + weights
 
-    return {"discriminator": codes_and_weights, "generator": codes}
+    def codes_alone(key: KeyArray, n: int) -> tuple[Array, ...]:
+        return codes(jax.random.split(key)[0], n)
+
+    return {"discriminator": codes_and_weights, "generator": codes_alone}

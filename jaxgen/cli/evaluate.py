@@ -8,7 +8,7 @@ from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError
 from jaxgen.run import evaluate_run
-from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.evaluation import load_test_split, with_data_in
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Evaluate and print."""
     options = parse(Options, arguments, command="jaxgen evaluate")
-    trained = load_with_notice(options.run)
-    data = load_test_split(trained.settings, trained.example, data_dir=options.data_dir)
+    trained = with_data_in(load_with_notice(options.run), options.data_dir)
+    data = load_test_split(trained.settings, trained.example)
     metrics = evaluate_run(trained, seed=check_seed(options.seed), data=data)
     if not metrics:
         raise InputError(f"the model '{trained.family}' has nothing to measure on '{trained.settings.data}'")

@@ -51,8 +51,10 @@ def run(arguments: list[str]) -> None:
         default = options_type(settings=before.settings)
         options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
     summary = train(folder, family, options.settings, resume=options.resume, say=notice)
-    title = f"{name} on the test split of {options.settings.data}, step {summary['step']}"
-    print_metrics(summary["test"], title=title)
+    if summary["test"]:
+        # A run that goes on is what it was, whatever preset is named now.
+        title = f"{family if options.resume else name} on the test split of {options.settings.data}"
+        print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
     print(f"run folder: {folder}")
 
 

@@ -165,7 +165,8 @@ def build(config: Config, example: Batch) -> Model:
         or the critic's values) and its `discriminator_loss`, penalty not included: a discriminator that knows its
         training data by heart has a lower loss on them than on others. Batch normalization uses running averages over
         real and generated batches, which in training it normalizes apart: such a loss compares data, not with that of
-        training. Where examples are packed, none has an output of its own, and there is no `evaluate`.
+        training. A relativistic loss is none of a single example, and is left out. Where examples are packed, none has
+        an output of its own, and there is no `evaluate`.
 
     Raises:
         InputError: if choices do not go together with the data.
@@ -195,12 +196,10 @@ def build(config: Config, example: Batch) -> Model:
         fake = generated(networks.noise(key, len(real)), state, label)
         of_real, _ = networks.judge(real, label, state.params, state.stats, training=False)
         of_fake, _ = networks.judge(fake, label, state.params, state.stats, training=False)
-        discriminator_loss = loss.discriminator(of_real.output, of_fake.output)
-        return {
-            "discriminator_loss": discriminator_loss,
-            "real_output": of_real.output,
-            "fake_output": of_fake.output,
-        }
+        outputs = {"real_output": of_real.output, "fake_output": of_fake.output}
+        if loss.relativistic:  # It would depend on which other examples are in the batch.
+            return outputs
+        return {"discriminator_loss": loss.discriminator(of_real.output, of_fake.output), **outputs}
 
     players = _players(config, networks)
     init, step = game(networks.init, players, ema=None if config.ema is None else {"generator": config.ema})
@@ -260,16 +259,17 @@ class Objectives(NamedTuple):
         self, key: KeyArray, params: Params, state: State, batch: Batch, *, rival: Player
     ) -> tuple[Array, tuple[Stats, Metrics]]:
         """The generator's loss; the rival is the discriminator."""
+        noise_key, ahead_key = jax.random.split(key)
         networks, label = self.networks, self.networks.label(batch)
         real, stats, metrics = networks.shown(batch), state.stats, {}
-        fake, moved = networks.generate(networks.noise(key, len(real)), label, params, stats, training=True)
+        fake, moved = networks.generate(networks.noise(noise_key, len(real)), label, params, stats, training=True)
         real, fake = networks.pack(real), networks.pack(fake)
         if self.config.unrolled_steps:
 
             def tell_apart(key: KeyArray, params: Params, stats: Stats) -> tuple[Array, tuple[Stats, Metrics]]:
                 return self.tell_apart(key, params, stats, real, fake, label)
 
-            params, stats = _look_ahead(rival, tell_apart, self.config.unrolled_steps, key, params, state)
+            params, stats = _look_ahead(rival, tell_apart, self.config.unrolled_steps, ahead_key, params, state)
         loss = LOSSES[self.config.loss]
         of_fake, _ = networks.judge(fake, label, params, stats, training=True)
         of_real = networks.judge(real, label, params, stats, training=True)[0].output if loss.relativistic else None
@@ -432,7 +432,8 @@ def _check_values(config: Config) -> None:
 def _check_combination(config: Config) -> None:
     """Refuse choices that make no sense together, with the reason."""
     penalized, normalization = config.penalty != "none", config.discriminator_normalization
-    if config.loss == "wasserstein" and not penalized and config.clip is None and normalization != "spectral":
+    spectral = normalization == "spectral" or (normalization is None and config.architecture == "resnet")
+    if config.loss == "wasserstein" and not penalized and config.clip is None and not spectral:
         raise InputError(
             "the loss 'wasserstein' has no minimum unless the critic's slope is bounded: give a penalty ('gradient'), "
             "clip (0.01), or 'spectral' as discriminator_normalization"
@@ -444,6 +445,11 @@ def _check_combination(config: Config) -> None:
         )
     if config.penalty_weight is not None and not penalized:
         raise InputError("there is a penalty_weight and no penalty: give one, e.g. 'gradient'")
+    if config.clip is not None and penalized:
+        raise InputError(
+            f"clip keeps the slope of the discriminator small, and the penalty '{config.penalty}' draws it elsewhere: "
+            f"leave one of them out"
+        )
     if config.clip is not None and normalization == "spectral":
         raise InputError(
             "with 'spectral' as discriminator_normalization the size of the weights does not matter, and clip has "

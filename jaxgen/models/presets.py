@@ -1,7 +1,7 @@
-"""GANs under the names that people know: each is a `Config` of `jaxgen.models.gan`, as it was published.
+"""GANs under the names that people know: each is a `Config` of `jaxgen.models.gan`, with the published choices.
 
-What a paper says of the networks and the optimizer stands here; what it leaves to the data (the size of the noise, the
-architecture for points) is left open. Any choice can be overridden: `jaxgen train wgan-gp --data ring --width 16`.
+What is not as in the paper is said beside its reference, and what it leaves to the data (the size of the noise, the
+architecture for points) is left open. Any choice can be overridden: `jaxgen train wgan-gp --data ring --hidden 16 16`.
 """
 
 from typing import NamedTuple
@@ -61,7 +61,7 @@ PRESETS: dict[str, Preset] = {
             b2=0.9,
         ),
         "residual networks, spectral normalization, hinge loss",
-        "Miyato et al. 2018, arXiv:1802.05957, table 3 and appendix B.4",
+        "Miyato et al. 2018, arXiv:1802.05957, table 4",
     ),
     "lsgan": Preset(
         Config(loss="least_squares", learning_rate=2e-4, b1=0.5),
@@ -87,12 +87,12 @@ PRESETS: dict[str, Preset] = {
             hidden=(128, 128), discriminator_hidden=(128,), latent=256, unrolled_steps=10, learning_rate=1e-4, b1=0.5
         ),
         "the generator looks ten moves ahead; for points",
-        "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians",
+        "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians, with our usual activations and initial weights",
     ),
     "cgan": Preset(
         Config(condition="concatenation", prior="uniform", latent=100),
         "both networks are told the class",
-        "Mirza & Osindero 2014, arXiv:1411.1784, section 4.1",
+        "Mirza & Osindero 2014, arXiv:1411.1784, its networks and optimizer replaced by DCGAN's",
     ),
     "acgan": Preset(
         Config(condition="auxiliary_classifier", latent=110, learning_rate=2e-4, b1=0.5),

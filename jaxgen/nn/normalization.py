@@ -108,11 +108,12 @@ def weights(normalization: Normalization, layer: linen.Module) -> linen.Module:
 
 
 class SpectralNorm(linen.Module):
-    """A layer whose kernel W is divided by its largest singular value: W / sigma(W), so that it stretches nothing.
+    """A layer whose kernel W is divided by its largest singular value: W / sigma(W).
 
-    The kernel of a convolution counts as the matrix [window * channels, features]. The singular vectors of its largest
-    singular values are followed by orthogonal iteration, one step a forward pass, from the U that the last pass in
-    training has left:
+    So a dense layer stretches nothing. The kernel of a convolution counts as the matrix [window * channels, features],
+    as in the paper; where windows overlap, the convolution itself may still stretch a picture. The singular vectors of
+    the largest singular values are followed by orthogonal iteration, one step a forward pass, from the U that the last
+    pass in training has left:
 
         U = orthonormal basis of W'W U,    u in span(U) with the largest ||W u||,    sigma = ||W u||
 

@@ -1,4 +1,4 @@
-"""The residual generator and discriminator of SNGAN (Miyato et al. 2018, arXiv:1802.05957), table 3, for 32x32 pixels.
+"""The residual generator and discriminator of SNGAN (Miyato et al. 2018, arXiv:1802.05957), table 4, for 32x32 pixels.
 
 Both are residual blocks in full pre-activation order (He et al. 2016, arXiv:1603.05027): y = shortcut(x) + F(x), where
 F activates before each of its two 3x3 convolutions. The generator's three blocks double the picture, the first two of

@@ -5,6 +5,7 @@ numbers against published ones. Every model is an ordinary run in a folder of it
 goes on where it was, and all that can be done with a run can be done with these.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -16,10 +17,12 @@ import jax
 import numpy as np
 
 from jaxgen import plot
+from jaxgen.errors import DivergenceError
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import Experiment
 from jaxgen.run import Settings, train
-from jaxgen.run.files import write_json, write_picture
+from jaxgen.run.files import make_folder, write_json, write_picture
+from jaxgen.run.settings import located, read_config
 from jaxgen.typing import KeyArray
 
 if TYPE_CHECKING:
@@ -168,12 +171,12 @@ class Repeated:
         seeds = request.seeds or (self.quick_seeds if request.quick else self.seeds)
         found = []
         for seed in range(seeds):
-            request.say(f"seed {seed} of {seeds}")
+            request.say(f"seed {seed + 1} of {seeds}")
             found.append(self.experiment(jax.random.key(seed)))
         rows: dict[str, dict[str, Measured]] = {}
         for name in found[0].numbers:
             row, _, metric = name.rpartition("/")
-            values = tuple(numbers[name] for numbers, _ in found)
+            values = tuple(_number(numbers[name]) for numbers, _ in found)
             rows.setdefault(row or "all", {})[metric] = Measured(values)
         return Outcome(rows, figures=found[0].figures)
 
@@ -213,7 +216,12 @@ class Comparative:
         )
         folder = request.folder / file_name(name)
         request.say(f"{name}: {settings.seeds} seeds, {settings.steps} turns, in {folder}")
-        test = _trained(folder, entry.family, settings, request.say)["test"]
+        try:
+            test = _trained(folder, entry.family, settings, request.say)["test"]
+        except DivergenceError as error:
+            request.say(f"{name}: {error}")
+            lost = (None,) * (settings.seeds or 1)
+            return {metric: Measured(lost, entry.published.get(metric)) for metric in self.metrics}
         return {
             metric: Measured(tuple(test[metric]["runs"]), entry.published.get(metric))
             for metric in self.metrics
@@ -232,11 +240,10 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
         What came out.
 
     Raises:
-        InputError: if the folder holds something else, or data are missing.
-        DivergenceError: if all seeds of a model diverge.
+        InputError: if the folder holds something else or cannot be written, or data are missing.
     """
+    make_folder(request.folder)
     outcome = recipe.carry_out(request)
-    request.folder.mkdir(parents=True, exist_ok=True)
     write_json(request.folder / "results.json", _described(recipe, request, outcome))
     for name, figure in outcome.figures.items():
         write_picture(request.folder / f"{file_name(name)}.png", figure)
@@ -254,14 +261,15 @@ def file_name(name: str) -> str:
 
 
 def _trained(folder: Path, family: str, settings: Settings[Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """The summary of a run: as it was written, if the run is complete, or after the training that is left to do."""
-    summary = folder / "summary.json"
-    if summary.is_file():
-        content = json.loads(summary.read_text())
-        runs = [len(value["runs"]) for value in content["test"].values() if isinstance(value, Mapping)]
-        if content["step"] == settings.steps and set(runs) == {settings.seeds}:
-            return content
-    return train(folder, family, settings, resume=folder.exists(), say=say)
+    """The summary of a run: as it was written, if this run is complete, or after the training that is left to do."""
+    begun = (folder / "config.json").is_file()
+    if begun and read_config(folder)[:2] == (family, located(settings)):
+        # One that is missing or damaged is made again.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            summary = json.loads((folder / "summary.json").read_text())
+            if summary["step"] == settings.steps:
+                return {**summary, "test": dict(summary["test"])}
+    return train(folder, family, settings, resume=begun, say=say)
 
 
 def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
@@ -269,11 +277,11 @@ def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
     from scipy.stats import mannwhitneyu
 
     larger, smaller = (rows[name][claim.metric] for name in (claim.larger, claim.smaller))
-    sentence = f"{claim.metric}: {claim.larger} {larger.mean:.3g} > {claim.smaller} {smaller.mean:.3g}"
+    sentence = f"{claim.metric}: {claim.larger} {larger.mean:.3g}, {claim.smaller} {smaller.mean:.3g}"
     if min(len(larger.counted), len(smaller.counted)) < 2:
-        return f"{sentence}, too few seeds to test"
+        return f"{sentence}; too few seeds to test which is larger"
     p = mannwhitneyu(larger.counted, smaller.counted, alternative="greater").pvalue
-    return f"{sentence}, p = {p:.2g} (one-sided Mann-Whitney test)"
+    return f"{sentence}; the first is larger with p = {p:.2g} (one-sided Mann-Whitney test)"
 
 
 def _figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, Measured]]) -> "Figure":

@@ -1,16 +1,14 @@
 """Every figure and number of the laboratory that applies to a run, in one folder, with a page that shows them."""
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
 from jaxgen.run import analysis_codes, analysis_discriminator, analysis_samples, analysis_training
 from jaxgen.run.evaluation import LARGER_IS_BETTER
-from jaxgen.run.files import write_json, write_whole
+from jaxgen.run.files import make_folder, write_json, write_whole
 from jaxgen.run.findings import Inapplicable, Picture, Section, Subject, Topic, subject_of
 from jaxgen.run.page import write_page
 from jaxgen.run.trained import Run
@@ -40,13 +38,7 @@ TOPICS: dict[str, Topic] = {
 }
 """Heading -> what is found out under it, in the order of the page."""
 
-BEST_IF_LARGE = LARGER_IS_BETTER | {
-    "rank_correlation",
-    "support",
-    "support_at_least",
-    "final_modes",
-    "final_high_quality",
-}
+BEST_IF_LARGE = LARGER_IS_BETTER | {"rank_correlation", "support", "support_at_least", "value_of_trained"}
 """Numbers of which the worst seed has the smallest value."""
 
 
@@ -83,7 +75,8 @@ def analyze_run(run: Run, *, folder: str | Path | None = None, seed: int = 0, da
     Raises:
         InputError: if the folder cannot be written, or the data cannot be loaded or have changed.
     """
-    folder = _made(run.folder / "analysis" if folder is None else Path(folder))
+    folder = run.folder / "analysis" if folder is None else Path(folder)
+    make_folder(folder)
     subject = subject_of(run, seed=seed, data_dir=data_dir)
     sections: dict[str, tuple[Picture, ...]] = {}
     numbers: dict[str, Any] = {}
@@ -108,17 +101,6 @@ def analyze_run(run: Run, *, folder: str | Path | None = None, seed: int = 0, da
     return Analysis(folder / PAGE, numbers, left_out)
 
 
-def _made(folder: Path) -> Path:
-    """The folder, made if it was not there; refused now if it cannot be written, not after all the work."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to the folder '{folder}': {error.strerror}") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write to the folder '{folder}': it may not be written to")
-    return folder
-
-
 def _summed_up(subject: Subject, section: Section) -> dict[str, Any]:
     """Each number over the seeds, or alone."""
     seeds = subject.run.settings.seeds
@@ -131,4 +113,6 @@ def _summed_up(subject: Subject, section: Section) -> dict[str, Any]:
         found[name] = summarize(
             jnp.asarray(every), larger_is_better=name in BEST_IF_LARGE, left_out=subject.run.diverged
         )
+        if np.isinf(every).any():  # As a support beyond reach is: then there is no mean.
+            found[name] |= {"mean": None, "sd": None}
     return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.stats import norm
 
 from jaxgen import plot
 from jaxgen.analysis import (
@@ -206,11 +207,13 @@ def manifold(subject: Subject) -> Section:
     run = subject.shown
     if prior_codes(run, subject.key, 1).shape[1] != 2:
         raise Inapplicable("the codes have not two dimensions")
-    pictures = decode(run, manifold_grid(SIDE), 0)
+    uniform = run.model.encode is None and getattr(run.settings.config, "prior", "normal") == "uniform"
+    codes = manifold_grid(SIDE)
+    pictures = decode(run, 2 * norm.cdf(codes) - 1 if uniform else codes, 0)
     told = " All are told the class 0." if run.model.conditions else ""
     caption = (
-        f"Decoded codes of the whole plane, each standing for as much probability of N(0, I).{told} Neighbours should "
-        "be alike, and every kind of example should have its place (Kingma and Welling 2014, arXiv:1312.6114, "
+        f"Decoded codes of the whole plane, each standing for as much probability of the prior.{told} Neighbours "
+        "should be alike, and every kind of example should have its place (Kingma and Welling 2014, arXiv:1312.6114, "
         "figure 4)."
     )
     return Section([png("manifold", plot.picture_grid(pictures, columns=SIDE), caption)])

@@ -119,8 +119,8 @@ def slope(subject: Subject) -> Section:
     caption = (
         f"Length of the gradient of the discriminator's output at {len(slopes[0])} points between real and generated "
         "examples, in the units that it sees them in (values of pixels from -1 to 1). With the gradient penalty it "
-        "should be near 1 (Gulrajani et al. 2017, arXiv:1704.00028, figure 1), under spectral normalization below; "
-        "nothing holds the slope of the other discriminators."
+        "should be near 1 (Gulrajani et al. 2017, arXiv:1704.00028, figure 1), in an mlp under spectral normalization "
+        "at most 1; nothing holds the slope of the other discriminators to a number."
     )
     numbers = {
         "slope_mean": [float(slope.mean()) for slope in slopes],

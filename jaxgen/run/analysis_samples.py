@@ -38,7 +38,7 @@ def samples(subject: Subject) -> Section:
 
 def evaluation(subject: Subject) -> Section:
     """The numbers of `jaxgen evaluate`."""
-    measured = evaluate_run(subject.run, data=subject.test)
+    measured = evaluate_run(subject.run, seed=subject.seed, data=subject.test)
     if not measured:
         raise Inapplicable("the model has nothing to measure on examples")
     several = subject.run.settings.seeds is not None

@@ -1,5 +1,6 @@
 """What a run is worth on the test split of its data."""
 
+import dataclasses
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,9 @@ SAMPLES = 2500
 
 STACKED_SAMPLES = 26_000
 """Stacked digits that are read to count the classes they cover, as many as in Srivastava et al. 2017."""
+
+STACKED_PART = 2000
+"""Of these, how many are held at once."""
 
 SURE = 0.9
 """Probability that the reader gives to a class whose picture counts as one of high quality."""
@@ -106,6 +110,19 @@ def load_test_split(settings: Settings[Any], shown: Batch, *, data_dir: str | No
     return data
 
 
+def with_data_in(run: Run, data_dir: str | None) -> Run:
+    """Tell a run where data sets are kept, if not where they were at the time of the training.
+
+    Args:
+        run: what was trained.
+        data_dir: the folder; None leaves the run as it is.
+
+    Returns:
+        The run with this folder in its settings.
+    """
+    return run if data_dir is None else run._replace(settings=dataclasses.replace(run.settings, data_dir=data_dir))
+
+
 def mode_metrics(samples: Float[Array, "n dim"], mixture: Synthetic) -> dict[str, Array]:
     """Count the modes of a mixture that samples cover.
 
@@ -138,13 +155,15 @@ def _stacked_modes(run: Run, key: KeyArray) -> dict[str, Array]:
     """
     settings = run.settings
     reader = _reader(settings.data, settings.data_dir, settings.image_size)
-    samples = run.sample(key, STACKED_SAMPLES)
+    parts = []
+    for first in range(0, STACKED_SAMPLES, STACKED_PART):  # All at once would be much memory.
+        samples = run.sample(jax.random.fold_in(key, first), STACKED_PART)
+        parts.append([reader.read(of_run) for of_run in (samples if settings.seeds is not None else samples[None])])
     found = []
-    for of_run in samples if settings.seeds is not None else samples[None]:
-        reading = reader.read(of_run)
-        coverage = label_coverage(reading.labels, CLASSES**CHANNELS)
-        sure = jnp.mean(reading.confidence >= SURE)
-        found.append({"modes": coverage.covered, "high_quality": sure, "mode_kl": coverage.kl})
+    for readings in zip(*parts, strict=True):
+        coverage = label_coverage(jnp.concatenate([part.labels for part in readings]), CLASSES**CHANNELS)
+        sure = jnp.concatenate([part.confidence for part in readings]) >= SURE
+        found.append({"modes": coverage.covered, "high_quality": jnp.mean(sure), "mode_kl": coverage.kl})
     stacked = jax.tree.map(lambda *values: jnp.stack(values), *found)
     return stacked if settings.seeds is not None else found[0]
 

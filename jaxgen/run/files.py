@@ -6,6 +6,7 @@ hidden file in the same folder, which then takes the name.
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,30 @@ from jaxgen.typing import AnyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is not there, and see whether it can be written: before the work, not after it.
+
+    Args:
+        folder: what is in it already stays.
+
+    Raises:
+        InputError: if it cannot be made or written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     make_folder(Path(folder) / "a" / "b")
+        ...     (Path(folder) / "a" / "b").is_dir()
+        True
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to the folder '{folder}': {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to the folder '{folder}': it may not be written to")
 
 
 def write_whole(path: Path, content: bytes) -> None:

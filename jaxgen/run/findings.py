@@ -17,7 +17,7 @@ from jaxgen import plot
 from jaxgen.data import Stream, load
 from jaxgen.models.gan import Config as AdversarialConfig
 from jaxgen.models.observation import is_picture, observed
-from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.evaluation import load_test_split, with_data_in
 from jaxgen.run.judging import some_examples
 from jaxgen.run.pictures import code_size
 from jaxgen.run.trained import LARGEST_BATCH, Run
@@ -69,17 +69,22 @@ class Subject:
 
     Attributes:
         run: with all of its seeds.
-        key: of all draws.
+        seed: of all draws.
         training: examples of the training split.
         test: the whole test split, for averages over it.
         some: examples of the test split.
     """
 
     run: Run
-    key: KeyArray
+    seed: int
     training: Batch
     test: Batch | Stream
     some: Batch
+
+    @property
+    def key(self) -> KeyArray:
+        """The key of all draws."""
+        return jax.random.key(self.seed)
 
     @property
     def sound(self) -> list[int]:
@@ -140,12 +145,11 @@ def subject_of(run: Run, *, seed: int, data_dir: str | None = None) -> Subject:
     Raises:
         InputError: if the data cannot be loaded, or do not look like those of the training.
     """
-    settings, key = run.settings, jax.random.key(seed)
-    test = load_test_split(settings, run.example, data_dir=data_dir)
-    training = load(
-        settings.data, split="train", data_dir=data_dir or settings.data_dir, image_size=settings.image_size
-    )
-    return Subject(run, key, some_examples(key, training, EXAMPLES), test, some_examples(key, test, EXAMPLES))
+    run, key = with_data_in(run, data_dir), jax.random.key(seed)
+    settings = run.settings
+    test = load_test_split(settings, run.example)
+    training = load(settings.data, split="train", data_dir=settings.data_dir, image_size=settings.image_size)
+    return Subject(run, seed, some_examples(key, training, EXAMPLES), test, some_examples(key, test, EXAMPLES))
 
 
 def single(run: Run, number: int) -> Run:

@@ -62,7 +62,8 @@ def discriminator_noise(key: jax.Array, move: int, shape: tuple[int, int]) -> np
 
 
 def generator_noise(key: jax.Array, n: int) -> np.ndarray:
-    return np.asarray(jax.random.normal(move_key(key, 1, 0), (n, MLP.latent)))
+    """The other half of the key is for the moves that the generator looks ahead."""
+    return np.asarray(jax.random.normal(jax.random.split(move_key(key, 1, 0))[0], (n, MLP.latent)))
 
 
 def softplus(x: np.ndarray) -> np.ndarray:
@@ -595,6 +596,7 @@ def test_every_preset_plays_a_turn(name: str) -> None:
         ({"loss": "wasserstein"}, "'wasserstein' has no minimum unless the critic's slope is bounded: give a penalty"),
         ({"penalty": "r1", "discriminator_normalization": "batch"}, "'r1' is one example's, and .* 'batch' would mix"),
         ({"penalty_weight": 1.0}, "there is a penalty_weight and no penalty: give one, e.g. 'gradient'"),
+        ({"clip": 0.1, "penalty": "gradient"}, "clip keeps the slope .* small, and the penalty 'gradient' draws it"),
         ({"clip": 0.1, "discriminator_normalization": "spectral"}, "clip has nothing to bound: leave one of them out"),
         ({"packing": 2, "condition": "projection"}, "2 packed examples have no one class that .* 'projection' could"),
         ({"architecture": "dcgan", "maxout": 5}, "maxout is a choice for fully connected networks, not for 'dcgan'"),

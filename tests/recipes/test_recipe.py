@@ -84,6 +84,42 @@ def test_a_quick_recipe_is_a_short_one(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
 
 
+@pytest.mark.parametrize("damage", ["", "{}", "[1]"])
+def test_a_damaged_summary_is_made_again(done: Path, damage: str) -> None:
+    before = (done / "results.json").read_bytes()
+    (done / "gan" / "summary.json").write_text(damage)
+    carry_out(recipe_of(comparative()), Request(done, say=lambda line: None))
+    assert (done / "results.json").read_bytes() == before
+
+
+def test_a_folder_with_other_models_is_refused(done: Path) -> None:
+    other = comparative()
+    for name, entry in other.entries.items():
+        config = dataclasses.replace(entry.settings.config, hidden=(9,))
+        replaced = Entry("gan", dataclasses.replace(entry.settings, config=config))
+        other = dataclasses.replace(other, entries={**other.entries, name: replaced})
+    with pytest.raises(InputError, match="was trained with --hidden 8, not 9"):
+        carry_out(recipe_of(other), Request(done, say=lambda line: None))
+
+
+def test_a_model_that_diverges_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    small = comparative()
+    doomed = dataclasses.replace(SMALL, config=Config(hidden=(8,), latent=2, learning_rate=1e38))
+    entries = {"doomed": Entry("gan", doomed), "GAN": small.entries["GAN"]}
+    carry_out(
+        recipe_of(dataclasses.replace(small, entries=entries, claims=())), Request(tmp_path, say=lambda line: None)
+    )
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert rows["doomed"]["modes"]["values"] == [None] * 3
+    assert rows["GAN"]["modes"]["seeds"] == 3
+
+
+def test_what_is_not_finite_is_nothing(tmp_path: Path) -> None:
+    found = recipe_of(Repeated(lambda key: Experiment({"ratio": math.nan}, {})))
+    carry_out(found, Request(tmp_path, say=lambda line: None))
+    assert json.loads((tmp_path / "results.json").read_text())["rows"]["all"]["ratio"]["values"] == [None] * 3
+
+
 def test_another_number_of_seeds_needs_another_folder(done: Path) -> None:
     with pytest.raises(InputError, match="was trained with --seeds 3, not 5"):
         carry_out(recipe_of(comparative()), Request(done, seeds=5, say=lambda line: None))
