@@ -141,8 +141,8 @@ class Adversaries(NamedTuple):
         both = jnp.concatenate([real, fake])
         twice = None if label is None else jnp.concatenate([label, label])
         judgement, stats = self.judge(both, twice, params, stats, training=True)
-        of_real, of_fake = (jax.tree.map(lambda x, half=half: x[half], judgement) for half in _halves(len(real)))
-        return of_real, of_fake, stats
+        n = len(real)
+        return jax.tree.map(lambda x: x[:n], judgement), jax.tree.map(lambda x: x[n:], judgement), stats
 
     def _seen(self, x: Float[Array, " packs *event"], label: Label) -> Float[Array, " packs *event"]:
         if self.condition != "concatenation":
@@ -154,10 +154,6 @@ class Adversaries(NamedTuple):
 
     def _with_label_as_coordinates(self, x: Float[Array, "batch dim"], label: Label) -> Float[Array, "batch more"]:
         return jnp.concatenate([x, jax.nn.one_hot(label, self.classes)], axis=-1) if self.classes else x
-
-
-def _halves(n: int) -> tuple[slice, slice]:
-    return slice(0, n), slice(n, 2 * n)
 
 
 def forward(

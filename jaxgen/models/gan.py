@@ -160,13 +160,12 @@ def build(config: Config, example: Batch) -> Model:
     Returns:
         The model. `sample(key, state, n)` gives pictures in [0, 1], or points; of a conditional model with
         `label=...`, one for all or one for each, without which it goes through the classes. `decode` does the same with
-        given noise vectors as codes. `evaluate` gives, for every
-        real example and one generated example beside it, the discriminator's `real_output` and `fake_output` (logits,
-        or the critic's values) and its `discriminator_loss`, penalty not included: a discriminator that knows its
-        training data by heart has a lower loss on them than on others. Batch normalization uses running averages over
-        real and generated batches, which in training it normalizes apart: such a loss compares data, not with that of
-        training. A relativistic loss is none of a single example, and is left out. Where examples are packed, none has
-        an output of its own, and there is no `evaluate`.
+        given noise vectors as codes. `evaluate` gives, for every real example and one generated example beside it, the
+        discriminator's `real_output` and `fake_output` (logits, or the critic's values) and its `discriminator_loss`,
+        penalty not included: a discriminator that knows its training data by heart has a lower loss on them than on
+        others. Batch normalization uses running averages over real and generated batches, which in training it
+        normalizes apart: such a loss compares data, not with that of training. A relativistic loss is none of a single
+        example, and is left out. Where examples are packed, none has an output of its own, and there is no `evaluate`.
 
     Raises:
         InputError: if choices do not go together with the data.

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError
-from jaxgen.typing import Array, Batch, Float, Int
+from jaxgen.typing import AnyArray, Array, Batch, Float, Int
 
-Labels: TypeAlias = Int[Array, "..."] | Sequence[int] | int
+Labels: TypeAlias = Int[AnyArray, "..."] | Sequence[int] | int
 """One label, or one for each example."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxgen import plot
 from jaxgen.data import Stream, load
 from jaxgen.models.gan import Config as AdversarialConfig
+from jaxgen.models.labels import each_label
 from jaxgen.models.observation import is_picture, observed
 from jaxgen.run.evaluation import load_test_split, with_data_in
 from jaxgen.run.judging import some_examples
@@ -197,10 +198,7 @@ def decode(run: Run, codes: Float[AnyArray, "n latent"], label: AnyArray | int |
     if run.model.decode is None:
         raise Inapplicable("the model has no decoder")
     compiled, n = jax.jit(run.model.decode), len(codes)
-    if "label" not in run.model.conditions:
-        told: dict[str, np.ndarray] = {}
-    else:
-        told = {"label": np.arange(n) % run.classes if label is None else np.broadcast_to(np.asarray(label), (n,))}
+    told = {"label": each_label(label, n, run.classes)} if "label" in run.model.conditions else {}
     parts = [slice(first, first + LARGEST_BATCH) for first in range(0, n, LARGEST_BATCH)]
     decoded = [
         compiled(run.state, codes[part], **{name: array[part] for name, array in told.items()}) for part in parts

@@ -11,6 +11,7 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
+from jaxgen.models.labels import check_labels
 from jaxgen.run.settings import Settings, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.loop import Divergence, initial_state
@@ -178,11 +179,7 @@ class Run(NamedTuple):
         """Refuse labels outside the range, which compiled functions cannot."""
         if label is None or "label" not in self.model.conditions:
             return
-        labels = np.asarray(label)
-        if len(wrong := labels[(labels < 0) | (labels >= self.classes)]):
-            raise InputError(
-                f"label {wrong[0]} is outside the range: the {self.classes} classes are 0 to {self.classes - 1}"
-            )
+        check_labels(label, self.classes)
 
 
 def load_run(folder: str | Path) -> Run:
