@@ -129,17 +129,20 @@ class Expected(NamedTuple):
         kinds: of values, keys of `KINDS`.
         choices: words that are values.
         several: whether there may be more than one value.
+        optional: whether it may be left open, which is written as None.
     """
 
     kinds: tuple[str, ...]
     choices: tuple[str, ...]
     several: bool
+    optional: bool
 
     @classmethod
     def of(cls, shown: str) -> "Expected":
-        """Read what tyro shows after an option: `{None}|INT`, `{mlp,conv}`, `[INT` of `[INT [INT ...]]`."""
-        choices = [word for group in re.findall(r"{(.*?)}", shown) for word in group.split(",") if word != "None"]
-        return cls(tuple(re.findall(r"[A-Z]{2,}", shown)), tuple(choices), shown.startswith("["))
+        """Read what tyro shows after an option: `{mlp,conv}`, `[INT` of `[INT [INT ...]]`, or with `{None}|` before."""
+        words = [word for group in re.findall(r"{(.*?)}", shown) for word in group.split(",")]
+        choices = tuple(word for word in words if word != "None")
+        return cls(tuple(re.findall(r"[A-Z]{2,}", shown)), choices, "[" in shown, "None" in words)
 
     def __bool__(self) -> bool:
         """Whether anything is expected."""
@@ -153,7 +156,7 @@ class Expected(NamedTuple):
 
     def check(self, option: str, value: str) -> None:
         """Refuse a value that is none of these."""
-        if value in self.choices:
+        if value in self.choices or (self.optional and value == "None"):
             return
         for kind in self.kinds:
             with contextlib.suppress(ValueError):

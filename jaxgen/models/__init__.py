@@ -9,11 +9,16 @@ from typing import Any, NamedTuple
 
 from jaxgen.errors import check_known
 from jaxgen.game import Model
-from jaxgen.models import autoencoder, cvae, gan, vae, vaegan
+from jaxgen.models import autoencoder, cvae, gan, gan_choices, vae, vaegan
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
 
 __all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "starting_point"]
+
+
+def as_they_are(choices: dict[str, Any], example: Batch) -> dict[str, Any]:
+    """Leave saved choices as they are: what a family does whose `Config` has never refused more than before."""
+    return choices
 
 
 class Family(NamedTuple):
@@ -23,11 +28,13 @@ class Family(NamedTuple):
         config: the frozen dataclass of its choices.
         build: `(config, example) -> model`.
         description: one line for the list of families.
+        updated: `(choices, example) -> choices`, those that a run has saved as the dataclass takes them today.
     """
 
     config: type
     build: Callable[[Any, Batch], Model]
     description: str
+    updated: Callable[[dict[str, Any], Batch], dict[str, Any]] = as_they_are
 
 
 REGISTRY: dict[str, Family] = {
@@ -36,7 +43,10 @@ REGISTRY: dict[str, Family] = {
     ),
     "cvae": Family(cvae.Config, cvae.build, "conditional variational autoencoder (Sohn et al. 2015)"),
     "gan": Family(
-        gan.Config, gan.build, "generative adversarial network, composed from parts (Goodfellow et al. 2014)"
+        gan.Config,
+        gan.build,
+        "generative adversarial network, composed from parts (Goodfellow et al. 2014)",
+        gan_choices.updated,
     ),
     "vae": Family(vae.Config, vae.build, "variational autoencoder (Kingma & Welling 2014)"),
     "vaegan": Family(

@@ -16,138 +16,28 @@ The last terms are there with an auxiliary classifier only. Whatever else has be
     against collapse    packing (PacGAN), unrolled_steps (D's next moves, seen ahead by G)
     optimization    moves a turn, learning rate of either player, optimizer, average of the generator's weights
 
-`jaxgen.models.presets` holds the combinations that have names. Pictures are shown to the networks with values in
-[-1, 1], points as they are.
+`jaxgen.models.gan_choices` says what goes together, and `jaxgen.models.presets` holds the combinations that have names.
+Pictures are shown to the networks with values in [-1, 1], points as they are.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen import losses
-from jaxgen.errors import InputError, check_known
+from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game, unchanged
-from jaxgen.losses import AdversarialLoss, clip_weights, dragan_penalty, gradient_penalty, r1_penalty
-from jaxgen.losses.penalties import Critic
-from jaxgen.models.adversaries import Adversaries, Condition, Judgement, Label, Prior
-from jaxgen.models.labels import Labels, count_classes, each_label, labels_of
+from jaxgen.losses import clip_weights
+from jaxgen.models.adversaries import Adversaries, Judgement, Label
+from jaxgen.models.gan_choices import LOSSES, PENALTIES, Config, completed
+from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.observation import from_signed, is_picture, observed
-from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn import dcgan, sngan
 from jaxgen.nn.mlp import MLP, Maxout
-from jaxgen.nn.normalization import Normalization
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
-
-Architecture: TypeAlias = Literal["mlp", "dcgan", "resnet"]
-LossName: TypeAlias = Literal[
-    "minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic_average"
-]
-PenaltyName: TypeAlias = Literal["none", "gradient", "one_sided_gradient", "dragan", "r1"]
-Optimizer: TypeAlias = Literal["adam", "rmsprop"]
-
-LOSSES: dict[str, AdversarialLoss] = {
-    "minimax": losses.minimax,
-    "non_saturating": losses.non_saturating,
-    "least_squares": losses.least_squares,
-    "hinge": losses.hinge,
-    "wasserstein": losses.wasserstein,
-    "relativistic_average": losses.relativistic_average,
-}
-
-
-class Penalty(NamedTuple):
-    """A penalty on the slope of the discriminator.
-
-    Attributes:
-        of: `(critic, key, real, fake) -> penalty` per example.
-        for_pictures: the weight it was published with.
-        for_points: the weight for points in the plane.
-    """
-
-    of: Callable[[Critic, KeyArray, Array, Array], Float[Array, " batch"]]
-    for_pictures: float
-    for_points: float
-
-
-PENALTIES: dict[str, Penalty] = {
-    # Gulrajani et al. 2017, algorithm 1; for points as in the authors' code.
-    "gradient": Penalty(gradient_penalty, for_pictures=10.0, for_points=0.1),
-    "one_sided_gradient": Penalty(partial(gradient_penalty, one_sided=True), for_pictures=10.0, for_points=0.1),
-    # Kodali et al. 2017, algorithm 1.
-    "dragan": Penalty(lambda critic, key, real, fake: dragan_penalty(critic, key, real), 10.0, 10.0),
-    # Mescheder et al. 2018: gamma / 2 with gamma = 10, for points too.
-    "r1": Penalty(lambda critic, key, real, fake: r1_penalty(critic, real), 5.0, 5.0),
-}
-
-
-@dataclass(frozen=True)
-class Config:
-    """What can be chosen about a generative adversarial network. None is what goes with the data and the other choices.
-
-    Attributes:
-        architecture: of both networks: mlp, or for pictures dcgan (where nothing is chosen) and resnet.
-        hidden: widths of the hidden layers of the generator, and of the discriminator if nothing else is said (mlp).
-        discriminator_hidden: widths of the hidden layers of the discriminator (mlp).
-        maxout: affine maps of which each hidden unit of the discriminator takes the largest (mlp); 1 has a leaky ReLU.
-        width: channels of the discriminator's first convolution, and before the generator's last one (dcgan); of all
-            blocks of the discriminator, the generator's having twice as many (resnet).
-        weight_scale: standard deviation of the initial weights (mlp, dcgan); 0.02 for dcgan, LeCun's for mlp.
-        latent: length of the noise vector; 100 for pictures, for points as many as they have coordinates.
-        prior: of the noise: standard normal, or uniform on [-1, 1].
-        loss: what the players minimize.
-        penalty: on the slope of the discriminator.
-        penalty_weight: of the penalty; the published one.
-        clip: bound to which the discriminator's weights are clipped after every move.
-        generator_normalization: batch for dcgan and resnet, none for mlp.
-        discriminator_normalization: batch for dcgan if there is no penalty, spectral for resnet, otherwise none.
-        condition: how the networks are told the class of an example.
-        packing: examples that the discriminator judges together.
-        unrolled_steps: moves of the discriminator that the generator looks ahead.
-        discriminator_moves: a turn.
-        generator_moves: a turn.
-        optimizer: of both players.
-        learning_rate: of both players; 0.0002 for pictures, 0.001 for points, where networks are small.
-        discriminator_learning_rate: of the discriminator, if it has another.
-        b1: decay of the mean of gradients (adam).
-        b2: decay of the mean of squared gradients.
-        ema: decay of the moving average of the generator's weights, from which samples are then drawn.
-    """
-
-    architecture: Architecture | None = None
-    hidden: tuple[int, ...] = (64, 64)
-    discriminator_hidden: tuple[int, ...] | None = None
-    maxout: int = 1
-    width: int = 32
-    weight_scale: float | None = None
-    latent: int | None = None
-    prior: Prior = "normal"
-    loss: LossName = "non_saturating"
-    penalty: PenaltyName = "none"
-    penalty_weight: float | None = None
-    clip: float | None = None
-    generator_normalization: Normalization | None = None
-    discriminator_normalization: Normalization | None = None
-    condition: Condition = "none"
-    packing: int = 1
-    unrolled_steps: int = 0
-    discriminator_moves: int = 1
-    generator_moves: int = 1
-    optimizer: Optimizer = "adam"
-    learning_rate: float | None = None
-    discriminator_learning_rate: float | None = None
-    b1: float = 0.5
-    b2: float = 0.999
-    ema: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_values(self)
-        _check_combination(self)
 
 
 def build(config: Config, example: Batch) -> Model:
@@ -176,7 +66,7 @@ def build(config: Config, example: Batch) -> Model:
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
-    config = _completed(config, example)
+    config = completed(config, example)
     networks = _networks(config, example)
     loss = LOSSES[config.loss]
 
@@ -210,6 +100,7 @@ def build(config: Config, example: Batch) -> Model:
         evaluate=evaluate if config.packing == 1 else None,
         players=players,
         conditions=("label",) if networks.classes else (),
+        prior=networks.noise,
     )
 
 
@@ -345,6 +236,7 @@ def _optimizer(config: Config, learning_rate: float | None) -> optax.GradientTra
         # Beside the root, as in PyTorch: 1e-8 under the root would dwarf the gradients of a clipped critic.
         epsilon = 1e-16 if differentiable else 1e-8
         return optax.rmsprop(learning_rate, decay=config.b2, eps=epsilon, eps_in_sqrt=differentiable)
+    assert config.b1 is not None
     return optax.adam(learning_rate, config.b1, config.b2, eps_root=1e-16 if differentiable else 0.0)
 
 
@@ -355,23 +247,25 @@ def _networks(config: Config, example: Batch) -> Adversaries:
     outputs = (1 + classes,) if config.condition in ("projection", "auxiliary_classifier") else ()
     generator_normalization: Any = config.generator_normalization
     discriminator_normalization: Any = config.discriminator_normalization
+    hidden: Any = config.hidden
+    width: Any = config.width
     generator: Any
     discriminator: Any
     if config.architecture == "dcgan":
         scale = config.weight_scale or dcgan.WEIGHT_SCALE
-        generator = dcgan.Generator(shape, config.width, generator_normalization, scale)
-        discriminator = dcgan.Discriminator(config.width, outputs, discriminator_normalization, scale)
+        generator = dcgan.Generator(shape, width, generator_normalization, scale)
+        discriminator = dcgan.Discriminator(width, outputs, discriminator_normalization, scale)
     elif config.architecture == "resnet":
         sngan.smallest_map(*shape[:2])
-        generator = sngan.ResidualGenerator(shape, 2 * config.width, generator_normalization)
-        discriminator = sngan.ResidualDiscriminator(config.width, outputs, discriminator_normalization)
+        generator = sngan.ResidualGenerator(shape, 2 * width, generator_normalization)
+        discriminator = sngan.ResidualDiscriminator(width, outputs, discriminator_normalization)
     else:
         start: Any = {} if config.weight_scale is None else {"kernel_init": dcgan.normal(config.weight_scale)}
         leaky_relu = partial(jax.nn.leaky_relu, negative_slope=dcgan.LEAK)
         activation = leaky_relu if config.maxout == 1 else Maxout(config.maxout)
-        hidden = config.hidden if config.discriminator_hidden is None else config.discriminator_hidden
-        generator = MLP(config.hidden, shape, normalization=generator_normalization, **start)
-        discriminator = MLP(hidden, outputs, activation, normalization=discriminator_normalization, **start)
+        of_discriminator = hidden if config.discriminator_hidden is None else config.discriminator_hidden
+        generator = MLP(hidden, shape, normalization=generator_normalization, **start)
+        discriminator = MLP(of_discriminator, outputs, activation, normalization=discriminator_normalization, **start)
     assert config.latent is not None
     return Adversaries(
         generator,
@@ -393,107 +287,3 @@ def _each_label(networks: Adversaries, label: Labels | None, n: int) -> Label:
     if label is not None:
         raise InputError("this model is not conditioned on labels: train one with a condition, e.g. 'projection'")
     return None
-
-
-def _check_values(config: Config) -> None:
-    """Refuse values that no choice can have."""
-    for kind, name, known in (
-        ("loss", config.loss, LOSSES),
-        ("penalty", config.penalty, get_args(PenaltyName)),
-        ("prior", config.prior, get_args(Prior)),
-        ("condition", config.condition, get_args(Condition)),
-        ("optimizer", config.optimizer, get_args(Optimizer)),
-        ("architecture", config.architecture, get_args(Architecture)),
-        ("normalization", config.generator_normalization, get_args(Normalization)),
-        ("normalization", config.discriminator_normalization, get_args(Normalization)),
-    ):
-        if name is not None:
-            check_known(kind, name, known)
-    positive = {
-        "hidden": min(config.hidden, default=1),
-        "discriminator_hidden": min(config.discriminator_hidden or (), default=1),
-        "maxout": config.maxout,
-        "width": config.width,
-        "packing": config.packing,
-        "discriminator_moves": config.discriminator_moves,
-        "generator_moves": config.generator_moves,
-    }
-    open_choices = ("weight_scale", "latent", "penalty_weight", "clip", "learning_rate", "discriminator_learning_rate")
-    given = {name: value for name in open_choices if (value := getattr(config, name)) is not None}
-    check_positive(**positive, **given)
-    check_not_negative(b1=config.b1, b2=config.b2, unrolled_steps=config.unrolled_steps)
-    for decay in ("b1", "b2", "ema"):
-        value = getattr(config, decay)
-        if value is not None and not 0 <= value < 1:
-            raise InputError(f"{decay} is a decay from 0 to below 1, got {value}")
-
-
-def _check_combination(config: Config) -> None:
-    """Refuse choices that make no sense together, with the reason."""
-    penalized, normalization = config.penalty != "none", config.discriminator_normalization
-    spectral = normalization == "spectral" or (normalization is None and config.architecture == "resnet")
-    if config.loss == "wasserstein" and not penalized and config.clip is None and not spectral:
-        raise InputError(
-            "the loss 'wasserstein' has no minimum unless the critic's slope is bounded: give a penalty ('gradient'), "
-            "clip (0.01), or 'spectral' as discriminator_normalization"
-        )
-    if penalized and normalization == "batch":
-        raise InputError(
-            f"the penalty '{config.penalty}' is one example's, and the discriminator_normalization 'batch' would mix "
-            f"the examples: use 'layer' or 'none'"
-        )
-    if config.penalty_weight is not None and not penalized:
-        raise InputError("there is a penalty_weight and no penalty: give one, e.g. 'gradient'")
-    if config.clip is not None and penalized:
-        raise InputError(
-            f"clip keeps the slope of the discriminator small, and the penalty '{config.penalty}' draws it elsewhere: "
-            f"leave one of them out"
-        )
-    if config.clip is not None and normalization == "spectral":
-        raise InputError(
-            "with 'spectral' as discriminator_normalization the size of the weights does not matter, and clip has "
-            "nothing to bound: leave one of them out"
-        )
-    if config.packing > 1 and config.condition != "none":
-        raise InputError(
-            f"{config.packing} packed examples have no one class that the condition '{config.condition}' could tell: "
-            f"leave out packing or the condition"
-        )
-    mlp_only = {"discriminator_hidden": config.discriminator_hidden is not None, "maxout": config.maxout > 1}
-    for name, chosen in mlp_only.items():
-        if chosen and config.architecture in ("dcgan", "resnet"):
-            raise InputError(f"{name} is a choice for fully connected networks, not for '{config.architecture}'")
-    if config.weight_scale is not None and config.architecture == "resnet":
-        raise InputError(
-            "weight_scale is a choice for 'mlp' and 'dcgan': the weights of 'resnet' start as Glorot has it"
-        )
-
-
-def _completed(config: Config, example: Batch) -> Config:
-    """Fill what the config leaves open with what goes with the data and the other choices."""
-    pictures = is_picture(example)
-    architecture = config.architecture or ("dcgan" if pictures else "mlp")
-    if architecture != "mlp" and not pictures:
-        raise InputError(f"the architecture '{architecture}' is for pictures, and these data are points: use 'mlp'")
-    if config.condition != "none":
-        labels_of(example)
-    discriminator_normalization: Normalization = "none"
-    if config.discriminator_normalization is not None:
-        discriminator_normalization = config.discriminator_normalization
-    elif architecture == "dcgan" and config.penalty == "none":
-        discriminator_normalization = "batch"
-    elif architecture == "resnet" and config.clip is None:
-        discriminator_normalization = "spectral"
-    weight = config.penalty_weight
-    if weight is None and config.penalty != "none":
-        penalty = PENALTIES[config.penalty]
-        weight = penalty.for_pictures if pictures else penalty.for_points
-    return replace(
-        config,
-        architecture=architecture,
-        latent=config.latent or (100 if pictures else math.prod(observed(example).shape[1:])),
-        penalty_weight=weight,
-        generator_normalization=config.generator_normalization or ("none" if architecture == "mlp" else "batch"),
-        discriminator_normalization=discriminator_normalization,
-        learning_rate=config.learning_rate or (2e-4 if pictures else 1e-3),
-    )

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, describe, example_from
 from jaxgen.errors import InputError, check_known, nearest
-from jaxgen.models import REGISTRY
+from jaxgen.models import REGISTRY, Family
 from jaxgen.run.files import write_json
 from jaxgen.typing import Batch
 
@@ -64,7 +64,20 @@ class Settings(Generic[Config]):
 
 
 def located(settings: Settings[Any]) -> Settings[Any]:
-    """Make paths absolute, so that a run can be continued and evaluated from another folder."""
+    """Make paths absolute, so that a run can be continued and evaluated from another folder.
+
+    Args:
+        settings: as given.
+
+    Returns:
+        The settings with the whole paths of the user's own data and of the folder of data sets.
+
+    Example:
+        >>> located(Settings(config=None, data="ring")).data
+        'ring'
+        >>> located(Settings(config=None, data=".")).data == str(Path.cwd())
+        True
+    """
     data, data_dir = settings.data, settings.data_dir
     if data not in DATASETS and Path(data).expanduser().exists():
         data = str(Path(data).expanduser().absolute())
@@ -88,7 +101,25 @@ class Asked(NamedTuple):
 
 
 def write_config(folder: Path, asked: Asked) -> None:
-    """Write `config.json`, whole or not at all."""
+    """Write `config.json`, whole or not at all.
+
+    Args:
+        folder: of the run.
+        asked: the content, beside which the versions of the libraries are kept.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from jaxgen.models import vae
+        >>> asked = Asked("vae", Settings(vae.Config(latent=2)), {"point": np.zeros((1, 2), np.float32)})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_config(Path(folder), asked)
+        ...     json.loads((Path(folder) / "config.json").read_text())["settings"]["config"]["latent"]
+        2
+    """
     content = {
         "model": asked.family,
         "settings": dataclasses.asdict(asked.settings),
@@ -101,8 +132,24 @@ def write_config(folder: Path, asked: Asked) -> None:
 def read_config(folder: Path) -> Asked:
     """Read `config.json`.
 
+    Args:
+        folder: of the run.
+
+    Returns:
+        What `write_config` was given, the example with zeros for its numbers.
+
     Raises:
         InputError: if the folder is not that of a run, or the file has been damaged, with what is wrong in it.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from jaxgen.models import vae
+        >>> asked = Asked("vae", Settings(vae.Config(latent=2)), {"point": np.zeros((1, 2), np.float32)})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_config(Path(folder), asked)
+        ...     read_config(Path(folder)).settings.config.latent
+        2
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -115,7 +162,8 @@ def read_config(folder: Path) -> Asked:
     if not isinstance(family, str) or family not in REGISTRY:
         raise InputError(f"{path} names the model '{family}', which is not known: {nearest(str(family), REGISTRY)}")
     try:
-        return Asked(family, _settings_from(settings, REGISTRY[family].config), example_from(shown))
+        example = example_from(shown)
+        return Asked(family, _settings_from(settings, REGISTRY[family], example), example)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -123,8 +171,20 @@ def read_config(folder: Path) -> Asked:
 def check_unchanged(before: Asked, now: Asked, folder: Path) -> None:
     """Allow a run that goes on to have more steps and its data in another place, and nothing else to differ.
 
+    Args:
+        before: what the run was asked for.
+        now: what it is asked for as it goes on.
+        folder: of the run.
+
     Raises:
         InputError: with the name of what differs.
+
+    Example:
+        >>> from jaxgen.models import vae
+        >>> before, now = (Asked("vae", Settings(vae.Config(), seed=seed), {}) for seed in (0, 1))
+        >>> check_unchanged(before, now, Path("runs/x"))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a run that goes on may only get more --steps
     """
     if before.family != now.family:
         raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
@@ -150,11 +210,12 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _settings_from(content: Mapping[str, Any], config: type) -> Settings[Any]:
+def _settings_from(content: Mapping[str, Any], family: Family, example: Batch) -> Settings[Any]:
     if not isinstance(content, Mapping):
         raise InputError(f"expected the settings, got {content!r}")
     outer = _fields_from(Settings, {**content, "config": None}, skip=("config",))
-    return Settings(config=config(**_fields_from(config, content.get("config", {}))), **outer)
+    choices = family.updated(_fields_from(family.config, content.get("config", {})), example)
+    return Settings(config=family.config(**choices), **outer)
 
 
 def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:

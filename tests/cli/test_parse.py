@@ -20,6 +20,7 @@ class Options:
         name: whose.
         weight: how heavy.
         widths: how wide.
+        heights: how high.
         quiet: whether not to say it.
     """
 
@@ -28,6 +29,7 @@ class Options:
     name: int | Literal["all"] | None = None
     weight: float | None = None
     widths: tuple[int, ...] = (1,)
+    heights: tuple[int, ...] | None = None
     quiet: bool = False
 
     def __post_init__(self) -> None:
@@ -49,9 +51,11 @@ LONG = "a/long-path/of,many;parts and words/" * 5  # `int` itself cuts what is l
         (["--colour=bleu"], "--colour cannot be 'bleu': did you mean 'blue'?"),
         (["--weight", "-1", "--weight", "heavy"], "--weight takes a number, got 'heavy'"),
         (["--widths", "3", "4,5"], "--widths takes whole numbers with spaces between them, got '4,5'"),
+        (["--heights", "3", "high"], "--heights takes whole numbers with spaces between them, got 'high'"),
         (["--quiet", "yes"], "greet has no use for 'yes': a value stands after the name of its option"),
         ([LONG], f"greet has no use for '{LONG}': a value stands after the name of its option"),
         (["--times", "0"], "--times must be at least 1, got 0"),
+        (["--heights", "3", "4", "--weight", "None", "--times", "0"], "--times must be at least 1, got 0"),
         (["--tmes", "2"], "greet has no option '--tmes': did you mean '--times'?"),
         (["--name", LONG], f"--name takes a whole number or all, got '{LONG}'"),
     ],

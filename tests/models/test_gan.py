@@ -578,67 +578,16 @@ def test_every_preset_plays_a_turn(name: str) -> None:
     family, config = starting_point(name)
     assert family == "gan"
     pictures = {name: array[:20] for name, array in load("digits").items()}
-    narrow = {"hidden": (8,), "width": 2, "unrolled_steps": min(config.unrolled_steps, 2)}
-    if config.discriminator_hidden is not None:
-        narrow["discriminator_hidden"] = (8,)
     points = config.architecture is None and config.condition == "none"
     dataset = POINTS if points else pictures
+    narrow = {"unrolled_steps": min(config.unrolled_steps, 2)} | ({"hidden": (8,)} if points else {"width": 2})
+    if config.discriminator_hidden is not None:
+        narrow["discriminator_hidden"] = (8,)
     model = build(replace(config, **narrow), dataset)
     batch = {name: np.resize(array, (20 * model.slices, *array.shape[1:])) for name, array in dataset.items()}
     start, metrics = play(model, batch, jax.random.key(0))
     assert all(np.isfinite(value) for value in metrics.values())
     assert np.isfinite(model.sample(jax.random.key(1), start, 7)).all()
-
-
-@pytest.mark.parametrize(
-    ("choices", "message"),
-    [
-        ({"loss": "wasserstein"}, "'wasserstein' has no minimum unless the critic's slope is bounded: give a penalty"),
-        ({"penalty": "r1", "discriminator_normalization": "batch"}, "'r1' is one example's, and .* 'batch' would mix"),
-        ({"penalty_weight": 1.0}, "there is a penalty_weight and no penalty: give one, e.g. 'gradient'"),
-        ({"clip": 0.1, "penalty": "gradient"}, "clip keeps the slope .* small, and the penalty 'gradient' draws it"),
-        ({"clip": 0.1, "discriminator_normalization": "spectral"}, "clip has nothing to bound: leave one of them out"),
-        ({"packing": 2, "condition": "projection"}, "2 packed examples have no one class that .* 'projection' could"),
-        ({"architecture": "dcgan", "maxout": 5}, "maxout is a choice for fully connected networks, not for 'dcgan'"),
-        ({"architecture": "resnet", "weight_scale": 0.1}, "weight_scale is a choice for 'mlp' and 'dcgan'"),
-        ({"loss": "waserstein"}, "there is no loss 'waserstein': did you mean 'wasserstein'?"),
-        ({"penalty": "r2"}, "there is no penalty 'r2'"),
-        ({"architecture": "mpl"}, "there is no architecture 'mpl': did you mean 'mlp'?"),
-        ({"discriminator_moves": 0}, "discriminator_moves must be positive and finite, got 0"),
-        ({"penalty": "gradient", "penalty_weight": -1.0}, "penalty_weight must be positive and finite, got -1.0"),
-        ({"learning_rate": 0.0}, "learning_rate must be positive and finite, got 0.0"),
-        ({"unrolled_steps": -1}, "unrolled_steps must be finite and not negative, got -1"),
-        ({"b1": 1.0}, "b1 is a decay from 0 to below 1, got 1.0"),
-        ({"ema": 1.5}, "ema is a decay from 0 to below 1, got 1.5"),
-        ({"clip": 0.0}, "clip must be positive and finite, got 0.0"),
-        ({"packing": 0}, "packing must be positive and finite, got 0"),
-        ({"latent": 0}, "latent must be positive and finite, got 0"),
-        ({"hidden": (8, 0)}, "hidden must be positive and finite, got 0"),
-    ],
-)
-def test_choices_that_cannot_work_are_refused_with_the_reason(choices: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        Config(**choices)
-
-
-@pytest.mark.parametrize(
-    ("choices", "dataset", "message"),
-    [
-        ({"architecture": "dcgan"}, POINTS, "'dcgan' is for pictures, and these data are points: use 'mlp'"),
-        ({"architecture": "resnet"}, POINTS, "'resnet' is for pictures, and these data are points: use 'mlp'"),
-        ({"architecture": "resnet"}, {"image": np.zeros((1, 28, 28, 1))}, "28x28 does not divide by 8"),
-        (
-            {"condition": "projection"},
-            POINTS,
-            r"needs labels, and these data have only \['point'\]",
-        ),
-    ],
-)
-def test_choices_that_do_not_fit_the_data_are_refused(
-    choices: dict[str, Any], dataset: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        build(Config(**choices), dataset)
 
 
 def test_labels_are_for_conditional_models() -> None:

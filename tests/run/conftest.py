@@ -19,7 +19,8 @@ def fresh():
     @functools.cache
     def run(family, seeds=None):
         shown = example(load("digits"))
-        settings = Settings(config=REGISTRY[family].config(hidden=(16,), latent=2), seeds=seeds)
+        narrow = {"width": 4} if family == "gan" else {"hidden": (16,)}
+        settings = Settings(config=REGISTRY[family].config(latent=2, **narrow), seeds=seeds)
         model = REGISTRY[family].build(settings.config, shown)
         state = initial_state(model, run_key(settings), shown)
         return Run(Path("nowhere"), family, settings, shown, model, state, 0, {}, ())

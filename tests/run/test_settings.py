@@ -29,6 +29,25 @@ def test_what_is_written_is_read(family, tmp_path):
     assert read.example["label"].max() == 9
 
 
+@pytest.mark.parametrize(
+    ("example", "gone", "kept"),
+    [
+        (EXAMPLE, "hidden", {"width": 32, "b1": 0.5}),
+        ({"point": np.zeros((1, 2), np.float32)}, "width", {"hidden": (64, 64), "b1": 0.5}),
+    ],
+)
+def test_choices_that_were_once_saved_though_they_did_not_apply_are_left_out(example, gone, kept, tmp_path):
+    write_config(tmp_path, Asked("gan", Settings(config=REGISTRY["gan"].config(learning_rate=0.125)), example))
+    path = tmp_path / "config.json"
+    content = json.loads(path.read_text())
+    content["settings"]["config"] |= {"hidden": [64, 64], "width": 32, "b1": 0.5}
+    path.write_text(json.dumps(content))
+    config = read_config(tmp_path).settings.config
+    assert (getattr(config, gone), config.learning_rate) == (None, 0.125)
+    assert {name: getattr(config, name) for name in kept} == kept
+    REGISTRY["gan"].build(config, example)
+
+
 def test_versions_of_the_libraries_are_kept(tmp_path):
     write_config(tmp_path, asked())
     versions = json.loads((tmp_path / "config.json").read_text())["versions"]
