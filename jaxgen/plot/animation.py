@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.files import write_whole
 from jaxgen.plot.files import render
 from jaxgen.typing import UInt8
 
@@ -62,7 +63,8 @@ def animate(frames: "Sequence[Frame]", path: str | Path, *, seconds: float = 0.1
         seconds: that a frame is shown, in whole hundredths; the last one is shown ten times as long.
 
     Raises:
-        InputError: if the name ends otherwise, there are no frames, or they differ in size.
+        InputError: if the name ends otherwise, there are no frames, they differ in size, the disk is full or the folder
+            cannot be written.
 
     Example:
         >>> import tempfile
@@ -73,13 +75,7 @@ def animate(frames: "Sequence[Frame]", path: str | Path, *, seconds: float = 0.1
     """
     if Path(path).suffix != ".gif":
         raise InputError(f"an animation's name ends in .gif, got '{Path(path).name}'")
-    content, path = render_animation(frames, seconds=seconds), Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(Path(path), render_animation(frames, seconds=seconds))
 
 
 def _picture(frame: "Frame") -> "Image":

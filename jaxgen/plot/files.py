@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxgen.errors import InputError
+from jaxgen.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,12 +50,14 @@ def render(figure: "Figure", kind: str) -> bytes:
 def save(figure: "Figure", path: str | Path) -> None:
     """Write a figure to a file whose name ends in .png, .pdf or .svg.
 
+    The file is there whole, or as it was before, or not at all.
+
     Args:
         figure: to draw.
         path: of the file.
 
     Raises:
-        InputError: if the name ends otherwise.
+        InputError: if the name ends otherwise, the disk is full or the folder cannot be written.
 
     Example:
         >>> import tempfile
@@ -64,4 +67,4 @@ def save(figure: "Figure", path: str | Path) -> None:
         ...     (Path(folder) / "empty.png").exists()
         True
     """
-    Path(path).write_bytes(render(figure, Path(path).suffix.removeprefix(".")))
+    write_whole(Path(path), render(figure, Path(path).suffix.removeprefix(".")))

@@ -9,6 +9,15 @@ from jaxgen.typing import AnyArray, Float, Int
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MARGIN = 0.25
+"""Between the data and the edge of a picture, in parts of the range of the data."""
+
+BINS = 100
+"""Of a histogram."""
+
+HIGHEST = 2.5
+"""How many times as high as the histogram of the data a picture of histograms is."""
+
 LARGEST_LEGEND = 20
 """Labels that have a colour and a line of the legend each; of more a bar shows the colours."""
 
@@ -17,6 +26,10 @@ def scatter(
     generated: Float[AnyArray, "n dimensions"], *, data: Float[AnyArray, "m dimensions"] | None = None, title: str = ""
 ) -> "Figure":
     """Show generated points over the data.
+
+    Where there are data, they alone decide what part of the line or the plane is seen: pictures of one data set can be
+    compared, and shown one after the other. Of generated points that lie elsewhere, the picture says how many there
+    are.
 
     Args:
         generated: one or two coordinates a point; of more the first two are shown. On the line, histograms are drawn.
@@ -34,18 +47,31 @@ def scatter(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
-    axes = figure.add_subplot(title=title)
+    axes: Any = figure.add_subplot(title=title)
+    limits = None if data is None else _limits(np.asarray(data)[:, :2])
     shown = {"data": (data, "0.6"), "generated": (generated, "tab:red")}
-    for label, (points, colour) in shown.items():
-        if points is None:
+    for label, (of, colour) in shown.items():
+        if of is None:
             continue
-        points = np.asarray(points)
+        points = np.asarray(of)
         if points.shape[1] == 1:
-            axes.hist(points[:, 0], bins=100, density=True, histtype="step", color=colour, label=label)
+            bins = np.histogram_bin_edges(points if limits is None else limits, BINS)
+            # The density of all points, also of those that lie elsewhere.
+            weights = np.full(len(points), BINS / (bins[-1] - bins[0]) / len(points))
+            style = {"histtype": "step", "color": colour, "label": label}
+            heights, _, _ = axes.hist(points[:, 0], bins, weights=weights, **style)
+            if label == "data":
+                axes.set_ylim(0, HIGHEST * heights.max())
         else:
             axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
-    if np.asarray(generated).shape[1] > 1:
-        axes.set_aspect("equal")
+            axes.set_aspect("equal")
+    if limits is not None:
+        axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
+        shown_at = np.asarray(generated)[:, :2]
+        elsewhere = int(np.sum(~np.all((limits[:, 0] <= shown_at) & (shown_at <= limits[:, 1]), axis=1)))
+        if elsewhere:
+            told = f"{elsewhere} of {len(shown_at)} generated points lie elsewhere"
+            axes.text(0.02, 0.02, told, transform=axes.transAxes)
     axes.legend(loc="upper right", markerscale=4)
     return figure
 
@@ -93,3 +119,10 @@ def scatter_by_label(
             axes.scatter(of_label[:, 0], of_label[:, 1], color=colours(i), label=str(value), **style)
         figure.legend(loc="outside right upper", title="label", markerscale=3)
     return figure
+
+
+def _limits(data: Float[np.ndarray, "n dimensions"]) -> Float[np.ndarray, "dimensions 2"]:
+    """Where the axes begin and end."""
+    low, high = data.min(axis=0), data.max(axis=0)
+    margin = np.where(high > low, MARGIN * (high - low), 1.0)
+    return np.stack([low - margin, high + margin], axis=1)

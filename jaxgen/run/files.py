@@ -1,8 +1,4 @@
-"""The files of a run and what is made from it: each is there whole, or as it was before, or not at all.
-
-A process may be killed at any moment and a disk may be full, so nothing is written in place: the content goes to a
-hidden file in the same folder, which then takes the name.
-"""
+"""The files of a run and what is made from it: each is there whole, or as it was before, or not at all."""
 
 import io
 import json
@@ -15,6 +11,7 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.errors import InputError
+from jaxgen.files import write_whole
 from jaxgen.typing import AnyArray
 
 if TYPE_CHECKING:
@@ -43,34 +40,6 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"cannot write to the folder '{folder}': {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to the folder '{folder}': it may not be written to")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
-
-    Args:
-        path: of the file; what is there is replaced.
-        content: of the file.
-
-    Raises:
-        InputError: if the disk is full or the folder cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_whole(Path(folder) / "a", b"some bytes")
-        ...     [(path.name, path.read_bytes()) for path in Path(folder).iterdir()]
-        [('a', b'some bytes')]
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path} could not be written: {error.strerror or error}") from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -134,4 +103,4 @@ def write_picture(path: Path, figure: "Figure") -> None:
         ...     [path.name for path in Path(folder).iterdir()]
         ['a.png']
     """
-    write_whole(path, plot.render(figure, path.suffix.removeprefix(".")))
+    plot.save(figure, path)

@@ -62,7 +62,7 @@ def test_a_file_is_there_whole_or_as_it_was(tmp_path, full_disk):
     path = tmp_path / "a.gif"
     animate(FRAMES, path)
     before = path.read_bytes()
-    with full_disk(len(before) // 2), pytest.raises(OSError, match="too large"):
+    with full_disk(len(before) // 2), pytest.raises(InputError, match=r"a\.gif could not be written: File too large"):
         animate(FRAMES[::-1], path)
     with pytest.raises(InputError, match="all of one size"):
         animate([], path)

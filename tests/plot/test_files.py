@@ -37,6 +37,13 @@ def test_the_ending_of_the_name_is_the_format(kind, begins, tmp_path):
     assert (tmp_path / f"x.{kind}").read_bytes().startswith(begins)
 
 
+def test_a_full_disk_leaves_what_was_there(tmp_path, full_disk):
+    (tmp_path / "x.png").write_bytes(b"before")
+    with full_disk(100), pytest.raises(InputError, match=r"x\.png could not be written: File too large"):
+        save(picture_grid(np.zeros((1, 8, 8, 1))), tmp_path / "x.png")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
 @pytest.mark.parametrize("name", ["x.jpeg", "x"])
 def test_other_formats_are_refused(name, tmp_path):
     with pytest.raises(InputError, match="known are png, pdf, svg"):

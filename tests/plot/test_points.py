@@ -23,6 +23,38 @@ def test_points_of_the_line_become_a_density():
     np.testing.assert_allclose(area, 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_what_is_seen_depends_on_the_data_alone(dimensions):
+    """So that pictures of one training can be compared: early samples are far away, late ones are among the data."""
+    data = np.linspace([-1, 10, 0], [3, 20, 1], 10_000)[:, :dimensions]
+    seen = []
+    for samples in (data[:30] + 100, 0 * data[:9], data[:50]):
+        (axes,) = scatter(samples, data=data).axes
+        seen.append([*axes.get_xlim(), *axes.get_ylim()])
+    assert seen[0] == seen[1] == seen[2]
+    # A quarter of the range beyond the data; for a density of 1/4 two and a half times as high.
+    np.testing.assert_allclose(seen[0], [-2, 4, *([0, 2.5 / 4] if dimensions == 1 else [7.5, 22.5])], rtol=0.02)
+
+
+def test_points_that_are_not_seen_are_counted():
+    data = np.random.default_rng(0).uniform(size=(100, 2))
+    samples = np.array([[0.5, 0.5], [0.5, 3.0], [-9.0, 0.5], [np.nan, 0.5], [1.1, 1.1]])
+    (text,) = scatter(samples, data=data).axes[0].texts
+    assert text.get_text() == "3 of 5 generated points lie elsewhere"
+    assert not scatter(data, data=data).axes[0].texts
+
+
+def test_outlines_are_densities_of_all_points():
+    """Half of these lie elsewhere: the area of what is seen is a half."""
+    data = np.linspace(0, 1, 1000)[:, None]
+    samples = np.concatenate([data, data + 50])
+    areas = {}
+    for outline in scatter(samples, data=data).axes[0].patches:
+        x, y = outline.get_xy().T
+        areas[outline.get_label()] = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
+    assert areas == {"data": pytest.approx(1.0), "generated": pytest.approx(0.5)}
+
+
 POINTS = np.random.default_rng(0).normal(size=(60, 2))
 
 

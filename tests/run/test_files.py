@@ -7,7 +7,7 @@ import pytest
 
 from jaxgen import plot
 from jaxgen.errors import InputError
-from jaxgen.run.files import write_arrays, write_json, write_picture, write_whole
+from jaxgen.run.files import write_arrays, write_json, write_picture
 
 LARGE = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), np.uint8)
 
@@ -53,13 +53,6 @@ def test_what_is_written_is_read(tmp_path):
     assert json.loads((tmp_path / "x.json").read_text())["numbers"] == LARGE.ravel().tolist()
     with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["pictures"], LARGE)
-
-
-def test_a_folder_in_the_way_is_named(tmp_path):
-    (tmp_path / "x").mkdir()
-    with pytest.raises(InputError, match="x could not be written: Is a directory"):
-        write_whole(tmp_path / "x", b"content")
-    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_json_has_no_nan(tmp_path):
