@@ -85,6 +85,7 @@ class Model(NamedTuple):
         evaluate: `(key, state, batch) -> metrics`, one number per example, so that any batching gives the same mean.
         players: who plays, in order of moving.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
+        prior: `(key, n) -> code`, the codes that `sample` draws with that key and decodes.
     """
 
     init: Init
@@ -96,6 +97,7 @@ class Model(NamedTuple):
     evaluate: Callable[[KeyArray, State, Batch], Metrics] | None = None
     players: tuple[Player, ...] = ()
     conditions: tuple[str, ...] = ()
+    prior: Callable[[KeyArray, int], Array] | None = None
 
     @property
     def slices(self) -> int:

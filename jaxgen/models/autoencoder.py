@@ -113,8 +113,11 @@ def build(config: Config, example: Batch) -> Model:
         metrics = {"squared_error": error.mean(), "penalty": penalty.mean()}
         return jnp.mean(error + penalty), ({}, metrics)
 
+    def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
+        return jax.random.normal(key, (n, config.latent))
+
     def sample(key: KeyArray, state: State, n: int) -> Array:
-        return decode(state, jax.random.normal(key, (n, config.latent)))
+        return decode(state, prior(key, n))
 
     def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
         return encoded(state.params, observed(batch))
@@ -131,7 +134,7 @@ def build(config: Config, example: Batch) -> Model:
 
     players = (Player("autoencoder", ("encoder", "decoder"), loss, optax.adam(config.learning_rate)),)
     init, step = game(init_networks, players)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players)
+    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior)
 
 
 def _sum_over_pixels(values: Float[Array, " batch *event"]) -> Float[Array, " batch"]:

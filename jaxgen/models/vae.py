@@ -130,8 +130,11 @@ def build(
         metrics = {"reconstruction": reconstruction.mean(), "kl": kl.mean()}
         return jnp.mean(reconstruction + config.beta * kl), ({}, metrics)
 
+    def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
+        return jax.random.normal(key, (n, config.latent))
+
     def sample(key: KeyArray, state: State, n: int, *, condition: Float[Array, "n c"] | None = None) -> Array:
-        return decode(state, jax.random.normal(key, (n, config.latent)), condition=condition)
+        return decode(state, prior(key, n), condition=condition)
 
     def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
         mean, _ = posterior(state.params, batch)
@@ -154,7 +157,7 @@ def build(
     networks = ("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder")
     players = (Player("vae", networks, loss, optax.adam(config.learning_rate)),)
     init, step = game(init_networks, players)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players)
+    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior)
 
 
 def reparameterize(

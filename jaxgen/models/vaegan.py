@@ -196,8 +196,11 @@ def build(config: Config, example: Batch) -> Model:
     """
     networks = _networks(config, example)
 
+    def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
+        return jax.random.normal(key, (n, config.latent))
+
     def sample(key: KeyArray, state: State, n: int) -> Array:
-        return decode(state, jax.random.normal(key, (n, config.latent)))
+        return decode(state, prior(key, n))
 
     def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
         mean, _, _ = networks.posterior(networks.shown(batch), state.params, state.stats, training=False)
@@ -227,7 +230,7 @@ def build(config: Config, example: Batch) -> Model:
 
     players = _players(config)
     init, step = game(networks.init, players, shared=play)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players)
+    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior)
 
 
 def _players(config: Config) -> tuple[Player, ...]:

@@ -6,7 +6,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgen.typing import Array, Float, PyTree
+from jaxgen.typing import Array, Float, Params, PyTree
 
 Normalization: TypeAlias = Literal["none", "batch", "layer", "spectral"]
 """What a network normalizes by, in all of its hidden layers."""
@@ -162,14 +162,68 @@ class SpectralNorm(linen.Module):
             return jax.random.normal(self.make_rng("params"), shape)
 
         def step(_: Array, basis: Float[Array, "features vectors"]) -> Float[Array, "features vectors"]:
-            return jnp.linalg.qr(constant.T @ (constant @ basis))[0]
+            return _step(constant, basis)
 
         followed = self.variable("spectral", "U", start)
         basis = jax.lax.fori_loop(0, WARM_UP if self.is_initializing() else 1, step, followed.value)
         if self.is_mutable_collection("spectral"):
             followed.value = basis
-        stretched = constant @ basis
-        u = basis @ jnp.linalg.eigh(stretched.T @ stretched)[1][:, -1]
-        square = jnp.sum(jnp.square(matrix @ u))
-        # A kernel of zeros is applied as it is: the root has no derivative there, and nothing to divide by.
-        return jnp.sqrt(jnp.where(square > 0, square, 1.0))
+        return _largest_within(matrix, basis)
+
+
+def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, "*window features"]]:
+    """The kernels of a network as its layers with spectral normalization apply them outside training, W / sigma.
+
+    Args:
+        params: of the network.
+        spectral: its collection of that name.
+
+    Returns:
+        Path of a layer -> its kernel; those that are not normalized are left out.
+
+    Example:
+        >>> class Network(linen.Module):
+        ...     @linen.compact
+        ...     def __call__(self, x):
+        ...         return weights("spectral", linen.Dense(2))(x)
+        >>> variables = Network().init(jax.random.key(0), jnp.ones((1, 3)))
+        >>> kernels = applied_kernels(variables["params"], variables["spectral"])
+        >>> {path: round(float(jnp.linalg.norm(kernel, ord=2)), 3) for path, kernel in kernels.items()}
+        {'Dense_0': 1.0}
+    """
+    layers = sorted((name for name in params if "kernel" in params[name]), key=_number)
+    found: dict[str, Array] = {}
+    for name, inner in sorted(spectral.items(), key=lambda item: _number(item[0])):
+        if "U" not in inner:
+            found |= {f"{name}/{path}": kernel for path, kernel in applied_kernels(params[name], inner).items()}
+            continue
+        # Flax numbers what it applies in turn, layers of each type for themselves: which type is next, shapes tell.
+        layer = next(layer for layer in layers if params[layer]["kernel"].shape[-1] == len(inner["U"]))
+        layers.remove(layer)
+        kernel = params[layer]["kernel"]
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        found[layer] = kernel / _largest_within(matrix, _step(matrix, inner["U"]))
+    return found
+
+
+def _step(
+    matrix: Float[Array, "inputs features"], basis: Float[Array, "features vectors"]
+) -> Float[Array, "features vectors"]:
+    """One step of the orthogonal iteration."""
+    return jnp.linalg.qr(matrix.T @ (matrix @ basis))[0]
+
+
+def _largest_within(
+    matrix: Float[Array, "inputs features"], basis: Float[Array, "features vectors"]
+) -> Float[Array, ""]:
+    """The largest ||W u|| of the unit vectors u that a basis spans, u being a constant to the gradient."""
+    stretched = jax.lax.stop_gradient(matrix) @ basis
+    u = basis @ jnp.linalg.eigh(stretched.T @ stretched)[1][:, -1]
+    square = jnp.sum(jnp.square(matrix @ u))
+    # A kernel of zeros is applied as it is: the root has no derivative there, and nothing to divide by.
+    return jnp.sqrt(jnp.where(square > 0, square, 1.0))
+
+
+def _number(name: str) -> int:
+    """Which of its type a module is, by its name."""
+    return int(name.rpartition("_")[2])

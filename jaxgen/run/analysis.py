@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.errors import InputError
+from jaxgen.files import write_whole
 from jaxgen.run import analysis_codes, analysis_discriminator, analysis_samples, analysis_training
 from jaxgen.run.evaluation import LARGER_IS_BETTER
-from jaxgen.run.files import make_folder, write_json, write_whole
+from jaxgen.run.files import make_folder, write_json
 from jaxgen.run.findings import Inapplicable, Picture, Section, Subject, Topic, subject_of
 from jaxgen.run.page import write_page
 from jaxgen.run.trained import Run
@@ -27,6 +29,7 @@ TOPICS: dict[str, Topic] = {
     "The game on the line": analysis_discriminator.line_over_training,
     "The best discriminator": analysis_discriminator.optimum,
     "Slope of the discriminator": analysis_discriminator.slope,
+    "Norms of the layers": analysis_discriminator.norms,
     "Birthday test": analysis_samples.birthday,
     "Codes and prior": analysis_codes.posterior,
     "Samples through a mixture": analysis_codes.density,
@@ -48,7 +51,7 @@ class Analysis(NamedTuple):
     Attributes:
         page: the HTML file.
         numbers: name -> number, None where it is not finite; for a run of several seeds what `summarize` makes of them.
-        left_out: heading of a topic -> why it does not apply.
+        left_out: heading of a topic -> why there is nothing under it: it does not apply, or cannot be had.
     """
 
     page: Path
@@ -84,7 +87,7 @@ def analyze_run(run: Run, *, folder: str | Path | None = None, seed: int = 0, da
     for heading, topic in TOPICS.items():
         try:
             section = topic(subject)
-        except Inapplicable as reason:
+        except (Inapplicable, InputError) as reason:
             left_out[heading] = str(reason)
             continue
         sections[heading] = tuple(section.pictures)

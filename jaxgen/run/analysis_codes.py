@@ -56,6 +56,9 @@ RANGE = 3.0
 SIDE = 20
 """Rows and columns of the grid over the plane of codes."""
 
+DRAWS = 100_000
+"""Codes from which the quantiles of the prior are taken."""
+
 CLASSES = 8
 """Classes in one figure, at most."""
 
@@ -125,7 +128,9 @@ def interpolation(subject: Subject) -> Section:
         batch = _rows(subject.some, _different(subject.some, 2 * WAYS))
         codes, ends = run.encode(batch), "codes of test examples"
         label = batch.get("label")
-    rows = {}
+    rows, told_class = {}, ""
+    if run.model.conditions:
+        told_class = " All are told the class 0." if label is None else " The class stays that of the first."
     for i in range(WAYS):
         told = 0 if label is None else label[2 * i]
         for name, spherical in (("line", False), ("arc", True)):
@@ -135,8 +140,7 @@ def interpolation(subject: Subject) -> Section:
         f"From one code to another, decoded: {WAYS} pairs of {ends}, each on the straight line and on an arc of a "
         "great circle. One picture should turn into the other through pictures that could be data themselves. In many "
         "dimensions the straight way leads through codes that are shorter than any that are drawn, and its middle may "
-        "be blurred or odd (White 2016, arXiv:1609.04468, section 2.1)."
-        + (" The class stays that of the first." if run.model.conditions else "")
+        f"be blurred or odd (White 2016, arXiv:1609.04468, section 2.1).{told_class}"
     )
     return Section([png("interpolation", plot.picture_rows(rows), caption)])
 
@@ -207,9 +211,11 @@ def manifold(subject: Subject) -> Section:
     run = subject.shown
     if prior_codes(run, subject.key, 1).shape[1] != 2:
         raise Inapplicable("the codes have not two dimensions")
-    uniform = run.model.encode is None and getattr(run.settings.config, "prior", "normal") == "uniform"
-    codes = manifold_grid(SIDE)
-    pictures = decode(run, 2 * norm.cdf(codes) - 1 if uniform else codes, 0)
+    draws = np.asarray(prior_codes(run, subject.key, DRAWS))
+    # The grid has quantiles of the normal distribution, which need not be the prior.
+    levels = norm.cdf(manifold_grid(SIDE))
+    codes = np.stack([np.quantile(of, level) for of, level in zip(draws.T, levels.T, strict=True)], axis=1)
+    pictures = decode(run, codes, 0)
     told = " All are told the class 0." if run.model.conditions else ""
     caption = (
         f"Decoded codes of the whole plane, each standing for as much probability of the prior.{told} Neighbours "

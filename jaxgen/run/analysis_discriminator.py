@@ -13,6 +13,7 @@ from jaxgen.analysis import optimal_discriminator, value_at_optimum, value_from_
 from jaxgen.data import SYNTHETIC
 from jaxgen.errors import InputError
 from jaxgen.game import State
+from jaxgen.nn.normalization import applied_kernels
 from jaxgen.run.findings import (
     Inapplicable,
     Section,
@@ -50,6 +51,9 @@ BULK = 0.01
 
 COMPARED = 1000
 """Real and generated examples between which the slope is taken."""
+
+NORM_BOUND = 1.01
+"""Of the largest singular value of what spectral normalization has divided."""
 
 CLASSIFIERS = ("minimax", "non_saturating")
 """Losses whose discriminator gives logits of being real."""
@@ -127,6 +131,22 @@ def slope(subject: Subject) -> Section:
         "slope_sd": [float(slope.std(ddof=1)) for slope in slopes],
     }
     return Section([png("slope", _draw_slopes(slopes[0]), caption)], numbers)
+
+
+def norms(subject: Subject) -> Section:
+    """How far the layers with spectral normalization stretch what they are given."""
+    moments = [(step, _norms(run.state)) for step, run in _kept(subject.run)]
+    if not moments[0][1]:
+        raise Inapplicable("no layer has spectral normalization")
+    caption = (
+        "The largest singular value of every kernel as it is applied, at the beginning and at the checkpoints that are "
+        "kept: divided by the estimate of its largest singular value that is followed during the training, and then "
+        "decomposed by LAPACK. It is 1 where the estimate is right and larger where it lags behind the training; it "
+        f"should stay below {NORM_BOUND} (dotted). A convolution counts as the matrix of its window and channels by "
+        "its features, and may still stretch a picture (Miyato et al. 2018, arXiv:1802.05957, section 2)."
+    )
+    largest = [max(_norms(run.state).values()) for run in subject.runs]
+    return Section([png("spectral_norms", _draw_norms(moments), caption)], {"largest_singular_value": largest})
 
 
 class _Optimum(NamedTuple):
@@ -248,6 +268,31 @@ def _slopes(subject: Subject, critic: Critic, run: Run) -> Float[np.ndarray, " n
     # Networks see pictures with values in [-1, 1], twice as wide.
     scale = 0.5 if subject.pictures else 1.0
     return scale * np.linalg.norm(np.asarray(gradient).reshape(len(real), -1), axis=1)
+
+
+def _norms(state: State) -> dict[str, float]:
+    """Layer -> its largest singular value, of a single run."""
+    found = {}
+    for network, collections in state.stats.items():
+        if "spectral" not in collections:
+            continue
+        for layer, kernel in applied_kernels(state.params[network], collections["spectral"]).items():
+            matrix = np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
+            found[f"{network}/{layer}"] = float(np.linalg.norm(matrix, 2))
+    return found
+
+
+def _draw_norms(moments: list[tuple[int, dict[str, float]]]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    steps, found = zip(*moments, strict=True)
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel="step", ylabel="largest singular value")
+    for layer in found[0]:
+        axes.plot(steps, [norms[layer] for norms in found], marker=".", label=layer)
+    axes.axhline(NORM_BOUND, color="0.35", linestyle=":")
+    figure.legend(loc="outside right upper", fontsize="small")
+    return figure
 
 
 def _draw_slopes(slopes: Float[np.ndarray, " n"]) -> "Figure":

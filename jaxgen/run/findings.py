@@ -15,12 +15,10 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.data import Stream, load
-from jaxgen.models.gan import Config as AdversarialConfig
 from jaxgen.models.labels import each_label
 from jaxgen.models.observation import is_picture, observed
 from jaxgen.run.evaluation import load_test_split, with_data_in
 from jaxgen.run.judging import some_examples
-from jaxgen.run.pictures import code_size
 from jaxgen.run.trained import LARGEST_BATCH, Run
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
 
@@ -143,6 +141,9 @@ def subject_of(run: Run, *, seed: int, data_dir: str | None = None) -> Subject:
         seed: of all draws.
         data_dir: where data sets are kept, if not where they were at the time of the training.
 
+    Returns:
+        What topics are asked of.
+
     Raises:
         InputError: if the data cannot be loaded, or do not look like those of the training.
     """
@@ -154,7 +155,15 @@ def subject_of(run: Run, *, seed: int, data_dir: str | None = None) -> Subject:
 
 
 def single(run: Run, number: int) -> Run:
-    """One of the runs that were trained together, as if it had been trained alone."""
+    """One of the runs that were trained together, as if it had been trained alone.
+
+    Args:
+        run: of one seed or of several.
+        number: of the seed, counted from 0.
+
+    Returns:
+        A run without an axis of runs in its state.
+    """
     if run.settings.seeds is None:
         return run
     settings = dataclasses.replace(run.settings, seeds=None, seed=run.settings.seed + number)
@@ -162,39 +171,93 @@ def single(run: Run, number: int) -> Run:
 
 
 def png(name: str, figure: "Figure", caption: str) -> Picture:
-    """A figure as a picture of the page."""
+    """A figure as a picture of the page.
+
+    Args:
+        name: of the file, without its ending.
+        figure: to draw.
+        caption: as `Picture` has it.
+
+    Returns:
+        The picture.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> png("nothing", Figure(figsize=(1, 1)), "Nothing at all.").name
+        'nothing.png'
+    """
     return Picture(f"{name}.png", plot.render(figure, "png"), caption)
 
 
 def gif(name: str, frames: Sequence[Any], caption: str, *, seconds: float = 0.3) -> Picture:
-    """Figures one after the other as a picture of the page."""
+    """Figures one after the other as a picture of the page.
+
+    Args:
+        name: of the file, without its ending.
+        frames: figures, or pictures as `plot.render_animation` takes them.
+        caption: as `Picture` has it.
+        seconds: that a frame is shown.
+
+    Returns:
+        The picture.
+
+    Example:
+        >>> gif("nothing", [np.zeros((8, 8, 3), np.uint8)], "Nothing at all.").name
+        'nothing.gif'
+    """
     return Picture(f"{name}.gif", plot.render_animation(frames, seconds=seconds), caption)
 
 
 def values(batch: Batch) -> Float[np.ndarray, " n *event"]:
-    """The examples of a batch as floats: pictures from 0 to 1, points as they are."""
+    """The examples of a batch as floats: pictures from 0 to 1, points as they are.
+
+    Args:
+        batch: of pictures or points.
+
+    Returns:
+        An array of NumPy.
+
+    Example:
+        >>> values({"point": np.array([[0.5, 2.0]], np.float32)})
+        array([[0.5, 2. ]], dtype=float32)
+    """
     return np.asarray(observed(batch))
 
 
 def prior_codes(run: Run, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-    """Codes as the model itself draws them to sample: from N(0, I), or what else is the noise of a GAN.
+    """Codes as the model itself draws them to sample.
+
+    Args:
+        run: of one seed or of several, which all draw the same.
+        key: of the draw.
+        n: how many.
+
+    Returns:
+        One code a row.
 
     Raises:
-        Inapplicable: if nobody knows from what.
+        Inapplicable: if it samples without any.
     """
-    config, size = run.settings.config, code_size(run.model, run.example)
-    if size is not None:
-        return jax.random.normal(key, (n, size))
-    if run.model.decode is None or not isinstance(config, AdversarialConfig):
-        raise Inapplicable("the model has no codes to decode")
-    size = config.latent or (100 if is_picture(run.example) else values(run.example).shape[-1])
-    if config.prior == "uniform":
-        return jax.random.uniform(key, (n, size), minval=-1.0, maxval=1.0)
-    return jax.random.normal(key, (n, size))
+    if run.model.prior is None:
+        raise Inapplicable("the model draws no codes")
+    return run.model.prior(key, n)
 
 
 def decode(run: Run, codes: Float[AnyArray, "n latent"], label: AnyArray | int | None = None) -> np.ndarray:
-    """Decode the codes of a single run; where it is told classes and none are given, it goes through them."""
+    """Decode codes, as many at once as fit into memory.
+
+    Args:
+        run: a single one.
+        codes: one a row.
+        label: what a conditional model is told, one for all or one for each; it goes through the classes if nothing is
+            given. A model that is not conditional is told nothing.
+
+    Returns:
+        `[n, *event]`.
+
+    Raises:
+        Inapplicable: if the model has no decoder.
+    """
     if run.model.decode is None:
         raise Inapplicable("the model has no decoder")
     compiled, n = jax.jit(run.model.decode), len(codes)

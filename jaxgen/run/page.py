@@ -35,7 +35,7 @@ $sections
 $numbers
 </section>
 <section>
-<h2>What does not apply</h2>
+<h2>What is left out, and why</h2>
 <ul>
 $left_out
 </ul>

@@ -36,8 +36,8 @@ PAIRS = 16
 class Pictures:
     """A hook of `fit` that draws samples, reconstructions where the model has them, and codes of two dimensions.
 
-    The noise is the same each time, so that pictures of different steps can be compared. Of several seeds, the first
-    that has not diverged is shown.
+    The noise is the same each time, and so are the axes of points, which are those of the data: pictures of different
+    steps can be compared. Of several seeds, the first that has not diverged is shown.
     """
 
     def __init__(self, folder: Path, model: Model, settings: Settings[Any], data: Batch | Stream) -> None:
@@ -78,6 +78,14 @@ class Pictures:
 def layout(model: Model, shown: Batch, *, several: bool = False) -> tuple[int, int]:
     """How many samples of each run to show, and in how many columns: one a class where the model is told the class.
 
+    Args:
+        model: of any family.
+        shown: the smallest batch that shows what its data look like.
+        several: whether several runs are shown, each in a row of its own.
+
+    Returns:
+        The number of samples and the number of columns.
+
     Example:
         >>> from jaxgen.models import cvae
         >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
@@ -113,7 +121,19 @@ def code_size(model: Model, shown: Batch) -> int | None:
 
 
 def first_examples(data: Batch | Stream, count: int) -> Batch:
-    """The first examples of some data, or all where there are fewer."""
+    """The first examples of some data, or all where there are fewer.
+
+    Args:
+        data: arrays or a stream.
+        count: how many.
+
+    Returns:
+        A batch.
+
+    Example:
+        >>> first_examples({"label": np.arange(9)}, 3)
+        {'label': array([0, 1, 2])}
+    """
     if isinstance(data, Stream):
         return next(iter(data.in_order(count)))
     return {name: array[:count] for name, array in data.items()}

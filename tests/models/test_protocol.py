@@ -143,6 +143,10 @@ def test_one_real_turn_of_every_family(name: str) -> None:
     samples = jax.jit(model.sample, static_argnums=2)(jax.random.key(3), after, 5)
     assert np.all(np.isfinite(samples))
     assert np.any(samples != jax.jit(model.sample, static_argnums=2)(jax.random.key(4), after, 5))
+    if model.prior:
+        told = {"label": np.arange(5) % CLASSES} if "label" in model.conditions else {}
+        decoded = jax.jit(model.decode)(after, model.prior(jax.random.key(3), 5), **told)
+        np.testing.assert_allclose(decoded, samples, rtol=1e-4, atol=1e-5)
     if model.evaluate:
         errors = jax.jit(model.evaluate)(jax.random.key(5), after, batch)
         assert all(np.all(np.isfinite(error)) for error in errors.values())

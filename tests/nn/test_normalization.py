@@ -13,9 +13,10 @@ import torch
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from jaxgen.nn import dcgan, sngan
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.mlp import MLP
-from jaxgen.nn.normalization import Normalization, SpectralNorm, normalize
+from jaxgen.nn.normalization import Normalization, SpectralNorm, applied_kernels, normalize
 
 LAYERS = {
     "dense": (linen.Dense(5), (3, 7)),
@@ -193,6 +194,36 @@ def test_random_weights_whose_gaps_are_small_are_applied_with_a_norm_near_one(
     norms = largest(matrices(jax.random.split(jax.random.key(0), 16)))
     assert norms.min() > 1 - 1e-5
     assert norms.max() < 1 + 1e-4
+
+
+NETWORKS = {
+    "mlp": (MLP(hidden=(6, 5), shape=(2,), normalization="spectral"), (3, 4)),
+    "dcgan, generator": (dcgan.Generator((8, 8, 1), 4, "spectral"), (3, 5)),
+    "dcgan, discriminator": (dcgan.Discriminator(4, normalization="spectral"), (3, 8, 8, 1)),
+    "resnet, generator": (sngan.ResidualGenerator((16, 16, 3), 4, "spectral"), (3, 5)),
+    "resnet, discriminator": (sngan.ResidualDiscriminator(4), (3, 16, 16, 3)),
+}
+"""Networks and the shapes of their inputs."""
+
+
+@pytest.mark.parametrize(("network", "shape"), NETWORKS.values(), ids=NETWORKS)
+def test_applied_kernels_are_those_that_the_layers_find(network: Any, shape: tuple[int, ...]) -> None:
+    """Within the network as it runs, with vectors that are no singular vectors: those of another layer would show."""
+    x = jnp.zeros(shape)
+    variables = jax.tree.map(jnp.float32, random_variables(network, x))
+    seen = {}
+
+    def look(apply: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        if isinstance(context.module, linen.Dense | Conv | ConvTranspose) and context.method_name == "__call__":
+            seen["/".join(context.module.path)] = context.module.variables["params"]["kernel"]
+        return apply(*args, **kwargs)
+
+    with linen.intercept_methods(look):
+        network.apply(variables, x)
+    found = applied_kernels(variables["params"], variables["spectral"])
+    assert found.keys() == seen.keys()
+    for path, kernel in seen.items():
+        np.testing.assert_allclose(found[path], kernel, rtol=1e-5, err_msg=path)
 
 
 def test_a_zero_kernel_is_applied_as_it_is_and_learns() -> None:

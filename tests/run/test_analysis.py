@@ -13,10 +13,10 @@ from scipy.stats import norm, spearmanr
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY
-from jaxgen.run import Run, Settings, analysis_discriminator, load_run, train
+from jaxgen.run import Run, Settings, analysis, analysis_discriminator, load_run, train
 from jaxgen.run.analysis import TOPICS, analyze_run
-from jaxgen.run.analysis_codes import class_arithmetic, interpolation, styles
-from jaxgen.run.findings import Inapplicable, prior_codes, single, subject_of
+from jaxgen.run.analysis_codes import class_arithmetic, interpolation, manifold, styles
+from jaxgen.run.findings import Inapplicable, Subject, prior_codes, single, subject_of
 from tests.run.test_page import parsed
 
 BASE = Settings(config=None, steps=60, batch_size=32, log_every=10, checkpoint_every=20, picture_every=10)
@@ -47,7 +47,8 @@ def runs(tmp_path_factory):
     wasserstein = {"loss": "wasserstein", "penalty": "gradient", "discriminator_moves": 2}
     train(folder / "ring", "gan", settings("gan", hidden=(16,), data="ring", seeds=2, **wasserstein))
     train(folder / "line", "gan", settings("gan", hidden=(16,), data="gaussian_1d"))
-    train(folder / "digits", "gan", settings("gan", hidden=(16,), architecture="mlp", latent=3, steps=20))
+    spectral = {"architecture": "mlp", "discriminator_normalization": "spectral"}
+    train(folder / "digits", "gan", settings("gan", hidden=(16,), latent=3, steps=20, **spectral))
     return folder
 
 
@@ -74,15 +75,15 @@ def test_every_figure_of_the_page_is_there(runs, analyses):
 
 def test_each_model_has_what_applies_to_it(analyses):
     left_out = {name: set(found.left_out) for name, found in analyses.items()}
-    adversarial = {"Loss and quality", "Slope of the discriminator"}
+    adversarial, norms = {"Loss and quality", "Slope of the discriminator"}, {"Norms of the layers"}
     line = {"The game on the line", "The best discriminator"}
     codes = {"Codes and prior", "Samples through a mixture", "Arithmetic by class", "Coordinates of the code"}
-    assert left_out["vae"] == {*adversarial, *line, "Transfer of style"}
-    assert left_out["cvae"] == {*adversarial, *line, "Arithmetic by class", "The plane of codes"}
+    assert left_out["vae"] == {*adversarial, *norms, *line, "Transfer of style"}
+    assert left_out["cvae"] == {*adversarial, *norms, *line, "Arithmetic by class", "The plane of codes"}
     assert left_out["digits"] == {*line, *codes, "The plane of codes", "Transfer of style"}
     of_pictures = {"Birthday test", "Interpolation", "The plane of codes", "Transfer of style"}
-    assert left_out["ring"] == {*line, *codes, *of_pictures}
-    assert left_out["line"] == {*codes, *of_pictures}
+    assert left_out["ring"] == {*norms, *line, *codes, *of_pictures}
+    assert left_out["line"] == {*norms, *codes, *of_pictures}
     page = analyses["digits"].page.read_text()
     assert "<li>Codes and prior: no codes: the model has no encoder</li>" in page
 
@@ -110,6 +111,25 @@ def test_a_gan_is_shown_from_its_beginning_to_its_end(runs):
     assert [int(at.state.step) for _, at in kept] == [0, 20, 40, 60]
     for x, y in zip(jax.tree.leaves(kept[-1][1].state), jax.tree.leaves(run.state), strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+def test_norms_are_those_of_the_kernels_that_the_discriminator_applies(runs, analyses, monkeypatch):
+    run, figures = load_run(runs / "digits"), []
+    monkeypatch.setattr(analysis_discriminator, "png", lambda name, figure, caption: figures.append(figure))
+    analysis_discriminator.norms(subject_of(run, seed=0))
+    *layers, bound = figures[0].axes[0].lines
+    assert set(bound.get_ydata()) == {1.01}
+    largest = []
+    for i, line in enumerate(layers):
+        assert (line.get_label(), [*line.get_xdata()]) == (f"discriminator/Dense_{i}", [0, 20])
+        kernel = np.float64(run.state.params["discriminator"][f"Dense_{i}"]["kernel"])
+        vectors = np.float64(run.state.stats["discriminator"]["spectral"][f"SpectralNorm_{i}"]["U"])
+        # Evaluation makes one step from what training has left.
+        basis = np.linalg.qr(kernel.T @ kernel @ vectors)[0]
+        largest.append(np.linalg.norm(kernel, 2) / np.linalg.norm(kernel @ basis, 2))
+        assert line.get_ydata()[-1] == pytest.approx(largest[-1], rel=1e-5)
+    assert len(largest) == 2
+    assert analyses["digits"].numbers["largest_singular_value"] == pytest.approx(max(largest), rel=1e-5)
 
 
 def critic_of(weights):
@@ -226,6 +246,56 @@ def shown_rows(monkeypatch, draw):
     monkeypatch.setattr("jaxgen.run.analysis_codes.png", lambda *_: None)
     draw()
     return {name: np.asarray(pictures) for name, pictures in shown.items()}
+
+
+def decoded(monkeypatch, run, topic):
+    """The codes that a topic decodes, with the labels that it tells, and its captions; nothing is computed or drawn."""
+    codes, captions = [], []
+    monkeypatch.setattr("jaxgen.run.analysis_codes.decode", lambda run, code, label: codes.append((code, label)))
+    for name in ("picture_rows", "picture_grid"):
+        monkeypatch.setattr(f"jaxgen.plot.{name}", lambda *_, **__: None)
+    monkeypatch.setattr("jaxgen.run.analysis_codes.png", lambda name, figure, caption: captions.append(caption))
+    topic(Subject(run, 0, {}, {}, {}))
+    return codes, captions
+
+
+def gan_of(fresh, **choices):
+    """A GAN of digits without the parameters that such choices would have."""
+    run = fresh("gan")
+    config = dataclasses.replace(run.settings.config, **choices)
+    return run._replace(model=REGISTRY["gan"].build(config, run.example))
+
+
+@pytest.mark.parametrize(("prior", "quantile"), [("normal", norm.ppf), ("uniform", lambda level: 2 * level - 1)])
+def test_the_plane_of_codes_is_cut_into_parts_of_equal_probability(fresh, monkeypatch, prior, quantile):
+    [(codes, _)], _ = decoded(monkeypatch, gan_of(fresh, prior=prior), manifold)
+    ticks = quantile((np.arange(20) + 0.5) / 20)
+    np.testing.assert_allclose(codes.reshape(20, 20, 2)[..., 0], np.tile(ticks, (20, 1)), atol=0.03)
+    np.testing.assert_allclose(codes.reshape(20, 20, 2)[..., 1], np.tile(ticks[::-1, None], (1, 20)), atol=0.03)
+
+
+def test_of_a_conditional_gan_the_class_on_the_ways_is_said(fresh, monkeypatch):
+    codes, (caption,) = decoded(monkeypatch, gan_of(fresh, condition="projection"), interpolation)
+    assert {label for _, label in codes} == {0}
+    assert caption.endswith(" All are told the class 0.")
+    assert "class" not in decoded(monkeypatch, gan_of(fresh), interpolation)[1][0]
+
+
+def test_what_a_topic_cannot_have_is_said_and_the_others_are_made(runs, tmp_path, monkeypatch):
+    def refused(subject):
+        raise InputError("the test split is <not> there")
+
+    def wrong(subject):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(analysis, "TOPICS", {"Distances": refused, "Samples": TOPICS["Samples"]})
+    found = analyze_run(load_run(runs / "ring"), folder=tmp_path)
+    assert found.left_out == {"Distances": "the test split is <not> there"}
+    assert "<li>Distances: the test split is &lt;not&gt; there</li>" in found.page.read_text()
+    assert parsed(found.page.read_text()).sources == ["samples.png"]
+    monkeypatch.setattr(analysis, "TOPICS", {"Distances": wrong})
+    with pytest.raises(ValueError, match="a bug"):
+        analyze_run(load_run(runs / "ring"), folder=tmp_path)
 
 
 def test_styles_are_for_models_that_are_told_the_class(runs):
