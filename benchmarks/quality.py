@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from digit_classifier import SURE, DigitClassifier
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
+from jaxgen.analysis.reader import Reader, train_reader
 from jaxgen.data import Stream, load
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, State
@@ -33,7 +33,10 @@ from jaxgen.training.seeds import seed_keys
 from jaxgen.typing import Array, Batch, Key
 
 SAMPLES = 2000
-"""Pictures that the classifier is shown, of every model."""
+"""Pictures that the reader is shown, of every model."""
+
+SURE = 0.9
+"""Probability from which on a picture counts as showing a digit."""
 
 
 class Number(NamedTuple):
@@ -89,9 +92,14 @@ class Setting:
         return load_all("mnist", split="test", data_dir=self.data_dir)
 
     @cached_property
-    def classifier(self) -> DigitClassifier:
-        """Trained on MNIST's training digits, when it is first needed."""
-        return DigitClassifier(self.train, self.test)
+    def reader(self) -> Reader:
+        """A classifier, trained on MNIST's training digits when it is first needed."""
+        started = time.perf_counter()
+        reader = train_reader(jax.random.key(0), self.train, steps=2000)
+        read = np.asarray(reader.probabilities(self.test["image"])).argmax(axis=1)
+        accuracy = np.mean(read == self.test["label"])
+        print(f"  reader: {accuracy:.2%} of real test digits, {time.perf_counter() - started:.0f} s", flush=True)
+        return reader
 
     def fit(
         self, family: str, config: Any, data: Batch, *, steps: int, batch_size: int, key: Key[Array, "..."]
@@ -141,7 +149,7 @@ def linear_autoencoder(setting: Setting) -> Iterator[Number]:
 
 
 def conditional_vae(setting: Setting) -> Iterator[Number]:
-    """CVAE on MNIST: the classifier sees in a sample the label that was asked for."""
+    """CVAE on MNIST: the reader sees in a sample the label that was asked for."""
     epoch = len(setting.train["image"]) // 128
     # With 20 codes and one hidden layer of 400, codes drawn from the prior are too far from any example's: 84 %.
     config = cvae.Config(hidden=(512, 256), latent=8)
@@ -149,8 +157,8 @@ def conditional_vae(setting: Setting) -> Iterator[Number]:
     label = np.arange(SAMPLES) % 10
     pictures = np.asarray(model.sample(jax.random.key(1), state, SAMPLES, label=label))
     save(picture_grid(pictures[:100], columns=10), setting.out / "cvae.png")
-    seen = setting.classifier(pictures).label
-    yield Number("classifier agrees with the label, % of samples", 100 * np.mean(seen == label), "at least", 90)
+    seen = np.asarray(setting.reader.probabilities(pictures)).argmax(axis=1)
+    yield Number("reader agrees with the label, % of samples", 100 * np.mean(seen == label), "at least", 90)
     yield Number("the worst digit, %", 100 * min(np.mean(seen[label == digit] == digit) for digit in range(10)))
 
 
@@ -190,18 +198,18 @@ def vae_gan(setting: Setting) -> Iterator[Number]:
 
 
 def digits_present(name: str, model: Model, state: State, setting: Setting) -> Iterator[Number]:
-    """Draw samples, save a grid of them, and count which digits the classifier is sure to see."""
+    """Draw samples, save a grid of them, and count which digits the reader is sure to see."""
     pictures = np.asarray(model.sample(jax.random.key(1), state, SAMPLES))
     save(picture_grid(pictures[:100], columns=10), setting.out / f"{name}.png")
-    judgement = setting.classifier(pictures)
-    shares = 100 * judgement.counts / SAMPLES
+    of_samples, of_real = (
+        np.asarray(setting.reader.probabilities(shown)) for shown in (pictures, setting.test["image"])
+    )
+    sure = of_samples.max(axis=1) >= SURE
+    shares = 100 * np.bincount(of_samples.argmax(axis=1)[sure], minlength=10) / SAMPLES
     for digit, share in enumerate(shares):
         yield Number(f"surely (p >= {SURE}) a {digit}, % of samples", share)
-    yield Number("mean confidence of the classifier, samples", judgement.confidence.mean())
-    yield Number(
-        "mean confidence of the classifier, real test digits",
-        setting.classifier(setting.test["image"]).confidence.mean(),
-    )
+    yield Number("mean confidence of the reader, samples", of_samples.max(axis=1).mean())
+    yield Number("mean confidence of the reader, real test digits", of_real.max(axis=1).mean())
     yield Number("the rarest digit, % of samples", shares.min(), "at least", 1)
 
 
