@@ -3,6 +3,8 @@
 The modes of `stacked_digits` and `stacked_mnist` (`jaxgen.data.stacked`) are counted by reading the three digits of a
 picture, each channel with one and the same classifier of single digits. Its accuracy bounds what can be counted: every
 number of a generator is held against the same number of real pictures that the reader has not seen.
+
+It learns any grey pictures of ten classes, Fashion-MNIST as well.
 """
 
 from functools import partial
@@ -51,12 +53,28 @@ class Reader(NamedTuple):
     network: Any
     variables: Params
 
-    def probabilities(self, pictures: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
-        """The probability of each digit.
+    def logits(self, pictures: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
+        """What the network says of single digits.
 
         Args:
             pictures: of single digits, of the size that the reader was trained with: floats in [0, 1], as models sample
                 them, or uint8 in 0..255, as data hold them.
+
+        Returns:
+            Ten logits for each picture.
+
+        Raises:
+            ValueError: if the pictures are not grey, or there are none.
+        """
+        _check_shape(pictures, channels=1)
+        blocks = [pictures[i : i + READ_TOGETHER] for i in range(0, len(pictures), READ_TOGETHER)]
+        return jnp.concatenate([_logits(self.network, self.variables, block) for block in blocks])
+
+    def probabilities(self, pictures: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
+        """The probability of each digit.
+
+        Args:
+            pictures: as for `logits`.
 
         Returns:
             Ten probabilities for each picture.
@@ -64,9 +82,7 @@ class Reader(NamedTuple):
         Raises:
             ValueError: if the pictures are not grey, or there are none.
         """
-        _check_shape(pictures, channels=1)
-        blocks = [pictures[i : i + READ_TOGETHER] for i in range(0, len(pictures), READ_TOGETHER)]
-        return jnp.concatenate([_probabilities(self.network, self.variables, block) for block in blocks])
+        return jax.nn.softmax(self.logits(pictures))
 
     def read(self, pictures: Shaped[AnyArray, "n height width 3"]) -> Reading:
         """Read stacked pictures channel by channel.
@@ -172,10 +188,8 @@ def _shifted(key: KeyArray, pictures: Float[Array, "n height width 1"]) -> Float
 
 
 @partial(jax.jit, static_argnums=0)
-def _probabilities(
-    network: Any, variables: Params, pictures: Shaped[AnyArray, "n height width 1"]
-) -> Float[Array, "n 10"]:
-    return jax.nn.softmax(network.apply(variables, to_signed(observed({"image": pictures}))))
+def _logits(network: Any, variables: Params, pictures: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
+    return network.apply(variables, to_signed(observed({"image": pictures})))
 
 
 def _check_shape(pictures: Shaped[AnyArray, "..."], *, channels: int) -> None:

@@ -24,12 +24,14 @@ class Options:
         out: folder of the runs, the figures and results.json; reproductions/NAME where nothing is given. What is in it
             already goes on where it was.
         data_dir: where data sets are kept.
+        only: names of the models to compare, in quotes, where not all of them are wanted.
     """
 
     seeds: int | None = None
     quick: bool = False
     out: Path | None = None
     data_dir: str | None = None
+    only: tuple[str, ...] = ()
 
 
 def run(arguments: list[str]) -> None:
@@ -45,7 +47,7 @@ def run(arguments: list[str]) -> None:
     recipe = RECIPES[name]
     folder = options.out or Path("reproductions") / (f"{name}-quick" if options.quick else name)
     notice(f"{recipe.what} ({recipe.reference}); it takes {recipe.duration}")
-    outcome = carry_out(recipe, Request(folder, options.seeds, options.quick, options.data_dir, notice))
+    outcome = carry_out(recipe, Request(folder, options.seeds, options.quick, options.data_dir, options.only, notice))
     _print(recipe, outcome)
     print(f"folder: {folder}")
 

@@ -11,18 +11,20 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.errors import DivergenceError
+from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import Experiment
-from jaxgen.run import Settings, train
+from jaxgen.run import Run, Settings, load_run, train
+from jaxgen.run.evaluation import LARGER_IS_BETTER
 from jaxgen.run.files import make_folder, write_json, write_picture
 from jaxgen.run.settings import located, read_config
+from jaxgen.training.log import summarize
 from jaxgen.typing import KeyArray
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Request(NamedTuple):
         seeds: how many; those of the protocol where nothing is given.
         quick: whether it is to be cut to less than three minutes on two cores, for a look rather than a number.
         data_dir: where data sets are kept.
+        only: names of the models that are to be compared; all where nothing is given.
         say: is told how it goes.
     """
 
@@ -56,6 +59,7 @@ class Request(NamedTuple):
     seeds: int | None = None
     quick: bool = False
     data_dir: str | None = None
+    only: Sequence[str] = ()
     say: Callable[[str], None] = print
 
 
@@ -168,6 +172,8 @@ class Repeated:
 
     def __call__(self, request: Request) -> Outcome:
         """Repeat."""
+        if request.only:
+            raise InputError("this recipe compares no models of which some could be chosen: leave out --only")
         seeds = request.seeds or (self.quick_seeds if request.quick else self.seeds)
         found = []
         for seed in range(seeds):
@@ -181,6 +187,9 @@ class Repeated:
         return Outcome(rows, figures=found[0].figures)
 
 
+Measure: TypeAlias = Callable[[Run, KeyArray], Mapping[str, Any]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparative:
     """A recipe that trains several models in the same way and compares what `jaxgen evaluate` says of each.
@@ -188,6 +197,8 @@ class Comparative:
     Attributes:
         entries: name of the model -> what to train.
         metrics: name of the metric -> what it counts, for the figure.
+        measure: from a run and the key of its samples to metrics that `jaxgen evaluate` does not have.
+        quick_measure: the same, if it is to be quick.
         claims: to be tested.
         seeds: of the protocol.
         quick_steps: turns of each model if it is to be quick.
@@ -196,6 +207,8 @@ class Comparative:
 
     entries: Mapping[str, Entry]
     metrics: Mapping[str, str]
+    measure: Measure | None = None
+    quick_measure: Measure | None = None
     claims: Sequence[Claim] = ()
     seeds: int = 10
     quick_steps: int = 500
@@ -203,17 +216,18 @@ class Comparative:
 
     def __call__(self, request: Request) -> Outcome:
         """Train and compare."""
-        rows = {name: self._row(name, entry, request) for name, entry in self.entries.items()}
-        claims = [_tested(claim, rows) for claim in self.claims]
+        for name in request.only:
+            check_known("model of this recipe", name, self.entries)
+        chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
+        rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
+        claims = [_tested(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
         return Outcome(rows, claims, {metric: _figure(metric, unit, rows) for metric, unit in self.metrics.items()})
 
     def _row(self, name: str, entry: Entry, request: Request) -> dict[str, Measured]:
-        settings = dataclasses.replace(
-            entry.settings,
-            seeds=request.seeds or (self.quick_seeds if request.quick else self.seeds),
-            steps=self.quick_steps if request.quick else entry.settings.steps,
-            data_dir=request.data_dir,
-        )
+        seeds = self.quick_seeds if request.quick else self.seeds
+        settings = dataclasses.replace(entry.settings, seeds=request.seeds or seeds, data_dir=request.data_dir)
+        if request.quick:
+            settings = _shortened(settings, self.quick_steps)
         folder = request.folder / file_name(name)
         request.say(f"{name}: {settings.seeds} seeds, {settings.steps} turns, in {folder}")
         try:
@@ -222,6 +236,14 @@ class Comparative:
             request.say(f"{name}: {error}")
             lost = (None,) * (settings.seeds or 1)
             return {metric: Measured(lost, entry.published.get(metric)) for metric in self.metrics}
+        measure = self.quick_measure if request.quick else self.measure
+        if measure is not None:
+            run = load_run(folder)
+            measured = measure(run, jax.random.key(settings.seed))
+            test |= {
+                name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
+                for name, values in measured.items()
+            }
         return {
             metric: Measured(tuple(test[metric]["runs"]), entry.published.get(metric))
             for metric in self.metrics
@@ -241,6 +263,15 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
 
     Raises:
         InputError: if the folder holds something else or cannot be written, or data are missing.
+
+    Example:
+        >>> import tempfile
+        >>> tossed = Repeated(lambda key: Experiment({"heads": float(jax.random.bernoulli(key))}, {}))
+        >>> recipe = Recipe("a coin", "of nobody", "a moment", tossed, protocol="tossed three times")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     outcome = carry_out(recipe, Request(Path(folder), say=lambda line: None))
+        ...     [path.name for path in Path(folder).iterdir()], len(outcome.rows["all"]["heads"].values)
+        (['results.json'], 3)
     """
     make_folder(request.folder)
     outcome = recipe.carry_out(request)
@@ -253,11 +284,26 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
 def file_name(name: str) -> str:
     """A name as a file or a folder can have it.
 
+    Args:
+        name: of a model or a metric.
+
+    Returns:
+        The name without capitals, commas and spaces.
+
     Example:
         >>> file_name("ring, WGAN-GP")
         'ring-wgan-gp'
     """
     return "-".join(name.lower().replace(",", " ").split())
+
+
+def _shortened(settings: Settings[Any], steps: int) -> Settings[Any]:
+    """The same with fewer turns, of which as large a part lies between two lines, checkpoints and pictures."""
+    intervals = {
+        name: max(1, getattr(settings, name) * steps // settings.steps)
+        for name in ("log_every", "checkpoint_every", "picture_every")
+    }
+    return dataclasses.replace(settings, steps=steps, **intervals)
 
 
 def _trained(folder: Path, family: str, settings: Settings[Any], say: Callable[[str], None]) -> dict[str, Any]:

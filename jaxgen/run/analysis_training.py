@@ -53,13 +53,11 @@ def quality(subject: Subject) -> Section:
 
 def loss_and_quality(subject: Subject) -> Section:
     """Whether the discriminator's loss follows the quality of samples."""
-    loss_name, metric_name = "discriminator/loss", f"{PREFIX}sliced_wasserstein"
     need_discriminator(subject)
-    steps, (loss, metric) = subject.history(loss_name, metric_name)
     critic = getattr(subject.run.settings.config, "loss", None) == "wasserstein"
-    estimate = -loss if critic else loss
+    steps, estimate, metric = _estimate_and_distance(subject, critic=critic)
     correlations = [rank_correlation(a, b) for a, b in zip(estimate, metric, strict=True)]
-    label = "minus the critic's loss" if critic else "discriminator's loss"
+    label = "critic's estimate" if critic else "discriminator's loss"
     figure = plot.loss_against_metric(
         estimate[0],
         metric[0],
@@ -69,10 +67,10 @@ def loss_and_quality(subject: Subject) -> Section:
     )
     caption = (
         f"{label.capitalize()} against the distance of samples from the data, one point for each of {len(steps)} "
-        "moments of the training; of several seeds the first. Minus the loss of a Wasserstein critic estimates a "
-        "distance: its points should rise from left to right, with a rank correlation near 1. The loss of a "
-        "discriminator that classifies says little of the samples (Arjovsky, Chintala and Bottou 2017, "
-        "arXiv:1701.07875, figures 3 and 4)."
+        "moments of the training; of several seeds the first. What a Wasserstein critic says of real examples less "
+        "what it says of generated ones estimates a distance, as soon as the critic has caught up with the generator: "
+        "its points should rise from left to right, with a rank correlation near 1. The loss of a discriminator that "
+        "classifies says little of the samples (Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4)."
     )
     return Section([png("loss_and_quality", figure, caption)], {"rank_correlation": correlations})
 
@@ -100,6 +98,13 @@ def films(subject: Subject) -> Section:
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's rank correlation of the pairs that are finite; NaN where they are few, or one side never changes.
 
+    Args:
+        x: one value of each pair.
+        y: the other one.
+
+    Returns:
+        Between -1 and 1.
+
     Example:
         >>> rank_correlation(np.array([1.0, 2.0, 3.0, np.nan, 5.0]), np.array([1.0, 4.0, 9.0, 0.0, 25.0]))
         1.0
@@ -111,6 +116,17 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     if len(x) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     return float(spearmanr(x, y).statistic)
+
+
+def _estimate_and_distance(subject: Subject, *, critic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps, what D says of the distance at each of them, and the sliced Wasserstein distance of the samples."""
+    distance = f"{PREFIX}sliced_wasserstein"
+    if not critic:
+        steps, (loss, metric) = subject.history("discriminator/loss", distance)
+        return steps, loss, metric
+    # Minus the loss without its penalty, which is no part of the estimate.
+    steps, (real, fake, metric) = subject.history("discriminator/real_output", "discriminator/fake_output", distance)
+    return steps, real - fake, metric
 
 
 def _sample_metrics(subject: Subject) -> list[str]:

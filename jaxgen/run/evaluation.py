@@ -1,39 +1,19 @@
 """What a run is worth on the test split of its data."""
 
 import dataclasses
-from functools import cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.analysis.reader import Reader, train_reader
 from jaxgen.data import STACKED, SYNTHETIC, Stream, example, load
-from jaxgen.data.stacked import CHANNELS, CLASSES
-from jaxgen.data.synthetic import Synthetic
 from jaxgen.errors import InputError
-from jaxgen.metrics import label_coverage, mode_coverage
+from jaxgen.run.samples import POINTS, mode_metrics, stacked_metrics
 from jaxgen.run.settings import Settings
 from jaxgen.run.trained import Run
 from jaxgen.training.evaluation import evaluate
 from jaxgen.training.log import summarize
-from jaxgen.typing import Array, Batch, Float, KeyArray
-
-SAMPLES = 2500
-"""Points that are drawn to count the modes they cover."""
-
-STACKED_SAMPLES = 26_000
-"""Stacked digits that are read to count the classes they cover, as many as in Srivastava et al. 2017."""
-
-STACKED_PART = 2000
-"""Of these, how many are held at once."""
-
-SURE = 0.9
-"""Probability that the reader gives to a class whose picture counts as one of high quality."""
-
-READER_STEPS = {"stacked_digits": 1000, "stacked_mnist": 2000}
-"""Turns after which the reader reads 99 % of the test digits right."""
+from jaxgen.typing import Batch
 
 LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes"})
 """Metrics of which the worst seed has the smallest value. Of all others it has the largest: they are losses, errors and
@@ -62,13 +42,13 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         data = load_test_split(run.settings, run.example) if data is None else data
         metrics |= evaluate(run.model, run.state, data, key=key, runs=run.settings.seeds)
     if run.settings.data in SYNTHETIC:
-        samples, mixture = run.sample(key, SAMPLES), SYNTHETIC[run.settings.data]()
+        samples, mixture = run.sample(key, POINTS), SYNTHETIC[run.settings.data]()
         several = run.settings.seeds is not None
         metrics |= (
             jax.vmap(lambda one: mode_metrics(one, mixture))(samples) if several else mode_metrics(samples, mixture)
         )
     if run.settings.data in STACKED:
-        metrics |= _stacked_modes(run, key)
+        metrics |= stacked_metrics(run, key)
     if run.settings.seeds is None:
         return {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()}
     return {
@@ -121,56 +101,3 @@ def with_data_in(run: Run, data_dir: str | None) -> Run:
         The run with this folder in its settings.
     """
     return run if data_dir is None else run._replace(settings=dataclasses.replace(run.settings, data_dir=data_dir))
-
-
-def mode_metrics(samples: Float[Array, "n dim"], mixture: Synthetic) -> dict[str, Array]:
-    """Count the modes of a mixture that samples cover.
-
-    Args:
-        samples: of one run.
-        mixture: what they should be drawn from.
-
-    Returns:
-        `modes` covered, share of samples of `high_quality`, and `mode_kl`, the divergence of the modes' shares from the
-        true ones in nats. Nothing if the distribution has no modes.
-
-    Example:
-        >>> ring = SYNTHETIC["ring"]()
-        >>> {name: round(float(value), 4) for name, value in mode_metrics(ring.centers[:4], ring).items()}
-        {'modes': 4.0, 'high_quality': 1.0, 'mode_kl': 0.6931}
-    """
-    centers, scales, weights = mixture.centers, mixture.scales, mixture.weights
-    if centers is None or scales is None or weights is None:
-        return {}
-    found = mode_coverage(samples, centers, scale=scales)
-    kl = jnp.sum(jax.scipy.special.rel_entr(found.counts / found.counts.sum(), weights))
-    return {"modes": found.covered, "high_quality": found.high_quality, "mode_kl": kl}
-
-
-def _stacked_modes(run: Run, key: KeyArray) -> dict[str, Array]:
-    """Count the classes of stacked digits that are read in samples.
-
-    `modes` that are read at all, share of samples of `high_quality`, in which the reader is sure, and `mode_kl`, the
-    divergence of the shares of the classes from uniform ones, in nats.
-    """
-    settings = run.settings
-    reader = _reader(settings.data, settings.data_dir, settings.image_size)
-    parts = []
-    for first in range(0, STACKED_SAMPLES, STACKED_PART):  # All at once would be much memory.
-        samples = run.sample(jax.random.fold_in(key, first), STACKED_PART)
-        parts.append([reader.read(of_run) for of_run in (samples if settings.seeds is not None else samples[None])])
-    found = []
-    for readings in zip(*parts, strict=True):
-        coverage = label_coverage(jnp.concatenate([part.labels for part in readings]), CLASSES**CHANNELS)
-        sure = jnp.concatenate([part.confidence for part in readings]) >= SURE
-        found.append({"modes": coverage.covered, "high_quality": jnp.mean(sure), "mode_kl": coverage.kl})
-    stacked = jax.tree.map(lambda *values: jnp.stack(values), *found)
-    return stacked if settings.seeds is not None else found[0]
-
-
-@cache
-def _reader(data: str, data_dir: str | None, image_size: int | None) -> Reader:
-    """The reader of the single digits, trained once a process."""
-    digits = load(STACKED[data], data_dir=data_dir, image_size=image_size)
-    assert not isinstance(digits, Stream)
-    return train_reader(jax.random.key(0), digits, steps=READER_STEPS[data])

@@ -11,7 +11,7 @@ from jaxgen.data import SYNTHETIC, Stream, batch_indices, count_examples, take
 from jaxgen.divergences import sliced_wasserstein
 from jaxgen.game import Model, State
 from jaxgen.models.observation import observed
-from jaxgen.run.evaluation import SAMPLES, mode_metrics
+from jaxgen.run.samples import POINTS, mode_metrics
 from jaxgen.run.settings import Settings
 from jaxgen.training.loop import Chunk
 from jaxgen.training.seeds import over_seeds
@@ -63,7 +63,7 @@ class Judged:
         self.examples = observed(some_examples(key, data, COMPARED))
         mixture = SYNTHETIC[settings.data]() if settings.data in SYNTHETIC else None
         has_modes = mixture is not None and mixture.centers is not None
-        count = SAMPLES if has_modes else len(self.examples)
+        count = POINTS if has_modes else len(self.examples)
 
         def draw(state: State) -> tuple[Array, Metrics]:
             samples = model.sample(sample_key, state, count)

@@ -19,7 +19,7 @@ def small(monkeypatch):
     compared = Comparative(
         {"wide": Entry("gan", settings, {"modes": Published(6.3, 0.5)}), "narrow": Entry("gan", other)},
         {"modes": "of 8"},
-        [Claim("wide", "narrow", "modes")],
+        claims=[Claim("wide", "narrow", "modes")],
         seeds=2,
         quick_steps=2,
     )

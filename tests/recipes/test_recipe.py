@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -17,7 +18,7 @@ from jaxgen.models.gan import Config
 from jaxgen.recipes import RECIPES, Recipe, Request, carry_out, recipe
 from jaxgen.recipes.recipe import Claim, Comparative, Entry, Measured, Published, Repeated
 from jaxgen.recipes.theory import Experiment
-from jaxgen.run import Settings, evaluate_run
+from jaxgen.run import Run, Settings, evaluate_run
 
 SMALL = Settings(Config(hidden=(8,), latent=2), data="ring", steps=4, batch_size=32, log_every=2, checkpoint_every=2)
 
@@ -77,11 +78,44 @@ def test_a_recipe_that_was_stopped_goes_on_to_the_same_numbers(done: Path, tmp_p
     assert resumed == whole
 
 
+def test_some_models_are_compared_and_the_others_left_alone(done: Path, tmp_path: Path) -> None:
+    carry_out(recipe_of(comparative()), Request(tmp_path, only=["GAN"], say=lambda line: None))
+    some, whole = (json.loads((folder / "results.json").read_text()) for folder in (tmp_path, done))
+    assert some["rows"] == {"GAN": whole["rows"]["GAN"]}
+    assert some["claims"] == []  # It takes two.
+    assert not (tmp_path / "pac-gan-2").exists()
+    with pytest.raises(InputError, match="model of this recipe 'gan'"):
+        carry_out(recipe_of(comparative()), Request(tmp_path / "other", only=["gan"], say=lambda line: None))
+
+
 def test_a_quick_recipe_is_a_short_one(tmp_path: Path) -> None:
     carry_out(recipe_of(comparative()), Request(tmp_path, quick=True, say=lambda line: None))
     run = load_run(tmp_path / "gan")
     assert (run.step, run.settings.seeds) == (2, 2)
     assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
+
+
+def test_a_recipe_may_measure_what_evaluate_does_not(tmp_path: Path) -> None:
+    """The mean of the samples that anybody can draw from the run that is left."""
+
+    def mean(run: Run, key: jax.Array, scale: float) -> dict[str, jax.Array]:
+        return {"mean": scale * run.sample(key, 5).mean(axis=(1, 2))}
+
+    one = comparative()
+    measured = dataclasses.replace(
+        one,
+        entries={"GAN": one.entries["GAN"]},
+        metrics={"mean": "of coordinates"},
+        claims=(),
+        measure=partial(mean, scale=1.0),
+        quick_measure=partial(mean, scale=2.0),
+    )
+    for quick, scale in ((False, 1.0), (True, 2.0)):
+        folder = tmp_path / str(quick)
+        carry_out(recipe_of(measured), Request(folder, quick=quick, say=lambda line: None))
+        values = json.loads((folder / "results.json").read_text())["rows"]["GAN"]["mean"]["values"]
+        samples = load_run(folder / "gan").sample(jax.random.key(0), 5)
+        np.testing.assert_allclose(values, scale * np.asarray(samples).mean(axis=(1, 2)), rtol=1e-4)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[1]"])
