@@ -12,7 +12,7 @@ from jaxgen.plot.curves import (
 from jaxgen.plot.files import FORMATS, render, save
 from jaxgen.plot.grid import picture_grid
 from jaxgen.plot.line import Moment, discriminators, game_on_the_line, saturation
-from jaxgen.plot.points import scatter, scatter_by_label
+from jaxgen.plot.points import scatter, scatter_by_label, scatters
 from jaxgen.plot.rows import picture_rows, twins
 
 __all__ = [
@@ -35,5 +35,6 @@ __all__ = [
     "save",
     "scatter",
     "scatter_by_label",
+    "scatters",
     "twins",
 ]

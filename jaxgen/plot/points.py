@@ -1,5 +1,6 @@
 """Points on the line and in the plane."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,32 +48,36 @@ def scatter(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
-    axes: Any = figure.add_subplot(title=title)
-    limits = None if data is None else _limits(np.asarray(data)[:, :2])
-    shown = {"data": (data, "0.6"), "generated": (generated, "tab:red")}
-    for label, (of, colour) in shown.items():
-        if of is None:
-            continue
-        points = np.asarray(of)
-        if points.shape[1] == 1:
-            bins = np.histogram_bin_edges(points if limits is None else limits, BINS)
-            # The density of all points, also of those that lie elsewhere.
-            weights = np.full(len(points), BINS / (bins[-1] - bins[0]) / len(points))
-            style = {"histtype": "step", "color": colour, "label": label}
-            heights, _, _ = axes.hist(points[:, 0], bins, weights=weights, **style)
-            if label == "data":
-                axes.set_ylim(0, HIGHEST * heights.max())
-        else:
-            axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
-            axes.set_aspect("equal")
-    if limits is not None:
-        axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
-        shown_at = np.asarray(generated)[:, :2]
-        elsewhere = int(np.sum(~np.all((limits[:, 0] <= shown_at) & (shown_at <= limits[:, 1]), axis=1)))
-        if elsewhere:
-            told = f"{elsewhere} of {len(shown_at)} generated points lie elsewhere"
-            axes.text(0.02, 0.02, told, transform=axes.transAxes)
+    axes = figure.add_subplot(title=title)
+    _draw(axes, generated, data)
     axes.legend(loc="upper right", markerscale=4)
+    return figure
+
+
+def scatters(
+    panels: Mapping[str, tuple[Float[AnyArray, "n dimensions"], Float[AnyArray, "m dimensions"]]], *, columns: int = 3
+) -> "Figure":
+    """Show the points that several models have generated, each over its data and under its name.
+
+    Args:
+        panels: name -> generated points and data to compare with, as `scatter` takes them.
+        columns: in a row.
+
+    Returns:
+        A figure with a pair of axes for each name.
+
+    Example:
+        >>> figure = scatters({"GAN": (np.zeros((5, 2)), np.ones((5, 2)))})
+        >>> [axes.get_title() for axes in figure.axes]
+        ['GAN']
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3 * columns, 3.2 * rows), dpi=120, layout="constrained")
+    for i, (name, (generated, data)) in enumerate(panels.items()):
+        _draw(figure.add_subplot(rows, columns, i + 1, title=name), generated, data)
     return figure
 
 
@@ -126,3 +131,31 @@ def _limits(data: Float[np.ndarray, "n dimensions"]) -> Float[np.ndarray, "dimen
     low, high = data.min(axis=0), data.max(axis=0)
     margin = np.where(high > low, MARGIN * (high - low), 1.0)
     return np.stack([low - margin, high + margin], axis=1)
+
+
+def _draw(axes: Any, generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> None:
+    """Draw generated points over the data."""
+    limits = None if data is None else _limits(np.asarray(data)[:, :2])
+    shown = {"data": (data, "0.6"), "generated": (generated, "tab:red")}
+    for label, (of, colour) in shown.items():
+        if of is None:
+            continue
+        points = np.asarray(of)
+        if points.shape[1] == 1:
+            bins = np.histogram_bin_edges(points if limits is None else limits, BINS)
+            # The density of all points, also of those that lie elsewhere.
+            weights = np.full(len(points), BINS / (bins[-1] - bins[0]) / len(points))
+            style = {"histtype": "step", "color": colour, "label": label}
+            heights, _, _ = axes.hist(points[:, 0], bins, weights=weights, **style)
+            if label == "data":
+                axes.set_ylim(0, HIGHEST * heights.max())
+        else:
+            axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
+            axes.set_aspect("equal")
+    if limits is not None:
+        axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
+        shown_at = np.asarray(generated)[:, :2]
+        elsewhere = int(np.sum(~np.all((limits[:, 0] <= shown_at) & (shown_at <= limits[:, 1]), axis=1)))
+        if elsewhere:
+            told = f"{elsewhere} of {len(shown_at)} generated points lie elsewhere"
+            axes.text(0.02, 0.02, told, transform=axes.transAxes)

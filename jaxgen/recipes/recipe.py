@@ -17,18 +17,24 @@ import jax
 import numpy as np
 
 from jaxgen import plot
+from jaxgen.data import load
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import Experiment
 from jaxgen.run import Run, Settings, load_run, train
 from jaxgen.run.evaluation import LARGER_IS_BETTER
 from jaxgen.run.files import make_folder, write_json, write_picture
+from jaxgen.run.judging import some_examples
 from jaxgen.run.settings import located, read_config
 from jaxgen.training.log import summarize
 from jaxgen.typing import KeyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+POINTS, PICTURES = 1000, 10
+"""Samples of a model in the figure that shows those of all."""
 
 
 class Published(NamedTuple):
@@ -221,7 +227,11 @@ class Comparative:
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
         claims = [_tested(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
-        return Outcome(rows, claims, {metric: _figure(metric, unit, rows) for metric, unit in self.metrics.items()})
+        figures = {metric: _figure(metric, unit, rows) for metric, unit in self.metrics.items()}
+        left = [name for name, row in rows.items() if any(len(measured.counted) for measured in row.values())]
+        if left:
+            figures["samples"] = _samples({name: load_run(request.folder / file_name(name)) for name in left})
+        return Outcome(rows, claims, figures)
 
     def _row(self, name: str, entry: Entry, request: Request) -> dict[str, Measured]:
         seeds = self.quick_seeds if request.quick else self.seeds
@@ -337,6 +347,21 @@ def _figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, Measured]]) 
 
     shown = {name: comparison(row[metric]) for name, row in rows.items() if metric in row}
     return plot.published_against_ours(shown, unit=unit)
+
+
+def _samples(runs: Mapping[str, Run]) -> "Figure":
+    """Samples of the first sound seed of every model."""
+    points, pictures = {}, {}
+    for name, run in runs.items():
+        settings = run.settings
+        drawn = np.asarray(run.sample(jax.random.key(settings.seed), POINTS if "point" in run.example else PICTURES))
+        shown = drawn if settings.seeds is None else drawn[run.first_run]
+        if "point" in run.example:
+            data = load(settings.data, data_dir=settings.data_dir)
+            points[name] = (shown, some_examples(jax.random.key(settings.seed), data, POINTS)["point"])
+        else:
+            pictures[name] = shown
+    return plot.scatters(points) if points else plot.picture_rows(pictures)
 
 
 def _described(recipe: Recipe, request: Request, outcome: Outcome) -> dict[str, Any]:

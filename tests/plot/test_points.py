@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxgen.plot import scatter, scatter_by_label
+from jaxgen.plot import scatter, scatter_by_label, scatters
 
 
 def test_points_of_the_plane_are_shown_at_their_coordinates():
@@ -53,6 +53,17 @@ def test_outlines_are_densities_of_all_points():
         x, y = outline.get_xy().T
         areas[outline.get_label()] = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
     assert areas == {"data": pytest.approx(1.0), "generated": pytest.approx(0.5)}
+
+
+def test_every_model_has_a_panel_that_shows_what_its_own_picture_would():
+    rng = np.random.default_rng(0)
+    panels = {name: (rng.normal(size=(9, 2)), rng.normal(size=(20, 2))) for name in "abcd"}
+    figure = scatters(panels, columns=3)
+    assert [axes.get_title() for axes in figure.axes] == list("abcd")
+    for axes, (generated, data) in zip(figure.axes, panels.values(), strict=True):
+        alone = scatter(generated, data=data).axes[0]
+        assert (axes.get_xlim(), axes.get_ylim()) == (alone.get_xlim(), alone.get_ylim())
+        np.testing.assert_allclose(axes.collections[1].get_offsets(), generated)
 
 
 POINTS = np.random.default_rng(0).normal(size=(60, 2))

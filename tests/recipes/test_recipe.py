@@ -61,7 +61,7 @@ def test_results_hold_what_the_runs_are_worth(done: Path) -> None:
             assert row["seeds"] == 3
     assert results["rows"]["GAN"]["modes"]["published"] == {"mean": 6.3, "error": 0.5}
     assert results["rows"]["Pac GAN, 2"]["modes"]["published"] is None
-    assert {path.name for path in done.glob("*.png")} == {"modes.png", "high_quality.png"}
+    assert {path.name for path in done.glob("*.png")} == {"modes.png", "high_quality.png", "samples.png"}
 
 
 def test_a_recipe_that_is_done_is_not_done_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
