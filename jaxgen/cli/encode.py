@@ -7,7 +7,7 @@ from jaxgen import plot
 from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.errors import InputError
-from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.evaluation import load_test_split, with_data_in
 from jaxgen.run.pictures import code_size, first_examples
 
 CODES = 10_000
@@ -38,11 +38,11 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen encode")
     check_output(options.out)
     count = check_count(options.n, CODES)
-    trained = load_with_notice(options.run)
+    trained = with_data_in(load_with_notice(options.run), options.data_dir)
     picture = options.out.suffix in PICTURE_SUFFIXES
     if picture and (size := code_size(trained.model, trained.example)) not in (2, None):
         raise InputError(f"a picture shows codes of 2 dimensions, and these have {size}: give --out codes.npz")
-    batch = first_examples(load_test_split(trained.settings, trained.example, data_dir=options.data_dir), count)
+    batch = first_examples(load_test_split(trained.settings, trained.example), count)
     codes = trained.encode(batch)
     if picture:
         first = codes if trained.settings.seeds is None else codes[trained.first_run]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.models.observation import observed
-from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.evaluation import load_test_split, with_data_in
 from jaxgen.run.pictures import PAIRS, POINTS, ROWS, draw_pairs, draw_styles, first_examples
 
 
@@ -38,10 +38,10 @@ def run(arguments: list[str]) -> None:
     """Reconstruct test examples and write them."""
     options = parse(Options, arguments, command="jaxgen reconstruct")
     check_output(options.out)
-    trained = load_with_notice(options.run)
+    trained = with_data_in(load_with_notice(options.run), options.data_dir)
     pictures = ROWS if options.label == "all" else 2 * PAIRS
     count = check_count(options.n, POINTS if "point" in trained.example else pictures)
-    batch = first_examples(load_test_split(trained.settings, trained.example, data_dir=options.data_dir), count)
+    batch = first_examples(load_test_split(trained.settings, trained.example), count)
     if options.label == "all":
         reconstructions = trained.restyle(batch)
     else:

@@ -248,7 +248,10 @@ RECIPES: dict[str, Recipe] = {
     "pacgan-mixtures": Recipe(
         what="modes of the ring and the grid that a GAN covers, packed or not, with gradient penalty or unrolled",
         reference="Lin et al. 2018, arXiv:1712.04086, table 1; unrolled: Srivastava et al. 2017, arXiv:1705.07761",
-        duration="hours; --quick: 3 minutes",
+        duration=(
+            "on one core of an EPYC, a mixture: GAN 40 minutes, PacGAN2 45, WGAN-GP 20; the others, not timed, hours; "
+            "--quick: 3 minutes"
+        ),
         carry_out=Comparative(
             entries={
                 "ring, GAN": on_mixture("ring", published=modes(6.3, 0.5, 98.2)),
@@ -289,7 +292,7 @@ RECIPES: dict[str, Recipe] = {
     "unrolled-ring": Recipe(
         what="modes of the ring that a GAN covers whose generator is fast, with and without a look ahead",
         reference="Metz et al. 2017, arXiv:1611.02163, figure 2, which shows points, no numbers",
-        duration="15 minutes; --quick: 1 minute",
+        duration="10 minutes on one core of an EPYC; --quick: 1 minute",
         carry_out=Comparative(
             entries={f"{k} moves ahead": unrolled_on_ring(k) for k in (0, 5)},
             metrics={
@@ -313,7 +316,7 @@ RECIPES: dict[str, Recipe] = {
     "critic-loss": Recipe(
         what="whether the loss of D tells how good samples are: WGAN, WGAN-GP and the non-saturating GAN; digits",
         reference="Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875, figures 3 and 4, which are curves, not numbers",
-        duration="half an hour; --quick: 3 minutes",
+        duration="6 minutes on one core of an EPYC; --quick: 1 minute",
         carry_out=critics_on_digits(),
         protocol=(
             f"DCGANs of width 16, 64 pictures a move, {CRITIC_STEPS:,} turns; at 40 moments the sliced Wasserstein "

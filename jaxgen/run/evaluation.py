@@ -57,13 +57,12 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
     }
 
 
-def load_test_split(settings: Settings[Any], shown: Batch, *, data_dir: str | None = None) -> Batch | Stream:
+def load_test_split(settings: Settings[Any], shown: Batch) -> Batch | Stream:
     """Load the test split of a run's data.
 
     Args:
         settings: of the run.
         shown: the smallest batch that shows what the data of the training look like.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
 
     Returns:
         Arrays or a stream.
@@ -71,8 +70,7 @@ def load_test_split(settings: Settings[Any], shown: Batch, *, data_dir: str | No
     Raises:
         InputError: if the data cannot be loaded, or do not look like those of the training.
     """
-    data_dir = data_dir or settings.data_dir
-    data = load(settings.data, split="test", data_dir=data_dir, image_size=settings.image_size)
+    data = load(settings.data, split="test", data_dir=settings.data_dir, image_size=settings.image_size)
     found = example(data)
     for name, array in shown.items():
         if name not in found:

@@ -1,5 +1,6 @@
 """What a run is worth: modes where the truth is known, seeds that diverged left out, test splits that do not fit."""
 
+import dataclasses
 import math
 
 import jax
@@ -11,7 +12,7 @@ from jaxgen.data import SYNTHETIC, load
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.run import Run, Settings, evaluate_run
-from jaxgen.run.evaluation import load_test_split
+from jaxgen.run.evaluation import load_test_split, with_data_in
 from jaxgen.training.loop import Divergence
 
 RING = SYNTHETIC["ring"]()
@@ -50,10 +51,10 @@ def test_stacked_digits_are_read_in_samples():
     without = stacked["label"] % 10 != 7
 
     def run(kept):
-        pictures = stacked["image"][kept]
+        pictures = jnp.asarray(stacked["image"][kept])
 
         def sample(key, state, n):
-            return jnp.asarray(pictures[np.asarray(jax.random.randint(key, (n,), 0, len(pictures)))]) / 255
+            return pictures[jax.random.randint(key, (n,), 0, len(pictures))] / 255
 
         settings = Settings(config=None, data="stacked_digits")
         return Run(None, "any", settings, {"image": pictures[:1]}, Model(None, None, sample), None, 0, {}, ())
@@ -94,6 +95,9 @@ def test_data_that_have_changed_since_the_training_are_named(arrays, said, fresh
 
 
 def test_the_data_may_have_moved(tmp_path, fresh):
-    settings = Settings(config=None, data="digits", data_dir="/nowhere")
-    found = load_test_split(settings, fresh("vae").example, data_dir=str(tmp_path))
+    run = fresh("vae")
+    lost = run._replace(settings=dataclasses.replace(run.settings, data_dir="/nowhere"))
+    moved = with_data_in(lost, str(tmp_path))
+    assert moved.settings.data_dir == str(tmp_path)
+    found = load_test_split(moved.settings, moved.example)
     np.testing.assert_array_equal(found["image"], load("digits", split="test")["image"])
