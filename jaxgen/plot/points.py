@@ -157,5 +157,5 @@ def _draw(axes: Any, generated: Float[AnyArray, "n dimensions"], data: Float[Any
         shown_at = np.asarray(generated)[:, :2]
         elsewhere = int(np.sum(~np.all((limits[:, 0] <= shown_at) & (shown_at <= limits[:, 1]), axis=1)))
         if elsewhere:
-            told = f"{elsewhere} of {len(shown_at)} generated points lie elsewhere"
-            axes.text(0.02, 0.02, told, transform=axes.transAxes)
+            told = f"{elsewhere} of {len(shown_at)} points elsewhere"
+            axes.text(0.02, 0.02, told, transform=axes.transAxes, fontsize="small")

@@ -178,8 +178,6 @@ class Repeated:
 
     def __call__(self, request: Request) -> Outcome:
         """Repeat."""
-        if request.only:
-            raise InputError("this recipe compares no models of which some could be chosen: leave out --only")
         seeds = request.seeds or (self.quick_seeds if request.quick else self.seeds)
         found = []
         for seed in range(seeds):
@@ -222,8 +220,6 @@ class Comparative:
 
     def __call__(self, request: Request) -> Outcome:
         """Train and compare."""
-        for name in request.only:
-            check_known("model of this recipe", name, self.entries)
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
         claims = [_tested(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
@@ -272,7 +268,8 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
         What came out.
 
     Raises:
-        InputError: if the folder holds something else or cannot be written, or data are missing.
+        InputError: if the folder holds something else or cannot be written, data are missing, or the recipe has no
+            such models.
 
     Example:
         >>> import tempfile
@@ -283,6 +280,7 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
         ...     [path.name for path in Path(folder).iterdir()], len(outcome.rows["all"]["heads"].values)
         (['results.json'], 3)
     """
+    _check_only(recipe, request.only)
     make_folder(request.folder)
     outcome = recipe.carry_out(request)
     write_json(request.folder / "results.json", _described(recipe, request, outcome))
@@ -305,6 +303,15 @@ def file_name(name: str) -> str:
         'ring-wgan-gp'
     """
     return "-".join(name.lower().replace(",", " ").split())
+
+
+def _check_only(recipe: Recipe, only: Sequence[str]) -> None:
+    """Refuse names of models that the recipe does not have."""
+    models = recipe.carry_out.entries if isinstance(recipe.carry_out, Comparative) else {}
+    if only and not models:
+        raise InputError("this recipe compares no models of which some could be chosen: leave out --only")
+    for name in only:
+        check_known("model of this recipe", name, models)
 
 
 def _shortened(settings: Settings[Any], steps: int) -> Settings[Any]:

@@ -40,7 +40,7 @@ def test_points_that_are_not_seen_are_counted():
     data = np.random.default_rng(0).uniform(size=(100, 2))
     samples = np.array([[0.5, 0.5], [0.5, 3.0], [-9.0, 0.5], [np.nan, 0.5], [1.1, 1.1]])
     (text,) = scatter(samples, data=data).axes[0].texts
-    assert text.get_text() == "3 of 5 generated points lie elsewhere"
+    assert text.get_text() == "3 of 5 points elsewhere"
     assert not scatter(data, data=data).axes[0].texts
 
 

@@ -84,8 +84,12 @@ def test_some_models_are_compared_and_the_others_left_alone(done: Path, tmp_path
     assert some["rows"] == {"GAN": whole["rows"]["GAN"]}
     assert some["claims"] == []  # It takes two.
     assert not (tmp_path / "pac-gan-2").exists()
+    refused = Request(tmp_path / "other", only=["gan"], say=lambda line: None)
     with pytest.raises(InputError, match="model of this recipe 'gan'"):
-        carry_out(recipe_of(comparative()), Request(tmp_path / "other", only=["gan"], say=lambda line: None))
+        carry_out(recipe_of(comparative()), refused)
+    with pytest.raises(InputError, match="compares no models"):
+        carry_out(RECIPES["saturation"], refused)
+    assert not refused.folder.exists()
 
 
 def test_a_quick_recipe_is_a_short_one(tmp_path: Path) -> None:
