@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgen._arrays import check_number, check_same_shape, widen
@@ -94,7 +95,7 @@ def train_discriminator(
         raise InputError("a Wasserstein critic has no optimum unless its slope is bounded: give a penalty, or clip")
     shapes = [jax.eval_shape(lambda key, draw=draw: draw(key, batch_size), key) for draw in (real, fake)]
     check_same_shape(real=shapes[0], fake=shapes[1])
-    network: Any = MLP(hidden, (), activation)
+    network: Any = MLP(tuple(hidden), (), activation)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
         return {"discriminator": network.init(key, jnp.zeros(shapes[0].shape))}
@@ -112,9 +113,9 @@ def train_discriminator(
     project = unchanged if clip is None else partial(clip_weights, bound=clip)
     player = Player("discriminator", ("discriminator",), objective, tx, project=project)
     params = _play_alone(key, init_networks, player, steps).params["discriminator"]
-    if not all(jnp.isfinite(weights).all() for weights in jax.tree.leaves(params)):
+    if not all(np.isfinite(weights).all() for weights in jax.tree.leaves(params)):
         raise DivergenceError(f"the discriminator is not finite after {steps} steps: give a smaller learning_rate")
-    return jax.jit(partial(network.apply, {"params": params}))
+    return partial(_output, network, params)
 
 
 class AgainstOptimum(NamedTuple):
@@ -214,6 +215,11 @@ def sample_gradients(
         return jnp.sum(loss.generator(discriminator(examples)))
 
     return jax.grad(total)(fake)
+
+
+@partial(jax.jit, static_argnums=0)  # One program for all networks of the same widths.
+def _output(network: Any, params: Params, points: Float[Array, "n dim"]) -> Float[Array, " n"]:
+    return network.apply({"params": params}, points)
 
 
 def _play_alone(

@@ -6,6 +6,7 @@ those codes can be drawn from instead.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -82,10 +83,7 @@ class CodeDensity(NamedTuple):
             [[3. 4.]
              [3. 4.]]
         """
-        component_key, noise_key = jax.random.split(key)
-        component = jax.random.categorical(component_key, jnp.log(self.weights), shape=(n,))
-        noise = jax.random.normal(noise_key, (n, self.means.shape[1]), self.means.dtype)
-        return self.means[component] + jnp.einsum("nij,nj->ni", self.factors[component], noise)
+        return _draw(key, self, n)
 
 
 def fit_code_density(codes: Float[AnyArray, "n dim"], *, components: int = 10, seed: int = 0) -> CodeDensity:
@@ -128,6 +126,14 @@ def fit_code_density(codes: Float[AnyArray, "n dim"], *, components: int = 10, s
     ).fit(array)
     factors = np.linalg.cholesky(mixture.covariances_)
     return CodeDensity(*(jnp.asarray(part, jnp.float32) for part in (mixture.weights_, mixture.means_, factors)))
+
+
+@partial(jax.jit, static_argnums=2)
+def _draw(key: KeyArray, density: CodeDensity, n: int) -> Float[Array, "n dim"]:
+    component_key, noise_key = jax.random.split(key)
+    component = jax.random.categorical(component_key, jnp.log(density.weights), shape=(n,))
+    noise = jax.random.normal(noise_key, (n, density.means.shape[1]), density.means.dtype)
+    return density.means[component] + jnp.einsum("nij,nj->ni", density.factors[component], noise)
 
 
 def _check_matrix(codes: Float[AnyArray, "n dim"]) -> None:

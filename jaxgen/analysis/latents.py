@@ -1,6 +1,7 @@
 """Walks in the space of codes: from one code to another, along a coordinate, over the plane, and by an attribute."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -105,8 +106,7 @@ def interpolate(start: Codes, end: Codes, steps: int, *, spherical: bool = False
     """
     if steps < 2:
         raise InputError(f"a way from one code to another has at least 2 steps, got {steps}")
-    move = slerp if spherical else lerp
-    return jax.vmap(lambda at: move(start, end, at), out_axes=-2)(jnp.linspace(0.0, 1.0, steps))
+    return _way(start, end, steps, slerp if spherical else lerp)
 
 
 def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]) -> Float[Array, " classes *event"]:
@@ -233,6 +233,11 @@ def traversals(
         raise InputError(f"the code has the coordinates 0 to {len(code) - 1}, there is no {wrong[0]}")
     changed = jnp.asarray(dims, jnp.int32)[:, None, None] == jnp.arange(len(code))
     return jnp.where(changed, jnp.asarray(values, float_dtype(code))[:, None], code)
+
+
+@partial(jax.jit, static_argnums=(2, 3))  # Else each of its forty operations would be compiled by itself.
+def _way(start: Codes, end: Codes, steps: int, move: Callable[..., Codes]) -> Float[Array, "*batch steps dim"]:
+    return jax.vmap(lambda at: move(start, end, at), out_axes=-2)(jnp.linspace(0.0, 1.0, steps))
 
 
 def _length(vectors: Shaped[Array, "*batch dim"]) -> Float[Array, "*batch 1"]:

@@ -1,6 +1,7 @@
 """A trained run, ready for use: two lines load it and draw from it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ class Run(NamedTuple):
             count = min(size, n - first)
             told = conditions | {name: values[first : first + count] for name, values in each.items()}
             part_key = jax.random.fold_in(key, first)
-            return self.of_runs(lambda state: self.model.sample(part_key, state, count, **told))(self.state)
+            return _drawn(self.model.sample, count, self._several, self.state, part_key, told)
 
         return self._joined([draw(first) for first in range(0, n, size)])
 
@@ -117,13 +118,8 @@ class Run(NamedTuple):
         self._check_conditions(n, conditions)
         if not conditions:
             return self._in_parts(reconstruct, batch)
-
-        def under_conditions(state: State, part: tuple[Batch, Mapping[str, Array]]) -> Array:
-            own, told = part
-            return decode(state, encode(state, own), **told)
-
         told = {name: np.broadcast_to(value, (n,)) for name, value in conditions.items()}
-        return self._in_parts(under_conditions, (batch, told))
+        return self._in_parts(_under_conditions(encode, decode), (batch, told))
 
     def restyle(self, batch: Batch) -> Array:
         """Draw every example in its own style as a member of every class: the same code under each label.
@@ -153,19 +149,18 @@ class Run(NamedTuple):
         """Number of the first run that has not diverged, the one to show where only one can be shown."""
         return first_sound(self.settings.seeds or 1, self.diverged)
 
-    def of_runs(self, function: Callable[[State], Any]) -> Callable[[State], Any]:
-        """The function of one run's state as a function of this run's state, which may be that of several seeds."""
-        return function if self.settings.seeds is None else over_seeds(function)
+    @property
+    def _several(self) -> bool:
+        return self.settings.seeds is not None
 
     def _in_parts(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
         """Apply a function of one run's state and of examples, to as many of them at once as fit into memory."""
-        compiled = jax.jit(lambda state, part: self.of_runs(lambda run: function(run, part))(state))
         firsts = range(0, _count(examples), LARGEST_BATCH)
         parts = [jax.tree.map(lambda x, first=first: x[first : first + LARGEST_BATCH], examples) for first in firsts]
-        return self._joined([compiled(self.state, part) for part in parts])
+        return self._joined([_applied(function, self._several, self.state, part) for part in parts])
 
     def _joined(self, parts: Sequence[Array]) -> Array:
-        return jnp.concatenate(parts, axis=0 if self.settings.seeds is None else 1)
+        return jnp.concatenate(parts, axis=1 if self._several else 0)
 
     def _check_conditions(self, n: int, conditions: Mapping[str, Any]) -> None:
         if unknown := set(conditions) - set(self.model.conditions):
@@ -193,6 +188,19 @@ def load_run(folder: str | Path) -> Run:
 
     Raises:
         InputError: if this is not a run folder, or none of its checkpoints is whole.
+
+    Example:
+        >>> import tempfile
+        >>> from jaxgen.run.settings import Asked, write_config
+        >>> from jaxgen.training.checkpoint import save
+        >>> family, shown = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
+        >>> settings = Settings(family.config(hidden=(4,)), data="ring")
+        >>> model = family.build(settings.config, shown)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_config(Path(folder), Asked("gan", settings, shown))
+        ...     save(Path(folder) / "checkpoints", 7, initial_state(model, run_key(settings), shown))
+        ...     load_run(folder).step
+        7
     """
     folder = Path(folder)
     asked = read_config(folder)
@@ -200,6 +208,39 @@ def load_run(folder: str | Path) -> Run:
     restored = restore(folder / "checkpoints", abstract_state(model, asked.settings, asked.example))
     skipped = tuple(map(str, restored.skipped))
     return Run(folder, *asked, model, restored.state, restored.step, diverged_from(restored.meta), skipped)
+
+
+# What is compiled here serves all runs of one model, and every part of as many examples: a function that is made anew
+# at each call would be compiled at each call.
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _drawn(
+    sample: Callable[..., Array], n: int, several: bool, state: State, key: KeyArray, conditions: Mapping[str, Any]
+) -> Array:
+    """New examples of every run."""
+    return _of_runs(lambda run: sample(key, run, n, **conditions), several)(state)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _applied(function: Callable[[State, Any], Array], several: bool, state: State, examples: Any) -> Array:
+    """A function of one run's state and of examples, for every run."""
+    return _of_runs(lambda run: function(run, examples), several)(state)
+
+
+def _of_runs(function: Callable[[State], Array], several: bool) -> Callable[[State], Array]:
+    return over_seeds(function) if several else function
+
+
+@cache
+def _under_conditions(encode: Callable[[State, Batch], Array], decode: Callable[..., Array]) -> Callable[..., Array]:
+    """Through the code and back under other conditions; of the same two functions it is the same one."""
+
+    def through(state: State, part: tuple[Batch, Mapping[str, Array]]) -> Array:
+        batch, told = part
+        return decode(state, encode(state, batch), **told)
+
+    return through
 
 
 def _count(examples: Any) -> int:
@@ -213,6 +254,13 @@ def _count(examples: Any) -> int:
 def first_sound(runs: int, diverged: Collection[int]) -> int:
     """Number of the first of several runs that has not diverged.
 
+    Args:
+        runs: how many there are.
+        diverged: numbers of those that have, which are not all.
+
+    Returns:
+        The number, counted from 0.
+
     Example:
         >>> first_sound(3, {0})
         1
@@ -221,20 +269,68 @@ def first_sound(runs: int, diverged: Collection[int]) -> int:
 
 
 def run_key(settings: Settings[Any]) -> Key[Array, "..."]:
-    """The key of a run, or the keys of its seeds."""
+    """The key of a run, or the keys of its seeds.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        One key, or `[runs]` of them.
+
+    Example:
+        >>> run_key(Settings(config=None)).shape, run_key(Settings(config=None, seeds=3)).shape
+        ((), (3,))
+    """
     return jax.random.key(settings.seed) if settings.seeds is None else seed_keys(settings.seed, settings.seeds)
 
 
 def abstract_state(model: Model, settings: Settings[Any], example: Batch) -> State:
-    """Shapes and types of a run's state, for which nothing is computed."""
+    """Shapes and types of a run's state, for which nothing is computed.
+
+    Args:
+        model: of the run.
+        settings: of the run.
+        example: the smallest batch that shows what its data look like.
+
+    Returns:
+        A state of shapes, with a leading axis of runs if there are several seeds.
+
+    Example:
+        >>> family, shown = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
+        >>> model = family.build(family.config(), shown)
+        >>> abstract_state(model, Settings(config=None, seeds=3), shown).step
+        ShapeDtypeStruct(shape=(3,), dtype=int32)
+    """
     return jax.eval_shape(lambda: initial_state(model, run_key(settings), example))
 
 
 def diverged_to(diverged: Mapping[int, Divergence]) -> dict[str, Any]:
-    """Write where runs diverged as something JSON can hold."""
+    """Write where runs diverged as something JSON can hold.
+
+    Args:
+        diverged: number of the run -> where it diverged.
+
+    Returns:
+        The same, for `diverged_from`.
+
+    Example:
+        >>> diverged_to({1: Divergence(7, "generator", "loss")})
+        {'1': {'step': 7, 'player': 'generator', 'quantity': 'loss'}}
+    """
     return {str(run): where._asdict() for run, where in diverged.items()}
 
 
 def diverged_from(meta: Mapping[str, Any]) -> dict[int, Divergence]:
-    """Read back what `diverged_to` has written into a checkpoint."""
+    """Read back what `diverged_to` has written into a checkpoint.
+
+    Args:
+        meta: of the checkpoint.
+
+    Returns:
+        Number of the run -> where it diverged.
+
+    Example:
+        >>> diverged_from({"diverged": diverged_to({1: Divergence(7, "generator", "loss")})})
+        {1: Divergence(step=7, player='generator', quantity='loss')}
+    """
     return {int(run): Divergence(**where) for run, where in meta.get("diverged", {}).items()}
