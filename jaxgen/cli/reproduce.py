@@ -24,7 +24,8 @@ class Options:
         out: folder of the runs, the figures and results.json; reproductions/NAME where nothing is given. What is in it
             already goes on where it was.
         data_dir: where data sets are kept.
-        only: names of the models to compare, in quotes, where not all of them are wanted.
+        only: names of the models to compare, in quotes, where not all of them are wanted; table and figures are then of
+            these alone.
     """
 
     seeds: int | None = None

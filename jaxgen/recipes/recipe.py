@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-POINTS, PICTURES = 1000, 10
+SHOWN_POINTS, SHOWN_PICTURES = 1000, 10
 """Samples of a model in the figure that shows those of all."""
 
 
@@ -73,7 +73,7 @@ class Measured(NamedTuple):
     """One metric of one model.
 
     Attributes:
-        values: one a seed, None where it diverged.
+        values: one a seed, None where it diverged or the value is not finite.
         published: what there is to compare with.
     """
 
@@ -82,7 +82,7 @@ class Measured(NamedTuple):
 
     @property
     def counted(self) -> np.ndarray:
-        """The values of the seeds that did not diverge."""
+        """The values that there are."""
         return np.array([value for value in self.values if value is not None])
 
     @property
@@ -337,13 +337,15 @@ def _trained(folder: Path, family: str, settings: Settings[Any], say: Callable[[
 
 def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
     """The claim with the p-value of a one-sided Mann-Whitney test, which asks nothing of how values are distributed."""
-    from scipy.stats import mannwhitneyu
+    from scipy.stats import PermutationMethod, mannwhitneyu
 
     larger, smaller = (rows[name][claim.metric] for name in (claim.larger, claim.smaller))
     sentence = f"{claim.metric}: {claim.larger} {larger.mean:.3g}, {claim.smaller} {smaller.mean:.3g}"
     if min(len(larger.counted), len(smaller.counted)) < 2:
         return f"{sentence}; too few seeds to test which is larger"
-    p = mannwhitneyu(larger.counted, smaller.counted, alternative="greater").pvalue
+    # By permutations, all of them or 9,999: counts of modes have ties, for which no table holds.
+    method = PermutationMethod(n_resamples=9999, rng=np.random.default_rng(0))
+    p = mannwhitneyu(larger.counted, smaller.counted, alternative="greater", method=method).pvalue
     return f"{sentence}; the first is larger with p = {p:.2g} (one-sided Mann-Whitney test)"
 
 
@@ -361,11 +363,12 @@ def _samples(runs: Mapping[str, Run]) -> "Figure":
     points, pictures = {}, {}
     for name, run in runs.items():
         settings = run.settings
-        drawn = np.asarray(run.sample(jax.random.key(settings.seed), POINTS if "point" in run.example else PICTURES))
+        count = SHOWN_POINTS if "point" in run.example else SHOWN_PICTURES
+        drawn = np.asarray(run.sample(jax.random.key(settings.seed), count))
         shown = drawn if settings.seeds is None else drawn[run.first_run]
         if "point" in run.example:
             data = load(settings.data, data_dir=settings.data_dir)
-            points[name] = (shown, some_examples(jax.random.key(settings.seed), data, POINTS)["point"])
+            points[name] = (shown, some_examples(jax.random.key(settings.seed), data, SHOWN_POINTS)["point"])
         else:
             pictures[name] = shown
     return plot.scatters(points) if points else plot.picture_rows(pictures)

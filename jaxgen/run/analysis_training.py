@@ -57,7 +57,7 @@ def loss_and_quality(subject: Subject) -> Section:
     critic = getattr(subject.run.settings.config, "loss", None) == "wasserstein"
     steps, estimate, metric = _estimate_and_distance(subject, critic=critic)
     correlations = [rank_correlation(a, b) for a, b in zip(estimate, metric, strict=True)]
-    label = "critic's estimate" if critic else "discriminator's loss"
+    label = "critic's estimate" if critic else "minus the discriminator's loss"
     figure = plot.loss_against_metric(
         estimate[0],
         metric[0],
@@ -69,8 +69,9 @@ def loss_and_quality(subject: Subject) -> Section:
         f"{label.capitalize()} against the distance of samples from the data, one point for each of {len(steps)} "
         "moments of the training; of several seeds the first. What a Wasserstein critic says of real examples less "
         "what it says of generated ones estimates a distance, as soon as the critic has caught up with the generator: "
-        "its points should rise from left to right, with a rank correlation near 1. The loss of a discriminator that "
-        "classifies says little of the samples (Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4)."
+        "its points should rise from left to right, with a rank correlation near 1. Minus the loss of a discriminator "
+        "that classifies is an estimate too, of a divergence that is at its largest as long as the two do not overlap, "
+        "and says less of the samples (Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4)."
     )
     return Section([png("loss_and_quality", figure, caption)], {"rank_correlation": correlations})
 
@@ -123,7 +124,7 @@ def _estimate_and_distance(subject: Subject, *, critic: bool) -> tuple[np.ndarra
     distance = f"{PREFIX}sliced_wasserstein"
     if not critic:
         steps, (loss, metric) = subject.history("discriminator/loss", distance)
-        return steps, loss, metric
+        return steps, -loss, metric
     # Minus the loss without its penalty, which is no part of the estimate.
     steps, (real, fake, metric) = subject.history("discriminator/real_output", "discriminator/fake_output", distance)
     return steps, real - fake, metric

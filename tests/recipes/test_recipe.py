@@ -178,6 +178,12 @@ def test_claims_are_tested_by_ranks(larger: tuple[float, ...], p: str) -> None:
     assert f"p = {p} " in recipe._tested(Claim("a", "b", "modes"), rows)
 
 
+def test_claims_with_ties_have_the_share_of_all_permutations() -> None:
+    """Only one of the 20 ways to choose three of these six values has as large a sum of ranks."""
+    rows = {"a": {"modes": Measured((1000.0, 1000.0, 999.0))}, "b": {"modes": Measured((900.0, 900.0, 880.0))}}
+    assert "p = 0.05 " in recipe._tested(Claim("a", "b", "modes"), rows)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_says_what_it_is_and_claims_only_what_it_measures(name: str) -> None:
     known = RECIPES[name]

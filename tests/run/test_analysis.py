@@ -13,7 +13,7 @@ from scipy.stats import norm, spearmanr
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY
-from jaxgen.run import Run, Settings, analysis, analysis_discriminator, load_run, train
+from jaxgen.run import Run, Settings, analysis, analysis_discriminator, analysis_training, load_run, train
 from jaxgen.run.analysis import TOPICS, analyze_run
 from jaxgen.run.analysis_codes import class_arithmetic, interpolation, manifold, styles
 from jaxgen.run.findings import Inapplicable, Subject, prior_codes, single, subject_of
@@ -98,10 +98,24 @@ def test_the_same_command_twice_gives_the_same_bytes(runs, tmp_path, analyses):
 def test_the_rank_correlation_is_that_of_the_parsed_log(runs, analyses):
     lines = [json.loads(line)["runs"] for line in (runs / "ring" / "metrics.jsonl").read_text().splitlines()]
     for seed in range(2):
-        pairs = [(-line["discriminator/loss"][seed], line["samples/sliced_wasserstein"][seed]) for line in lines]
+        names = ("discriminator/real_output", "discriminator/fake_output", "samples/sliced_wasserstein")
+        pairs = [(real - fake, distance) for real, fake, distance in ([line[n][seed] for n in names] for line in lines)]
         assert len(pairs) == 6
         expected = spearmanr(*zip(*pairs, strict=True)).statistic
         assert analyses["ring"].numbers["rank_correlation"]["runs"][seed] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("critic", "expected"), [(True, [3.0, 1.0, 2.0]), (False, [-5.0, -4.0, -6.0])])
+def test_a_critic_says_a_distance_without_its_penalty_and_a_classifier_minus_its_loss(critic, expected, tmp_path):
+    values = {"real_output": [4, 2, 2], "fake_output": [1, 1, 0], "loss": [5, 4, 6]}
+    lines = [
+        {"step": step, "samples/sliced_wasserstein": 0.5} | {f"discriminator/{n}": v[step] for n, v in values.items()}
+        for step in range(3)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run = Run(tmp_path, "gan", Settings(config=None, data="ring"), {}, None, None, 0, {}, ())
+    _, (estimate,), _ = analysis_training._estimate_and_distance(Subject(run, 0, {}, {}, {}), critic=critic)
+    assert estimate.tolist() == expected
 
 
 def test_a_gan_is_shown_from_its_beginning_to_its_end(runs):
