@@ -343,7 +343,7 @@ RECIPES: dict[str, Recipe] = {
     "stacked-digits": Recipe(
         what="classes of three stacked digits that a GAN covers, of 1,000; the bundled digits",
         reference="the experiment of Srivastava et al. 2017, arXiv:1705.07761, on pictures of 8x8 pixels",
-        duration="an hour; --quick: 3 minutes",
+        duration="an hour; --quick: 2 minutes",
         carry_out=on_stacked("stacked_digits", width=32, steps=3000, published=False),
         protocol=(
             "DCGANs of width 32; 26,000 samples, each read by a classifier of the single digits; 64 packs a move, "
@@ -353,7 +353,7 @@ RECIPES: dict[str, Recipe] = {
     "stacked-mnist": Recipe(
         what="classes of three stacked digits that a GAN covers, of 1,000; MNIST",
         reference="Lin et al. 2018, arXiv:1712.04086, table 2; WGAN-GP and unrolled as cited there and by others",
-        duration="half a day",
+        duration="half a day; --quick: 5 minutes",
         carry_out=on_stacked("stacked_mnist", width=64, steps=10_000, published=True),
         protocol=(
             "DCGANs of width 64; 26,000 samples, each read by a classifier of the single digits; 64 packs a move, "

@@ -1,5 +1,7 @@
 """What a loaded run offers: samples, codes, reconstructions, other classes; in parts, and for several seeds."""
 
+from collections import Counter
+
 import jax
 import numpy as np
 import pytest
@@ -54,6 +56,30 @@ def test_ten_thousand_examples_are_no_constants_of_the_program(fresh, monkeypatc
     assert codes.shape == (10_000, 2)
     assert max(shapes) <= 1000
     np.testing.assert_allclose(codes[9_900:], run.encode({"image": many["image"][9_900:]}), rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_compiled_serves_every_part_and_every_call(fresh, monkeypatch):
+    monkeypatch.setattr("jaxgen.run.trained.LARGEST_BATCH", 10)
+    run, traced = fresh("cvae", seeds=2), Counter()
+
+    def counted(name):
+        def count(*arguments, **options):
+            traced[name] += 1
+            return function(*arguments, **options)
+
+        function = getattr(run.model, name)
+        return count
+
+    names = ("sample", "encode", "decode", "reconstruct")
+    run = run._replace(model=run.model._replace(**{name: counted(name) for name in names}))
+    some = {name: array[:20] for name, array in TEST.items()}
+    for seed in range(3):
+        run.sample(jax.random.key(seed), 20)
+        run.encode(some)
+        run.reconstruct(some)
+        run.reconstruct(some, label=seed)
+    # Codes are found once for themselves, and once to be decoded under another label.
+    assert traced == {"sample": 1, "encode": 2, "decode": 1, "reconstruct": 1}
 
 
 def test_each_of_several_seeds_has_its_own_codes(fresh, monkeypatch):
