@@ -10,7 +10,6 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import optimal_discriminator, value_at_optimum, value_from_logits
-from jaxgen.data import SYNTHETIC
 from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.nn.normalization import applied_kernels
@@ -18,14 +17,12 @@ from jaxgen.run.findings import (
     Inapplicable,
     Section,
     Subject,
-    decode,
-    gif,
     need_discriminator,
     png,
-    prior_codes,
     single,
     values,
 )
+from jaxgen.run.line import GameOnTheLine, why_not_on_the_line
 from jaxgen.run.trained import Run, abstract_state, run_key
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.loop import initial_state
@@ -33,12 +30,6 @@ from jaxgen.typing import AnyArray, Array, Batch, Float
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-PLACES = 400
-"""On the line, where densities and discriminators are compared."""
-
-LINES = 40
-"""From noise to what the generator makes of it."""
 
 GENERATED = 20_000
 """Points from which the generator's density is estimated."""
@@ -55,49 +46,26 @@ COMPARED = 1000
 NORM_BOUND = 1.01
 """Of the largest singular value of what spectral normalization has divided."""
 
-CLASSIFIERS = ("minimax", "non_saturating")
-"""Losses whose discriminator gives logits of being real."""
-
-
-class Line(NamedTuple):
-    """Data on the line.
-
-    Attributes:
-        places: in increasing order, over the range of the data and a little more.
-        log_density: of the data there, in nats.
-    """
-
-    places: Float[np.ndarray, " places"]
-    log_density: Float[np.ndarray, " places"]
-
 
 def line_over_training(subject: Subject) -> Section:
     """Data, generator and discriminator on the line, from the beginning to the end."""
-    line, logits = _line(subject), _classifier(subject)
-    moments = [(step, _moment(subject, line, logits, run, step)) for step, run in _kept(subject.run)]
-    density = np.exp(line.log_density)
-    bound = max(float(np.abs(moment.noise).max(initial=0.0)) for _, moment in moments) or 1.0
-    figures = [
-        plot.game_on_the_line(line.places, density, shown, noise_range=(-bound, bound))
-        for shown in ([moment for _, moment in moments], *([moment] for _, moment in moments))
-    ]
-    steps = ", ".join(str(step) for step, _ in moments)
+    game = _on_the_line(subject)
+    moments = [game.moment(run.state, f"step {step}") for step, run in _kept(subject.run)]
+    steps = ", ".join(moment.title.removeprefix("step ") for moment in moments)
     caption = (
         f"The game at the steps {steps}: the beginning, and the checkpoints that are kept. Dotted the density of the "
         "data, red a histogram of what is generated, dashed the discriminator's probability of being real; below, "
         "lines from noise to what the generator makes of it. In the end the two densities should be one and the "
         "discriminator 1/2 everywhere (Goodfellow et al. 2014, arXiv:1406.2661, figure 1)."
     )
-    pictures = [png("game_on_the_line", figures[0], caption)]
-    if len(moments) > 1:
-        pictures.append(gif("game_on_the_line", figures[1:], "The same, one after the other.", seconds=1.0))
-    return Section(pictures)
+    return Section([png("game_on_the_line", game.draw(moments), caption)])
 
 
 def optimum(subject: Subject) -> Section:
     """The trained discriminator against the best one, where both densities can be known."""
-    line, logits = _line(subject), _classifier(subject)
-    found = [_against_optimum(subject, line, logits, run) for run in subject.runs]
+    game = _on_the_line(subject)
+    line = game.line
+    found = [_against_optimum(subject, game, run) for run in subject.runs]
     first = found[0]
     densities = {"data": np.exp(line.log_density), "generated": np.exp(first.log_generated)}
     figure = plot.discriminators(line.places, densities, optimal=first.optimal, trained=first.trained)
@@ -118,8 +86,8 @@ def optimum(subject: Subject) -> Section:
 
 def slope(subject: Subject) -> Section:
     """How steep the discriminator is between real and generated examples."""
-    critic = _critic(subject)
-    slopes = [_slopes(subject, critic, run) for run in subject.runs]
+    gradient = _gradient(subject)
+    slopes = [_slopes(subject, gradient, run) for run in subject.runs]
     caption = (
         f"Length of the gradient of the discriminator's output at {len(slopes[0])} points between real and generated "
         "examples, in the units that it sees them in (values of pixels from -1 to 1). With the gradient penalty it "
@@ -160,45 +128,31 @@ class _Optimum(NamedTuple):
     value_of_trained: float
 
 
-Critic = Callable[[State, AnyArray, AnyArray | None], Float[Array, " n"]]
-"""Of a state, examples (pictures from 0 to 1) and their classes: the discriminator's output for each of them."""
+Gradient = Callable[[State, AnyArray, AnyArray | None], Float[Array, " n *event"]]
+"""Of a state, examples (pictures from 0 to 1) and their classes: of D's output at each of them, by the example."""
 
 
-def _critic(subject: Subject) -> Critic:
-    """The discriminator as `evaluate` shows it."""
+def _gradient(subject: Subject) -> Gradient:
+    """The gradient of the discriminator, as `evaluate` shows it."""
     run, key = subject.run, subject.key
     evaluate, name = run.model.evaluate, "image" if subject.pictures else "point"
     need_discriminator(subject)
     if evaluate is None:
         raise Inapplicable("the discriminator judges several examples at once")
 
-    @jax.jit
-    def critic(state: State, x: AnyArray, label: AnyArray | None) -> Float[Array, " n"]:
+    def output(x: AnyArray, state: State, label: AnyArray | None) -> Float[Array, ""]:
         batch: Batch = {name: jnp.asarray(x)} | ({} if label is None else {"label": label})
-        return evaluate(key, state, batch)["real_output"]
+        return evaluate(key, state, batch)["real_output"].sum()
 
-    return critic
-
-
-def _classifier(subject: Subject) -> Critic:
-    """The discriminator, if its output is the logit of being real."""
-    critic = _critic(subject)
-    loss = getattr(subject.run.settings.config, "loss", None)
-    if loss not in CLASSIFIERS:
-        raise Inapplicable(f"with the loss '{loss}' the discriminator gives no probabilities")
-    if subject.run.model.conditions:
-        raise Inapplicable("the discriminator is told the class: there is a best one for each")
-    return critic
+    compiled = jax.jit(jax.grad(output))
+    return lambda state, x, label: compiled(x, state, label)
 
 
-def _line(subject: Subject) -> Line:
-    if subject.run.settings.data not in SYNTHETIC or subject.run.example["point"].shape[1] != 1:
-        raise Inapplicable("the data are not points on the line with a known density")
-    points = np.asarray(subject.training["point"])
-    low, high = float(points.min()), float(points.max())
-    places = np.linspace(low - 0.1 * (high - low), high + 0.1 * (high - low), PLACES, dtype=np.float32)
-    log_density = SYNTHETIC[subject.run.settings.data]().log_density(jnp.asarray(places[:, None]))
-    return Line(places, np.asarray(log_density))
+def _on_the_line(subject: Subject) -> GameOnTheLine:
+    run = subject.run
+    if reason := why_not_on_the_line(run.model, run.settings, run.example):
+        raise Inapplicable(reason)
+    return GameOnTheLine(run.model, run.settings, subject.training["point"], subject.key)
 
 
 def _kept(run: Run) -> list[tuple[int, Run]]:
@@ -213,37 +167,23 @@ def _kept(run: Run) -> list[tuple[int, Run]]:
     return [(step, single(run._replace(state=state), run.first_run)) for step, state in states.items()]
 
 
-def _moment(subject: Subject, line: Line, logits: Critic, run: Run, step: int) -> plot.Moment:
-    noise = np.zeros(0)
-    mapped = noise
-    if (codes := prior_codes(run, subject.key, LINES)).shape[1] == 1:
-        noise = np.sort(np.asarray(codes)[:, 0])
-        mapped = decode(run, noise[:, None])[:, 0]
-    return plot.Moment(
-        f"step {step}",
-        generated=np.asarray(run.sample(subject.key, GENERATED // 4))[:, 0],
-        discriminator=np.asarray(jax.nn.sigmoid(logits(run.state, line.places[:, None], None))),
-        noise=noise,
-        mapped=mapped,
-    )
-
-
-def _against_optimum(subject: Subject, line: Line, logits: Critic, run: Run) -> _Optimum:
+def _against_optimum(subject: Subject, game: GameOnTheLine, run: Run) -> _Optimum:
+    line = game.line
     generated = np.asarray(run.sample(subject.key, GENERATED))
     log_generated = _log_density(generated[:, 0], line.places)
     log_p, log_q = jnp.asarray(line.log_density), jnp.asarray(log_generated)
     optimal = np.asarray(optimal_discriminator(log_p, log_q))
-    trained = np.asarray(jax.nn.sigmoid(logits(run.state, line.places[:, None], None)))
+    trained = np.asarray(jax.nn.sigmoid(game.logits(run.state, line.places[:, None])))
     both = (np.exp(line.log_density) + np.exp(log_generated)) / 2
     bulk = both >= BULK * both.max()
-    of_real = logits(run.state, subject.training["point"], None)
+    of_real = game.logits(run.state, subject.training["point"])
     return _Optimum(
         log_generated,
         optimal,
         trained,
         distance=float(np.abs(trained - optimal)[bulk].mean()),
         value_at_optimum=float(value_at_optimum(log_p, log_q, volumes=float(line.places[1] - line.places[0]))),
-        value_of_trained=float(value_from_logits(of_real, logits(run.state, generated, None))),
+        value_of_trained=float(value_from_logits(of_real, game.logits(run.state, generated))),
     )
 
 
@@ -257,17 +197,17 @@ def _log_density(points: Float[np.ndarray, " n"], places: Float[np.ndarray, " pl
         return np.log(gaussian_kde(points, BANDWIDTH)(places)).astype(np.float32)
 
 
-def _slopes(subject: Subject, critic: Critic, run: Run) -> Float[np.ndarray, " n"]:
+def _slopes(subject: Subject, gradient: Gradient, run: Run) -> Float[np.ndarray, " n"]:
     """Length of the gradient at one random place between each real example and a generated one."""
     real = values(subject.training)[:COMPARED]
     label = np.asarray(subject.training["label"])[:COMPARED] if "label" in subject.training else None
     told = {"label": label} if run.model.conditions else {}
     fake = np.asarray(run.sample(subject.key, len(real), **told))
     weight = np.asarray(jax.random.uniform(subject.key, (len(real), *[1] * (real.ndim - 1))))
-    gradient = jax.jit(jax.grad(lambda x: critic(run.state, x, label).sum()))(weight * real + (1 - weight) * fake)
+    slope = gradient(run.state, weight * real + (1 - weight) * fake, label)
     # Networks see pictures with values in [-1, 1], twice as wide.
     scale = 0.5 if subject.pictures else 1.0
-    return scale * np.linalg.norm(np.asarray(gradient).reshape(len(real), -1), axis=1)
+    return scale * np.linalg.norm(np.asarray(slope).reshape(len(real), -1), axis=1)
 
 
 def _norms(state: State) -> dict[str, float]:

@@ -81,7 +81,12 @@ def films(subject: Subject) -> Section:
     drawn = _drawn(subject.run.folder / "samples")
     if not drawn:
         raise Inapplicable("the run has not drawn pictures of more than one step")
-    what = {"samples": "Samples", "reconstructions": "Examples and their reconstructions", "codes": "Codes of examples"}
+    what = {
+        "samples": "Samples",
+        "reconstructions": "Examples and their reconstructions",
+        "codes": "Codes of examples",
+        "game": "Data, generator and discriminator on the line",
+    }
     pictures = []
     for kind, paths in drawn.items():
         frames = [_pixels(path) for path in _spaced(paths, FRAMES)]

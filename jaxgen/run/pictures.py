@@ -1,4 +1,4 @@
-"""The pictures of a run: what it generates, and what its code keeps of real examples."""
+"""The pictures of a run: what it generates, what its code keeps of real examples, and its game if it is on the line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from jaxgen.data import Stream, example
 from jaxgen.game import Model, State
 from jaxgen.models.observation import observed
 from jaxgen.run.files import write_picture
+from jaxgen.run.line import GameOnTheLine, why_not_on_the_line
 from jaxgen.run.settings import Settings
 from jaxgen.run.trained import first_sound
 from jaxgen.training.loop import Chunk
@@ -34,7 +35,7 @@ PAIRS = 16
 
 
 class Pictures:
-    """A hook of `fit` that draws samples, reconstructions where the model has them, and codes of two dimensions.
+    """A hook of `fit` that draws samples, reconstructions, codes of two dimensions, and the game of a GAN on the line.
 
     The noise is the same each time, and so are the axes of points, which are those of the data: pictures of different
     steps can be compared. Of several seeds, the first that has not diverged is shown.
@@ -54,6 +55,9 @@ class Pictures:
         self.encode = None
         if model.encode is not None and code_size(model, shown) == 2:
             self.encode, self.encoded = jax.jit(model.encode), first_examples(data, CODES)
+        self.game = None
+        if why_not_on_the_line(model, settings, shown) is None:
+            self.game = GameOnTheLine(model, settings, self.some["point"], self.key)
 
     def __call__(self, chunk: Chunk) -> None:
         """Draw, if it is time to."""
@@ -64,15 +68,17 @@ class Pictures:
             shown = first_sound(len(state.step), chunk.diverged)
             state = jax.tree.map(lambda x: x[shown], state)
         self.folder.mkdir(exist_ok=True)
-        for what, figure in self._figures(state):
+        for what, figure in self._figures(state, chunk.step):
             write_picture(self.folder / f"step-{chunk.step:08d}-{what}.png", figure)
 
-    def _figures(self, state: State) -> Iterator[tuple[str, "Figure"]]:
+    def _figures(self, state: State, step: int) -> Iterator[tuple[str, "Figure"]]:
         yield "samples", draw_samples(self.sample(self.key, state), data=self.some, columns=self.columns)
         if self.reconstruct is not None:
             yield "reconstructions", draw_pairs(observed(self.some), self.reconstruct(state, self.some))
         if self.encode is not None:
             yield "codes", plot.scatter_by_label(self.encode(state, self.encoded), label=self.encoded.get("label"))
+        if self.game is not None:
+            yield "game", self.game.draw([self.game.moment(state, f"step {step}")])
 
 
 def layout(model: Model, shown: Batch, *, several: bool = False) -> tuple[int, int]:

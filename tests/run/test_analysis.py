@@ -127,6 +127,19 @@ def test_a_gan_is_shown_from_its_beginning_to_its_end(runs):
         np.testing.assert_array_equal(x, y)
 
 
+def test_the_game_on_the_line_is_a_film_of_all_its_pictures(runs, analyses):
+    drawn = sorted((runs / "line" / "samples").glob("step-*-game.png"))
+    assert [path.name for path in drawn] == [f"step-{step:08d}-game.png" for step in range(10, 70, 10)]
+    with Image.open(analyses["line"].page.parent / "game_over_training.gif") as film:
+        assert film.n_frames == len(drawn)
+        for i, path in enumerate(drawn):
+            film.seek(i)
+            with Image.open(path) as picture:
+                # A GIF has 256 colours.
+                difference = np.asarray(film.convert("RGB"), float) - np.asarray(picture.convert("RGB"), float)
+            assert np.abs(difference).mean() < 1
+
+
 def test_norms_are_those_of_the_kernels_that_the_discriminator_applies(runs, analyses, monkeypatch):
     run, figures = load_run(runs / "digits"), []
     monkeypatch.setattr(analysis_discriminator, "png", lambda name, figure, caption: figures.append(figure))
