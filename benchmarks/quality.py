@@ -24,9 +24,9 @@ from jaxgen.analysis.reader import Reader, train_reader
 from jaxgen.data import Stream, load
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, State
-from jaxgen.metrics import mode_coverage
 from jaxgen.models import PRESETS, REGISTRY, autoencoder, cvae, gan, vae, vaegan
 from jaxgen.plot import picture_grid, save
+from jaxgen.run.samples import POINTS, SURE, mode_metrics
 from jaxgen.training.evaluation import evaluate
 from jaxgen.training.loop import fit
 from jaxgen.training.seeds import seed_keys
@@ -34,9 +34,6 @@ from jaxgen.typing import Array, Batch, Key
 
 SAMPLES = 2000
 """Pictures that the reader is shown, of every model."""
-
-SURE = 0.9
-"""Probability from which on a picture counts as showing a digit."""
 
 
 class Number(NamedTuple):
@@ -164,17 +161,13 @@ def conditional_vae(setting: Setting) -> Iterator[Number]:
 
 def ring_modes(setting: Setting) -> Iterator[Number]:
     """WGAN-GP on the ring of eight Gaussians, ten seeds trained together: modes covered."""
-    seeds, samples = 10, 2500
+    seeds = 10
     # Small networks can learn ten times as fast as the published ones.
     config = dataclasses.replace(PRESETS["wgan-gp"].config, learning_rate=1e-3, b1=0.5)
     model, states = setting.fit("gan", config, load_all("ring"), steps=10_000, batch_size=256, key=seed_keys(0, seeds))
-    points = jax.vmap(lambda state: model.sample(jax.random.key(1), state, samples))(states)
-    mixture = ring()
-    assert mixture.centers is not None
-    assert mixture.scales is not None
-    coverage = [mode_coverage(points_of_seed, mixture.centers, scale=mixture.scales[0]) for points_of_seed in points]
-    covered = np.array([of_seed.covered for of_seed in coverage])
-    near = 100 * np.array([of_seed.high_quality for of_seed in coverage])
+    points = jax.vmap(lambda state: model.sample(jax.random.key(1), state, POINTS))(states)
+    found = jax.vmap(lambda of_seed: mode_metrics(of_seed, ring()))(points)
+    covered, near = np.asarray(found["modes"]), 100 * np.asarray(found["high_quality"])
     yield Number("modes covered, mean of seeds", covered.mean())
     yield Number("samples within 3 sigma of a mode, mean of seeds, %", near.mean())
     yield Number("the same, worst seed, %", near.min())

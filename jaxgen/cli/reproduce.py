@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> None:
     folder = options.out or Path("reproductions") / (f"{name}-quick" if options.quick else name)
     notice(f"{recipe.what} ({recipe.reference}); it takes {recipe.duration}")
     outcome = carry_out(recipe, Request(folder, options.seeds, options.quick, options.data_dir, options.only, notice))
-    _print(recipe, outcome)
+    _print(recipe, outcome, quick=options.quick)
     print(f"folder: {folder}")
 
 
@@ -61,7 +61,7 @@ def _without_name(arguments: list[str]) -> None:
     print(f"usage: jaxgen reproduce NAME [OPTIONS]\n\n{recipes}\n\njaxgen reproduce NAME --help shows the options.")
 
 
-def _print(recipe: Recipe, outcome: Outcome) -> None:
+def _print(recipe: Recipe, outcome: Outcome, *, quick: bool) -> None:
     """The table of all numbers: published, and ours with mean, standard deviation and number of seeds."""
     table = Table("model", "metric", "published", "mean", "sd", "seeds")
     for model, row in outcome.rows.items():
@@ -70,7 +70,7 @@ def _print(recipe: Recipe, outcome: Outcome) -> None:
     Console().print(table)
     for claim in outcome.claims:
         print(claim)
-    print(f"protocol: {recipe.protocol}")
+    print(f"protocol{', of which --quick is a small part' if quick else ''}: {recipe.protocol}")
 
 
 def _published(measured: Measured) -> str:

@@ -207,6 +207,7 @@ class Comparative:
         seeds: of the protocol.
         quick_steps: turns of each model if it is to be quick.
         quick_seeds: seeds of each model if it is to be quick.
+        quick_choices: of each model's config if it is to be quick, such as narrower networks.
     """
 
     entries: Mapping[str, Entry]
@@ -217,6 +218,7 @@ class Comparative:
     seeds: int = 10
     quick_steps: int = 500
     quick_seeds: int = 2
+    quick_choices: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __call__(self, request: Request) -> Outcome:
         """Train and compare."""
@@ -233,9 +235,10 @@ class Comparative:
         seeds = self.quick_seeds if request.quick else self.seeds
         settings = dataclasses.replace(entry.settings, seeds=request.seeds or seeds, data_dir=request.data_dir)
         if request.quick:
-            settings = _shortened(settings, self.quick_steps)
+            narrow = dataclasses.replace(settings.config, **self.quick_choices)
+            settings = _shortened(dataclasses.replace(settings, config=narrow), self.quick_steps)
         folder = request.folder / file_name(name)
-        request.say(f"{name}: {settings.seeds} seeds, {settings.steps} turns, in {folder}")
+        request.say(f"{name}: seeds {settings.seeds}, turns {settings.steps}, in {folder}")
         try:
             test = _trained(folder, entry.family, settings, request.say)["test"]
         except DivergenceError as error:

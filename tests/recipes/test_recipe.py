@@ -33,6 +33,7 @@ def comparative(steps: int = 4) -> Comparative:
         seeds=3,
         quick_steps=2,
         quick_seeds=2,
+        quick_choices={"hidden": (5,)},
     )
 
 
@@ -95,7 +96,7 @@ def test_some_models_are_compared_and_the_others_left_alone(done: Path, tmp_path
 def test_a_quick_recipe_is_a_short_one(tmp_path: Path) -> None:
     carry_out(recipe_of(comparative()), Request(tmp_path, quick=True, say=lambda line: None))
     run = load_run(tmp_path / "gan")
-    assert (run.step, run.settings.seeds) == (2, 2)
+    assert (run.step, run.settings.seeds, run.settings.config) == (2, 2, Config(hidden=(5,), latent=2))
     assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
 
 

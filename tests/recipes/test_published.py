@@ -1,0 +1,36 @@
+"""What the recipes measure themselves, on runs of which the answer is known."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.models import PRESETS, REGISTRY
+from jaxgen.recipes.published import loss_correlation
+from jaxgen.run import Run, Settings
+
+
+def test_the_correlation_of_every_seed_is_that_of_its_own_log(tmp_path):
+    """Ranks 1 2 3 4 5 against 1 2 3 4 5, against 5 4 3 2 1, and against 2 1 4 3 5: 1, -1 and 1 - 6 * 4 / 120."""
+    estimates, distances = [1, 2, 3, 4, 5], [[1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [0, 0, 0, 0, 0], [2, 1, 4, 3, 5]]
+    names = ("discriminator/real_output", "discriminator/fake_output", "discriminator/loss")
+    lines = [
+        {"step": step, **dict.fromkeys((*names, "samples/sliced_wasserstein"), 0.0)}
+        | {
+            "runs": {
+                "discriminator/real_output": [estimate + 7.0] * 4,
+                "discriminator/fake_output": [7.0] * 4,
+                "discriminator/loss": [10.0] * 4,
+                "samples/sliced_wasserstein": [float(of_seed[step]) for of_seed in distances],
+            }
+        }
+        for step, estimate in enumerate(estimates)
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    settings = Settings(PRESETS["wgan-gp"].config, data="ring", seeds=4)
+    example = {"point": np.zeros((1, 2), np.float32), "label": np.array([7])}
+    model = REGISTRY["gan"].build(settings.config, example)
+    found = loss_correlation(Run(tmp_path, "gan", settings, example, model, None, 4, {2: None}, ()), jax.random.key(0))
+    assert found["rank_correlation"] == pytest.approx([1, -1, np.nan, 0.8], nan_ok=True)
+    assert found["sliced_wasserstein"] == pytest.approx([5, 1, np.nan, 5], nan_ok=True)
