@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen.data import STACKED, SYNTHETIC, Stream, example, load
 from jaxgen.errors import InputError
-from jaxgen.run.samples import POINTS, mode_metrics, stacked_metrics
+from jaxgen.run.samples import POINTS, STACKED_PICTURES, mode_metrics, sampled_parts, stacked_metrics
 from jaxgen.run.settings import Settings
 from jaxgen.run.trained import Run
 from jaxgen.training.evaluation import evaluate
@@ -37,18 +37,18 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         InputError: if the test split cannot be loaded, or does not look like the data of the training.
     """
     metrics: dict[str, Any] = {}
-    key = jax.random.key(seed)
+    key, several = jax.random.key(seed), run.settings.seeds is not None
     if run.model.evaluate is not None:
         data = load_test_split(run.settings, run.example) if data is None else data
         metrics |= evaluate(run.model, run.state, data, key=key, runs=run.settings.seeds)
     if run.settings.data in SYNTHETIC:
         samples, mixture = run.sample(key, POINTS), SYNTHETIC[run.settings.data]()
-        several = run.settings.seeds is not None
         metrics |= (
             jax.vmap(lambda one: mode_metrics(one, mixture))(samples) if several else mode_metrics(samples, mixture)
         )
     if run.settings.data in STACKED:
-        metrics |= stacked_metrics(run, key)
+        found = stacked_metrics(run.settings, sampled_parts(run, key, STACKED_PICTURES))
+        metrics |= found if several else {name: of_run[0] for name, of_run in found.items()}
     if run.settings.seeds is None:
         return {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()}
     return {

@@ -1,19 +1,20 @@
 """Samples judged while a model is trained, by numbers that no player minimizes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.data import SYNTHETIC, Stream, batch_indices, count_examples, take
+from jaxgen.data import STACKED, SYNTHETIC, Stream, batch_indices, count_examples, take
 from jaxgen.divergences import sliced_wasserstein
 from jaxgen.game import Model, State
 from jaxgen.models.observation import observed
-from jaxgen.run.samples import POINTS, mode_metrics
+from jaxgen.run.samples import POINTS, mode_metrics, stacked_metrics
 from jaxgen.run.settings import Settings
-from jaxgen.training.loop import Chunk
+from jaxgen.training.loop import Chunk, run_keys
 from jaxgen.training.seeds import over_seeds
 from jaxgen.typing import Array, Batch, KeyArray, Metrics
 
@@ -23,6 +24,9 @@ PREFIX = "samples/"
 COMPARED = 1000
 """Samples, and examples of the data, between which the distance is taken."""
 
+READ = 10_000
+"""Stacked digits of which the classes are read: of 1,000 classes, all but the last one or two can be found in them."""
+
 
 class Judged:
     """A hook of `fit` that hands chunks on to another, the log, and adds to some of them what the samples are worth.
@@ -31,7 +35,8 @@ class Judged:
 
         samples/sliced_wasserstein    distance between 1000 samples and as many training examples; of pictures, in
                                       values of pixels from 0 to 1
-        samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples, on a mixture; see `mode_metrics`
+        samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples, on a mixture; see `mode_metrics`; of
+                                      10,000 that a classifier reads, of stacked digits; see `stacked_metrics`
 
     Noise, examples and projections are the same each time, so that two numbers differ by what was learned between them,
     and a run that was killed and resumed has the same numbers as one that never stopped.
@@ -58,18 +63,22 @@ class Judged:
         self.log = log
         self.every, self.last = settings.picture_every, settings.steps
         self.several = settings.seeds is not None
-        key = jax.random.key(settings.seed)
-        sample_key, self.projections = jax.random.split(key)
-        self.examples = observed(some_examples(key, data, COMPARED))
+        judging = run_keys(jax.random.key(settings.seed)).judging
+        self.sample_key, self.reading_key, self.projections, examples_key = jax.random.split(judging, 4)
+        self.examples = observed(some_examples(examples_key, data, COMPARED))
+        self.read_from = settings if settings.data in STACKED else None
         mixture = SYNTHETIC[settings.data]() if settings.data in SYNTHETIC else None
         has_modes = mixture is not None and mixture.centers is not None
         count = POINTS if has_modes else len(self.examples)
 
-        def draw(state: State) -> tuple[Array, Metrics]:
-            samples = model.sample(sample_key, state, count)
+        def draw(key: KeyArray, state: State) -> tuple[Array, Metrics]:
+            samples = model.sample(key, state, count)
             return samples[: len(self.examples)], {} if mixture is None else mode_metrics(samples, mixture)
 
-        self.draw = jax.jit(over_seeds(draw) if self.several else draw)
+        def draw_all(key: KeyArray, states: State) -> tuple[Array, Metrics]:
+            return over_seeds(partial(draw, key))(states) if self.several else draw(key, states)
+
+        self.draw = jax.jit(draw_all)
 
     def __call__(self, chunk: Chunk) -> None:
         """Log the chunk, judged if it is time to."""
@@ -80,11 +89,20 @@ class Judged:
 
     def judge(self, state: State) -> Metrics:
         """The numbers of a state, one for each run."""
-        samples, metrics = self.draw(state)
+        samples, metrics = self.draw(self.sample_key, state)
         # One by one, and not in one program with the network: what is compiled once then serves all runs on these data.
         runs = samples if self.several else samples[None]
         distances = jnp.stack([sliced_wasserstein(self.projections, x, self.examples) for x in runs])
-        return {**metrics, "sliced_wasserstein": distances if self.several else distances[0]}
+        found = {"sliced_wasserstein": distances}
+        if self.read_from is not None:
+            found |= stacked_metrics(self.read_from, self._parts(state))
+        return {**metrics, **(found if self.several else {name: of_run[0] for name, of_run in found.items()})}
+
+    def _parts(self, state: State) -> Iterator[Array]:
+        """Samples to be read, with an axis of runs."""
+        for first in range(0, READ, len(self.examples)):
+            samples, _ = self.draw(jax.random.fold_in(self.reading_key, first), state)
+            yield samples if self.several else samples[None]
 
 
 def some_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:

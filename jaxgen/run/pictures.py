@@ -15,7 +15,7 @@ from jaxgen.run.files import write_picture
 from jaxgen.run.line import GameOnTheLine, why_not_on_the_line
 from jaxgen.run.settings import Settings
 from jaxgen.run.trained import first_sound
-from jaxgen.training.loop import Chunk
+from jaxgen.training.loop import Chunk, run_keys
 from jaxgen.typing import AnyArray, Batch
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Pictures:
         self.some = first_examples(data, 2 * PAIRS if "image" in shown else POINTS)
         count, self.columns = layout(model, shown)
         self.sample = jax.jit(lambda key, state: model.sample(key, state, count))
-        self.key = jax.random.key(settings.seed)
+        self.key = run_keys(jax.random.key(settings.seed)).pictures
         self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
         self.encode = None
         if model.encode is not None and code_size(model, shown) == 2:

@@ -4,8 +4,9 @@ All are metrics of one run: `modes` that are covered, the share of samples of `h
 divergence of the modes' shares from the true ones in nats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jaxgen.divergences import frechet_distance
 from jaxgen.errors import InputError
 from jaxgen.metrics import label_coverage, mode_coverage
 from jaxgen.models.observation import observed
+from jaxgen.run.settings import Settings
 from jaxgen.run.trained import Run
 from jaxgen.typing import Array, Float, KeyArray, Shaped
 
@@ -64,25 +66,26 @@ def mode_metrics(samples: Float[Array, "n dim"], mixture: Synthetic) -> dict[str
     return {"modes": found.covered, "high_quality": found.high_quality, "mode_kl": kl}
 
 
-def stacked_metrics(run: Run, key: KeyArray) -> dict[str, Array]:
-    """Count the classes of stacked digits that are read in samples of every seed.
+def stacked_metrics(
+    settings: Settings[Any], parts: Iterable[Shaped[Array, "runs n height width 3"]]
+) -> dict[str, Float[Array, " runs"]]:
+    """Count the classes of stacked digits that are read in samples.
 
     Args:
-        run: trained with stacked digits.
-        key: of the samples.
+        settings: of the run, whose data the reader is trained with.
+        parts: of the samples, each with an axis of runs; together they may be more than memory holds.
 
     Returns:
         `modes` that are read at all, of 1000; `high_quality`, where the reader is sure; `mode_kl`, from uniform shares.
-        Each with an axis of runs if there are several seeds.
     """
-    reader = _reader(STACKED[run.settings.data], run.settings.data_dir, run.settings.image_size)
-    parts = [[reader.read(of_run) for of_run in pictures] for pictures in _parts(run, key, STACKED_PICTURES)]
+    reader = reader_of(STACKED[settings.data], settings.data_dir, settings.image_size)
+    readings = [[reader.read(of_run) for of_run in part] for part in parts]
     found = []
-    for readings in zip(*parts, strict=True):
-        coverage = label_coverage(jnp.concatenate([part.labels for part in readings]), CLASSES**CHANNELS)
-        sure = jnp.concatenate([part.confidence for part in readings]) >= SURE
+    for of_run in zip(*readings, strict=True):
+        coverage = label_coverage(jnp.concatenate([part.labels for part in of_run]), CLASSES**CHANNELS)
+        sure = jnp.concatenate([part.confidence for part in of_run]) >= SURE
         found.append({"modes": coverage.covered, "high_quality": jnp.mean(sure), "mode_kl": coverage.kl})
-    return _of_runs(run, found)
+    return _stacked(found)
 
 
 def class_metrics(
@@ -102,12 +105,12 @@ def class_metrics(
         with an axis of runs if there are several seeds.
     """
     settings = run.settings
-    reader = _reader(settings.data, settings.data_dir, settings.image_size, reader_steps)
+    reader = reader_of(settings.data, settings.data_dir, settings.image_size, reader_steps)
     test = load(settings.data, split="test", data_dir=settings.data_dir, image_size=settings.image_size)
     if isinstance(test, Stream):
         raise InputError(f"the test split of {settings.data} is read from disk as it is used, and is not read here")
     real = _moments(reader.logits(observed(test)))
-    parts = [[reader.logits(of_run) for of_run in pictures] for pictures in _parts(run, key, count)]
+    parts = [[reader.logits(of_run) for of_run in part] for part in sampled_parts(run, key, count)]
     found = []
     for of_run in zip(*parts, strict=True):
         logits = jnp.concatenate(of_run)
@@ -123,20 +126,29 @@ def class_metrics(
                 "frechet_distance": distance,
             }
         )
-    return _of_runs(run, found)
+    several = run.settings.seeds is not None
+    return _stacked(found) if several else found[0]
 
 
-def _parts(run: Run, key: KeyArray, count: int) -> Iterator[Array]:
-    """Samples of every run, part by part: all at once would be much memory."""
+def sampled_parts(run: Run, key: KeyArray, count: int) -> Iterator[Shaped[Array, "runs n *event"]]:
+    """Samples of a run, part by part: all at once would be much memory.
+
+    Args:
+        run: of one seed or of several.
+        key: of the samples.
+        count: how many of each seed.
+
+    Yields:
+        The next samples, with an axis of runs in any case.
+    """
     several = run.settings.seeds is not None
     for first in range(0, count, PART):
         samples = run.sample(jax.random.fold_in(key, first), min(PART, count - first))
         yield samples if several else samples[None]
 
 
-def _of_runs(run: Run, found: list[dict[str, Array]]) -> dict[str, Array]:
-    stacked = jax.tree.map(lambda *values: jnp.stack(values), *found)
-    return stacked if run.settings.seeds is not None else found[0]
+def _stacked(found: list[dict[str, Array]]) -> dict[str, Array]:
+    return jax.tree.map(lambda *values: jnp.stack(values), *found)
 
 
 def _moments(logits: Shaped[Array, "n 10"]) -> tuple[Float[Array, " 10"], Float[Array, "10 10"]]:
@@ -144,8 +156,21 @@ def _moments(logits: Shaped[Array, "n 10"]) -> tuple[Float[Array, " 10"], Float[
 
 
 @cache
-def _reader(data: str, data_dir: str | None, image_size: int | None, steps: int | None = None) -> Reader:
-    """The reader of single pictures, trained once a process."""
+def reader_of(data: str, data_dir: str | None, image_size: int | None, steps: int | None = None) -> Reader:
+    """The reader of single pictures, trained once a process.
+
+    Args:
+        data: name of a data set of grey pictures of ten classes.
+        data_dir: where data sets are kept.
+        image_size: side in pixels to which the pictures are scaled and cropped.
+        steps: turns that it is trained for; enough where nothing is given.
+
+    Returns:
+        The reader.
+
+    Raises:
+        InputError: if the data are not such pictures, or do not fit in memory.
+    """
     pictures = load(data, data_dir=data_dir, image_size=image_size)
     if isinstance(pictures, Stream):
         raise InputError(f"{data} is read from disk as it is used, and a reader is trained with data in memory")

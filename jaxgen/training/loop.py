@@ -100,11 +100,13 @@ class RunKeys(NamedTuple):
     init: KeyArray
     order: KeyArray
     turns: KeyArray
+    pictures: KeyArray
+    judging: KeyArray
 
 
 def run_keys(key: KeyArray) -> RunKeys:
-    """Split the key of a run: for the first state, for the order of the data, and for the turns."""
-    return RunKeys(*jax.random.split(key, 3))
+    """Split the key of a run: for its first state, the order of its data, its turns, and two ways to look at it."""
+    return RunKeys(*jax.random.split(key, 5))
 
 
 def fit(

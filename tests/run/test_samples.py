@@ -43,7 +43,7 @@ def test_the_distance_is_that_of_the_matrix_square_root():
     run = sampler(jnp.asarray(TEST["image"][TEST["label"] < 4]))
     key = jax.random.key(2)
     found = class_metrics(run, key, count=200)
-    reader = samples._reader("digits", None, None)
+    reader = samples.reader_of("digits", None, None)
     drawn = run.sample(jax.random.fold_in(key, 0), 200)
     real, fake = (np.asarray(reader.logits(pictures), np.float64) for pictures in (TEST["image"], drawn))
     covariances = [np.cov(logits, rowvar=False) for logits in (real, fake)]
