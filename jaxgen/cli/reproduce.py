@@ -32,7 +32,7 @@ class Options:
     quick: bool = False
     out: Path | None = None
     data_dir: str | None = None
-    only: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
 
 
 def run(arguments: list[str]) -> None:
@@ -47,8 +47,10 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"--seeds must be at least 1, got {options.seeds}")
     recipe = RECIPES[name]
     folder = options.out or Path("reproductions") / (f"{name}-quick" if options.quick else name)
-    notice(f"{recipe.what} ({recipe.reference}); it takes {recipe.duration}")
-    outcome = carry_out(recipe, Request(folder, options.seeds, options.quick, options.data_dir, options.only, notice))
+    if options.only == ():
+        raise InputError("--only is followed by the names of models, at least one: those that are to be compared")
+    only = options.only or ()
+    outcome = carry_out(recipe, Request(folder, options.seeds, options.quick, options.data_dir, only, notice))
     _print(recipe, outcome, quick=options.quick)
     print(f"folder: {folder}")
 

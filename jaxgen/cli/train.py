@@ -12,6 +12,7 @@ from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError
 from jaxgen.models import PRESETS, REGISTRY, starting_point
 from jaxgen.run import Settings, read_config, train
+from jaxgen.run.settings import option, shown
 
 Config = TypeVar("Config")
 
@@ -48,6 +49,8 @@ def run(arguments: list[str]) -> None:
         if before.family != family:
             raise InputError(f"{folder} holds a run of the model '{before.family}', not '{family}'")
         given = [argument for argument in arguments[1:] if argument != "--resume"]
+        if name in PRESETS:
+            _check_preset(name, folder, before.settings.config, options.settings.config)
         default = options_type(settings=before.settings)
         options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
     summary = train(folder, family, options.settings, resume=options.resume, say=notice)
@@ -56,6 +59,17 @@ def run(arguments: list[str]) -> None:
         title = f"{family if options.resume else name} on the test split of {options.settings.data}"
         print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
     print(f"run folder: {folder}")
+
+
+def _check_preset(name: str, folder: Path, was: Any, asked: Any) -> None:
+    """Refuse to go on under the name of a preset with a run that has other choices."""
+    for field in dataclasses.fields(was):
+        before, now = getattr(was, field.name), getattr(asked, field.name)
+        if before != now:
+            raise InputError(
+                f"{folder} was trained with {option(field.name)} {shown(before)}, and {name} with these options has "
+                f"{shown(now)}: give the run's own options, or go on with it as a {PRESETS[name].family}"
+            )
 
 
 def _usual_folder(model: str, data: str) -> Path:

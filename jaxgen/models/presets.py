@@ -70,6 +70,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "pacgan": Preset(
         Config(
+            architecture="mlp",
             hidden=(400, 400, 400, 400),
             discriminator_hidden=(200, 200, 200),
             maxout=5,
@@ -84,7 +85,13 @@ PRESETS: dict[str, Preset] = {
     ),
     "unrolled-gan": Preset(
         Config(
-            hidden=(128, 128), discriminator_hidden=(128,), latent=256, unrolled_steps=10, learning_rate=1e-4, b1=0.5
+            architecture="mlp",
+            hidden=(128, 128),
+            discriminator_hidden=(128,),
+            latent=256,
+            unrolled_steps=10,
+            learning_rate=1e-4,
+            b1=0.5,
         ),
         "the generator looks ten moves ahead; for points",
         "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians, with our usual activations and initial weights",

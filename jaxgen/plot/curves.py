@@ -10,6 +10,9 @@ from jaxgen.typing import AnyArray, Float, Int
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FEW = 30
+"""Moments of which each is shown as a dot on its curve."""
+
 
 class Comparison(NamedTuple):
     """A published number beside ours; an error that is unknown is None.
@@ -83,7 +86,8 @@ def over_training(
         for run, values in runs.items():
             values = np.asarray(values)
             mean = values.mean(axis=0)
-            (line,) = axes.plot(step, mean, label=run)
+            # Without its dot a single moment would not be seen.
+            (line,) = axes.plot(step, mean, label=run, marker="." if len(mean) <= FEW else "")
             if len(values) > 1:
                 deviation = values.std(axis=0, ddof=1)
                 axes.fill_between(
@@ -187,7 +191,8 @@ def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 1.6 + 0.45 * len(rows)), dpi=120, layout="constrained")
-    axes = figure.add_subplot(xlabel=f"{unit} (bars: two standard errors)", title=title)
+    axes = figure.add_subplot(title=title)
+    figure.supxlabel(f"{unit}\n(bars: two standard errors)", fontsize="medium")
     places = np.arange(len(rows))
     numbers = {
         "published": [(row.published, row.published_error) for row in rows.values()],
@@ -196,6 +201,8 @@ def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: 
     styles = (("0.35", "s", -0.12), ("tab:red", "o", 0.12))
     for (name, pairs), (colour, marker, beside) in zip(numbers.items(), styles, strict=True):
         means = [mean for mean, _ in pairs]
+        if not np.isfinite(means).any():
+            continue
         errors = [2 * (error or 0.0) for _, error in pairs]
         axes.errorbar(means, places + beside, xerr=errors, fmt=marker, color=colour, capsize=3, label=name)
     axes.set_yticks(places, list(rows))

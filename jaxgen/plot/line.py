@@ -89,7 +89,8 @@ def game_on_the_line(
         probability.plot(places, moment.discriminator, color=DISCRIMINATOR, linestyle="--", label="discriminator")
         _draw_lines(lower, moment, noise_range)
     rows[0, 0].set_ylabel("density")
-    rows[1, 0].set(yticks=(0, 1), yticklabels=("z", "x"))
+    # Noise has no axis of its own: it is stretched to the width of the one above.
+    rows[1, 0].set(yticks=(0, 1), yticklabels=(f"z ({noise_range[0]:.1f} to {noise_range[1]:.1f})", "x"))
     handles = [handle for axes in (rows[0, 0], figure.axes[-1]) for handle in axes.get_legend_handles_labels()[0]]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")
     return figure

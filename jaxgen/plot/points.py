@@ -158,4 +158,6 @@ def _draw(axes: Any, generated: Float[AnyArray, "n dimensions"], data: Float[Any
         elsewhere = int(np.sum(~np.all((limits[:, 0] <= shown_at) & (shown_at <= limits[:, 1]), axis=1)))
         if elsewhere:
             told = f"{elsewhere} of {len(shown_at)} points elsewhere"
-            axes.text(0.02, 0.02, told, transform=axes.transAxes, fontsize="small")
+            # On the line the bottom is where the curves are.
+            height, edge = (0.98, "top") if shown_at.shape[1] == 1 else (0.02, "bottom")
+            axes.text(0.02, height, told, transform=axes.transAxes, fontsize="small", verticalalignment=edge)

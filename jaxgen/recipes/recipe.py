@@ -285,6 +285,7 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
     """
     _check_only(recipe, request.only)
     make_folder(request.folder)
+    request.say(f"{recipe.what} ({recipe.reference}); it takes {recipe.duration}")
     outcome = recipe.carry_out(request)
     write_json(request.folder / "results.json", _described(recipe, request, outcome))
     for name, figure in outcome.figures.items():
@@ -349,7 +350,7 @@ def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
     # By permutations, as counts of modes have ties, for which no table holds: by all of them up to ten seeds each.
     method = PermutationMethod(n_resamples=200_000, rng=np.random.default_rng(0))
     p = mannwhitneyu(larger.counted, smaller.counted, alternative="greater", method=method).pvalue
-    return f"{sentence}; the first is larger with p = {p:.2g} (one-sided Mann-Whitney test)"
+    return f"{sentence}; that the first is larger has p = {p:.2g} (one-sided Mann-Whitney test)"
 
 
 def _figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, Measured]]) -> "Figure":

@@ -58,7 +58,7 @@ class Settings(Generic[Config]):
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "picture_every", "image_size", "seeds"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise InputError(f"{_option(name)} must be at least 1, got {value}")
+                raise InputError(f"{option(name)} must be at least 1, got {value}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
 
@@ -158,7 +158,10 @@ def read_config(folder: Path) -> Asked:
         content = json.loads(path.read_text())
         family, settings, shown = content["model"], content["settings"], content["example"]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error!r}") from None
+        raise InputError(
+            f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
+            "put a copy in its place, or train anew"
+        ) from None
     if not isinstance(family, str) or family not in REGISTRY:
         raise InputError(f"{path} names the model '{family}', which is not known: {nearest(str(family), REGISTRY)}")
     try:
@@ -192,7 +195,7 @@ def check_unchanged(before: Asked, now: Asked, folder: Path) -> None:
     for name in old:
         if name not in ("steps", "data_dir") and old[name] != new[name]:
             raise InputError(
-                f"{folder} was trained with {_option(name)} {_shown(old[name])}, not {_shown(new[name])}: "
+                f"{folder} was trained with {option(name)} {shown(old[name])}, not {shown(new[name])}: "
                 f"a run that goes on may only get more --steps"
             )
 
@@ -202,12 +205,36 @@ def _flat(settings: Settings[Any]) -> dict[str, Any]:
     return values.pop("config") | values
 
 
-def _option(name: str) -> str:
+def option(name: str) -> str:
+    """A setting as the command line names it.
+
+    Args:
+        name: of the field.
+
+    Returns:
+        The option.
+
+    Example:
+        >>> option("batch_size")
+        '--batch-size'
+    """
     return f"--{name.replace('_', '-')}"
 
 
-def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line.
+
+    Args:
+        value: of a setting.
+
+    Returns:
+        Its words, or a word for none of them.
+
+    Example:
+        >>> shown((64, 32)), shown(()), shown(0.5)
+        ('64 32', '(none)', '0.5')
+    """
+    return " ".join(map(str, value)) or "(none)" if isinstance(value, tuple) else str(value)
 
 
 def _settings_from(content: Mapping[str, Any], family: Family, example: Batch) -> Settings[Any]:

@@ -15,7 +15,7 @@ from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
 from jaxgen.run.evaluation import evaluate_run, load_test_split
-from jaxgen.run.files import write_json
+from jaxgen.run.files import make_folder, write_json
 from jaxgen.run.judging import Judged
 from jaxgen.run.pictures import Pictures
 from jaxgen.run.settings import Asked, Settings, check_unchanged, located, read_config, write_config
@@ -88,6 +88,8 @@ def train(
     """
     folder, settings = Path(folder), located(settings)
     check_known("model", family, REGISTRY)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a run is kept in a folder: give another --out")
     if not resume and folder.exists():
         raise InputError(f"{folder} exists: give another --out, or --resume to go on with the run in it")
     before = read_config(folder) if resume else None
@@ -110,7 +112,7 @@ def train(
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; the operating system lets go of it when the process ends, however it ends."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     lock = filelock.FileLock(folder / ".lock")
     try:
         held = lock.acquire(timeout=0)

@@ -11,12 +11,15 @@ last, and `restore` takes the newest checkpoint whose files still have their sum
 Arrays and JSON are all that is ever read: nothing is unpickled.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import signal
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,7 +102,7 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
     content = orbax.args.Composite(state=orbax.args.StandardSave(leaves), meta=orbax.args.JsonSave(meta))
     options = orbax.CheckpointManagerOptions(enable_async_checkpointing=False, cleanup_tmp_directories=True)
     try:
-        with orbax.CheckpointManager(folder, options=options) as manager:
+        with _interrupts_wait(), orbax.CheckpointManager(folder, options=options) as manager:
             _reserve(folder, sum(leaf.nbytes for leaf in leaves.values()))
             for later in [known for known in manager.all_steps() if known >= step]:
                 manager.delete(later)
@@ -117,6 +120,23 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
             f"the checkpoint of step {step} could not be written to {folder} ({_first_line(error)}); "
             "earlier ones are untouched: see that there is room and resume"
         ) from error
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Let Ctrl-C wait until a checkpoint is written: Orbax's own threads would go on, and fail as the process ends."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield  # Only the main thread is interrupted, and only it may say what happens then.
+        return
+    interrupts: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        signal.raise_signal(signal.SIGINT)
 
 
 def steps(folder: str | Path) -> list[int]:

@@ -45,6 +45,8 @@ def test_a_recipe_is_carried_out(jaxgen, small, tmp_path):
         (["reproduce", "pacgan-mixture"], "there is no recipe 'pacgan-mixture': did you mean 'pacgan-mixtures'?"),
         (["reproduce", "--quick"], "name the recipe before its options: jaxgen reproduce "),
         (["reproduce", "saturation", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["reproduce", "critic-loss", "--only", "--quick"], "--only is followed by the names of models"),
+        (["reproduce", "critic-loss", "--only", "Nobody"], "there is no model of this recipe 'Nobody'"),
         (["reproduce", "saturation", "--sedes", "3"], "has no option '--sedes': did you mean '--seeds'?"),
     ],
 )
@@ -53,6 +55,7 @@ def test_what_is_wrong_is_said_in_one_sentence(jaxgen, tmp_path, monkeypatch, ar
     said = jaxgen(*arguments)
     assert said.status == 2
     assert message in said.err
+    assert said.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

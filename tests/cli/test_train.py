@@ -30,6 +30,34 @@ def test_resume_keeps_what_was_asked_for(vae, tmp_path, jaxgen, refused):
     assert "exists" in refused("train", "vae", "--out", out)
 
 
+def test_a_preset_goes_on_with_its_own_runs_alone(tmp_path, jaxgen, refused):
+    common = ("--data", "ring", "--hidden", "8", "--out", tmp_path / "run", "--steps")
+    assert jaxgen("train", "lsgan", *common, 4).status == 0
+    assert jaxgen("train", "lsgan", *common, 6, "--resume").status == 0
+    assert jaxgen("train", "gan", "--out", tmp_path / "run", "--resume", "--steps", 8).status == 0
+    before = (tmp_path / "run" / "config.json").read_text()
+    said = refused("train", "wgan-gp", *common, 10, "--resume")
+    assert "run was trained with --loss least_squares, and wgan-gp with these options has wasserstein" in said
+    assert "go on with it as a gan" in said
+    assert (tmp_path / "run" / "config.json").read_text() == before
+
+
+def test_presets_for_points_take_the_usual_data_too(tmp_path, jaxgen):
+    for preset in ("pacgan", "unrolled-gan"):
+        arguments = ("--hidden", "8", "--discriminator-hidden", "8", "--steps", 1, "--out", tmp_path / preset)
+        assert jaxgen("train", preset, *arguments).status == 0
+        assert load_run(tmp_path / preset).settings.data == "digits"
+
+
+def test_a_file_is_no_place_for_a_run(tmp_path, refused):
+    (tmp_path / "notes.md").write_text("mine")
+    for more in ([], ["--resume"]):
+        assert "notes.md" in refused("train", "vae", "--steps", 1, "--out", tmp_path / "notes.md", *more)
+    assert "is a file, and a run is kept in a folder" in refused("train", "vae", "--out", tmp_path / "notes.md")
+    assert "cannot write to the folder" in refused("train", "vae", "--out", tmp_path / "notes.md" / "run")
+    assert (tmp_path / "notes.md").read_text() == "mine"
+
+
 @pytest.fixture
 def drawings(tmp_path):
     """A folder of colour pictures of two kinds, bright and dark."""

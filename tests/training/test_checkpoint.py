@@ -57,6 +57,27 @@ def copy(two, tmp_path):
     return Path(shutil.copytree(two, tmp_path / "copy"))
 
 
+class TestInterrupted:
+    def test_an_interrupt_waits_for_the_checkpoint(self, tmp_path, monkeypatch):
+        """Whenever Ctrl-C is pressed: one that comes in the midst of writing ends the process after it, not in it."""
+        monkeypatch.setattr(
+            "jaxgen.training.checkpoint._reserve", lambda folder, size: signal.raise_signal(signal.SIGINT)
+        )
+        handler = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            save(tmp_path, 7, state_of(7))
+        assert signal.getsignal(signal.SIGINT) is handler
+        restored = restore(tmp_path, LIKE)
+        assert (restored.step, restored.skipped) == (7, ())
+        assert_same(restored.state, state_of(7))
+
+    def test_other_threads_can_save(self, tmp_path):
+        thread = threading.Thread(target=save, args=(tmp_path, 7, state_of(7)))
+        thread.start()
+        thread.join()
+        assert restore(tmp_path, LIKE).step == 7
+
+
 class TestWhole:
     def test_everything_comes_back(self, two):
         before = files(two)
