@@ -86,6 +86,8 @@ class Model(NamedTuple):
         players: who plays, in order of moving.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         prior: `(key, n) -> code`, the codes that `sample` draws with that key and decodes.
+        posterior: `(key, state, batch) -> code`, one draw per example from the distribution q(code|x) that the encoder
+            gives; the code itself where it gives no distribution. Offered wherever there is `encode`.
     """
 
     init: Init
@@ -98,6 +100,7 @@ class Model(NamedTuple):
     players: tuple[Player, ...] = ()
     conditions: tuple[str, ...] = ()
     prior: Callable[[KeyArray, int], Array] | None = None
+    posterior: Callable[[KeyArray, State, Batch], Array] | None = None
 
     @property
     def slices(self) -> int:

@@ -122,6 +122,9 @@ def build(config: Config, example: Batch) -> Model:
     def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
         return encoded(state.params, observed(batch))
 
+    def posterior(key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+        return encode(state, batch)  # The encoder gives no distribution.
+
     def decode(state: State, code: Float[Array, "batch latent"]) -> Array:
         return decoded(state.params, code)
 
@@ -134,7 +137,7 @@ def build(config: Config, example: Batch) -> Model:
 
     players = (Player("autoencoder", ("encoder", "decoder"), loss, optax.adam(config.learning_rate)),)
     init, step = game(init_networks, players)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior)
+    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior, posterior=posterior)
 
 
 def _sum_over_pixels(values: Float[Array, " batch *event"]) -> Float[Array, " batch"]:

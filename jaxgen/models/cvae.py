@@ -8,15 +8,12 @@ As the code need not say which class an example belongs to, it says the rest: th
 choosing the label, and the style of an example is given to another class by decoding its code under another label.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import jax.numpy as jnp
 
 from jaxgen.game import Model, State
 from jaxgen.models import vae
 from jaxgen.models.labels import Labels, count_classes, each_label, labels_of, one_hot
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray
+from jaxgen.typing import Array, Batch, Float, KeyArray
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ def build(config: Config, example: Batch) -> Model:
 
     Example:
         >>> import jax
+        >>> import jax.numpy as jnp
         >>> digits = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.array([0, 9])}
         >>> model = build(Config(hidden=(16,), latent=2), digits)
         >>> state = model.init(jax.random.key(0), digits)
@@ -68,38 +66,3 @@ def build(config: Config, example: Batch) -> Model:
         return decode_under(state, code, condition=one_hot(each_label(label, len(code), classes), classes))
 
     return model._replace(sample=sample, decode=decode, conditions=("label",))
-
-
-def transfer_style(
-    model: Model, state: State, batch: Batch, labels: Sequence[int] | Int[Array, " labels"]
-) -> Float[Array, "batch labels *event"]:
-    """Draw every example in its own style as a member of other classes: the same code, other labels.
-
-    Args:
-        model: what `build` returned.
-        state: of the model.
-        batch: examples with their true labels.
-        labels: classes to draw them as.
-
-    Returns:
-        For every example one picture per label, in the order of `labels`.
-
-    Raises:
-        InputError: for labels outside the range.
-
-    Reference:
-        Kingma et al. 2014, arXiv:1406.5298, figure 1b.
-
-    Example:
-        >>> import jax
-        >>> digits = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.array([0, 9])}
-        >>> model = build(Config(hidden=(16,), latent=2), digits)
-        >>> state = model.init(jax.random.key(0), digits)
-        >>> transfer_style(model, state, digits, range(10)).shape
-        (2, 10, 8, 8, 1)
-    """
-    encode, decode = model.encode, model.decode
-    assert encode is not None
-    assert decode is not None
-    code = encode(state, batch)
-    return jnp.stack([decode(state, code, label=label) for label in labels], axis=1)

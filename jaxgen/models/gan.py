@@ -129,10 +129,14 @@ class Objectives(NamedTuple):
     def tell_apart(
         self, key: KeyArray, params: Params, stats: Stats, real: Array, fake: Array, label: Label
     ) -> tuple[Array, tuple[Stats, Metrics]]:
-        """The discriminator's loss on packed examples."""
+        """The discriminator's loss on packed examples; the adversarial part is reported by itself as well."""
         of_real, of_fake, moved = self.networks.judge_both(real, fake, label, params, stats)
         value = LOSSES[self.config.loss].discriminator(of_real.output, of_fake.output).mean()
-        metrics = {"real_output": of_real.output.mean(), "fake_output": of_fake.output.mean()}
+        metrics = {
+            "adversarial_loss": value,
+            "real_output": of_real.output.mean(),
+            "fake_output": of_fake.output.mean(),
+        }
         if self.config.penalty != "none":
 
             def critic(x: Array) -> Float[Array, " batch"]:

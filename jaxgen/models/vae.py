@@ -105,7 +105,9 @@ def build(
             networks["scale"] = {"params": jnp.float32(math.log(config.scale))}
         return networks
 
-    def posterior(params: Params, batch: Batch) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
+    def posterior_parameters(
+        params: Params, batch: Batch
+    ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         """Mean and log variance of q(z|x)."""
         output = encoder_network.apply({"params": params["encoder"]}, observed(batch), condition_of(batch))
         mean, log_var = jnp.split(output, 2, axis=-1)
@@ -119,7 +121,7 @@ def build(
         key: KeyArray, params: Params, batch: Batch
     ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
         """E_q[-log p(x|z)] from one code per example, and KL[q(z|x) || N(0, I)]."""
-        mean, log_var = posterior(params, batch)
+        mean, log_var = posterior_parameters(params, batch)
         z = reparameterize(key, mean, log_var)
         log_scale = params.get("scale", math.log(config.scale))
         nll = likelihood.nll(decoded(params, z, condition_of(batch)), observed(batch), log_scale)
@@ -137,8 +139,11 @@ def build(
         return decode(state, prior(key, n), condition=condition)
 
     def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
-        mean, _ = posterior(state.params, batch)
+        mean, _ = posterior_parameters(state.params, batch)
         return mean
+
+    def posterior(key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+        return reparameterize(key, *posterior_parameters(state.params, batch))
 
     def decode(
         state: State, code: Float[Array, "batch latent"], *, condition: Float[Array, "batch c"] | None = None
@@ -157,7 +162,7 @@ def build(
     networks = ("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder")
     players = (Player("vae", networks, loss, optax.adam(config.learning_rate)),)
     init, step = game(init_networks, players)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior)
+    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior, posterior=posterior)
 
 
 def reparameterize(

@@ -206,6 +206,10 @@ def build(config: Config, example: Batch) -> Model:
         mean, _, _ = networks.posterior(networks.shown(batch), state.params, state.stats, training=False)
         return mean
 
+    def posterior(key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+        mean, log_var, _ = networks.posterior(networks.shown(batch), state.params, state.stats, training=False)
+        return reparameterize(key, mean, log_var)
+
     def decode(state: State, code: Float[Array, "batch latent"]) -> Array:
         signed, _ = networks.decode(code, state.params, state.stats, training=False)
         return from_signed(signed)
@@ -230,7 +234,7 @@ def build(config: Config, example: Batch) -> Model:
 
     players = _players(config)
     init, step = game(networks.init, players, shared=play)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior)
+    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior, posterior=posterior)
 
 
 def _players(config: Config) -> tuple[Player, ...]:

@@ -42,17 +42,24 @@ def smallest_map(height: int, width: int) -> tuple[int, int]:
         An eighth of the picture.
 
     Raises:
-        InputError: if that is no whole number of pixels.
+        InputError: if that is no whole number of pixels, with a size that the pictures can be reduced to.
 
     Example:
         >>> smallest_map(32, 32)
         (4, 4)
     """
-    factor = 2**DOUBLINGS
+    factor, shorter = 2**DOUBLINGS, min(height, width)
+    if shorter < factor:
+        raise InputError(
+            f"the architecture 'resnet' doubles a map {DOUBLINGS} times, and pictures of {height}x{width} pixels are "
+            f"too small for it and for 'dcgan', which need at least {factor}x{factor}: use 'mlp'"
+        )
     if height % factor or width % factor:
+        # Data are made smaller, and never larger.
+        largest = shorter - shorter % factor
         raise InputError(
             f"the architecture 'resnet' doubles a map {DOUBLINGS} times, and {height}x{width} does not divide by "
-            f"{factor}: use pictures of 32x32 pixels (--image-size 32), or 'dcgan'"
+            f"{factor}: use pictures of {largest}x{largest} pixels (--image-size {largest}), or 'dcgan'"
         )
     return height // factor, width // factor
 

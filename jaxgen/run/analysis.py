@@ -41,7 +41,7 @@ TOPICS: dict[str, Topic] = {
 }
 """Heading -> what is found out under it, in the order of the page."""
 
-BEST_IF_LARGE = LARGER_IS_BETTER | {"rank_correlation", "support", "support_at_least", "value_of_trained"}
+BEST_IF_LARGE = LARGER_IS_BETTER | {"rank_correlation", "support", "support_at_least", "value"}
 """Numbers of which the worst seed has the smallest value."""
 
 

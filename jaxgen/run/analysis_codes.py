@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
@@ -17,6 +18,7 @@ from jaxgen.analysis import (
     manifold_grid,
     traversals,
 )
+from jaxgen.data.stacked import CLASSES as READABLE
 from jaxgen.divergences import sliced_wasserstein
 from jaxgen.run.findings import (
     Inapplicable,
@@ -27,11 +29,13 @@ from jaxgen.run.findings import (
     need_no_condition,
     need_pictures,
     png,
+    posterior_codes,
     prior_codes,
     values,
 )
 from jaxgen.run.judging import COMPARED
 from jaxgen.run.pictures import draw_samples, draw_styles, layout
+from jaxgen.run.samples import SURE, reader_of
 from jaxgen.run.trained import Run
 from jaxgen.typing import AnyArray, Array, Batch, Float, Int
 
@@ -47,11 +51,11 @@ COMPONENTS = 10
 WAYS, STEPS = 4, 10
 """Pairs of codes between which ways are shown, and codes on each way."""
 
-DIMENSIONS = 10
-"""Coordinates of a code that are changed, at most."""
+DIMENSIONS, TICKS = 10, 9
+"""Coordinates of a code that are changed, at most, and values that each of them takes."""
 
 RANGE = 3.0
-"""Standard deviations of the prior to either side that a coordinate is changed by."""
+"""Up to which a coordinate is changed to either side; of a prior that is not normal, as probable a value."""
 
 SIDE = 20
 """Rows and columns of the grid over the plane of codes."""
@@ -62,21 +66,30 @@ DRAWS = 100_000
 CLASSES = 8
 """Classes in one figure, at most."""
 
+SAMPLES = 5000
+"""Samples of a model without encoder whose classes are read."""
+
+AVERAGED = 3
+"""Samples of a class that are averaged, at least, as many as in Radford et al. 2016."""
+
 
 def posterior(subject: Subject) -> Section:
     """Whether the codes of examples are distributed like the prior."""
     need_codes(subject)
     batch = {name: array[:POINTS] for name, array in subject.some.items()}
-    codes = [run.encode(batch) for run in subject.runs]
-    prior = prior_codes(subject.shown, subject.key, len(codes[0]))
-    distances = [float(aggregate_posterior_mmd(subject.key, code)) for code in codes]
+    # Different keys: a posterior that has become the prior would else draw the very codes that it is compared with.
+    codes_key, prior_key, distance_key = jax.random.split(subject.key, 3)
+    codes = [posterior_codes(run, codes_key, batch) for run in subject.runs]
+    prior = prior_codes(subject.shown, prior_key, len(codes[0]))
+    distances = [float(aggregate_posterior_mmd(distance_key, code)) for code in codes]
     plane = _principal_plane(np.asarray(codes[0]))
     overlay = (
         f"Codes of {len(codes[0])} test examples over draws from the prior N(0, I), in the plane in which the codes "
         "vary most. They should cover each other: where there are no codes, the decoder has learned nothing, and where "
-        "there is no prior, nothing is ever drawn. A plain autoencoder has no reason to keep to the prior. Codes are "
-        "the means of q(z|x), where the encoder gives a distribution; draws from it would lie a little wider (Kingma "
-        "and Welling 2014, arXiv:1312.6114; MMD with the kernel of Tolstikhin et al. 2018, arXiv:1711.01558)."
+        "there is no prior, nothing is ever drawn. A plain autoencoder has no reason to keep to the prior. Where the "
+        "encoder gives a distribution q(z|x), the code of an example is one draw from it: it is draws, and not their "
+        "means, that should be distributed like the prior (Kingma and Welling 2014, arXiv:1312.6114; MMD with the "
+        "kernel of Tolstikhin et al. 2018, arXiv:1711.01558)."
     )
     pictures = [png("codes_and_prior", _draw_over(plane(codes[0]), plane(prior)), overlay)]
     if "label" in batch:
@@ -145,15 +158,32 @@ def interpolation(subject: Subject) -> Section:
     return Section([png("interpolation", plot.picture_rows(rows), caption)])
 
 
+class Labelled(NamedTuple):
+    """Pictures of known class.
+
+    Attributes:
+        codes: of the pictures.
+        pixels: of the same pictures, from 0 to 1.
+        label: class of each.
+        name: of one picture.
+        origin: where they come from, as a sentence.
+    """
+
+    codes: Float[Array, "n latent"]
+    pixels: Float[np.ndarray, "n height width channels"]
+    label: Int[np.ndarray, " n"]
+    name: str
+    origin: str
+
+
 def class_arithmetic(subject: Subject) -> Section:
-    """Turning examples of one class into another by adding and subtracting means of codes, and of pixels."""
-    need_codes(subject)
+    """Turning pictures of one class into another by adding and subtracting means of codes, and of pixels."""
     need_pictures(subject)
     need_no_condition(subject)
     if "label" not in subject.training:
         raise Inapplicable("the data have no classes")
-    run, label = subject.shown, np.asarray(subject.training["label"])
-    codes, pixels = run.encode(subject.training), values(subject.training)
+    run = subject.shown
+    codes, pixels, label, name, origin = _encoded(subject) if run.model.encode else _read(subject)
     known = [int(k) for k in np.unique(label)]
     pairs = list(pairwise(known))[:CLASSES]
     if not pairs:
@@ -167,16 +197,14 @@ def class_arithmetic(subject: Subject) -> Section:
         ]
         return np.concatenate([np.asarray(move) for move in moves])
 
-    rows = {
-        "example of b": pixels[targets],
-        "its reconstruction": np.asarray(run.reconstruct(_rows(subject.training, targets))),
-        "+ a - b, in codes": decode(run, changed(codes)),
-        "+ a - b, in pixels": changed(jnp.asarray(pixels)),
-    }
+    rows = {f"{name} of b": pixels[targets]}
+    if run.model.encode:  # What is sampled is decoded already.
+        rows["its reconstruction"] = np.asarray(run.reconstruct(_rows(subject.training, targets)))
+    rows |= {"+ a - b, in codes": decode(run, changed(codes)), "+ a - b, in pixels": changed(jnp.asarray(pixels))}
     caption = (
-        "Mean of class a, less the mean of class b, plus an example of b (column 'b to a'): the sum of codes, decoded, "
-        "should be an example of a that keeps something of the style; the sum of pixels is three pictures one over the "
-        "other (Radford, Metz and Chintala 2016, arXiv:1511.06434, figure 7)."
+        f"Mean of class a, less the mean of class b, plus a single {name} of b (column 'b to a'): the sum of codes, "
+        "decoded, should be a picture of a that keeps something of the style; the sum of pixels is three pictures one "
+        f"over the other (Radford, Metz and Chintala 2016, arXiv:1511.06434, figure 7). {origin}"
     )
     figure = plot.picture_rows(rows, columns=[f"{b} to {a}" for b, a in pairs])
     return Section([png("arithmetic", figure, caption)])
@@ -184,25 +212,24 @@ def class_arithmetic(subject: Subject) -> Section:
 
 def coordinates(subject: Subject) -> Section:
     """What each coordinate of the code means."""
-    need_codes(subject)
     need_pictures(subject)
     run = subject.shown
-    codes = np.asarray(run.encode(subject.some))
-    order = np.argsort(-codes.var(axis=0), kind="stable")[:DIMENSIONS]
-    ticks = jnp.linspace(-RANGE, RANGE, 2 * 4 + 1)
-    start = jnp.asarray(codes[0])
+    if run.model.encode is None:
+        return _coordinates_of_noise(subject)
+    codes = run.encode(subject.some)
+    most = np.argsort(-np.asarray(codes).var(axis=0), kind="stable")[:DIMENSIONS]
+    ticks = np.linspace(-RANGE, RANGE, TICKS)
     label = subject.some["label"][0] if run.model.conditions else None
     rows = {
-        f"z{dimension}": decode(run, row, label)
-        for dimension, row in zip(order, traversals(start, order.tolist(), ticks), strict=True)
+        f"z{dimension}": decode(run, way, label)
+        for dimension, way in zip(most, traversals(codes[0], most.tolist(), ticks), strict=True)
     }
     caption = (
         "One coordinate of a test example's code changed at a time, from -3 to 3, those first in which codes vary "
         "most. A row that does not change is a coordinate that the model does not use, as a VAE leaves many; where "
         "coordinates are disentangled, each row changes one thing (Higgins et al. 2017, beta-VAE)."
     )
-    figure = plot.picture_rows(rows, columns=[f"{tick:.3g}" for tick in ticks.tolist()])
-    return Section([png("traversals", figure, caption)])
+    return Section([png("traversals", plot.picture_rows(rows, columns=_named(ticks)), caption)])
 
 
 def manifold(subject: Subject) -> Section:
@@ -227,9 +254,11 @@ def manifold(subject: Subject) -> Section:
 
 def styles(subject: Subject) -> Section:
     """Every example in its own style as a member of every class."""
-    if "label" not in subject.run.model.conditions or subject.run.model.encode is None:
-        raise Inapplicable("the model does not decode a code under the class it is told")
+    if "label" not in subject.run.model.conditions:
+        raise Inapplicable("the model is not told the class")
     need_pictures(subject)
+    if subject.run.model.encode is None:
+        return _styles_of_noise(subject)
     batch = _rows(subject.some, _different(subject.some, CLASSES))
     figure = draw_styles(values(batch), subject.shown.restyle(batch))
     caption = (
@@ -241,9 +270,86 @@ def styles(subject: Subject) -> Section:
 
 def _through_mixture(subject: Subject, run: Run, count: int) -> Array:
     """Samples of a single run by way of a mixture of Gaussians fitted to codes of the training examples."""
-    codes = run.encode(subject.training)
-    mixture = fit_code_density(codes, components=min(COMPONENTS, len(codes)))
-    return jnp.asarray(decode(run, mixture.sample(subject.key, count)))
+    fit_key, draw_key = jax.random.split(subject.key)
+    codes, seed = run.encode(subject.training), int(jax.random.bits(fit_key))
+    mixture = fit_code_density(codes, components=min(COMPONENTS, len(codes)), seed=seed)
+    return jnp.asarray(decode(run, mixture.sample(draw_key, count)))
+
+
+def _encoded(subject: Subject) -> Labelled:
+    """The training examples and their codes."""
+    codes, label = subject.shown.encode(subject.training), np.asarray(subject.training["label"])
+    origin = f"Means are those of {len(label)} training examples."
+    return Labelled(codes, values(subject.training), label, "example", origin)
+
+
+def _read(subject: Subject) -> Labelled:
+    """Samples, with the noise that they are made of, and the classes that a classifier of the data is sure to see.
+
+    Raises:
+        Inapplicable: if there is no classifier for such data, or it sees less than two classes.
+    """
+    run = subject.shown
+    if run.example["image"].shape[-1] != 1 or run.classes > READABLE:
+        raise Inapplicable(
+            "no encoder finds codes of classes, and the classifier, which reads those of samples instead, is one of "
+            f"grey pictures of {READABLE} classes"
+        )
+    codes = prior_codes(run, subject.key, SAMPLES)
+    pixels = decode(run, codes)
+    reader = reader_of(run.settings.data, run.settings.data_dir, run.settings.image_size)
+    probabilities = np.asarray(reader.probabilities(pixels))
+    label = probabilities.argmax(axis=1)
+    counts = np.bincount(label[probabilities.max(axis=1) >= SURE], minlength=READABLE)
+    kept = (probabilities.max(axis=1) >= SURE) & (counts >= AVERAGED)[label]
+    if len(np.unique(label[kept])) < 2:
+        raise Inapplicable(f"of less than two classes the samples hold {AVERAGED} that are read with certainty")
+    origin = (
+        f"Noise is told no class: of {SAMPLES} samples those count whose class a classifier of the data reads with a "
+        f"probability of {SURE} or more, {counts[counts >= AVERAGED].min()} or more of each class."
+    )
+    return Labelled(codes[kept], pixels[kept], label[kept], "sample", origin)
+
+
+def _coordinates_of_noise(subject: Subject) -> Section:
+    """What each coordinate means where codes are drawn, and none is found."""
+    run = subject.shown
+    [start] = prior_codes(run, subject.key, 1)
+    draws = prior_codes(run, subject.key, DRAWS // len(start))
+    # So many draws give a quantile to one decimal: 3 of a normal prior, 1 of a uniform one.
+    limit = round(float(np.quantile(np.abs(draws), norm.cdf(RANGE) - norm.cdf(-RANGE))), 1)
+    ticks = np.linspace(-limit, limit, TICKS)
+    ways = traversals(start, range(len(start)), ticks)
+    pictures = decode(run, ways.reshape(-1, len(start)), 0)
+    pictures = pictures.reshape(*ways.shape[:2], *pictures.shape[1:])
+    most = np.argsort(-pictures.var(axis=1).sum(axis=(1, 2, 3)), kind="stable")[:DIMENSIONS]
+    told = " All are told the class 0." if run.model.conditions else ""
+    caption = (
+        f"One coordinate of a draw of noise changed at a time, from {-limit:g} to {limit:g}, those first that change "
+        f"the picture most.{told} Nothing asks that a coordinate mean one thing: a row may change several at once, and "
+        "where there are many coordinates each may change little (Chen et al. 2016, arXiv:1606.03657, section 1)."
+    )
+    rows = {f"z{dimension}": pictures[dimension] for dimension in most}
+    return Section([png("traversals", plot.picture_rows(rows, columns=_named(ticks)), caption)])
+
+
+def _styles_of_noise(subject: Subject) -> Section:
+    """The same draws of noise as members of every class."""
+    run, classes = subject.shown, subject.run.classes
+    codes = prior_codes(run, subject.key, CLASSES)
+    pictures = decode(run, np.repeat(codes, classes, axis=0), np.tile(np.arange(classes), CLASSES))
+    rows = {f"noise {i + 1}": pictures[i * classes : (i + 1) * classes] for i in range(CLASSES)}
+    caption = (
+        f"{CLASSES} draws of noise, each decoded as every class in turn. A column should keep its class. A row keeps a "
+        "style, such as slant and weight, if the noise means the same in every class, which nothing in the game asks "
+        "for (Mirza and Osindero 2014, arXiv:1411.1784)."
+    )
+    figure = plot.picture_rows(rows, columns=[str(label) for label in range(classes)])
+    return Section([png("styles", figure, caption)])
+
+
+def _named(ticks: Float[np.ndarray, " n"]) -> list[str]:
+    return [f"{tick:.3g}" for tick in ticks]
 
 
 def _different(batch: Batch, count: int) -> Int[np.ndarray, " count"]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.analysis import optimal_discriminator, value_at_optimum, value_from_logits
+from jaxgen.analysis import AgainstOptimum, compare_with_optimum, optimal_discriminator
 from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.nn.normalization import applied_kernels
@@ -22,7 +22,7 @@ from jaxgen.run.findings import (
     single,
     values,
 )
-from jaxgen.run.line import GameOnTheLine, why_not_on_the_line
+from jaxgen.run.line import PLACES, GameOnTheLine, as_played, why_not_on_the_line
 from jaxgen.run.trained import Run, abstract_state, run_key
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.loop import initial_state
@@ -37,8 +37,8 @@ GENERATED = 20_000
 BANDWIDTH = 0.03
 """Of the kernel of that estimate, in standard deviations of the points: Scott's rule would blur several modes."""
 
-BULK = 0.01
-"""Places with at least this part of the largest density of data and generator together are the bulk."""
+TAIL = 5.0
+"""Standard deviations of that kernel beyond the outermost points, within which all of the estimate is."""
 
 COMPARED = 1000
 """Real and generated examples between which the slope is taken."""
@@ -56,7 +56,7 @@ def line_over_training(subject: Subject) -> Section:
         f"The game at the steps {steps}: the beginning, and the checkpoints that are kept. Dotted the density of the "
         "data, red a histogram of what is generated, dashed the discriminator's probability of being real; below, "
         "lines from noise to what the generator makes of it. In the end the two densities should be one and the "
-        "discriminator 1/2 everywhere (Goodfellow et al. 2014, arXiv:1406.2661, figure 1)."
+        "discriminator 1/2 everywhere (Goodfellow et al. 2014, arXiv:1406.2661, figure 1)." + _of_average(subject)
     )
     return Section([png("game_on_the_line", game.draw(moments), caption)])
 
@@ -64,23 +64,20 @@ def line_over_training(subject: Subject) -> Section:
 def optimum(subject: Subject) -> Section:
     """The trained discriminator against the best one, where both densities can be known."""
     game = _on_the_line(subject)
-    line = game.line
     found = [_against_optimum(subject, game, run) for run in subject.runs]
     first = found[0]
-    densities = {"data": np.exp(line.log_density), "generated": np.exp(first.log_generated)}
-    figure = plot.discriminators(line.places, densities, optimal=first.optimal, trained=first.trained)
+    densities = {"data": np.exp(first.log_data), "generated": np.exp(first.log_generated)}
+    figure = plot.discriminators(first.places, densities, optimal=first.optimal, trained=first.trained)
     caption = (
         "The trained discriminator beside the best one for the generator that it plays against, p / (p + q), with the "
         f"generator's density q estimated from {GENERATED:,} points. Where there is data or a generated point, they "
-        "should lie on each other; elsewhere nobody has told the discriminator anything. The value of the game at the "
-        "best one is 2 JS(p, q) - 2 log 2, and no discriminator has a larger one (Goodfellow et al. 2014, "
-        "arXiv:1406.2661, proposition 1 and theorem 1)."
+        "should lie on each other; elsewhere nobody has told the discriminator anything. probability_error is their "
+        "mean distance, weighted with (p + q) / 2, and log_ratio_error that of the logit from log(p / q), weighted "
+        "with min(p, q). optimal_value, the value of the game at the best one, is 2 JS(p, q) - 2 log 2; the value at "
+        "the trained one, integrated over the same densities, cannot be larger (Goodfellow et al. 2014, "
+        "arXiv:1406.2661, proposition 1 and theorem 1)." + _of_average(subject)
     )
-    numbers = {
-        "distance_to_optimal": [one.distance for one in found],
-        "value_at_optimum": [one.value_at_optimum for one in found],
-        "value_of_trained": [one.value_of_trained for one in found],
-    }
+    numbers = {name: [float(getattr(one.compared, name)) for one in found] for name in AgainstOptimum._fields}
     return Section([png("optimal_discriminator", figure, caption)], numbers)
 
 
@@ -92,7 +89,7 @@ def slope(subject: Subject) -> Section:
         f"Length of the gradient of the discriminator's output at {len(slopes[0])} points between real and generated "
         "examples, in the units that it sees them in (values of pixels from -1 to 1). With the gradient penalty it "
         "should be near 1 (Gulrajani et al. 2017, arXiv:1704.00028, figure 1), in an mlp under spectral normalization "
-        "at most 1; nothing holds the slope of the other discriminators to a number."
+        "at most 1; nothing holds the slope of the other discriminators to a number." + _of_average(subject)
     )
     numbers = {
         "slope_mean": [float(slope.mean()) for slope in slopes],
@@ -113,19 +110,21 @@ def norms(subject: Subject) -> Section:
         f"should stay below {NORM_BOUND} (dotted). A convolution counts as the matrix of its window and channels by "
         "its features, and may still stretch a picture (Miyato et al. 2018, arXiv:1802.05957, section 2)."
     )
+    if subject.run.state.ema:
+        caption += " The generator's kernels are those of its averaged weights, from which samples are drawn."
     largest = [max(_norms(run.state).values()) for run in subject.runs]
     return Section([png("spectral_norms", _draw_norms(moments), caption)], {"largest_singular_value": largest})
 
 
 class _Optimum(NamedTuple):
-    """A trained discriminator and the best one, at the places of a line."""
+    """A trained discriminator and the best one, at places on the line."""
 
+    places: Float[np.ndarray, " places"]
+    log_data: Float[np.ndarray, " places"]
     log_generated: Float[np.ndarray, " places"]
     optimal: Float[np.ndarray, " places"]
     trained: Float[np.ndarray, " places"]
-    distance: float
-    value_at_optimum: float
-    value_of_trained: float
+    compared: AgainstOptimum
 
 
 Gradient = Callable[[State, AnyArray, AnyArray | None], Float[Array, " n *event"]]
@@ -167,34 +166,55 @@ def _kept(run: Run) -> list[tuple[int, Run]]:
     return [(step, single(run._replace(state=state), run.first_run)) for step, state in states.items()]
 
 
-def _against_optimum(subject: Subject, game: GameOnTheLine, run: Run) -> _Optimum:
-    line = game.line
-    generated = np.asarray(run.sample(subject.key, GENERATED))
-    log_generated = _log_density(generated[:, 0], line.places)
-    log_p, log_q = jnp.asarray(line.log_density), jnp.asarray(log_generated)
-    optimal = np.asarray(optimal_discriminator(log_p, log_q))
-    trained = np.asarray(jax.nn.sigmoid(game.logits(run.state, line.places[:, None])))
-    both = (np.exp(line.log_density) + np.exp(log_generated)) / 2
-    bulk = both >= BULK * both.max()
-    of_real = game.logits(run.state, subject.training["point"])
-    return _Optimum(
-        log_generated,
-        optimal,
-        trained,
-        distance=float(np.abs(trained - optimal)[bulk].mean()),
-        value_at_optimum=float(value_at_optimum(log_p, log_q, volumes=float(line.places[1] - line.places[0]))),
-        value_of_trained=float(value_from_logits(of_real, game.logits(run.state, generated))),
+def _of_average(subject: Subject) -> str:
+    """What is to be said of the generator if it is not the one from which samples are drawn elsewhere."""
+    if not subject.run.state.ema:
+        return ""
+    return (
+        " The generator is the one that the discriminator plays against, not the average of its weights, from which "
+        "the samples of other sections are drawn."
     )
 
 
-def _log_density(points: Float[np.ndarray, " n"], places: Float[np.ndarray, " places"]) -> np.ndarray:
-    """A kernel density estimate, -inf where there are no points at all."""
+def _against_optimum(subject: Subject, game: GameOnTheLine, run: Run) -> _Optimum:
+    generated = _playing(run).sample(subject.key, GENERATED)
+    places, volumes, log_generated = _density(np.asarray(generated, np.float64)[:, 0], game.line.places)
+    log_data, logits = game.log_density(places), game.logits(run.state, places[:, None])
+    log_p, log_q = jnp.asarray(log_data), jnp.asarray(log_generated)
+    return _Optimum(
+        places,
+        log_data,
+        log_generated,
+        optimal=np.asarray(optimal_discriminator(log_p, log_q)),
+        trained=np.asarray(jax.nn.sigmoid(logits)),
+        compared=compare_with_optimum(logits, log_p, log_q, volumes=jnp.asarray(volumes)),
+    )
+
+
+def _playing(run: Run) -> Run:
+    """The run whose samples are what its discriminator is shown."""
+    return run._replace(state=as_played(run.state))
+
+
+def _density(
+    points: Float[np.ndarray, " n"], line: Float[np.ndarray, " line"]
+) -> tuple[Float[np.ndarray, " places"], Float[np.ndarray, " places"], Float[np.ndarray, " places"]]:
+    """Places, what each of them stands for in an integral, and a kernel density estimate, -inf where no points are.
+
+    To the places of the line come as many over the range of the points, which may be narrow or elsewhere.
+    """
     from scipy.stats import gaussian_kde
 
     if np.ptp(points) == 0:
         raise Inapplicable("the generator makes a single point, which has no density")
+    density = gaussian_kde(points, BANDWIDTH)
+    tail = TAIL * np.sqrt(density.covariance.item())
+    places = np.union1d(line, np.linspace(points.min() - tail, points.max() + tail, PLACES))
+    gaps = np.diff(places)
+    volumes = (np.append(gaps, 0.0) + np.insert(gaps, 0, 0.0)) / 2  # The trapezoidal rule.
     with np.errstate(divide="ignore"):
-        return np.log(gaussian_kde(points, BANDWIDTH)(places)).astype(np.float32)
+        log_density = np.log(density(places))
+    return places.astype(np.float32), volumes.astype(np.float32), log_density.astype(np.float32)
 
 
 def _slopes(subject: Subject, gradient: Gradient, run: Run) -> Float[np.ndarray, " n"]:
@@ -202,7 +222,7 @@ def _slopes(subject: Subject, gradient: Gradient, run: Run) -> Float[np.ndarray,
     real = values(subject.training)[:COMPARED]
     label = np.asarray(subject.training["label"])[:COMPARED] if "label" in subject.training else None
     told = {"label": label} if run.model.conditions else {}
-    fake = np.asarray(run.sample(subject.key, len(real), **told))
+    fake = np.asarray(_playing(run).sample(subject.key, len(real), **told))
     weight = np.asarray(jax.random.uniform(subject.key, (len(real), *[1] * (real.ndim - 1))))
     slope = gradient(run.state, weight * real + (1 - weight) * fake, label)
     # Networks see pictures with values in [-1, 1], twice as wide.
@@ -211,12 +231,12 @@ def _slopes(subject: Subject, gradient: Gradient, run: Run) -> Float[np.ndarray,
 
 
 def _norms(state: State) -> dict[str, float]:
-    """Layer -> its largest singular value, of a single run."""
-    found = {}
+    """Layer -> its largest singular value, of a single run; of averaged weights where samples are drawn from them."""
+    found, params = {}, state.params | state.ema
     for network, collections in state.stats.items():
         if "spectral" not in collections:
             continue
-        for layer, kernel in applied_kernels(state.params[network], collections["spectral"]).items():
+        for layer, kernel in applied_kernels(params[network], collections["spectral"]).items():
             matrix = np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
             found[f"{network}/{layer}"] = float(np.linalg.norm(matrix, 2))
     return found

@@ -55,9 +55,8 @@ def loss_and_quality(subject: Subject) -> Section:
     """Whether the discriminator's loss follows the quality of samples."""
     need_discriminator(subject)
     critic = getattr(subject.run.settings.config, "loss", None) == "wasserstein"
-    steps, estimate, metric = _estimate_and_distance(subject, critic=critic)
+    label, steps, estimate, metric = _estimate_and_distance(subject, critic=critic)
     correlations = [rank_correlation(a, b) for a, b in zip(estimate, metric, strict=True)]
-    label = "critic's estimate" if critic else "minus the discriminator's loss"
     figure = plot.loss_against_metric(
         estimate[0],
         metric[0],
@@ -69,9 +68,10 @@ def loss_and_quality(subject: Subject) -> Section:
         f"{label.capitalize()} against the distance of samples from the data, one point for each of {len(steps)} "
         "moments of the training; of several seeds the first. What a Wasserstein critic says of real examples less "
         "what it says of generated ones estimates a distance, as soon as the critic has caught up with the generator: "
-        "its points should rise from left to right, with a rank correlation near 1. Minus the loss of a discriminator "
-        "that classifies is an estimate too, of a divergence that is at its largest as long as the two do not overlap, "
-        "and says less of the samples (Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4)."
+        "its points should rise from left to right, with a rank correlation near 1. Minus the adversarial loss of a "
+        "discriminator that classifies, without what penalties and classes add to it, is an estimate too, of a "
+        "divergence that is at its largest as long as the two do not overlap, and says less of the samples (Arjovsky, "
+        "Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4)."
     )
     return Section([png("loss_and_quality", figure, caption)], {"rank_correlation": correlations})
 
@@ -96,7 +96,7 @@ def films(subject: Subject) -> Section:
             "collapse of a GAN (Metz et al. 2017, arXiv:1611.02163, figure 2)."
         )
         pictures.append(gif(f"{kind}_over_training", frames, caption))
-    if not subject.pictures:
+    if not subject.pictures and "samples" in drawn:
         pictures.append(_strip(drawn["samples"]))
     return Section(pictures)
 
@@ -124,15 +124,21 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(spearmanr(x, y).statistic)
 
 
-def _estimate_and_distance(subject: Subject, *, critic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps, what D says of the distance at each of them, and the sliced Wasserstein distance of the samples."""
+def _estimate_and_distance(subject: Subject, *, critic: bool) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
+    """What is said, steps, what D says of the distance at each, and the sliced Wasserstein distance of the samples.
+
+    Penalties and class terms, which are in D's loss, are no part of the estimate.
+    """
     distance = f"{PREFIX}sliced_wasserstein"
-    if not critic:
-        steps, (loss, metric) = subject.history("discriminator/loss", distance)
-        return steps, -loss, metric
-    # Minus the loss without its penalty, which is no part of the estimate.
-    steps, (real, fake, metric) = subject.history("discriminator/real_output", "discriminator/fake_output", distance)
-    return steps, real - fake, metric
+    if critic:
+        names = ("discriminator/real_output", "discriminator/fake_output", distance)
+        steps, (real, fake, metric) = subject.history(*names)
+        return "critic's estimate", steps, real - fake, metric
+    # Logs have not always had it, and in VAE/GAN it is the whole loss.
+    apart = any("discriminator/adversarial_loss" in line for line in subject.log)
+    name = "adversarial_loss" if apart else "loss"
+    steps, (loss, metric) = subject.history(f"discriminator/{name}", distance)
+    return f"minus the discriminator's {name.replace('_', ' ')}", steps, -loss, metric
 
 
 def _sample_metrics(subject: Subject) -> list[str]:

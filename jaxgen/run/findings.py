@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
@@ -241,6 +242,30 @@ def prior_codes(run: Run, key: KeyArray, n: int) -> Float[Array, "n latent"]:
     if run.model.prior is None:
         raise Inapplicable("the model draws no codes")
     return run.model.prior(key, n)
+
+
+def posterior_codes(run: Run, key: KeyArray, batch: Batch) -> Float[Array, "n latent"]:
+    """Draw a code for each example from what the encoder says of it, as many at once as fit into memory.
+
+    Args:
+        run: a single one.
+        key: of the draws.
+        batch: the examples.
+
+    Returns:
+        One code a row: a draw from q(z|x), or the code itself where the encoder gives no distribution.
+
+    Raises:
+        Inapplicable: if the model has no encoder.
+    """
+    if run.model.posterior is None:
+        raise Inapplicable("no codes: the model has no encoder")
+    compiled = jax.jit(run.model.posterior)
+    parts = []
+    for first in range(0, len(values(batch)), LARGEST_BATCH):
+        part = {name: array[first : first + LARGEST_BATCH] for name, array in batch.items()}
+        parts.append(compiled(jax.random.fold_in(key, first), run.state, part))
+    return jnp.concatenate(parts)
 
 
 def decode(run: Run, codes: Float[AnyArray, "n latent"], label: AnyArray | int | None = None) -> np.ndarray:

@@ -72,8 +72,32 @@ def why_not_on_the_line(model: Model, settings: Settings[Any], example: Batch) -
     return None
 
 
+def as_played(state: State) -> State:
+    """The state without averaged weights: its samples are those that the discriminator is shown.
+
+    Where a moving average of the generator's weights is kept, models sample from that. The discriminator plays against
+    the weights that move, and only for these it can be the best one.
+
+    Args:
+        state: of one run or of several.
+
+    Returns:
+        The same state, with nothing in `ema`.
+
+    Example:
+        >>> from jaxgen.models import gan
+        >>> example = {"point": np.zeros((1, 1), np.float32)}
+        >>> state = gan.build(gan.Config(ema=0.9), example).init(jax.random.key(0), example)
+        >>> sorted(state.ema), sorted(as_played(state).ema)
+        (['generator'], [])
+    """
+    return state.replace(ema={})
+
+
 class GameOnTheLine:
     """Moments of a game on the line; the noise is the same in all of them.
+
+    The generator is the one that the discriminator plays against, not the average of its weights.
 
     Args:
         model: of a run of which `why_not_on_the_line` says nothing.
@@ -85,7 +109,8 @@ class GameOnTheLine:
     def __init__(self, model: Model, settings: Settings[Any], points: Float[AnyArray, "n 1"], key: KeyArray) -> None:
         low, high = float(points.min()), float(points.max())
         places = np.linspace(low - 0.1 * (high - low), high + 0.1 * (high - low), PLACES, dtype=np.float32)
-        self.line = Line(places, np.asarray(SYNTHETIC[settings.data]().log_density(jnp.asarray(places[:, None]))))
+        self._mixture = SYNTHETIC[settings.data]()
+        self.line = Line(places, self.log_density(places))
         noise = np.zeros((0, 1)) if model.prior is None or model.decode is None else np.asarray(model.prior(key, LINES))
         # Lines are drawn from noise of one dimension alone.
         self.noise = np.sort(noise, axis=0) if noise.shape[1] == 1 else np.zeros((0, 1))
@@ -95,10 +120,15 @@ class GameOnTheLine:
             return model.evaluate(key, state, {"point": points})["real_output"]
 
         def generated(state: State) -> tuple[Array, Array]:
+            state = as_played(state)
             mapped = model.decode(state, self.noise) if model.decode is not None and len(self.noise) else self.noise
             return model.sample(key, state, GENERATED), jnp.asarray(mapped)
 
         self.logits, self._generated = jax.jit(logits), jax.jit(generated)
+
+    def log_density(self, places: Float[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
+        """Of the data at any places, in nats."""
+        return np.asarray(self._mixture.log_density(jnp.asarray(places[:, None], jnp.float32)))
 
     def moment(self, state: State, title: str) -> plot.Moment:
         """What is drawn of the game with one run's state."""

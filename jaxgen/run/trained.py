@@ -132,6 +132,9 @@ class Run(NamedTuple):
 
         Raises:
             InputError: if the model has no encoder, or is not conditioned on labels.
+
+        Reference:
+            Kingma et al. 2014, arXiv:1406.5298, figure 1b.
         """
         n, classes = _count(batch), self.classes
         repeated = {name: np.repeat(array, classes, axis=0) for name, array in batch.items()}

@@ -146,3 +146,11 @@ def test_choices_that_cannot_work_are_refused(choices: dict[str, Any], message: 
 def test_pictures_too_small_for_convolutions_are_refused_before_training() -> None:
     with pytest.raises(InputError, match="5x9 pixels are too small for a convolutional network"):
         build(Config(architecture="conv"), {"image": np.zeros((1, 5, 9, 1), np.uint8)})
+
+
+def test_a_code_without_distribution_is_its_own_draw() -> None:
+    data = {"point": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}
+    model, state, weights = linear_model(data, latent=2)
+    code = data["point"] @ weights["encoder_kernel"] + weights["encoder_bias"]
+    for seed in range(2):
+        np.testing.assert_allclose(model.posterior(jax.random.key(seed), state, data), code, rtol=1e-5, atol=1e-6)

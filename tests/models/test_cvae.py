@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ from sklearn.svm import SVC
 from jaxgen.data import example, load
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.models.cvae import Config, build, transfer_style
+from jaxgen.models.cvae import Config, build
 from jaxgen.models.labels import one_hot
 from jaxgen.training.loop import fit
 from jaxgen.typing import Batch
@@ -42,6 +43,14 @@ def small(**choices: Any) -> tuple[Model, State, Batch]:
     return model, model.init(jax.random.key(0), batch), batch
 
 
+def under_every_label(model: Model, state: State, batch: Batch, classes: int) -> np.ndarray:
+    """The code of each example, decoded as a member of every class."""
+    assert model.encode is not None
+    assert model.decode is not None
+    code = model.encode(state, batch)
+    return np.stack([model.decode(state, code, label=label) for label in range(classes)], axis=1)
+
+
 def test_samples_are_of_the_class_that_was_asked_for(trained: tuple[Model, State], classifier: SVC) -> None:
     model, state = trained
     labels = np.repeat(np.arange(10), 50)
@@ -51,8 +60,10 @@ def test_samples_are_of_the_class_that_was_asked_for(trained: tuple[Model, State
     assert np.mean(classifier.predict(vectors(sevens)) == 7) >= 0.9
 
 
-def test_transferred_pictures_are_of_the_other_class(trained: tuple[Model, State], classifier: SVC) -> None:
-    pictures = transfer_style(*trained, TEST, range(10))
+def test_the_code_of_an_example_under_another_label_is_of_that_class(
+    trained: tuple[Model, State], classifier: SVC
+) -> None:
+    pictures = under_every_label(*trained, TEST, 10)
     predicted = classifier.predict(vectors(pictures)).reshape(len(TEST["label"]), 10)
     assert np.mean(predicted == np.arange(10)) >= 0.9
 
@@ -73,10 +84,9 @@ def test_the_code_says_what_the_label_does_not(trained: tuple[Model, State]) -> 
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
-def test_transfer_under_the_true_label_is_reconstruction(architecture: str) -> None:
+def test_the_code_under_the_true_label_is_the_reconstruction(architecture: str) -> None:
     model, state, batch = small(architecture=architecture)
-    pictures = transfer_style(model, state, batch, [0, 1, 2])
-    assert pictures.shape == (4, 3, 8, 8, 1)
+    pictures = under_every_label(model, state, batch, 3)
     own = pictures[np.arange(4), batch["label"]]
     np.testing.assert_allclose(own, model.reconstruct(state, batch), rtol=1e-6)
     others = pictures[np.arange(4), (batch["label"] + 1) % 3]
@@ -88,6 +98,18 @@ def test_the_encoder_is_told_the_label(architecture: str) -> None:
     model, state, batch = small(architecture=architecture)
     other = batch | {"label": (batch["label"] + 1) % 3}
     assert np.all(np.abs(model.encode(state, batch) - model.encode(state, other)).max(axis=1) > 1e-4)
+
+
+def test_a_draw_of_the_posterior_is_told_the_label() -> None:
+    model, state, batch = small(architecture="linear")
+    layer = jax.tree.map(np.float64, state.params["encoder"]["Dense_0"])
+    x = np.concatenate([np.asarray(batch["image"]).reshape(4, 64) / 255.0, np.eye(3)[batch["label"]]], axis=1)
+    mean, log_var = np.split(x @ layer["kernel"] + layer["bias"], 2, axis=1)
+    keys = jax.random.split(jax.random.key(3), 20_000)
+    draws = np.float64(jax.vmap(lambda key: model.posterior(key, state, batch))(keys))
+    deviation, error = np.exp(log_var / 2), 5 / math.sqrt(len(keys))
+    np.testing.assert_array_less(np.abs(draws.mean(axis=0) - mean), error * deviation)
+    np.testing.assert_array_less(np.abs(draws.std(axis=0) / deviation - 1), error / math.sqrt(2))
 
 
 def test_without_label_samples_go_through_the_classes() -> None:

@@ -95,6 +95,10 @@ def check_forms(model: Model, shape: tuple[int, ...]) -> None:
         assert len(code) == EXAMPLES
         decoded = jax.eval_shape(lambda s, c: model.decode(s, c, **condition), state, code)
         assert decoded.shape == (EXAMPLES, *shape)
+    assert (model.posterior is None) == (model.encode is None)
+    if model.posterior and model.encode:
+        drawn = jax.eval_shape(model.posterior, key, state, batch)
+        assert forms(drawn) == forms(jax.eval_shape(model.encode, state, batch))
 
 
 @pytest.mark.parametrize("shape", PICTURES, ids=str)

@@ -45,6 +45,22 @@ def five_points() -> Batch:
     return {"point": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}
 
 
+def test_codes_are_drawn_with_the_mean_and_the_variance_that_the_encoder_gives() -> None:
+    data = five_points()
+    model = build(Config(architecture="linear", latent=2, likelihood="gaussian"), data)
+    state = shaken(model, data)
+    keys = jax.random.split(jax.random.key(2), 20_000)
+    draws = np.asarray(jax.vmap(lambda key: model.posterior(key, state, data))(keys), np.float64)
+    a, a0, _, _ = linear_maps(state)
+    mean, log_var = np.split(data["point"].astype(np.float64) @ a + a0, 2, axis=1)
+    deviation, error = np.exp(log_var / 2), STANDARD_ERRORS / math.sqrt(len(keys))
+    np.testing.assert_array_less(np.abs(draws.mean(axis=0) - mean), error * deviation)
+    np.testing.assert_array_less(np.abs(draws.std(axis=0) / deviation - 1), error / math.sqrt(2))
+    # Every coordinate of every example is drawn for itself.
+    between = np.corrcoef(draws.reshape(len(keys), -1).T) - np.eye(10)
+    assert np.abs(between).max() < error
+
+
 def test_the_bound_falls_short_of_the_likelihood_by_the_divergence_from_the_true_posterior() -> None:
     data, scale = five_points(), 0.7
     model = build(Config(architecture="linear", latent=2, likelihood="gaussian", scale=scale), data)

@@ -250,3 +250,15 @@ def test_choices_that_cannot_work_are_refused_with_the_reason(
 ) -> None:
     with pytest.raises(InputError, match=message):
         build(Config(**choices), example)
+
+
+def test_codes_are_drawn_with_the_mean_and_the_variance_that_the_encoder_gives(turn: Turn) -> None:
+    model, state, batch = turn.model, turn.end, {"image": BATCH["image"][:3]}
+    variables = {"params": state.params["encoder"], **state.stats["encoder"]}
+    output = NETWORKS["encoder"].apply(variables, batch["image"] / 127.5 - 1)
+    mean, log_var = np.split(np.asarray(output, np.float64), 2, axis=1)
+    keys = jax.random.split(KEY, 20_000)
+    draws = np.asarray(jax.lax.map(lambda key: model.posterior(key, state, batch), keys, batch_size=2000), np.float64)
+    deviation, error = np.exp(log_var / 2), 5 / np.sqrt(len(keys))
+    np.testing.assert_array_less(np.abs(draws.mean(axis=0) - mean), error * deviation + 1e-5)
+    np.testing.assert_array_less(np.abs(draws.std(axis=0) / deviation - 1), error / np.sqrt(2))

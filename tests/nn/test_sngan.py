@@ -212,13 +212,16 @@ def test_pictures_of_other_sizes_are_refused() -> None:
     assert smallest_map(32, 48) == (4, 6)
     said = (
         "the architecture 'resnet' doubles a map 3 times, and 28x28 does not divide by 8: "
-        r"use pictures of 32x32 pixels \(--image-size 32\), or 'dcgan'"
+        r"use pictures of 24x24 pixels \(--image-size 24\), or 'dcgan'"
     )
     with pytest.raises(InputError, match=f"^{said}$"):
         smallest_map(28, 28)
     with pytest.raises(InputError, match=said):
         jax.eval_shape(ResidualGenerator((28, 28, 1), width=4).init, jax.random.key(0), jnp.zeros((1, 5)))
-    with pytest.raises(InputError, match="32x12 does not divide by 8"):
+    with pytest.raises(InputError, match=r"32x12 does not divide by 8: use .* \(--image-size 8\), or 'dcgan'$"):
         smallest_map(32, 12)
+    said = "pictures of 6x40 pixels are too small for it and for 'dcgan', which need at least 8x8: use 'mlp'"
+    with pytest.raises(InputError, match=f"{said}$"):
+        smallest_map(6, 40)
     with pytest.raises(InputError, match="pictures of 8x3 pixels cannot be halved 2 times"):
         jax.eval_shape(ResidualDiscriminator(width=4).init, jax.random.key(0), jnp.zeros((1, 8, 3, 1)))

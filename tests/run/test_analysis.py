@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 from scipy.stats import norm, spearmanr
 
+from jaxgen.analysis import train_reader
+from jaxgen.data import example, load
 from jaxgen.errors import InputError
-from jaxgen.game import Model
+from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
 from jaxgen.run import Run, Settings, analysis, analysis_discriminator, analysis_training, load_run, train
 from jaxgen.run.analysis import TOPICS, analyze_run
@@ -30,11 +32,17 @@ def settings(family, **changes):
     return dataclasses.replace(BASE, config=REGISTRY[family].config(**config), **changes)
 
 
+def quick_reader(data, data_dir, image_size):
+    return train_reader(jax.random.key(0), load(data), steps=100, width=8)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_batches():
-    """Two batches of the birthday test are enough to see that it is made."""
+    """Two batches of the birthday test, and a reader of some seconds, are enough to see what is made of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jaxgen.run.analysis_samples.TRIALS", 2)
+        patch.setattr("jaxgen.run.analysis_codes.reader_of", quick_reader)
+        patch.setattr("jaxgen.run.analysis_codes.SURE", 0.0)
         yield
 
 
@@ -77,11 +85,12 @@ def test_each_model_has_what_applies_to_it(analyses):
     left_out = {name: set(found.left_out) for name, found in analyses.items()}
     adversarial, norms = {"Loss and quality", "Slope of the discriminator"}, {"Norms of the layers"}
     line = {"The game on the line", "The best discriminator"}
-    codes = {"Codes and prior", "Samples through a mixture", "Arithmetic by class", "Coordinates of the code"}
+    codes = {"Codes and prior", "Samples through a mixture"}
     assert left_out["vae"] == {*adversarial, *norms, *line, "Transfer of style"}
     assert left_out["cvae"] == {*adversarial, *norms, *line, "Arithmetic by class", "The plane of codes"}
     assert left_out["digits"] == {*line, *codes, "The plane of codes", "Transfer of style"}
     of_pictures = {"Birthday test", "Interpolation", "The plane of codes", "Transfer of style"}
+    of_pictures |= {"Arithmetic by class", "Coordinates of the code"}
     assert left_out["ring"] == {*norms, *line, *codes, *of_pictures}
     assert left_out["line"] == {*norms, *codes, *of_pictures}
     page = analyses["digits"].page.read_text()
@@ -105,17 +114,34 @@ def test_the_rank_correlation_is_that_of_the_parsed_log(runs, analyses):
         assert analyses["ring"].numbers["rank_correlation"]["runs"][seed] == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(("critic", "expected"), [(True, [3.0, 1.0, 2.0]), (False, [-5.0, -4.0, -6.0])])
-def test_a_critic_says_a_distance_without_its_penalty_and_a_classifier_minus_its_loss(critic, expected, tmp_path):
-    values = {"real_output": [4, 2, 2], "fake_output": [1, 1, 0], "loss": [5, 4, 6]}
+@pytest.mark.parametrize(
+    ("critic", "apart", "label", "expected"),
+    [
+        (True, {"adversarial_loss": [-9, -9, -9]}, "critic's estimate", [3.0, 1.0, 2.0]),
+        (False, {"adversarial_loss": [1, 2, 0]}, "minus the discriminator's adversarial loss", [-1.0, -2.0, 0.0]),
+        (False, {}, "minus the discriminator's loss", [-5.0, -4.0, -6.0]),
+    ],
+    ids=["critic", "classifier", "old log"],
+)
+def test_what_is_said_of_the_distance_has_neither_penalty_nor_class_terms(critic, apart, label, expected, tmp_path):
+    values = {"real_output": [4, 2, 2], "fake_output": [1, 1, 0], "loss": [5, 4, 6]} | apart
     lines = [
         {"step": step, "samples/sliced_wasserstein": 0.5} | {f"discriminator/{n}": v[step] for n, v in values.items()}
         for step in range(3)
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     run = Run(tmp_path, "gan", Settings(config=None, data="ring"), {}, None, None, 0, {}, ())
-    _, (estimate,), _ = analysis_training._estimate_and_distance(Subject(run, 0, {}, {}, {}), critic=critic)
-    assert estimate.tolist() == expected
+    said, _, (estimate,), _ = analysis_training._estimate_and_distance(Subject(run, 0, {}, {}, {}), critic=critic)
+    assert (said, estimate.tolist()) == (label, expected)
+
+
+def test_a_film_of_the_game_needs_no_pictures_of_samples(runs, tmp_path):
+    (tmp_path / "samples").mkdir()
+    for path in (runs / "line" / "samples").glob("step-*-game.png"):
+        (tmp_path / "samples" / path.name).write_bytes(path.read_bytes())
+    run = load_run(runs / "line")._replace(folder=tmp_path)
+    section = analysis_training.films(Subject(run, 0, {}, {}, {}))
+    assert [picture.name for picture in section.pictures] == ["game_over_training.gif"]
 
 
 def test_a_gan_is_shown_from_its_beginning_to_its_end(runs):
@@ -159,6 +185,30 @@ def test_norms_are_those_of_the_kernels_that_the_discriminator_applies(runs, ana
     assert analyses["digits"].numbers["largest_singular_value"] == pytest.approx(max(largest), rel=1e-5)
 
 
+def test_norms_are_those_of_the_averaged_kernels_from_which_samples_are_drawn(monkeypatch):
+    spectral = {"generator_normalization": "spectral", "discriminator_normalization": "spectral"}
+    config = REGISTRY["gan"].config(architecture="mlp", hidden=(16,), ema=0.9, **spectral)
+    shown = example(load("digits"))
+    model = REGISTRY["gan"].build(config, shown)
+    state = model.init(jax.random.key(0), shown)
+    drawn = jax.tree.map(lambda x: jax.random.normal(jax.random.key(1), x.shape), state.ema)
+    run = Run(None, "gan", Settings(config=config), shown, model, state.replace(ema=drawn), 0, {}, ())
+    monkeypatch.setattr(analysis_discriminator, "_kept", lambda run: [(0, run)])
+    captions = []
+    monkeypatch.setattr(analysis_discriminator, "png", lambda name, figure, caption: captions.append(caption))
+    section = analysis_discriminator.norms(Subject(run, 0, {}, {}, {}))
+    largest = []
+    for applied, network in ((state.params, "discriminator"), (drawn, "generator")):
+        for i in range(2):
+            kernel = np.float64(applied[network][f"Dense_{i}"]["kernel"])
+            vectors = np.float64(state.stats[network]["spectral"][f"SpectralNorm_{i}"]["U"])
+            basis = np.linalg.qr(kernel.T @ kernel @ vectors)[0]
+            largest.append(np.linalg.norm(kernel, 2) / np.linalg.norm(kernel @ basis, 2))
+    assert max(largest[2:]) > max(largest[:2]) + 0.01
+    assert section.numbers["largest_singular_value"] == [pytest.approx(max(largest), rel=1e-5)]
+    assert "The generator's kernels are those of its averaged weights" in captions[0]
+
+
 def critic_of(weights):
     """A run on points whose discriminator is linear, and whose generator makes a normal distribution around `HIGH`."""
 
@@ -182,10 +232,13 @@ class Classifying:
     loss: str = "non_saturating"
 
 
-def lone(model, data):
+NOTHING = State(jnp.int32(0), {}, {}, {}, {})
+
+
+def lone(model, data, state=NOTHING):
     dim = 1 if data == "gaussian_1d" else 2
     example = {"point": np.zeros((1, dim), np.float32), "label": np.array([7])}
-    run = Run(None, "gan", Settings(config=Classifying(), data=data), example, model, None, 0, {}, ())
+    run = Run(None, "gan", Settings(config=Classifying(), data=data), example, model, state, 0, {}, ())
     return subject_of(run, seed=0)
 
 
@@ -195,26 +248,88 @@ def test_the_slope_of_a_linear_critic_is_the_length_of_its_weights():
     assert section.numbers["slope_sd"] == [pytest.approx(0.0, abs=1e-5)]
 
 
-def test_the_best_discriminator_has_no_distance_from_the_best_one():
-    """The discriminator knows both densities: those of the data, and of a generator that makes N(HIGH, 1)."""
+def test_the_slope_is_taken_towards_the_generator_that_is_played_against():
+    def sample(key, state, n):
+        return jnp.full((n, 2), 1000.0 if state.ema else 0.0)
 
-    def log_p(x):
-        parts = zip((0.3, 0.5, 0.2), (-4.0, 0.0, 3.0), (0.5, 1.0, 0.7), strict=True)
-        return jnp.log(sum(w * jnp.exp(-((x - m) ** 2) / (2 * s**2)) / (s * jnp.sqrt(2 * jnp.pi)) for w, m, s in parts))
+    # The slope is the distance from 0, and all examples are within 2.
+    bowl = critic_of([1.0, 1.0])._replace(
+        sample=sample, evaluate=lambda key, state, batch: {"real_output": (batch["point"] ** 2).sum(axis=1) / 2}
+    )
+    state = State(jnp.int32(0), {}, {}, {}, {"generator": jnp.zeros(())})
+    assert 0 < analysis_discriminator.slope(lone(bowl, "ring", state)).numbers["slope_mean"][0] < 2
 
-    def evaluate(key, state, batch):
-        x = batch["point"][:, 0]
-        return {"real_output": log_p(x) + (x - HIGH) ** 2 / 2 + 0.5 * jnp.log(2 * jnp.pi)}
 
-    section = analysis_discriminator.optimum(lone(critic_of([1.0])._replace(evaluate=evaluate), "gaussian_1d"))
+def log_p(x):
+    """Log density of `gaussian_1d`."""
+    parts = zip((0.3, 0.5, 0.2), (-4.0, 0.0, 3.0), (0.5, 1.0, 0.7), strict=True)
+    return jnp.log(sum(w * jnp.exp(-((x - m) ** 2) / (2 * s**2)) / (s * jnp.sqrt(2 * jnp.pi)) for w, m, s in parts))
+
+
+def knowing_both(key, state, batch):
+    """The best discriminator for a generator that makes N(HIGH, 1)."""
+    x = batch["point"][:, 0]
+    return {"real_output": jnp.maximum(log_p(x), -80.0) + (x - HIGH) ** 2 / 2 + 0.5 * jnp.log(2 * jnp.pi)}
+
+
+def integrals(log_discriminator, log_other):
+    """The value of the game against N(HIGH, 1), from log D and log (1 - D) as functions of the place."""
     places = np.linspace(-12, 12, 20001)
     p, q = np.exp(np.asarray(log_p(places), float)), norm.pdf(places, HIGH, 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(p > 0, p * np.log(p / (p + q)), 0) + np.where(q > 0, q * np.log(q / (p + q)), 0)
-    value = np.nansum(terms) * (places[1] - places[0])
-    assert section.numbers["distance_to_optimal"][0] < 0.02
-    assert section.numbers["value_at_optimum"][0] == pytest.approx(value, abs=0.01)
-    assert section.numbers["value_of_trained"][0] == pytest.approx(value, abs=0.03)
+    terms = p * log_discriminator(places, p, q) + q * log_other(places, p, q)
+    return np.sum(terms[p + q > 0]) * (places[1] - places[0])
+
+
+def best_value():
+    return integrals(lambda x, p, q: np.log(p / (p + q) + 1e-300), lambda x, p, q: np.log(q / (p + q) + 1e-300))
+
+
+def test_the_best_discriminator_has_no_distance_from_the_best_one():
+    """The discriminator knows both densities: those of the data, and of a generator that makes N(HIGH, 1)."""
+    model = critic_of([1.0])._replace(evaluate=knowing_both)
+    numbers = analysis_discriminator.optimum(lone(model, "gaussian_1d")).numbers
+    assert numbers["probability_error"][0] < 0.02
+    assert numbers["log_ratio_error"][0] < 0.1
+    assert numbers["optimal_value"][0] == pytest.approx(best_value(), abs=0.01)
+    assert numbers["value"][0] == pytest.approx(best_value(), abs=0.01)
+
+
+def test_no_discriminator_has_a_larger_value_than_the_best_one():
+    """One whose logit is x is worth what the integral of its own value says, and the best one is worth more."""
+    numbers = analysis_discriminator.optimum(lone(critic_of([1.0]), "gaussian_1d")).numbers
+    value = integrals(lambda x, p, q: -np.logaddexp(0, -x), lambda x, p, q: -np.logaddexp(0, x))
+    assert numbers["value"][0] == pytest.approx(value, abs=0.03)
+    assert numbers["optimal_value"][0] == pytest.approx(best_value(), abs=0.01)
+    best = critic_of([1.0])._replace(evaluate=knowing_both)
+    for model in (best, critic_of([1.0]), critic_of([-1.0])):
+        numbers = analysis_discriminator.optimum(lone(model, "gaussian_1d")).numbers
+        assert numbers["value"][0] <= numbers["optimal_value"][0]
+
+
+def test_a_generator_that_is_narrow_and_far_from_the_data_counts_in_full():
+    """With the best discriminator the game is worth nothing, and one that takes its points for real loses 20 nats."""
+    model = critic_of([1.0])._replace(sample=lambda key, state, n: 20 + 0.01 * jax.random.normal(key, (n, 1)))
+    numbers = analysis_discriminator.optimum(lone(model, "gaussian_1d")).numbers
+    assert numbers["optimal_value"][0] == pytest.approx(0, abs=1e-3)
+    places = np.linspace(-12, 12, 20001)
+    of_real = np.sum(np.exp(np.asarray(log_p(places), float)) * -np.logaddexp(0, -places)) * (places[1] - places[0])
+    assert numbers["value"][0] == pytest.approx(of_real - 20, abs=0.02)
+
+
+def test_the_best_discriminator_is_that_against_the_generator_which_plays_and_not_its_average():
+    """D knows the generator N(HIGH, 1); the average would make N(-HIGH, 0.1)."""
+
+    def affine_layer(slope, offset):
+        return {"generator": {"Dense_0": {"kernel": jnp.full((1, 1), slope), "bias": jnp.full(1, offset)}}}
+
+    family, shown = REGISTRY["gan"], {"point": np.zeros((1, 1), np.float32)}
+    model = family.build(family.config(hidden=(), latent=1, ema=0.9), shown)
+    state = model.init(jax.random.key(0), shown)
+    state = state.replace(params=state.params | affine_layer(1.0, HIGH), ema=affine_layer(0.1, -HIGH))
+    section = analysis_discriminator.optimum(lone(model._replace(evaluate=knowing_both), "gaussian_1d", state))
+    assert section.numbers["probability_error"][0] < 0.02
+    assert section.numbers["optimal_value"][0] == pytest.approx(best_value(), abs=0.01)
+    assert "not the average of its weights" in section.pictures[0].caption
 
 
 def test_noise_of_a_gan_is_what_it_samples_from(runs):
@@ -249,11 +364,19 @@ def test_a_seed_that_diverged_counts_for_nothing(runs, tmp_path):
 
 
 def test_ways_begin_and_end_at_reconstructions_of_different_classes(runs, monkeypatch):
-    rows = shown_rows(monkeypatch, lambda: interpolation(subject_of(load_run(runs / "vae"), seed=0)))
+    subject = subject_of(load_run(runs / "vae"), seed=0)
+    rows = shown_rows(monkeypatch, lambda: interpolation(subject))
+    reconstructions = np.asarray(subject.shown.reconstruct(subject.some))
+    label = np.asarray(subject.some["label"])
     for i in range(4):
+        ends = []
         for end in (0, -1):
-            np.testing.assert_allclose(rows[f"line {i + 1}"][end], rows[f"arc {i + 1}"][end], atol=1e-5)
-    assert not np.allclose(rows["line 1"][0], rows["line 1"][-1], atol=1e-3)
+            distances = np.abs(reconstructions - rows[f"line {i + 1}"][end]).max(axis=(1, 2, 3))
+            ends.append(distances.argmin())
+            # Of which example it is, is beyond doubt.
+            assert distances.min() < 1e-5 < 1e-4 < np.sort(distances)[1]
+            np.testing.assert_allclose(rows[f"arc {i + 1}"][end], reconstructions[ends[-1]], atol=1e-5)
+        assert label[ends[0]] != label[ends[1]]
 
 
 def test_arithmetic_of_pixels_is_done_with_pixels(runs, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from jaxgen.game import State
 from jaxgen.models import gan
 from jaxgen.run import Settings
 from jaxgen.run.line import GameOnTheLine, why_not_on_the_line
@@ -15,6 +16,7 @@ from jaxgen.run.line import GameOnTheLine, why_not_on_the_line
 POINT = {"point": np.zeros((1, 1), np.float32)}
 SETTINGS = Settings(config=gan.Config(), data="gaussian_1d")
 KEY = jax.random.key(0)
+NOTHING = State(jnp.int32(0), {}, {}, {}, {})
 
 
 def affine():
@@ -40,7 +42,7 @@ def test_a_moment_shows_what_the_networks_do():
     parts = zip((0.3, 0.5, 0.2), (-4.0, 0.0, 3.0), (0.5, 1.0, 0.7), strict=True)
     np.testing.assert_allclose(density, sum(w * norm.pdf(places, m, s) for w, m, s in parts), rtol=1e-4, atol=1e-7)
     assert (places[0], places[-1]) == (-7.0, 5.0)
-    moment = game.moment(None, "now")
+    moment = game.moment(NOTHING, "now")
     np.testing.assert_allclose(moment.discriminator, 1 / (1 + np.exp(-3.0 * places)), rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(moment.mapped, 2 * moment.noise + 1, rtol=1e-6)
     assert (np.diff(moment.noise) > 0).all()
@@ -49,9 +51,23 @@ def test_a_moment_shows_what_the_networks_do():
     assert moment.generated.std() == pytest.approx(2, abs=4 * 2 / np.sqrt(10_000))
 
 
+def test_a_moment_shows_the_generator_that_is_played_against_and_not_its_average():
+    def affine_layer(slope, offset):
+        return {"generator": {"Dense_0": {"kernel": jnp.full((1, 1), slope), "bias": jnp.full(1, offset)}}}
+
+    model = gan.build(gan.Config(hidden=(), latent=1, ema=0.9), POINT)
+    state = model.init(KEY, POINT)
+    state = state.replace(params=state.params | affine_layer(2.0, 1.0), ema=affine_layer(0.5, -3.0))
+    moment = GameOnTheLine(model, SETTINGS, np.array([[-6.0], [4.0]]), KEY).moment(state, "now")
+    np.testing.assert_allclose(moment.mapped, 2 * moment.noise + 1, rtol=1e-5, atol=1e-6)
+    assert moment.generated.mean() == pytest.approx(1, abs=4 * 2 / np.sqrt(5000))
+    # What is drawn from the run elsewhere is the average's.
+    assert model.sample(KEY, state, 5000).mean() == pytest.approx(-3, abs=4 * 0.5 / np.sqrt(5000))
+
+
 def test_all_moments_are_drawn_on_the_same_axes():
     game = GameOnTheLine(affine(), SETTINGS, np.array([[-6.0], [4.0]]), KEY)
-    moment = game.moment(None, "now")
+    moment = game.moment(NOTHING, "now")
     narrow = moment._replace(noise=moment.noise / 9, mapped=moment.mapped / 9, generated=moment.generated / 9)
     for one, other in zip(game.draw([moment]).axes, game.draw([narrow]).axes, strict=True):
         assert (one.get_xlim(), one.get_ylim()) == (other.get_xlim(), other.get_ylim())
@@ -59,7 +75,7 @@ def test_all_moments_are_drawn_on_the_same_axes():
 
 def test_noise_of_two_dimensions_has_no_lines():
     model = affine()._replace(prior=lambda key, n: jnp.zeros((n, 2)), sample=lambda key, state, n: jnp.zeros((n, 1)))
-    moment = GameOnTheLine(model, SETTINGS, np.array([[-6.0], [4.0]]), KEY).moment(None, "now")
+    moment = GameOnTheLine(model, SETTINGS, np.array([[-6.0], [4.0]]), KEY).moment(NOTHING, "now")
     assert moment.noise.size == moment.mapped.size == 0
 
 
