@@ -85,9 +85,10 @@ def slope(subject: Subject) -> Section:
     """How steep the discriminator is between real and generated examples."""
     gradient = _gradient(subject)
     slopes = [_slopes(subject, gradient, run) for run in subject.runs]
+    units = ", in the units that it sees them in: values of pixels from -1 to 1" if subject.pictures else ""
     caption = (
         f"Length of the gradient of the discriminator's output at {len(slopes[0])} points between real and generated "
-        "examples, in the units that it sees them in (values of pixels from -1 to 1). With the gradient penalty it "
+        f"examples{units}. With the gradient penalty it "
         "should be near 1 (Gulrajani et al. 2017, arXiv:1704.00028, figure 1), in an mlp under spectral normalization "
         "at most 1; nothing holds the slope of the other discriminators to a number." + _of_average(subject)
     )

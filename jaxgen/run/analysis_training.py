@@ -62,11 +62,12 @@ def loss_and_quality(subject: Subject) -> Section:
         metric[0],
         step=steps,
         labels=(label, "sliced Wasserstein distance"),
-        title=f"rank correlation {correlations[0]:.2f}",
+        title=f"rank correlation {correlations[0]:.2f}" if np.isfinite(correlations[0]) else "",
     )
     caption = (
-        f"{label.capitalize()} against the distance of samples from the data, one point for each of {len(steps)} "
-        "moments of the training; of several seeds the first. What a Wasserstein critic says of real examples less "
+        f"{label.capitalize()} against the distance of samples from the data, one point for each moment of the "
+        f"training at which samples were judged, here {len(steps)}; a rank correlation needs {FEWEST} that differ. Of "
+        "several seeds the first. What a Wasserstein critic says of real examples less "
         "what it says of generated ones estimates a distance, as soon as the critic has caught up with the generator: "
         "its points should rise from left to right, with a rank correlation near 1. Minus the adversarial loss of a "
         "discriminator that classifies, without what penalties and classes add to it, is an estimate too, of a "
