@@ -292,7 +292,8 @@ RECIPES: dict[str, Recipe] = {
             "layers of 200 maxout units of 5 pieces; Adam with learning rate 0.0001 and b1 = 0.8; 100 packs a move; a "
             "mode is covered if one of 2,500 samples is within 3 standard deviations of it. The authors play 400,000 "
             f"turns in which both networks move at once; here there are {MIXTURE_STEPS:,}, and they move one after the "
-            f"other. WGAN-GP, which is not in that table, has 3 hidden layers of 128 in both networks and plays "
+            f"other: samples are not yet as good as published, and PacGAN3 and PacGAN4 have hardly begun. WGAN-GP, "
+            "which is not in that table, has 3 hidden layers of 128 in both networks and plays "
             f"{MIXTURE_STEPS // 2:,} turns of five moves of the critic, with 256 examples; its learning rate is 0.0005 "
             "with b1 = 0.5 and b2 = 0.9, and its samples alone are drawn from an average of the generator's weights."
         ),
