@@ -191,6 +191,10 @@ class Repeated:
         return Outcome(rows, figures=found[0].figures)
 
 
+def _as_it_is(settings: Settings[Any]) -> Settings[Any]:
+    return settings
+
+
 Measure: TypeAlias = Callable[[Run, KeyArray], Mapping[str, Any]]
 
 
@@ -207,7 +211,7 @@ class Comparative:
         seeds: of the protocol.
         quick_steps: turns of each model if it is to be quick.
         quick_seeds: seeds of each model if it is to be quick.
-        quick_choices: of each model's config if it is to be quick, such as narrower networks.
+        quick_change: from the settings of a model, shortened already, to those that it has if it is to be quick.
     """
 
     entries: Mapping[str, Entry]
@@ -218,7 +222,7 @@ class Comparative:
     seeds: int = 10
     quick_steps: int = 500
     quick_seeds: int = 2
-    quick_choices: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    quick_change: Callable[[Settings[Any]], Settings[Any]] = _as_it_is
 
     def __call__(self, request: Request) -> Outcome:
         """Train and compare."""
@@ -235,8 +239,7 @@ class Comparative:
         seeds = self.quick_seeds if request.quick else self.seeds
         settings = dataclasses.replace(entry.settings, seeds=request.seeds or seeds, data_dir=request.data_dir)
         if request.quick:
-            narrow = dataclasses.replace(settings.config, **self.quick_choices)
-            settings = _shortened(dataclasses.replace(settings, config=narrow), self.quick_steps)
+            settings = self.quick_change(_shortened(settings, self.quick_steps))
         folder = request.folder / file_name(name)
         request.say(f"{name}: seeds {settings.seeds}, turns {settings.steps}, in {folder}")
         try:

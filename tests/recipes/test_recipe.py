@@ -33,7 +33,9 @@ def comparative(steps: int = 4) -> Comparative:
         seeds=3,
         quick_steps=2,
         quick_seeds=2,
-        quick_choices={"hidden": (5,)},
+        quick_change=lambda settings: dataclasses.replace(
+            settings, config=dataclasses.replace(settings.config, hidden=(5,))
+        ),
     )
 
 
