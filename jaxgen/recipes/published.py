@@ -38,16 +38,8 @@ def _wgan_gp_on_mixture(data: str) -> Entry:
 
     Samples are drawn from the average of the generator's weights, which does not swing with the critic.
     """
-    config = Config(
-        hidden=(128, 128, 128),
-        latent=2,
-        loss="wasserstein",
-        penalty="gradient",
-        discriminator_moves=5,
-        learning_rate=5e-4,
-        b1=0.5,
-        b2=0.9,
-        ema=0.999,
+    config = dataclasses.replace(
+        PRESETS["wgan-gp"].config, hidden=(128, 128, 128), latent=2, learning_rate=5e-4, b1=0.5, ema=0.999
     )
     return _on_points(data, config, steps=MIXTURE_STEPS // 2, batch_size=256)
 

@@ -141,9 +141,10 @@ def interpolation(subject: Subject) -> Section:
         batch = _rows(subject.some, _different(subject.some, 2 * WAYS))
         codes, ends = run.encode(batch), "codes of test examples"
         label = batch.get("label")
-    rows, told_class = {}, ""
-    if run.model.conditions:
-        told_class = " All are told the class 0." if label is None else " The class stays that of the first."
+    rows: dict[str, np.ndarray] = {}
+    told_class = _told(run)
+    if run.model.conditions and label is not None:
+        told_class = " The class stays that of the first."
     for i in range(WAYS):
         told = 0 if label is None else label[2 * i]
         for name, spherical in (("line", False), ("arc", True)):
@@ -243,9 +244,8 @@ def manifold(subject: Subject) -> Section:
     levels = norm.cdf(manifold_grid(SIDE))
     codes = np.stack([np.quantile(of, level) for of, level in zip(draws.T, levels.T, strict=True)], axis=1)
     pictures = decode(run, codes, 0)
-    told = " All are told the class 0." if run.model.conditions else ""
     caption = (
-        f"Decoded codes of the whole plane, each standing for as much probability of the prior.{told} Neighbours "
+        f"Decoded codes of the whole plane, each standing for as much probability of the prior.{_told(run)} Neighbours "
         "should be alike, and every kind of example should have its place (Kingma and Welling 2014, arXiv:1312.6114, "
         "figure 4)."
     )
@@ -300,8 +300,9 @@ def _read(subject: Subject) -> Labelled:
     reader = reader_of(run.settings.data, run.settings.data_dir, run.settings.image_size)
     probabilities = np.asarray(reader.probabilities(pixels))
     label = probabilities.argmax(axis=1)
-    counts = np.bincount(label[probabilities.max(axis=1) >= SURE], minlength=READABLE)
-    kept = (probabilities.max(axis=1) >= SURE) & (counts >= AVERAGED)[label]
+    sure = probabilities.max(axis=1) >= SURE
+    counts = np.bincount(label[sure], minlength=READABLE)
+    kept = sure & (counts >= AVERAGED)[label]
     if len(np.unique(label[kept])) < 2:
         raise Inapplicable(f"of less than two classes the samples hold {AVERAGED} that are read with certainty")
     origin = (
@@ -323,11 +324,11 @@ def _coordinates_of_noise(subject: Subject) -> Section:
     pictures = decode(run, ways.reshape(-1, len(start)), 0)
     pictures = pictures.reshape(*ways.shape[:2], *pictures.shape[1:])
     most = np.argsort(-pictures.var(axis=1).sum(axis=(1, 2, 3)), kind="stable")[:DIMENSIONS]
-    told = " All are told the class 0." if run.model.conditions else ""
     caption = (
         f"One coordinate of a draw of noise changed at a time, from {-limit:g} to {limit:g}, those first that change "
-        f"the picture most.{told} Nothing asks that a coordinate mean one thing: a row may change several at once, and "
-        "where there are many coordinates each may change little (Chen et al. 2016, arXiv:1606.03657, section 1)."
+        f"the picture most.{_told(run)} Nothing asks that a coordinate mean one thing: a row may change several at "
+        "once, and where there are many coordinates each may change little (Chen et al. 2016, arXiv:1606.03657, "
+        "section 1)."
     )
     rows = {f"z{dimension}": pictures[dimension] for dimension in most}
     return Section([png("traversals", plot.picture_rows(rows, columns=_named(ticks)), caption)])
@@ -346,6 +347,11 @@ def _styles_of_noise(subject: Subject) -> Section:
     )
     figure = plot.picture_rows(rows, columns=[str(label) for label in range(classes)])
     return Section([png("styles", figure, caption)])
+
+
+def _told(run: Run) -> str:
+    """What is to be said where all codes are decoded under one label."""
+    return " All are told the class 0." if run.model.conditions else ""
 
 
 def _named(ticks: Float[np.ndarray, " n"]) -> list[str]:
