@@ -14,8 +14,8 @@ WORKLOADS: tuple[Workload, ...] = (
     vae.conv_vae("conv VAE 32", (32, 32, 3), turns=25),
     gan.ring_gan(),
     gan.dcgan("DCGAN 28", (28, 28, 1), turns=12, seeds=True),
-    gan.dcgan("DCGAN 64", (64, 64, 3), turns=1),
-    gan.wgan_gp("WGAN-GP 28", (28, 28, 1), turns=2),
-    vaegan.vaegan("VAE/GAN 28", (28, 28, 1), turns=4),
+    gan.dcgan("DCGAN 64", (64, 64, 3), turns=3),
+    gan.wgan_gp("WGAN-GP 28", (28, 28, 1), turns=4),
+    vaegan.vaegan("VAE/GAN 28", (28, 28, 1), turns=8),
     classifier.classifier(),
 )

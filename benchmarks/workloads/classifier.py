@@ -34,7 +34,7 @@ def classifier(*, width: int = 16, batch_size: int = 128) -> Workload:
         twin=twin,
         scaled=classifier,
         convolutional=True,
-        turns=10,
+        turns=16,
     )
 
 

@@ -19,7 +19,17 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxgen.nn._windows import Geometry, Pairs, multiply, pad, positions, widen
+from jaxgen.nn._windows import (
+    Geometry,
+    Pairs,
+    by_features,
+    materialize_tangents,
+    multiply,
+    pad,
+    positions,
+    split,
+    widen,
+)
 from jaxgen.nn._winograd import convolve_filtered, filterings
 from jaxgen.typing import Array
 
@@ -61,7 +71,7 @@ def gather(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
 
 def gather_patches(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
     """Gather by a single product."""
-    return multiply(_unfold(inputs, kernel.shape[:-2], geometry), kernel, geometry)
+    return multiply(_unfold(inputs, kernel.shape[:-2], geometry), by_features(kernel), geometry)
 
 
 def gather_interleaved(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
@@ -136,12 +146,15 @@ def _unfold(pictures: Array, window: Sequence[int], geometry: Geometry) -> Array
     if window[-1] % strides[-1] == 0:  # The pixels of the last axis lie one beside the other: a block is cut as one.
         window, strides = (*window[:-1], window[-1] // strides[-1]), (*strides[:-1], 1)
     pairs = [size for pair in zip(blocks, strides, strict=True) for size in pair]
-    pictures = pictures.reshape(batch, *pairs, -1)
+    planes = [pictures.reshape(batch, *pairs, -1)]
+    for axis in range(len(window)):
+        planes = [part for plane in planes for part in split(plane, 2 + axis)]
+    # Place within a block -> the pixels there.
+    pixels = dict(zip(itertools.product(*map(range, strides)), materialize_tangents(planes), strict=True))
 
     def pixel(offset: tuple[int, ...]) -> Array:
-        cuts = zip(offset, counts, strides, strict=True)
-        index = [part for start, n, step in cuts for part in (slice(start // step, start // step + n), start % step)]
-        return pictures[:, *index]
+        blocks, place = zip(*map(divmod, offset, strides), strict=True)
+        return pixels[place][:, *(slice(first, first + n) for first, n in zip(blocks, counts, strict=True))]
 
     patches = jnp.stack([pixel(offset) for offset in itertools.product(*map(range, window))], axis=-2)
     return patches.reshape(batch, *counts, -1)

@@ -22,7 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgen.nn._windows import Geometry, multiply, pad, positions, widen
+from jaxgen.nn._windows import (
+    Geometry,
+    by_features,
+    materialize_tangents,
+    multiply,
+    pad,
+    positions,
+    split,
+    widen,
+)
 from jaxgen.typing import Array
 
 Matrix: TypeAlias = Sequence[Sequence[float]]
@@ -137,20 +146,20 @@ def _combined_pixels(
 
 def _seen(pixels: Array, axis: int, tiles: int, number: int) -> list[Array]:
     """The first, second, ... of the pixels that each tile sees; a tile's own lie along the axis after `axis`."""
-    own = _split(pixels, axis + 1)
+    own = split(pixels, axis + 1)
     starts = [(index // len(own), own[index % len(own)]) for index in range(number)]
-    return _materialize_tangents([lax.slice_in_dim(part, start, start + tiles, axis=axis) for start, part in starts])
+    return materialize_tangents([lax.slice_in_dim(part, start, start + tiles, axis=axis) for start, part in starts])
 
 
 def _combined_weights(kernel: Array, geometry: Geometry, chosen: Sequence[Filtering]) -> list[Array]:
-    """The right factor of each product, [pixels within a step and channels, features]."""
+    """The right factor of each product, [features, pixels within a step and channels]."""
     *window, channels, features = kernel.shape
     shares = [size for pair in zip(_taps(window, geometry), geometry.strides, strict=True) for size in pair]
     whole = [taps * step for taps, step in zip(shares[::2], shares[1::2], strict=True)]
-    parts = [widen(kernel, whole).reshape(*shares, channels, features)]
+    parts = [by_features(widen(kernel, whole)).reshape(features, *shares, channels)]
     for axis, filtering in enumerate(chosen):
-        parts = [row for part in parts for row in _combine(filtering.kernel, _split(part, axis))]
-    return [part.reshape(-1, features) for part in parts]
+        parts = [row for part in parts for row in _combine(filtering.kernel, split(part, 1 + axis))]
+    return parts
 
 
 def _combine(matrix: Matrix, arrays: Sequence[Array]) -> list[Array]:
@@ -164,23 +173,3 @@ def _weighted(weight: float, array: Array) -> Array:
     if abs(weight) != 1:
         return weight * array
     return array if weight > 0 else lax.neg(array)
-
-
-def _split(array: Array, axis: int) -> list[Array]:
-    """Its parts along an axis, which they no longer have."""
-    return [jnp.squeeze(part, axis) for part in lax.split(array, [1] * array.shape[axis], axis)]
-
-
-@jax.custom_jvp
-def _materialize_tangents(arrays: list[Array]) -> list[Array]:
-    """The arrays; what comes back through them, their gradients, is computed before it is put together.
-
-    Else the compiler computes every pixel's gradient from all of its sources in one loop, which asks each of them
-    whether it has that pixel, and takes several times as long.
-    """
-    return arrays
-
-
-@_materialize_tangents.defjvp
-def _(primals: Any, tangents: Any) -> Any:
-    return primals[0], lax.optimization_barrier(tangents[0])
