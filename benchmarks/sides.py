@@ -13,6 +13,7 @@ from workloads.workload import FLOAT32, Data
 
 from jaxgen.data import batch_indices, take
 from jaxgen.game import Model, State
+from jaxgen.training import jit
 from jaxgen.training.loop import Chunk, fit
 from jaxgen.training.loop import Fit as Result
 from jaxgen.typing import Array, Batch, Key, KeyArray
@@ -114,7 +115,7 @@ class SingleSteps:
         self._key, self._data, self._played = jax.random.key(0), jax.device_put(dict(data)), 0
         self._state = jax.jit(model.init)(self._key, {name: array[:1] for name, array in self._data.items()})
         started = time.perf_counter()
-        program = jax.jit(turn, donate_argnums=1)
+        program = jit(turn, donate_argnums=1)
         self.compiled = program.lower(self._key, self._state, self._data, np.int32(0)).compile()
         self.compile_seconds = time.perf_counter() - started
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -42,27 +41,13 @@ def split(array: Array, axis: int) -> list[Array]:
     return [jnp.squeeze(part, axis) for part in lax.split(array, [1] * array.shape[axis], axis)]
 
 
-@jax.custom_jvp
-def materialize_tangents(arrays: list[Array]) -> list[Array]:
-    """The arrays; what comes back through them, their gradients, is computed before it is put together.
-
-    Else the compiler computes every pixel's gradient from all of its sources in one loop, which asks each of them
-    whether it has that pixel, and takes several times as long.
-    """
-    return arrays
-
-
-@materialize_tangents.defjvp
-def _(primals: Any, tangents: Any) -> Any:
-    return primals[0], lax.optimization_barrier(tangents[0])
-
-
 def by_features(kernel: Array) -> Array:
     """The kernel as `multiply` takes it, [features, *window, channels].
 
     So its gradient is computed as `outputs^T @ patches`, a third faster in most layers than `patches^T @ outputs`.
     """
-    return jnp.moveaxis(kernel, -1, 0)
+    # Transposed once, not again for each product that takes a part of it.
+    return lax.optimization_barrier(jnp.moveaxis(kernel, -1, 0))
 
 
 def multiply(patches: Array, rows: Array, geometry: Geometry) -> Array:

@@ -25,7 +25,6 @@ from jax import lax
 from jaxgen.nn._windows import (
     Geometry,
     by_features,
-    materialize_tangents,
     multiply,
     pad,
     positions,
@@ -148,7 +147,7 @@ def _seen(pixels: Array, axis: int, tiles: int, number: int) -> list[Array]:
     """The first, second, ... of the pixels that each tile sees; a tile's own lie along the axis after `axis`."""
     own = split(pixels, axis + 1)
     starts = [(index // len(own), own[index % len(own)]) for index in range(number)]
-    return materialize_tangents([lax.slice_in_dim(part, start, start + tiles, axis=axis) for start, part in starts])
+    return [lax.slice_in_dim(part, start, start + tiles, axis=axis) for start, part in starts]
 
 
 def _combined_weights(kernel: Array, geometry: Geometry, chosen: Sequence[Filtering]) -> list[Array]:

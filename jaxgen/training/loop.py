@@ -24,6 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State
+from jaxgen.training.compiler import jit
 from jaxgen.training.feed import Feed, from_arrays, from_stream
 from jaxgen.training.mesh import data_parallel_mesh, replicate, spread
 from jaxgen.training.seeds import over_seeds
@@ -320,7 +321,7 @@ def _compile(
 
     # The new state is laid out as the old one was: it is the next call's argument, in the old one's buffers.
     layout = NamedSharding(mesh, PartitionSpec())
-    chunk_of_turns = jax.jit(play_all if key.ndim else play, donate_argnums=1, out_shardings=layout)
+    chunk_of_turns = jit(play_all if key.ndim else play, donate_argnums=1, out_shardings=layout)
     return chunk_of_turns.lower(key, state, fetched, np.int32(0), np.int32(0)).compile()
 
 

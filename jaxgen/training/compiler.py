@@ -1,0 +1,30 @@
+"""How training is compiled."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def jit(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function in which networks are trained, as `fit` does: `jax.jit` with options that make it faster.
+
+    On the CPU, XLA fuses operations into loops, also over the barriers that convolutions put around what their matrix
+    products share, which is then computed again for each of them. Here the barriers stay. It was measured by
+    `benchmarks/train_step.py`: steps of DCGANs take 3 to 5 % less time, those of a ResNet a sixth less.
+
+    Args:
+        function: to compile. What comes out cannot be a part of another compiled function.
+        options: of `jax.jit`.
+
+    Returns:
+        The compiled function, with the same results within rounding.
+
+    Example:
+        >>> step = jit(lambda state, batch: state + batch.sum(), donate_argnums=0)
+        >>> float(step(jax.numpy.zeros(()), jax.numpy.ones(3)))
+        3.0
+    """
+    # The pass that takes the barriers away. Where a later XLA has none of that name, nothing is lost but time.
+    compiler = {"xla_disable_hlo_passes": "cse_barrier_expander"} if jax.default_backend() == "cpu" else None
+    return jax.jit(function, compiler_options=compiler, **options)
