@@ -24,6 +24,7 @@ from machine import available_cores, processor
 
 from jaxgen.nn import _products, _winograd, convolution
 from jaxgen.nn._windows import Geometry
+from jaxgen.training import jit
 from jaxgen.typing import Array
 
 BATCH = 64
@@ -205,7 +206,7 @@ def looped(conv: Conv, given: tuple[Array, Array, Array]) -> Callable[[], object
         results = tuple(jnp.zeros(part.shape, part.dtype) for part in jax.eval_shape(compute, *given))
         return lax.fori_loop(0, LOOPS, turn, results)
 
-    program = jax.jit(run).lower(*given).compile()
+    program = jit(run).lower(*given).compile()
     return lambda: program(*given)
 
 

@@ -15,6 +15,7 @@ from workloads.twin import Batch as TorchBatch
 from workloads.twin import Twin
 
 from jaxgen.game import Model, Player, State, game
+from jaxgen.training import jit
 from jaxgen.typing import Batch
 
 
@@ -73,7 +74,7 @@ def of_compiled_turn(compiled: Compiled, model: Model, state: State, batch: Batc
 def _one_move(player: Player, state: State, batch: Batch) -> Compiled:
     """The program of one move of a player, which is a turn of a game that it plays alone."""
     _, step = game(lambda key, batch: {}, [player._replace(updates=1)])
-    return jax.jit(step).lower(jax.random.key(0), state, batch).compile()
+    return jit(step).lower(jax.random.key(0), state, batch).compile()
 
 
 def _flop(compiled: Compiled) -> float:

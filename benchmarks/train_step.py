@@ -68,8 +68,8 @@ def main() -> None:
         return
     if arguments.quick:
         print(
-            "quick: few repeats, PyTorch in the mode known to be faster, no single steps and seeds of large workloads, "
-            "and where turns are long, the losses of the first one alone are compared\n"
+            "quick: few and short repeats, PyTorch in the mode known to be faster, no single steps and seeds of large "
+            "workloads, and where turns are long, the losses of the first one alone are compared\n"
         )
     rows = []
     for workload in workloads:
@@ -90,7 +90,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few repeats, and no more programs than needed")
+    parser.add_argument("--quick", action="store_true", help="few and short repeats, and no more programs than needed")
     names = [workload.name for workload in WORKLOADS]
     parser.add_argument("--only", action="append", choices=names, help="this workload; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
@@ -125,12 +125,12 @@ class Case(NamedTuple):
 
     @property
     def turns(self) -> int:
-        """Those of a repeat: a second's worth, or a quarter.
+        """Those of a repeat, fewer for a quick look.
 
-        Its first turn finds fresh pages of memory, on both sides. A second's worth hides that; with a quarter, turns of
-        the larger networks take up to a fifth longer.
+        The first turn of a repeat finds fresh pages of memory, on both sides. The fewer turns follow it, the longer
+        they seem: in a quick look, those of large networks by up to a fifth.
         """
-        return max(1, self.workload.turns // 4) if self.quick else self.workload.turns
+        return max(2, self.workload.turns // 4) if self.quick else self.workload.turns
 
     @property
     def first_chunks(self) -> int:

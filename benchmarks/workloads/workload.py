@@ -34,7 +34,7 @@ class Workload(NamedTuple):
         scaled: `(width=..., batch_size=...) -> the same workload` with other networks or batches.
         convolutional: whether there are convolutions in it.
         seeds: whether eight seeds at once are timed too.
-        turns: between two looks at the clock, about a second's worth on four cores.
+        turns: between two looks at the clock, one or two seconds' worth on four cores.
         compile_is_faster: whether PyTorch is faster with `torch.compile` than without.
         comparable_turns: over how many turns losses in float32 can be held against each other; see `agreement`.
         precision: of the products; everything else is in float32.

@@ -9,6 +9,9 @@ Two ways give the same numbers, and `_scatters` chooses where both will do:
 order, are again such products, and the patches that `unfold` makes for the value are those that the gradient of the
 kernel needs. Where windows overlap enough, both go with fewer products, with other rounding errors
 (`jaxgen.nn._winograd`).
+
+XLA would compute what several products share again for each of them. Barriers keep it from that, where the compiler
+leaves them in place: in `fit`, and in what `jaxgen.training.jit` compiles.
 """
 
 import itertools
@@ -45,7 +48,7 @@ def product(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
         outputs = scatter(inputs, kernel, geometry)
     else:
         outputs = gather_interleaved(inputs, kernel, geometry)
-    # Computed once, and so is its gradient, not again for each product that takes a part of it.
+    # So the next products, and those of the gradient, take it from memory and do not compute it again.
     return lax.optimization_barrier(outputs.astype(inputs.dtype))
 
 
@@ -152,11 +155,11 @@ def _unfold(pictures: Array, window: Sequence[int], geometry: Geometry) -> Array
     for axis in range(len(window)):
         planes = [part for plane in planes for part in split(plane, 2 + axis)]
     # Place within a block -> the pixels there.
-    pixels = dict(zip(itertools.product(*map(range, strides)), _materialize_tangents(planes), strict=True))
+    planes_at = dict(zip(itertools.product(*map(range, strides)), _materialize_tangents(planes), strict=True))
 
     def pixel(offset: tuple[int, ...]) -> Array:
-        blocks, place = zip(*map(divmod, offset, strides), strict=True)
-        return pixels[place][:, *(slice(first, first + n) for first, n in zip(blocks, counts, strict=True))]
+        starts, place = zip(*map(divmod, offset, strides), strict=True)
+        return planes_at[place][:, *(slice(start, start + n) for start, n in zip(starts, counts, strict=True))]
 
     patches = jnp.stack([pixel(offset) for offset in itertools.product(*map(range, window))], axis=-2)
     return patches.reshape(batch, *counts, -1)

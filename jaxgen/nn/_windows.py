@@ -46,15 +46,15 @@ def by_features(kernel: Array) -> Array:
 
     So its gradient is computed as `outputs^T @ patches`, a third faster in most layers than `patches^T @ outputs`.
     """
-    # Transposed once, not again for each product that takes a part of it.
+    # Behind the barrier it is transposed once, and not again for each product that takes a part of it.
     return lax.optimization_barrier(jnp.moveaxis(kernel, -1, 0))
 
 
-def multiply(patches: Array, rows: Array, geometry: Geometry) -> Array:
-    """Patches, each on the last axis, times a kernel, whose features are its rows."""
+def multiply(patches: Array, kernel: Array, geometry: Geometry) -> Array:
+    """Patches, each on the last axis, times a kernel as `by_features` gives it."""
     # bfloat16 is summed in float32, as XLA's convolution does.
     wide = jnp.promote_types(patches.dtype, jnp.float32)
     numbers = (((1,), (1,)), ((), ()))
-    flat, rows = patches.reshape(-1, patches.shape[-1]), rows.reshape(len(rows), -1)
+    flat, rows = patches.reshape(-1, patches.shape[-1]), kernel.reshape(len(kernel), -1)
     outputs = lax.dot_general(flat, rows, numbers, precision=geometry.precision, preferred_element_type=wide)
     return outputs.reshape(*patches.shape[:-1], -1)

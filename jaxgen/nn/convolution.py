@@ -4,6 +4,8 @@ On the CPU, the gradients of XLA's convolution fall back to plain loops inside a
 they take 3 to 50 times longer there. So every plain convolution is there a few matrix products (`jaxgen.nn._products`),
 whose derivatives are matrix products too, fast everywhere. On GPU and TPU all of this is XLA's own convolution.
 
+They are fastest in `fit` and in what `jaxgen.training.jit` compiles.
+
 `Conv` and `ConvTranspose` stand in for Flax's layers: the same parameters, the same initialization, the same results.
 """
 

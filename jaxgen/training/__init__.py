@@ -1,4 +1,4 @@
-"""Training: everything around the game that knows no model: loop, seeds, devices, checkpoints, logs."""
+"""Training: everything around the game that knows no model: compiler, loop, seeds, devices, checkpoints, logs."""
 
 from jaxgen.training.compiler import jit
 from jaxgen.training.evaluation import evaluate

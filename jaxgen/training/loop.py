@@ -6,10 +6,11 @@ of fewer turns, of which the hooks know nothing.
 The key of turn t and the examples it sees are functions of (run key, t) alone, and one compiled program plays chunks
 of any length. A run that is stopped between two chunks and continued therefore ends with the same bits.
 
-How turns are compiled was chosen by measurement on the CPU (`benchmarks/train_step.py`). A loop of turns takes 0.8 to
-1.1 times as long as single calls. A player's moves are a loop within the turn: unrolled, those of WGAN-GP took 3 % less
-time, and the compiler a third more. Several seeds are the business of `jaxgen.training.seeds`. Random numbers are drawn
-by threefry: they take 0.1 to 5 % of a turn, and as long from XLA's own generator.
+How turns are compiled (`jaxgen.training.compiler`) was chosen by measurement on the CPU (`benchmarks/train_step.py`). A
+loop of turns takes 0.6 to 1.1 times as long as single calls, each of which finds fresh memory. A player's moves are a
+loop within the turn: unrolled, those of WGAN-GP took 3 % less time, and the compiler a third more. Several seeds are
+the business of `jaxgen.training.seeds`. Random numbers are drawn by threefry: they take 0.1 to 5 % of a turn, and as
+long from XLA's own generator.
 """
 
 import time

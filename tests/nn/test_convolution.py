@@ -10,6 +10,7 @@ from jax import lax
 from jaxgen.nn import _products
 from jaxgen.nn._windows import Geometry
 from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
+from jaxgen.training import jit
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
 
@@ -99,7 +100,7 @@ def test_value_and_second_derivatives_equal_those_of_lax(float64, transposed, sh
             gradients, value = jax.grad(curved, (0, 1), has_aux=True)(x, w)
             return sum(jnp.sum(gradient**2) for gradient in gradients), (value, gradients)
 
-        return jax.jit(jax.grad(slope, (0, 1), has_aux=True))(x, w)
+        return jit(jax.grad(slope, (0, 1), has_aux=True))(x, w)
 
     ours, reference = functions(transposed, strides, padding)
     assert_close(everything(ours), everything(reference))
@@ -140,7 +141,7 @@ def test_forward_mode_and_batching_equal_those_of_lax(float64, transposed, shape
                 "vmap over kernels of grad": jax.vmap(jax.grad(curved, 1), (None, 0))(x, jnp.stack([w, dw])),
             }
 
-        return jax.jit(transforms)()
+        return jit(transforms)()
 
     ours, reference = functions(transposed, strides, padding)
     assert_close(everything(ours), everything(reference))
@@ -151,7 +152,7 @@ def value_and_pullback(conv, x, w, mix):
         y, pullback = jax.vjp(conv, x, w)
         return y, *pullback(mix)
 
-    return jax.jit(both)(x, w, mix)
+    return jit(both)(x, w, mix)
 
 
 @every_form
