@@ -97,7 +97,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the ratios")
     parser.add_argument("--growth", action="store_true", help="time other batch sizes and widths instead")
     parser.add_argument("--bfloat16", action="store_true", help="products in bfloat16 in place of float32")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.growth and (arguments.quick or arguments.only or arguments.chart):
+        parser.error("--growth has workloads and repeats of its own and no chart: leave --quick, --only and --chart out")
+    for file in (arguments.json, arguments.chart):
+        if file and not file.parent.is_dir():
+            parser.error(f"there is no folder '{file.parent}' to write {file.name} to: make it first")
+    return arguments
 
 
 def write(report: Mapping[str, Any], file: Path | None) -> None:
