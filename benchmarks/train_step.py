@@ -99,7 +99,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--bfloat16", action="store_true", help="products in bfloat16 in place of float32")
     arguments = parser.parse_args()
     if arguments.growth and (arguments.quick or arguments.only or arguments.chart):
-        parser.error("--growth has workloads and repeats of its own and no chart: leave --quick, --only and --chart out")
+        parser.error("--growth has workloads and repeats of its own, and no chart: leave out --quick, --only, --chart")
     for file in (arguments.json, arguments.chart):
         if file and not file.parent.is_dir():
             parser.error(f"there is no folder '{file.parent}' to write {file.name} to: make it first")
