@@ -24,16 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen.nn._windows import (
-    Geometry,
-    Pairs,
-    by_features,
-    multiply,
-    pad,
-    positions,
-    split,
-    widen,
-)
+from jaxgen.nn._windows import Geometry, Pairs, by_features, multiply, pad, positions, split, widen
 from jaxgen.nn._winograd import convolve_filtered, filterings
 from jaxgen.typing import Array
 

@@ -22,15 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgen.nn._windows import (
-    Geometry,
-    by_features,
-    multiply,
-    pad,
-    positions,
-    split,
-    widen,
-)
+from jaxgen.nn._windows import Geometry, by_features, multiply, pad, positions, split, widen
 from jaxgen.typing import Array
 
 Matrix: TypeAlias = Sequence[Sequence[float]]
@@ -151,7 +143,7 @@ def _seen(pixels: Array, axis: int, tiles: int, number: int) -> list[Array]:
 
 
 def _combined_weights(kernel: Array, geometry: Geometry, chosen: Sequence[Filtering]) -> list[Array]:
-    """The right factor of each product, [features, pixels within a step and channels]."""
+    """The right factor of each product, [features, *pixels within a step, channels]."""
     *window, channels, features = kernel.shape
     shares = [size for pair in zip(_taps(window, geometry), geometry.strides, strict=True) for size in pair]
     whole = [taps * step for taps, step in zip(shares[::2], shares[1::2], strict=True)]
