@@ -15,7 +15,7 @@ os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
 # forbid: shapes to pure functions that refuse them by themselves, names that do not exist, shapes in place of arrays.
 jaxtyping.install_import_hook(
     [
-        "jaxgen.nn.conv",
+        "jaxgen.nn.conv_autoencoder",
         "jaxgen.nn.dcgan",
         "jaxgen.nn.mlp",
         "jaxgen.nn.normalization",

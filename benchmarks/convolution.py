@@ -23,7 +23,7 @@ from jax import lax
 from machine import available_cores, processor
 
 from jaxgen.nn import _products, _winograd, convolution
-from jaxgen.nn._windows import Geometry
+from jaxgen.nn.cpu_convolution.windows import Geometry
 from jaxgen.training import jit
 from jaxgen.typing import Array
 

@@ -20,13 +20,13 @@ import numpy as np
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from jaxgen.analysis.reader import Reader, train_reader
+from jaxgen.analysis.digit_classifier import DigitClassifier, train_digit_classifier
 from jaxgen.data import Stream, load
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, State
 from jaxgen.models import PRESETS, REGISTRY, autoencoder, cvae, gan, vae, vaegan
-from jaxgen.plot import picture_grid, save
-from jaxgen.run.samples import POINTS, SURE, mode_metrics
+from jaxgen.plot import image_grid, save
+from jaxgen.runs.sample_metrics import POINTS, SURE, mode_metrics
 from jaxgen.training.evaluation import evaluate
 from jaxgen.training.loop import fit
 from jaxgen.training.seeds import seed_keys
@@ -89,14 +89,14 @@ class Setting:
         return load_all("mnist", split="test", data_dir=self.data_dir)
 
     @cached_property
-    def reader(self) -> Reader:
+    def classifier(self) -> DigitClassifier:
         """A classifier, trained on MNIST's training digits when it is first needed."""
         started = time.perf_counter()
-        reader = train_reader(jax.random.key(0), self.train, steps=2000)
-        read = np.asarray(reader.probabilities(self.test["image"])).argmax(axis=1)
+        classifier = train_digit_classifier(jax.random.key(0), self.train, steps=2000)
+        read = np.asarray(classifier.probabilities(self.test["image"])).argmax(axis=1)
         accuracy = np.mean(read == self.test["label"])
         print(f"  reader: {accuracy:.2%} of real test digits, {time.perf_counter() - started:.0f} s", flush=True)
-        return reader
+        return classifier
 
     def fit(
         self, family: str, config: Any, data: Batch, *, steps: int, batch_size: int, key: Key[Array, "..."]
@@ -110,7 +110,7 @@ class Setting:
 def vae_elbo(setting: Setting) -> Iterator[Number]:
     """MLP VAE on MNIST, grey values, Bernoulli likelihood: the test ELBO after 10 epochs."""
     # One hidden layer of 400 ends at 105.6 nats, one of 1000 at 104.4.
-    config, batch_size = vae.Config(hidden=(512, 256), latent=20), 64
+    config, batch_size = vae.Config(hidden=(512, 256), latent_dim=20), 64
     steps = 10 * (len(setting.train["image"]) // batch_size)
     model, state = setting.fit("vae", config, setting.train, steps=steps, batch_size=batch_size, key=jax.random.key(0))
     metrics = {
@@ -126,7 +126,7 @@ def linear_autoencoder(setting: Setting) -> Iterator[Number]:
     latent = 10
     train, test = load_all("digits", split="train"), load_all("digits", split="test")
     # All examples in every batch: with smaller ones, Adam's noise turns the subspace by a degree.
-    config = autoencoder.Config(architecture="linear", latent=latent)
+    config = autoencoder.Config(architecture="linear", latent_dim=latent)
     model, state = setting.fit(
         "autoencoder", config, train, steps=10_000, batch_size=len(train["image"]), key=jax.random.key(0)
     )
@@ -149,12 +149,12 @@ def conditional_vae(setting: Setting) -> Iterator[Number]:
     """CVAE on MNIST: the reader sees in a sample the label that was asked for."""
     epoch = len(setting.train["image"]) // 128
     # With 20 codes and one hidden layer of 400, codes drawn from the prior are too far from any example's: 84 %.
-    config = cvae.Config(hidden=(512, 256), latent=8)
+    config = cvae.Config(hidden=(512, 256), latent_dim=8)
     model, state = setting.fit("cvae", config, setting.train, steps=20 * epoch, batch_size=128, key=jax.random.key(0))
     label = np.arange(SAMPLES) % 10
-    pictures = np.asarray(model.sample(jax.random.key(1), state, SAMPLES, label=label))
-    save(picture_grid(pictures[:100], columns=10), setting.out / "cvae.png")
-    seen = np.asarray(setting.reader.probabilities(pictures)).argmax(axis=1)
+    images = np.asarray(model.sample(jax.random.key(1), state, SAMPLES, label=label))
+    save(image_grid(images[:100], columns=10), setting.out / "cvae.png")
+    seen = np.asarray(setting.classifier.probabilities(images)).argmax(axis=1)
     yield Number("reader agrees with the label, % of samples", 100 * np.mean(seen == label), "at least", 90)
     yield Number("the worst digit, %", 100 * min(np.mean(seen[label == digit] == digit) for digit in range(10)))
 
@@ -192,10 +192,10 @@ def vae_gan(setting: Setting) -> Iterator[Number]:
 
 def digits_present(name: str, model: Model, state: State, setting: Setting) -> Iterator[Number]:
     """Draw samples, save a grid of them, and count which digits the reader is sure to see."""
-    pictures = np.asarray(model.sample(jax.random.key(1), state, SAMPLES))
-    save(picture_grid(pictures[:100], columns=10), setting.out / f"{name}.png")
+    images = np.asarray(model.sample(jax.random.key(1), state, SAMPLES))
+    save(image_grid(images[:100], columns=10), setting.out / f"{name}.png")
     of_samples, of_real = (
-        np.asarray(setting.reader.probabilities(shown)) for shown in (pictures, setting.test["image"])
+        np.asarray(setting.classifier.probabilities(shown)) for shown in (images, setting.test["image"])
     )
     sure = of_samples.max(axis=1) >= SURE
     shares = 100 * np.bincount(of_samples.argmax(axis=1)[sure], minlength=10) / SAMPLES
@@ -213,11 +213,11 @@ def load_all(name: str, **arguments: Any) -> Batch:
     return data
 
 
-def rows(pictures: Any) -> np.ndarray:
+def rows(images: Any) -> np.ndarray:
     """Pictures, uint8 or values in [0, 1], as rows of values in [0, 1]."""
-    pictures = np.asarray(pictures)
-    flat = pictures.reshape(len(pictures), -1).astype(np.float64)
-    return flat / 255 if pictures.dtype == np.uint8 else flat
+    images = np.asarray(images)
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    return flat / 255 if images.dtype == np.uint8 else flat
 
 
 EXPERIMENTS: dict[str, Callable[[Setting], Iterator[Number]]] = {

@@ -77,7 +77,7 @@ class Fit:
     def _run(self, model: Model, data: Data) -> None:
         self._go.acquire()
         try:
-            self._outcome = fit(model, data, hooks=[self._pause], **self._arguments)
+            self._outcome = fit(model, data, callbacks=[self._pause], **self._arguments)
         except Exception as error:
             self._outcome = error
             self._over.release()

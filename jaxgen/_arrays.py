@@ -5,10 +5,9 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxgen.errors import InputError
-from jaxgen.typing import Array, Float, Scalar, Shaped
+from jaxgen.typing import Array, Scalar, Shaped
 
 
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
@@ -68,38 +67,3 @@ def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]
 def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
     """At most so many of the points, evenly spaced."""
     return points[:: math.ceil(points.shape[0] / most)]
-
-
-def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The absolute value with the derivative 0 at 0, where jnp.abs has 1: what is right should stay."""
-    return x * jnp.sign(x)
-
-
-def inverse_scale(log_scale: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`exp(-log_scale)`, kept finite: a difference of 0 is 0 in units of any scale, and its gradient is no NaN."""
-    return jnp.exp(jnp.minimum(-log_scale, 0.99 * math.log(jnp.finfo(log_scale.dtype).max)))
-
-
-def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The square root with the derivative 0 at 0, where a distance between coinciding points has none."""
-    zero = x <= 0  # Not `x > 0`, which NaN would fail and come out as 0.
-    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
-
-
-def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The largest not above x, or 1 for 0, as a constant: dividing numbers by it changes their range, but no digit."""
-    x = lax.stop_gradient(x)
-    return jnp.where(x > 0, jnp.ldexp(jnp.ones_like(x), jnp.frexp(x)[1] - 1), 1.0)
-
-
-@jax.custom_jvp
-def quotient(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`x / y`, whose derivative by a tiny y does not overflow on the way: JAX's divides by its square."""
-    return x / y
-
-
-@quotient.defjvp
-def _quotient_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (x, y), (dx, dy) = primals, tangents
-    ratio = quotient(x, y)
-    return ratio, (dx - ratio * dy) / y

@@ -105,7 +105,7 @@ class Model(NamedTuple):
     @property
     def slices(self) -> int:
         """How many batches one turn consumes: the most moves that any player makes."""
-        return most_moves(self.players)
+        return most_updates(self.players)
 
 
 def game(
@@ -146,7 +146,7 @@ def game(
         (64.0, 4.0)
     """
     decays = dict(ema or {})
-    slices = most_moves(players)
+    slices = most_updates(players)
     _check_players(players, moving_at_once=shared is not None)
 
     def init(key: KeyArray, batch: Batch) -> State:
@@ -179,7 +179,7 @@ def game(
     return init, step
 
 
-def most_moves(players: Sequence[Player]) -> int:
+def most_updates(players: Sequence[Player]) -> int:
     """The most moves that any player makes a turn."""
     return max((player.updates for player in players), default=1)
 

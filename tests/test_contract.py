@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import config, given
 from jax.test_util import check_grads
 
 from jaxgen import divergences, losses
@@ -26,7 +26,7 @@ BY_MODULE = {
 CASES = [case for cases in BY_MODULE.values() for case in cases]
 MODULE_OF = {case.name: module for module, cases in BY_MODULE.items() for case in cases}
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
-steady = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+steady = config(max_examples=25, deadline=None, derandomize=True, database=None)
 
 
 def arrays(inputs, dtype):

@@ -240,13 +240,16 @@ def test_statistics_are_carried_from_move_to_move_player_to_player_and_turn_to_t
         average = 0.9 * state.stats["x"]["average"] + 0.1 * batch["point"].mean()
         return params["x"], ({"x": {"average": average}}, {})
 
-    def reader(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
+    def classifier(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
         return params["y"], ({}, {"average": state.stats["x"]["average"]})
 
     def averaged(key: KeyArray, batch: Batch) -> dict[str, Any]:
         return {"x": {"params": jnp.float32(0.0), "average": jnp.float32(0.0)}, "y": {"params": jnp.float32(0.0)}}
 
-    players = [Player("x", ("x",), averager, optax.sgd(0.1), updates=2), Player("y", ("y",), reader, optax.sgd(0.1))]
+    players = [
+        Player("x", ("x",), averager, optax.sgd(0.1), updates=2),
+        Player("y", ("y",), classifier, optax.sgd(0.1)),
+    ]
     init, step = game(averaged, players)
     state, average = init(jax.random.key(0), {}), 0.0
     for turn in range(4):

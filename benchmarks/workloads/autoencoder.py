@@ -6,15 +6,15 @@ from torch import Tensor, nn
 
 from jaxgen.models.autoencoder import Config, build
 from jaxgen.typing import Params
+from workloads.images import noise_images, rows
 from workloads.networks import mlp
-from workloads.pictures import noise_pictures, rows
 from workloads.twin import Alternating, TorchPlayer, Twin, adam
 from workloads.workload import Workload
 
 
 def mlp_autoencoder(*, width: int = 400, batch_size: int = 128) -> Workload:
     """One hidden layer on either side of the code."""
-    config = Config(architecture="mlp", hidden=(width,), latent=20, learning_rate=1e-3)
+    config = Config(architecture="mlp", hidden=(width,), latent_dim=20, learning_rate=1e-3)
 
     def twin(params: Params, *, compiled: bool) -> Twin:
         autoencoder = nn.Sequential(mlp(params["encoder"], nn.ReLU()), mlp(params["decoder"], nn.ReLU()))
@@ -28,7 +28,7 @@ def mlp_autoencoder(*, width: int = 400, batch_size: int = 128) -> Workload:
     return Workload(
         name="MLP AE",
         build=partial(build, config),
-        data=partial(noise_pictures, (28, 28, 1), examples=10_000),
+        data=partial(noise_images, (28, 28, 1), examples=10_000),
         tensors=rows,
         batch_size=batch_size,
         twin=twin,

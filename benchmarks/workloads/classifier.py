@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from jaxgen.game import Model, Player, State, game
-from jaxgen.models.observation import observed
+from jaxgen.models.preprocessing import preprocess
 from jaxgen.nn.resnet import ResNet
 from jaxgen.typing import Array, Batch, KeyArray, Metrics, Params, Stats
+from workloads.images import channels_first, noise_images
 from workloads.networks import residual_network
-from workloads.pictures import channels_first, noise_pictures
 from workloads.twin import Alternating, TorchPlayer, Twin
 from workloads.workload import Data, Workload
 
@@ -28,7 +28,7 @@ def classifier(*, width: int = 16, batch_size: int = 128) -> Workload:
     return Workload(
         name="ResNet",
         build=partial(build, ResNet(BLOCKS, CLASSES, width)),
-        data=labelled_pictures,
+        data=labelled_images,
         tensors=lambda data: (*channels_first(data), torch.tensor(data["label"], dtype=torch.long)),
         batch_size=batch_size,
         twin=twin,
@@ -42,11 +42,11 @@ def build(network: ResNet, example: Data) -> Model:
     """The jaxgen side: a game with one player, who minimizes the cross-entropy."""
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
-        return {"classifier": network.init(key, observed(batch))}
+        return {"classifier": network.init(key, preprocess(batch))}
 
     def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
         variables = {"params": params["classifier"], **state.stats["classifier"]}
-        logits, stats = network.apply(variables, observed(batch), mutable=["batch_stats"])
+        logits, stats = network.apply(variables, preprocess(batch), mutable=["batch_stats"])
         entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
         return entropy.mean(), ({"classifier": stats}, {})
 
@@ -69,8 +69,8 @@ def twin(params: Params, *, compiled: bool) -> Twin:
     return Alternating([TorchPlayer("classifier", loss, network, sgd)], compiled=compiled)
 
 
-def labelled_pictures() -> dict[str, np.ndarray]:
+def labelled_images() -> dict[str, np.ndarray]:
     """Noise, and labels that are no better."""
-    pictures = noise_pictures(SHAPE)
-    labels = np.random.default_rng(1).integers(0, CLASSES, len(pictures["image"]), dtype=np.int32)
-    return pictures | {"label": labels}
+    images = noise_images(SHAPE)
+    labels = np.random.default_rng(1).integers(0, CLASSES, len(images["image"]), dtype=np.int32)
+    return images | {"label": labels}

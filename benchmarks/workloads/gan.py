@@ -12,8 +12,8 @@ from jaxgen.data.synthetic import ring
 from jaxgen.models.gan import Config, build
 from jaxgen.nn.dcgan import LEAK
 from jaxgen.typing import Array, KeyArray, Params
+from workloads.images import Shape, channels_first, noise_images
 from workloads.networks import Discriminator, generator, mlp
-from workloads.pictures import Shape, channels_first, noise_pictures
 from workloads.twin import Alternating, Loss, Noise, TorchPlayer, Twin, adam, normal, uniform
 from workloads.workload import Draw, Workload
 
@@ -24,8 +24,8 @@ def ring_gan(*, width: int = 64, batch_size: int = 256) -> Workload:
     config = Config(
         loss="non_saturating",
         hidden=(width, width),
-        latent=2,
-        discriminator_moves=1,
+        latent_dim=2,
+        discriminator_updates=1,
         learning_rate=1e-3,
         b1=0.5,
         b2=0.999,
@@ -66,7 +66,13 @@ def dcgan(
     """Convolutions and batch normalization, on pictures."""
     # Radford et al. 2016, section 4.
     config = Config(
-        loss="non_saturating", width=width, latent=100, discriminator_moves=1, learning_rate=2e-4, b1=0.5, b2=0.999
+        loss="non_saturating",
+        width=width,
+        latent_dim=100,
+        discriminator_updates=1,
+        learning_rate=2e-4,
+        b1=0.5,
+        b2=0.999,
     )
 
     def twin(params: Params, *, compiled: bool) -> Twin:
@@ -85,7 +91,7 @@ def dcgan(
     return Workload(
         name=name,
         build=partial(build, config),
-        data=partial(noise_pictures, shape),
+        data=partial(noise_images, shape),
         tensors=partial(channels_first, signed=True),
         batch_size=batch_size,
         noise=_noise(config),
@@ -104,10 +110,10 @@ def wgan_gp(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size:
     config = Config(
         loss="wasserstein",
         width=width,
-        latent=100,
+        latent_dim=100,
         penalty="gradient",
         penalty_weight=10.0,
-        discriminator_moves=5,
+        discriminator_updates=5,
         learning_rate=1e-4,
         b1=0.0,
         b2=0.9,
@@ -136,7 +142,7 @@ def wgan_gp(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size:
     return Workload(
         name=name,
         build=partial(build, config),
-        data=partial(noise_pictures, shape),
+        data=partial(noise_images, shape),
         tensors=partial(channels_first, signed=True),
         batch_size=batch_size,
         noise=_noise(config),
@@ -160,10 +166,10 @@ def _twin(
     """The two players; the noise of a loss with a penalty has weights for it, one per picture."""
 
     def codes(x: Tensor) -> Noise:
-        return (normal(x, config.latent),)
+        return (normal(x, config.latent_dim),)
 
     def codes_and_weights(x: Tensor) -> Noise:
-        return normal(x, config.latent), uniform(x, 1, 1, 1)
+        return normal(x, config.latent_dim), uniform(x, 1, 1, 1)
 
     def optimizer(network: nn.Module) -> torch.optim.Optimizer:
         return adam(network, learning_rate=config.learning_rate, b1=config.b1, b2=config.b2)
@@ -176,7 +182,7 @@ def _twin(
             discriminate,
             optimizer(discriminate),
             noise,
-            updates=config.discriminator_moves,
+            updates=config.discriminator_updates,
         ),
         TorchPlayer("generator", generator_loss, generate, optimizer(generate), codes),
     ]
@@ -187,7 +193,7 @@ def _noise(config: Config) -> dict[str, Draw]:
     """The same as `jaxgen.models.gan` draws it."""
 
     def codes(key: KeyArray, n: int) -> tuple[Array, ...]:
-        return (jax.random.normal(key, (n, config.latent)),)
+        return (jax.random.normal(key, (n, config.latent_dim)),)
 
     def codes_and_weights(key: KeyArray, n: int) -> tuple[Array, ...]:
         noise_key, penalty_key = jax.random.split(key)

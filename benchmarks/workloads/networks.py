@@ -68,7 +68,7 @@ def mlp(params: Params, activation: nn.Module) -> nn.Sequential:
 
 
 def conv_encoder(params: Params, size: Size) -> nn.Sequential:
-    """`jaxgen.nn.conv.ConvEncoder`: `[batch, channels, height, width] -> [batch, features]`, for pictures of a size."""
+    """`jaxgen.nn.conv_autoencoder.ConvEncoder`: `[batch, channels, height, width] -> [batch, features]`, for pictures of a size."""
     layers: list[nn.Module] = []
     for i, source in enumerate(resolutions(*size)[:-1]):
         layers += [*halving(params[f"Conv_{i}"], source), nn.ReLU(inplace=True)]
@@ -77,7 +77,7 @@ def conv_encoder(params: Params, size: Size) -> nn.Sequential:
 
 
 def conv_decoder(params: Params, size: Size) -> nn.Sequential:
-    """`jaxgen.nn.conv.ConvDecoder`: `[batch, code] -> [batch, channels, height, width]`, to pictures of a size."""
+    """`jaxgen.nn.conv_autoencoder.ConvDecoder`: `[batch, code] -> [batch, channels, height, width]`, to pictures of a size."""
     *targets, smallest = resolutions(*size)
     layers: list[nn.Module] = [linear(params["Dense_0"]), _ToMaps(smallest)]
     for i, target in enumerate(reversed(targets)):

@@ -9,8 +9,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from jaxgen.models.vae import Config, build
 from jaxgen.typing import Array, KeyArray, Params
+from workloads.images import Shape, channels_first, noise_images, rows
 from workloads.networks import conv_decoder, conv_encoder, mlp
-from workloads.pictures import Shape, channels_first, noise_pictures, rows
 from workloads.twin import Alternating, Noise, TorchPlayer, Twin, adam, normal
 from workloads.workload import Draw, Workload
 
@@ -34,7 +34,7 @@ class TorchVAE(nn.Module):
 
 def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
     """784-400-20, on pictures of the size of MNIST's."""
-    config = Config(architecture="mlp", hidden=(width,), latent=20, learning_rate=1e-3)
+    config = Config(architecture="mlp", hidden=(width,), latent_dim=20, learning_rate=1e-3)
 
     def twin(params: Params, *, compiled: bool) -> Twin:
         return _twin(config, mlp(params["encoder"], nn.ReLU()), mlp(params["decoder"], nn.ReLU()), compiled=compiled)
@@ -42,7 +42,7 @@ def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
     return Workload(
         name="MLP VAE",
         build=partial(build, config),
-        data=partial(noise_pictures, (28, 28, 1), examples=10_000),
+        data=partial(noise_images, (28, 28, 1), examples=10_000),
         tensors=rows,
         batch_size=batch_size,
         noise=_noise(config),
@@ -56,7 +56,7 @@ def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
 
 def conv_vae(name: str, shape: Shape, *, turns: int, width: int = 32, batch_size: int = 128) -> Workload:
     """Stride-2 convolutions down to the code and up again."""
-    config = Config(architecture="conv", width=width, latent=20, learning_rate=1e-3)
+    config = Config(architecture="conv", width=width, latent_dim=20, learning_rate=1e-3)
 
     def twin(params: Params, *, compiled: bool) -> Twin:
         size = shape[:2]
@@ -67,7 +67,7 @@ def conv_vae(name: str, shape: Shape, *, turns: int, width: int = 32, batch_size
     return Workload(
         name=name,
         build=partial(build, config),
-        data=partial(noise_pictures, shape),
+        data=partial(noise_images, shape),
         tensors=channels_first,
         batch_size=batch_size,
         noise=_noise(config),
@@ -80,7 +80,7 @@ def conv_vae(name: str, shape: Shape, *, turns: int, width: int = 32, batch_size
 
 def _twin(config: Config, encoder: nn.Module, decoder: nn.Module, *, compiled: bool) -> Twin:
     def noise(x: Tensor) -> Noise:
-        return (normal(x, config.latent),)
+        return (normal(x, config.latent_dim),)
 
     vae = TorchVAE(encoder, decoder)
     optimizer = adam(vae, learning_rate=config.learning_rate)
@@ -91,6 +91,6 @@ def _noise(config: Config) -> dict[str, Draw]:
     """The same as `jaxgen.models.vae` draws it."""
 
     def epsilon(key: KeyArray, n: int) -> tuple[Array, ...]:
-        return (jax.random.normal(key, (n, config.latent)),)
+        return (jax.random.normal(key, (n, config.latent_dim)),)
 
     return {"vae": epsilon}

@@ -10,23 +10,23 @@ from torch.nn.functional import logsigmoid, mse_loss
 
 from jaxgen.models.vaegan import Config, build
 from jaxgen.typing import Array, KeyArray, Params
+from workloads.images import Shape, channels_first, noise_images
 from workloads.networks import Discriminator, generator
-from workloads.pictures import Shape, channels_first, noise_pictures
 from workloads.twin import Loss, Noise, Simultaneous, TorchPlayer, Twin, normal
 from workloads.workload import Workload
 
 
 def vaegan(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size: int = 64) -> Workload:
     """DCGAN's networks, a discriminator with more outputs being the encoder."""
-    config = Config(width=width, latent=20, gamma=1e-3, learning_rate=3e-4)
+    config = Config(width=width, latent_dim=20, gamma=1e-3, learning_rate=3e-4)
 
     def epsilons(key: KeyArray, n: int) -> tuple[Array, ...]:
-        return tuple(jax.random.normal(half, (n, config.latent)) for half in jax.random.split(key))
+        return tuple(jax.random.normal(half, (n, config.latent_dim)) for half in jax.random.split(key))
 
     return Workload(
         name=name,
         build=partial(build, config),
-        data=partial(noise_pictures, shape),
+        data=partial(noise_images, shape),
         tensors=partial(channels_first, signed=True),
         batch_size=batch_size,
         noise=dict.fromkeys(("encoder", "decoder", "discriminator"), epsilons),
@@ -62,7 +62,7 @@ def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twi
         return prior, like, adversarial
 
     def noise(x: Tensor) -> Noise:
-        return normal(x, config.latent), normal(x, config.latent)
+        return normal(x, config.latent_dim), normal(x, config.latent_dim)
 
     def player(name: str, network: nn.Module, loss: Loss) -> TorchPlayer:
         return TorchPlayer(name, loss, network, RMSProp(network.parameters(), lr=config.learning_rate))

@@ -10,7 +10,8 @@ from jaxgen.analysis.birthday import (
     smallest_distance,
     support_size,
 )
-from jaxgen.analysis.codes import CodeDensity, aggregate_posterior_mmd, fit_code_density
+from jaxgen.analysis.digit_classifier import DigitClassifier, DigitPrediction, train_digit_classifier
+from jaxgen.analysis.latent_density import LatentDensity, aggregate_posterior_mmd, fit_latent_density
 from jaxgen.analysis.latents import arithmetic, class_means, interpolate, lerp, manifold_grid, slerp, traversals
 from jaxgen.analysis.optimum import (
     generator_gradient,
@@ -19,12 +20,11 @@ from jaxgen.analysis.optimum import (
     value_at_optimum,
     value_from_logits,
 )
-from jaxgen.analysis.reader import Reader, Reading, train_reader
 
 __all__ = [
     "AgainstOptimum",
     "BirthdayTest",
-    "CodeDensity",
+    "LatentDensity",
     "NearestPairs",
     "Reader",
     "Reading",
@@ -34,7 +34,7 @@ __all__ = [
     "birthday_test",
     "class_means",
     "compare_with_optimum",
-    "fit_code_density",
+    "fit_latent_density",
     "generator_gradient",
     "interpolate",
     "lerp",
@@ -46,8 +46,8 @@ __all__ = [
     "slerp",
     "smallest_distance",
     "support_size",
+    "train_digit_classifier",
     "train_discriminator",
-    "train_reader",
     "traversals",
     "value_at_optimum",
     "value_from_logits",

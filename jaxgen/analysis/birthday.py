@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._arrays import check_number, flat_events, spaced, widen
-from jaxgen._pairs import squared_distances
+from jaxgen._pairwise_distances import squared_distances
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Shaped
 

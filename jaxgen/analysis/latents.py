@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_same_shape, float_dtype, safe_sqrt, widen
+from jaxgen._arrays import check_same_shape, float_dtype, widen
+from jaxgen._numerics import safe_sqrt
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, Scalar, Shaped
 

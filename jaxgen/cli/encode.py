@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxgen import plot
-from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.callbacks.image_grid import first_examples, latent_size
+from jaxgen.cli.output import FIGURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_figure
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.errors import InputError
-from jaxgen.run.evaluation import load_test_split, with_data_in
-from jaxgen.run.pictures import code_size, first_examples
+from jaxgen.runs.evaluation import load_test_split, with_data_in
 
 CODES = 10_000
 """Examples that are encoded where nothing is given."""
@@ -39,13 +39,13 @@ def run(arguments: list[str]) -> None:
     check_output(options.out)
     count = check_count(options.n, CODES)
     trained = with_data_in(load_with_notice(options.run), options.data_dir)
-    picture = options.out.suffix in PICTURE_SUFFIXES
-    if picture and (size := code_size(trained.model, trained.example)) not in (2, None):
+    image = options.out.suffix in FIGURE_SUFFIXES
+    if image and (size := latent_size(trained.model, trained.example)) not in (2, None):
         raise InputError(f"a picture shows codes of 2 dimensions, and these have {size}: give --out codes.npz")
-    batch = first_examples(load_test_split(trained.settings, trained.example), count)
+    batch = first_examples(load_test_split(trained.config, trained.example), count)
     codes = trained.encode(batch)
-    if picture:
-        first = codes if trained.settings.seeds is None else codes[trained.first_run]
-        write_picture(options.out, plot.scatter_by_label(first, label=batch.get("label")))
+    if image:
+        first = codes if trained.config.seeds is None else codes[trained.first_run]
+        write_figure(options.out, plot.scatter_by_label(first, label=batch.get("label")))
     else:
         write_arrays(options.out, {"codes": codes} | {name: batch[name] for name in ("label",) if name in batch})

@@ -7,8 +7,8 @@ from jaxgen.cli.output import check_seed, load_with_notice
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError
-from jaxgen.run import evaluate_run
-from jaxgen.run.evaluation import load_test_split, with_data_in
+from jaxgen.runs import evaluate_run
+from jaxgen.runs.evaluation import load_test_split, with_data_in
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ def run(arguments: list[str]) -> None:
     """Evaluate and print."""
     options = parse(Options, arguments, command="jaxgen evaluate")
     trained = with_data_in(load_with_notice(options.run), options.data_dir)
-    data = load_test_split(trained.settings, trained.example)
+    data = load_test_split(trained.config, trained.example)
     metrics = evaluate_run(trained, seed=check_seed(options.seed), data=data)
     if not metrics:
-        raise InputError(f"the model '{trained.family}' has nothing to measure on '{trained.settings.data}'")
+        raise InputError(f"the model '{trained.family}' has nothing to measure on '{trained.config.data}'")
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
     else:
         print_metrics(
-            metrics, title=f"{trained.family} on the test split of {trained.settings.data}, step {trained.step}"
+            metrics, title=f"{trained.family} on the test split of {trained.config.data}, step {trained.step}"
         )

@@ -62,9 +62,9 @@ def _run(arguments: list[str]) -> None:
         print(f"jaxgen {__version__}")
     else:
         command = _command(arguments[0])
-        from jaxgen.cli.programs import keep_programs
+        from jaxgen.cli.compilation_cache import keep_compiled_programs
 
-        keep_programs()
+        keep_compiled_programs()
         command(arguments[1:])
 
 
@@ -99,7 +99,7 @@ def _command(name: str) -> Callable[[list[str]], None]:
         case "evaluate":
             from jaxgen.cli.evaluate import run
         case "analyze":
-            from jaxgen.cli.analyze import run
+            from jaxgen.cli.report import run
         case "reproduce":
             from jaxgen.cli.reproduce import run
         case "list":

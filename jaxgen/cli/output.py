@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from jaxgen import plot
 from jaxgen.errors import InputError
-from jaxgen.run import Run, files, load_run
+from jaxgen.runs import Run, load_run
 from jaxgen.typing import AnyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURE_SUFFIXES = tuple(f".{kind}" for kind in plot.FORMATS)
+FIGURE_SUFFIXES = tuple(f".{kind}" for kind in plot.FORMATS)
 
 
 def notice(line: str) -> None:
@@ -27,14 +27,14 @@ def load_with_notice(folder: Path) -> Run:
     for skipped in trained.skipped:
         notice(f"passing over a damaged checkpoint: {skipped}")
     for run, where in sorted(trained.diverged.items()):
-        notice(f"the run with seed {trained.settings.seed + run} means nothing: {where}")
+        notice(f"the run with seed {trained.config.seed + run} means nothing: {where}")
     return trained
 
 
 def check_output(path: Path) -> None:
     """Refuse a file that cannot be written, before any work is done."""
-    if path.suffix not in (*PICTURE_SUFFIXES, ".npz"):
-        raise InputError(f"cannot write '{path}': give a name that ends in {', '.join(PICTURE_SUFFIXES)} or .npz")
+    if path.suffix not in (*FIGURE_SUFFIXES, ".npz"):
+        raise InputError(f"cannot write '{path}': give a name that ends in {', '.join(FIGURE_SUFFIXES)} or .npz")
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 
@@ -53,9 +53,9 @@ def check_count(count: int | None, usual: int) -> int:
     return usual if count is None else count
 
 
-def write_picture(path: Path, figure: "Figure") -> None:
+def write_figure(path: Path, figure: "Figure") -> None:
     """Write a figure and say where it is."""
-    files.write_picture(path, figure)
+    files.write_figure(path, figure)
     print(path)
 
 

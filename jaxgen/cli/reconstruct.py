@@ -6,11 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from jaxgen.cli.output import PICTURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_picture
+from jaxgen.callbacks.image_grid import PAIRS, POINTS, ROWS, draw_pairs, draw_styles, first_examples
+from jaxgen.cli.output import FIGURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_figure
 from jaxgen.cli.parse import RunFolder, parse
-from jaxgen.models.observation import observed
-from jaxgen.run.evaluation import load_test_split, with_data_in
-from jaxgen.run.pictures import PAIRS, POINTS, ROWS, draw_pairs, draw_styles, first_examples
+from jaxgen.models.preprocessing import preprocess
+from jaxgen.runs.evaluation import load_test_split, with_data_in
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen reconstruct")
     check_output(options.out)
     trained = with_data_in(load_with_notice(options.run), options.data_dir)
-    pictures = ROWS if options.label == "all" else 2 * PAIRS
-    count = check_count(options.n, POINTS if "point" in trained.example else pictures)
-    batch = first_examples(load_test_split(trained.settings, trained.example), count)
+    images = ROWS if options.label == "all" else 2 * PAIRS
+    count = check_count(options.n, POINTS if "point" in trained.example else images)
+    batch = first_examples(load_test_split(trained.config, trained.example), count)
     if options.label == "all":
         reconstructions = trained.restyle(batch)
     else:
         reconstructions = trained.reconstruct(batch, **({} if options.label is None else {"label": options.label}))
-    if options.out.suffix not in PICTURE_SUFFIXES:
-        write_arrays(options.out, {"originals": observed(batch), "reconstructions": reconstructions})
+    if options.out.suffix not in FIGURE_SUFFIXES:
+        write_arrays(options.out, {"originals": preprocess(batch), "reconstructions": reconstructions})
         return
-    first = np.asarray(reconstructions if trained.settings.seeds is None else reconstructions[trained.first_run])
+    first = np.asarray(reconstructions if trained.config.seeds is None else reconstructions[trained.first_run])
     draw = draw_styles if options.label == "all" else draw_pairs
-    write_picture(options.out, draw(observed(batch), first))
+    write_figure(options.out, draw(preprocess(batch), first))

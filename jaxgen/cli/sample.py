@@ -5,17 +5,17 @@ from pathlib import Path
 
 import jax
 
+from jaxgen.callbacks.image_grid import draw_samples, layout
 from jaxgen.cli.output import (
-    PICTURE_SUFFIXES,
+    FIGURE_SUFFIXES,
     check_count,
     check_output,
     check_seed,
     load_with_notice,
     write_arrays,
-    write_picture,
+    write_figure,
 )
 from jaxgen.cli.parse import RunFolder, parse
-from jaxgen.run.pictures import draw_samples, layout
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen sample")
     check_output(options.out)
     trained = load_with_notice(options.run)
-    several = trained.settings.seeds is not None
+    several = trained.config.seeds is not None
     conditions = {} if options.label is None else {"label": options.label}
     usual, columns = layout(trained.model, trained.example, several=several)
     count = check_count(options.n, usual)
     samples = trained.sample(jax.random.key(check_seed(options.seed)), count, **conditions)
-    if options.out.suffix in PICTURE_SUFFIXES:
-        write_picture(options.out, draw_samples(samples, several=several, columns=None if conditions else columns))
+    if options.out.suffix in FIGURE_SUFFIXES:
+        write_figure(options.out, draw_samples(samples, several=several, columns=None if conditions else columns))
     else:
         write_arrays(options.out, {"samples": samples})

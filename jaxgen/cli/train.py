@@ -11,8 +11,8 @@ from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError
 from jaxgen.models import PRESETS, REGISTRY, starting_point
-from jaxgen.run import Settings, read_config, train
-from jaxgen.run.settings import option, shown
+from jaxgen.runs import RunConfig, read_config, train
+from jaxgen.runs.config import option, shown
 
 Config = TypeVar("Config")
 
@@ -22,12 +22,12 @@ class Options(Generic[Config]):
     """Train a model and keep everything in a run folder.
 
     Attributes:
-        settings: what to train, on what, and for how long.
+        config: what to train, on what, and for how long.
         out: the run folder; runs/MODEL-DATA where nothing is given.
         resume: go on from the newest whole checkpoint, with more --steps if asked.
     """
 
-    settings: Settings[Config]
+    config: RunConfig[Config]
     out: Path | None = None
     resume: bool = False
 
@@ -41,8 +41,8 @@ def run(arguments: list[str]) -> None:
     family, config = starting_point(name)
     options_type: Any = Options[type(config)]  # type: ignore[misc]
     command = f"jaxgen train {name}"
-    options = parse(options_type, arguments[1:], command=command, default=options_type(Settings(config)))
-    folder = options.out or _usual_folder(name, options.settings.data)
+    options = parse(options_type, arguments[1:], command=command, default=options_type(RunConfig(config)))
+    folder = options.out or _usual_folder(name, options.config.data)
     if options.resume:
         # What is not given is as it was; what is given is compared with what it was.
         before = read_config(folder)
@@ -50,13 +50,13 @@ def run(arguments: list[str]) -> None:
             raise InputError(f"{folder} holds a run of the model '{before.family}', not '{family}'")
         given = [argument for argument in arguments[1:] if argument != "--resume"]
         if name in PRESETS:
-            _check_preset(name, folder, before.settings.config, options.settings.config)
-        default = options_type(settings=before.settings)
+            _check_preset(name, folder, before.config.model_config, options.config.model_config)
+        default = options_type(config=before.config)
         options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
-    summary = train(folder, family, options.settings, resume=options.resume, say=notice)
+    summary = train(folder, family, options.config, resume=options.resume, say=notice)
     if summary["test"]:
         # A run that goes on is what it was, whatever preset is named now.
-        title = f"{family if options.resume else name} on the test split of {options.settings.data}"
+        title = f"{family if options.resume else name} on the test split of {options.config.data}"
         print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
     print(f"run folder: {folder}")
 

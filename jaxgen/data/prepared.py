@@ -22,12 +22,12 @@ from urllib.request import urlopen
 import numpy as np
 
 from jaxgen.data.cifar import ARCHIVE, CLASSES
+from jaxgen.data.image_folder import held_out, resize_all
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
-from jaxgen.data.pictures import held_out, resize_all
 from jaxgen.data.streaming import Source
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, nearest
-from jaxgen.extras import require
+from jaxgen.optional_imports import require
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -143,7 +143,7 @@ def find_prepared(name: str, data_dir: Path) -> Path | None:
     raise InputError(f"{base!r} is prepared as {', '.join(configs)}; give one of them, as in '{base}/{configs[0]}'")
 
 
-def prepared_pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
+def prepared_images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
     """Open one split of a data set by its tensorflow-datasets name.
 
     Args:

@@ -18,9 +18,9 @@ import jax
 import numpy as np
 
 from jaxgen.data.digits import load_digits
+from jaxgen.data.image_folder import own_images, resize_all
 from jaxgen.data.originals import CHECKSUMS, holds_originals, read_original
-from jaxgen.data.pictures import own_pictures, resize_all
-from jaxgen.data.prepared import default_data_dir, find_prepared, prepared_pictures
+from jaxgen.data.prepared import default_data_dir, find_prepared, prepared_images
 from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
 from jaxgen.data.streaming import Held, Source, Stream, hold, hold_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
@@ -124,12 +124,12 @@ def load(
     folder = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
     if name in STACKED:
         key, examples = _draw_of(split, key, examples, STACKED_EXAMPLES)
-        digits = hold(_pictures(STACKED[name], folder, split, image_size))
+        digits = hold(_images(STACKED[name], folder, split, image_size))
         return hold_or_stream(StackedDigits(key, digits, examples), stream)
     if key is not None or examples is not None:
         drawn = ", ".join([*SYNTHETIC, *STACKED])
         raise InputError(f"a key and a number of examples are for {drawn} only, not for {name!r}")
-    return hold_or_stream(_pictures(name, folder, split, image_size), stream)
+    return hold_or_stream(_images(name, folder, split, image_size), stream)
 
 
 def _draw_of(split: str, key: KeyArray | None, examples: int | None, usual: Mapping[str, int]) -> tuple[KeyArray, int]:
@@ -150,7 +150,7 @@ def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
     return jax.jit(SYNTHETIC[name]().sample, static_argnums=1)
 
 
-def _pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
+def _images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
     if name == "digits":
         return Held(_resized(load_digits(split), image_size, name))
     if name in CHECKSUMS:
@@ -159,10 +159,10 @@ def _pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> 
         for folder in (data_dir / name, *last):
             if holds_originals(name, folder):
                 return Held(_resized(read_original(name, folder, split), image_size, name))
-        return prepared_pictures(name, data_dir, split, image_size)
+        return prepared_images(name, data_dir, split, image_size)
     path = Path(name).expanduser()
     if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
-        return own_pictures(path, split, image_size)
+        return own_images(path, split, image_size)
     if path.is_file():
         raise InputError(f"{name} is neither a folder of pictures nor an .npz file")
     if name.startswith((".", "/", "~")) or path.suffix == ".npz":
@@ -170,7 +170,7 @@ def _pictures(name: str, data_dir: Path, split: str, image_size: int | None) -> 
     meant = nearest(name.lower().replace("-", "_"), DATASETS)
     if find_prepared(name, data_dir) is None and meant.startswith("did you mean"):
         raise InputError(f"there is no data set, folder or .npz file {name!r}; {meant}")
-    return prepared_pictures(name, data_dir, split, image_size)
+    return prepared_images(name, data_dir, split, image_size)
 
 
 def _resized(data: Mapping[str, Any], image_size: int | None, name: str) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 A generator that has learned a mixture reaches all its modes. Of real pictures nobody knows how many modes there are,
 save where they are made so: three digits drawn independently, a in the red channel, b in the green and c in the blue
-one, make a picture of the mode `100 a + 10 b + c`. `jaxgen.analysis.reader` reads that number back from any picture.
+one, make a picture of the mode `100 a + 10 b + c`. `jaxgen.analysis.digit_classifier` reads that number back from any picture.
 """
 
 from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch
-from jaxgen.extras import require
+from jaxgen.optional_imports import require
 from jaxgen.typing import KeyArray
 
 MEMORY_LIMIT = 4 * 2**30

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import entr
 
-from jaxgen._arrays import absolute, check_number, check_same_shape, float_dtype, quotient, safe_sqrt, widen
-from jaxgen._remainders import relative_entropy
+from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
+from jaxgen._numerics import absolute, quotient, relative_entropy, safe_sqrt
 from jaxgen.typing import Array, Float, Scalar
 
 Probabilities = Float[Array, "..."]

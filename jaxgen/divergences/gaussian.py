@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxgen._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
-from jaxgen._remainders import exp_remainder
+from jaxgen._numerics import exp_remainder
 from jaxgen.typing import Array, Float, Shaped
 
 Events = Float[Array, " batch *event"]

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxgen._arrays import check_number, flat_events, float_dtype, power_of_two, safe_sqrt, spaced, widen
-from jaxgen._pairs import products, squared_distances
+from jaxgen._arrays import check_number, flat_events, float_dtype, spaced, widen
+from jaxgen._numerics import power_of_two, safe_sqrt
+from jaxgen._pairwise_distances import products, squared_distances
 from jaxgen.divergences._samples import check_samples
 from jaxgen.errors import InputError, check_known
 from jaxgen.typing import Array, Float, Scalar

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import absolute, check_same_shape, flat_events, float_dtype, power_of_two, widen
+from jaxgen._arrays import check_same_shape, flat_events, float_dtype, widen
+from jaxgen._numerics import absolute, power_of_two
 from jaxgen.divergences._samples import check_masses, check_samples, known_number, whole_number
 from jaxgen.typing import Array, Float, Int, KeyArray
 

@@ -20,9 +20,9 @@ import numpy as np
 from jax.lax import stop_gradient
 
 from jaxgen._arrays import check_number, flat_events, float_dtype, widen
-from jaxgen._pairs import squared_distances
+from jaxgen._pairwise_distances import squared_distances
 from jaxgen.divergences._samples import check_masses, check_samples, whole_number
-from jaxgen.extras import require
+from jaxgen.optional_imports import require
 from jaxgen.typing import Array, Float, Scalar
 
 ITERATIONS = 10**9

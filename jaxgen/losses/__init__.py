@@ -10,12 +10,14 @@ from jaxgen.losses.adversarial import (
     wasserstein,
 )
 from jaxgen.losses.boxes import box_iou, decode_boxes, detection_loss, encode_boxes, iou_loss
-from jaxgen.losses.latent import contractive_penalty, contractive_penalty_estimate, l1_code, l2_code, sparsity_penalty
-from jaxgen.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, r1_penalty, r2_penalty
-from jaxgen.losses.reconstruction import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
-from jaxgen.losses.regression import absolute_error, huber, smooth_l1, squared_error
-from jaxgen.losses.similarity import feature_similarity
-from jaxgen.losses.triplet import (
+from jaxgen.losses.latent import (
+    contractive_penalty,
+    contractive_penalty_estimate,
+    l1_latent,
+    l2_latent,
+    sparsity_penalty,
+)
+from jaxgen.losses.metric_learning import (
     TripletInfo,
     pairwise_distance,
     triplet,
@@ -24,6 +26,10 @@ from jaxgen.losses.triplet import (
     triplet_kind,
     triplet_semi_hard,
 )
+from jaxgen.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, r1_penalty, r2_penalty
+from jaxgen.losses.reconstruction import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
+from jaxgen.losses.regression import absolute_error, huber, smooth_l1, squared_error
+from jaxgen.losses.similarity import feature_similarity
 
 __all__ = [
     "AdversarialLoss",
@@ -45,8 +51,8 @@ __all__ = [
     "hinge",
     "huber",
     "iou_loss",
-    "l1_code",
-    "l2_code",
+    "l1_latent",
+    "l2_latent",
     "laplace_nll",
     "least_squares",
     "minimax",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen._arrays import check_batch, check_number, float_dtype, sum_events, widen
-from jaxgen._remainders import relative_entropy
+from jaxgen._numerics import relative_entropy
 from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float, KeyArray, Scalar
 
@@ -15,7 +15,7 @@ Encode = Callable[[Float[Array, " batch *event"]], Float[Array, " batch *code"]]
 """From a batch to one code per example, which must not depend on the other examples."""
 
 
-def l1_code(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+def l1_latent(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
     """L1 norm of the code, which favours codes of few units.
 
     `sum(|code|)`
@@ -30,14 +30,14 @@ def l1_code(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
         ValueError: if there is no axis of examples.
 
     Example:
-        >>> l1_code(jnp.array([[3.0, -4.0]]))
+        >>> l1_latent(jnp.array([[3.0, -4.0]]))
         Array([7.], dtype=float32)
     """
     check_batch(code=code)
     return sum_events(absolute_error(widen(code), jnp.zeros_like(widen(code)))).astype(float_dtype(code))
 
 
-def l2_code(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+def l2_latent(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
     """Squared L2 norm of the code, which favours small codes.
 
     `sum(code^2)`
@@ -52,7 +52,7 @@ def l2_code(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
         ValueError: if there is no axis of examples.
 
     Example:
-        >>> l2_code(jnp.array([[3.0, -4.0]]))
+        >>> l2_latent(jnp.array([[3.0, -4.0]]))
         Array([25.], dtype=float32)
     """
     check_batch(code=code)

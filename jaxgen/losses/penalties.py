@@ -16,15 +16,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import (
-    check_batch,
-    check_number,
-    check_same_shape,
-    float_dtype,
-    safe_sqrt,
-    sum_events,
-    widen,
-)
+from jaxgen._arrays import check_batch, check_number, check_same_shape, float_dtype, sum_events, widen
+from jaxgen._numerics import safe_sqrt
 from jaxgen.typing import Array, Float, KeyArray, PyTree, Scalar
 
 Critic = Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]]

@@ -10,17 +10,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import (
-    absolute,
-    check_batch,
-    check_number,
-    check_same_shape,
-    flat_events,
-    float_dtype,
-    inverse_scale,
-    sum_events,
-    widen,
-)
+from jaxgen._arrays import check_batch, check_number, check_same_shape, flat_events, float_dtype, sum_events, widen
+from jaxgen._numerics import absolute, inverse_scale
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Scalar
 

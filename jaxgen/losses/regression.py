@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 import optax
 
-from jaxgen._arrays import absolute, check_number, check_same_shape, float_dtype, widen
+from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
+from jaxgen._numerics import absolute
 from jaxgen.typing import Array, Float, Scalar
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from jaxgen.errors import check_known
 from jaxgen.game import Model
-from jaxgen.models import autoencoder, cvae, gan, gan_choices, vae, vaegan
+from jaxgen.models import autoencoder, cvae, gan, gan_config, vae, vaegan
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
 
@@ -46,7 +46,7 @@ REGISTRY: dict[str, Family] = {
         gan.Config,
         gan.build,
         "generative adversarial network, composed from parts (Goodfellow et al. 2014)",
-        gan_choices.updated,
+        gan_config.updated,
     ),
     "vae": Family(vae.Config, vae.build, "variational autoencoder (Kingma & Welling 2014)"),
     "vaegan": Family(
@@ -69,7 +69,7 @@ def starting_point(name: str) -> tuple[str, Any]:
 
     Example:
         >>> family, config = starting_point("wgan-gp")
-        >>> family, config.loss, config.discriminator_moves
+        >>> family, config.loss, config.discriminator_updates
         ('gan', 'wasserstein', 5)
     """
     check_known("model", name, [*REGISTRY, *PRESETS])

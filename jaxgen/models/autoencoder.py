@@ -19,9 +19,9 @@ import optax
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
-from jaxgen.losses import l1_code, l2_code, squared_error
+from jaxgen.losses import l1_latent, l2_latent, squared_error
 from jaxgen.models.corruption import CORRUPTIONS, CorruptionName
-from jaxgen.models.observation import is_picture, observed
+from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, decoder, encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
@@ -46,7 +46,7 @@ class Config:
     architecture: Architecture = "mlp"
     hidden: tuple[int, ...] = (400,)
     width: int = 32
-    latent: int = 20
+    latent_dim: int = 20
     corruption: CorruptionName = "none"
     corruption_level: float = 0.25
     l1: float = 0.0
@@ -54,7 +54,7 @@ class Config:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent=self.latent)
+        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
         check_positive(learning_rate=self.learning_rate)
         check_not_negative(corruption_level=self.corruption_level, l1=self.l1, l2=self.l2)
         if self.corruption in ("masking", "salt_and_pepper") and self.corruption_level > 1:
@@ -78,25 +78,25 @@ def build(config: Config, example: Batch) -> Model:
         InputError: if the choices do not fit the data.
 
     Example:
-        >>> model = build(Config(hidden=(16,), latent=2), {"image": jnp.zeros((1, 8, 8, 1))})
+        >>> model = build(Config(hidden=(16,), latent_dim=2), {"image": jnp.zeros((1, 8, 8, 1))})
         >>> state = model.init(jax.random.key(0), {"image": jnp.zeros((1, 8, 8, 1))})
         >>> model.encode(state, {"image": jnp.zeros((3, 8, 8, 1))}).shape
         (3, 2)
     """
-    if config.corruption == "salt_and_pepper" and not is_picture(example):
+    if config.corruption == "salt_and_pepper" and not is_image(example):
         raise InputError("salt and pepper are black and white, which only pictures have: choose another corruption")
-    shape = observed(example).shape[1:]
+    shape = preprocess(example).shape[1:]
     check_known("corruption", config.corruption, CORRUPTIONS)
     corrupt = CORRUPTIONS[config.corruption]
     hidden, width = config.hidden, config.width
-    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=config.latent)
+    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=config.latent_dim)
     decoder_network = decoder(config.architecture, hidden=hidden, width=width, shape=shape)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
         encoder_key, decoder_key = jax.random.split(key)
         return {
-            "encoder": encoder_network.init(encoder_key, observed(batch)),
-            "decoder": decoder_network.init(decoder_key, jnp.zeros((1, config.latent))),
+            "encoder": encoder_network.init(encoder_key, preprocess(batch)),
+            "decoder": decoder_network.init(decoder_key, jnp.zeros((1, config.latent_dim))),
         }
 
     def encoded(params: Params, x: Array) -> Float[Array, "batch latent"]:
@@ -106,21 +106,21 @@ def build(config: Config, example: Batch) -> Model:
         return decoder_network.apply({"params": params["decoder"]}, z)
 
     def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
-        x = observed(batch)
+        x = preprocess(batch)
         z = encoded(params, corrupt(key, x, config.corruption_level))
         error = _sum_over_pixels(squared_error(decoded(params, z), x))
-        penalty = config.l1 * l1_code(z) + config.l2 * l2_code(z)
+        penalty = config.l1 * l1_latent(z) + config.l2 * l2_latent(z)
         metrics = {"squared_error": error.mean(), "penalty": penalty.mean()}
         return jnp.mean(error + penalty), ({}, metrics)
 
     def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        return jax.random.normal(key, (n, config.latent))
+        return jax.random.normal(key, (n, config.latent_dim))
 
     def sample(key: KeyArray, state: State, n: int) -> Array:
         return decode(state, prior(key, n))
 
     def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
-        return encoded(state.params, observed(batch))
+        return encoded(state.params, preprocess(batch))
 
     def posterior(key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
         return encode(state, batch)  # The encoder gives no distribution.
@@ -132,7 +132,7 @@ def build(config: Config, example: Batch) -> Model:
         return decode(state, encode(state, batch))
 
     def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
-        error = _sum_over_pixels(squared_error(reconstruct(state, batch), observed(batch)))
+        error = _sum_over_pixels(squared_error(reconstruct(state, batch), preprocess(batch)))
         return {"squared_error": error, "mse": error / math.prod(shape)}
 
     players = (Player("autoencoder", ("encoder", "decoder"), loss, optax.adam(config.learning_rate)),)

@@ -45,7 +45,7 @@ def build(config: Config, example: Batch) -> Model:
         >>> import jax
         >>> import jax.numpy as jnp
         >>> digits = {"image": jnp.zeros((2, 8, 8, 1)), "label": jnp.array([0, 9])}
-        >>> model = build(Config(hidden=(16,), latent=2), digits)
+        >>> model = build(Config(hidden=(16,), latent_dim=2), digits)
         >>> state = model.init(jax.random.key(0), digits)
         >>> model.sample(jax.random.key(1), state, 3, label=7).shape
         (3, 8, 8, 1)

@@ -12,11 +12,11 @@ The last terms are there with an auxiliary classifier only. Whatever else has be
     loss            minimax, non_saturating, least_squares, hinge, wasserstein, relativistic_average
     slope of D      a penalty (gradient, one_sided_gradient, dragan, r1), clipped weights, spectral normalization
     normalization   none, batch, layer, spectral, in either network
-    condition       none, concatenation, projection, auxiliary_classifier (`jaxgen.models.adversaries`)
+    condition       none, concatenation, projection, auxiliary_classifier (`jaxgen.models.gan_networks`)
     against collapse    packing (PacGAN), unrolled_steps (D's next moves, seen ahead by G)
     optimization    moves a turn, learning rate of either player, optimizer, average of the generator's weights
 
-`jaxgen.models.gan_choices` says what goes together, and `jaxgen.models.presets` holds the combinations that have names.
+`jaxgen.models.gan_config` says what goes together, and `jaxgen.models.presets` holds the combinations that have names.
 Pictures are shown to the networks with values in [-1, 1], points as they are.
 """
 
@@ -31,10 +31,10 @@ import optax
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game, unchanged
 from jaxgen.losses import clip_weights
-from jaxgen.models.adversaries import Adversaries, Judgement, Label
-from jaxgen.models.gan_choices import LOSSES, PENALTIES, Config, completed
+from jaxgen.models.gan_config import LOSSES, PENALTIES, Config, completed
+from jaxgen.models.gan_networks import DiscriminatorOutput, GanNetworks, Label
 from jaxgen.models.labels import Labels, count_classes, each_label
-from jaxgen.models.observation import from_signed, is_picture, observed
+from jaxgen.models.preprocessing import from_signed, is_image, preprocess
 from jaxgen.nn import dcgan, sngan
 from jaxgen.nn.mlp import MLP, Maxout
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
@@ -61,7 +61,7 @@ def build(config: Config, example: Batch) -> Model:
         InputError: if choices do not go together with the data.
 
     Example:
-        >>> model = build(Config(hidden=(16,), latent=2), {"point": jnp.zeros((1, 2))})
+        >>> model = build(Config(hidden=(16,), latent_dim=2), {"point": jnp.zeros((1, 2))})
         >>> state = model.init(jax.random.key(0), {"point": jnp.zeros((1, 2))})
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
@@ -75,7 +75,7 @@ def build(config: Config, example: Batch) -> Model:
 
     def decode(state: State, code: Float[Array, "batch latent"], *, label: Labels | None = None) -> Array:
         x = generated(code, state, _each_label(networks, label, len(code)))
-        return from_signed(x) if networks.pictures else x
+        return from_signed(x) if networks.images else x
 
     def sample(key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
         return decode(state, networks.noise(key, n), label=label)
@@ -83,8 +83,8 @@ def build(config: Config, example: Batch) -> Model:
     def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
         real, label = networks.shown(batch), networks.label(batch)
         fake = generated(networks.noise(key, len(real)), state, label)
-        of_real, _ = networks.judge(real, label, state.params, state.stats, training=False)
-        of_fake, _ = networks.judge(fake, label, state.params, state.stats, training=False)
+        of_real, _ = networks.discriminate(real, label, state.params, state.stats, training=False)
+        of_fake, _ = networks.discriminate(fake, label, state.params, state.stats, training=False)
         outputs = {"real_output": of_real.output, "fake_output": of_fake.output}
         if loss.relativistic:  # It would depend on which other examples are in the batch.
             return outputs
@@ -113,7 +113,7 @@ class Objectives(NamedTuple):
     """
 
     config: Config
-    networks: Adversaries
+    networks: GanNetworks
 
     def discriminator(
         self, key: KeyArray, params: Params, state: State, batch: Batch
@@ -124,13 +124,15 @@ class Objectives(NamedTuple):
         real = networks.shown(batch)
         z = networks.noise(noise_key, len(real))
         fake, _ = networks.generate(z, label, params, state.stats, training=True)
-        return self.tell_apart(penalty_key, params, state.stats, networks.pack(real), networks.pack(fake), label)
+        return self.adversarial_discriminator_loss(
+            penalty_key, params, state.stats, networks.pack(real), networks.pack(fake), label
+        )
 
-    def tell_apart(
+    def adversarial_discriminator_loss(
         self, key: KeyArray, params: Params, stats: Stats, real: Array, fake: Array, label: Label
     ) -> tuple[Array, tuple[Stats, Metrics]]:
         """The discriminator's loss on packed examples; the adversarial part is reported by itself as well."""
-        of_real, of_fake, moved = self.networks.judge_both(real, fake, label, params, stats)
+        of_real, of_fake, moved = self.networks.discriminate_both(real, fake, label, params, stats)
         value = LOSSES[self.config.loss].discriminator(of_real.output, of_fake.output).mean()
         metrics = {
             "adversarial_loss": value,
@@ -140,7 +142,7 @@ class Objectives(NamedTuple):
         if self.config.penalty != "none":
 
             def critic(x: Array) -> Float[Array, " batch"]:
-                return self.networks.judge(x, label, params, stats, training=True)[0].output
+                return self.networks.discriminate(x, label, params, stats, training=True)[0].output
 
             metrics["penalty"] = PENALTIES[self.config.penalty].of(critic, key, real, fake).mean()
             value += (self.config.penalty_weight or 0.0) * metrics["penalty"]
@@ -160,13 +162,19 @@ class Objectives(NamedTuple):
         real, fake = networks.pack(real), networks.pack(fake)
         if self.config.unrolled_steps:
 
-            def tell_apart(key: KeyArray, params: Params, stats: Stats) -> tuple[Array, tuple[Stats, Metrics]]:
-                return self.tell_apart(key, params, stats, real, fake, label)
+            def adversarial_discriminator_loss(
+                key: KeyArray, params: Params, stats: Stats
+            ) -> tuple[Array, tuple[Stats, Metrics]]:
+                return self.adversarial_discriminator_loss(key, params, stats, real, fake, label)
 
-            params, stats = _look_ahead(rival, tell_apart, self.config.unrolled_steps, ahead_key, params, state)
+            params, stats = _look_ahead(
+                rival, adversarial_discriminator_loss, self.config.unrolled_steps, ahead_key, params, state
+            )
         loss = LOSSES[self.config.loss]
-        of_fake, _ = networks.judge(fake, label, params, stats, training=True)
-        of_real = networks.judge(real, label, params, stats, training=True)[0].output if loss.relativistic else None
+        of_fake, _ = networks.discriminate(fake, label, params, stats, training=True)
+        of_real = (
+            networks.discriminate(real, label, params, stats, training=True)[0].output if loss.relativistic else None
+        )
         value = loss.generator(of_fake.output, of_real).mean()
         if label is not None and of_fake.class_logits is not None:
             metrics["class_nll"] = _class_nll(of_fake, label)
@@ -174,7 +182,7 @@ class Objectives(NamedTuple):
         return value, (moved, metrics)
 
 
-def _players(config: Config, networks: Adversaries) -> tuple[Player, Player]:
+def _players(config: Config, networks: GanNetworks) -> tuple[Player, Player]:
     """Who plays, in order of moving."""
     objectives = Objectives(config, networks)
     discriminator = Player(
@@ -182,7 +190,7 @@ def _players(config: Config, networks: Adversaries) -> tuple[Player, Player]:
         ("discriminator",),
         objectives.discriminator,
         _optimizer(config, config.discriminator_learning_rate or config.learning_rate),
-        config.discriminator_moves,
+        config.discriminator_updates,
         unchanged if config.clip is None else partial(clip_weights, bound=config.clip),
     )
     generator = Player(
@@ -190,7 +198,7 @@ def _players(config: Config, networks: Adversaries) -> tuple[Player, Player]:
         ("generator",),
         partial(objectives.generator, rival=discriminator),
         _optimizer(config, config.learning_rate),
-        config.generator_moves,
+        config.generator_updates,
     )
     return discriminator, generator
 
@@ -227,9 +235,9 @@ def _look_ahead(
     return params | own, stats
 
 
-def _class_nll(judgement: Judgement, label: Array) -> Float[Array, ""]:
+def _class_nll(output_of_discriminator: DiscriminatorOutput, label: Array) -> Float[Array, ""]:
     """Mean of -log p(class | example), in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(judgement.class_logits, label).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(output_of_discriminator.class_logits, label).mean()
 
 
 def _optimizer(config: Config, learning_rate: float | None) -> optax.GradientTransformation:
@@ -244,9 +252,9 @@ def _optimizer(config: Config, learning_rate: float | None) -> optax.GradientTra
     return optax.adam(learning_rate, config.b1, config.b2, eps_root=1e-16 if differentiable else 0.0)
 
 
-def _networks(config: Config, example: Batch) -> Adversaries:
+def _networks(config: Config, example: Batch) -> GanNetworks:
     """Both networks, by a config without open choices."""
-    shape = observed(example).shape[1:]
+    shape = preprocess(example).shape[1:]
     classes = 0 if config.condition == "none" else count_classes(example)
     outputs = (1 + classes,) if config.condition in ("projection", "auxiliary_classifier") else ()
     generator_normalization: Any = config.generator_normalization
@@ -270,13 +278,13 @@ def _networks(config: Config, example: Batch) -> Adversaries:
         of_discriminator = hidden if config.discriminator_hidden is None else config.discriminator_hidden
         generator = MLP(hidden, shape, normalization=generator_normalization, **start)
         discriminator = MLP(of_discriminator, outputs, activation, normalization=discriminator_normalization, **start)
-    assert config.latent is not None
-    return Adversaries(
+    assert config.latent_dim is not None
+    return GanNetworks(
         generator,
         discriminator,
-        config.latent,
+        config.latent_dim,
         shape,
-        is_picture(example),
+        is_image(example),
         config.prior,
         config.condition,
         classes,
@@ -284,7 +292,7 @@ def _networks(config: Config, example: Batch) -> Adversaries:
     )
 
 
-def _each_label(networks: Adversaries, label: Labels | None, n: int) -> Label:
+def _each_label(networks: GanNetworks, label: Labels | None, n: int) -> Label:
     """A label for each of n examples, if the networks take any."""
     if networks.classes:
         return each_label(label, n, networks.classes)

@@ -33,17 +33,21 @@ class Preset(NamedTuple):
 PRESETS: dict[str, Preset] = {
     "dcgan": Preset(
         # The authors' code has the same width in both networks; the generator of figure 1 is twice as wide.
-        Config(architecture="dcgan", width=64, prior="uniform", latent=100, learning_rate=2e-4, b1=0.5),
+        Config(
+            architecture="dcgan", width=64, latent_distribution="uniform", latent_dim=100, learning_rate=2e-4, b1=0.5
+        ),
         "convolutions and batch normalization",
         "Radford, Metz & Chintala 2016, arXiv:1511.06434, section 4",
     ),
     "wgan": Preset(
-        Config(loss="wasserstein", clip=0.01, discriminator_moves=5, optimizer="rmsprop", learning_rate=5e-5, b2=0.99),
+        Config(
+            loss="wasserstein", clip=0.01, discriminator_updates=5, optimizer="rmsprop", learning_rate=5e-5, b2=0.99
+        ),
         "Wasserstein distance, clipped weights, RMSProp",
         "Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875, algorithm 1",
     ),
     "wgan-gp": Preset(
-        Config(loss="wasserstein", penalty="gradient", discriminator_moves=5, learning_rate=1e-4, b1=0.0, b2=0.9),
+        Config(loss="wasserstein", penalty="gradient", discriminator_updates=5, learning_rate=1e-4, b1=0.0, b2=0.9),
         "Wasserstein distance, gradient penalty",
         "Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1",
     ),
@@ -51,11 +55,11 @@ PRESETS: dict[str, Preset] = {
         Config(
             architecture="resnet",
             width=128,
-            latent=128,
+            latent_dim=128,
             loss="hinge",
             generator_normalization="batch",
             discriminator_normalization="spectral",
-            discriminator_moves=5,
+            discriminator_updates=5,
             learning_rate=2e-4,
             b1=0.0,
             b2=0.9,
@@ -88,7 +92,7 @@ PRESETS: dict[str, Preset] = {
             architecture="mlp",
             hidden=(128, 128),
             discriminator_hidden=(128,),
-            latent=256,
+            latent_dim=256,
             unrolled_steps=10,
             learning_rate=1e-4,
             b1=0.5,
@@ -97,12 +101,12 @@ PRESETS: dict[str, Preset] = {
         "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians, with our usual activations and initial weights",
     ),
     "cgan": Preset(
-        Config(condition="concatenation", prior="uniform", latent=100),
+        Config(condition="concatenation", latent_distribution="uniform", latent_dim=100),
         "both networks are told the class",
         "Mirza & Osindero 2014, arXiv:1411.1784, its networks and optimizer replaced by DCGAN's",
     ),
     "acgan": Preset(
-        Config(condition="auxiliary_classifier", latent=110, learning_rate=2e-4, b1=0.5),
+        Config(condition="auxiliary_classifier", latent_dim=110, learning_rate=2e-4, b1=0.5),
         "the discriminator tells the class as well",
         "Odena, Olah & Shlens 2017, arXiv:1610.09585, its networks replaced by DCGAN's",
     ),

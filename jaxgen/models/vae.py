@@ -21,7 +21,7 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
-from jaxgen.models.observation import is_picture, observed
+from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, decoder, encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
@@ -46,7 +46,7 @@ class Config:
     architecture: Architecture = "mlp"
     hidden: tuple[int, ...] = (400,)
     width: int = 32
-    latent: int = 20
+    latent_dim: int = 20
     likelihood: LikelihoodName = "bernoulli"
     scale: float = 1.0
     learn_scale: bool = False
@@ -54,7 +54,7 @@ class Config:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent=self.latent)
+        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
         check_positive(scale=self.scale, learning_rate=self.learning_rate)
         check_not_negative(beta=self.beta)
 
@@ -83,23 +83,23 @@ def build(
         InputError: if the choices do not fit each other or the data.
 
     Example:
-        >>> model = build(Config(hidden=(16,), latent=2), {"image": jnp.zeros((1, 8, 8, 1))})
+        >>> model = build(Config(hidden=(16,), latent_dim=2), {"image": jnp.zeros((1, 8, 8, 1))})
         >>> state = model.init(jax.random.key(0), {"image": jnp.zeros((1, 8, 8, 1))})
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
-    shape = observed(example).shape[1:]
+    shape = preprocess(example).shape[1:]
     likelihood = _likelihood(config, example)
     hidden, width = config.hidden, config.width
-    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=2 * config.latent)
+    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=2 * config.latent_dim)
     decoder_network = decoder(config.architecture, hidden=hidden, width=width, shape=shape)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
         encoder_key, decoder_key = jax.random.split(key)
-        x, c = observed(batch), condition_of(batch)
+        x, c = preprocess(batch), condition_of(batch)
         networks = {
             "encoder": encoder_network.init(encoder_key, x, c),
-            "decoder": decoder_network.init(decoder_key, jnp.zeros((len(x), config.latent)), c),
+            "decoder": decoder_network.init(decoder_key, jnp.zeros((len(x), config.latent_dim)), c),
         }
         if config.learn_scale:
             networks["scale"] = {"params": jnp.float32(math.log(config.scale))}
@@ -109,7 +109,7 @@ def build(
         params: Params, batch: Batch
     ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
         """Mean and log variance of q(z|x)."""
-        output = encoder_network.apply({"params": params["encoder"]}, observed(batch), condition_of(batch))
+        output = encoder_network.apply({"params": params["encoder"]}, preprocess(batch), condition_of(batch))
         mean, log_var = jnp.split(output, 2, axis=-1)
         return mean, log_var
 
@@ -124,7 +124,7 @@ def build(
         mean, log_var = posterior_parameters(params, batch)
         z = reparameterize(key, mean, log_var)
         log_scale = params.get("scale", math.log(config.scale))
-        nll = likelihood.nll(decoded(params, z, condition_of(batch)), observed(batch), log_scale)
+        nll = likelihood.nll(decoded(params, z, condition_of(batch)), preprocess(batch), log_scale)
         return nll, kl_standard_normal(mean, log_var)
 
     def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
@@ -133,7 +133,7 @@ def build(
         return jnp.mean(reconstruction + config.beta * kl), ({}, metrics)
 
     def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        return jax.random.normal(key, (n, config.latent))
+        return jax.random.normal(key, (n, config.latent_dim))
 
     def sample(key: KeyArray, state: State, n: int, *, condition: Float[Array, "n c"] | None = None) -> Array:
         return decode(state, prior(key, n), condition=condition)
@@ -155,7 +155,7 @@ def build(
 
     def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
         reconstruction, kl = elbo_terms(key, state.params, batch)
-        squares = jnp.square(reconstruct(state, batch) - observed(batch))
+        squares = jnp.square(reconstruct(state, batch) - preprocess(batch))
         mse = squares.reshape(len(squares), -1).mean(axis=-1)
         return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction, "kl": kl, "mse": mse}
 
@@ -196,6 +196,6 @@ def _likelihood(config: Config, example: Batch) -> Likelihood:
     likelihood = LIKELIHOODS[config.likelihood]
     if config.learn_scale and not likelihood.scaled:
         raise InputError(f"the {config.likelihood} likelihood has no scale to learn: choose gaussian or laplace")
-    if not likelihood.scaled and not is_picture(example):
+    if not likelihood.scaled and not is_image(example):
         raise InputError(f"the {config.likelihood} likelihood is for pictures: choose gaussian or laplace for points")
     return likelihood

@@ -28,8 +28,8 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import feature_similarity
-from jaxgen.models.adversaries import forward
-from jaxgen.models.observation import from_signed, is_picture, observed, to_signed
+from jaxgen.models.gan_networks import forward
+from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
 from jaxgen.models.vae import reparameterize
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator, map_sizes
@@ -51,13 +51,13 @@ class Config:
     """
 
     width: int = 32
-    latent: int = 20
+    latent_dim: int = 20
     layer: int | None = None
     gamma: float = 1e-3
     learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
-        check_positive(width=self.width, latent=self.latent, learning_rate=self.learning_rate)
+        check_positive(width=self.width, latent_dim=self.latent_dim, learning_rate=self.learning_rate)
         check_not_negative(gamma=self.gamma)
 
 
@@ -107,22 +107,22 @@ class Networks(NamedTuple):
     decoder: Any
     discriminator: Any
     layer: int
-    latent: int
+    latent_dim: int
     shape: tuple[int, ...]
 
     def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
         """Initialize all three."""
         encoder_key, decoder_key, discriminator_key = jax.random.split(key, 3)
-        picture = jnp.zeros((1, *self.shape))
+        image = jnp.zeros((1, *self.shape))
         return {
-            "encoder": self.encoder.init(encoder_key, picture),
-            "decoder": self.decoder.init(decoder_key, jnp.zeros((1, self.latent))),
-            "discriminator": self.discriminator.init(discriminator_key, picture),
+            "encoder": self.encoder.init(encoder_key, image),
+            "decoder": self.decoder.init(decoder_key, jnp.zeros((1, self.latent_dim))),
+            "discriminator": self.discriminator.init(discriminator_key, image),
         }
 
     def shown(self, batch: Batch) -> Float[Array, "batch height width channels"]:
         """The real pictures as the networks see them, with values in [-1, 1]."""
-        return to_signed(observed(batch))
+        return to_signed(preprocess(batch))
 
     def posterior(
         self, x: Array, params: Params, stats: Stats, *, training: bool
@@ -137,7 +137,7 @@ class Networks(NamedTuple):
         x, stats = forward(self.decoder, "decoder", z, params, stats, training=training)
         return jnp.tanh(x), stats
 
-    def judge(
+    def discriminate(
         self, x: Array, params: Params, stats: Stats, *, training: bool
     ) -> tuple[Float[Array, " batch"], Float[Array, " batch *features"], Stats]:
         """The logits of Dis(x), the hidden layer Dis_l(x), and the discriminator's new statistics."""
@@ -156,11 +156,11 @@ class Networks(NamedTuple):
         # Every batch of pictures passes on its own, normalized by its own statistics.
         reconstruction, decoder_stats = self.decode(z, params, stats, training=training)
         sampled, decoder_stats = self.decode(z_prior, params, stats | decoder_stats, training=training)
-        real_output, features, moved = self.judge(x, params, stats, training=training)
-        reconstructed_output, reconstructed_features, moved = self.judge(
+        real_output, features, moved = self.discriminate(x, params, stats, training=training)
+        reconstructed_output, reconstructed_features, moved = self.discriminate(
             reconstruction, params, stats | moved, training=training
         )
-        sampled_output, _, moved = self.judge(sampled, params, stats | moved, training=training)
+        sampled_output, _, moved = self.discriminate(sampled, params, stats | moved, training=training)
         return Terms(
             prior=kl_standard_normal(mean, log_var),
             like=feature_similarity(features, reconstructed_features),
@@ -188,16 +188,16 @@ def build(config: Config, example: Batch) -> Model:
         InputError: if the examples are not pictures, or the discriminator has no such layer.
 
     Example:
-        >>> pictures = {"image": jnp.zeros((1, 8, 8, 1))}
-        >>> model = build(Config(width=8, latent=2), pictures)
-        >>> state = jax.jit(model.init)(jax.random.key(0), pictures)
+        >>> images = {"image": jnp.zeros((1, 8, 8, 1))}
+        >>> model = build(Config(width=8, latent_dim=2), images)
+        >>> state = jax.jit(model.init)(jax.random.key(0), images)
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
     networks = _networks(config, example)
 
     def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        return jax.random.normal(key, (n, config.latent))
+        return jax.random.normal(key, (n, config.latent_dim))
 
     def sample(key: KeyArray, state: State, n: int) -> Array:
         return decode(state, prior(key, n))
@@ -219,7 +219,7 @@ def build(config: Config, example: Batch) -> Model:
 
     def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
         terms = networks.play(key, networks.shown(batch), state.params, state.stats, training=False)
-        error = from_signed(terms.reconstruction) - observed(batch)
+        error = from_signed(terms.reconstruction) - preprocess(batch)
         return {
             "kl": terms.prior,
             "feature_nll": terms.like,
@@ -264,9 +264,9 @@ def _players(config: Config) -> tuple[Player, ...]:
 
 
 def _networks(config: Config, example: Batch) -> Networks:
-    if not is_picture(example):
+    if not is_image(example):
         raise InputError("a VAE/GAN compares pictures by a convolutional discriminator, and these data are points")
-    shape = observed(example).shape[1:]
+    shape = preprocess(example).shape[1:]
     layers = len(map_sizes(*shape[:2])) - 1
     layer = layers if config.layer is None else config.layer
     if not 1 <= layer <= layers:
@@ -275,10 +275,10 @@ def _networks(config: Config, example: Batch) -> Networks:
             f"{shape[0]}x{shape[1]} pictures, got {layer}"
         )
     return Networks(
-        encoder=Discriminator(width=config.width, shape=(2 * config.latent,)),
+        encoder=Discriminator(width=config.width, shape=(2 * config.latent_dim,)),
         decoder=Generator(shape=shape, width=config.width),
         discriminator=Discriminator(width=config.width),
         layer=layer,
-        latent=config.latent,
+        latent_dim=config.latent_dim,
         shape=shape,
     )

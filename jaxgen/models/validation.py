@@ -15,7 +15,7 @@ def check_positive(**values: int | float) -> None:
         InputError: naming the first option that is not positive.
 
     Example:
-        >>> check_positive(latent=2, learning_rate=0.0)
+        >>> check_positive(latent_dim=2, learning_rate=0.0)
         Traceback (most recent call last):
         jaxgen.errors.InputError: learning_rate must be positive and finite, got 0.0
     """

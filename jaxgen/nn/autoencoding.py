@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from jaxgen.errors import InputError, check_known
-from jaxgen.nn.conv import ConvDecoder, ConvEncoder
+from jaxgen.nn.conv_autoencoder import ConvDecoder, ConvEncoder
 from jaxgen.nn.mlp import MLP
 from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import KeyArray

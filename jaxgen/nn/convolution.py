@@ -1,7 +1,7 @@
 """Convolutions that are fast on the CPU, gradients included, inside `jax.lax.scan` too.
 
 On the CPU, the gradients of XLA's convolution fall back to plain loops inside a scan, where training spends its time:
-they take 3 to 50 times longer there. So every plain convolution is there a few matrix products (`jaxgen.nn._products`),
+they take 3 to 50 times longer there. So every plain convolution is there a few matrix products (`jaxgen.nn.cpu_convolution.products`),
 whose derivatives are matrix products too, fast everywhere. On GPU and TPU all of this is XLA's own convolution.
 
 They are fastest in `fit` and in what `jaxgen.training.jit` compiles.
@@ -21,8 +21,8 @@ from flax.linen.linear import default_kernel_init
 from flax.linen.linear import promote_dtype as promote
 from jax import lax
 
-from jaxgen.nn._products import product
-from jaxgen.nn._windows import Geometry
+from jaxgen.nn.cpu_convolution.products import product
+from jaxgen.nn.cpu_convolution.windows import Geometry
 from jaxgen.typing import Array, Float
 
 Padding: TypeAlias = str | Sequence[tuple[int, int]]
@@ -177,8 +177,8 @@ class ConvTranspose(nn.Module):
 
     Example:
         >>> layer = ConvTranspose(features=1, kernel_size=(4, 4), strides=(2, 2))
-        >>> pictures, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 14, 14, 8)))
-        >>> pictures.shape, variables["params"]["kernel"].shape
+        >>> images, variables = layer.init_with_output(jax.random.key(0), jnp.ones((1, 14, 14, 8)))
+        >>> images.shape, variables["params"]["kernel"].shape
         ((1, 28, 28, 1), (4, 4, 8, 1))
     """
 

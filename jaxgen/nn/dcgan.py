@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from jaxgen.nn.conv import widths
+from jaxgen.nn.conv_autoencoder import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.normalization import Normalization, normalize, weights
 from jaxgen.nn.resolution import resolutions
@@ -43,8 +43,8 @@ class Generator(linen.Module):
         >>> import jax
         >>> codes = jax.numpy.zeros((5, 100))
         >>> generator = Generator(shape=(28, 28, 1), width=8)
-        >>> pictures, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
-        >>> pictures.shape
+        >>> images, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
+        >>> images.shape
         (5, 28, 28, 1)
     """
 
@@ -89,8 +89,8 @@ class Discriminator(linen.Module):
 
     Example:
         >>> import jax
-        >>> pictures = jax.numpy.zeros((5, 28, 28, 1))
-        >>> logits, _ = jax.eval_shape(Discriminator(width=8).init_with_output, jax.random.key(0), pictures)
+        >>> images = jax.numpy.zeros((5, 28, 28, 1))
+        >>> logits, _ = jax.eval_shape(Discriminator(width=8).init_with_output, jax.random.key(0), images)
         >>> logits.shape
         (5,)
     """

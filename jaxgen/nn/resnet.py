@@ -28,8 +28,8 @@ class ResNet(linen.Module):
 
     Example:
         >>> import jax
-        >>> pictures = jax.numpy.zeros((5, 32, 32, 3))
-        >>> logits, _ = jax.eval_shape(ResNet(blocks=1, classes=10).init_with_output, jax.random.key(0), pictures)
+        >>> images = jax.numpy.zeros((5, 32, 32, 3))
+        >>> logits, _ = jax.eval_shape(ResNet(blocks=1, classes=10).init_with_output, jax.random.key(0), images)
         >>> logits.shape
         (5, 10)
     """

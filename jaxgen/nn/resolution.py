@@ -2,7 +2,7 @@
 
 from jaxgen.errors import InputError
 
-SMALLEST_PICTURE = 8
+SMALLEST_IMAGE = 8
 """A convolutional network has nothing to halve in pictures with a shorter side than this."""
 
 SMALLEST_MAP = 4
@@ -29,10 +29,10 @@ def resolutions(height: int, width: int) -> list[tuple[int, int]]:
         >>> resolutions(28, 28)
         [(28, 28), (14, 14), (7, 7), (4, 4)]
     """
-    if min(height, width) < SMALLEST_PICTURE:
+    if min(height, width) < SMALLEST_IMAGE:
         raise InputError(
             f"pictures of {height}x{width} pixels are too small for a convolutional network, "
-            f"which needs at least {SMALLEST_PICTURE}x{SMALLEST_PICTURE}: use an mlp or larger pictures"
+            f"which needs at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE}: use an mlp or larger pictures"
         )
     sizes = [(height, width)]
     while max(sizes[-1]) > SMALLEST_MAP:

@@ -76,8 +76,8 @@ class ResidualGenerator(linen.Module):
         >>> import jax
         >>> codes = jax.numpy.zeros((5, 128))
         >>> generator = ResidualGenerator(shape=(32, 32, 3), width=8)
-        >>> pictures, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
-        >>> pictures.shape
+        >>> images, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
+        >>> images.shape
         (5, 32, 32, 3)
     """
 
@@ -108,8 +108,8 @@ class ResidualDiscriminator(linen.Module):
 
     Example:
         >>> import jax
-        >>> pictures = jax.numpy.zeros((5, 32, 32, 3))
-        >>> logits, _ = jax.eval_shape(ResidualDiscriminator(width=8).init_with_output, jax.random.key(0), pictures)
+        >>> images = jax.numpy.zeros((5, 32, 32, 3))
+        >>> logits, _ = jax.eval_shape(ResidualDiscriminator(width=8).init_with_output, jax.random.key(0), images)
         >>> logits.shape
         (5,)
     """

@@ -9,11 +9,11 @@ from jaxgen.plot.curves import (
     over_training,
     published_against_ours,
 )
-from jaxgen.plot.files import FORMATS, render, save
-from jaxgen.plot.grid import picture_grid
-from jaxgen.plot.line import Moment, discriminators, game_on_the_line, saturation
+from jaxgen.plot.figure_files import FORMATS, render, save
+from jaxgen.plot.grid import image_grid
+from jaxgen.plot.line import Moment, discriminators, gan_1d, saturation
 from jaxgen.plot.points import scatter, scatter_by_label, scatters
-from jaxgen.plot.rows import picture_rows, twins
+from jaxgen.plot.rows import image_rows, twins
 
 __all__ = [
     "FORMATS",
@@ -22,12 +22,12 @@ __all__ = [
     "animate",
     "collisions",
     "discriminators",
-    "game_on_the_line",
+    "gan_1d",
     "generator_gradients",
+    "image_grid",
+    "image_rows",
     "loss_against_metric",
     "over_training",
-    "picture_grid",
-    "picture_rows",
     "published_against_ours",
     "render",
     "render_animation",

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen.atomic_write import write_atomic
 from jaxgen.errors import InputError
-from jaxgen.files import write_whole
-from jaxgen.plot.files import render
+from jaxgen.plot.figure_files import render
 from jaxgen.typing import UInt8
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def render_animation(frames: "Sequence[Frame]", *, seconds: float = 0.1) -> byte
     """
     if seconds < 0.01:
         raise InputError(f"a frame is shown for at least 0.01 seconds, got {seconds:g}")
-    pictures = [_picture(frame) for frame in frames]
-    if not pictures or len(sizes := {picture.size for picture in pictures}) > 1:
-        raise InputError(f"an animation has frames, all of one size, got {sorted(sizes) if pictures else 'none'}")
+    images = [_image(frame) for frame in frames]
+    if not images or len(sizes := {image.size for image in images}) > 1:
+        raise InputError(f"an animation has frames, all of one size, got {sorted(sizes) if images else 'none'}")
     duration = round(1000 * seconds)
-    durations = [duration] * (len(pictures) - 1) + [LINGER * duration]
+    durations = [duration] * (len(images) - 1) + [LINGER * duration]
     content = io.BytesIO()
-    pictures[0].save(content, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    images[0].save(content, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return content.getvalue()
 
 
@@ -75,15 +75,15 @@ def animate(frames: "Sequence[Frame]", path: str | Path, *, seconds: float = 0.1
     """
     if Path(path).suffix != ".gif":
         raise InputError(f"an animation's name ends in .gif, got '{Path(path).name}'")
-    write_whole(Path(path), render_animation(frames, seconds=seconds))
+    write_atomic(Path(path), render_animation(frames, seconds=seconds))
 
 
-def _picture(frame: "Frame") -> "Image":
+def _image(frame: "Frame") -> "Image":
     """The frame in at most 256 colours, without the noise of dithering."""
     from PIL import Image
 
     if isinstance(frame, np.ndarray):
-        picture = Image.fromarray(frame)
+        image = Image.fromarray(frame)
     else:
-        picture = Image.open(io.BytesIO(render(frame, "png"))).convert("RGB")
-    return picture.quantize(256, dither=Image.Dither.NONE)
+        image = Image.open(io.BytesIO(render(frame, "png"))).convert("RGB")
+    return image.quantize(256, dither=Image.Dither.NONE)

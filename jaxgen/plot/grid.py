@@ -17,34 +17,34 @@ SMALLEST_WIDTH = 600
 """Small pictures are enlarged, each pixel to a square, until the grid is at least this many pixels wide."""
 
 
-def picture_grid(pictures: Shaped[AnyArray, "n height width channels"], *, columns: int | None = None) -> "Figure":
+def image_grid(images: Shaped[AnyArray, "n height width channels"], *, columns: int | None = None) -> "Figure":
     """Lay pictures out in rows, left to right and top to bottom.
 
     Args:
-        pictures: values in [0, 1] (clipped to it) or uint8, with one channel (grey) or three.
+        images: values in [0, 1] (clipped to it) or uint8, with one channel (grey) or three.
         columns: pictures a row; as many as rows where nothing is given.
 
     Returns:
         A figure that shows the pictures and nothing else, enlarged by a whole factor.
 
     Example:
-        >>> picture_grid(np.zeros((10, 8, 8, 1)), columns=5).get_size_inches()
+        >>> image_grid(np.zeros((10, 8, 8, 1)), columns=5).get_size_inches()
         array([6.24, 2.64])
     """
     from matplotlib.figure import Figure
 
-    canvas = tile(pictures, columns or math.ceil(math.sqrt(len(pictures))))
+    canvas = tile(images, columns or math.ceil(math.sqrt(len(images))))
     enlarged = canvas.repeat(factor := math.ceil(SMALLEST_WIDTH / canvas.shape[1]), axis=0).repeat(factor, axis=1)
     figure = Figure(figsize=(enlarged.shape[1] / 100, enlarged.shape[0] / 100), dpi=100)
     figure.figimage(enlarged, cmap="gray", vmin=0, vmax=1)
     return figure
 
 
-def tile(pictures: Shaped[AnyArray, "n height width channels"], columns: int) -> np.ndarray:
+def tile(images: Shaped[AnyArray, "n height width channels"], columns: int) -> np.ndarray:
     """Put pictures side by side in one array, on a white background.
 
     Args:
-        pictures: values in [0, 1] (clipped to it) or uint8.
+        images: values in [0, 1] (clipped to it) or uint8.
         columns: pictures a row.
 
     Returns:
@@ -54,12 +54,12 @@ def tile(pictures: Shaped[AnyArray, "n height width channels"], columns: int) ->
         >>> tile(np.zeros((3, 8, 8, 3)), columns=2).shape
         (22, 22, 3)
     """
-    pictures = np.asarray(pictures)
-    pictures = pictures / 255 if pictures.dtype == np.uint8 else np.clip(pictures.astype(np.float32), 0, 1)
-    count, height, width, channels = pictures.shape
+    images = np.asarray(images)
+    images = images / 255 if images.dtype == np.uint8 else np.clip(images.astype(np.float32), 0, 1)
+    count, height, width, channels = images.shape
     rows = math.ceil(count / columns)
     canvas = np.ones((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels), np.float32)
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         top, left = GAP + i // columns * (height + GAP), GAP + i % columns * (width + GAP)
-        canvas[top : top + height, left : left + width] = picture
+        canvas[top : top + height, left : left + width] = image
     return canvas[..., 0] if channels == 1 else canvas

@@ -39,7 +39,7 @@ class Moment(NamedTuple):
     mapped: Float[AnyArray, " lines"]
 
 
-def game_on_the_line(
+def gan_1d(
     places: Float[AnyArray, " places"],
     density: Float[AnyArray, " places"],
     moments: Sequence[Moment],
@@ -68,7 +68,7 @@ def game_on_the_line(
     Example:
         >>> line = np.linspace(-1, 1, 5)
         >>> now = Moment("step 0", generated=line, discriminator=np.full(5, 0.5), noise=line, mapped=line / 2)
-        >>> len(game_on_the_line(line, np.ones(5), [now]).axes)
+        >>> len(gan_1d(line, np.ones(5), [now]).axes)
         3
     """
     from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ SIDE = 0.9
 """Inches a picture is wide."""
 
 
-def picture_rows(
+def image_rows(
     rows: Mapping[str, Shaped[AnyArray, "columns height width channels"]], *, columns: Sequence[str] = ()
 ) -> "Figure":
     """Show rows of pictures, each with its name: e.g. the same arithmetic with codes, and with pixels.
@@ -32,19 +32,19 @@ def picture_rows(
 
     Example:
         >>> zeros = np.zeros((3, 8, 8, 1))
-        >>> figure = picture_rows({"codes": zeros, "pixels": zeros}, columns=["a", "b", "a - b"])
+        >>> figure = image_rows({"codes": zeros, "pixels": zeros}, columns=["a", "b", "a - b"])
         >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
         ['codes', 'pixels']
     """
     from matplotlib.figure import Figure
 
-    shapes = {name: np.shape(pictures) for name, pictures in rows.items()}
+    shapes = {name: np.shape(images) for name, images in rows.items()}
     if len(set(shapes.values())) != 1:
         raise ValueError(f"there must be rows, all of one shape, got {shapes}")
     count, height, width, _ = next(iter(shapes.values()))
     if columns and len(columns) != count:
         raise ValueError(f"there must be a name for each of {count} columns, got {len(columns)}")
-    canvas = tile(np.concatenate([np.asarray(pictures) for pictures in rows.values()]), count)
+    canvas = tile(np.concatenate([np.asarray(images) for images in rows.values()]), count)
     inches = SIDE * canvas.shape[1] / (width + GAP), SIDE * canvas.shape[0] / (width + GAP)
     figure = Figure(figsize=(inches[0] + 1.2, inches[1] + 0.4), dpi=120, layout="constrained")
     axes = figure.add_subplot()
@@ -78,6 +78,6 @@ def twins(pairs: Shaped[AnyArray, "pairs 2 height width channels"], distances: F
         ['0.5', '1.25']
     """
     pairs = np.asarray(pairs)
-    return picture_rows(
+    return image_rows(
         {"one": pairs[:, 0], "its twin": pairs[:, 1]}, columns=[f"{distance:.3g}" for distance in np.asarray(distances)]
     )

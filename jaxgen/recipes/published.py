@@ -14,13 +14,13 @@ from jaxgen.recipes.theory import (
     optimal_discriminator_experiment,
     saturation_experiment,
 )
-from jaxgen.run import Run, Settings
-from jaxgen.run.analysis_training import loss_and_quality, quality
-from jaxgen.run.findings import subject_of
-from jaxgen.run.samples import class_metrics
+from jaxgen.report.section import subject_of
+from jaxgen.report.training import loss_and_quality, quality
+from jaxgen.runs import Run, RunConfig
+from jaxgen.runs.sample_metrics import class_metrics
 from jaxgen.typing import KeyArray
 
-PACGAN: Config = dataclasses.replace(PRESETS["pacgan"].config, latent=2)
+PACGAN: Config = dataclasses.replace(PRESETS["pacgan"].config, latent_dim=2)
 """The networks and the optimizer of PacGAN's synthetic experiments, which all models of them share."""
 
 MIXTURE_STEPS = 20_000
@@ -39,7 +39,7 @@ def _wgan_gp_on_mixture(data: str) -> Entry:
     Samples are drawn from the average of the generator's weights, which does not swing with the critic.
     """
     config = dataclasses.replace(
-        PRESETS["wgan-gp"].config, hidden=(128, 128, 128), latent=2, learning_rate=5e-4, b1=0.5, ema=0.999
+        PRESETS["wgan-gp"].config, hidden=(128, 128, 128), latent_dim=2, learning_rate=5e-4, b1=0.5, ema=0.999
     )
     return _on_points(data, config, steps=MIXTURE_STEPS // 2, batch_size=256)
 
@@ -48,16 +48,16 @@ def _on_points(
     data: str, config: Config, *, steps: int, batch_size: int, published: dict[str, Published] | None = None
 ) -> Entry:
     """A GAN on points, whose samples are judged and drawn ten times in the course of it."""
-    settings = Settings(
+    config = RunConfig(
         config,
         data=data,
         steps=steps,
         batch_size=batch_size,
         log_every=steps // 40,
         checkpoint_every=steps // 10,
-        picture_every=steps // 10,
+        image_every=steps // 10,
     )
-    return Entry("gan", settings, published or {})
+    return Entry("gan", config, published or {})
 
 
 def _modes(mean: float, error: float | None, high_quality: float | None = None) -> dict[str, Published]:
@@ -66,20 +66,20 @@ def _modes(mean: float, error: float | None, high_quality: float | None = None) 
     return covered if high_quality is None else covered | {"high_quality": Published(high_quality / 100)}
 
 
-def _on_pictures(
+def _on_images(
     data: str, config: Config, *, steps: int, judged: int = 10, published: dict[str, Published] | None = None
 ) -> Entry:
     """A GAN on pictures, 64 packs a move, whose samples are judged and drawn some times in the course of it."""
-    settings = Settings(
+    config = RunConfig(
         config,
         data=data,
         steps=steps,
         batch_size=64 * config.packing,
         log_every=steps // 40,
         checkpoint_every=steps // 10,
-        picture_every=steps // judged,
+        image_every=steps // judged,
     )
-    return Entry("gan", settings, published or {})
+    return Entry("gan", config, published or {})
 
 
 def _thousand_modes(covered: float, kl: float) -> dict[str, Published]:
@@ -89,8 +89,8 @@ def _thousand_modes(covered: float, kl: float) -> dict[str, Published]:
 
 def _on_stacked(data: str, *, width: int, steps: int, published: bool) -> Comparative:
     """GANs on stacked digits, with the published numbers if the data are those of the papers."""
-    dcgan = Config(architecture="dcgan", width=width, latent=100)
-    wgan_gp = dataclasses.replace(PRESETS["wgan-gp"].config, architecture="dcgan", width=width, latent=100)
+    dcgan = Config(architecture="dcgan", width=width, latent_dim=100)
+    wgan_gp = dataclasses.replace(PRESETS["wgan-gp"].config, architecture="dcgan", width=width, latent_dim=100)
     entries = {
         "DCGAN": (dcgan, _thousand_modes(99, 3.40)),
         "PacDCGAN2": (dataclasses.replace(dcgan, packing=2), _thousand_modes(1000, 0.06)),
@@ -99,7 +99,7 @@ def _on_stacked(data: str, *, width: int, steps: int, published: bool) -> Compar
     }
     return Comparative(
         {
-            name: _on_pictures(data, config, steps=steps, published=numbers if published else None)
+            name: _on_images(data, config, steps=steps, published=numbers if published else None)
             for name, (config, numbers) in entries.items()
         },
         metrics={
@@ -118,10 +118,10 @@ FASHION_STEPS = 3000
 """Turns of every model on Fashion-MNIST; in one of WGAN's the critic makes five moves."""
 
 
-def _narrow_and_judged_once(settings: Settings[Config]) -> Settings[Config]:
+def _narrow_and_judged_once(config: RunConfig[Config]) -> RunConfig[Config]:
     """Fifty turns of a wide network, and reading thousands of samples ten times, would take longer than a look may."""
     return dataclasses.replace(
-        settings, config=dataclasses.replace(settings.config, width=16), picture_every=settings.steps
+        config, config=dataclasses.replace(config.model_config, width=16), image_every=config.steps
     )
 
 
@@ -131,14 +131,14 @@ def _losses_on_fashion() -> Comparative:
     models = {
         "minimax": dataclasses.replace(dcgan, loss="minimax"),
         "non-saturating": dcgan,
-        "WGAN": dataclasses.replace(PRESETS["wgan"].config, architecture="dcgan", width=16, latent=100),
+        "WGAN": dataclasses.replace(PRESETS["wgan"].config, architecture="dcgan", width=16, latent_dim=100),
     }
     without: dict[str, Any] = {"generator_normalization": "none", "discriminator_normalization": "none"}
     entries = {}
     for name, config in models.items():
-        entries[name] = _on_pictures("fashion_mnist", config, steps=FASHION_STEPS)
+        entries[name] = _on_images("fashion_mnist", config, steps=FASHION_STEPS)
         bare = dataclasses.replace(config, **without)
-        entries[f"{name}, no batch norm"] = _on_pictures("fashion_mnist", bare, steps=FASHION_STEPS)
+        entries[f"{name}, no batch norm"] = _on_images("fashion_mnist", bare, steps=FASHION_STEPS)
     return Comparative(
         entries,
         metrics={
@@ -148,7 +148,7 @@ def _losses_on_fashion() -> Comparative:
             "high_quality": "share of samples of which a classifier is sure",
         },
         measure=class_metrics,
-        quick_measure=partial(class_metrics, count=1000, reader_steps=100),
+        quick_measure=partial(class_metrics, count=1000, classifier_steps=100),
         claims=[
             Claim("minimax, no batch norm", "WGAN, no batch norm", "frechet_distance"),
             Claim("non-saturating, no batch norm", "WGAN, no batch norm", "frechet_distance"),
@@ -169,7 +169,7 @@ def _unrolled_on_ring(unrolled_steps: int) -> Entry:
     config = dataclasses.replace(
         PRESETS["unrolled-gan"].config,
         unrolled_steps=unrolled_steps,
-        latent=16,
+        latent_dim=16,
         learning_rate=1e-3,
         discriminator_learning_rate=1e-4,
     )
@@ -194,7 +194,7 @@ def _critics_on_digits() -> Comparative:
         "non-saturating": dataclasses.replace(PRESETS["dcgan"].config, width=16),
     }
     return Comparative(
-        {name: _on_pictures("digits", config, steps=CRITIC_STEPS, judged=40) for name, config in models.items()},
+        {name: _on_images("digits", config, steps=CRITIC_STEPS, judged=40) for name, config in models.items()},
         metrics={
             "rank_correlation": "rank correlation of minus D's loss with the distance of samples, over training",
             "sliced_wasserstein": "distance of samples at the end, values of pixels",
@@ -214,11 +214,11 @@ def _critics_on_digits() -> Comparative:
 def loss_correlation(run: Run, key: KeyArray) -> dict[str, list[float]]:
     """What `jaxgen analyze` finds of the loss of D and the quality of samples, of every seed; NaN where it diverged."""
     found: dict[str, Sequence[float]] = {}
-    subject = subject_of(run, seed=run.settings.seed)
+    subject = subject_of(run, seed=run.config.seed)
     for topic in (loss_and_quality, quality):
         found |= topic(subject).numbers
     return {
-        name: [dict(zip(subject.sound, values, strict=True)).get(i, math.nan) for i in range(run.settings.seeds or 1)]
+        name: [dict(zip(subject.sound, values, strict=True)).get(i, math.nan) for i in range(run.config.seeds or 1)]
         for name, values in found.items()
     }
 

@@ -17,23 +17,23 @@ import jax
 import numpy as np
 
 from jaxgen import plot
+from jaxgen.callbacks.log import summarize
+from jaxgen.callbacks.sample_metrics import some_examples
 from jaxgen.data import load
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import Experiment
-from jaxgen.run import Run, Settings, load_run, train
-from jaxgen.run.evaluation import LARGER_IS_BETTER
-from jaxgen.run.files import make_folder, write_json, write_picture
-from jaxgen.run.judging import some_examples
-from jaxgen.run.settings import located, read_config
-from jaxgen.training.log import summarize
+from jaxgen.runs import Run, RunConfig, load_run, train
+from jaxgen.runs.config import located, read_config
+from jaxgen.runs.evaluation import LARGER_IS_BETTER
+from jaxgen.runs.outputs import make_folder, write_figure, write_json
 from jaxgen.typing import KeyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-SHOWN_POINTS, SHOWN_PICTURES = 1000, 10
+SHOWN_POINTS, SHOWN_IMAGES = 1000, 10
 """Samples of a model in the figure that shows those of all."""
 
 
@@ -138,12 +138,12 @@ class Entry(NamedTuple):
 
     Attributes:
         family: name of its family.
-        settings: of its runs.
+        config: of its runs.
         published: name of the metric -> published number.
     """
 
     family: str
-    settings: Settings[Any]
+    config: RunConfig[Any]
     published: Mapping[str, Published] = {}
 
 
@@ -191,8 +191,8 @@ class Repeated:
         return Outcome(rows, figures=found[0].figures)
 
 
-def _as_it_is(settings: Settings[Any]) -> Settings[Any]:
-    return settings
+def _as_it_is(config: RunConfig[Any]) -> RunConfig[Any]:
+    return config
 
 
 Measure: TypeAlias = Callable[[Run, KeyArray], Mapping[str, Any]]
@@ -222,7 +222,7 @@ class Comparative:
     seeds: int = 10
     quick_steps: int = 500
     quick_seeds: int = 2
-    quick_change: Callable[[Settings[Any]], Settings[Any]] = _as_it_is
+    quick_change: Callable[[RunConfig[Any]], RunConfig[Any]] = _as_it_is
 
     def __call__(self, request: Request) -> Outcome:
         """Train and compare."""
@@ -237,21 +237,21 @@ class Comparative:
 
     def _row(self, name: str, entry: Entry, request: Request) -> dict[str, Measured]:
         seeds = self.quick_seeds if request.quick else self.seeds
-        settings = dataclasses.replace(entry.settings, seeds=request.seeds or seeds, data_dir=request.data_dir)
+        config = dataclasses.replace(entry.config, seeds=request.seeds or seeds, data_dir=request.data_dir)
         if request.quick:
-            settings = self.quick_change(_shortened(settings, self.quick_steps))
+            config = self.quick_change(_shortened(config, self.quick_steps))
         folder = request.folder / file_name(name)
-        request.say(f"{name}: seeds {settings.seeds}, turns {settings.steps}, in {folder}")
+        request.say(f"{name}: seeds {config.seeds}, turns {config.steps}, in {folder}")
         try:
-            test = _trained(folder, entry.family, settings, request.say)["test"]
+            test = _trained(folder, entry.family, config, request.say)["test"]
         except DivergenceError as error:
             request.say(f"{name}: {error}")
-            lost = (None,) * (settings.seeds or 1)
+            lost = (None,) * (config.seeds or 1)
             return {metric: Measured(lost, entry.published.get(metric)) for metric in self.metrics}
         measure = self.quick_measure if request.quick else self.measure
         if measure is not None:
             run = load_run(folder)
-            measured = measure(run, jax.random.key(settings.seed))
+            measured = measure(run, jax.random.key(config.seed))
             test |= {
                 name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
                 for name, values in measured.items()
@@ -292,7 +292,7 @@ def carry_out(recipe: Recipe, request: Request) -> Outcome:
     outcome = recipe.carry_out(request)
     write_json(request.folder / "results.json", _described(recipe, request, outcome))
     for name, figure in outcome.figures.items():
-        write_picture(request.folder / f"{file_name(name)}.png", figure)
+        write_figure(request.folder / f"{file_name(name)}.png", figure)
     return outcome
 
 
@@ -321,25 +321,25 @@ def _check_only(recipe: Recipe, only: Sequence[str]) -> None:
         check_known("model of this recipe", name, models)
 
 
-def _shortened(settings: Settings[Any], steps: int) -> Settings[Any]:
+def _shortened(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
     """The same with fewer turns, of which as large a part lies between two lines, checkpoints and pictures."""
     intervals = {
-        name: max(1, getattr(settings, name) * steps // settings.steps)
-        for name in ("log_every", "checkpoint_every", "picture_every")
+        name: max(1, getattr(config, name) * steps // config.steps)
+        for name in ("log_every", "checkpoint_every", "image_every")
     }
-    return dataclasses.replace(settings, steps=steps, **intervals)
+    return dataclasses.replace(config, steps=steps, **intervals)
 
 
-def _trained(folder: Path, family: str, settings: Settings[Any], say: Callable[[str], None]) -> dict[str, Any]:
+def _trained(folder: Path, family: str, config: RunConfig[Any], say: Callable[[str], None]) -> dict[str, Any]:
     """The summary of a run: as it was written, if this run is complete, or after the training that is left to do."""
     begun = (folder / "config.json").is_file()
-    if begun and read_config(folder)[:2] == (family, located(settings)):
+    if begun and read_config(folder)[:2] == (family, located(config)):
         # One that is missing or damaged is made again.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             summary = json.loads((folder / "summary.json").read_text())
-            if summary["step"] == settings.steps:
+            if summary["step"] == config.steps:
                 return {**summary, "test": dict(summary["test"])}
-    return train(folder, family, settings, resume=begun, say=say)
+    return train(folder, family, config, resume=begun, say=say)
 
 
 def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
@@ -367,18 +367,18 @@ def _figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, Measured]]) 
 
 def _samples(runs: Mapping[str, Run]) -> "Figure":
     """Samples of the first sound seed of every model."""
-    points, pictures = {}, {}
+    points, images = {}, {}
     for name, run in runs.items():
-        settings = run.settings
-        count = SHOWN_POINTS if "point" in run.example else SHOWN_PICTURES
-        drawn = np.asarray(run.sample(jax.random.key(settings.seed), count))
-        shown = drawn if settings.seeds is None else drawn[run.first_run]
+        config = run.config
+        count = SHOWN_POINTS if "point" in run.example else SHOWN_IMAGES
+        drawn = np.asarray(run.sample(jax.random.key(config.seed), count))
+        shown = drawn if config.seeds is None else drawn[run.first_run]
         if "point" in run.example:
-            data = load(settings.data, data_dir=settings.data_dir)
-            points[name] = (shown, some_examples(jax.random.key(settings.seed), data, SHOWN_POINTS)["point"])
+            data = load(config.data, data_dir=config.data_dir)
+            points[name] = (shown, some_examples(jax.random.key(config.seed), data, SHOWN_POINTS)["point"])
         else:
-            pictures[name] = shown
-    return plot.scatters(points) if points else plot.picture_rows(pictures)
+            images[name] = shown
+    return plot.scatters(points) if points else plot.image_rows(images)
 
 
 def _described(recipe: Recipe, request: Request, outcome: Outcome) -> dict[str, Any]:

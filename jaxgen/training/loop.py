@@ -25,8 +25,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State
+from jaxgen.training.batch_feed import BatchFeed, from_arrays, from_stream
 from jaxgen.training.compiler import jit
-from jaxgen.training.feed import Feed, from_arrays, from_stream
 from jaxgen.training.mesh import data_parallel_mesh, replicate, spread
 from jaxgen.training.seeds import over_seeds
 from jaxgen.typing import Array, Batch, Key, KeyArray, Metrics
@@ -102,7 +102,7 @@ class RunKeys(NamedTuple):
     init: KeyArray
     order: KeyArray
     turns: KeyArray
-    pictures: KeyArray
+    images: KeyArray
     judging: KeyArray
 
 
@@ -122,7 +122,7 @@ def fit(
     first_step: int = 0,
     diverged: Mapping[int, Divergence] | None = None,
     chunk: int = 100,
-    hooks: Sequence[Callable[[Chunk], None]] = (),
+    callbacks: Sequence[Callable[[Chunk], None]] = (),
     when_compiled: Callable[[float], None] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Fit:
@@ -139,7 +139,7 @@ def fit(
         first_step: turns that `state` has behind it.
         diverged: runs that had diverged before `first_step`.
         chunk: turns between two looks of the host, at least 1.
-        hooks: called after every chunk: progress, logs, checkpoints, pictures.
+        callbacks: called after every chunk: progress, logs, checkpoints, pictures.
         when_compiled: called once, before the first chunk if there is one, with the seconds that the compiler took.
         devices: over which the batch is spread, all local ones where nothing is given.
 
@@ -155,7 +155,7 @@ def fit(
         >>> from jaxgen.data import load
         >>> from jaxgen.models import vae
         >>> digits = load("digits")
-        >>> model = vae.build(vae.Config(hidden=(32,), latent=2), digits)
+        >>> model = vae.build(vae.Config(hidden=(32,), latent_dim=2), digits)
         >>> result = fit(model, digits, key=jax.random.key(0), steps=20, batch_size=64)
         >>> int(result.state.step)
         20
@@ -191,7 +191,7 @@ def fit(
         lost = find_divergence(metrics, players, turns.start) | lost
         if len(lost) == key.size:
             raise DivergenceError(_one_sentence(lost))
-        for hook in hooks:
+        for hook in callbacks:
             hook(Chunk(turns.stop, state, metrics, seconds, lost))
     return Fit(state, lost, compile_seconds)
 
@@ -213,7 +213,7 @@ def check_batch_size(
     Example:
         >>> from jaxgen.models import gan
         >>> points = {"point": np.zeros((100, 2), np.float32)}
-        >>> check_batch_size(gan.build(gan.Config(discriminator_moves=5), points), points, 30)
+        >>> check_batch_size(gan.build(gan.Config(discriminator_updates=5), points), points, 30)
         Traceback (most recent call last):
             ...
         jaxgen.errors.InputError: a turn has 5 moves on 30 examples each and the data hold only 100: give a batch size
@@ -285,7 +285,7 @@ def _cut(turns: range, length: int) -> list[range]:
     return [range(max(first, turns.start), min(first + length, turns.stop)) for first in firsts]
 
 
-def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, chunk: int, mesh: Mesh) -> Feed:
+def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, chunk: int, mesh: Mesh) -> BatchFeed:
     if isinstance(data, Stream):
         order_keys = jax.vmap(run_keys)(key).order if key.ndim else run_keys(key).order
         return from_stream(data, order_keys, examples_a_turn, chunk, mesh)
@@ -293,7 +293,7 @@ def _feed(data: Batch | Stream, key: Key[Array, "..."], examples_a_turn: int, ch
 
 
 def _compile(
-    model: Model, feed: Feed, mesh: Mesh, key: Key[Array, "..."], state: State, fetched: Any
+    model: Model, feed: BatchFeed, mesh: Mesh, key: Key[Array, "..."], state: State, fetched: Any
 ) -> Callable[..., tuple[State, Metrics]]:
     """Compile `(key, state, fetched, first, count) -> (state, history)`, which plays `count` turns from `first` on."""
 

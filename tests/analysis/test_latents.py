@@ -99,8 +99,8 @@ def test_means_of_classes_are_those_of_scikit_learn():
     codes, labels = generator.normal(size=(200, 5)).astype(np.float32), generator.integers(0, 7, 200)
     want = NearestCentroid().fit(codes, labels).centroids_
     np.testing.assert_allclose(class_means(codes, labels), want, atol=1e-6)
-    pictures = codes[:, :4].reshape(200, 2, 2, 1)
-    np.testing.assert_allclose(class_means(pictures, labels), want[:, :4].reshape(7, 2, 2, 1), atol=1e-6)
+    images = codes[:, :4].reshape(200, 2, 2, 1)
+    np.testing.assert_allclose(class_means(images, labels), want[:, :4].reshape(7, 2, 2, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [[0, 2, 2], [0, -1, 1], []])

@@ -50,8 +50,8 @@ def test_fit_plays_chunk_by_chunk_in_turn_with_others(key, monkeypatch):
     """Two of them, interleaved, each stop when they have played what was asked for, and end where `fit` ends."""
     model, ended, steps = model_with(mean_square), [], []
 
-    def noted(*args, hooks, **options):
-        ended.append(fit(*args, hooks=[lambda chunk: steps.append(chunk.step), *hooks], **options))
+    def noted(*args, callbacks, **options):
+        ended.append(fit(*args, callbacks=[lambda chunk: steps.append(chunk.step), *callbacks], **options))
         return ended[-1]
 
     monkeypatch.setattr("sides.fit", noted)

@@ -148,13 +148,13 @@ def test_a_workload_is_scaled_to_other_networks_and_batches(workload: Workload) 
 
 def test_batches_visit_every_example_at_most_once_an_epoch() -> None:
     numbers = torch.arange(10)
-    pictures = torch.rand(10, 5, 4, 3).permute(0, 3, 1, 2)
-    batches = list(itertools.islice(endless_batches((pictures, numbers), 3), 6))
+    images = torch.rand(10, 5, 4, 3).permute(0, 3, 1, 2)
+    batches = list(itertools.islice(endless_batches((images, numbers), 3), 6))
     for epoch in (batches[:3], batches[3:]):
         assert len(set(torch.cat([chosen for _, chosen in epoch]).tolist())) == 9
     for shown, chosen in batches:
         assert shown.is_contiguous(memory_format=torch.channels_last)
-        assert torch.equal(shown, pictures[chosen])
+        assert torch.equal(shown, images[chosen])
     with pytest.raises(ValueError, match="a batch of 11 cannot be taken of 10 examples"):
         next(endless_batches((numbers,), 11))
 

@@ -46,16 +46,16 @@ def jacobian_norm_by_torch(units):
 
 CASES = [
     Case(
-        "losses.l1_code",
-        losses.l1_code,
+        "losses.l1_latent",
+        losses.l1_latent,
         {"code": real()},
         SHAPES,
         {"NumPy": lambda x: np.linalg.norm(x.reshape(len(x), -1), 1, axis=1)},
         finite_at=[([[0.0, 1.0]],)],
     ),
     Case(
-        "losses.l2_code",
-        losses.l2_code,
+        "losses.l2_latent",
+        losses.l2_latent,
         {"code": real()},
         SHAPES,
         {"NumPy": lambda x: np.linalg.norm(x.reshape(len(x), -1), axis=1) ** 2},

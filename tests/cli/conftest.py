@@ -9,8 +9,8 @@ import pytest
 from jaxgen.cli.main import main
 from jaxgen.data import example, load
 from jaxgen.models import REGISTRY
-from jaxgen.run.settings import Asked, Settings, write_config
-from jaxgen.run.trained import run_key
+from jaxgen.runs.config import RunConfig, RunDescription, write_config
+from jaxgen.runs.loading import run_key
 from jaxgen.training.checkpoint import save
 from jaxgen.training.loop import initial_state
 
@@ -52,11 +52,11 @@ def refused(jaxgen):
 def _untrained(folder, family, seeds=None):
     """A run folder as training leaves it behind, only that nothing has been learnt in its 20 turns."""
     shown = example(load("digits"))
-    config = REGISTRY[family].config(hidden=(16,), latent=2)
-    settings = Settings(config=config, steps=20, batch_size=32, log_every=10, seeds=seeds)
+    config = REGISTRY[family].config(hidden=(16,), latent_dim=2)
+    config = RunConfig(model_config=config, steps=20, batch_size=32, log_every=10, seeds=seeds)
     model = REGISTRY[family].build(config, shown)
-    state = initial_state(model, run_key(settings), shown)
-    write_config(folder, Asked(family, settings, shown))
+    state = initial_state(model, run_key(config), shown)
+    write_config(folder, RunDescription(family, config, shown))
     for step in (10, 20):
         save(folder / "checkpoints", step, state.replace(step=state.step + step))
     return folder

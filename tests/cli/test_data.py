@@ -12,11 +12,11 @@ from jaxgen.data.originals import IDX_FILES
 
 def test_original_files_become_a_data_set(tmp_path, jaxgen):
     tfds.disable_progress_bar()
-    pictures = np.arange(5 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 28, 28)
+    images = np.arange(5 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 28, 28)
     (tmp_path / "originals").mkdir()
     for images, labels in IDX_FILES.values():
         header = struct.pack(">4B3I", 0, 0, 8, 3, 5, 28, 28)
-        (tmp_path / "originals" / images).write_bytes(header + pictures.tobytes())
+        (tmp_path / "originals" / images).write_bytes(header + images.tobytes())
         (tmp_path / "originals" / labels).write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 5) + bytes(range(5)))
     said = jaxgen("data", "prepare", "mnist", "--data-dir", tmp_path / "data", "--source", tmp_path / "originals")
     assert said.status == 0
@@ -24,7 +24,7 @@ def test_original_files_become_a_data_set(tmp_path, jaxgen):
     assert Path(place).parent == tmp_path / "data" / "mnist"
     found = load("mnist", data_dir=tmp_path / "data")
     order = np.argsort(found["label"])
-    np.testing.assert_array_equal(found["image"][order, ..., 0], pictures)
+    np.testing.assert_array_equal(found["image"][order, ..., 0], images)
 
 
 def test_what_is_wrong_is_said(tmp_path, refused):

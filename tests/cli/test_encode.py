@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jaxgen.data import load
-from jaxgen.run import load_run
+from jaxgen.runs import load_run
 
 TEST = load("digits", split="test")
 
@@ -33,7 +33,7 @@ def test_of_several_seeds_the_leading_axis_are_the_seeds(cvae, tmp_path, jaxgen)
 def test_the_plane_is_drawn_with_the_colours_of_the_labels(name, request, tmp_path, jaxgen, monkeypatch):
     drawn = []
     monkeypatch.setattr("jaxgen.plot.scatter_by_label", lambda points, label: drawn.append((points, label)))
-    monkeypatch.setattr("jaxgen.cli.encode.write_picture", lambda path, figure: None)
+    monkeypatch.setattr("jaxgen.cli.encode.write_figure", lambda path, figure: None)
     run = load_run(request.getfixturevalue(name))
     assert jaxgen("encode", run.folder, "--out", tmp_path / "x.png").status == 0
     ((points, label),) = drawn
@@ -44,8 +44,8 @@ def test_the_plane_is_drawn_with_the_colours_of_the_labels(name, request, tmp_pa
 
 def test_the_picture_is_a_picture(vae, tmp_path, jaxgen):
     assert jaxgen("encode", vae, "--out", tmp_path / "x.png").status == 0
-    with Image.open(tmp_path / "x.png") as picture:
-        colours = {colour for count, colour in picture.convert("RGB").getcolors(2**24) if count > 20}
+    with Image.open(tmp_path / "x.png") as image:
+        colours = {colour for count, colour in image.convert("RGB").getcolors(2**24) if count > 20}
     assert len(colours) > 10
 
 
@@ -53,8 +53,8 @@ def test_codes_that_are_not_of_the_plane_are_for_arrays(vae, tmp_path, refused, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     config = json.loads((vae / "config.json").read_text())
-    config["settings"]["config"]["latent"] = 3
-    monkeypatch.setattr("jaxgen.run.trained.restore", lambda folder, like: Restored(like))
+    config["settings"]["config"]["latent_dim"] = 3
+    monkeypatch.setattr("jaxgen.runs.loading.restore", lambda folder, like: Restored(like))
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     sentence = refused("encode", "run")
     assert sentence == "a picture shows codes of 2 dimensions, and these have 3: give --out codes.npz"

@@ -6,7 +6,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from jaxgen.data import load
-from jaxgen.run import load_run
+from jaxgen.runs import load_run
 
 TEST = {name: array[:4] for name, array in load("digits", split="test").items()}
 
@@ -34,8 +34,8 @@ def test_each_digit_is_drawn_as_every_other(cvae, tmp_path, jaxgen):
 @pytest.mark.parametrize(("label", "columns", "rows"), [("all", 11, 5), (3, 5, 2)])
 def test_the_picture_has_a_place_for_each(label, columns, rows, cvae, tmp_path, jaxgen):
     assert jaxgen("reconstruct", cvae, "--label", label, "--out", tmp_path / "x.png", "--n", 5).status == 0
-    with Image.open(tmp_path / "x.png") as picture:
-        width, height = picture.size
+    with Image.open(tmp_path / "x.png") as image:
+        width, height = image.size
     assert width / height == pytest.approx((columns * 10 + 2) / (rows * 10 + 2))
 
 

@@ -8,16 +8,16 @@ import pytest
 from jaxgen.models.gan import Config
 from jaxgen.recipes import RECIPES
 from jaxgen.recipes.recipe import Claim, Comparative, Entry, Published, Recipe
-from jaxgen.run import Settings
+from jaxgen.runs import RunConfig
 
 
 @pytest.fixture
 def small(monkeypatch):
     """A recipe of seconds among the known ones."""
-    settings = Settings(Config(hidden=(8,)), data="ring", steps=4, batch_size=32, log_every=2)
-    other = dataclasses.replace(settings, config=Config(hidden=(4,)))
+    config = RunConfig(Config(hidden=(8,)), data="ring", steps=4, batch_size=32, log_every=2)
+    other = dataclasses.replace(config, config=Config(hidden=(4,)))
     compared = Comparative(
-        {"wide": Entry("gan", settings, {"modes": Published(6.3, 0.5)}), "narrow": Entry("gan", other)},
+        {"wide": Entry("gan", config, {"modes": Published(6.3, 0.5)}), "narrow": Entry("gan", other)},
         {"modes": "of 8"},
         claims=[Claim("wide", "narrow", "modes")],
         seeds=2,

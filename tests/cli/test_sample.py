@@ -3,13 +3,13 @@
 import numpy as np
 from PIL import Image
 
-from jaxgen.run import load_run
+from jaxgen.runs import load_run
 
 
 def test_samples_as_picture_and_as_arrays(vae, tmp_path, jaxgen):
     assert jaxgen("sample", vae, "--out", tmp_path / "x.png", "--n", 9).status == 0
-    with Image.open(tmp_path / "x.png") as picture:
-        assert min(picture.size) >= 3 * 8
+    with Image.open(tmp_path / "x.png") as image:
+        assert min(image.size) >= 3 * 8
     said = jaxgen("sample", vae, "--out", tmp_path / "x.npz", "--n", 9, "--seed", 3)
     assert said == (0, f"{tmp_path / 'x.npz'}\n", "")
     with np.load(tmp_path / "x.npz") as arrays:
@@ -22,7 +22,7 @@ def test_of_several_seeds_the_leading_axis_are_the_seeds(cvae, tmp_path, jaxgen)
         samples = arrays["samples"]
     assert samples.shape == (2, 20, 8, 8, 1)
     assert not np.allclose(samples[0], samples[1])
-    assert load_run(cvae).settings.seeds == 2
+    assert load_run(cvae).config.seeds == 2
 
 
 def test_labels_that_cannot_be_are_refused(vae, cvae, tmp_path, refused, monkeypatch):

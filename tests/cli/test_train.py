@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from jaxgen.cli.train import _usual_folder
-from jaxgen.run import load_run
+from jaxgen.runs import load_run
 
-SMALL = ["--hidden", "16", "--latent", "2", "--batch-size", "8"]
+SMALL = ["--hidden", "16", "--latent-dim", "2", "--batch-size", "8"]
 
 
 def test_a_family_shows_its_options(jaxgen):
     said = jaxgen("train", "vae", "--help")
     assert said.status == 0
-    assert all(option in said.out for option in ("--latent", "--steps", "--seeds", "--resume", "--likelihood"))
+    assert all(option in said.out for option in ("--latent-dim", "--steps", "--seeds", "--resume", "--likelihood"))
 
 
 def test_resume_keeps_what_was_asked_for(vae, tmp_path, jaxgen, refused):
@@ -25,7 +25,7 @@ def test_resume_keeps_what_was_asked_for(vae, tmp_path, jaxgen, refused):
     assert said.status == 0
     assert "going on from step 20" in said.err
     assert json.loads((out / "summary.json").read_text())["step"] == 40
-    assert "--latent 2, not 3" in refused("train", "vae", "--out", out, "--resume", "--latent", 3)
+    assert "--latent-dim 2, not 3" in refused("train", "vae", "--out", out, "--resume", "--latent-dim", 3)
     assert "model 'vae', not 'gan'" in refused("train", "gan", "--resume", "--out", out)
     assert "exists" in refused("train", "vae", "--out", out)
 
@@ -46,7 +46,7 @@ def test_presets_for_points_take_the_usual_data_too(tmp_path, jaxgen):
     for preset in ("pacgan", "unrolled-gan"):
         arguments = ("--hidden", "8", "--discriminator-hidden", "8", "--steps", 1, "--out", tmp_path / preset)
         assert jaxgen("train", preset, *arguments).status == 0
-        assert load_run(tmp_path / preset).settings.data == "digits"
+        assert load_run(tmp_path / preset).config.data == "digits"
 
 
 def test_a_file_is_no_place_for_a_run(tmp_path, refused):
@@ -93,7 +93,7 @@ def test_own_pictures_in_arrays(tmp_path, jaxgen):
     out = tmp_path / "run"
     said = jaxgen("train", "autoencoder", *SMALL, "--steps", 5, "--data", tmp_path / "mine.npz", "--out", out)
     assert said.status == 0
-    assert load_run(out).settings.data == str(tmp_path / "mine.npz")
+    assert load_run(out).config.data == str(tmp_path / "mine.npz")
     assert jaxgen("reconstruct", out, "--out", tmp_path / "x.npz").status == 0
     with np.load(tmp_path / "x.npz") as arrays:
         np.testing.assert_allclose(arrays["originals"], image[9::10] / 255, rtol=1e-6)

@@ -16,10 +16,10 @@ def _write_tiny_originals(folder: Path, *, packed: bool = True, examples: int = 
     folder.mkdir(exist_ok=True)
     checksums = {}
     for files in IDX_FILES.values():
-        pictures = rng.integers(0, 256, (examples, 28, 28), np.uint8).tobytes()
+        images = rng.integers(0, 256, (examples, 28, 28), np.uint8).tobytes()
         labels = rng.integers(0, 10, examples, np.uint8).tobytes()
         headers = struct.pack(">4B3I", 0, 0, 8, 3, examples, 28, 28), struct.pack(">4BI", 0, 0, 8, 1, examples)
-        for file, content in zip(files, (headers[0] + pictures, headers[1] + labels), strict=True):
+        for file, content in zip(files, (headers[0] + images, headers[1] + labels), strict=True):
             name = f"{file}.gz" if packed else file
             (folder / name).write_bytes(gzip.compress(content) if packed else content)
             checksums[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()

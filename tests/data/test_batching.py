@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import config, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -27,7 +27,7 @@ def test_permute_is_a_bijection_at_every_kind_of_size(size: int) -> None:
     np.testing.assert_array_equal(np.sort(order), np.arange(size))
 
 
-@settings(max_examples=5, deadline=None)
+@config(max_examples=5, deadline=None)
 @given(size=st.integers(1, 3000), seed=st.integers(0, 2**32 - 1))
 def test_permute_is_a_bijection(size: int, seed: int) -> None:
     order = permute(jax.random.key(seed), jnp.arange(size), size=size)
@@ -67,7 +67,7 @@ def test_an_order_is_not_correlated_with_the_stored_order_nor_with_itself() -> N
         assert stats.spearmanr(order[:-1], order[1:]).pvalue > FALSE_ALARM
 
 
-@settings(max_examples=5, deadline=None)
+@config(max_examples=5, deadline=None)
 @given(examples=st.integers(1, 300), data=st.data())
 def test_an_epoch_draws_no_example_twice(examples: int, data: st.DataObject) -> None:
     batch_size = data.draw(st.integers(1, examples))

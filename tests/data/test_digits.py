@@ -12,8 +12,8 @@ def test_the_two_splits_are_all_digits_once_in_256_grey_levels() -> None:
     bundled, bundled_labels = datasets.load_digits(return_X_y=True)
     scaled = np.array([round(level * 255 / 16) for level in range(17)])[bundled.astype(int)]
 
-    def rows(pictures: np.ndarray, numbers: np.ndarray) -> list[tuple[int, ...]]:
-        return sorted(tuple(row) for row in np.column_stack([pictures, numbers]).astype(int).tolist())
+    def rows(images: np.ndarray, numbers: np.ndarray) -> list[tuple[int, ...]]:
+        return sorted(tuple(row) for row in np.column_stack([images, numbers]).astype(int).tolist())
 
     assert rows(together, labels) == rows(scaled, bundled_labels)
 

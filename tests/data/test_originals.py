@@ -21,13 +21,13 @@ FIRST_TRAIN_LABELS = {"mnist": [5, 0, 4, 1, 9], "fashion_mnist": [9, 0, 0, 3, 0]
 def test_reads_packed_and_unpacked_files_alike(tmp_path: Path, write_tiny_originals: WriteOriginals) -> None:
     checksums = write_tiny_originals(tmp_path / "packed")
     write_tiny_originals(tmp_path / "unpacked", packed=False)
-    for split, (pictures_file, labels_file) in IDX_FILES.items():
+    for split, (images_file, labels_file) in IDX_FILES.items():
         packed = read_original("mnist", tmp_path / "packed", split, checksums=checksums)
         unpacked = read_original("mnist", tmp_path / "unpacked", split)
-        pictures = np.frombuffer((tmp_path / "unpacked" / pictures_file).read_bytes()[16:], np.uint8)
+        images = np.frombuffer((tmp_path / "unpacked" / images_file).read_bytes()[16:], np.uint8)
         labels = np.frombuffer((tmp_path / "unpacked" / labels_file).read_bytes()[8:], np.uint8)
         for data in (packed, unpacked):
-            np.testing.assert_array_equal(data["image"], pictures.reshape(7, 28, 28, 1))
+            np.testing.assert_array_equal(data["image"], images.reshape(7, 28, 28, 1))
             np.testing.assert_array_equal(data["label"], labels)
             assert data["label"].dtype == np.int32
 

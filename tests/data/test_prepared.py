@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from jaxgen.data import originals, prepared
 from jaxgen.data.originals import IDX_FILES, read_original
-from jaxgen.data.prepared import find_prepared, prepare, prepare_arrays, prepared_pictures
+from jaxgen.data.prepared import find_prepared, prepare, prepare_arrays, prepared_images
 from jaxgen.data.streaming import hold
 from jaxgen.errors import InputError
 
@@ -25,7 +25,7 @@ def _no_progress_bars() -> None:
     tfds.disable_progress_bar()
 
 
-def pictures(examples: int, shape: tuple[int, ...] = (28, 28, 1), seed: int = 0) -> dict[str, np.ndarray]:
+def images(examples: int, shape: tuple[int, ...] = (28, 28, 1), seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     return {
         "image": rng.integers(0, 256, (examples, *shape), np.uint8),
@@ -44,7 +44,7 @@ def test_mnist_is_prepared_as_the_stock_builder_would(tmp_path: Path, write_tiny
     folder = prepare("mnist", data_dir=data_dir, source=tmp_path / "originals")
     assert folder == data_dir / "mnist" / tfds.builder_cls("mnist").VERSION.__str__()
     for split in IDX_FILES:
-        source = prepared_pictures("mnist", data_dir, split, None)
+        source = prepared_images("mnist", data_dir, split, None)
         assert (source.shape, source.classes) == ((28, 28, 1), 10)
         assert multiset(hold(source)) == multiset(read_original("mnist", tmp_path / "originals", split))
     stock = tfds.builder_cls("mnist")(data_dir=tmp_path / "elsewhere").info.features
@@ -55,9 +55,9 @@ def test_mnist_is_prepared_as_the_stock_builder_would(tmp_path: Path, write_tiny
 
 
 def test_cifar10_gets_the_features_names_and_ids_of_the_stock_builder(tmp_path: Path) -> None:
-    train, test = pictures(12, (32, 32, 3)), pictures(5, (32, 32, 3), seed=1)
+    train, test = images(12, (32, 32, 3)), images(5, (32, 32, 3), seed=1)
     folder = prepare_arrays("cifar10", {"train": train, "test": test}, tmp_path)
-    assert multiset(hold(prepared_pictures("cifar10", tmp_path, "test", None))) == multiset(test)
+    assert multiset(hold(prepared_images("cifar10", tmp_path, "test", None))) == multiset(test)
     builder = tfds.builder_from_directory(folder)
     assert set(builder.info.features) == set(tfds.builder_cls("cifar10")(data_dir=tmp_path / "x").info.features)
     assert builder.info.features["label"].names[3:6] == ["cat", "deer", "dog"]
@@ -94,7 +94,7 @@ def test_a_damaged_source_leaves_nothing_behind(tmp_path: Path, write_tiny_origi
 
 
 def test_a_preparation_that_fails_half_way_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
-    train = pictures(6)
+    train = images(6)
     too_few_labels = {"image": train["image"], "label": train["label"][:4]}
     with pytest.raises(ValueError, match="zip"):
         prepare_arrays("mnist", {"train": train, "test": too_few_labels}, tmp_path)
@@ -114,7 +114,7 @@ def test_files_are_downloaded_verified_and_cleared_away(
     assert not list((tmp_path / "data").iterdir())
     monkeypatch.setitem(originals.CHECKSUMS, "mnist", checksums)
     prepare("mnist", data_dir=tmp_path / "data")
-    assert len(prepared_pictures("mnist", tmp_path / "data", "train", None)) == 7
+    assert len(prepared_images("mnist", tmp_path / "data", "train", None)) == 7
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["mnist"]
 
 
@@ -148,36 +148,36 @@ def test_what_cannot_be_prepared_is_said(tmp_path: Path, name: str, source: str 
 @pytest.mark.parametrize(("name", "file"), [("mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar-10-binary")])
 def test_what_is_not_prepared_says_how_to(tmp_path: Path, name: str, file: str) -> None:
     with pytest.raises(InputError, match=f"run: jaxgen data prepare {name} --data-dir .*{file}.*into"):
-        prepared_pictures(name, tmp_path, "train", None)
+        prepared_images(name, tmp_path, "train", None)
 
 
 def test_splits_fall_back_to_validation_and_then_to_every_tenth(tmp_path: Path) -> None:
-    train, validation = pictures(20), pictures(4, seed=1)
+    train, validation = images(20), images(4, seed=1)
     prepare_arrays("mnist", {"train": train, "validation": validation}, tmp_path / "two")
-    assert multiset(hold(prepared_pictures("mnist", tmp_path / "two", "test", None))) == multiset(validation)
-    assert multiset(hold(prepared_pictures("mnist", tmp_path / "two", "train", None))) == multiset(train)
+    assert multiset(hold(prepared_images("mnist", tmp_path / "two", "test", None))) == multiset(validation)
+    assert multiset(hold(prepared_images("mnist", tmp_path / "two", "train", None))) == multiset(train)
     prepare_arrays("mnist", {"train": train}, tmp_path / "one")
-    parts = [multiset(hold(prepared_pictures("mnist", tmp_path / "one", split, None))) for split in ("train", "test")]
+    parts = [multiset(hold(prepared_images("mnist", tmp_path / "one", split, None))) for split in ("train", "test")]
     assert [part.total() for part in parts] == [18, 2]
     assert parts[0] + parts[1] == multiset(train)
 
 
 def test_pictures_get_the_size_asked_for(tmp_path: Path) -> None:
-    prepare_arrays("mnist", {"train": pictures(3), "test": pictures(3)}, tmp_path)
-    data = hold(prepared_pictures("mnist", tmp_path, "train", 14))
+    prepare_arrays("mnist", {"train": images(3), "test": images(3)}, tmp_path)
+    data = hold(prepared_images("mnist", tmp_path, "train", 14))
     assert data["image"].shape == (3, 14, 14, 1)
     with pytest.raises(InputError, match="smaller than the image size 64"):
-        hold(prepared_pictures("mnist", tmp_path, "train", 64))
+        hold(prepared_images("mnist", tmp_path, "train", 64))
 
 
 @pytest.mark.parametrize("damaged", ["features.json", "dataset_info.json", "mnist-train.array_record-00000-of-00001"])
 @pytest.mark.parametrize("kept", [0.0, 0.5])
 def test_a_prepared_folder_that_is_damaged_is_named(tmp_path: Path, damaged: str, kept: float) -> None:
-    folder = prepare_arrays("mnist", {"train": pictures(40), "test": pictures(3)}, tmp_path)
+    folder = prepare_arrays("mnist", {"train": images(40), "test": images(3)}, tmp_path)
     content = (folder / damaged).read_bytes()
     (folder / damaged).write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(InputError, match=r"mnist/3.0.1 is damaged .*; delete it and prepare it again"):
-        hold(prepared_pictures("mnist", tmp_path, "train", None))
+        hold(prepared_images("mnist", tmp_path, "train", None))
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, write_tiny_originals: WriteOriginals) -> None:
@@ -188,11 +188,11 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, write_tin
 
 
 def test_a_format_that_only_tensorflow_reads_is_named(tmp_path: Path) -> None:
-    folder = prepare_arrays("mnist", {"train": pictures(3), "test": pictures(3)}, tmp_path)
+    folder = prepare_arrays("mnist", {"train": images(3), "test": images(3)}, tmp_path)
     info = json.loads((folder / "dataset_info.json").read_text())
     (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
     with pytest.raises(InputError, match="is stored as tfrecord, which only TensorFlow reads"):
-        prepared_pictures("mnist", tmp_path, "train", None)
+        prepared_images("mnist", tmp_path, "train", None)
 
 
 LEFT_OVER = "plain/incomplete.KGS287_2.0.0"

@@ -22,13 +22,13 @@ def arrays(*args: Any, **options: Any) -> dict[str, np.ndarray]:
     return data
 
 
-def labels_by_picture(digits: dict[str, np.ndarray]) -> dict[bytes, int]:
+def labels_by_image(digits: dict[str, np.ndarray]) -> dict[bytes, int]:
     return {image.tobytes(): int(label) for image, label in zip(digits["image"], digits["label"], strict=True)}
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_every_channel_is_a_digit_of_the_split_and_the_label_reads_them_in_order(split: str) -> None:
-    known = labels_by_picture(arrays("digits", split=split))
+    known = labels_by_image(arrays("digits", split=split))
     stacked = arrays("stacked_digits", split=split, examples=500)
     assert (stacked["image"].dtype, stacked["image"].shape) == (np.uint8, (500, 8, 8, 3))
     assert stacked["label"].dtype == np.int32
@@ -37,7 +37,7 @@ def test_every_channel_is_a_digit_of_the_split_and_the_label_reads_them_in_order
 
 
 def test_no_test_digit_is_in_a_training_picture() -> None:
-    test, train = (labels_by_picture(arrays("digits", split=split)) for split in ("test", "train"))
+    test, train = (labels_by_image(arrays("digits", split=split)) for split in ("test", "train"))
     stacked = arrays("stacked_digits", examples=5000)["image"]
     drawn = {image[..., channel].tobytes() for image in stacked for channel in range(3)}
     assert drawn == set(train)
@@ -82,7 +82,7 @@ def test_stacked_mnist_is_made_of_the_files_of_mnist(
     tmp_path: Path, write_tiny_originals: Callable[..., dict[str, str]]
 ) -> None:
     write_tiny_originals(tmp_path / "mnist", packed=False)
-    known = labels_by_picture(arrays("mnist", data_dir=tmp_path, split="test"))
+    known = labels_by_image(arrays("mnist", data_dir=tmp_path, split="test"))
     stacked = arrays("stacked_mnist", data_dir=tmp_path, split="test", examples=20)
     for image, label in zip(stacked["image"], stacked["label"], strict=True):
         assert "".join(str(known[image[..., channel].tobytes()]) for channel in range(3)) == f"{label:03}"

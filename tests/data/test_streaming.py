@@ -8,7 +8,7 @@ from PIL import Image
 
 from jaxgen.data import streaming
 from jaxgen.data.batching import batch_indices, take
-from jaxgen.data.pictures import PictureFolder
+from jaxgen.data.image_folder import PictureFolder
 from jaxgen.data.sources import load
 from jaxgen.data.streaming import Held, Source, Stream, Subset, hold, hold_or_stream
 from jaxgen.errors import InputError
@@ -28,8 +28,8 @@ class Counted(Source):
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         self.reads += len(indices)
-        pictures = np.broadcast_to(np.array(indices, np.uint8)[:, None, None, None], (len(indices), 2, 2, 1))
-        return {"image": pictures, "label": np.array(indices, np.int32) % 3}
+        images = np.broadcast_to(np.array(indices, np.uint8)[:, None, None, None], (len(indices), 2, 2, 1))
+        return {"image": images, "label": np.array(indices, np.int32) % 3}
 
 
 @pytest.mark.parametrize(("first_step", "last_step"), [(0, 7), (5, 23), (100, 101), (3, 3)])

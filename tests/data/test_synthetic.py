@@ -70,9 +70,9 @@ def test_samples_have_the_density_that_they_claim(name: str) -> None:
     expected, _ = np.histogramdd(points, edges, weights=p)
     common = expected * len(drawn) > 5
     rest = len(drawn) - counts[common].sum(), len(drawn) * (1 - expected[common].sum())
-    observed = np.append(counts[common], rest[0])
+    preprocess = np.append(counts[common], rest[0])
     predicted = np.append(expected[common] * len(drawn), max(rest[1], 1.0))
-    assert stats.chisquare(observed, predicted * observed.sum() / predicted.sum()).pvalue > FALSE_ALARM
+    assert stats.chisquare(preprocess, predicted * preprocess.sum() / predicted.sum()).pvalue > FALSE_ALARM
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgen.losses import contractive_penalty, contractive_penalty_estimate, l1_code, l2_code, sparsity_penalty
+from jaxgen.losses import contractive_penalty, contractive_penalty_estimate, l1_latent, l2_latent, sparsity_penalty
 
 CODE = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("penalty", "slopes"), [(l1_code, [-1.0, 0.0, 1.0]), (l2_code, [-4.0, 0.0, 6.0])])
+@pytest.mark.parametrize(("penalty", "slopes"), [(l1_latent, [-1.0, 0.0, 1.0]), (l2_latent, [-4.0, 0.0, 6.0])])
 def test_slopes_are_finite_at_zero(penalty, slopes):
     assert jax.grad(lambda code: penalty(code).sum())(jnp.array([[-2.0, 0.0, 3.0]])).tolist() == [slopes]
 
 
-@pytest.mark.parametrize("penalty", [l1_code, l2_code])
+@pytest.mark.parametrize("penalty", [l1_latent, l2_latent])
 def test_bfloat16_is_summed_in_float32(penalty):
     # In bfloat16, 256 + 1 is 256: a running sum of ones would stop there.
     total = penalty(jnp.ones((1, 1024), jnp.bfloat16))

@@ -27,8 +27,8 @@ def test_two_lone_numbers_are_no_batch(loss, name):
 @pytest.mark.parametrize(
     ("loss", "name"),
     [
-        (losses.l1_code, "code"),
-        (losses.l2_code, "code"),
+        (losses.l1_latent, "code"),
+        (losses.l2_latent, "code"),
         (functools.partial(losses.sparsity_penalty, rho=0.1), "activations"),
         (functools.partial(losses.contractive_penalty, jnp.tanh), "x"),
         (functools.partial(losses.r1_penalty, jnp.sum), "real"),

@@ -84,9 +84,9 @@ def test_what_does_not_fit_is_named():
 
 
 def test_bytes_and_no_examples_at_all_are_examples_too():
-    pictures = jnp.ones((6, 4, 4, 2), jnp.uint8)
+    images = jnp.ones((6, 4, 4, 2), jnp.uint8)
     squared = np.square(np.float64(SLOPE)).sum()
-    np.testing.assert_allclose(r1_penalty(linear, pictures), squared, rtol=1e-5)
+    np.testing.assert_allclose(r1_penalty(linear, images), squared, rtol=1e-5)
     for penalty in (gradient_penalty(linear, KEY, REAL[:0], FAKE[:0]), r1_penalty(linear, REAL[:0])):
         assert penalty.shape == (0,)
 

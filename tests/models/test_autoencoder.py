@@ -52,7 +52,7 @@ def linear_model(data: Batch, **choices: Any) -> tuple[Model, State, dict[str, n
 
 def test_the_linear_autoencoder_finds_the_principal_components() -> None:
     digits = load("digits")
-    model = build(Config(architecture="linear", latent=4, learning_rate=1e-2), digits)
+    model = build(Config(architecture="linear", latent_dim=4, learning_rate=1e-2), digits)
     # All digits in every batch: without the noise of small batches, Adam needs no decay of its rate to converge.
     state = fit(model, digits, key=jax.random.key(0), steps=1500, batch_size=len(digits["image"])).state
     pca, best = principal_components(4)
@@ -65,7 +65,7 @@ def test_the_linear_autoencoder_finds_the_principal_components() -> None:
 @pytest.mark.parametrize("choices", [{"hidden": (128, 64)}, {"architecture": "conv", "width": 16}])
 def test_a_curved_plane_fits_the_digits_better_than_the_best_flat_one(choices: dict[str, Any]) -> None:
     digits = load("digits")
-    model = build(Config(latent=2, learning_rate=5e-3, **choices), digits)
+    model = build(Config(latent_dim=2, learning_rate=5e-3, **choices), digits)
     state = fit(model, digits, key=jax.random.key(0), steps=600, batch_size=128).state
     assert mse(model, state) < 0.95 * principal_components(2)[1]
 
@@ -74,7 +74,7 @@ def test_the_denoising_autoencoder_learns_the_wiener_filter() -> None:
     x = np.random.default_rng(0).normal(size=(1000, 2)) * [2.0, 0.5] + [3.0, -1.0]
     data = {"point": x.astype(np.float32)}
     model = build(
-        Config(architecture="linear", latent=2, corruption="gaussian", corruption_level=1.0, learning_rate=3e-3),
+        Config(architecture="linear", latent_dim=2, corruption="gaussian", corruption_level=1.0, learning_rate=3e-3),
         data,
     )
     state = fit(model, data, key=jax.random.key(0), steps=3000, batch_size=1000).state
@@ -89,7 +89,7 @@ def test_the_denoising_autoencoder_learns_the_wiener_filter() -> None:
 def test_the_loss_and_the_errors_agree_with_numpy() -> None:
     rng = np.random.default_rng(0)
     data = {"image": rng.integers(0, 256, (7, 8, 8, 1), np.uint8)}
-    model, state, w = linear_model(data, latent=3, l1=0.7, l2=0.3)
+    model, state, w = linear_model(data, latent_dim=3, l1=0.7, l2=0.3)
     x = data["image"].reshape(7, 64) / 255.0
     code = x @ w["encoder_kernel"] + w["encoder_bias"]
     reconstruction = code @ w["decoder_kernel"] + w["decoder_bias"]
@@ -108,7 +108,7 @@ def test_the_loss_and_the_errors_agree_with_numpy() -> None:
 
 
 def test_samples_are_decoded_standard_normal_codes() -> None:
-    model, state, w = linear_model({"point": np.zeros((1, 3), np.float32)}, latent=2)
+    model, state, w = linear_model({"point": np.zeros((1, 3), np.float32)}, latent_dim=2)
     samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)
     np.testing.assert_allclose(samples.mean(axis=0), w["decoder_bias"], atol=0.02)
     np.testing.assert_allclose(np.cov(samples.T), w["decoder_kernel"].T @ w["decoder_kernel"], rtol=0.03, atol=0.01)
@@ -150,7 +150,7 @@ def test_pictures_too_small_for_convolutions_are_refused_before_training() -> No
 
 def test_a_code_without_distribution_is_its_own_draw() -> None:
     data = {"point": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}
-    model, state, weights = linear_model(data, latent=2)
+    model, state, weights = linear_model(data, latent_dim=2)
     code = data["point"] @ weights["encoder_kernel"] + weights["encoder_bias"]
     for seed in range(2):
         np.testing.assert_allclose(model.posterior(jax.random.key(seed), state, data), code, rtol=1e-5, atol=1e-6)

@@ -21,7 +21,7 @@ TEST = load("digits", split="test")
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[Model, State]:
-    model = build(Config(latent=8, learning_rate=3e-3), DIGITS)
+    model = build(Config(latent_dim=8, learning_rate=3e-3), DIGITS)
     return model, fit(model, DIGITS, key=jax.random.key(0), steps=200, batch_size=128).state
 
 
@@ -31,8 +31,8 @@ def classifier() -> SVC:
     return SVC(gamma=0.05, C=10).fit(vectors(DIGITS["image"] / 255.0), DIGITS["label"])
 
 
-def vectors(pictures: Any) -> np.ndarray:
-    return np.asarray(pictures).reshape(-1, 64)
+def vectors(images: Any) -> np.ndarray:
+    return np.asarray(images).reshape(-1, 64)
 
 
 def small(**choices: Any) -> tuple[Model, State, Batch]:
@@ -63,8 +63,8 @@ def test_samples_are_of_the_class_that_was_asked_for(trained: tuple[Model, State
 def test_the_code_of_an_example_under_another_label_is_of_that_class(
     trained: tuple[Model, State], classifier: SVC
 ) -> None:
-    pictures = under_every_label(*trained, TEST, 10)
-    predicted = classifier.predict(vectors(pictures)).reshape(len(TEST["label"]), 10)
+    images = under_every_label(*trained, TEST, 10)
+    predicted = classifier.predict(vectors(images)).reshape(len(TEST["label"]), 10)
     assert np.mean(predicted == np.arange(10)) >= 0.9
 
 
@@ -77,8 +77,8 @@ def test_the_code_says_what_the_label_does_not(trained: tuple[Model, State]) -> 
         neighbour[members] = np.roll(members, 1)
 
     def error(codes: np.ndarray) -> float:
-        pictures = model.decode(state, codes, label=TEST["label"])
-        return float(np.mean((np.asarray(pictures) - TEST["image"] / 255.0) ** 2))
+        images = model.decode(state, codes, label=TEST["label"])
+        return float(np.mean((np.asarray(images) - TEST["image"] / 255.0) ** 2))
 
     assert error(code) < 0.9 * error(code[neighbour])
 
@@ -86,10 +86,10 @@ def test_the_code_says_what_the_label_does_not(trained: tuple[Model, State]) -> 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 def test_the_code_under_the_true_label_is_the_reconstruction(architecture: str) -> None:
     model, state, batch = small(architecture=architecture)
-    pictures = under_every_label(model, state, batch, 3)
-    own = pictures[np.arange(4), batch["label"]]
+    images = under_every_label(model, state, batch, 3)
+    own = images[np.arange(4), batch["label"]]
     np.testing.assert_allclose(own, model.reconstruct(state, batch), rtol=1e-6)
-    others = pictures[np.arange(4), (batch["label"] + 1) % 3]
+    others = images[np.arange(4), (batch["label"] + 1) % 3]
     assert np.all(np.abs(own - others).max(axis=(1, 2, 3)) > 1e-3)
 
 

@@ -21,14 +21,14 @@ from jaxgen.models.gan import LOSSES, Config, build
 from jaxgen.nn.dcgan import Discriminator, Generator
 
 POINTS = {"point": np.random.default_rng(0).normal(1.0, 0.5, (40, 2)).astype(np.float32)}
-PICTURES = {"image": load("digits")["image"][:20]}
+IMAGES = {"image": load("digits")["image"][:20]}
 
 STILL = 1e-30
 """A learning rate that moves no float32 parameter: what the second player sees is what the first one saw."""
 
-MLP = Config(hidden=(7, 5), latent=3, learning_rate=STILL)
+MLP = Config(hidden=(7, 5), latent_dim=3, learning_rate=STILL)
 
-WGAN_GP = Config(loss="wasserstein", penalty="gradient", discriminator_moves=5)
+WGAN_GP = Config(loss="wasserstein", penalty="gradient", discriminator_updates=5)
 
 
 def leaky_relu(x: np.ndarray) -> np.ndarray:
@@ -96,19 +96,19 @@ PAPERS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize(
     ("dataset", "loss"),
-    [*[(POINTS, loss) for loss in PAPERS], (PICTURES, "non_saturating")],
+    [*[(POINTS, loss) for loss in PAPERS], (IMAGES, "non_saturating")],
     ids=[*PAPERS, "pictures"],
 )
 def test_losses_are_those_of_the_papers(dataset: dict[str, Any], loss: Any) -> None:
     key = jax.random.key(5)
     model = build(replace(MLP, architecture="mlp", loss=loss), dataset)
     start, metrics = play(model, dataset, key)
-    pictures = "image" in dataset
-    real = judged(start, dataset["image"] / 127.5 - 1.0 if pictures else dataset["point"])
+    images = "image" in dataset
+    real = judged(start, dataset["image"] / 127.5 - 1.0 if images else dataset["point"])
 
     def outputs(noise: np.ndarray) -> np.ndarray:
         fake = generated(start, noise)
-        return judged(start, np.tanh(fake) if pictures else fake)
+        return judged(start, np.tanh(fake) if images else fake)
 
     n = len(real)
     of_discriminator, of_generator = PAPERS[loss]
@@ -127,7 +127,7 @@ def test_every_loss_of_the_library_can_be_played() -> None:
 def test_every_move_of_the_critic_sees_its_own_fifth_of_the_batch() -> None:
     """With the networks at rest, the mean over five moves is that over the whole batch, and noise is always new."""
     key = jax.random.key(5)
-    model = build(replace(WGAN_GP, hidden=(7, 5), latent=3, learning_rate=STILL), POINTS)
+    model = build(replace(WGAN_GP, hidden=(7, 5), latent_dim=3, learning_rate=STILL), POINTS)
     assert model.slices == 5
     start, metrics = play(model, POINTS, key)
     n = len(POINTS["point"]) // 5
@@ -150,12 +150,12 @@ def test_every_move_of_the_critic_sees_its_own_fifth_of_the_batch() -> None:
     ("penalty", "dataset", "chosen", "weight", "of_norm"),
     [
         ("gradient", POINTS, None, 0.1, lambda norm: (norm - 1) ** 2),
-        ("gradient", PICTURES, None, 10.0, lambda norm: (norm - 1) ** 2),
+        ("gradient", IMAGES, None, 10.0, lambda norm: (norm - 1) ** 2),
         ("gradient", POINTS, 3.0, 3.0, lambda norm: (norm - 1) ** 2),
         ("one_sided_gradient", POINTS, None, 0.1, lambda norm: max(0.0, norm - 1) ** 2),
-        ("one_sided_gradient", PICTURES, None, 10.0, lambda norm: max(0.0, norm - 1) ** 2),
+        ("one_sided_gradient", IMAGES, None, 10.0, lambda norm: max(0.0, norm - 1) ** 2),
         ("dragan", POINTS, None, 10.0, lambda norm: (norm - 1) ** 2),
-        ("r1", PICTURES, None, 5.0, lambda norm: norm**2),
+        ("r1", IMAGES, None, 5.0, lambda norm: norm**2),
     ],
 )
 def test_penalties_have_the_published_form_and_weight(
@@ -163,7 +163,7 @@ def test_penalties_have_the_published_form_and_weight(
 ) -> None:
     """The gradient of an affine critic is its weight vector, wherever it is evaluated."""
     config = Config(
-        architecture="mlp", hidden=(), latent=3, learning_rate=STILL, penalty=penalty, penalty_weight=chosen
+        architecture="mlp", hidden=(), latent_dim=3, learning_rate=STILL, penalty=penalty, penalty_weight=chosen
     )
     start, metrics = play(build(replace(config, loss="wasserstein"), dataset), dataset, jax.random.key(5))
     norm = np.linalg.norm(np.float64(start.params["discriminator"]["Dense_0"]["kernel"]))
@@ -213,9 +213,9 @@ def largest(params: Any) -> float:
 
 def test_after_training_no_normalized_layer_stretches_by_more_than_one_percent() -> None:
     """What a layer does to all unit vectors, against the SVD of NumPy; digits flatten the top of the spectrum."""
-    config = Config(width=8, discriminator_normalization="spectral", loss="hinge", discriminator_moves=2)
-    model = build(config, PICTURES)
-    start = jax.jit(model.init)(jax.random.key(3), PICTURES)
+    config = Config(width=8, discriminator_normalization="spectral", loss="hinge", discriminator_updates=2)
+    model = build(config, IMAGES)
+    start = jax.jit(model.init)(jax.random.key(3), IMAGES)
     state = train(jax.jit(model.step), start, turns=200, batch_size=128)
     params, followed = state.params["discriminator"], state.stats["discriminator"]["spectral"]
     assert len(params) == len(followed) == 3
@@ -229,7 +229,7 @@ def test_after_training_no_normalized_layer_stretches_by_more_than_one_percent()
 
 @pytest.mark.parametrize(
     ("config", "dataset"),
-    [(Config(width=4, latent=4), PICTURES), (replace(WGAN_GP, hidden=(8,), discriminator_moves=2), POINTS)],
+    [(Config(width=4, latent_dim=4), IMAGES), (replace(WGAN_GP, hidden=(8,), discriminator_updates=2), POINTS)],
     ids=["dcgan", "wgan-gp"],
 )
 def test_a_move_leaves_the_other_network_and_its_statistics_bit_equal(config: Config, dataset: dict[str, Any]) -> None:
@@ -246,12 +246,12 @@ def test_a_move_leaves_the_other_network_and_its_statistics_bit_equal(config: Co
             own = name == player.name
             assert moved(start.params[name], end.params[name]) == own
             assert moved(start.stats.get(name), end.stats.get(name)) == (own and name in start.stats)
-    assert set(start.stats) == (set(start.params) if dataset is PICTURES else set())
+    assert set(start.stats) == (set(start.params) if dataset is IMAGES else set())
 
 
 def test_a_critic_with_a_gradient_penalty_does_not_normalize_but_its_generator_does() -> None:
-    model = build(replace(WGAN_GP, width=4), PICTURES)
-    assert set(jax.eval_shape(model.init, jax.random.key(0), PICTURES).stats) == {"generator"}
+    model = build(replace(WGAN_GP, width=4), IMAGES)
+    assert set(jax.eval_shape(model.init, jax.random.key(0), IMAGES).stats) == {"generator"}
 
 
 def moved(before: Any, after: Any) -> bool:
@@ -270,7 +270,7 @@ class DCGAN(NamedTuple):
     batch: dict[str, Any]
 
 
-DCGAN_CONFIG = Config(width=16, latent=16, learning_rate=1e-3)
+DCGAN_CONFIG = Config(width=16, latent_dim=16, learning_rate=1e-3)
 GENERATOR, DISCRIMINATOR = Generator(shape=(8, 8, 1), width=16), Discriminator(width=16)
 
 
@@ -289,15 +289,15 @@ def test_real_and_generated_pictures_move_the_running_averages_one_after_the_oth
     fake, _ = jax.jit(partial(GENERATOR.apply, mutable=["batch_stats"]))(generator, noise)
 
     @jax.jit
-    def normalized_input(pictures: jax.Array) -> jax.Array:
+    def normalized_input(images: jax.Array) -> jax.Array:
         """What reaches the batch normalization of the discriminator's second layer."""
         layers = dcgan.start.params["discriminator"]
-        x = strided(pictures, layers["Conv_0"]["kernel"]) + layers["Conv_0"]["bias"]
+        x = strided(images, layers["Conv_0"]["kernel"]) + layers["Conv_0"]["bias"]
         return strided(jnp.where(x > 0, x, 0.2 * x), layers["Conv_1"]["kernel"])
 
     mean, var = np.zeros(32), np.ones(32)
-    for pictures in (dcgan.batch["image"] / np.float32(127.5) - 1, np.tanh(fake)):
-        x = np.float64(normalized_input(pictures))
+    for images in (dcgan.batch["image"] / np.float32(127.5) - 1, np.tanh(fake)):
+        x = np.float64(normalized_input(images))
         mean, var = 0.9 * mean + 0.1 * x.mean((0, 1, 2)), 0.9 * var + 0.1 * x.var((0, 1, 2))
     averages = dcgan.end.stats["discriminator"]["batch_stats"]["BatchNorm_0"]
     np.testing.assert_allclose(averages["mean"], mean, rtol=1e-3, atol=1e-7)
@@ -312,9 +312,9 @@ def test_evaluation_is_per_example_and_uses_the_running_averages(dcgan: DCGAN) -
     state, key = dcgan.end, jax.random.key(1)
     metrics = jax.jit(dcgan.model.evaluate)(key, state, dcgan.batch)
     discriminator = {"params": state.params["discriminator"], **state.stats["discriminator"]}
-    judge = jax.jit(partial(DISCRIMINATOR.apply, discriminator))
-    real = np.float64(judge(dcgan.batch["image"] / np.float32(127.5) - 1))
-    fake = np.float64(judge(dcgan.model.sample(key, state, 64) * 2 - 1))
+    discriminate = jax.jit(partial(DISCRIMINATOR.apply, discriminator))
+    real = np.float64(discriminate(dcgan.batch["image"] / np.float32(127.5) - 1))
+    fake = np.float64(discriminate(dcgan.model.sample(key, state, 64) * 2 - 1))
     np.testing.assert_allclose(metrics["real_output"], real, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(metrics["fake_output"], fake, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(metrics["discriminator_loss"], softplus(-real) + softplus(fake), rtol=1e-5)
@@ -482,10 +482,10 @@ def test_a_packed_discriminator_judges_several_examples_at_once() -> None:
 
 
 def test_packed_pictures_are_channels() -> None:
-    model = build(Config(width=4, packing=2, latent=4), PICTURES)
-    params = jax.eval_shape(model.init, jax.random.key(0), PICTURES).params
+    model = build(Config(width=4, packing=2, latent_dim=4), IMAGES)
+    params = jax.eval_shape(model.init, jax.random.key(0), IMAGES).params
     assert params["discriminator"]["Conv_0"]["kernel"].shape[2] == 2
-    assert model.sample(jax.random.key(0), jax.jit(model.init)(jax.random.key(0), PICTURES), 3).shape == (3, 8, 8, 1)
+    assert model.sample(jax.random.key(0), jax.jit(model.init)(jax.random.key(0), IMAGES), 3).shape == (3, 8, 8, 1)
 
 
 def test_packing_that_does_not_divide_the_batch_is_refused() -> None:
@@ -563,7 +563,7 @@ def test_samples_are_drawn_from_the_average_of_the_generator() -> None:
 
 
 def test_the_uniform_prior_is_uniform_between_minus_one_and_one() -> None:
-    model = build(Config(hidden=(), latent=2, prior="uniform"), POINTS)
+    model = build(Config(hidden=(), latent_dim=2, latent_distribution="uniform"), POINTS)
     state = jax.jit(model.init)(jax.random.key(0), POINTS)
     layer = {"kernel": jnp.eye(2), "bias": jnp.zeros(2)}
     z = model.sample(jax.random.key(1), state.replace(params=state.params | {"generator": {"Dense_0": layer}}), 2000)
@@ -571,7 +571,7 @@ def test_the_uniform_prior_is_uniform_between_minus_one_and_one() -> None:
 
 
 def test_either_player_may_move_several_times_a_turn() -> None:
-    config = Config(hidden=(8,), discriminator_moves=2, generator_moves=4)
+    config = Config(hidden=(8,), discriminator_updates=2, generator_updates=4)
     model = build(config, POINTS)
     assert (model.slices, [player.updates for player in model.players]) == (4, [2, 4])
     state = trained(model, POINTS, turns=3)
@@ -580,7 +580,7 @@ def test_either_player_may_move_several_times_a_turn() -> None:
 
 def test_rmsprop_follows_pytorch() -> None:
     """As WGAN was published: torch.optim.RMSprop with its defaults."""
-    model = build(replace(PRESETS["wgan"].config, hidden=(8,), discriminator_moves=1), POINTS)
+    model = build(replace(PRESETS["wgan"].config, hidden=(8,), discriminator_updates=1), POINTS)
     own = {"discriminator": {"w": jnp.array([0.5, -0.3, 1e-3])}}
     torch_weights = torch.tensor([0.5, -0.3, 1e-3], requires_grad=True)
     optimizer = torch.optim.RMSprop([torch_weights], lr=5e-5)
@@ -598,9 +598,9 @@ def test_rmsprop_follows_pytorch() -> None:
 def test_every_preset_plays_a_turn(name: str) -> None:
     family, config = starting_point(name)
     assert family == "gan"
-    pictures = {name: array[:20] for name, array in load("digits").items()}
+    images = {name: array[:20] for name, array in load("digits").items()}
     points = config.architecture in (None, "mlp") and config.condition == "none"
-    dataset = POINTS if points else pictures
+    dataset = POINTS if points else images
     narrow = {"unrolled_steps": min(config.unrolled_steps, 2)} | ({"hidden": (8,)} if points else {"width": 2})
     if config.discriminator_hidden is not None:
         narrow["discriminator_hidden"] = (8,)

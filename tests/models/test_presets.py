@@ -10,9 +10,9 @@ import pytest
 
 from jaxgen.models import PRESETS
 from jaxgen.models.gan import build
-from jaxgen.models.gan_choices import completed
+from jaxgen.models.gan_config import completed
 
-PICTURES = {"image": np.zeros((1, 32, 32, 3), np.uint8), "label": np.array([9])}
+IMAGES = {"image": np.zeros((1, 32, 32, 3), np.uint8), "label": np.array([9])}
 POINTS = {"point": np.zeros((1, 2), np.float32)}
 
 PLAIN: dict[str, Any] = {
@@ -23,8 +23,8 @@ PLAIN: dict[str, Any] = {
     "condition": "none",
     "packing": 1,
     "unrolled_steps": 0,
-    "discriminator_moves": 1,
-    "generator_moves": 1,
+    "discriminator_updates": 1,
+    "generator_updates": 1,
     "optimizer": "adam",
     "discriminator_learning_rate": None,
     "ema": None,
@@ -45,16 +45,16 @@ DCGAN: dict[str, Any] = PLAIN | {
 }
 
 PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "dcgan": (PICTURES, DCGAN | {"width": 64}),  # Of the authors' code.
+    "dcgan": (IMAGES, DCGAN | {"width": 64}),  # Of the authors' code.
     # Arjovsky, Chintala & Bottou 2017, algorithm 1: alpha = 0.00005, c = 0.01, n_critic = 5, RMSProp, whose decay is
     # PyTorch's own in the authors' code.
     "wgan": (
-        PICTURES,
+        IMAGES,
         PLAIN
         | {
             "loss": "wasserstein",
             "clip": 0.01,
-            "discriminator_moves": 5,
+            "discriminator_updates": 5,
             "optimizer": "rmsprop",
             "learning_rate": 5e-5,
             "b1": None,
@@ -64,14 +64,14 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
     # Gulrajani et al. 2017, algorithm 1: lambda = 10, n_critic = 5, alpha = 0.0001, beta1 = 0, beta2 = 0.9; section 4:
     # no batch normalization in the critic.
     "wgan-gp": (
-        PICTURES,
+        IMAGES,
         PLAIN
         | {
             "loss": "wasserstein",
             "penalty": "gradient",
             "penalty_weight": 10.0,
             "discriminator_normalization": "none",
-            "discriminator_moves": 5,
+            "discriminator_updates": 5,
             "learning_rate": 1e-4,
             "b1": 0.0,
             "b2": 0.9,
@@ -80,7 +80,7 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
     # Miyato et al. 2018, tables 4 and appendix B: 128 channels in the discriminator (256 in the generator), z of 128
     # dimensions from the standard normal distribution, hinge loss, Adam with 0.0002, beta1 = 0, beta2 = 0.9, n_dis = 5.
     "sngan": (
-        PICTURES,
+        IMAGES,
         PLAIN
         | {
             "architecture": "resnet",
@@ -90,14 +90,14 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
             "loss": "hinge",
             "generator_normalization": "batch",
             "discriminator_normalization": "spectral",
-            "discriminator_moves": 5,
+            "discriminator_updates": 5,
             "learning_rate": 2e-4,
             "b1": 0.0,
             "b2": 0.9,
         },
     ),
     # Mao et al. 2017, section 4: Adam with beta1 of 0.5 and 0.0002 (for characters; 0.001 for scenes).
-    "lsgan": (PICTURES, PLAIN | {"loss": "least_squares", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}),
+    "lsgan": (IMAGES, PLAIN | {"loss": "least_squares", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}),
     # Lin et al. 2018, section 4.1: generator of 4 layers of 400 with batch normalization, discriminator of 3 layers of
     # 200 maxout units of 5 pieces without it, noise of two dimensions. In the authors' code: weights from N(0, 0.02^2),
     # Adam with 0.0001 and beta1 of 0.8.
@@ -139,10 +139,10 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     # Mirza & Osindero 2014, section 4.1: uniform noise of 100 dimensions, the class as a further input of both
     # networks. The rest is DCGAN's.
-    "cgan": (PICTURES, DCGAN | {"condition": "concatenation"}),
+    "cgan": (IMAGES, DCGAN | {"condition": "concatenation"}),
     # Odena, Olah & Shlens 2017, appendix: an input of 110 dimensions, Adam with beta1 of 0.5, beta2 of 0.999 and rates
     # around 0.0002. The networks are DCGAN's.
-    "acgan": (PICTURES, DCGAN | {"condition": "auxiliary_classifier", "latent": 110, "prior": "normal"}),
+    "acgan": (IMAGES, DCGAN | {"condition": "auxiliary_classifier", "latent": 110, "prior": "normal"}),
 }
 """Preset -> data like those of the paper, and the choices in the paper."""
 

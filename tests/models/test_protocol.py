@@ -16,8 +16,8 @@ from jaxgen.game import Model
 from jaxgen.models import REGISTRY
 from jaxgen.typing import Batch
 
-PICTURES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (20, 12, 3)]
-SMALLEST = PICTURES[0]
+IMAGES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (20, 12, 3)]
+SMALLEST = IMAGES[0]
 POINTS = (2,)
 
 FOR_POINTS: dict[str, dict[str, Any]] = {"vae": {"likelihood": "gaussian"}, "cvae": {"likelihood": "gaussian"}}
@@ -101,7 +101,7 @@ def check_forms(model: Model, shape: tuple[int, ...]) -> None:
         assert forms(drawn) == forms(jax.eval_shape(model.encode, state, batch))
 
 
-@pytest.mark.parametrize("shape", PICTURES, ids=str)
+@pytest.mark.parametrize("shape", IMAGES, ids=str)
 @pytest.mark.parametrize("name", REGISTRY)
 def test_every_family_takes_pictures_of_every_size(name: str, shape: tuple[int, ...]) -> None:
     check_forms(build(name, shape), shape)
@@ -110,7 +110,7 @@ def test_every_family_takes_pictures_of_every_size(name: str, shape: tuple[int, 
 @pytest.mark.parametrize(("name", "choices"), variants(), ids=str)
 def test_every_named_option_of_every_family_works_with_pictures(name: str, choices: dict[str, Any]) -> None:
     (option,) = choices.values()
-    for shape in NOT_ALL_SIZES.get(option, [SMALLEST, PICTURES[-1]]):
+    for shape in NOT_ALL_SIZES.get(option, [SMALLEST, IMAGES[-1]]):
         check_forms(build(name, shape, **choices, **NOT_ALONE.get(option, {})), shape)
 
 

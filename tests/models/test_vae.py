@@ -47,7 +47,7 @@ def five_points() -> Batch:
 
 def test_codes_are_drawn_with_the_mean_and_the_variance_that_the_encoder_gives() -> None:
     data = five_points()
-    model = build(Config(architecture="linear", latent=2, likelihood="gaussian"), data)
+    model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian"), data)
     state = shaken(model, data)
     keys = jax.random.split(jax.random.key(2), 20_000)
     draws = np.asarray(jax.vmap(lambda key: model.posterior(key, state, data))(keys), np.float64)
@@ -63,7 +63,7 @@ def test_codes_are_drawn_with_the_mean_and_the_variance_that_the_encoder_gives()
 
 def test_the_bound_falls_short_of_the_likelihood_by_the_divergence_from_the_true_posterior() -> None:
     data, scale = five_points(), 0.7
-    model = build(Config(architecture="linear", latent=2, likelihood="gaussian", scale=scale), data)
+    model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian", scale=scale), data)
     state = shaken(model, data)
     keys = jax.random.split(jax.random.key(2), 20_000)
     bounds = np.asarray(jax.jit(jax.vmap(lambda key: model.evaluate(key, state, data)["elbo"]))(keys), np.float64)
@@ -92,8 +92,10 @@ def test_the_bound_falls_short_of_the_likelihood_by_the_divergence_from_the_true
 @pytest.mark.parametrize(("name", "distribution"), [("gaussian", stats.norm), ("laplace", stats.laplace)])
 def test_likelihoods_with_a_scale_agree_with_scipy(name: str, distribution: Any, learn_scale: bool) -> None:
     data = five_points()
-    model = build(Config(architecture="linear", latent=2, likelihood=name, scale=0.3, learn_scale=learn_scale), data)
-    state = certain(shaken(model, data), latent=2)
+    model = build(
+        Config(architecture="linear", latent_dim=2, likelihood=name, scale=0.3, learn_scale=learn_scale), data
+    )
+    state = certain(shaken(model, data), latent_dim=2)
     scale = np.exp(np.float64(state.params["scale"])) if learn_scale else 0.3
     assert learn_scale == (scale != 0.3)
     a, a0, w, b = linear_maps(state)
@@ -106,8 +108,8 @@ def test_likelihoods_with_a_scale_agree_with_scipy(name: str, distribution: Any,
 
 def test_the_bernoulli_likelihood_is_the_cross_entropy_with_the_grey_values() -> None:
     data = {"image": np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)}
-    model = build(Config(architecture="linear", latent=2), data)
-    state = certain(shaken(model, data), latent=2)
+    model = build(Config(architecture="linear", latent_dim=2), data)
+    state = certain(shaken(model, data), latent_dim=2)
     a, a0, w, b = linear_maps(state)
     x = data["image"].reshape(4, 64) / 255.0
     p = 1 / (1 + np.exp(-((x @ a + a0)[:, :2] @ w + b)))
@@ -123,8 +125,8 @@ def test_the_bernoulli_likelihood_is_the_cross_entropy_with_the_grey_values() ->
 )
 def test_the_learned_scale_is_pulled_to_the_size_of_the_residual(name: str, best: Any) -> None:
     data = five_points()
-    model = build(Config(architecture="linear", latent=2, likelihood=name, learn_scale=True), data)
-    state = certain(shaken(model, data), latent=2)
+    model = build(Config(architecture="linear", latent_dim=2, likelihood=name, learn_scale=True), data)
+    state = certain(shaken(model, data), latent_dim=2)
     optimum = best(np.asarray(model.reconstruct(state, data) - data["point"], np.float64))
 
     def slope(scale: float) -> float:
@@ -142,7 +144,7 @@ def test_the_linear_model_reaches_the_likelihood_of_probabilistic_pca() -> None:
     x = rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(1000, 5)) + 1.0
     data = {"point": x.astype(np.float32)}
     choices = {"likelihood": "gaussian", "learn_scale": True, "learning_rate": 1e-2}
-    model = build(Config(architecture="linear", latent=2, **choices), data)
+    model = build(Config(architecture="linear", latent_dim=2, **choices), data)
     state = fit(model, data, key=jax.random.key(0), steps=2000, batch_size=1000).state
     keys = jax.random.split(jax.random.key(1), 100)
     bound = jax.jit(jax.vmap(lambda key: model.evaluate(key, state, data)["elbo"].mean()))(keys).mean()
@@ -156,7 +158,7 @@ def test_beta_weighs_the_divergence() -> None:
     data = {"image": np.zeros((4, 8, 8, 1), np.uint8)}
     losses = {}
     for beta in (0.0, 1.0, 4.0):
-        model = build(Config(hidden=(16,), latent=2, beta=beta), data)
+        model = build(Config(hidden=(16,), latent_dim=2, beta=beta), data)
         state = model.init(jax.random.key(0), data)
         loss, (_, metrics) = model.players[0].loss(jax.random.key(1), state.params, state, data)
         losses[beta] = float(loss)
@@ -167,7 +169,7 @@ def test_beta_weighs_the_divergence() -> None:
 
 def test_samples_are_means_of_decoded_standard_normal_codes() -> None:
     data = five_points()
-    model = build(Config(architecture="linear", latent=2, likelihood="gaussian"), data)
+    model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian"), data)
     state = shaken(model, data)
     _, _, w, b = linear_maps(state)
     samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)
@@ -192,7 +194,7 @@ def test_gradients_flow_through_the_sample() -> None:
 @pytest.mark.parametrize("choices", [{}, {"architecture": "conv", "width": 16}])
 def test_digits_are_explained_better_than_by_independent_pixels(choices: dict[str, Any]) -> None:
     digits, test = load("digits"), load("digits", split="test")
-    model = build(Config(latent=8, learning_rate=5e-3, **choices), digits)
+    model = build(Config(latent_dim=8, learning_rate=5e-3, **choices), digits)
     state = fit(model, digits, key=jax.random.key(0), steps=400, batch_size=128).state
     bound = float(jax.jit(model.evaluate)(jax.random.key(1), state, test)["elbo"].mean())
     p = np.clip(digits["image"].mean(axis=0) / 255.0, 1e-3, 1 - 1e-3)

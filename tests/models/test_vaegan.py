@@ -19,7 +19,7 @@ from jaxgen.game import Model, State
 from jaxgen.models.vaegan import Config, build
 from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator
 
-CONFIG = Config(width=32, latent=8)
+CONFIG = Config(width=32, latent_dim=8)
 KEY = jax.random.key(5)
 BATCH = {"image": load("digits")["image"][:64]}
 
@@ -89,7 +89,7 @@ def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array],
         batches[name].append(jax.tree.map(lambda new, old: (new - 0.9 * old) / 0.1, averages, dict(start.stats[name])))
         return output, updated.get(HIDDEN)
 
-    def judge(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def discriminate(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         logits, hidden = run("discriminator", x)
         return logits, hidden["layer_2"][0].reshape(len(x), -1)
 
@@ -101,8 +101,8 @@ def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array],
     mean, log_var = encoded[:, :8], encoded[:, 8:]
     reconstruction = jnp.tanh(run("decoder", mean + jnp.sqrt(jnp.exp(log_var)) * epsilon)[0])
     sampled = jnp.tanh(run("decoder", z_prior)[0])
-    real, features = judge(x)
-    reconstructed, reconstructed_features = judge(reconstruction)
+    real, features = discriminate(x)
+    reconstructed, reconstructed_features = discriminate(reconstruction)
     outputs = {
         "mean": mean,
         "log_var": log_var,
@@ -110,7 +110,7 @@ def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array],
         "reconstructed_features": reconstructed_features,
         "real": real,
         "reconstructed": reconstructed,
-        "sampled": judge(sampled)[0],
+        "sampled": discriminate(sampled)[0],
     }
     return outputs, batches
 
@@ -195,14 +195,14 @@ def test_evaluation_is_per_example_in_the_chosen_layer_and_in_pixels_of_the_unit
     for name, values in evaluate(KEY, state, others).items():
         np.testing.assert_allclose(values[0], metrics[name][0], rtol=1e-4)
 
-    pictures = BATCH["image"] / np.float32(255)
+    images = BATCH["image"] / np.float32(255)
     reconstruction = np.asarray(jax.jit(turn.model.reconstruct)(state, BATCH))
-    np.testing.assert_allclose(metrics["mse"], np.square(reconstruction - pictures).mean((1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(metrics["mse"], np.square(reconstruction - images).mean((1, 2, 3)), rtol=1e-4)
     mean = np.float64(turn.model.encode(state, BATCH))
     np.testing.assert_allclose(metrics["kl"], 0.5 * (np.exp(-40) + mean**2 - 1 + 40).sum(-1), rtol=1e-5)
 
     layer = params["discriminator"]["Conv_0"]
-    signed = jnp.concatenate([pictures, reconstruction]) * 2 - 1
+    signed = jnp.concatenate([images, reconstruction]) * 2 - 1
     x = jax.lax.conv_general_dilated(
         signed, layer["kernel"], (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )

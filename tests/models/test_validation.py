@@ -9,7 +9,7 @@ from jaxgen.models.validation import check_not_negative, check_positive
 @pytest.mark.parametrize("value", [0, -1, -0.0, math.inf, math.nan, -math.inf])
 def test_what_is_not_positive_is_named(value: float) -> None:
     with pytest.raises(InputError, match=f"^width must be positive and finite, got {value}$"):
-        check_positive(latent=1, width=value, learning_rate=-1.0)
+        check_positive(latent_dim=1, width=value, learning_rate=-1.0)
 
 
 @pytest.mark.parametrize("value", [-1, -1e-30, math.inf, math.nan])
@@ -19,5 +19,5 @@ def test_what_is_negative_is_named(value: float) -> None:
 
 
 def test_what_is_right_passes() -> None:
-    check_positive(latent=1, learning_rate=1e-30)
+    check_positive(latent_dim=1, learning_rate=1e-30)
     check_not_negative(beta=0, l1=1e30)

@@ -8,8 +8,8 @@ import pytest
 from jax import lax
 
 from jaxgen.nn import _products
-from jaxgen.nn._windows import Geometry
 from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
+from jaxgen.nn.cpu_convolution.windows import Geometry
 from jaxgen.training import jit
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")

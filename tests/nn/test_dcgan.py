@@ -120,7 +120,7 @@ def test_the_generator_computes_what_numpy_does(
     network = Generator(shape=shape, width=3, normalization=normalization)
     codes = np.random.default_rng(1).normal(size=(6, 5))
     variables = variables_of(network, codes)
-    pictures, updated = apply(network, variables, codes, ["batch_stats"] if training else [])
+    images, updated = apply(network, variables, codes, ["batch_stats"] if training else [])
 
     params, stats = as_float64(variables)
     kernel, bias = kernel_and_bias(params, "ConvTranspose_0", normalization)
@@ -131,7 +131,7 @@ def test_the_generator_computes_what_numpy_does(
         moved |= averages
         kernel, bias = kernel_and_bias(params, f"ConvTranspose_{i + 1}", normalization)
         x = convolve_up(np.maximum(x, 0), kernel)[:, :rows, :columns] + bias
-    assert_close(pictures, x)
+    assert_close(images, x)
     if training:
         jax.tree.map(assert_close, updated["batch_stats"], moved)
     # Batch normalization would subtract biases again, but for the last layer's.
@@ -144,12 +144,12 @@ def test_the_discriminator_computes_what_numpy_does(
     shape: tuple[int, int, int], normalization: Normalization, training: bool
 ) -> None:
     network = Discriminator(width=3, shape=(2,), normalization=normalization)
-    pictures = np.random.default_rng(1).normal(size=(6, *shape))
-    variables = variables_of(network, pictures)
-    outputs, updated = apply(network, variables, pictures, [HIDDEN, "batch_stats"] if training else [HIDDEN])
+    images = np.random.default_rng(1).normal(size=(6, *shape))
+    variables = variables_of(network, images)
+    outputs, updated = apply(network, variables, images, [HIDDEN, "batch_stats"] if training else [HIDDEN])
 
     params, stats = as_float64(variables)
-    x, moved = pictures, {}
+    x, moved = images, {}
     for i in range(len(SIZES[shape]) - 1):
         kernel, bias = kernel_and_bias(params, f"Conv_{i}", normalization)
         x = convolve_down(x, kernel) + bias
@@ -219,10 +219,10 @@ def test_the_scale_of_the_weights_can_be_chosen(normalization: Normalization) ->
 def test_only_in_training_mode_and_only_by_batch_norm_do_examples_meet(
     normalization: Normalization, mutable: list[str], meet: bool
 ) -> None:
-    pictures = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
-    batches = jnp.stack([pictures, pictures.at[1:].add(1.0)])
+    images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
+    batches = jnp.stack([images, images.at[1:].add(1.0)])
     network = Discriminator(width=4, normalization=normalization)
-    variables = jax.jit(network.init)(jax.random.key(1), pictures)
+    variables = jax.jit(network.init)(jax.random.key(1), images)
     outputs, _ = jax.jit(jax.vmap(partial(network.apply, mutable=mutable), (None, 0)))(variables, batches)
     assert bool(jnp.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == meet
 

@@ -13,7 +13,7 @@ from flax.errors import ScopeParamShapeError
 
 from jaxgen.data import load
 from jaxgen.models import vae
-from jaxgen.nn.conv import ConvDecoder, ConvEncoder
+from jaxgen.nn.conv_autoencoder import ConvDecoder, ConvEncoder
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.dcgan import Discriminator
 from jaxgen.nn.mlp import MLP
@@ -253,11 +253,11 @@ def test_what_fails_leaves_float32_behind():
 def test_a_vae_learns_as_in_float32():
     """100 turns on digits: the losses of the last ten, whose noise and data are the same."""
     digits = load("digits")
-    model = vae.build(vae.Config(hidden=(64,), latent=8), digits)
+    model = vae.build(vae.Config(hidden=(64,), latent_dim=8), digits)
 
     def train():
         chunks = []
-        end = fit(model, digits, key=jax.random.key(0), steps=100, batch_size=64, hooks=[chunks.append])
+        end = fit(model, digits, key=jax.random.key(0), steps=100, batch_size=64, callbacks=[chunks.append])
         return chunks[0].metrics["vae/loss"], end.state
 
     in_float32, _ = train()

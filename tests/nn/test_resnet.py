@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from jaxgen.nn.resnet import ResidualBlock, ResNet
 
-PICTURES = (4, 32, 32, 3)
+IMAGES = (4, 32, 32, 3)
 MOMENTUM, EPSILON = 0.9, 1e-5
 
 
@@ -23,7 +23,7 @@ MOMENTUM, EPSILON = 0.9, 1e-5
 def test_it_has_the_published_number_of_parameters(layers: int, published: str) -> None:
     """Table 6 of the paper."""
     network = ResNet(blocks=(layers - 2) // 6, classes=10)
-    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(PICTURES))["params"]
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(IMAGES))["params"]
     millions = sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6
     assert f"{millions:.{len(published) - 3}f}M" == published
     # What has weights besides batch normalization: convolutions, none of them in a shortcut, and one affine map.
@@ -33,14 +33,14 @@ def test_it_has_the_published_number_of_parameters(layers: int, published: str) 
 @pytest.mark.parametrize("training", [True, False])
 def test_it_computes_what_pytorch_does(training: bool) -> None:
     network = ResNet(blocks=2, classes=5, width=3)
-    pictures = np.random.default_rng(1).normal(size=(4, 9, 12, 3))
-    variables = random_variables(network, pictures)
+    images = np.random.default_rng(1).normal(size=(4, 9, 12, 3))
+    variables = random_variables(network, images)
     apply = jax.jit(partial(network.apply, mutable=["batch_stats"] if training else []))
-    logits, updated = apply(variables, jnp.float32(pictures))
+    logits, updated = apply(variables, jnp.float32(images))
 
     tensors = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf, np.float64)), variables)
     params, stats = tensors["params"], tensors["batch_stats"]
-    x = torch.tensor(pictures).permute(0, 3, 1, 2)
+    x = torch.tensor(images).permute(0, 3, 1, 2)
     x = convolved_and_normalized(x, params, stats, 0, 1, training).relu()
     for i, (stride, features) in enumerate([(1, 3), (1, 3), (2, 6), (1, 6), (2, 12), (1, 12)]):
         block, block_stats = params[f"ResidualBlock_{i}"], stats[f"ResidualBlock_{i}"]
@@ -75,7 +75,7 @@ def test_a_block_that_changes_nothing_is_the_identity() -> None:
 
 def test_weights_start_as_published() -> None:
     """Normal with variance 2 / fan-in (He et al. 2015), so that layer by layer the activations keep their size."""
-    params = jax.jit(ResNet(blocks=1, classes=10).init)(jax.random.key(0), jnp.zeros(PICTURES))["params"]
+    params = jax.jit(ResNet(blocks=1, classes=10).init)(jax.random.key(0), jnp.zeros(IMAGES))["params"]
     block = params["ResidualBlock_2"]
     for kernel in (block["Conv_0"]["kernel"], block["Conv_1"]["kernel"]):
         *window, channels, _ = kernel.shape
@@ -98,9 +98,9 @@ def convolved_and_normalized(x: Tensor, params: Any, stats: Any, layer: int, str
     return normalized
 
 
-def random_variables(network: Any, pictures: np.ndarray) -> Any:
+def random_variables(network: Any, images: np.ndarray) -> Any:
     """Variables with numbers of ordinary size everywhere: zeros and ones at the start would hide mistakes."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.float32(pictures))
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.float32(images))
     random = np.random.default_rng(0)
     drawn = {"params": partial(random.normal, 0.05, 0.3), "batch_stats": partial(random.uniform, 0.5, 1.5)}
     return {

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxgen.errors import InputError
-from jaxgen.nn.resolution import SMALLEST_MAP, SMALLEST_PICTURE, resolutions
+from jaxgen.nn.resolution import SMALLEST_IMAGE, SMALLEST_MAP, resolutions
 
-SIDES = st.integers(SMALLEST_PICTURE, 2000)
+SIDES = st.integers(SMALLEST_IMAGE, 2000)
 
 
 @given(height=SIDES, width=SIDES)
@@ -28,11 +28,11 @@ def test_halving_stops_at_the_first_map_that_is_small_enough(height: int, width:
 @pytest.mark.parametrize(
     ("picture", "code_map"), [((8, 8), (4, 4)), ((32, 32), (4, 4)), ((20, 12), (3, 2)), ((9, 64), (1, 4))]
 )
-def test_the_last_map(picture: tuple[int, int], code_map: tuple[int, int]) -> None:
-    assert resolutions(*picture)[-1] == code_map
+def test_the_last_map(image: tuple[int, int], code_map: tuple[int, int]) -> None:
+    assert resolutions(*image)[-1] == code_map
 
 
-@pytest.mark.parametrize("picture", [(7, 64), (64, 7), (1, 1)])
-def test_pictures_with_nothing_to_halve_are_refused(picture: tuple[int, int]) -> None:
-    with pytest.raises(InputError, match=f"{picture[0]}x{picture[1]} pixels are too small .* at least 8x8"):
-        resolutions(*picture)
+@pytest.mark.parametrize("image", [(7, 64), (64, 7), (1, 1)])
+def test_pictures_with_nothing_to_halve_are_refused(image: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match=f"{image[0]}x{image[1]} pixels are too small .* at least 8x8"):
+        resolutions(*image)

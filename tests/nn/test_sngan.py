@@ -107,26 +107,26 @@ def test_the_generator_computes_what_pytorch_does(normalization: Normalization) 
     network = ResidualGenerator(shape=(16, 24, 3), width=4, normalization=normalization)
     codes = np.random.default_rng(1).normal(size=(3, 5))
     variables = random_variables(network, codes)
-    pictures = jax.jit(network.apply)(variables, jnp.float32(codes))
+    images = jax.jit(network.apply)(variables, jnp.float32(codes))
 
     twin = Twin(normalization, variables)
     x = twin.dense("Dense_0", torch.tensor(codes)).unflatten(1, (2, 3, 4)).permute(0, 3, 1, 2)
     for i in range(3):
         x = twin.block(f"PreactivatedBlock_{i}").up(x)
     x = twin.convolution("Conv_0", twin.activation(0, x))
-    assert_close(pictures, x.permute(0, 2, 3, 1))
+    assert_close(images, x.permute(0, 2, 3, 1))
 
 
 @each_normalization
 def test_the_discriminator_computes_what_pytorch_does(normalization: Normalization) -> None:
     """At odd sizes too, where halving drops the last row or column."""
     network = ResidualDiscriminator(width=4, shape=(2,), normalization=normalization)
-    pictures = np.random.default_rng(1).normal(size=(3, 16, 11, 3))
-    variables = random_variables(network, pictures)
-    outputs = jax.jit(network.apply)(variables, jnp.float32(pictures))
+    images = np.random.default_rng(1).normal(size=(3, 16, 11, 3))
+    variables = random_variables(network, images)
+    outputs = jax.jit(network.apply)(variables, jnp.float32(images))
 
     twin = Twin(normalization, variables)
-    x = torch.tensor(pictures).permute(0, 3, 1, 2)
+    x = torch.tensor(images).permute(0, 3, 1, 2)
     x = twin.block("_FirstBlock_0").down(x, first=True, halved=True)
     for i, halved in enumerate((True, False, False)):
         x = twin.block(f"PreactivatedBlock_{i}").down(x, first=False, halved=halved)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgen.plot import Moment, discriminators, game_on_the_line, saturation
+from jaxgen.plot import Moment, discriminators, gan_1d, saturation
 
 PLACES = np.linspace(-4, 4, 81)
 DENSITY = np.exp(-0.5 * PLACES**2) / np.sqrt(2 * np.pi)
@@ -16,7 +16,7 @@ def moment(title, shift):
 
 
 def test_every_moment_shows_data_histogram_discriminator_and_lines():
-    figure = game_on_the_line(PLACES, DENSITY, [moment("start", 1.0), moment("end", 0.0)], noise_range=(-4, 4))
+    figure = gan_1d(PLACES, DENSITY, [moment("start", 1.0), moment("end", 0.0)], noise_range=(-4, 4))
     assert len(figure.axes) == 6
     upper, lower = figure.axes[:2], figure.axes[2:4]
     probability = figure.axes[4:]
@@ -36,7 +36,7 @@ def test_every_moment_shows_data_histogram_discriminator_and_lines():
 def test_the_histogram_is_the_density_of_all_samples_of_which_some_lie_outside():
     inside, outside = np.random.default_rng(0).normal(size=3000), np.full(1000, 99.0)
     half = Moment("", np.concatenate([inside, outside]), DENSITY, PLACES, PLACES)
-    (steps,) = game_on_the_line(PLACES, DENSITY, [half]).axes[0].patches
+    (steps,) = gan_1d(PLACES, DENSITY, [half]).axes[0].patches
     shares, edges, _ = steps.get_data()
     np.testing.assert_allclose(np.sum(shares * np.diff(edges)), 0.75, atol=0.001)
     middle = np.abs((edges[1:] + edges[:-1]) / 2) < 0.5
@@ -44,7 +44,7 @@ def test_the_histogram_is_the_density_of_all_samples_of_which_some_lie_outside()
 
 
 def test_frames_of_an_animation_have_the_same_axes():
-    first, second = (game_on_the_line(PLACES, DENSITY, [moment("", shift)]) for shift in (3.0, 0.0))
+    first, second = (gan_1d(PLACES, DENSITY, [moment("", shift)]) for shift in (3.0, 0.0))
     for one, other in zip(first.axes, second.axes, strict=True):
         assert one.get_xlim() == other.get_xlim()
         assert one.get_ylim() == other.get_ylim()

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from jaxgen.plot import picture_rows, twins
+from jaxgen.plot import image_rows, twins
 from jaxgen.plot.grid import GAP
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_picture_is_at_its_row_and_column(channels):
-    pictures = np.random.default_rng(0).uniform(size=(2, 3, 6, 4, channels)).astype(np.float32)
-    figure = picture_rows({"codes": pictures[0], "pixels": pictures[1]}, columns=["a", "b", "c"])
+    images = np.random.default_rng(0).uniform(size=(2, 3, 6, 4, channels)).astype(np.float32)
+    figure = image_rows({"codes": images[0], "pixels": images[1]}, columns=["a", "b", "c"])
     (axes,) = figure.axes
     canvas = axes.images[0].get_array()
     canvas = canvas[..., None] if channels == 1 else canvas
@@ -20,7 +20,7 @@ def test_every_picture_is_at_its_row_and_column(channels):
         for j, centre in enumerate(axes.get_xticks()):
             top, left = round(middle - 3), round(centre - 2)
             assert (top, left) == (GAP + i * (6 + GAP), GAP + j * (4 + GAP))
-            np.testing.assert_allclose(canvas[top : top + 6, left : left + 4], pictures[i, j], atol=1e-6)
+            np.testing.assert_allclose(canvas[top : top + 6, left : left + 4], images[i, j], atol=1e-6)
 
 
 def test_twins_stand_one_above_the_other_with_their_distance():
@@ -34,10 +34,10 @@ def test_twins_stand_one_above_the_other_with_their_distance():
 
 
 def test_rows_and_names_that_do_not_fit_are_refused():
-    pictures = np.zeros((3, 4, 4, 1))
+    images = np.zeros((3, 4, 4, 1))
     with pytest.raises(ValueError, match=r"all of one shape, got .*'b': \(2, 4, 4, 1\)"):
-        picture_rows({"a": pictures, "b": pictures[:2]})
+        image_rows({"a": images, "b": images[:2]})
     with pytest.raises(ValueError, match="there must be rows"):
-        picture_rows({})
+        image_rows({})
     with pytest.raises(ValueError, match="a name for each of 3 columns, got 2"):
-        picture_rows({"a": pictures}, columns=["x", "y"])
+        image_rows({"a": images}, columns=["x", "y"])

@@ -8,7 +8,7 @@ import pytest
 
 from jaxgen.models import PRESETS, REGISTRY
 from jaxgen.recipes.published import loss_correlation
-from jaxgen.run import Run, Settings
+from jaxgen.runs import Run, RunConfig
 
 
 def test_the_correlation_of_every_seed_is_that_of_its_own_log(tmp_path):
@@ -28,9 +28,9 @@ def test_the_correlation_of_every_seed_is_that_of_its_own_log(tmp_path):
         for step, estimate in enumerate(estimates)
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    settings = Settings(PRESETS["wgan-gp"].config, data="ring", seeds=4)
+    config = RunConfig(PRESETS["wgan-gp"].config, data="ring", seeds=4)
     example = {"point": np.zeros((1, 2), np.float32), "label": np.array([7])}
-    model = REGISTRY["gan"].build(settings.config, example)
-    found = loss_correlation(Run(tmp_path, "gan", settings, example, model, None, 4, {2: None}, ()), jax.random.key(0))
+    model = REGISTRY["gan"].build(config.model_config, example)
+    found = loss_correlation(Run(tmp_path, "gan", config, example, model, None, 4, {2: None}, ()), jax.random.key(0))
     assert found["rank_correlation"] == pytest.approx([1, -1, np.nan, 0.8], nan_ok=True)
     assert found["sliced_wasserstein"] == pytest.approx([5, 1, np.nan, 5], nan_ok=True)

@@ -18,23 +18,25 @@ from jaxgen.models.gan import Config
 from jaxgen.recipes import RECIPES, Recipe, Request, carry_out, recipe
 from jaxgen.recipes.recipe import Claim, Comparative, Entry, Measured, Published, Repeated
 from jaxgen.recipes.theory import Experiment
-from jaxgen.run import Run, Settings, evaluate_run
+from jaxgen.runs import Run, RunConfig, evaluate_run
 
-SMALL = Settings(Config(hidden=(8,), latent=2), data="ring", steps=4, batch_size=32, log_every=2, checkpoint_every=2)
+SMALL = RunConfig(
+    Config(hidden=(8,), latent_dim=2), data="ring", steps=4, batch_size=32, log_every=2, checkpoint_every=2
+)
 
 
 def comparative(steps: int = 4) -> Comparative:
-    settings = dataclasses.replace(SMALL, steps=steps)
-    packed = dataclasses.replace(settings, config=dataclasses.replace(settings.config, packing=2))
+    config = dataclasses.replace(SMALL, steps=steps)
+    packed = dataclasses.replace(config, config=dataclasses.replace(config.model_config, packing=2))
     return Comparative(
-        entries={"GAN": Entry("gan", settings, {"modes": Published(6.3, 0.5)}), "Pac GAN, 2": Entry("gan", packed)},
+        entries={"GAN": Entry("gan", config, {"modes": Published(6.3, 0.5)}), "Pac GAN, 2": Entry("gan", packed)},
         metrics={"modes": "of 8", "high_quality": "share"},
         claims=[Claim("Pac GAN, 2", "GAN", "modes")],
         seeds=3,
         quick_steps=2,
         quick_seeds=2,
-        quick_change=lambda settings: dataclasses.replace(
-            settings, config=dataclasses.replace(settings.config, hidden=(5,))
+        quick_change=lambda config: dataclasses.replace(
+            config, config=dataclasses.replace(config.model_config, hidden=(5,))
         ),
     )
 
@@ -55,7 +57,7 @@ def test_results_hold_what_the_runs_are_worth(done: Path) -> None:
     assert list(results["rows"]) == ["GAN", "Pac GAN, 2"]
     for name, folder in (("GAN", "gan"), ("Pac GAN, 2", "pac-gan-2")):
         run = load_run(done / folder)
-        assert (run.step, run.settings.seeds) == (4, 3)
+        assert (run.step, run.config.seeds) == (4, 3)
         evaluated = evaluate_run(run)
         for metric in ("modes", "high_quality"):
             row = results["rows"][name][metric]
@@ -98,7 +100,7 @@ def test_some_models_are_compared_and_the_others_left_alone(done: Path, tmp_path
 def test_a_quick_recipe_is_a_short_one(tmp_path: Path) -> None:
     carry_out(recipe_of(comparative()), Request(tmp_path, quick=True, say=lambda line: None))
     run = load_run(tmp_path / "gan")
-    assert (run.step, run.settings.seeds, run.settings.config) == (2, 2, Config(hidden=(5,), latent=2))
+    assert (run.step, run.config.seeds, run.config.model_config) == (2, 2, Config(hidden=(5,), latent_dim=2))
     assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
 
 
@@ -136,8 +138,8 @@ def test_a_damaged_summary_is_made_again(done: Path, damage: str) -> None:
 def test_a_folder_with_other_models_is_refused(done: Path) -> None:
     other = comparative()
     for name, entry in other.entries.items():
-        config = dataclasses.replace(entry.settings.config, hidden=(9,))
-        replaced = Entry("gan", dataclasses.replace(entry.settings, config=config))
+        config = dataclasses.replace(entry.config.model_config, hidden=(9,))
+        replaced = Entry("gan", dataclasses.replace(entry.config, config=config))
         other = dataclasses.replace(other, entries={**other.entries, name: replaced})
     with pytest.raises(InputError, match="was trained with --hidden 8, not 9"):
         carry_out(recipe_of(other), Request(done, say=lambda line: None))
@@ -145,7 +147,7 @@ def test_a_folder_with_other_models_is_refused(done: Path) -> None:
 
 def test_a_model_that_diverges_does_not_take_the_others_with_it(tmp_path: Path) -> None:
     small = comparative()
-    doomed = dataclasses.replace(SMALL, config=Config(hidden=(8,), latent=2, learning_rate=1e38))
+    doomed = dataclasses.replace(SMALL, config=Config(hidden=(8,), latent_dim=2, learning_rate=1e38))
     entries = {"doomed": Entry("gan", doomed), "GAN": small.entries["GAN"]}
     carry_out(
         recipe_of(dataclasses.replace(small, entries=entries, claims=())), Request(tmp_path, say=lambda line: None)

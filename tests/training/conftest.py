@@ -22,7 +22,7 @@ def points() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def pictures() -> dict[str, np.ndarray]:
+def images() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         "image": rng.integers(0, 256, (60, 8, 8, 1), np.uint8),

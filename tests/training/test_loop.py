@@ -55,7 +55,7 @@ def train(duel, points):
                 steps=steps,
                 batch_size=BATCH,
                 chunk=chunk,
-                hooks=[hook],
+                callbacks=[hook],
                 **choices,
             )
         finally:
@@ -135,7 +135,7 @@ def test_nothing_is_compiled_after_the_first_chunk(whole):
 def test_the_time_of_the_compiler_is_told_once_before_the_first_chunk(duel, points):
     told = []
     arguments = {"key": jax.random.key(3), "batch_size": BATCH, "chunk": 7, "when_compiled": told.append}
-    result = fit(duel(), points, steps=10, hooks=[lambda chunk: told.append(chunk.step)], **arguments)
+    result = fit(duel(), points, steps=10, callbacks=[lambda chunk: told.append(chunk.step)], **arguments)
     assert told == [result.compile_seconds, 7, 10]
     assert fit(duel(), points, steps=10, first_step=10, state=result.state, **arguments).compile_seconds == 0
     assert len(told) == 3
@@ -178,7 +178,7 @@ class TestDivergence:
         with pytest.raises(DivergenceError) as caught:
             fit(
                 model, points, key=jax.random.key(0), steps=100, batch_size=BATCH, chunk=expected.step - 1,
-                hooks=[lambda chunk: seen.append(chunk.step)],
+                callbacks=[lambda chunk: seen.append(chunk.step)],
             )  # fmt: skip
         assert str(caught.value) == str(expected)
         assert f"player 'second' is not finite at step {expected.step}" in str(expected)
@@ -202,7 +202,7 @@ class TestDivergence:
         seen = []
         result = fit(
             model, points, key=seed_keys(5, 8), steps=30, batch_size=BATCH, chunk=7,
-            hooks=[lambda chunk: seen.append((chunk.step, dict(chunk.diverged), chunk.newly_diverged))],
+            callbacks=[lambda chunk: seen.append((chunk.step, dict(chunk.diverged), chunk.newly_diverged))],
         )  # fmt: skip
         assert result.diverged == expected
         assert [step for step, _, _ in seen] == [7, 14, 21, 28, 30]
@@ -219,7 +219,7 @@ class TestDivergence:
         before, newly = {1: Divergence(2, "first", "loss"), 2: Divergence(4, "second", "loss")}, []
         result = fit(
             blow_up(), points, key=seed_keys(0, 3), steps=8, batch_size=BATCH, chunk=2, first_step=4, diverged=before,
-            hooks=[lambda chunk: newly.append(chunk.newly_diverged)],
+            callbacks=[lambda chunk: newly.append(chunk.newly_diverged)],
         )  # fmt: skip
         assert result.diverged == before
         assert newly == [{}, {}]
@@ -288,9 +288,9 @@ class TestBatchSize:
         with pytest.raises(InputError, match="give a multiple of 2"):
             check(duel(), points, 15, jax.local_devices()[:1] * 2)
 
-    def test_a_stream_is_counted_too(self, check, duel, pictures):
+    def test_a_stream_is_counted_too(self, check, duel, images):
         with pytest.raises(InputError, match="the data hold only 60: give a batch size of at most 30"):
-            check(duel(), Stream(Held(pictures)), 31)
+            check(duel(), Stream(Held(images)), 31)
 
     def test_arrays_of_different_lengths(self, check, duel, points):
         with pytest.raises(InputError, match=r"same number of examples, got {'point': 200, 'label': 199}"):

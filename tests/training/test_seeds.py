@@ -19,13 +19,13 @@ def test_keys_are_those_of_lone_runs():
 
 
 @pytest.mark.parametrize("kind", ["fully connected", "convolutional", "duel"])
-def test_each_run_is_its_lone_run(kind, by_hand, classifier, pictures, duel, points):
+def test_each_run_is_its_lone_run(kind, by_hand, classifier, images, duel, points):
     if kind == "duel":
         model, data = duel(optax.sgd(0.1)), points
     else:
-        model, data = classifier(convolutional=kind == "convolutional"), pictures
+        model, data = classifier(convolutional=kind == "convolutional"), images
     chunks = []
-    several = fit(model, data, key=seed_keys(7, 3), steps=6, batch_size=12, chunk=4, hooks=[chunks.append]).state
+    several = fit(model, data, key=seed_keys(7, 3), steps=6, batch_size=12, chunk=4, callbacks=[chunks.append]).state
     for run in range(3):
         alone = by_hand(model, data, jax.random.key(7 + run), 6, 12)
         for x, y in zip(jax.tree.leaves(several), jax.tree.leaves(alone[-1][0]), strict=True):
@@ -85,7 +85,7 @@ def test_fully_connected_networks_take_turns_from_65536_weights_in_a_layer_on(st
     ],
 )
 def test_the_networks_of_the_families_are_told_apart(family, choices, large):
-    pictures = {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.arange(2)}
-    model = REGISTRY[family].build(REGISTRY[family].config(**choices), pictures)
-    state = jax.eval_shape(jax.vmap(lambda key: model.init(key, pictures)), seed_keys(0, 3))
-    assert have_large_networks((seed_keys(0, 3), state, pictures)) is large
+    images = {"image": np.zeros((2, 8, 8, 1), np.uint8), "label": np.arange(2)}
+    model = REGISTRY[family].build(REGISTRY[family].config(**choices), images)
+    state = jax.eval_shape(jax.vmap(lambda key: model.init(key, images)), seed_keys(0, 3))
+    assert have_large_networks((seed_keys(0, 3), state, images)) is large

@@ -1,0 +1,102 @@
+"""One HTML page that shows figures and numbers: no scripts, and nothing that is not in the folder."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from string import Template
+from typing import Any
+
+from jaxgen.report.section import FigureFile
+
+STYLE = """
+body { font-family: system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+section { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
+h2 { flex-basis: 100%; margin: 2rem 0 0; border-bottom: 1px solid #ccc; }
+figure { margin: 0; flex: 1 1 22rem; max-width: 100%; }
+img { max-width: 100%; height: auto; }
+figcaption, td, th, li { font-size: 0.9rem; line-height: 1.4; }
+figcaption { max-width: 60ch; }
+table { border-collapse: collapse; }
+td, th { padding: 0.15rem 1rem 0.15rem 0; text-align: left; border-bottom: 1px solid #eee; }
+"""
+
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+<h1>$title</h1>
+$sections
+<section>
+<h2>Numbers</h2>
+$numbers
+</section>
+<section>
+<h2>What is left out, and why</h2>
+<ul>
+$left_out
+</ul>
+</section>
+</body>
+</html>
+""")
+
+
+def write_html(
+    title: str,
+    sections: Mapping[str, Sequence[FigureFile]],
+    numbers: Mapping[str, Any],
+    left_out: Mapping[str, str],
+) -> str:
+    """Write the page.
+
+    Args:
+        title: of the page.
+        sections: heading -> figures, which are files beside the page.
+        numbers: name -> number, or `mean` and `sd` over seeds; None where it is not finite.
+        left_out: heading -> why there is nothing under it.
+
+    Returns:
+        HTML 5.
+
+    Example:
+        >>> page = write_html("a < b", {"Samples": [FigureFile("x.png", b"", "Two & two.")]}, {"mmd": 0.25}, {})
+        >>> [line for line in page.splitlines() if "figure>" in line or "<td>" in line or "<h1>" in line]
+        ['<h1>a &lt; b</h1>', '<figure><img src="x.png" alt="Two &amp; two.">',
+         '<figcaption>Two &amp; two.</figcaption></figure>', '<tr><td>mmd</td><td>0.25</td></tr>']
+    """
+    return PAGE.substitute(
+        title=escape(title),
+        style=STYLE,
+        sections="\n".join(_section(heading, images) for heading, images in sections.items() if images),
+        numbers=_table(numbers),
+        left_out="\n".join(f"<li>{escape(heading)}: {escape(why)}</li>" for heading, why in left_out.items()),
+    )
+
+
+def _section(heading: str, images: Sequence[FigureFile]) -> str:
+    figures = [
+        f'<figure><img src="{escape(image.name)}" alt="{escape(_first_sentence(image.caption))}">\n'
+        f"<figcaption>{escape(image.caption)}</figcaption></figure>"
+        for image in images
+    ]
+    return "\n".join(["<section>", f"<h2>{escape(heading)}</h2>", *figures, "</section>"])
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].removesuffix(".") + "."
+
+
+def _table(numbers: Mapping[str, Any]) -> str:
+    rows = [f"<tr><td>{escape(name)}</td><td>{_shown(value)}</td></tr>" for name, value in numbers.items()]
+    return "\n".join(["<table>", *rows, "</table>"])
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return "-" if value is None else f"{value:.5g}"
+    mean, sd = _shown(value["mean"]), value["sd"]
+    return mean if sd is None else f"{mean} &plusmn; {sd:.2g}"

@@ -1,0 +1,380 @@
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from jaxgen import losses
+from jaxgen.errors import InputError
+from jaxgen.losses import triplet_batch_all, triplet_batch_hard, triplet_semi_hard
+from tests.cases.metric_learning import (
+    DISTANCES,
+    MARGIN,
+    all_distances,
+    batch_all_by_loops,
+    batch_hard_by_loops,
+    cube_by_torch,
+    distance_by_torch,
+    triplets,
+)
+
+# Compiled as a whole: operation by operation, XLA would take most of the time.
+pairwise_distance = jax.jit(losses.pairwise_distance, static_argnames="distance")
+triplet, triplet_kind = (
+    jax.jit(function, static_argnames="distance") for function in (losses.triplet, losses.triplet_kind)
+)
+# Labels 3 and 4 occur once: they are negatives, and never anchors.
+LABELS = np.int32([0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4])
+EMBEDDINGS = np.float64(np.float32(np.random.default_rng(0).normal(size=(11, 3))))
+any_semi_hard = functools.partial(triplet_semi_hard, jax.random.key(0))
+every_distance = pytest.mark.parametrize("distance", DISTANCES)
+every_miner = pytest.mark.parametrize(
+    "mine", [triplet_batch_all, triplet_batch_hard, any_semi_hard], ids=["batch all", "batch hard", "semi-hard"]
+)
+
+
+@functools.cache
+def compiled(mine, distance):
+    function = functools.partial(mine, margin=MARGIN[distance], distance=distance)
+    return jax.jit(jax.value_and_grad(function, has_aux=True))
+
+
+def mined(mine, embeddings, labels, distance="euclidean"):
+    """Loss, information and gradient, at the margin of that distance."""
+    (loss, info), gradient = compiled(mine, distance)(jnp.asarray(embeddings, jnp.float32), jnp.asarray(labels))
+    return loss, info, gradient
+
+
+def gradient_by_torch(loss, embeddings):
+    """Of a loss of a tensor."""
+    tensor = torch.tensor(embeddings, requires_grad=True)
+    loss(tensor).backward()
+    return tensor.grad.numpy()
+
+
+@every_distance
+def test_distances_of_all_pairs_are_those_of_each(distance):
+    x = jnp.asarray(np.concatenate([EMBEDDINGS, EMBEDDINGS[:2], 2 * EMBEDDINGS[:2]]), jnp.float32)
+    rows, columns = (jnp.broadcast_to(points, (len(x), len(x), 3)) for points in (x[:, None], x))
+    one_by_one = triplet(rows, columns, rows, margin=0.0, distance=distance)
+    np.testing.assert_allclose(pairwise_distance(x, x, distance=distance), one_by_one, rtol=1e-5, atol=1e-7)
+
+
+@every_distance
+@pytest.mark.parametrize("dim", [3, 40])
+def test_a_distance_to_oneself_is_zero_even_far_from_the_origin(distance, dim):
+    points = jnp.asarray(np.random.default_rng(0).normal(size=(9, dim)) + 100.0, jnp.float32)
+    assert not jnp.diagonal(pairwise_distance(points, points, distance=distance)).any()
+
+
+@every_distance
+def test_gradients_of_distances_are_those_of_pytorch(distance):
+    x, y = np.random.default_rng(0).normal(size=(2, 6, 24))
+    weights = np.random.default_rng(1).normal(size=(6, 6))
+    tensors = [torch.tensor(points, requires_grad=True) for points in (x, y)]
+    (distance_by_torch(tensors[0][:, None], tensors[1], distance) * torch.tensor(weights)).sum().backward()
+
+    def total(x, y):
+        return jnp.sum(weights * pairwise_distance(x, y, distance=distance))
+
+    with jax.enable_x64(True):
+        gradients = jax.jit(jax.grad(total, argnums=(0, 1)))(jnp.asarray(x), jnp.asarray(y))
+    for gradient, tensor in zip(gradients, tensors, strict=True):
+        np.testing.assert_allclose(gradient, tensor.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_cosine_distance_keeps_its_digits_where_directions_nearly_agree():
+    angles = np.array([1e-3, 1e-2, 0.1])
+    x, y = np.array([[3.0, 0.0]]), 5.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    got = pairwise_distance(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32), distance="cosine")
+    # `1 - x y / (|x| |y|)` in single precision would have an error of 6e-8.
+    wanted = 2 * np.sin(angles / 2) ** 2
+    assert (np.abs(got[0] - wanted) <= 2e-7 * np.sqrt(wanted)).all()
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+def test_points_that_coincide_and_zero_vectors_have_no_gradient(distance):
+    point = jnp.zeros((1, 3)) if distance == "cosine" else jnp.ones((1, 3))
+    slope = jax.grad(lambda x: pairwise_distance(x, jnp.ones((1, 3)), distance=distance).sum())(point)
+    assert not slope.any()
+
+
+def test_a_zero_vector_is_at_right_angles_to_all():
+    rows = jnp.array([[0.0, 0.0], [2.0, 1.0]])
+    np.testing.assert_allclose(pairwise_distance(rows, rows, distance="cosine"), [[1, 1], [1, 0]], atol=1e-7)
+
+
+def test_no_loss_and_no_gradient_at_the_margin_and_beyond():
+    anchor, positive, negative = jnp.zeros((3, 1)), jnp.ones((3, 1)), jnp.array([[1.5], [2.0], [2.5]])
+    loss, slopes = triplet(anchor, positive, negative), jax.grad(lambda n: triplet(anchor, positive, n).sum())(negative)
+    assert loss.tolist() == [0.5, 0.0, 0.0]
+    assert slopes.ravel().tolist() == [-1.0, 0.0, 0.0]
+
+
+def test_kinds_are_those_of_the_loss():
+    anchor, positive, negative = np.random.default_rng(0).normal(size=(3, 1000, 2)).astype(np.float32)
+    for distance in DISTANCES:
+        kind = triplet_kind(anchor, positive, negative, margin=MARGIN[distance], distance=distance)
+        loss = triplet(anchor, positive, negative, margin=MARGIN[distance], distance=distance)
+        assert kind.dtype == jnp.int32
+        np.testing.assert_array_equal(kind == 0, loss == 0)
+        np.testing.assert_array_equal(kind == 2, loss >= MARGIN[distance])
+        assert len(np.unique(kind)) == 3
+
+
+@pytest.mark.parametrize(
+    ("negative", "margin", "kind"), [(2.0, 1.0, 0), (1.0, 1.0, 2), (1.0, 0.0, 0), (0.5, 0.0, 2), (0.0, 1.0, 2)]
+)
+def test_kinds_at_ties(negative, margin, kind):
+    assert triplet_kind(jnp.zeros(1), jnp.ones(1), jnp.full(1, negative), margin=margin) == kind
+
+
+@every_distance
+def test_batch_all_is_all_triplets(distance):
+    margin = MARGIN[distance]
+    loss, info, gradient = mined(triplet_batch_all, EMBEDDINGS, LABELS, distance)
+    np.testing.assert_allclose(loss, batch_all_by_loops(EMBEDDINGS, LABELS, margin, distance), rtol=1e-5)
+
+    def reference(tensor):
+        losses, valid = cube_by_torch(tensor, LABELS, margin, distance)
+        return losses[valid & (losses > 0)].mean()
+
+    np.testing.assert_allclose(gradient, gradient_by_torch(reference, EMBEDDINGS), rtol=1e-4, atol=1e-6)
+    assert info.mined == info.triplets
+
+
+@every_distance
+def test_batch_hard_is_the_hardest_triplet_of_each_anchor(distance):
+    margin = MARGIN[distance]
+    loss, info, gradient = mined(triplet_batch_hard, EMBEDDINGS, LABELS, distance)
+    np.testing.assert_allclose(loss, batch_hard_by_loops(EMBEDDINGS, LABELS, margin, distance), rtol=1e-5)
+
+    def reference(tensor):
+        losses, valid = cube_by_torch(tensor, LABELS, margin, distance)
+        hardest = torch.where(valid, losses, -torch.inf).flatten(1).amax(dim=1)
+        return hardest[hardest > -torch.inf].clamp(min=0).mean()
+
+    np.testing.assert_allclose(gradient, gradient_by_torch(reference, EMBEDDINGS), rtol=1e-4, atol=1e-6)
+    assert info.mined == np.sum(LABELS <= 2)
+
+
+@every_distance
+@every_miner
+def test_the_batch_is_described_as_loops_describe_it(mine, distance):
+    margin = MARGIN[distance]
+    _, info, _ = mined(mine, EMBEDDINGS, LABELS, distance)
+    d = all_distances(EMBEDDINGS, distance)
+    excess = np.array([d[a, n] - d[a, p] for a, p, n in triplets(LABELS)])
+    assert info.triplets == len(excess)
+    shares = [(excess >= margin).mean(), ((excess > 0) & (excess < margin)).mean(), (excess <= 0).mean()]
+    np.testing.assert_allclose([info.easy, info.semi_hard, info.hard], shares, atol=1e-6)
+    if mine is triplet_batch_all:
+        assert info.active == np.sum(excess < margin)
+    pairs = list(itertools.combinations(range(len(LABELS)), 2))
+    for same, got in ((True, info.positive_distance), (False, info.negative_distance)):
+        wanted = np.mean([d[i, j] for i, j in pairs if (LABELS[i] == LABELS[j]) == same])
+        np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+# An anchor at 0 and a positive at 1, whose semi-hard negatives at a margin of 1/2 are at 1.1, 1.2, 1.3 and 1.4. When
+# the positive is the anchor all negatives are nearer than 1, or farther than 3/2.
+LINE = np.array([0.0, 1.0, 0.2, 1.0, 1.1, 1.2, 1.3, 1.4, 2.6])
+LINE_LABELS = np.int32([0, 0, 1, 2, 3, 4, 5, 6, 7])
+
+
+def test_semi_hard_negatives_are_chosen_uniformly_and_no_others():
+    keys = jax.random.split(jax.random.key(0), 4000)
+    mine = functools.partial(triplet_semi_hard, labels=jnp.asarray(LINE_LABELS), margin=0.5)
+    loss, info = jax.jit(jax.vmap(mine, in_axes=(0, None)))(keys, jnp.asarray(LINE[:, None], jnp.float32))
+    assert (info.mined == 1).all()
+    assert (info.active == 1).all()
+    chosen, counts = np.unique(np.round(1.5 - np.asarray(loss), 3), return_counts=True)
+    np.testing.assert_allclose(chosen, [1.1, 1.2, 1.3, 1.4], atol=1e-5)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_pairs_choose_their_semi_hard_negatives_independently():
+    # Two anchors far apart, each with one pair and three semi-hard negatives, told apart by powers of 4 in the loss.
+    offsets = np.array([0.0, 1.0, 1.0 + 1 / 64, 1.0 + 2 / 64, 1.0 + 3 / 64])
+    line = np.concatenate([offsets, 1000.0 + np.array([0.0, 1.0, 1.0 + 4 / 64, 1.0 + 8 / 64, 1.0 + 12 / 64])])
+    labels = jnp.array([0, 0, 1, 2, 3, 4, 4, 5, 6, 7])
+    keys = jax.random.split(jax.random.key(1), 4000)
+    mine = functools.partial(triplet_semi_hard, embeddings=jnp.asarray(line[:, None], jnp.float32), labels=labels)
+    loss, info = jax.jit(jax.vmap(lambda key: mine(key, margin=0.25)))(keys)
+    assert (info.mined == 2).all()
+    code = np.round((0.25 - np.asarray(loss)) * 2 * 64).astype(int)
+    counts = np.array([[np.sum(code == i + 4 * j) for i in (1, 2, 3)] for j in (1, 2, 3)])
+    assert counts.sum() == len(keys)
+    assert scipy.stats.chisquare(counts.ravel()).pvalue > 1e-3
+
+
+@every_distance
+def test_semi_hard_mining_takes_every_pair_that_has_such_a_negative(distance):
+    margin = MARGIN[distance]
+    d = all_distances(EMBEDDINGS, distance)
+    semi_hard = {}
+    for a, p, n in triplets(LABELS):
+        if d[a, p] < d[a, n] < d[a, p] + margin:
+            semi_hard.setdefault((a, p), []).append(d[a, p] - d[a, n] + margin)
+    loss, info, gradient = mined(any_semi_hard, EMBEDDINGS, LABELS, distance)
+    assert info.mined == info.active == len(semi_hard) > 5
+    lowest, highest = (np.mean([best(found) for found in semi_hard.values()]) for best in (min, max))
+    assert lowest - 1e-6 <= loss <= highest + 1e-6
+    assert (gradient != 0).any()
+
+
+def test_the_gradient_is_that_of_the_chosen_distances_alone():
+    loss, _, gradient = mined(any_semi_hard, LINE[:, None], LINE_LABELS)
+    wanted = np.zeros(len(LINE))
+    wanted[1] = 1.0
+    wanted[np.flatnonzero(np.isclose(LINE, 1.5 - loss))] = -1.0
+    np.testing.assert_allclose(gradient.ravel(), wanted, atol=1e-6)
+
+
+@every_miner
+@pytest.mark.parametrize("labels", [[0], [0, 0, 0], [0, 1, 2]], ids=["alone", "one label", "no pair"])
+def test_a_batch_without_triplets_costs_nothing(mine, labels):
+    loss, info, gradient = mined(mine, EMBEDDINGS[: len(labels)], np.int32(labels))
+    assert loss == 0.0
+    assert not gradient.any()
+    assert np.isfinite(info).all()
+    assert info.triplets == info.mined == info.active == info.easy == info.semi_hard == info.hard == 0
+
+
+@every_miner
+def test_an_empty_batch_costs_nothing(mine):
+    loss, info, gradient = mined(mine, np.zeros((0, 3)), np.zeros(0, np.int32))
+    assert loss == 0.0
+    assert gradient.shape == (0, 3)
+    assert info == (0.0,) * len(info)
+
+
+@every_distance
+def test_collapsed_embeddings_cost_the_margin_and_have_no_semi_hard_negative(distance):
+    collapsed, margin = np.ones_like(EMBEDDINGS), MARGIN[distance]
+    for mine, wanted in ((triplet_batch_all, margin), (triplet_batch_hard, margin), (any_semi_hard, 0.0)):
+        loss, info, gradient = mined(mine, collapsed, LABELS, distance)
+        np.testing.assert_allclose(loss, wanted, rtol=1e-6)
+        assert info.hard == 1.0
+        assert np.isfinite(gradient).all()
+
+
+def test_equally_hard_negatives_share_the_gradient():
+    # The first anchor has both negatives at a distance of 2, the second has the last at a distance of 1.
+    embeddings, labels = jnp.array([[0.0], [1.0], [-2.0], [2.0]]), jnp.array([0, 0, 1, 2])
+    slopes = jax.jit(jax.grad(lambda x: triplet_batch_hard(x, labels, margin=3.0)[0]))(embeddings)
+    np.testing.assert_allclose(slopes.ravel(), [-1.0, 1.5, 0.25, -0.75])
+
+
+@every_distance
+@pytest.mark.parametrize("broken", [[0], [10], range(11)], ids=["an anchor", "a mere negative", "all"])
+def test_what_is_not_a_number_stays_so(distance, broken):
+    points = EMBEDDINGS.copy()
+    points[list(broken), 1] = np.nan
+    x, y = jnp.asarray(points, jnp.float32), jnp.asarray(EMBEDDINGS[:5], jnp.float32)
+    wanted = np.isin(np.arange(11), broken)
+    missing = np.isnan(pairwise_distance(x, y, distance=distance))
+    np.testing.assert_array_equal(missing, wanted[:, None].repeat(5, axis=1))
+    for arguments in itertools.permutations([x, x[::-1] + 1.0, x[::-1]]):
+        got = triplet(*arguments, margin=0.5, distance=distance)
+        np.testing.assert_array_equal(np.isnan(got), wanted | wanted[::-1])
+    for mine in (triplet_batch_all, triplet_batch_hard, any_semi_hard):
+        assert np.isnan(mined(mine, points, LABELS, distance)[0])
+
+
+@pytest.mark.parametrize("mine", [triplet_batch_all, triplet_batch_hard], ids=["batch all", "batch hard"])
+def test_neither_order_nor_names_of_labels_nor_a_rotation_matter(mine):
+    generator = np.random.default_rng(1)
+    order, (rotation, _) = generator.permutation(11), np.linalg.qr(generator.normal(size=(3, 3)))
+    moved = mined(mine, (EMBEDDINGS @ rotation + 2.0)[order], 7 - 3 * LABELS[order])
+    for got, wanted in zip(moved[:2], mined(mine, EMBEDDINGS, LABELS)[:2], strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+def test_counts_of_large_batches_do_not_overflow():
+    labels = jnp.arange(2100) % 2
+    count = jax.jit(lambda x: triplet_batch_all(x, labels)[1].triplets)(jnp.zeros((2100, 1)))
+    np.testing.assert_allclose(count, 2100 * 1049 * 1050, rtol=1e-6)
+
+
+@every_miner
+def test_memory_grows_with_the_square_of_the_batch(mine):
+    n = 512
+    shapes = jax.ShapeDtypeStruct((n, 8), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.int32)
+    compiled = jax.jit(jax.value_and_grad(mine, has_aux=True)).lower(*shapes).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 40 * 4 * n**2 < 4 * n**3
+
+
+THREE_TRIPLETS = EMBEDDINGS[[[0, 1, 2], [6, 7, 8], [3, 4, 5]]]
+
+
+def batch_loss(mine):
+    return lambda embeddings, labels, margin: mine(embeddings, labels, margin=margin)[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (losses.triplet, THREE_TRIPLETS),
+        (losses.triplet_kind, THREE_TRIPLETS),
+        (batch_loss(triplet_batch_all), (EMBEDDINGS, LABELS)),
+        (batch_loss(triplet_batch_hard), (EMBEDDINGS, LABELS)),
+        (batch_loss(any_semi_hard), (EMBEDDINGS, LABELS)),
+    ],
+    ids=["triplet", "kind", "batch all", "batch hard", "semi-hard"],
+)
+def test_the_margin_may_be_annealed(function, arguments):
+    margins = np.float32([0.0, 0.1, 0.5, 2.0])
+    mapped = jax.jit(jax.vmap(lambda margin: function(*arguments, margin=margin)))(margins)
+    one_by_one = [function(*arguments, margin=float(margin)) for margin in margins]
+    assert len(np.unique(one_by_one, axis=0)) > 1
+    np.testing.assert_allclose(mapped, one_by_one, rtol=1e-6)
+
+
+@pytest.mark.parametrize("given", [np.asarray, np.ndarray.tolist], ids=["NumPy", "lists"])
+def test_whatever_can_be_an_array_is_taken(given):
+    points, labels = np.array([[0, 0], [3, 4], [6, 0], [0, 1]]), np.array([0, 0, 1, 1])
+    arrays, given_points, given_labels = jnp.asarray(points, jnp.float32), given(points), given(labels)
+    for distance in (losses.pairwise_distance(given_points, given_points), pairwise_distance(arrays, arrays)):
+        np.testing.assert_allclose(distance[0], [0.0, 5.0, 6.0, 1.0])
+    rows = [arrays, arrays[::-1], arrays[1:2].repeat(4, 0)]
+    given_rows = [given(np.asarray(x, int)) for x in rows]
+    for function in (losses.triplet, losses.triplet_kind):
+        np.testing.assert_array_equal(function(*given_rows), function(*rows))
+    for mine in (triplet_batch_all, triplet_batch_hard, any_semi_hard):
+        got, wanted = mine(given_points, given_labels)[0], mine(arrays, jnp.asarray(labels))[0]
+        assert got == wanted
+        assert got.dtype == jnp.float32
+
+
+def test_unknown_distances_are_refused():
+    with pytest.raises(ValueError, match="there is no distance 'euclidian': did you mean 'euclidean'"):
+        pairwise_distance(jnp.zeros((1, 2)), jnp.zeros((1, 2)), distance="euclidian")
+    with pytest.raises(ValueError, match="there is no distance 'manhattan'"):
+        triplet_batch_all(jnp.zeros((1, 2)), jnp.zeros(1, int), distance="manhattan")
+
+
+@every_miner
+def test_negative_margins_and_missing_labels_are_refused(mine):
+    not_one = r"one number, got shape \(2,\)"
+    for margin, message in ((-1.0, "at least 0, got -1"), (math.nan, "at least 0, got nan"), (np.ones(2), not_one)):
+        with pytest.raises(InputError, match=f"margin must be {message}"):
+            mine(jnp.zeros((2, 3)), jnp.zeros(2, int), margin=margin)
+    with pytest.raises(ValueError, match=r"got embeddings \(2, 3\) and labels \(3,\)"):
+        mine(jnp.zeros((2, 3)), jnp.zeros(3, int))
+    with pytest.raises(ValueError, match=r"got embeddings \(2, 3, 1\) and labels \(2,\)"):
+        mine(jnp.zeros((2, 3, 1)), jnp.zeros(2, int))
+
+
+def test_points_that_are_no_rows_of_one_length_are_refused():
+    with pytest.raises(ValueError, match=r"got x \(2, 3\) and y \(2, 4\)"):
+        pairwise_distance(jnp.zeros((2, 3)), jnp.zeros((2, 4)))
+    with pytest.raises(ValueError, match=r"got x \(3,\) and y \(2, 3\)"):
+        pairwise_distance(jnp.zeros(3), jnp.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"axis of coordinates, got shape \(\)"):
+        triplet(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))

@@ -1,0 +1,119 @@
+"""The references are the definition of a correlation, and lax's own convolution in float64."""
+
+import itertools
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxgen.nn.cpu_convolution.products import gather_patches
+from jaxgen.nn.cpu_convolution.windows import Geometry
+from jaxgen.nn.cpu_convolution.winograd import FILTERINGS, convolve_filtered, filterings
+
+
+@pytest.mark.parametrize(
+    ("weights", "filtering"), [(n, filtering) for n, each in FILTERINGS.items() for filtering in each]
+)
+def test_the_rows_of_a_filtering_compute_a_correlation_exactly(weights, filtering):
+    inputs, kernel, outputs = (np.array(matrix, float) for matrix in filtering)
+    assert outputs.shape[0] + weights - 1 == inputs.shape[1]
+    # Small whole numbers and halves: every step is exact.
+    generator = np.random.default_rng(weights)
+    pixels = generator.integers(-50, 50, inputs.shape[1]).astype(float)
+    window = 2.0 * generator.integers(-50, 50, weights)
+    np.testing.assert_array_equal(outputs @ ((inputs @ pixels) * (kernel @ window)), np.correlate(pixels, window))
+
+
+# Space, window, strides, padding: all numbers of weights, tiles that the outputs do not fill,
+# windows that the stride does not divide, one and three axes, pixels that no window sees.
+GEOMETRIES = {
+    "two weights": ((8, 8), (4, 4), (2, 2), ((1, 1), (1, 1))),
+    "two weights, tiles of three": ((10, 12), (4, 4), (2, 2), ((2, 2), (1, 1))),
+    "three weights": ((6, 6), (3, 3), (1, 1), ((1, 1), (1, 1))),
+    "three weights, unfilled": ((7, 5), (3, 3), (1, 1), ((0, 0), (1, 1))),
+    "stride 2, window 5": ((9, 8), (5, 5), (2, 2), ((1, 2), (2, 2))),
+    "different along each axis": ((9, 7), (1, 4), (1, 2), ((0, 0), (2, 1))),
+    "pixels beyond the last window": ((8, 11), (2, 4), (1, 2), ((0, 0), (0, 0))),
+    "more padding than window": ((3, 4), (3, 2), (1, 1), ((4, 3), (2, 2))),
+    "a negative padding": ((8, 8), (3, 3), (1, 1), ((-1, 1), (1, -2))),
+    "one weight and three": ((6, 5), (1, 3), (1, 1), ((0, 0), (1, 1))),
+    "a signal": ((9,), (6,), (2,), ((3, 2),)),
+    "a volume": ((4, 5, 3), (3, 2, 3), (1, 1, 1), ((1, 1), (0, 1), (1, 1))),
+}
+
+
+@pytest.mark.parametrize(("space", "window", "strides", "padding"), GEOMETRIES.values(), ids=GEOMETRIES)
+def test_filtered_convolutions_equal_those_of_lax(space, window, strides, padding):
+    axes = "DHW"[-len(space) :]
+    numbers = (f"N{axes}C", f"{axes}IO", f"N{axes}C")
+    geometry = Geometry(strides, padding, (1,) * len(space), None)
+    taps = [-(-size // step) for size, step in zip(window, strides, strict=True)]
+    generator = np.random.default_rng(0)
+
+    @partial(jax.jit, static_argnums=0)
+    def value_and_gradients(conv, x, w):
+        value, pullback = jax.vjp(conv, x, w)
+        return value, *pullback(jnp.sin(value))
+
+    with jax.enable_x64(True):
+        x, w = (jnp.asarray(generator.normal(size=size)) for size in ((2, *space, 3), (*window, 3, 2)))
+        want = value_and_gradients(
+            lambda x, w: lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=numbers), x, w
+        )
+        for chosen in itertools.product(*(FILTERINGS[number] for number in taps)):
+            got = value_and_gradients(lambda x, w, by=chosen: convolve_filtered(x, w, geometry, by), x, w)
+            for ours, reference in zip(got, want, strict=True):
+                np.testing.assert_allclose(ours, reference, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("size", "window", "stride"), [(32, 4, 2), (16, 3, 1), (15, 4, 2)])
+def test_filtering_costs_no_digits(size, window, stride):
+    """None in the value, a bit in the gradients, that of the inputs being what a transposed convolution is."""
+    generator = np.random.default_rng(1)
+    shapes = (4, size, size, 64), (window, window, 64, 32)
+    x, w = (jnp.asarray(generator.normal(size=shape), jnp.float32) for shape in shapes)
+    geometry = Geometry((stride, stride), ((1, 1), (1, 1)), (1, 1), None)
+    chosen = filterings(x, w, geometry)
+    assert chosen is not None
+
+    def value_and_gradients(conv, x, w):
+        value, pullback = jax.vjp(conv, x, w)
+        results = value, *pullback(jnp.asarray(np.random.default_rng(2).normal(size=value.shape), value.dtype))
+        return [np.asarray(result, np.float64) for result in results]
+
+    with jax.enable_x64(True):
+        wide = (jnp.asarray(np.asarray(array, np.float64)) for array in (x, w))
+        numbers = ("NHWC", "HWIO", "NHWC")
+        by_xla = partial(
+            lax.conv_general_dilated,
+            window_strides=geometry.strides,
+            padding=geometry.padding,
+            dimension_numbers=numbers,
+        )
+        exact = value_and_gradients(by_xla, *wide)
+    plain = value_and_gradients(lambda x, w: gather_patches(x, w, geometry), x, w)
+    filtered = value_and_gradients(lambda x, w: convolve_filtered(x, w, geometry, chosen), x, w)
+    for ours, reference, truth, times in zip(filtered, plain, exact, (1.5, 2.2, 2.2), strict=True):
+        assert root_mean_square(ours - truth) <= times * root_mean_square(reference - truth)
+
+
+def root_mean_square(array):
+    return np.sqrt(np.mean(array**2))
+
+
+def test_filtering_is_left_where_it_would_not_pay():
+    def chosen(channels, features, window, dtype=jnp.float32, size=16):
+        x = jax.ShapeDtypeStruct((2, size, size, channels), dtype)
+        w = jax.ShapeDtypeStruct((window, window, channels, features), dtype)
+        return filterings(x, w, Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), None))
+
+    assert chosen(32, 32, 3) is not None
+    assert chosen(32, 32, 3, jnp.bfloat16) is None, "the sums of pixels would be rounded"
+    assert chosen(3, 32, 3) is None
+    assert chosen(32, 3, 3) is None
+    assert chosen(32, 32, 1) is None
+    assert chosen(32, 32, 7) is None
+    assert chosen(32, 32, 3, size=1) is None, "most of the tile would lie beyond the picture"

@@ -1,0 +1,61 @@
+"""A file is there whole, or as it was before, whatever happens while it is written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jaxgen import plot
+from jaxgen.errors import InputError
+from jaxgen.runs.outputs import write_arrays, write_figure, write_json
+
+LARGE = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), np.uint8)
+
+WRITERS = {
+    "json": lambda path: write_json(path, {"numbers": LARGE.ravel().tolist()}),
+    "npz": lambda path: write_arrays(path, {"pictures": LARGE}),
+    "png": lambda path: write_figure(path, plot.image_grid(LARGE)),
+    "svg": lambda path: write_figure(path, plot.scatter(LARGE[0, 0])),
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("before", [None, b"what was there before"])
+def test_a_full_disk_leaves_what_was_there(suffix, before, tmp_path, full_disk):
+    path = tmp_path / f"x.{suffix}"
+    if before is not None:
+        path.write_bytes(before)
+    with full_disk(free=100), pytest.raises(InputError, match=rf"x.{suffix} could not be written: File too large"):
+        WRITERS[suffix](path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == (
+        {} if before is None else {path.name: before}
+    )
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_until_the_last_moment_the_name_has_the_old_content(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(b"old")
+
+    def interrupt(*_):
+        assert path.read_bytes() == b"old"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        WRITERS[suffix](path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {path.name: b"old"}
+
+
+def test_what_is_written_is_read(tmp_path):
+    for suffix, write in WRITERS.items():
+        write(tmp_path / f"x.{suffix}")
+    assert json.loads((tmp_path / "x.json").read_text())["numbers"] == LARGE.ravel().tolist()
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["pictures"], LARGE)
+
+
+def test_json_has_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert not list(tmp_path.iterdir())
