@@ -1,4 +1,4 @@
-"""The laboratory: what theory says of a game, and what a trained generator has learned."""
+"""Analysis of games with known optima, of trained generators and of their latents."""
 
 from jaxgen.analysis.best_response import AgainstOptimum, compare_with_optimum, sample_gradients, train_discriminator
 from jaxgen.analysis.birthday import (
@@ -24,10 +24,10 @@ from jaxgen.analysis.optimum import (
 __all__ = [
     "AgainstOptimum",
     "BirthdayTest",
+    "DigitClassifier",
+    "DigitPrediction",
     "LatentDensity",
     "NearestPairs",
-    "Reader",
-    "Reading",
     "SupportSize",
     "aggregate_posterior_mmd",
     "arithmetic",

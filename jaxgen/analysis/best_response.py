@@ -1,8 +1,8 @@
-"""A discriminator or a critic against a generator that stands still: what the players are when one has done its best.
+"""Best responses to a fixed generator, approximated by training a discriminator or a critic.
 
-Theory speaks of the best response to a fixed generator: `jaxgen.analysis.optimum` says what it is, and here a network
-is trained to be it, between any two distributions that can be drawn from. Nothing is ever seen twice, so it cannot be
-learned by heart.
+`jaxgen.analysis.optimum` gives the best response in closed form where both densities are known. Here a network is
+trained towards it, between any two distributions that can be sampled. Every batch is sampled anew, so there is no
+finite training set to overfit.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ from jaxgen.nn.mlp import MLP
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
 Sampler: TypeAlias = Callable[[KeyArray, int], Float[Array, "n dim"]]
-"""`(key, n) -> points`, n of them drawn afresh."""
+"""`(key, n) -> points`, n independent samples."""
 
 Penalty: TypeAlias = Callable[
-    [Critic, KeyArray, Float[Array, "batch dim"], Float[Array, "batch dim"]], Float[Array, " batch"]
+    [KeyArray, Critic, Float[Array, "batch dim"], Float[Array, "batch dim"]], Float[Array, " batch"]
 ]
-"""`(critic, key, real, fake) -> penalty` per example, as `jaxgen.losses.gradient_penalty` is."""
+"""`(key, critic, real, fake) -> penalty`, one per example, like `jaxgen.losses.gradient_penalty`."""
 
 
 def train_discriminator(
@@ -48,34 +48,34 @@ def train_discriminator(
     steps: int = 2000,
     batch_size: int = 512,
 ) -> Critic:
-    """Train a fully connected network to tell two fixed distributions apart.
+    """Train a fully connected discriminator or critic between two fixed distributions.
 
     It minimizes `mean loss.discriminator(f(x), f(y)) + penalty_weight * mean penalty`, x real and y generated, with a
-    learning rate that falls to 0 along a cosine.
+    learning rate that decays to 0 along a cosine.
 
     Args:
-        key: for the first weights, and for what is drawn.
-        real: draws real points.
-        fake: draws generated points, of as many coordinates.
+        key: PRNG key of the initial weights and of all samples.
+        real: sampler of real points.
+        fake: sampler of generated points, of the same dimension.
         loss: `non_saturating` or `minimax` for a discriminator, `wasserstein` for a critic.
-        penalty: on the slope of the network.
-        penalty_weight: of the penalty (10 in the paper of WGAN-GP).
+        penalty: penalty on the gradient of the network with respect to its input.
+        penalty_weight: weight of the penalty (10 in the paper of WGAN-GP).
         clip: bound to which all weights are clipped after every step (0.01 in the paper of WGAN).
         hidden: widths of the hidden layers.
-        activation: after each of them. The default is smooth, as densities are, and does not saturate: the logits of a
-            network of tanh would be flat where examples are rare, whatever the loss.
-        optimizer: from a schedule of the learning rate, e.g. `optax.rmsprop`.
-        learning_rate: at the start.
-        steps: of the optimizer.
-        batch_size: real points in a step, and generated ones.
+        activation: activation after each hidden layer. The default is smooth, as densities are, and does not saturate:
+            the logits of a network of tanh would be constant where examples are rare, whatever the loss.
+        optimizer: function from a learning-rate schedule to an optimizer, e.g. `optax.rmsprop`.
+        learning_rate: initial learning rate.
+        steps: number of optimizer updates.
+        batch_size: number of real points per step, and of generated points.
 
     Returns:
-        The trained network f: from points [n, dim] to logits, or the critic's values, [n].
+        The trained network f: from points [n, dim] to logits or critic values [n].
 
     Raises:
-        InputError: if a number is out of its range, or nothing keeps a Wasserstein critic from growing forever.
-        ValueError: if the coordinates of real and generated points differ in number.
-        DivergenceError: if the weights end as NaN or infinite.
+        InputError: if a number is out of its range, or a Wasserstein critic has neither a penalty nor clipped weights.
+        ValueError: if real and generated points differ in dimension.
+        DivergenceError: if the trained weights are NaN or infinite.
 
     Reference:
         Goodfellow et al. 2014, arXiv:1406.2661, proposition 1; Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875,
@@ -92,41 +92,45 @@ def train_discriminator(
     check_number("steps", steps, at_least=1)
     check_number("batch_size", batch_size, at_least=1)
     if loss is wasserstein and penalty is None and clip is None:
-        raise InputError("a Wasserstein critic has no optimum unless its slope is bounded: give a penalty, or clip")
+        raise InputError(
+            "penalty or clip must be given with loss=wasserstein, got neither: "
+            "a critic whose gradient norm is not bounded has no optimum"
+        )
     shapes = [jax.eval_shape(lambda key, draw=draw: draw(key, batch_size), key) for draw in (real, fake)]
     check_same_shape(real=shapes[0], fake=shapes[1])
     network: Any = MLP(tuple(hidden), (), activation)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
-        return {"discriminator": network.init(key, jnp.zeros(shapes[0].shape))}
+        return {"discriminator": network.init(key, jnp.zeros(shapes[0].shape), train=False)}
 
     def objective(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
         real_key, fake_key, penalty_key = jax.random.split(key, 3)
         x, y = real(real_key, batch_size), fake(fake_key, batch_size)
-        critic = partial(network.apply, {"params": params["discriminator"]})
+        critic = partial(network.apply, {"params": params["discriminator"]}, train=True)
         value = loss.discriminator(critic(x), critic(y)).mean()
         if penalty is not None:
-            value += penalty_weight * penalty(critic, penalty_key, x, y).mean()
+            value += penalty_weight * penalty(penalty_key, critic, x, y).mean()
         return value, ({}, {})
 
     tx = optimizer(optax.cosine_decay_schedule(learning_rate, steps))
     project = unchanged if clip is None else partial(clip_weights, bound=clip)
     player = Player("discriminator", ("discriminator",), objective, tx, project=project)
-    params = _play_alone(key, init_networks, player, steps).params["discriminator"]
+    params = _train_single_player(key, init_networks, player, steps).params["discriminator"]
     if not all(np.isfinite(weights).all() for weights in jax.tree.leaves(params)):
         raise DivergenceError(f"the discriminator is not finite after {steps} steps: give a smaller learning_rate")
     return partial(_output, network, params)
 
 
 class AgainstOptimum(NamedTuple):
-    """How near a discriminator is to the best one.
+    """Errors of a discriminator relative to the optimal one.
 
     Attributes:
-        probability_error: mean of `|D - D*|`, weighted with (p + q) / 2, what a discriminator is shown.
-        log_ratio_error: mean of `|logit - log(p / q)|` in nats, weighted with min(p, q), where both are to be seen; NaN
-            where nothing is in common, and there is no ratio to be estimated.
-        value: of the game with this discriminator, in nats.
-        optimal_value: with the best one, `2 JS(p, q) - 2 log 2`; no discriminator has a larger one.
+        probability_error: mean of `|D - D*|`, weighted with (p + q) / 2, the distribution of the discriminator's
+            inputs.
+        log_ratio_error: mean of `|logit - log(p / q)|` in nats, weighted with min(p, q), which is positive where both
+            densities are; NaN for disjoint distributions, whose density ratio is nowhere finite and positive.
+        value: value of the game with this discriminator, in nats.
+        optimal_value: value with the optimal one, `2 JS(p, q) - 2 log 2`, the maximum over all discriminators.
     """
 
     probability_error: Float[Array, ""]
@@ -142,16 +146,16 @@ def compare_with_optimum(
     *,
     volumes: float | Float[Array, " n"] = 1.0,
 ) -> AgainstOptimum:
-    """Compare a discriminator with the best one, by quadrature over densities that are known.
+    """Compare a discriminator with the optimal one, by quadrature over known densities.
 
     The second error is that of density-ratio estimation by supervised learning: the logit of a classifier of real and
     generated examples is an estimate of `log(p / q)`.
 
     Args:
-        logits: of the discriminator at each node of a quadrature, finite.
-        log_p: log density of the data there, in nats; -inf where there are none.
-        log_q: log density of what is generated.
-        volumes: what each node stands for, as for `jaxgen.analysis.value_at_optimum`.
+        logits: finite logits of the discriminator at each node of a quadrature, [n].
+        log_p: log density of the data at the nodes, in nats, [n]; -inf where the density is 0.
+        log_q: log density of generated examples at the nodes, in nats, [n].
+        volumes: quadrature weight of each node, as in `jaxgen.analysis.value_at_optimum`.
 
     Returns:
         The two errors and the two values.
@@ -174,7 +178,7 @@ def compare_with_optimum(
     p, q = volumes * jnp.exp(widen(log_p)), volumes * jnp.exp(widen(log_q))
     probability_error = jnp.average(jnp.abs(jax.nn.sigmoid(logits) - jax.nn.sigmoid(best)), weights=p + q)
     overlap = jnp.minimum(p, q)
-    # Where there is no overlap, the ratio may be infinite, and counts as nothing all the same.
+    # Outside of the overlap the ratio may be infinite, and infinity times a weight of 0 would be NaN.
     log_ratio_error = jnp.average(jnp.where(overlap > 0, jnp.abs(logits - best), 0.0), weights=overlap)
     value = jnp.sum(p * jax.nn.log_sigmoid(logits) + q * jax.nn.log_sigmoid(-logits))
     return AgainstOptimum(probability_error, log_ratio_error, value, value_at_optimum(log_p, log_q, volumes=volumes))
@@ -183,18 +187,18 @@ def compare_with_optimum(
 def sample_gradients(
     loss: AdversarialLoss, discriminator: Critic, fake: Float[Array, " n *event"]
 ) -> Float[Array, " n *event"]:
-    """What the generator feels: the derivative of its loss with respect to each example that it made.
+    """Compute the gradient of the generator's loss with respect to each generated example.
 
-    `d loss.generator(f(y)) / dy`, which is `jaxgen.analysis.generator_gradient` times the slope of the logit. All that
-    a generator learns comes to it through these numbers.
+    `d loss.generator(f(y)) / dy`, which is `jaxgen.analysis.generator_gradient` times the gradient of the logit with
+    respect to the example. The gradient of the generator's parameters follows from it by the chain rule.
 
     Args:
-        loss: a pair of `jaxgen.losses`, not a relativistic one.
-        discriminator: f, from examples to logits or a critic's values, each of which depends on its example alone.
-        fake: generated examples.
+        loss: pair of losses of `jaxgen.losses`, not a relativistic one.
+        discriminator: f, from examples to logits or critic values, each of which depends on its own example alone.
+        fake: generated examples, [n, *event].
 
     Returns:
-        The derivatives; an example goes against them.
+        The gradients, [n, *event]; gradient descent on the loss changes an example in the opposite direction.
 
     Raises:
         ValueError: if the loss is relativistic.
@@ -204,7 +208,7 @@ def sample_gradients(
 
     Example:
         >>> from jaxgen.losses import minimax, non_saturating
-        >>> discriminator = lambda y: -8.0 * y[:, 0]  # Sure that the example is generated.
+        >>> discriminator = lambda y: -8.0 * y[:, 0]  # D = 0.0003 at y = 1.
         >>> print(sample_gradients(non_saturating, discriminator, jnp.ones((1, 1))).round(3))
         [[7.997]]
         >>> print(sample_gradients(minimax, discriminator, jnp.ones((1, 1))).round(3))
@@ -219,22 +223,22 @@ def sample_gradients(
 
 @partial(jax.jit, static_argnums=0)  # One program for all networks of the same widths.
 def _output(network: Any, params: Params, points: Float[Array, "n dim"]) -> Float[Array, " n"]:
-    return network.apply({"params": params}, points)
+    return network.apply({"params": params}, points, train=False)
 
 
-def _play_alone(
+def _train_single_player(
     key: KeyArray, init_networks: Callable[[KeyArray, Batch], dict[str, Params]], player: Player, steps: int
 ) -> State:
-    """The state after so many turns of a game with one player, who draws its own examples: one compiled program."""
+    """Train a game of one player, whose loss samples its own examples, in one compiled program."""
     init, step = game(init_networks, [player])
 
     @jax.jit
-    def play(key: KeyArray) -> State:
-        init_key, turns_key = jax.random.split(key)
+    def train(key: KeyArray) -> State:
+        init_key, steps_key = jax.random.split(key)
 
-        def turn(t: Array, state: State) -> State:
-            return step(jax.random.fold_in(turns_key, t), state, {})[0]
+        def body(t: Array, state: State) -> State:
+            return step(jax.random.fold_in(steps_key, t), state, {})[0]
 
-        return jax.lax.fori_loop(0, steps, turn, init(init_key, {}))
+        return jax.lax.fori_loop(0, steps, body, init(init_key, {}))
 
-    return play(key)
+    return train(key)

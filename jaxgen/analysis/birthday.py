@@ -1,8 +1,8 @@
-"""How many different examples can a generator make? The birthday paradox answers without looking at all of them.
+"""Estimate the support size of a generator with the birthday paradox, without enumerating the support.
 
-Among 23 people two probably share a birthday, although there are 365 days: a batch of about sqrt(N) examples from a
-support of size N probably holds a duplicate. So batches are drawn, the pairs that are most alike are found in each, and
-from how often two examples are the same follows how many there are.
+Among 23 people two probably share a birthday, although there are 365 days: a batch of about sqrt(N) samples from a
+support of size N probably contains a duplicate. The test samples batches, finds the nearest pairs of each, and
+estimates the support size from the frequency of duplicates.
 """
 
 import math
@@ -19,24 +19,24 @@ from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Shaped
 
 Features = Callable[[Shaped[Array, " n *event"]], Shaped[Array, " n *feature"]]
-"""What examples are compared by: examples -> features, of which the Euclidean distance is taken."""
+"""Examples -> features. Examples are compared by the Euclidean distance of their features."""
 
 SIZES = (50, 100, 200, 400, 800)
-"""Batches of these sizes are judged if nothing is said."""
+"""Default batch sizes of the birthday test."""
 
-MOST_REAL = 10_000
-"""Real examples, at most, among which the smallest distance is looked for."""
+MAX_REAL = 10_000
+"""Maximum number of real examples whose smallest distance is computed."""
 
 BLOCK = 1024
-"""Examples whose distances to all others are in memory at once."""
+"""Number of examples whose distances to all others are in memory at once."""
 
 
 class NearestPairs(NamedTuple):
-    """The pairs of a batch that are most alike.
+    """The pairs of examples of a batch with the smallest distances.
 
     Attributes:
-        distances: Euclidean, in increasing order.
-        indices: of the two examples of each pair, the earlier one first.
+        distances: Euclidean distance of each pair, in increasing order.
+        indices: indices of the two examples of each pair, the smaller index first.
     """
 
     distances: Float[np.ndarray, " pairs"]
@@ -44,12 +44,12 @@ class NearestPairs(NamedTuple):
 
 
 class SupportSize(NamedTuple):
-    """How many different examples there are.
+    """Estimated number of distinct examples.
 
     Attributes:
-        estimate: the most likely number; infinite where no duplicate was seen.
+        estimate: maximum-likelihood estimate; infinite if there is no duplicate.
         low: lower end of the confidence interval.
-        high: upper end; infinite where no duplicate was seen.
+        high: upper end of the confidence interval; infinite if there is no duplicate.
     """
 
     estimate: float
@@ -58,18 +58,19 @@ class SupportSize(NamedTuple):
 
 
 class BirthdayTest(NamedTuple):
-    """What the birthday test found.
+    """Result of the birthday test.
 
     Attributes:
-        sizes: of batches.
-        probability: for each size, the share of the batches that hold a duplicate.
-        half: the size from which on at least half of the batches hold one; infinite where less than half do.
-        collisions: pairs that are duplicates, in all batches together.
-        pairs: that were compared.
-        support: size of the support, from the share of those pairs, with its confidence interval.
-        threshold: the distance up to which two examples count as the same.
-        distances: of the pairs that are most alike, in increasing order.
-        twins: the examples of those pairs, in the dtype they were drawn in.
+        sizes: batch sizes, in increasing order.
+        probability: share of the batches of each size that contain a duplicate.
+        half: smallest size at which at least half of the batches contain a duplicate; infinite if fewer than half of
+            the largest batches do.
+        collisions: number of pairs that are duplicates, over all batches.
+        pairs: number of pairs that are compared, over all batches.
+        support: size of the support with its confidence interval, from `collisions` and `pairs`.
+        threshold: distance up to which two examples are duplicates.
+        distances: distances of the nearest pairs over all batches, in increasing order.
+        nearest_pairs: examples of those pairs, in the dtype of the samples.
     """
 
     sizes: Int[np.ndarray, " sizes"]
@@ -79,14 +80,14 @@ class BirthdayTest(NamedTuple):
     pairs: int
     support: SupportSize
     threshold: float
-    distances: Float[np.ndarray, " twins"]
-    twins: Shaped[np.ndarray, "twins 2 *event"]
+    distances: Float[np.ndarray, " nearest"]
+    nearest_pairs: Shaped[np.ndarray, "nearest 2 *event"]
 
     @property
     def heuristic(self) -> float:
-        """The size of the support by the rule of thumb of the paper: the square of `half`.
+        """Support size by the rule of thumb of the paper: the square of `half`.
 
-        For a uniform distribution on N examples it is about `2 log(2) N`, which is 1.4 times too many.
+        For a uniform distribution on N examples it is about `2 log(2) N`, 1.4 times the true size.
         """
         return self.half**2
 
@@ -100,37 +101,40 @@ def birthday_test(
     features: Features = flat_events,
     sizes: Sequence[int] = SIZES,
     trials: int = 20,
-    twins: int = 8,
+    nearest_pairs: int = 8,
 ) -> BirthdayTest:
-    """Estimate how many different examples a generator can make, from the duplicates in batches of growing size.
+    """Estimate the number of distinct examples that a generator produces, from duplicates in batches of growing size.
 
-    In each trial a batch grows to the largest size; it holds a duplicate from the size on at which the first appears.
-    Of a uniform distribution on N examples a pair is a duplicate with probability `1 / N`, so the most likely N is the
-    number of pairs over that of the duplicates among them. Of any other distribution this estimates `1 / sum(p^2)`: the
-    number of equally probable examples that repeat as often, at most the true number.
+    In each trial a batch grows to the largest size. It contains a duplicate from the size on at which the first one
+    appears. For a uniform distribution on N examples a pair is a duplicate with probability `1 / N`, so the maximum-
+    likelihood estimate of N is the number of pairs divided by the number of duplicates. For any other distribution the
+    same number estimates `1 / sum(p^2)`: the number of equally probable examples with as many duplicates, at most the
+    true number.
 
-    Where no threshold is given, two examples are the same if they are no farther apart than the two most similar real
-    ones that differ. Draws from the data's own distribution, be it continuous, are then the same about once in as many
-    pairs as there are of real examples, and an estimate near that number means no fewer examples than the data have.
-    Real examples that are nearly the same make the threshold small and the estimate large: look at the twins, and give
-    a threshold if those beyond it are duplicates too.
+    Without a threshold, two examples are duplicates if their distance is at most the smallest nonzero distance between
+    real examples. Samples of the data distribution itself, even a continuous one, then contain about one duplicate in
+    as many pairs as there are pairs of real examples. An estimate near that number means that the generator produces as
+    many distinct examples as the data contain. Near-duplicates among the real examples make the threshold small and the
+    estimate large: inspect the nearest pairs, and give a threshold if pairs beyond it are duplicates too.
 
     Args:
-        key: of the draws.
-        sample: `(key, n) -> examples`, which are drawn independently.
-        threshold: the distance up to which two examples count as the same, in the unit of the features.
-        real: examples that find the threshold where none is given; of more than 10,000, as many evenly spaced ones.
-        features: examples -> what they are compared by, e.g. the last hidden layer of a classifier; where nothing is
-            given, all their numbers, for pictures the pixels.
-        sizes: of the batches that `probability` is told for.
-        trials: batches drawn of the largest size.
-        twins: pairs to show, those of all batches that are most alike.
+        key: PRNG key of the samples.
+        sample: function `(key, n) -> examples` that returns independent samples.
+        threshold: distance up to which two examples are duplicates, in the unit of the features.
+        real: real examples that determine the threshold if none is given; at most 10,000 of them, evenly spaced, are
+            compared.
+        features: function from examples to features, e.g. the last hidden layer of a classifier; by default all
+            values of an example, for images the pixels.
+        sizes: batch sizes for which `probability` is estimated.
+        trials: number of batches of the largest size.
+        nearest_pairs: number of nearest pairs to return, over all batches.
 
     Returns:
         A `BirthdayTest`.
 
     Raises:
-        InputError: if there is neither threshold nor real examples, a size below 2, no trial, or samples hold NaN.
+        InputError: if neither threshold nor real examples are given, a size is below 2, trials or nearest_pairs is
+            below 1, or samples are not finite.
 
     Reference:
         Arora and Zhang 2017, "Do GANs actually learn the distribution? An empirical study", arXiv:1706.08224; Arora,
@@ -138,23 +142,25 @@ def birthday_test(
 
     Example:
         >>> days = lambda key, n: jax.random.randint(key, (n, 1), 0, 365)
-        >>> found = birthday_test(jax.random.key(0), days, threshold=0.5, sizes=(10, 23, 50), trials=100)
-        >>> found.support.low < 365 < found.support.high, 15 < found.half < 30
+        >>> result = birthday_test(jax.random.key(0), days, threshold=0.5, sizes=(10, 23, 50), trials=100)
+        >>> result.support.low < 365 < result.support.high, 15 < result.half < 30
         (True, True)
     """
-    _check_plan(sizes, trials, twins)
+    _check_arguments(sizes, trials, nearest_pairs)
     if threshold is None:
         if real is None:
-            raise InputError("the birthday test needs a threshold, or real examples to find one from")
+            raise InputError("threshold or real must be given, got neither: give a distance, or real examples")
         threshold = smallest_distance(real, features=features)
     check_number("threshold", threshold, at_least=0)
     largest = max(sizes)
     draws = (np.asarray(sample(jax.random.fold_in(key, trial), largest)) for trial in range(trials))
-    surveys, examples = zip(*(_look(batch, features, threshold, twins) for batch in draws), strict=True)
-    first = np.array([survey.first for survey in surveys])
-    collisions, pairs = sum(survey.collisions for survey in surveys), trials * math.comb(largest, 2)
-    distances = np.concatenate([survey.nearest.distances for survey in surveys])
-    closest = np.argsort(distances, kind="stable")[:twins]
+    compared, examples = zip(
+        *(_compare_batch(batch, features, threshold, nearest_pairs) for batch in draws), strict=True
+    )
+    first = np.array([batch.first for batch in compared])
+    collisions, pairs = sum(batch.collisions for batch in compared), trials * math.comb(largest, 2)
+    distances = np.concatenate([batch.nearest.distances for batch in compared])
+    closest = np.argsort(distances, kind="stable")[:nearest_pairs]
     return BirthdayTest(
         sizes=np.sort(np.asarray(sizes)),
         probability=np.mean(first[:, None] <= np.sort(np.asarray(sizes)), axis=0),
@@ -164,27 +170,27 @@ def birthday_test(
         support=support_size(collisions, pairs),
         threshold=float(threshold),
         distances=distances[closest],
-        twins=np.concatenate(examples)[closest],
+        nearest_pairs=np.concatenate(examples)[closest],
     )
 
 
 def support_size(collisions: int, pairs: int, *, confidence: float = 0.95) -> SupportSize:
-    """The size of a support, from how many pairs of examples are duplicates.
+    """Estimate the size of a support from the number of pairs of examples that are duplicates.
 
-    `N = pairs / collisions`, the maximum of the likelihood. The interval is that of a Poisson number of collisions.
-    Pairs that share an example are independent of each other where the distribution is uniform; where it is not, the
-    number of collisions varies more than this interval says.
+    `N = pairs / collisions`, the maximum-likelihood estimate. The interval is that of a Poisson number of collisions.
+    For a uniform distribution, pairs that share an example are independent of each other; for any other distribution
+    the number of collisions varies more than the interval accounts for.
 
     Args:
-        collisions: pairs that are duplicates.
-        pairs: all pairs.
-        confidence: probability with which the interval holds the truth, at least.
+        collisions: number of pairs that are duplicates.
+        pairs: number of all pairs.
+        confidence: minimum probability that the interval contains the true size.
 
     Returns:
-        A `SupportSize`; with no collision all of it is infinite but the lower end.
+        A `SupportSize`; with 0 collisions only its lower end is finite.
 
     Raises:
-        InputError: if the numbers are no counts, or the confidence is no probability.
+        InputError: if collisions is not between 0 and pairs, pairs is below 1, or confidence is not in (0, 1).
 
     Reference:
         Garwood 1936, "Fiducial limits for the Poisson distribution", Biometrika 28 (the interval).
@@ -198,7 +204,7 @@ def support_size(collisions: int, pairs: int, *, confidence: float = 0.95) -> Su
     from scipy.stats import chi2
 
     if not 0 <= collisions <= pairs or pairs < 1:
-        raise InputError(f"collisions must be among at least one pair, got {collisions} of {pairs}")
+        raise InputError(f"collisions must be from 0 to pairs, and pairs at least 1, got {collisions} of {pairs}")
     check_number("confidence", confidence, above=0, below=1)
     outside = (1 - confidence) / 2
     most = chi2.ppf(1 - outside, 2 * collisions + 2) / 2
@@ -211,92 +217,92 @@ def support_size(collisions: int, pairs: int, *, confidence: float = 0.95) -> Su
 def nearest_pairs(
     examples: Shaped[AnyArray, " n *event"], count: int, *, features: Features = flat_events
 ) -> NearestPairs:
-    """Find the pairs of examples that are most alike.
+    """Find the pairs of examples with the smallest distances.
 
-    All pairs are compared, in time that grows with n^2 times the number of features, and memory with n.
+    All pairs are compared. Time grows with n^2 times the number of features, and memory with n.
 
     Args:
-        examples: in a batch, two at least.
-        count: pairs to find; all, where there are fewer.
-        features: examples -> what they are compared by; where nothing is given, all their numbers.
+        examples: batch of at least 2 examples, [n, *event].
+        count: number of pairs to find; all pairs if there are fewer.
+        features: function from examples to the features that are compared; by default all values of an example.
 
     Returns:
         A `NearestPairs`.
 
     Raises:
-        InputError: if there are less than two examples, or the features hold NaN.
+        InputError: if there are fewer than 2 examples, or the features are not finite.
 
     Example:
         >>> nearest_pairs(np.array([[0.0], [5.0], [5.5], [9.0]]), 2)
         NearestPairs(distances=array([0.5, 3.5], dtype=float32), indices=array([[1, 2], [2, 3]]))
     """
-    return _survey(_described(examples, features), threshold=-math.inf, count=count).nearest
+    return _compare_pairs(_feature_rows(examples, features), threshold=-math.inf, count=count).nearest
 
 
 def smallest_distance(examples: Shaped[AnyArray, " n *event"], *, features: Features = flat_events) -> float:
-    """The distance of the two most similar examples that differ.
+    """Compute the smallest nonzero distance between two examples.
 
     Args:
-        examples: of more than 10,000, as many evenly spaced ones are compared.
-        features: examples -> what they are compared by; where nothing is given, all their numbers.
+        examples: batch of examples, [n, *event]; of more than 10,000, at most that many, evenly spaced, are compared.
+        features: function from examples to the features that are compared; by default all values of an example.
 
     Returns:
-        The distance, above 0.
+        The distance, above 0, in the unit of the features.
 
     Raises:
-        InputError: if no two examples differ, or the features hold NaN.
+        InputError: if all examples are equal, there are fewer than 2, or the features are not finite.
 
     Example:
         >>> smallest_distance(np.array([[0.0], [5.0], [5.5], [5.0]]))
         0.5
     """
-    rows = _described(spaced(jnp.asarray(examples), MOST_REAL), features)
+    rows = _feature_rows(spaced(jnp.asarray(examples), MAX_REAL), features)
     smallest = min((distances[distances > 0].min(initial=np.inf) for _, distances in _distances(rows)), default=np.inf)
     if smallest == np.inf:
-        raise InputError("no two of the examples differ, so they tell no distance at which examples are the same")
+        raise InputError(f"examples must include two that differ, got {len(rows)} equal ones: give a threshold instead")
     return float(smallest)
 
 
-class _Survey(NamedTuple):
-    """What one walk over all pairs of a batch finds: duplicates, the size from which on there is one, near pairs."""
+class _ComparedBatch(NamedTuple):
+    """Result of comparing all pairs of a batch: number of duplicates, smallest size with a duplicate, nearest pairs."""
 
     collisions: int
     first: float
     nearest: NearestPairs
 
 
-def _look(
+def _compare_batch(
     batch: Shaped[np.ndarray, " n *event"], features: Features, threshold: float, count: int
-) -> tuple[_Survey, Shaped[np.ndarray, "pairs 2 *event"]]:
-    """Survey a batch, and keep of its examples those of the near pairs."""
-    survey = _survey(_described(batch, features), threshold, count)
-    return survey, batch[survey.nearest.indices]
+) -> tuple[_ComparedBatch, Shaped[np.ndarray, "pairs 2 *event"]]:
+    """Compare all pairs of a batch, and keep only the examples of its nearest pairs."""
+    compared = _compare_pairs(_feature_rows(batch, features), threshold, count)
+    return compared, batch[compared.nearest.indices]
 
 
-def _survey(rows: Float[Array, "n dim"], threshold: float, count: int) -> _Survey:
+def _compare_pairs(rows: Float[Array, "n dim"], threshold: float, count: int) -> _ComparedBatch:
     collisions, first, found = 0, math.inf, []
     for top, distances in _distances(rows):
         same = distances <= threshold
         collisions += int(np.count_nonzero(same))
-        # A pair is in the batch as soon as the later one of its examples is.
+        # A growing batch contains a pair as soon as it contains the later example of the pair.
         later = np.flatnonzero(same.any(axis=0))
         first = min([first, *(later[:1] + 1.0)])
-        found.append(_smallest(distances, top, count))
+        found.append(_smallest_of_block(distances, top, count))
     distances, indices = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.argsort(distances, kind="stable")[:count]
-    return _Survey(collisions, float(first), NearestPairs(distances[order], indices[order]))
+    return _ComparedBatch(collisions, float(first), NearestPairs(distances[order], indices[order]))
 
 
 def _distances(rows: Float[Array, "n dim"]) -> Iterator[tuple[int, Float[np.ndarray, "block n"]]]:
-    """The distances of a block of examples to all later ones, infinite to the others, and where the block begins."""
+    """Yield the index of the first example of each block, and distances to all later examples; infinity elsewhere."""
     for top in range(0, len(rows), BLOCK):
-        # Squares of differences, not of what products leave of them: duplicates are what matters here.
+        # From differences where points are near: the digits of small distances decide which pairs are duplicates.
         distances = np.sqrt(np.asarray(squared_distances(rows[top : top + BLOCK], rows)))
         earlier = np.arange(len(rows)) <= np.arange(top, top + len(distances))[:, None]
         yield top, np.where(earlier, np.inf, distances)
 
 
-def _smallest(distances: Float[np.ndarray, "block n"], top: int, count: int) -> NearestPairs:
+def _smallest_of_block(distances: Float[np.ndarray, "block n"], top: int, count: int) -> NearestPairs:
     flat = distances.ravel()
     chosen = np.argpartition(flat, count)[:count] if count < flat.size else np.arange(flat.size)
     chosen = np.sort(chosen[np.isfinite(flat[chosen])])
@@ -304,17 +310,17 @@ def _smallest(distances: Float[np.ndarray, "block n"], top: int, count: int) -> 
     return NearestPairs(flat[chosen], np.stack([rows + top, columns], axis=1))
 
 
-def _described(examples: Shaped[AnyArray, " n *event"], features: Features) -> Float[Array, "n dim"]:
+def _feature_rows(examples: Shaped[AnyArray, " n *event"], features: Features) -> Float[Array, "n dim"]:
     rows = widen(flat_events(features(jnp.asarray(examples))))
     if len(rows) < 2:
-        raise InputError(f"pairs need at least two examples, got {len(rows)}")
+        raise InputError(f"examples must be at least 2 to form a pair, got {len(rows)}")
     if not bool(jnp.all(jnp.isfinite(rows))):
-        raise InputError("the examples to compare hold NaN or infinite numbers: did the run diverge?")
+        raise InputError("features must be finite, got NaN or infinity: check that the run has not diverged")
     return rows
 
 
-def _check_plan(sizes: Sequence[int], trials: int, twins: int) -> None:
+def _check_arguments(sizes: Sequence[int], trials: int, nearest_pairs: int) -> None:
     if not sizes or min(sizes) < 2:
-        raise InputError(f"sizes of batches must be at least 2, got {tuple(sizes)}")
-    if trials < 1 or twins < 1:
-        raise InputError(f"trials and twins must be at least 1, got {trials} and {twins}")
+        raise InputError(f"sizes must be one or more batch sizes of at least 2, got {tuple(sizes)}")
+    if trials < 1 or nearest_pairs < 1:
+        raise InputError(f"trials and nearest_pairs must be at least 1, got {trials} and {nearest_pairs}")

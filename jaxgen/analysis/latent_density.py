@@ -1,8 +1,8 @@
-"""What codes of real examples are distributed like, against what codes to decode are drawn from.
+"""Distribution of the latents of real examples, compared with the prior or fitted by a mixture of Gaussians.
 
-A VAE is trained so that the codes of all examples together follow N(0, I), which one number checks. A plain
-autoencoder is not: draws from N(0, I) fall between the codes of its examples. A mixture of Gaussians that is fitted to
-those codes can be drawn from instead.
+A VAE is trained so that the latents of all examples together follow N(0, I); `aggregate_posterior_mmd` measures the
+difference. A plain autoencoder is not, and samples of N(0, I) fall between the latents of its examples; a mixture of
+Gaussians that is fitted to those latents can be sampled instead.
 """
 
 import math
@@ -18,27 +18,27 @@ from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
 
 SMALLEST_VARIANCE = 1e-6
-"""Added to every variance of a mixture's components, as a part of the mean variance of the codes."""
+"""Variance that is added to each component of a mixture, relative to the mean variance of the latents."""
 
 
 def aggregate_posterior_mmd(
-    key: KeyArray, codes: Float[Array, "n dim"], *, kernel: str = "imq", bandwidth: Scalar | None = None
+    key: KeyArray, latents: Float[Array, "n dim"], *, kernel: str = "imq", bandwidth: Scalar | None = None
 ) -> Float[Array, ""]:
-    """Squared maximum mean discrepancy between codes and as many draws from the prior N(0, I).
+    """Estimate the squared maximum mean discrepancy between latents and the prior N(0, I), of which n are sampled.
 
     Args:
-        key: of the draws.
-        codes: of examples; where the encoder gives a distribution, a draw from it for each.
+        key: PRNG key of the samples of the prior.
+        latents: latents of examples, [n, dim]; for an encoder that returns a distribution, one sample per example.
         kernel: "imq" or "rbf", see `jaxgen.divergences.mmd`.
-        bandwidth: of the kernel. Where nothing is given, `sqrt(2 dim)`, the distance that two draws from the prior
-            typically have: models whose codes are of one length then compare.
+        bandwidth: bandwidth of the kernel; by default `sqrt(2 dim)`, the typical distance between two samples of the
+            prior, so that models with the same latent dimension are comparable.
 
     Returns:
-        One number, unbiased: around 0, and sometimes below it, where the codes follow the prior.
+        An unbiased estimate, a scalar; near 0, and sometimes below it, if the latents follow the prior.
 
     Raises:
-        ValueError: if the codes are no matrix, or there are less than two.
-        InputError: if there is no such kernel.
+        ValueError: if the latents are not a matrix, or there are fewer than two.
+        InputError: if the kernel is unknown.
 
     Reference:
         Tolstikhin et al. 2018, arXiv:1711.01558, section 4 (the kernel and its bandwidth, there `C = 2 dim`).
@@ -49,18 +49,19 @@ def aggregate_posterior_mmd(
         >>> bool(abs(near_zero) < 0.01), bool(aggregate_posterior_mmd(jax.random.key(0), far) > 1)
         (True, True)
     """
-    _check_matrix(codes)
-    draws = jax.random.normal(key, codes.shape, codes.dtype)
-    return mmd(codes, draws, kernel=kernel, bandwidth=math.sqrt(2 * codes.shape[1]) if bandwidth is None else bandwidth)
+    _check_matrix(latents)
+    samples = jax.random.normal(key, latents.shape, latents.dtype)
+    default = math.sqrt(2 * latents.shape[1])
+    return mmd(latents, samples, kernel=kernel, bandwidth=default if bandwidth is None else bandwidth)
 
 
 class LatentDensity(NamedTuple):
-    """A mixture of Gaussians, to draw codes from.
+    """Mixture of Gaussians over latents, fitted by `fit_latent_density`.
 
     Attributes:
-        weights: probabilities of the components.
-        means: of the components.
-        factors: lower triangular L of each component's covariance `L L'`.
+        weights: probabilities of the components, [components].
+        means: means of the components, [components, dim].
+        factors: lower triangular factors L of the covariances `L L'`, [components, dim, dim].
     """
 
     weights: Float[Array, " components"]
@@ -68,14 +69,14 @@ class LatentDensity(NamedTuple):
     factors: Float[Array, "components dim dim"]
 
     def sample(self, key: KeyArray, n: int) -> Float[Array, "n dim"]:
-        """Draw codes.
+        """Sample latents.
 
         Args:
-            key: of the draws.
-            n: how many.
+            key: PRNG key of the samples.
+            n: number of samples.
 
         Returns:
-            The codes.
+            Latents, [n, dim].
 
         Example:
             >>> density = LatentDensity(jnp.ones(1), jnp.array([[3.0, 4.0]]), jnp.zeros((1, 2, 2)))
@@ -83,44 +84,44 @@ class LatentDensity(NamedTuple):
             [[3. 4.]
              [3. 4.]]
         """
-        return _draw(key, self, n)
+        return _sample(key, self, n)
 
 
-def fit_latent_density(codes: Float[AnyArray, "n dim"], *, components: int = 10, seed: int = 0) -> LatentDensity:
-    """Fit a mixture of Gaussians with full covariances to codes, after the training of the autoencoder.
+def fit_latent_density(latents: Float[AnyArray, "n dim"], *, components: int = 10, seed: int = 0) -> LatentDensity:
+    """Fit a mixture of Gaussians with full covariances to the latents of a trained autoencoder.
 
-    Draws from it, decoded, are samples of an autoencoder that has no prior of its own.
+    Decoding samples of the mixture gives samples of an autoencoder that has no prior.
 
     Args:
-        codes: of training examples.
-        components: Gaussians to mix.
-        seed: of the fit's first guess.
+        latents: latents of training examples, [n, dim].
+        components: number of Gaussians.
+        seed: seed of the initialization of the fit.
 
     Returns:
-        A `LatentDensity`, float32.
+        A `LatentDensity` in float32.
 
     Raises:
-        ValueError: if the codes are no matrix.
-        InputError: if there are fewer codes than components, or they are not finite or all the same.
+        ValueError: if the latents are not a matrix.
+        InputError: if there are fewer latents than components, or the latents are not finite or all equal.
 
     Reference:
         Ghosh et al. 2020, "From variational to deterministic autoencoders", arXiv:1903.12436, section 4 (there with 10
         components).
 
     Example:
-        >>> codes = np.concatenate([np.random.default_rng(0).normal(size=(99, 1)), np.full((1, 1), 50.0)])
-        >>> np.sort(fit_latent_density(codes, components=2).weights)
+        >>> latents = np.concatenate([np.random.default_rng(0).normal(size=(99, 1)), np.full((1, 1), 50.0)])
+        >>> np.sort(fit_latent_density(latents, components=2).weights)
         array([0.01, 0.99], dtype=float32)
     """
     from sklearn.mixture import GaussianMixture
 
-    _check_matrix(codes)
-    array = np.asarray(codes, np.float64)
+    _check_matrix(latents)
+    array = np.asarray(latents, np.float64)
     if not 1 <= components <= len(array):
-        raise InputError(f"a mixture of {components} components needs at least as many codes, got {len(array)}")
+        raise InputError(f"components must be from 1 to the number of latents, {len(array)}, got {components}")
     variance = float(array.var(axis=0).mean())
     if not 0 < variance < math.inf:
-        raise InputError("the codes must be finite and not all the same")
+        raise InputError(f"latents must be finite and not all equal, got a mean variance of {variance}")
     mixture = GaussianMixture(
         components, reg_covar=SMALLEST_VARIANCE * variance, max_iter=1000, random_state=seed, covariance_type="full"
     ).fit(array)
@@ -129,13 +130,13 @@ def fit_latent_density(codes: Float[AnyArray, "n dim"], *, components: int = 10,
 
 
 @partial(jax.jit, static_argnums=2)
-def _draw(key: KeyArray, density: LatentDensity, n: int) -> Float[Array, "n dim"]:
+def _sample(key: KeyArray, density: LatentDensity, n: int) -> Float[Array, "n dim"]:
     component_key, noise_key = jax.random.split(key)
     component = jax.random.categorical(component_key, jnp.log(density.weights), shape=(n,))
     noise = jax.random.normal(noise_key, (n, density.means.shape[1]), density.means.dtype)
     return density.means[component] + jnp.einsum("nij,nj->ni", density.factors[component], noise)
 
 
-def _check_matrix(codes: Float[AnyArray, "n dim"]) -> None:
-    if np.ndim(codes) != 2:
-        raise ValueError(f"codes must be [n, dim], got {np.shape(codes)}")
+def _check_matrix(latents: Float[AnyArray, "n dim"]) -> None:
+    if np.ndim(latents) != 2:
+        raise ValueError(f"latents must be [n, dim], got {np.shape(latents)}")

@@ -1,4 +1,4 @@
-"""Walks in the space of codes: from one code to another, along a coordinate, over the plane, and by an attribute."""
+"""Latents for visualization: interpolation, traversal of one coordinate, grids over the prior, attribute arithmetic."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,27 +12,27 @@ from jaxgen._numerics import safe_sqrt
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, Scalar, Shaped
 
-Codes = Float[Array, "*batch dim"]
+Latents = Float[Array, "*batch dim"]
 
 OPPOSITE = 1e-3
-"""Length of the sum of two unit vectors below which they count as opposite: rounding would decide on its direction."""
+"""Norm of the sum of two unit vectors below which they count as opposite: rounding would determine its direction."""
 
 
-def lerp(start: Codes, end: Codes, at: Scalar) -> Codes:
-    """Go straight from one code to another.
+def lerp(start: Latents, end: Latents, at: Scalar) -> Latents:
+    """Interpolate linearly between latents.
 
     `(1 - t) start + t end`
 
-    Between two draws from a normal distribution in many dimensions, the way leads through shorter codes than are ever
-    drawn: `slerp` does not.
+    Between two samples of a normal distribution in many dimensions, the path passes through latents of a smaller norm
+    than samples have; `slerp` avoids this.
 
     Args:
-        start: codes.
-        end: others, of the same shape.
-        at: t, how far to go, from 0 (start) to 1 (end).
+        start: latents at t = 0, [*batch, dim].
+        end: latents at t = 1, [*batch, dim].
+        at: t, position on the path from 0 (start) to 1 (end).
 
     Returns:
-        The codes there.
+        The latents at t, [*batch, dim].
 
     Raises:
         ValueError: if the shapes differ.
@@ -45,24 +45,24 @@ def lerp(start: Codes, end: Codes, at: Scalar) -> Codes:
     return ((1 - at) * widen(start) + at * widen(end)).astype(float_dtype(start, end))
 
 
-def slerp(start: Codes, end: Codes, at: Scalar) -> Codes:
-    """Go from one code to another along a great circle.
+def slerp(start: Latents, end: Latents, at: Scalar) -> Latents:
+    """Interpolate between latents along a great circle.
 
-    With a the angle between the two, and for codes of one length::
+    With a the angle between the two, for latents of equal norm::
 
         (sin((1 - t) a) start + sin(t a) end) / sin(a)
 
-    The direction turns at constant speed, the length changes at constant speed. (For codes of different lengths the
-    formula itself would overshoot, without bound where they are opposite.) Between opposite codes all ways round are
-    equally short; one of them is taken, the same each time.
+    The direction rotates at constant angular speed, and the norm is interpolated linearly. (For latents of different
+    norms the formula itself would overshoot, without bound where they are opposite.) Between opposite latents all
+    great circles are equally short; one of them is chosen deterministically.
 
     Args:
-        start: codes, along the last axis.
-        end: others, of the same shape.
-        at: t, how far to go, from 0 (start) to 1 (end).
+        start: latents at t = 0, [*batch, dim].
+        end: latents at t = 1, [*batch, dim].
+        at: t, position on the path from 0 (start) to 1 (end).
 
     Returns:
-        The codes there.
+        The latents at t, [*batch, dim].
 
     Raises:
         ValueError: if the shapes differ.
@@ -79,25 +79,28 @@ def slerp(start: Codes, end: Codes, at: Scalar) -> Codes:
     first, second = widen(start), widen(end)
     one, other = _direction(first), _direction(second)
     middle = _middle(one, other)
-    way = jnp.where(at < 0.5, _arc(one, middle, 2 * at), _arc(middle, other, 2 * at - 1))
-    return (lerp(_length(first), _length(second), at) * way).astype(float_dtype(start, end))
+    direction = jnp.where(at < 0.5, _arc(one, middle, 2 * at), _arc(middle, other, 2 * at - 1))
+    return (lerp(_norm(first), _norm(second), at) * direction).astype(float_dtype(start, end))
 
 
-def interpolate(start: Codes, end: Codes, steps: int, *, spherical: bool = False) -> Float[Array, "*batch steps dim"]:
-    """Codes at equal distances on the way from one code to another, both ends among them.
+def interpolate(
+    start: Latents, end: Latents, steps: int, *, spherical: bool = False
+) -> Float[Array, "*batch steps dim"]:
+    """Compute equally spaced latents from one latent to another, including both.
 
     Args:
-        start: codes.
-        end: others, of the same shape.
-        steps: codes on each way.
-        spherical: along a great circle, as suits a normal prior in many dimensions, or straight.
+        start: first latents, [*batch, dim].
+        end: last latents, [*batch, dim].
+        steps: number of latents on each path, at least 2.
+        spherical: whether to interpolate along a great circle (`slerp`), as suits a normal prior in many dimensions, or
+            linearly (`lerp`).
 
     Returns:
-        For each pair of codes, those on the way.
+        The latents on each path, [*batch, steps, dim].
 
     Raises:
         ValueError: if the shapes differ.
-        InputError: if there are less than two steps.
+        InputError: if steps is below 2.
 
     Example:
         >>> print(interpolate(jnp.array([0.0, 2.0]), jnp.array([1.0, 0.0]), 3))
@@ -106,58 +109,63 @@ def interpolate(start: Codes, end: Codes, steps: int, *, spherical: bool = False
          [1.  0. ]]
     """
     if steps < 2:
-        raise InputError(f"a way from one code to another has at least 2 steps, got {steps}")
-    return _way(start, end, steps, slerp if spherical else lerp)
+        raise InputError(f"steps must be at least 2, got {steps}")
+    return _interpolate(start, end, steps, slerp if spherical else lerp)
 
 
 def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]) -> Float[Array, " classes *event"]:
-    """The mean code of each class.
+    """Compute the mean of the examples of each class.
 
     Args:
-        examples: codes or, since the mean is taken number by number, pictures.
-        labels: class of each, from 0 on; for an attribute 0 (without) and 1 (with).
+        examples: latents or, since the mean is taken elementwise, images, [n, *event].
+        labels: class of each example, from 0, [n]; for an attribute 0 (absent) and 1 (present).
 
     Returns:
-        The means, as many as the largest label and one.
+        The means, [largest label + 1, *event].
 
     Raises:
-        ValueError: if there is not one label for each example.
-        InputError: if a class has no examples.
+        ValueError: if the number of labels is not the number of examples.
+        InputError: if a class has no examples, or a label is negative.
 
     Example:
         >>> print(class_means(jnp.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]]), jnp.array([0, 0, 1])))
         [[1. 1.]
          [5. 5.]]
     """
-    codes, classes = widen(examples), np.asarray(labels)
-    if classes.shape != codes.shape[:1]:
-        raise ValueError(f"there must be one label for each example, got {codes.shape} and labels {classes.shape}")
+    values, classes = widen(examples), np.asarray(labels)
+    if classes.shape != values.shape[:1]:
+        raise ValueError(f"labels must be one per example, got examples {values.shape} and labels {classes.shape}")
     if len(classes) == 0 or classes.min() < 0 or not (counts := np.bincount(classes)).all():
-        raise InputError("every class from 0 to the largest label must have examples, and no label may be negative")
-    sums = jax.ops.segment_sum(codes, jnp.asarray(classes), num_segments=len(counts))
-    return (sums / jnp.reshape(counts, (-1, *[1] * (codes.ndim - 1)))).astype(float_dtype(examples))
+        raise InputError(
+            "labels must include every class from 0 to the largest label and must not be negative, "
+            f"got the classes {np.unique(classes)}"
+        )
+    sums = jax.ops.segment_sum(values, jnp.asarray(classes), num_segments=len(counts))
+    return (sums / jnp.reshape(counts, (-1, *[1] * (values.ndim - 1)))).astype(float_dtype(examples))
 
 
 def arithmetic(
-    having: Float[Array, " n *event"], lacking: Float[Array, " m *event"], target: Float[Array, " k *event"]
+    with_attribute: Float[Array, " n *event"],
+    without_attribute: Float[Array, " m *event"],
+    target: Float[Array, " k *event"],
 ) -> Float[Array, " k *event"]:
-    """Give an attribute to examples: what those that have it are more than those that lack it, on average.
+    """Add the direction of an attribute in latent space to latents.
 
-    `mean(having) - mean(lacking) + target`
+    `mean(with_attribute) - mean(without_attribute) + target`
 
-    Decoded, codes of smiling women, less those of women, plus those of men, are smiling men. The same sum of pictures,
-    which this also takes, shows three pictures one over the other.
+    For example, latents of smiling women minus those of women plus those of men decode to smiling men. Images are
+    accepted too; their sum is a superposition of three images.
 
     Args:
-        having: codes of examples with the attribute.
-        lacking: codes of examples without it that are otherwise alike.
-        target: codes of examples that are to get it, or their mean.
+        with_attribute: latents of examples with the attribute, [n, *event].
+        without_attribute: latents of examples without the attribute that are otherwise similar, [m, *event].
+        target: latents to which the attribute is added, or their mean, [k, *event].
 
     Returns:
-        The new codes.
+        The new latents, [k, *event].
 
     Raises:
-        ValueError: if the codes differ in shape, or one of the sets is empty.
+        ValueError: if the event shapes differ, or one of the arrays is empty.
 
     Reference:
         Radford, Metz and Chintala 2016, arXiv:1511.06434, section 6.3.2; Larsen et al. 2016, arXiv:1512.09300,
@@ -167,30 +175,29 @@ def arithmetic(
         >>> print(arithmetic(jnp.array([[1.0, 1.0], [1.0, 3.0]]), jnp.array([[1.0, 0.0]]), jnp.array([[5.0, 5.0]])))
         [[5. 7.]]
     """
-    sets = {"having": having, "lacking": lacking, "target": target}
-    listed = " and ".join(f"{name} {np.shape(codes)}" for name, codes in sets.items())
-    shapes = [np.shape(codes) for codes in sets.values()]
+    arrays = {"with_attribute": with_attribute, "without_attribute": without_attribute, "target": target}
+    listed = " and ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
+    shapes = [np.shape(array) for array in arrays.values()]
     if not all(shapes) or len({shape[1:] for shape in shapes}) > 1 or not min(shape[0] for shape in shapes):
-        raise ValueError(f"codes must be of one shape, and at least one of each, got {listed}")
-    change = jnp.mean(widen(having), axis=0) - jnp.mean(widen(lacking), axis=0)
-    return (widen(target) + change).astype(float_dtype(having, lacking, target))
+        raise ValueError(f"latents must have the same event shape and at least one example each, got {listed}")
+    change = jnp.mean(widen(with_attribute), axis=0) - jnp.mean(widen(without_attribute), axis=0)
+    return (widen(target) + change).astype(float_dtype(with_attribute, without_attribute, target))
 
 
-def manifold_grid(side: int) -> Float[Array, "pictures 2"]:
-    """Codes that cover the plane of a two-dimensional normal prior, each standing for as much probability.
+def manifold_grid(side: int) -> Float[Array, "latents 2"]:
+    """Compute a square grid of latents in which each represents the same probability of a two-dimensional normal prior.
 
-    The coordinates are the quantiles `(i + 1/2) / side` of the normal distribution, from which the inverse of its
-    distribution function is taken.
+    The coordinates are the inverse of the normal distribution function at `(i + 1/2) / side`.
 
     Args:
-        side: codes in a row, and rows.
+        side: number of rows, and of latents in a row.
 
     Returns:
-        The codes, row by row from the upper left: decoded and laid out in `side` columns, the first coordinate grows to
-        the right and the second upwards.
+        The latents, [side^2, 2], row by row from the upper left: decoded and laid out in `side` columns, the first
+        coordinate increases to the right and the second upwards.
 
     Raises:
-        InputError: if there is no row.
+        InputError: if side is below 1.
 
     Reference:
         Kingma and Welling 2014, arXiv:1312.6114, figure 4.
@@ -203,66 +210,68 @@ def manifold_grid(side: int) -> Float[Array, "pictures 2"]:
          [ 0.6745 -0.6745]]
     """
     if side < 1:
-        raise InputError(f"a grid has at least 1 row, got {side}")
+        raise InputError(f"side must be at least 1, got {side}")
     ticks = jax.scipy.special.ndtri((jnp.arange(side) + 0.5) / side)
     down, right = jnp.meshgrid(ticks[::-1], ticks, indexing="ij")
     return jnp.stack([right.ravel(), down.ravel()], axis=1)
 
 
 def traversals(
-    code: Float[Array, " dim"], dims: Sequence[int], values: Float[AnyArray, " steps"]
+    latent: Float[Array, " dim"], dims: Sequence[int], values: Float[AnyArray, " steps"]
 ) -> Float[Array, "dims steps dim"]:
-    """Change one coordinate of a code at a time.
+    """Vary one coordinate of a latent at a time.
 
     Args:
-        code: to start from.
-        dims: coordinates to change.
-        values: that each of them takes in turn.
+        latent: starting point, [dim].
+        dims: indices of the coordinates to vary.
+        values: values of the varied coordinate, [steps].
 
     Returns:
-        A row of codes for each coordinate.
+        The latents, [len(dims), steps, dim].
 
     Raises:
-        InputError: if the code has no such coordinate.
+        InputError: if an index is not that of a coordinate.
 
     Example:
         >>> print(traversals(jnp.zeros(3), [2], jnp.array([-1.0, 1.0])))
         [[[ 0.  0. -1.]
           [ 0.  0.  1.]]]
     """
-    if wrong := [dim for dim in dims if not 0 <= dim < len(code)]:
-        raise InputError(f"the code has the coordinates 0 to {len(code) - 1}, there is no {wrong[0]}")
-    changed = jnp.asarray(dims, jnp.int32)[:, None, None] == jnp.arange(len(code))
-    return jnp.where(changed, jnp.asarray(values, float_dtype(code))[:, None], code)
+    if wrong := [dim for dim in dims if not 0 <= dim < len(latent)]:
+        raise InputError(f"dims must be from 0 to {len(latent) - 1}, got {wrong[0]}")
+    changed = jnp.asarray(dims, jnp.int32)[:, None, None] == jnp.arange(len(latent))
+    return jnp.where(changed, jnp.asarray(values, float_dtype(latent))[:, None], latent)
 
 
-@partial(jax.jit, static_argnums=(2, 3))  # Else each of its forty operations would be compiled by itself.
-def _way(start: Codes, end: Codes, steps: int, move: Callable[..., Codes]) -> Float[Array, "*batch steps dim"]:
-    return jax.vmap(lambda at: move(start, end, at), out_axes=-2)(jnp.linspace(0.0, 1.0, steps))
+@partial(jax.jit, static_argnums=(2, 3))  # Without jit, each of about forty operations would be compiled separately.
+def _interpolate(
+    start: Latents, end: Latents, steps: int, interpolation: Callable[..., Latents]
+) -> Float[Array, "*batch steps dim"]:
+    return jax.vmap(lambda at: interpolation(start, end, at), out_axes=-2)(jnp.linspace(0.0, 1.0, steps))
 
 
-def _length(vectors: Shaped[Array, "*batch dim"]) -> Float[Array, "*batch 1"]:
+def _norm(vectors: Shaped[Array, "*batch dim"]) -> Float[Array, "*batch 1"]:
     return safe_sqrt(jnp.sum(jnp.square(vectors), axis=-1, keepdims=True))
 
 
 def _direction(vectors: Shaped[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
-    """The vector of length 1, or 0 for 0."""
-    length = _length(vectors)
-    return vectors / jnp.where(length == 0, 1.0, length)
+    """Normalize vectors to norm 1; the zero vector stays 0."""
+    norm = _norm(vectors)
+    return vectors / jnp.where(norm == 0, 1.0, norm)
 
 
-def _middle(one: Codes, other: Codes) -> Codes:
-    """The direction halfway between two; where they are opposite, one at right angles, the same each time."""
+def _middle(one: Latents, other: Latents) -> Latents:
+    """Return the direction halfway between two; for opposite directions one orthogonal to them, deterministically."""
     between = one + other
     axis = jax.nn.one_hot(jnp.argmin(jnp.abs(one), axis=-1), one.shape[-1], dtype=one.dtype)
     aside = axis - jnp.sum(one * axis, axis=-1, keepdims=True) * one
-    return _direction(jnp.where(_length(between) > OPPOSITE, between, aside))
+    return _direction(jnp.where(_norm(between) > OPPOSITE, between, aside))
 
 
-def _arc(one: Codes, other: Codes, at: Scalar) -> Codes:
-    """The formula of Shoemake, for directions that are not opposite."""
+def _arc(one: Latents, other: Latents, at: Scalar) -> Latents:
+    """Apply the formula of Shoemake to directions that are not opposite."""
     # The arc cosine of the inner product would lose the digits of small angles, and so would the quotient of two sines.
-    angle = 2 * jnp.arctan2(_length(one - other), _length(one + other))
+    angle = 2 * jnp.arctan2(_norm(one - other), _norm(one + other))
 
     def share(part: Scalar) -> Float[Array, "*batch 1"]:
         return part * jnp.sinc(part * angle / jnp.pi) / jnp.sinc(angle / jnp.pi)

@@ -1,7 +1,8 @@
-"""What theory says of the two-player game: its best discriminator, its value there, and what the generator then feels.
+"""Optimum of the two-player game in closed form: best discriminator, value of the game, gradient of the generator.
 
-With p the density of the data and q that of what is generated, the best discriminator is `D* = p / (p + q)`, and the
-value of the game at it is `2 JS(p, q) - 2 log 2`. Densities come as logarithms in nats, discriminators as logits.
+With p the density of the data and q the density of generated examples, the optimal discriminator is `D* = p / (p + q)`,
+and the value of the game at it is `2 JS(p, q) - 2 log 2`. Densities are given as logarithms in nats, discriminators as
+logits.
 """
 
 import jax
@@ -14,16 +15,16 @@ from jaxgen.typing import Array, Float
 
 
 def optimal_discriminator(log_p: Float[Array, "*batch"], log_q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The probability that an example is real, where both densities are known.
+    """Compute the probability that an example is real from both densities.
 
     `D*(x) = p(x) / (p(x) + q(x)) = sigmoid(log p(x) - log q(x))`
 
     Args:
-        log_p: log density of the data at each example, in nats; -inf where there are none.
-        log_q: log density of what is generated, at the same examples.
+        log_p: log density of the data at each example, in nats, [*batch]; -inf where the density is 0.
+        log_q: log density of generated examples at the same points, in nats, [*batch].
 
     Returns:
-        Probabilities; 1/2 where p = q, and where both are 0, of which theory says nothing.
+        Probabilities, [*batch]; 1/2 where p = q, and where both are 0, where the optimum is not defined.
 
     Raises:
         ValueError: if the shapes differ.
@@ -39,18 +40,18 @@ def optimal_discriminator(log_p: Float[Array, "*batch"], log_q: Float[Array, "*b
 
 
 def optimal_logits(log_p: Float[Array, "*batch"], log_q: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The logits of the best discriminator: the log of the ratio of the densities.
+    """Compute the logits of the optimal discriminator: the logarithm of the density ratio.
 
     `log D*(x) / (1 - D*(x)) = log p(x) - log q(x)`
 
     A classifier of real and generated examples that is trained to its optimum therefore estimates a density ratio.
 
     Args:
-        log_p: log density of the data at each example, in nats; -inf where there are none.
-        log_q: log density of what is generated, at the same examples.
+        log_p: log density of the data at each example, in nats, [*batch]; -inf where the density is 0.
+        log_q: log density of generated examples at the same points, in nats, [*batch].
 
     Returns:
-        Logits, infinite where one density is 0; 0 where both are.
+        Logits, [*batch]; infinite where one density is 0, and 0 where both are.
 
     Raises:
         ValueError: if the shapes differ.
@@ -71,18 +72,18 @@ def optimal_logits(log_p: Float[Array, "*batch"], log_q: Float[Array, "*batch"])
 
 
 def value_from_logits(real_logits: Float[Array, " n"], fake_logits: Float[Array, " m"]) -> Float[Array, ""]:
-    """The value of the game for some discriminator, estimated from what it says of two samples.
+    """Estimate the value of the game for a discriminator from its logits of real and generated samples.
 
     `V = mean log D(x) + mean log(1 - D(y))`, x real and y generated
 
     With the logits of `optimal_logits`, this estimates the value at the optimum from samples alone.
 
     Args:
-        real_logits: the discriminator's logits of real examples.
-        fake_logits: its logits of generated ones; their number may differ.
+        real_logits: logits of real examples, [n].
+        fake_logits: logits of generated examples, [m].
 
     Returns:
-        The value in nats, never above 0; -2 log 2 where every answer is 1/2.
+        The value in nats, at most 0; -2 log 2 if every probability is 1/2.
 
     Reference:
         Goodfellow et al. 2014, arXiv:1406.2661, equation 1.
@@ -98,18 +99,18 @@ def value_from_logits(real_logits: Float[Array, " n"], fake_logits: Float[Array,
 def value_at_optimum(
     log_p: Float[Array, " n"], log_q: Float[Array, " n"], *, volumes: float | Float[Array, " n"] = 1.0
 ) -> Float[Array, ""]:
-    """The value of the game for the best discriminator, by quadrature.
+    """Compute the value of the game for the optimal discriminator, by quadrature.
 
     `V = sum(volume (p log D* + q log(1 - D*)))`, which is `2 JS(p, q) - 2 log 2`
 
     Args:
-        log_p: log density of the data at each node of a quadrature, in nats; -inf where there are none.
-        log_q: log density of what is generated, at the same nodes.
-        volumes: what each node stands for: the step of an even grid, the weights of any other rule, and 1 for the
+        log_p: log density of the data at each node of a quadrature, in nats, [n]; -inf where the density is 0.
+        log_q: log density of generated examples at the same nodes, in nats, [n].
+        volumes: quadrature weight of each node: the step of a uniform grid, the weights of any other rule, or 1 for the
             outcomes of a discrete distribution.
 
     Returns:
-        The value in nats, from -2 log 2 (p = q) to 0 (disjoint), as far as the rule is exact.
+        The value in nats, from -2 log 2 (p = q) to 0 (disjoint), up to the error of the quadrature.
 
     Raises:
         ValueError: if the shapes differ.
@@ -119,7 +120,7 @@ def value_at_optimum(
 
     Example:
         >>> p, q = jnp.array([0.5, 0.5, 0.0]), jnp.array([0.0, 0.5, 0.5])
-        >>> print(f"{value_at_optimum(jnp.log(p), jnp.log(q)):.4f}")  # -log 2, half of each being told apart
+        >>> print(f"{value_at_optimum(jnp.log(p), jnp.log(q)):.4f}")  # -log 2: half of the mass of each is disjoint.
         -0.6931
     """
     logits = widen(optimal_logits(log_p, log_q))
@@ -128,18 +129,18 @@ def value_at_optimum(
 
 
 def generator_gradient(loss: AdversarialLoss, confidence: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The derivative of a generator's loss with respect to the logit of an example that it made.
+    """Compute the derivative of the generator's loss with respect to the logit of a generated example.
 
-    How strongly the generator is pulled, against how real the discriminator finds the example: `-D` for the minimax
-    loss, which vanishes where D is sure that the example is generated, and `-(1 - D)` for the non-saturating one.
+    As a function of the probability D that the discriminator assigns to "real", it is `-D` for the minimax loss, which
+    vanishes where D is near 0, and `-(1 - D)` for the non-saturating loss.
 
     Args:
-        loss: a pair of `jaxgen.losses`.
-        confidence: D = sigmoid(logit), strictly between 0 and 1. For losses without a sigmoid it is a name for the
-            critic's value, and for relativistic ones the comparison is with one real example of logit 0.
+        loss: pair of losses of `jaxgen.losses`.
+        confidence: D = sigmoid(logit), strictly between 0 and 1, [*batch]. For losses without a sigmoid it
+            parametrizes the critic value logit(D); relativistic losses compare with one real example of logit 0.
 
     Returns:
-        The derivatives, negative where the generator gains from a larger logit.
+        The derivatives, [*batch]; negative where a larger logit decreases the generator's loss.
 
     Raises:
         InputError: if a probability is not strictly between 0 and 1.
@@ -156,7 +157,10 @@ def generator_gradient(loss: AdversarialLoss, confidence: Float[Array, "*batch"]
     """
     probability = widen(confidence)
     if not isinstance(probability, jax.core.Tracer) and not bool(jnp.all((probability > 0) & (probability < 1))):
-        raise InputError("confidence must be strictly between 0 and 1: at the ends the logit is infinite")
+        raise InputError(
+            "confidence must be strictly between 0 and 1, where the logit is finite, got values from "
+            f"{probability.min()} to {probability.max()}"
+        )
 
     def of_one(logit: Float[Array, ""]) -> Float[Array, ""]:
         return loss.generator(logit[None], jnp.zeros_like(logit[None]))[0]
@@ -166,5 +170,5 @@ def generator_gradient(loss: AdversarialLoss, confidence: Float[Array, "*batch"]
 
 
 def _expected(log_density: Float[Array, " n"], values: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Density times value, where no density counts as nothing, be the value infinite."""
+    """Return density times value; 0 where the density is 0, even if the value is infinite."""
     return jnp.where(jnp.isneginf(log_density), 0.0, jnp.exp(log_density) * values)

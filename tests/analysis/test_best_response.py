@@ -1,4 +1,4 @@
-"""Networks that are trained against a fixed generator, where the best one is known in closed form."""
+"""Discriminators and critics trained against a fixed generator, compared with optima in closed form."""
 
 from functools import partial
 
@@ -15,66 +15,66 @@ from jaxgen.analysis.best_response import compare_with_optimum, sample_gradients
 from jaxgen.errors import DivergenceError, InputError
 
 affine = partial(train_discriminator, hidden=(), learning_rate=0.05, steps=400)
-"""Trains a network without hidden layers, whose optimum is a formula."""
+"""Trains an affine network, whose optimum is known in closed form."""
 
 
 def normal(*mean):
     return lambda key, n: jnp.array(mean) + jax.random.normal(key, (n, len(mean)))
 
 
-def slope_and_offset(network, dim):
-    offset = network(jnp.zeros((1, dim)))[0]
-    return np.asarray(network(jnp.eye(dim)) - offset), float(offset)
+def weights_and_bias(network, dim):
+    bias = network(jnp.zeros((1, dim)))[0]
+    return np.asarray(network(jnp.eye(dim)) - bias), float(bias)
 
 
 @pytest.mark.parametrize("loss", [losses.minimax, losses.non_saturating])
-def test_between_normal_distributions_the_best_logit_is_affine(loss):
+def test_logit_matches_affine_optimum_between_gaussians(loss):
     network = affine(jax.random.key(0), normal(0.0, 0.0), normal(1.0, -2.0), loss=loss)
-    slope, offset = slope_and_offset(network, 2)  # log N(x; 0, I) - log N(x; m, I) = |m|^2 / 2 - m'x
-    np.testing.assert_allclose(slope, [-1.0, 2.0], atol=0.05)
-    np.testing.assert_allclose(offset, 2.5, atol=0.1)
+    weights, bias = weights_and_bias(network, 2)  # log N(x; 0, I) - log N(x; m, I) = |m|^2 / 2 - m'x
+    np.testing.assert_allclose(weights, [-1.0, 2.0], atol=0.05)
+    np.testing.assert_allclose(bias, 2.5, atol=0.1)
 
 
-def test_another_loss_has_another_optimum():
+def test_least_squares_loss_matches_linear_regression():
     network = affine(jax.random.key(0), normal(0.0), normal(2.0), loss=losses.least_squares)
-    slope, offset = slope_and_offset(network, 1)  # Regression of 1 and 0 on x, whose variance is 2.
-    np.testing.assert_allclose([slope[0], offset], [-0.25, 0.75], atol=0.01)
+    weights, bias = weights_and_bias(network, 1)  # Regression of 1 and 0 on x, whose variance is 2.
+    np.testing.assert_allclose([weights[0], bias], [-0.25, 0.75], atol=0.01)
 
 
-def test_a_clipped_critic_has_the_largest_slope_that_it_may():
+def test_clipped_critic_reaches_the_bound_in_every_weight():
     train = partial(affine, loss=losses.wasserstein, optimizer=optax.rmsprop)
     network = train(jax.random.key(0), normal(0.0, 0.0), normal(3.0, -3.0), clip=0.01)
-    np.testing.assert_allclose(slope_and_offset(network, 2)[0], [-0.01, 0.01], rtol=1e-5)
+    np.testing.assert_allclose(weights_and_bias(network, 2)[0], [-0.01, 0.01], rtol=1e-5)
 
 
-def test_a_penalized_critic_is_steeper_than_its_target_by_the_distance_over_twice_the_weight():
+def test_penalized_critic_exceeds_target_norm_by_distance_over_twice_the_penalty_weight():
     penalty = partial(losses.gradient_penalty, one_sided=True)
     train = partial(affine, loss=losses.wasserstein, penalty=penalty, penalty_weight=5.0)
-    slope, _ = slope_and_offset(train(jax.random.key(0), normal(0.0, 0.0), normal(3.0, 4.0)), 2)
-    np.testing.assert_allclose(slope, -1.5 * np.array([0.6, 0.8]), atol=0.02)
+    weights, _ = weights_and_bias(train(jax.random.key(0), normal(0.0, 0.0), normal(3.0, 4.0)), 2)
+    np.testing.assert_allclose(weights, -1.5 * np.array([0.6, 0.8]), atol=0.02)
 
 
-def test_on_the_line_a_two_sided_penalty_may_hold_a_critic_to_the_wrong_sign():
+def test_two_sided_penalty_has_a_local_optimum_of_the_wrong_sign_in_one_dimension():
     train = partial(affine, loss=losses.wasserstein, penalty=losses.gradient_penalty, penalty_weight=5.0)
-    slopes = [slope_and_offset(train(jax.random.key(seed), normal(0.0), normal(5.0)), 1)[0][0] for seed in (1, 2)]
-    np.testing.assert_allclose(slopes, [-1.5, 0.5], atol=0.02)
+    weights = [weights_and_bias(train(jax.random.key(seed), normal(0.0), normal(5.0)), 1)[0][0] for seed in (1, 2)]
+    np.testing.assert_allclose(weights, [-1.5, 0.5], atol=0.02)
 
 
-def test_every_point_is_drawn_afresh():
-    seen = []
+def test_every_step_samples_new_points():
+    batches = []
 
     def recorded(key, n):
         points = jax.random.normal(key, (n, 1))
-        jax.debug.callback(lambda points: seen.append(np.asarray(points)), points)
+        jax.debug.callback(lambda points: batches.append(np.asarray(points)), points)
         return points
 
     train_discriminator(jax.random.key(0), recorded, recorded, hidden=(), steps=5, batch_size=8)
     jax.effects_barrier()
-    assert len(seen) == 10  # Real and generated points, in each of five steps.
-    assert len(np.unique(np.concatenate(seen))) == 80
+    assert len(batches) == 10  # Real and generated points, in each of five steps.
+    assert len(np.unique(np.concatenate(batches))) == 80
 
 
-def test_the_key_decides_everything():
+def test_result_is_a_function_of_the_key():
     points = jnp.linspace(-2, 2, 5)[:, None]
     train = partial(train_discriminator, real=normal(0.0), fake=normal(1.0), hidden=(4,), steps=5, batch_size=8)
     trained = [train(jax.random.key(seed))(points) for seed in (0, 0, 1)]
@@ -88,7 +88,7 @@ def distributions():
     return p / p.sum(), q / q.sum()
 
 
-def test_the_comparison_is_that_of_float64():
+def test_comparison_matches_float64():
     p, q = distributions()
     logits = np.random.default_rng(1).normal(size=20)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -99,13 +99,13 @@ def test_the_comparison_is_that_of_float64():
     both = (p > 0) & (q > 0)
     errors = np.abs(logits[both] - np.log(p[both] / q[both]))
     np.testing.assert_allclose(got.log_ratio_error, np.average(errors, weights=np.minimum(p, q)[both]), rtol=1e-5)
-    # What is lost is the mean divergence of what D says from what it should say.
-    lost = np.sum((p + q) * (scipy.special.rel_entr(best, d) + scipy.special.rel_entr(1 - best, 1 - d)))
-    np.testing.assert_allclose(got.optimal_value - got.value, lost, rtol=1e-4)
+    # The difference of the values is the KL divergence of D from D*, integrated over p + q.
+    divergence = np.sum((p + q) * (scipy.special.rel_entr(best, d) + scipy.special.rel_entr(1 - best, 1 - d)))
+    np.testing.assert_allclose(got.optimal_value - got.value, divergence, rtol=1e-4)
     np.testing.assert_allclose(got.value, np.sum(p * np.log(d) + q * np.log(1 - d)), rtol=1e-5)
 
 
-def test_the_best_discriminator_has_no_errors():
+def test_optimal_discriminator_has_zero_errors():
     log_p, log_q = (jnp.log(jnp.asarray(x)) for x in distributions())
     logits = jnp.clip(optimal_logits(log_p, log_q), -100, 100)
     got = compare_with_optimum(logits, log_p, log_q, volumes=jnp.ones(20))
@@ -114,7 +114,7 @@ def test_the_best_discriminator_has_no_errors():
     np.testing.assert_allclose(got.value, got.optimal_value, atol=1e-6)
 
 
-def test_volumes_are_weights_of_the_nodes():
+def test_volumes_are_quadrature_weights():
     p, q = distributions()
     logits, volumes = np.random.default_rng(1).normal(size=20), np.random.default_rng(2).uniform(0.5, 2, size=20)
     plain = compare_with_optimum(jnp.asarray(logits), jnp.log(p), jnp.log(q))
@@ -122,7 +122,7 @@ def test_volumes_are_weights_of_the_nodes():
     np.testing.assert_allclose(plain, weighted, rtol=1e-5)
 
 
-def test_of_disjoint_distributions_there_is_no_ratio():
+def test_log_ratio_error_of_disjoint_distributions_is_nan():
     log_p, log_q = jnp.log(jnp.array([1.0, 0.0])), jnp.log(jnp.array([0.0, 1.0]))
     got = compare_with_optimum(jnp.array([0.0, 0.0]), log_p, log_q)
     assert np.isnan(got.log_ratio_error)
@@ -139,14 +139,14 @@ GRADIENTS = {
 
 
 @pytest.mark.parametrize("loss", GRADIENTS)
-def test_the_generator_feels_the_slope_of_the_logit_as_its_loss_lets_it(loss):
+def test_sample_gradients_match_closed_forms(loss):
     y = np.random.default_rng(0).normal(scale=3, size=(50, 2))
-    f, slopes = y[:, 0] ** 2 * y[:, 1], np.stack([2 * y[:, 0] * y[:, 1], y[:, 0] ** 2], axis=1)
+    f, derivatives = y[:, 0] ** 2 * y[:, 1], np.stack([2 * y[:, 0] * y[:, 1], y[:, 0] ** 2], axis=1)
     got = sample_gradients(loss, lambda y: y[:, 0] ** 2 * y[:, 1], jnp.asarray(y, jnp.float32))
-    np.testing.assert_allclose(got, GRADIENTS[loss](f)[:, None] * slopes, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got, GRADIENTS[loss](f)[:, None] * derivatives, rtol=1e-4, atol=1e-6)
 
 
-def test_a_relativistic_generator_has_no_gradient_without_real_examples():
+def test_sample_gradients_of_relativistic_loss_raise():
     with pytest.raises(ValueError, match="needs real_logits"):
         sample_gradients(losses.relativistic_average, lambda y: y[:, 0], jnp.ones((3, 1)))
 
@@ -159,20 +159,20 @@ def test_a_relativistic_generator_has_no_gradient_without_real_examples():
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
         ({"penalty_weight": -1.0}, "penalty_weight must be above 0, got -1.0"),
         ({"clip": 0.0}, "bound must be above 0, got 0.0"),
-        ({"loss": losses.wasserstein}, "give a penalty, or clip"),
+        ({"loss": losses.wasserstein}, "penalty or clip must be given with loss=wasserstein, got neither"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(options, message):
+def test_arguments_out_of_range_raise(options, message):
     with pytest.raises(InputError, match=message):
         train_discriminator(jax.random.key(0), normal(0.0), normal(1.0), **options)
 
 
-def test_points_with_different_numbers_of_coordinates_are_named():
+def test_samplers_of_different_dimensions_raise_with_shapes():
     with pytest.raises(ValueError, match=r"real \(512, 1\) and fake \(512, 2\)"):
         train_discriminator(jax.random.key(0), normal(0.0), normal(0.0, 1.0))
 
 
-def test_a_training_that_diverges_says_so():
+def test_diverged_training_raises():
     train = partial(affine, loss=losses.least_squares, optimizer=optax.sgd, learning_rate=1e9)
     with pytest.raises(DivergenceError, match="after 400 steps: give a smaller learning_rate"):
         train(jax.random.key(0), normal(0.0), normal(1.0))

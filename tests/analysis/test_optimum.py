@@ -1,4 +1,4 @@
-"""What theory says of the best discriminator, against quadrature in float64 and formulas that papers print."""
+"""Optimal discriminators and values against quadrature in float64 and published formulas."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def density(x, mixture):
 
 
 def jensen_shannon(first, second):
-    """By adaptive quadrature in float64, from the definition."""
+    """Jensen-Shannon divergence by adaptive quadrature in float64."""
 
     def integrand(x):
         p, q = density(x, first), density(x, second)
@@ -48,13 +48,13 @@ def log_densities(pair, x):
     return tuple(gaussian_1d(**mixture).log_density(x[:, None]) for mixture in pair)
 
 
-def test_probabilities_are_those_of_float64():
+def test_optimal_discriminator_matches_float64():
     log_p, log_q = np.float32(np.random.default_rng(0).uniform(-60, 10, size=(2, 1000)))
     want = scipy.special.expit(np.float64(log_p) - np.float64(log_q))
     np.testing.assert_allclose(optimal_discriminator(log_p, log_q), want, rtol=1e-5)
 
 
-def test_no_density_is_sure_and_neither_is_undecided():
+def test_zero_densities_give_infinite_logits_and_finite_gradients():
     log_p = jnp.array([-jnp.inf, 0.0, -jnp.inf, -1e4, -1e4])
     log_q = jnp.array([0.0, -jnp.inf, -jnp.inf, -1e4, 1e4])
     assert optimal_discriminator(log_p, log_q).tolist() == [0.0, 1.0, 0.5, 0.5, 0.0]
@@ -64,7 +64,7 @@ def test_no_density_is_sure_and_neither_is_undecided():
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-def test_the_value_at_the_optimum_is_twice_jensen_shannon_less_log_four(pair):
+def test_value_at_optimum_is_twice_jensen_shannon_minus_log_four(pair):
     x = np.linspace(-15, 15, 3001)
     want = 2 * jensen_shannon(*pair) - 2 * np.log(2)
     with jax.enable_x64(True):
@@ -75,7 +75,7 @@ def test_the_value_at_the_optimum_is_twice_jensen_shannon_less_log_four(pair):
     assert abs(single - want) < 1e-5
 
 
-def test_of_discrete_distributions_it_is_that_of_the_divergence():
+def test_value_at_optimum_of_discrete_distributions_matches_js():
     p, q = np.float32(np.random.default_rng(0).dirichlet(np.full(20, 0.3), size=2))
     p[:3], q[2:5] = 0, 0
     p, q = p / p.sum(), q / q.sum()
@@ -84,7 +84,7 @@ def test_of_discrete_distributions_it_is_that_of_the_divergence():
 
 
 @pytest.mark.parametrize("pair", PAIRS[:2])
-def test_samples_estimate_the_same_value(pair):
+def test_value_from_logits_estimates_value_at_optimum(pair):
     size = 50_000
     keys = jax.random.split(jax.random.key(0))
     samples = [gaussian_1d(**mixture).sample(key, size)["point"][:, 0] for mixture, key in zip(pair, keys, strict=True)]
@@ -92,12 +92,12 @@ def test_samples_estimate_the_same_value(pair):
     spread = np.std(jax.nn.log_sigmoid(real)) ** 2 + np.std(jax.nn.log_sigmoid(-fake)) ** 2
     want = 2 * jensen_shannon(*pair) - 2 * np.log(2)
     assert abs(value_from_logits(real, fake) - want) < 4 * np.sqrt(spread / size)
-    # No other discriminator has a larger value, on the same samples but for their noise.
+    # Other discriminators have smaller values on the same samples.
     assert value_from_logits(real + 0.5, fake + 0.5) < value_from_logits(real, fake) - 0.01
     assert value_from_logits(0.5 * real, 0.5 * fake) < value_from_logits(real, fake) - 0.01
 
 
-def test_samples_of_unequal_number_are_averaged_each_by_itself():
+def test_value_from_logits_averages_real_and_fake_separately():
     want = np.log(0.9) + (np.log(0.8) + np.log(0.5)) / 2
     logits = [scipy.special.logit(probabilities) for probabilities in ([0.9], [0.2, 0.5])]
     np.testing.assert_allclose(value_from_logits(*map(jnp.asarray, logits)), want, rtol=1e-6)
@@ -109,29 +109,29 @@ FORMULAS = {
     "least_squares": lambda d: scipy.special.logit(d) - 1,
     "hinge": lambda d: -np.ones_like(d),
     "wasserstein": lambda d: -np.ones_like(d),
-    "relativistic_average": lambda d: -2 * (1 - d),  # One real example of logit 0, which counts a second time.
+    "relativistic_average": lambda d: -2 * (1 - d),  # One real example of logit 0, which contributes a second term.
 }
 
 
-def test_every_loss_has_a_formula_here():
+def test_formulas_cover_all_adversarial_losses():
     pairs = {name for name in losses.__all__ if isinstance(getattr(losses, name), losses.AdversarialLoss)}
     assert pairs == set(FORMULAS)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_gradients_are_those_of_the_formulas(name):
+def test_generator_gradient_matches_formula(name):
     confidence = np.float32([[1e-30, 1e-6, 0.01, 0.3], [0.5, 0.7, 0.99, 0.9999]])
     got = generator_gradient(getattr(losses, name), jnp.asarray(confidence))
     np.testing.assert_allclose(got, FORMULAS[name](np.float64(confidence)), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, -0.1, np.nan])
-def test_the_ends_are_refused(confidence):
+def test_generator_gradient_raises_outside_of_the_open_interval(confidence):
     with pytest.raises(InputError, match="strictly between 0 and 1"):
         generator_gradient(losses.minimax, jnp.array([0.5, confidence]))
 
 
 @pytest.mark.parametrize("function", [optimal_discriminator, optimal_logits, value_at_optimum])
-def test_shapes_that_differ_are_named(function):
+def test_shapes_that_differ_raise(function):
     with pytest.raises(ValueError, match=r"log_p \(3,\) and log_q \(3, 1\)"):
         function(jnp.zeros(3), jnp.zeros((3, 1)))
