@@ -1,67 +1,91 @@
-"""Training a generative model is a game of pure functions.
+"""Training a generative model as a game of pure functions.
 
-An autoencoder is a game with one player, a GAN has two, VAE/GAN has three; in WGAN-GP one player moves five times a
-turn. A player owns some networks and minimizes a loss over them. `game` turns a list of players into two functions:
+An autoencoder is a game with one player, a GAN has two, VAE/GAN has three; in WGAN-GP one player makes five updates per
+step. A player owns the parameters of some networks and minimizes a loss over them. `game` turns a list of players into
+two functions::
 
-    init: (key, batch) -> state           the networks, their statistics and every player's optimizer
-    step: (key, state, batch) -> (state, metrics)           one turn: every player moves, in order or at once
+    init: (key, batch) -> state                      networks, their statistics, every player's optimizer state
+    step: (key, state, batch) -> (state, metrics)    one step: every player makes its updates, in order or at once
 
 Both are pure, so `jax.jit`, `jax.vmap` over seeds, `jax.lax.scan` over steps and sharding over devices apply to every
-model in the library, and none of them knows which model it is.
+model of the library, and none of them depends on which model it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.averaging import Average, updated_average
 from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]
 Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
 Loss = Callable[[KeyArray, Params, "State", Any], tuple[Array, tuple[Stats, Metrics]]]
 ForwardPass = Callable[[KeyArray, Params, "State", Batch], PyTree]
+Value = TypeVar("Value")
 
 
 class State(flax.struct.PyTreeNode):
     """Everything that training changes.
 
     Attributes:
-        step: turns played, an int32 scalar.
-        params: network name -> what gradients move.
-        stats: network name -> what forward passes move (running averages of batch norm, spectral vectors).
+        step: number of completed steps, an int32 scalar; also for several seeds in one program a scalar, never batched.
+        params: network name -> parameters, changed by optimizer updates.
+        stats: network name -> collections changed by forward passes (running statistics, spectral vectors).
         opt: player name -> state of its optimizer.
-        ema: network name -> exponential moving average of its parameters, for those networks that ask for it.
+        ema: network name -> exponential moving average, as Flax variables: `params` and the collections of statistics.
     """
 
     step: Array
     params: Params
     stats: Stats
     opt: dict[str, optax.OptState]
-    ema: Params
+    ema: dict[str, Params]
 
 
-def unchanged(params: Params) -> Params:
-    """Leave the parameters as they are: the projection of a player that has none."""
-    return params
+def unchanged(value: Value) -> Value:
+    """Return the argument: the default of every function that may transform something and need not."""
+    return value
+
+
+class Regularizer(NamedTuple):
+    """A loss term that a player minimizes in an update of its own, only at every k-th step (lazy regularization).
+
+    When `state.step % every == 0`, the player makes one more update after its main updates, with the same networks and
+    the same optimizer state, by the gradient of `every * loss`. In all other steps the term is not computed.
+
+    Attributes:
+        name: name of the term; its metrics are reported as `player/name/...`, NaN at steps without it.
+        loss: function of the same signature as `Player.loss`; its batch is that of the player's last update.
+        every: number of steps between two updates with this term, at least 1.
+
+    Reference:
+        Karras et al. 2020, arXiv:1912.04958, appendix B.
+    """
+
+    name: str
+    loss: Loss
+    every: int = 1
 
 
 class Player(NamedTuple):
-    """One player: the networks it owns, what it minimizes, and how it moves.
+    """One player: the networks it trains, the loss it minimizes, and its optimizer.
 
     Attributes:
-        name: under which its optimizer state and its metrics are kept.
-        trains: names of the networks that it moves; all others are constants to it.
-        loss: `(key, params, state, batch) -> (loss, (stats, metrics))`. `params` holds all networks, the player's own
-            being differentiated. `loss` is a scalar; `stats` holds the new statistics of those networks whose
-            statistics this move changes; `metrics` are scalars to report. Where players share a forward pass, what it
-            gave stands in the place of the batch.
-        tx: the optimizer.
-        updates: moves a turn, each on a fresh slice of the batch.
-        project: applied to the player's own parameters after each move, e.g. clipping of weights.
+        name: name of the player, under which its optimizer state and its metrics are stored.
+        trains: names of the networks whose parameters it updates; all others are constants in its gradient. A network
+            may be trained by several players, each with its own optimizer state.
+        loss: `(key, params, state, batch) -> (loss, (stats, metrics))`. `params` holds all networks. `loss` is a
+            scalar; `stats` holds the new statistics of the networks whose statistics this update changes; `metrics` are
+            scalars to report. Where players share a forward pass, its result is passed in place of the batch.
+        tx: optimizer. The step is passed to it as the extra argument `step`.
+        updates: number of optimizer updates per step, each on a different slice of the batch.
+        regularizers: terms that are minimized in updates of their own, see `Regularizer`.
+        project: function of the player's own parameters, applied after each update, e.g. weight clipping.
     """
 
     name: str
@@ -69,42 +93,74 @@ class Player(NamedTuple):
     loss: Loss
     tx: optax.GradientTransformation
     updates: int = 1
+    regularizers: tuple[Regularizer, ...] = ()
     project: Callable[[Params], Params] = unchanged
 
 
+class Phase(NamedTuple):
+    """A part of a training with a step function of its own, over the same state.
+
+    Attributes:
+        name: name of the phase.
+        steps: number of its steps; None for a last phase without an end.
+        step: step function, `(key, state, batch) -> (state, metrics)`.
+        players: the players of that step function.
+        batch_size: examples per update; None for the batch size of the training.
+        preprocess: function of the batch, compiled with the step, e.g. a change of the image resolution.
+        reset: names of the players whose optimizer state is initialized again when the phase begins.
+    """
+
+    name: str
+    steps: int | None
+    step: Step
+    players: tuple[Player, ...]
+    batch_size: int | None = None
+    preprocess: Callable[[Batch], Batch] = unchanged
+    reset: tuple[str, ...] = ()
+
+    @property
+    def slices(self) -> int:
+        """Number of batches that one step consumes."""
+        return most_updates(self.players)
+
+
 class Model(NamedTuple):
-    """What every family builds: pure functions, key first. Those that a family cannot offer are None.
+    """Pure functions of a model, key first. The first three are required; the others are None where not offered.
 
     Attributes:
         init: `(key, batch) -> state`.
         step: `(key, state, batch) -> (state, metrics)`. The batch holds `slices` times the batch size.
+        players: the players, in order of their updates.
         sample: `(key, state, n, **conditions) -> x`, n new examples.
-        encode: `(state, batch) -> code`, one code vector per example.
-        decode: `(state, code, **conditions) -> x`.
-        reconstruct: `(state, batch) -> x`, each example through the code and back.
-        evaluate: `(key, state, batch) -> metrics`, one number per example, so that any batching gives the same mean.
-        players: who plays, in order of moving.
+        encode: `(state, batch) -> latent`, one latent vector per example.
+        decode: `(state, latent, **conditions) -> x`.
+        reconstruct: `(state, batch) -> x`, decoded latents of the examples.
+        predict: `(state, batch) -> logits`, one row of class logits per example.
+        evaluate: `(key, state, batch) -> metrics`, one value per example, so that any batching gives the same mean.
+        sample_latent: `(key, n) -> latent`, the latents that `sample` draws with that key and decodes.
+        sample_posterior: `(key, state, batch) -> latent`, one draw of q(z|x) per example; the latent itself where the
+            encoder is deterministic. Offered wherever `encode` is.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
-        prior: `(key, n) -> code`, the codes that `sample` draws with that key and decodes.
-        posterior: `(key, state, batch) -> code`, one draw per example from the distribution q(code|x) that the encoder
-            gives; the code itself where it gives no distribution. Offered wherever there is `encode`.
+        phases: phases of the training in their order; empty for a training with the one step function `step`.
     """
 
     init: Init
     step: Step
-    sample: Callable[..., Array]
+    players: tuple[Player, ...]
+    sample: Callable[..., Array] | None = None
     encode: Callable[[State, Batch], Array] | None = None
     decode: Callable[..., Array] | None = None
     reconstruct: Callable[[State, Batch], Array] | None = None
+    predict: Callable[[State, Batch], Array] | None = None
     evaluate: Callable[[KeyArray, State, Batch], Metrics] | None = None
-    players: tuple[Player, ...] = ()
+    sample_latent: Callable[[KeyArray, int], Array] | None = None
+    sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     conditions: tuple[str, ...] = ()
-    prior: Callable[[KeyArray, int], Array] | None = None
-    posterior: Callable[[KeyArray, State, Batch], Array] | None = None
+    phases: tuple[Phase, ...] = ()
 
     @property
     def slices(self) -> int:
-        """How many batches one turn consumes: the most moves that any player makes."""
+        """Number of batches that one step consumes: the largest number of updates of any player."""
         return most_updates(self.players)
 
 
@@ -112,30 +168,30 @@ def game(
     init_networks: Callable[[KeyArray, Batch], Mapping[str, Mapping[str, PyTree]]],
     players: Sequence[Player],
     *,
-    ema: Mapping[str, float] | None = None,
+    ema: Mapping[str, Average] | None = None,
     shared: ForwardPass | None = None,
 ) -> tuple[Init, Step]:
-    """Make a game: how it starts, and how one turn is played.
+    """Return the initialization and the step function of a game.
 
-    In a turn every player makes its moves, in the order given, and sees what the players before it have done. Players
-    that share a forward pass move at once: each follows the gradient of its own loss through that one pass.
+    In a step the players make their updates in the given order, each with the parameters that the players before it
+    have updated. Players that share a forward pass update at once: each by the gradient of its own loss through that
+    one pass.
 
     Args:
-        init_networks: `(key, batch) -> {name: variables}`, variables as Flax's `init` returns them: what is under
-            "params" is moved by gradients, the other collections are statistics.
-        players: who plays, in order of moving.
-        ema: network name -> decay of the moving average of its parameters, taken once a turn:
-            `ema = decay * ema + (1 - decay) * params`.
-        shared: `(key, params, state, batch) -> outcome`, a forward pass that all losses are read from.
+        init_networks: `(key, batch) -> {name: variables}`, variables as Flax's `init` returns them: the collection
+            `params` holds the trained parameters, all other collections are statistics.
+        players: the players, in order of their updates.
+        ema: network name -> moving average of its parameters and statistics.
+        shared: `(key, params, state, batch) -> outputs`, a forward pass from which all losses are computed.
 
     Returns:
-        `(init, step)`. `step` deals its batch into as many slices as the most active player has moves, example by
-        example; move i of any player is made on slice i. Its metrics are `player/loss`, `player/gradient_norm` and
-        `player/<metric>`, each averaged over the player's moves.
+        `(init, step)`. `step` splits its batch into as many slices as the largest number of updates, example by
+        example; update i of any player uses slice i. Its metrics are `player/loss`, `player/gradient_norm` and
+        `player/<metric>`, each averaged over the player's updates, and those of regularizers.
 
     Raises:
-        ValueError: if two players share a name or a network, a network is named that nobody made, or players that share
-            a forward pass have several moves or a loss that is not a real scalar.
+        ValueError: if two players have the same name; if a network is named that `init_networks` does not return; or if
+            players with a shared forward pass have several updates, a common network, or a loss that is not a scalar.
 
     Example:
         >>> point = Player("point", ("x",), lambda key, p, state, batch: (p["x"] ** 2, ({}, {})), optax.sgd(0.25))
@@ -145,103 +201,145 @@ def game(
         >>> float(metrics["point/loss"]), float(state.params["x"])
         (64.0, 4.0)
     """
-    decays = dict(ema or {})
+    averages = dict(ema or {})
     slices = most_updates(players)
-    _check_players(players, moving_at_once=shared is not None)
+    _check_players(players, simultaneous=shared is not None)
 
     def init(key: KeyArray, batch: Batch) -> State:
         networks = {name: dict(variables) for name, variables in init_networks(key, batch).items()}
-        params = {name: variables.pop("params", {}) for name, variables in networks.items()}
-        _check_names(players, decays, params)
+        _check_names(players, averages, networks)
+        params = {name: variables.get("params", {}) for name, variables in networks.items()}
+        stats = {
+            name: {kind: x for kind, x in variables.items() if kind != "params"} for name, variables in networks.items()
+        }
         return State(
             step=jnp.zeros((), jnp.int32),
             params=params,
-            stats={name: collections for name, collections in networks.items() if collections},
+            stats={name: collections for name, collections in stats.items() if collections},
             opt={player.name: player.tx.init(_only(player.trains, params)) for player in players},
             # A copy: the state is donated to the compiled step, which may not receive one buffer twice.
-            ema={name: jax.tree.map(jnp.copy, params[name]) for name in decays},
+            ema={name: jax.tree.map(jnp.copy, {"params": params[name], **stats[name]}) for name in averages},
         )
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
         if shared is not None:
-            state, reports = _move_at_once(players, shared, key, state, batch)
+            state, reports = _update_at_once(players, shared, key, state, batch)
         else:
-            batches, reports = _split(batch, slices), {}
-            for index, player in enumerate(players):
-                state, reports[player.name] = _moves(player, jax.random.fold_in(key, index), state, batches)
+            state, reports = _update_in_order(players, key, state, _split(batch, slices))
         metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
-        averages = {
-            name: optax.incremental_update(state.params[name], state.ema[name], 1.0 - decay)
-            for name, decay in decays.items()
-        }
-        return state.replace(step=state.step + 1, ema=averages), metrics
+        batch_size = next((len(x) for x in jax.tree.leaves(batch)), 0) // slices
+        averaged = {name: updated_average(state, name, average, batch_size) for name, average in averages.items()}
+        return state.replace(step=state.step + 1, ema=averaged), metrics
 
     return init, step
 
 
 def most_updates(players: Sequence[Player]) -> int:
-    """The most moves that any player makes a turn."""
+    """Return the largest number of updates that any player makes per step."""
     return max((player.updates for player in players), default=1)
 
 
-def _moves(player: Player, key: KeyArray, state: State, batches: Batch) -> tuple[State, Metrics]:
-    """All moves of a player in one turn, move i on slice i, as a loop: one move is compiled however many there are."""
+def _update_in_order(
+    players: Sequence[Player], key: KeyArray, state: State, batches: Batch
+) -> tuple[State, dict[str, Metrics]]:
+    """All updates of all players, one player after the other."""
+    reports = {}
+    for index, player in enumerate(players):
+        player_key = jax.random.fold_in(key, index)
+        state, report = _updates(player, player_key, state, batches)
+        last = jax.tree.map(lambda x, i=player.updates - 1: x[:, i], batches)
+        state, regularized = _regularize(player, player_key, state, last)
+        reports[player.name] = report | regularized
+    return state, reports
 
-    def move(state: State, i: Array) -> tuple[State, Metrics]:
+
+def _updates(player: Player, key: KeyArray, state: State, batches: Batch) -> tuple[State, Metrics]:
+    """The main updates of a player in one step, update i on slice i, as a loop: only one update is compiled."""
+
+    def update(state: State, i: Array) -> tuple[State, Metrics]:
         batch = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False), batches)
-        return _move(player, jax.random.fold_in(key, i), state, batch)
+        return _update(player, player.loss, jax.random.fold_in(key, i), state, batch)
 
-    if player.updates == 1:  # What a loop holds is compiled on its own.
-        return move(state, jnp.int32(0))
-    state, reports = jax.lax.scan(move, state, jnp.arange(player.updates))
+    if player.updates == 1:  # The body of a loop is compiled separately, without fusion with what surrounds it.
+        return update(state, jnp.int32(0))
+    state, reports = jax.lax.scan(update, state, jnp.arange(player.updates))
     return state, jax.tree.map(lambda values: jnp.mean(values, axis=0), reports)
 
 
-def _move(player: Player, key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
-    """One move of a player: the gradient of its loss, applied to its own networks alone."""
+def _update(player: Player, loss: Loss, key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
+    """One update of a player by the gradient of a loss, applied to its own networks alone."""
 
-    def loss(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
-        return player.loss(key, state.params | own, state, batch)
+    def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
+        return loss(key, state.params | own, state, batch)
 
     own = _only(player.trains, state.params)
-    (value, (stats, metrics)), gradients = jax.value_and_grad(loss, has_aux=True)(own)
-    state = _descend(player, state, gradients, stats)
-    return state, _report(value, gradients, metrics)
+    (value, (stats, metrics)), gradients = jax.value_and_grad(of_own, has_aux=True)(own)
+    return _apply_gradients(player, state, gradients, stats), _report(value, gradients, metrics)
 
 
-def _move_at_once(
+def _regularize(player: Player, key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
+    """The updates with those of a player's regularizers that are due at this step."""
+    reports: Metrics = {}
+    for number, regularizer in enumerate(player.regularizers):
+        update_key = jax.random.fold_in(key, player.updates + number)
+        state, report = _regularizer_update(player, regularizer, update_key, state, batch)
+        reports |= {f"{regularizer.name}/{name}": value for name, value in report.items()}
+    return state, reports
+
+
+def _regularizer_update(
+    player: Player, regularizer: Regularizer, key: KeyArray, state: State, batch: Batch
+) -> tuple[State, Metrics]:
+    def scaled(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
+        value, (stats, metrics) = regularizer.loss(key, params, state, batch)
+        return regularizer.every * value, (stats, {**metrics, "loss": value})
+
+    def update(state: State) -> tuple[State, Metrics]:
+        return _update(player, scaled, key, state, batch)
+
+    def skip(state: State) -> tuple[State, Metrics]:
+        return state, jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(update, state)[1])
+
+    if regularizer.every == 1:
+        return update(state)
+    return jax.lax.cond(state.step % regularizer.every == 0, update, skip, state)
+
+
+def _update_at_once(
     players: Sequence[Player], shared: ForwardPass, key: KeyArray, state: State, batch: Batch
 ) -> tuple[State, dict[str, Metrics]]:
-    """One move of every player: the forward pass is made once, and goes back once for each of them."""
+    """One update of every player: the forward pass is computed once and differentiated once for each of them."""
     pass_key, *player_keys = jax.random.split(key, 1 + len(players))
 
     def losses(trained: Params) -> tuple[dict[str, Array], dict[str, tuple[Stats, Metrics]]]:
         params = state.params | trained
-        outcome = shared(pass_key, params, state, batch)
+        outputs = shared(pass_key, params, state, batch)
         keyed = zip(players, player_keys, strict=True)
-        answers = {player.name: player.loss(own_key, params, state, outcome) for player, own_key in keyed}
-        return {name: loss for name, (loss, _) in answers.items()}, {name: rest for name, (_, rest) in answers.items()}
+        results = {player.name: player.loss(own_key, params, state, outputs) for player, own_key in keyed}
+        return {name: loss for name, (loss, _) in results.items()}, {name: rest for name, (_, rest) in results.items()}
 
     trained = _only(tuple(name for player in players for name in player.trains), state.params)
     values, differential, rest = jax.linearize(losses, trained, has_aux=True)
-    moved, reports = state, {}
-    for player in players:
+    updated, reports = state, {}
+    for player, player_key in zip(players, player_keys, strict=True):
         value, (stats, metrics) = values[player.name], rest[player.name]
         _check_loss(player, value)
         backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], trained)
         gradients = _only(player.trains, backward(jnp.ones_like(value))[0])
-        moved = _descend(player, moved, gradients, stats)
-        reports[player.name] = _report(value, gradients, metrics)
-    return moved, reports
+        updated = _apply_gradients(player, updated, gradients, stats)
+        updated, regularized = _regularize(player, player_key, updated, batch)
+        reports[player.name] = _report(value, gradients, metrics) | regularized
+    return updated, reports
 
 
-def _descend(player: Player, state: State, gradients: Params, stats: Stats) -> State:
-    """The state after a player's networks have followed the gradients."""
+def _apply_gradients(player: Player, state: State, gradients: Params, stats: Stats) -> State:
     own = _only(player.trains, state.params)
-    updates, opt = player.tx.update(gradients, state.opt[player.name], own)
-    moved = player.project(optax.apply_updates(own, updates))
+    # Schedules of the learning rate are functions of the step, not of the number of updates.
+    tx = optax.with_extra_args_support(player.tx)
+    updates, opt = tx.update(gradients, state.opt[player.name], own, step=state.step)
+    updated = player.project(optax.apply_updates(own, updates))
     return state.replace(
-        params=state.params | moved,
+        params=state.params | updated,
         stats=state.stats | stats,
         opt=state.opt | {player.name: opt},
     )
@@ -256,29 +354,37 @@ def _only(names: tuple[str, ...], params: Params) -> Params:
 
 
 def _split(batch: Batch, slices: int) -> Batch:
-    """Deal the examples into slices: `[n * slices, ...] -> [n, slices, ...]`.
+    """Split the examples into slices: `[n * slices, ...] -> [n, slices, ...]`.
 
-    One by one, not block by block, so that each device of a mesh, which holds a block, has its share of every slice.
+    Neighbouring examples go to different slices: each device of a mesh, which holds a block of the batch, then has its
+    share of every slice.
     """
 
-    def cut(x: AnyArray) -> AnyArray:
+    def split(x: AnyArray) -> AnyArray:
         if len(x) % slices:
             raise ValueError(
-                f"a turn with {slices} moves needs a batch that divides by {slices}, got {len(x)} examples"
+                f"the batch of a step with {slices} updates must divide by {slices}, got {len(x)} examples"
             )
         return jnp.reshape(x, (len(x) // slices, slices, *x.shape[1:]))
 
-    return jax.tree.map(cut, batch)
+    return jax.tree.map(split, batch)
 
 
-def _check_players(players: Sequence[Player], *, moving_at_once: bool) -> None:
+def _check_players(players: Sequence[Player], *, simultaneous: bool) -> None:
     names = [player.name for player in players]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the names of players must differ, got {names}")
+    for player in players:
+        terms = [regularizer.name for regularizer in player.regularizers]
+        if len(set(terms)) < len(terms):
+            raise ValueError(f"the names of the regularizers of player '{player.name}' must differ, got {terms}")
+        if any(regularizer.every < 1 for regularizer in player.regularizers):
+            raise ValueError(f"`every` of the regularizers of player '{player.name}' must be at least 1")
     trained = [name for player in players for name in player.trains]
-    for kind, listed in (("players", names), ("trained networks", trained)):
-        if len(set(listed)) < len(listed):
-            raise ValueError(f"the names of {kind} must differ, got {listed}")
-    if moving_at_once and any(player.updates != 1 for player in players):
-        raise ValueError("players that share a forward pass make one move each")
+    if simultaneous and len(set(trained)) < len(trained):
+        raise ValueError(f"players that share a forward pass must train different networks, got {trained}")
+    if simultaneous and any(player.updates != 1 for player in players):
+        raise ValueError("players that share a forward pass must make one update per step each")
 
 
 def _check_loss(player: Player, value: Array) -> None:
@@ -286,7 +392,7 @@ def _check_loss(player: Player, value: Array) -> None:
         raise ValueError(f"the loss of player '{player.name}' must be a real scalar, got {value.dtype}{[*value.shape]}")
 
 
-def _check_names(players: Sequence[Player], decays: Mapping[str, float], params: Params) -> None:
-    named = {name for player in players for name in player.trains} | set(decays)
-    if missing := named - set(params):
-        raise ValueError(f"no network is named {sorted(missing)}, the networks are {sorted(params)}")
+def _check_names(players: Sequence[Player], averages: Mapping[str, Average], networks: Mapping[str, Any]) -> None:
+    named = {name for player in players for name in player.trains} | set(averages)
+    if missing := named - set(networks):
+        raise ValueError(f"no network is named {sorted(missing)}, the networks are {sorted(networks)}")

@@ -1,8 +1,20 @@
-"""Training: everything around the game that knows no model: compiler, loop, seeds, devices, checkpoints, logs."""
+"""Training: everything around the game that does not depend on the model: loop, seeds, phases, devices, checkpoints."""
 
+from jaxgen.training.chunk import Callback, Chunk, Divergence
 from jaxgen.training.compiler import jit
 from jaxgen.training.evaluation import evaluate
-from jaxgen.training.loop import Chunk, Divergence, Fit, check_batch_size, fit
-from jaxgen.training.seeds import seed_keys
+from jaxgen.training.loop import Fit, check_batch_size, fit
+from jaxgen.training.seeds import seed_keys, summarize
 
-__all__ = ["Chunk", "Divergence", "Fit", "check_batch_size", "evaluate", "fit", "jit", "seed_keys"]
+__all__ = [
+    "Callback",
+    "Chunk",
+    "Divergence",
+    "Fit",
+    "check_batch_size",
+    "evaluate",
+    "fit",
+    "jit",
+    "seed_keys",
+    "summarize",
+]

@@ -217,9 +217,7 @@ class _UnusableError(Exception):
     """Why a checkpoint cannot be used; goes on from "the checkpoint of step 100"."""
 
 
-def _read(
-    reader: "Checkpointer", folder: Path, expected: Mapping[str, Any]
-) -> tuple[list[np.ndarray], dict[str, Any]]:
+def _read(reader: "Checkpointer", folder: Path, expected: Mapping[str, Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Read one checkpoint: the leaves in the order of those expected, and the caller's meta."""
     from orbax.checkpoint import args
 

@@ -1,4 +1,4 @@
-"""What a model is worth on a whole data set."""
+"""Averages of a model's metrics over a whole data set."""
 
 from collections.abc import Iterator
 
@@ -7,32 +7,30 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.data import Stream, count_examples
+from jaxgen.data.large_arrays import LARGEST_BATCH, split_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.training.seeds import over_seeds
+from jaxgen.training.seeds import add_seed_axis, over_seeds
 from jaxgen.typing import Array, Batch, Key
-
-LARGEST_BATCH = 1000
-"""Examples that are evaluated at once."""
 
 
 def evaluate(
-    model: Model, state: State, data: Batch | Stream, *, key: Key[Array, "..."], runs: int | None = None
+    model: Model, state: State, data: Batch | Stream, *, key: Key[Array, ""], several_seeds: bool = False
 ) -> dict[str, np.ndarray]:
-    """Average a model's metrics over data.
+    """Return the mean of each of a model's metrics over the examples of a data set.
 
     Args:
-        model: must have an `evaluate`.
-        state: of one run, or of several along a leading axis.
-        data: arrays whose leading axis are the examples, or a stream.
-        key: for the noise in the metrics, if any; all runs get the same.
-        runs: how many the state holds along a leading axis; None for a state without such an axis.
+        model: model with an `evaluate`.
+        state: state of one seed, or of several along a leading axis.
+        data: arrays whose leading axis is that of the examples, or a stream.
+        key: key of the noise in the metrics, the same for all seeds.
+        several_seeds: whether the state has a leading axis of seeds.
 
     Returns:
-        Metric name -> its mean over the examples, a float32 scalar, or `[runs]`.
+        Metric name -> its mean over the examples, a float32 scalar, or `[seeds]`.
 
     Raises:
-        InputError: if the model has nothing to evaluate, or the data have no examples.
+        InputError: if the model has no `evaluate`, or the data have no examples.
 
     Example:
         >>> from jaxgen.data import load
@@ -43,30 +41,28 @@ def evaluate(
         ['elbo', 'kl', 'mse', 'reconstruction']
     """
     if model.evaluate is None:
-        raise InputError("this model has nothing to evaluate on data")
+        raise InputError("this model has no metrics on examples")
     examples = count_examples(data)
     if not examples:
-        raise InputError("there are no examples to evaluate on")
+        raise InputError("the data must have at least one example, got none")
     evaluate_batch = model.evaluate
     totals: dict[str, np.ndarray] = {}
+    state = state if several_seeds else add_seed_axis(state)
 
     @jax.jit
-    def of_batch(state: State, number: Array, batch: Batch) -> dict[str, Array]:
-        def of_run(state: State) -> dict[str, Array]:
+    def sums(state: State, number: Array, batch: Batch) -> dict[str, Array]:
+        def of_seed(state: State) -> dict[str, Array]:
             metrics = evaluate_batch(jax.random.fold_in(key, number), state, batch)
             return jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
 
-        return over_seeds(of_run)(state) if runs is not None else of_run(state)
+        return over_seeds(of_seed)(state)
 
-    for number, batch in enumerate(_batches(data, examples)):
-        for name, value in of_batch(state, jnp.int32(number), batch).items():
+    for number, batch in enumerate(_batches(data)):
+        for name, value in sums(state, jnp.int32(number), batch).items():
             totals[name] = totals.get(name, np.float64(0)) + np.asarray(value, np.float64)
-    return {name: (total / examples).astype(np.float32) for name, total in totals.items()}
+    means = {name: (total / examples).astype(np.float32) for name, total in totals.items()}
+    return means if several_seeds else {name: value[0] for name, value in means.items()}
 
 
-def _batches(data: Batch | Stream, examples: int) -> Iterator[Batch]:
-    if isinstance(data, Stream):
-        yield from data.in_order(LARGEST_BATCH)
-        return
-    for first in range(0, examples, LARGEST_BATCH):
-        yield {name: array[first : first + LARGEST_BATCH] for name, array in data.items()}
+def _batches(data: Batch | Stream) -> Iterator[Batch]:
+    return data.in_order(LARGEST_BATCH) if isinstance(data, Stream) else split_batches(dict(data))

@@ -1,0 +1,86 @@
+"""Phases of a training: which step function, batch size and optimizer states belong to which step."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxgen.errors import InputError
+from jaxgen.game import Model, Phase, Player, State
+
+
+class Stage(NamedTuple):
+    """A phase and its place in the training.
+
+    Attributes:
+        phase: the phase.
+        steps: the steps of the training that belong to it.
+        number: position among the phases, counted from 0.
+    """
+
+    phase: Phase
+    steps: range
+    number: int
+
+
+def stages(model: Model, steps: int) -> list[Stage]:
+    """Return the phases of a training with the steps of each; a model without phases has one.
+
+    Args:
+        model: model with or without phases.
+        steps: number of steps of the training; a phase that it does not reach is left out.
+
+    Returns:
+        The stages in their order; together their steps are `range(steps)`.
+
+    Raises:
+        InputError: if the phases have fewer steps than the training.
+        ValueError: if a phase other than the last has no end, or fewer than one step.
+
+    Example:
+        >>> step = lambda key, state, batch: (state, {})
+        >>> model = Model(None, step, (), phases=(Phase("low", 10, step, ()), Phase("high", None, step, ())))
+        >>> [(stage.phase.name, stage.steps) for stage in stages(model, 15)]
+        [('low', range(0, 10)), ('high', range(10, 15))]
+    """
+    phases = model.phases or (Phase("training", None, model.step, model.players),)
+    for phase in phases[:-1]:
+        if phase.steps is None:
+            raise ValueError(f"only the last phase may have no end, and '{phase.name}' is followed by another")
+    if any(phase.steps is not None and phase.steps < 1 for phase in phases):
+        raise ValueError(f"a phase must have at least 1 step, got {[phase.steps for phase in phases]}")
+    found, first = [], 0
+    for number, phase in enumerate(phases):
+        last = steps if phase.steps is None else min(steps, first + phase.steps)
+        if first < last:
+            found.append(Stage(phase, range(first, last), number))
+        first = max(first, last)
+    if first < steps:
+        raise InputError(f"the phases of this model have {first} steps in all, give at most that many, got {steps}")
+    return found
+
+
+def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: State) -> State:
+    """Return the state with the optimizer states of some players as they were before the first update.
+
+    Args:
+        players: the players of the game.
+        names: names of the players whose optimizer state is initialized again.
+        state: state of one seed.
+
+    Returns:
+        The state; parameters and statistics are unchanged.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax
+        >>> from jaxgen.game import game
+        >>> point = Player("point", ("x",), lambda key, p, state, batch: (p["x"] ** 2, ({}, {})), optax.adam(0.25))
+        >>> init, step = game(lambda key, batch: {"x": {"params": jnp.float32(8.0)}}, [point])
+        >>> state, _ = step(jax.random.key(1), init(jax.random.key(0), {}), {})
+        >>> [int(s.opt["point"][0].count) for s in (state, reset_optimizers([point], ["point"], state))]
+        [1, 0]
+    """
+    opt = {
+        player.name: player.tx.init({network: state.params[network] for network in player.trains})
+        for player in players
+        if player.name in names
+    }
+    return state.replace(opt=state.opt | opt)
