@@ -1,4 +1,4 @@
-"""What every loss and divergence does to its arrays first: hold the shapes together, and compute wide enough."""
+"""Checks and conversions shared by losses and divergences: shapes, hyperparameters, dtypes, event axes."""
 
 import math
 
@@ -11,7 +11,7 @@ from jaxgen.typing import Array, Scalar, Shaped
 
 
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
-    """Raise a ValueError with the names and shapes unless all shapes are equal: nothing is broadcast silently."""
+    """Raise a ValueError with the names and shapes unless all shapes are equal; arrays are never broadcast silently."""
     shapes = {name: np.shape(array) for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         listed = " and ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -19,7 +19,7 @@ def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
 
 
 def check_batch(**arrays: Shaped[Array, "..."]) -> None:
-    """Raise a ValueError with the name where an array has no axis of examples."""
+    """Raise a ValueError with the name of the first array that has no axis of examples."""
     for name, array in arrays.items():
         if np.ndim(array) == 0:
             raise ValueError(f"{name} must have a leading axis of examples, got shape ()")
@@ -28,12 +28,12 @@ def check_batch(**arrays: Shaped[Array, "..."]) -> None:
 def check_number(
     name: str, value: Scalar, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
 ) -> None:
-    """Raise an InputError unless a hyperparameter is one number in its range; under `jit` its range cannot be seen."""
+    """Raise an InputError unless a hyperparameter is one number within its bounds; traced values are not checked."""
     if np.shape(value) != ():
         raise InputError(f"{name} must be one number, got shape {np.shape(value)}")
     if isinstance(value, jax.core.Tracer):
         return
-    number = np.asarray(value)  # Within `jit`, comparing a JAX array would be traced, also if its value is known.
+    number = np.asarray(value)  # NumPy: under `jit`, a comparison of a JAX array is traced even if its value is known.
     if not any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise InputError(f"{name} must be a number, got {value!r}")
     if not (number > above and number >= at_least and (number < below or below == math.inf)):
@@ -43,27 +43,27 @@ def check_number(
 
 
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:
-    """The floating dtype that the arrays have together, which the result is to have."""
+    """Return the floating dtype to which the arrays promote, which is the dtype of the result."""
     dtype = jnp.result_type(*map(jnp.asarray, arrays))
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
 
 
 def widen(array: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
-    """The array in float32 or wider, in which sums are taken."""
+    """Return the array in float32 or wider, the precision in which sums are computed."""
     return jnp.asarray(array, jnp.promote_types(float_dtype(array), jnp.float32))
 
 
 def flat_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, "batch size"]:
-    """Every example as one row."""
+    """Return every example as one row."""
     array = jnp.asarray(array)
     return array.reshape(array.shape[0], math.prod(array.shape[1:]))
 
 
 def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]:
-    """Sum over all axes but the first, that of the examples."""
+    """Return the sum over all axes but the first, the axis of examples."""
     return flat_events(array).sum(axis=1)
 
 
 def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
-    """At most so many of the points, evenly spaced."""
+    """Return at most `most` of the points, evenly spaced."""
     return points[:: math.ceil(points.shape[0] / most)]

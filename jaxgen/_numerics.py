@@ -1,4 +1,4 @@
-"""Elementary functions whose value or derivative would lose digits, overflow or be NaN where it need not."""
+"""Elementary functions that avoid cancellation, overflow and NaN in their value or derivative."""
 
 import math
 
@@ -10,30 +10,33 @@ from jaxgen.typing import Array, Float
 
 
 def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The absolute value with the derivative 0 at 0, where jnp.abs has 1: what is right should stay."""
+    """Return the absolute value, with the derivative 0 at 0, where that of jnp.abs is 1."""
     return x * jnp.sign(x)
 
 
 def inverse_scale(log_scale: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`exp(-log_scale)`, kept finite: a difference of 0 is 0 in units of any scale, and its gradient is no NaN."""
+    """Return `exp(-log_scale)`, bounded so that it is finite.
+
+    A difference of 0 divided by any scale is then 0, and its gradient is not NaN.
+    """
     return jnp.exp(jnp.minimum(-log_scale, 0.99 * math.log(jnp.finfo(log_scale.dtype).max)))
 
 
 def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The square root with the derivative 0 at 0, where a distance between coinciding points has none."""
-    zero = x <= 0  # Not `x > 0`, which NaN would fail and come out as 0.
+    """Return the square root, with the derivative 0 at 0, where the distance of coinciding points has none."""
+    zero = x <= 0  # Not the complement of `x > 0`, which would include NaN and return 0 for it.
     return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
 
 
 def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The largest not above x, or 1 for 0, as a constant: dividing numbers by it changes their range, but no digit."""
+    """Return the largest power of two that is at most x, or 1 for 0, as a constant; division by it is exact."""
     x = lax.stop_gradient(x)
     return jnp.where(x > 0, jnp.ldexp(jnp.ones_like(x), jnp.frexp(x)[1] - 1), 1.0)
 
 
 @jax.custom_jvp
 def quotient(x: Float[Array, "*shape"], y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`x / y`, whose derivative by a tiny y does not overflow on the way: JAX's divides by its square."""
+    """Return `x / y`. Its derivative does not overflow for tiny y, where JAX's divides by the square of y."""
     return x / y
 
 
@@ -45,20 +48,20 @@ def _quotient_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -
 
 
 def exp_remainder(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`exp(x) - 1 - x`, in which nothing would be left of a small x: there, its Taylor series."""
+    """Return `exp(x) - 1 - x`, for small x by its Taylor series, since the difference would lose all digits."""
     near = jnp.abs(x) < 0.5
-    # Fourteen terms are exact to float64 below 0.5. The series must not see large x, where its gradient overflows.
+    # Fourteen terms are exact to float64 below 0.5. Large x are masked: there the gradient of the series overflows.
     coefficients = [1 / math.factorial(n) for n in range(15, 1, -1)] + [0.0, 0.0]
     series = jnp.polyval(jnp.asarray(coefficients, x.dtype), jnp.where(near, x, 0.0))
     return jnp.where(near, series, jnp.expm1(x) - x)
 
 
 def relative_entropy(p: Float[Array, "*shape"], q: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`p log(p / q) - p + q`, never negative: q where p = 0, infinite where q = 0 < p.
+    """Return `p log(p / q) - p + q`, which is never negative: q where p = 0, infinite where q = 0 < p.
 
-    At p = 0 the derivative by p, in truth -inf, is 0.
+    At p = 0 the derivative with respect to p, which is -inf, is replaced by 0.
     """
-    at_edge = (p <= 0) | (q <= 0)  # Not its opposite, which NaN would fail and come out as a number.
+    at_edge = (p <= 0) | (q <= 0)  # Not the complement of `(p > 0) & (q > 0)`, which would include NaN.
     p_inside, q_inside = jnp.where(at_edge, 1.0, p), jnp.where(at_edge, 1.0, q)
     log_ratio = _log_ratio(p_inside, q_inside)
     near = jnp.abs(log_ratio) < 0.25
@@ -69,7 +72,7 @@ def relative_entropy(p: Float[Array, "*shape"], q: Float[Array, "*shape"]) -> Fl
 
 @jax.custom_jvp
 def _log_ratio(p: Float[Array, "*shape"], q: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`log(p / q)`, to all digits where p is near q, and with a derivative that does not overflow for tiny ones."""
+    """Return `log(p / q)`, accurate where p is near q, with a derivative that does not overflow for tiny p and q."""
     excess = (p - q) / q
     near = jnp.abs(excess) < 0.25
     return jnp.where(near, jnp.log1p(jnp.where(near, excess, 0.0)), jnp.log(p / q))

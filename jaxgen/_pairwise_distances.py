@@ -1,8 +1,8 @@
-"""Squared distances of all pairs of points: about at the cost of a matrix product, and right for near points too.
+"""Squared distances of all pairs of points, at about the cost of a matrix product and accurate for near points as well.
 
-`|x|^2 + |y|^2 - 2 x.y` is one matrix product, but it loses the digits of points that lie closer to each other than to
-the origin. So the points are centred first, and the tiles of the result in which a pair is still that close are
-computed again, from the differences `x - y`. Where most tiles hold such a pair, that takes several times as long.
+`|x|^2 + |y|^2 - 2 x.y` is one matrix product, but it loses the digits of points that are closer to each other than to
+the origin. Therefore the points are centred first, and the tiles of the result in which a pair is still that close are
+recomputed from the differences `x - y`. If most tiles contain such a pair, this takes several times as long.
 """
 
 import jax
@@ -13,40 +13,40 @@ from jaxgen._arrays import spaced
 from jaxgen.typing import Array, Float, Scalar, Shaped
 
 FEW_DIMENSIONS = 16
-"""Up to here differences are as fast as products, and near points are the rule."""
+"""Largest dimension in which only differences are used: they are as fast as products, and near points are common."""
 
 CLOSE = 1 / 16
-"""Squared distance, as a part of `|x|^2 + |y|^2`, below which differences are taken.
+"""Squared distance, as a fraction of `|x|^2 + |y|^2`, below which differences are used.
 
-Products are wrong by at most 5 units of float epsilon in `|x|^2 + |y|^2`, seen in 17 to 65,536 dimensions, so by
-80 units (1e-5 in single precision) in a distance that is not close.
+The error of products is at most 5 units of float epsilon in `|x|^2 + |y|^2`, measured in 17 to 65,536 dimensions, and
+so at most 80 units (1e-5 in single precision) in a distance that is not close.
 """
 
 TOUCHING = 1e-4
-"""The same for derivatives, whose error is relative to the distance itself: products serve until much nearer."""
+"""The same fraction for derivatives, whose error is relative to the distance itself: products suffice down to it."""
 
 MIDDLE_SAMPLE = 4
-"""Points of each set, at most, of which the median is taken."""
+"""Largest number of points of each set from which the median is computed."""
 
 TILE = 64
-"""Points a side of what is computed again at once: self-distances, whose diagonal is, should lose little."""
+"""Side of a recomputed tile, in points; small, since distances of a set to itself recompute the diagonal tiles."""
 
 
-@jax.jit  # Without it, each eager call would compile the loop anew.
+@jax.jit  # Otherwise each eager call would compile the loop again.
 def squared_distances(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], *, floor: Scalar = 0.0
 ) -> Float[Array, "n m"]:
-    """Squared Euclidean distance of every pair, `|x_i - y_j|^2`.
+    """Compute the squared Euclidean distance of every pair, `|x_i - y_j|^2`.
 
     Args:
-        x: points, in float32 or wider.
-        y: points, of the same dtype.
-        floor: what is below it need be right relative to it alone, not to itself, which saves time where many points
+        x: points in float32 or wider, [n, dim].
+        y: points of the same dtype, [m, dim].
+        floor: bound below which distances are accurate relative to the bound only, which saves time where many points
             are near. It has no derivative.
 
     Returns:
-        The squared distances, each within 1e-5 relative of the true one in single precision and, with no floor, exactly
-        0 where points coincide. The derivative is 0 there.
+        The squared distances, [n, m], with a relative error of at most 1e-5 in single precision. Without a floor they
+        are exactly 0 where points coincide; the derivative is 0 there.
     """
     if 0 in (x.shape[0], y.shape[0]):
         return jnp.zeros((x.shape[0], y.shape[0]), x.dtype)
@@ -54,8 +54,8 @@ def squared_distances(
 
 
 def products(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array, "n m"]:
-    """Inner product of every pair."""
-    # An accelerator would multiply in fewer bits by default.
+    """Return the inner product of every pair."""
+    # By default, an accelerator multiplies with fewer bits.
     return jnp.matmul(x, y.T, precision=lax.Precision.HIGHEST)
 
 
@@ -67,22 +67,22 @@ def _squared_distances(
         terms = (jnp.square(a[:, None] - b) for a, b in zip(x.T, y.T, strict=True))
         return sum(terms, jnp.zeros((x.shape[0], y.shape[0]), x.dtype))
     sides = _centre(x, y)
-    # The norms are summed along with the products: to add `_spread` would be another walk through n x m numbers.
+    # The product includes the norms: adding `_spread` would be another pass over n x m numbers.
     norms_x, norms_y = (jnp.sum(points * points, axis=1, keepdims=True) for points in sides)
     ones_x, ones_y = jnp.ones_like(norms_x), jnp.ones_like(norms_y)
     columns_x = jnp.concatenate([-2.0 * sides[0], norms_x, ones_x], axis=1)
     columns_y = jnp.concatenate([sides[1], ones_y, norms_y], axis=1)
     squared = products(columns_x, columns_y)
     close = jnp.maximum(squared, floor) <= CLOSE * (norms_x + norms_y.T)
-    return lax.cond(_anywhere(close), _repair, lambda squared, *_: squared, squared, close, x, y)
+    return lax.cond(_anywhere(close), _recompute_tiles, lambda squared, *_: squared, squared, close, x, y)
 
 
-def _repair(
+def _recompute_tiles(
     squared: Float[Array, "n m"], close: Shaped[Array, "n m"], x: Float[Array, "n dim"], y: Float[Array, "m dim"]
 ) -> Float[Array, "n m"]:
-    """Compute those tiles again, from differences, that hold a close pair."""
+    """Recompute, from differences, the tiles that contain a close pair."""
     rows, columns = (min(TILE, size) for size in squared.shape)
-    # The last tiles may reach over the end here; below, dynamic slices begin earlier instead.
+    # The last tiles are padded here; below, dynamic slices begin earlier instead.
     padded = jnp.pad(close, [(0, -size % side) for size, side in zip(close.shape, (rows, columns), strict=True)])
     flags = padded.reshape(padded.shape[0] // rows, rows, -1, columns).any(axis=(1, 3))
     (flagged,) = jnp.nonzero(flags.ravel(), size=flags.size, fill_value=0)
@@ -97,7 +97,10 @@ def _repair(
 
 @_squared_distances.defjvp
 def _squared_distances_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    """The tangent, `2 (x_i - y_j).(dx_i - dy_j)`: by products, unless two points nearly touch without coinciding."""
+    """Return the tangent, `2 (x_i - y_j).(dx_i - dy_j)`.
+
+    It is computed by products unless two points nearly touch without coinciding.
+    """
     x, y, floor = primals
     dx, dy, _ = tangents
     squared = _squared_distances(x, y, floor)
@@ -109,7 +112,11 @@ def _squared_distances_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ..
 
 @jax.custom_batching.custom_vmap
 def _anywhere(flags: Shaped[Array, "n m"]) -> Shaped[Array, ""]:
-    """Whether any flag is set; under `vmap` one answer for all, since a branch for each would be both for all."""
+    """Return whether any flag is set.
+
+    Under `vmap` the result is one flag for the whole batch: with a batched predicate, `cond` would execute both
+    branches.
+    """
     return jnp.any(flags)
 
 
@@ -131,7 +138,7 @@ def _tangent_by_products(
 def _tangent_by_differences(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], dx: Float[Array, "n dim"], dy: Float[Array, "m dim"]
 ) -> Float[Array, "n m"]:
-    # One coordinate after the other, and recomputed for the reverse mode: n x m numbers in memory, not n x m x dim.
+    # A scan over coordinates, recomputed in reverse mode, keeps n x m numbers in memory instead of n x m x dim.
     @jax.checkpoint
     def add(total: Array, coordinate: tuple[Array, ...]) -> tuple[Array, None]:
         x, y, dx, dy = coordinate
@@ -142,10 +149,10 @@ def _tangent_by_differences(
 
 
 def _centre(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> tuple[Array, Array]:
-    """Both sets of points, moved by the median of a few of them, which makes their squared norms small.
+    """Return both sets of points minus the median of a few of them, which makes their squared norms small.
 
-    Not by their mean: of points far from the origin its rounding may be more than their distances, and differs from use
-    to use where XLA computes it anew; and it would follow a single point that is far out, infinite or NaN.
+    The mean is not used: for points far from the origin its rounding error may exceed their distances and differs
+    between uses where XLA recomputes it, and a single distant, infinite or NaN point would change it.
     """
     few = jnp.concatenate([spaced(points, MIDDLE_SAMPLE) for points in (x, y)])
     middle = lax.stop_gradient(jnp.sort(few, axis=0)[few.shape[0] // 2])
@@ -153,7 +160,7 @@ def _centre(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> tuple[Array, 
 
 
 def _spread(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array, "n m"]:
-    """`|x_i|^2 + |y_j|^2`, the size of what cancels in a squared distance."""
-    # The maximum changes nothing; without it, XLA on the CPU merges sums and broadcast to what takes 10 times as long.
+    """Return `|x_i|^2 + |y_j|^2`, the magnitude of the terms that cancel in a squared distance."""
+    # The maximum has no effect but to keep XLA on the CPU from fusing sums and broadcast, which takes 10 times as long.
     norms_x, norms_y = (jnp.maximum(jnp.sum(points * points, axis=1), 0.0) for points in (x, y))
     return norms_x[:, None] + norms_y

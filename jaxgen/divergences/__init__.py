@@ -1,4 +1,4 @@
-"""Divergences between distributions: pure functions, in nats unless they say otherwise."""
+"""Divergences between distributions: pure functions, in nats unless stated otherwise."""
 
 from jaxgen.divergences.discrete import (
     chi_square,

@@ -1,7 +1,7 @@
 """Divergences between discrete distributions, given as arrays of probabilities along one axis.
 
-Nothing is normalized: the probabilities are taken as they are, non-negative and of sum 1. An outcome that neither
-distribution has counts for nothing.
+The probabilities are not normalized: they must be non-negative and have the sum 1. An outcome whose probability is 0 in
+both distributions contributes nothing.
 """
 
 import math
@@ -20,19 +20,20 @@ Probabilities = Float[Array, "..."]
 
 
 def kl(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Kullback-Leibler divergence of p from q: what coding p with the code made for q costs too much.
+    """Compute the Kullback-Leibler divergence of p from q, the excess cost of coding p with the optimal code of q.
 
-    `KL(p || q) = sum(p log(p / q) - p + q)`, where for probabilities the last two add up to nothing; with them no term
-    is negative, and near p = q no digits cancel.
+    `KL(p || q) = sum(p log(p / q) - p + q)`. For probabilities, the sum of the last two terms is 0; with them no
+    summand is negative, and no digits cancel near p = q.
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The divergence without that axis, in nats; never negative, 0 only where p = q, infinite where some q = 0 < p.
-        The derivative by a p that is 0, in truth -inf, is finite.
+        The divergence, in nats, in the shape without `axis`. It is never negative, 0 only where p = q, and infinite
+        where some q = 0 < p. The derivative with respect to a p that is 0, which is -inf, is replaced by a finite
+        number.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -49,20 +50,21 @@ def kl(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
 
 
 def js(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Jensen-Shannon divergence: how far both are from their mean.
+    """Compute the Jensen-Shannon divergence, the mean KL divergence of two distributions from their average.
 
     `JS(p, q) = KL(p || m) / 2 + KL(q || m) / 2`, m = (p + q) / 2
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The divergence without that axis, in nats, from 0 (equal) to log 2 (disjoint; in rounding, as far as the
-        probabilities add up to 1). It is the square of a metric, which is what SciPy's `jensenshannon` returns. Between
-        disjoint distributions it does not change, and its gradient does not say how to bring them together. The
-        derivative by a probability that is 0 where the other is not, in truth -inf, is finite.
+        The divergence, in nats, in the shape without `axis`: from 0 (equal) to log 2 (disjoint; up to rounding of the
+        sum of the probabilities). It is the square of a metric, which is what SciPy's `jensenshannon` returns. Between
+        disjoint distributions it is constant, and its gradient carries no information on how to bring them together.
+        The derivative with respect to a probability that is 0 where the other is not, which is -inf, is replaced by a
+        finite number.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -78,23 +80,23 @@ def js(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
     apart = (p <= 0) | (q <= 0)
     p_shared, q_shared = jnp.where(apart, 1.0, p), jnp.where(apart, 1.0, q)
     mean = 0.5 * (p_shared + q_shared)
-    # What the two relative entropies subtract and add cancels: p + q = 2 m.
+    # The terms `- p + m` and `- q + m` of the two relative entropies cancel: p + q = 2 m.
     common = relative_entropy(p_shared, mean) + relative_entropy(q_shared, mean)
     return (0.5 * jnp.sum(jnp.where(apart, math.log(2.0) * (p + q), common), axis)).astype(dtype)
 
 
 def total_variation(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Total variation distance: the largest difference of the probabilities of any event.
+    """Compute the total variation distance, the largest difference of the probabilities of any event.
 
     `TV(p, q) = sum(|p - q|) / 2`
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The distance without that axis, from 0 (equal) to 1 (disjoint).
+        The distance in the shape without `axis`, from 0 (equal) to 1 (disjoint).
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -111,18 +113,18 @@ def total_variation(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Pr
 
 
 def hellinger(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Hellinger distance: the Euclidean distance of the square roots, over the square root of 2.
+    """Compute the Hellinger distance, the Euclidean distance of the square roots over the square root of 2.
 
     `H(p, q) = sqrt(sum((sqrt p - sqrt q)^2) / 2)`
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The distance without that axis, from 0 (equal) to 1 (disjoint). Its gradient where p = q is 0; the derivative
-        by a probability that is 0, in truth -inf, is finite.
+        The distance in the shape without `axis`, from 0 (equal) to 1 (disjoint). Its gradient where p = q is 0. The
+        derivative with respect to a probability that is 0, which is -inf, is replaced by a finite number.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -137,25 +139,25 @@ def hellinger(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabil
     p, q, dtype = _checked(p, q, axis)
     apart = (p <= 0) | (q <= 0)
     p_shared, q_shared = jnp.where(apart, 1.0, p), jnp.where(apart, 1.0, q)
-    # The difference of the roots, as that of the probabilities over the sum of the roots, keeps its digits.
+    # sqrt(p) - sqrt(q) = (p - q) / (sqrt(p) + sqrt(q)), which keeps its digits near p = q.
     of_shared = jnp.square((p_shared - q_shared) / (jnp.sqrt(p_shared) + jnp.sqrt(q_shared)))
     squared = 0.5 * jnp.sum(jnp.where(apart, p + q, of_shared), axis)
     return safe_sqrt(squared).astype(dtype)
 
 
 def chi_square(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Pearson's chi-square divergence of p from q.
+    """Compute Pearson's chi-square divergence of p from q.
 
     `chi^2(p || q) = sum((p - q)^2 / q)`
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The divergence without that axis, never negative, infinite where some q = 0 < p. It bounds the KL divergence:
-        `KL <= log(1 + chi^2)`.
+        The divergence in the shape without `axis`; never negative, infinite where some q = 0 < p. It bounds the KL
+        divergence: `KL <= log(1 + chi^2)`.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -173,21 +175,22 @@ def chi_square(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabi
 
 
 def renyi(p: Probabilities, q: Probabilities, *, alpha: Scalar, axis: int = -1) -> Probabilities:
-    """Renyi divergence of order alpha of p from q.
+    """Compute the Renyi divergence of order alpha of p from q.
 
-    `D(p || q) = log(sum(p^alpha q^(1 - alpha))) / (alpha - 1)`, and the limits of that: `-log(sum(q where p > 0))` for
-    alpha = 0, the KL divergence for alpha = 1, `log(max(p / q))` for alpha = inf. It grows with alpha.
+    `D(p || q) = log(sum(p^alpha q^(1 - alpha))) / (alpha - 1)`, with the limits `-log(sum(q where p > 0))` for alpha =
+    0, the KL divergence for alpha = 1, and `log(max(p / q))` for alpha = inf. It increases with alpha.
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        alpha: the order, not negative. One that `jit` or `vmap` traces cannot be 1 or infinite.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        alpha: order, not negative. A value traced by `jit` or `vmap` must not be 1 or infinite.
+        axis: axis of the outcomes.
 
     Returns:
-        The divergence without that axis, in nats. Infinite for disjoint distributions, and from
-        alpha = 1 on where some q = 0 < p. In float32 its error is 1e-5 of itself or, where it is small and alpha is
-        not 1, `3e-7 / |alpha - 1|` nats, by which it may come out below 0: the sum is then near 1.
+        The divergence, in nats, in the shape without `axis`. It is infinite for disjoint distributions and, for
+        alpha >= 1, where some q = 0 < p. In float32 its relative error is 1e-5. A small divergence of an order other
+        than 1 has an absolute error of `3e-7 / |alpha - 1|` nats, by which it may be negative, because the sum is then
+        near 1.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -217,17 +220,17 @@ def renyi(p: Probabilities, q: Probabilities, *, alpha: Scalar, axis: int = -1) 
 
 
 def entropy(p: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Shannon entropy.
+    """Compute the Shannon entropy.
 
     `H(p) = -sum(p log p)`
 
     Args:
-        p: probabilities along `axis`.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The entropy without that axis, in nats, from 0 (one outcome is certain) to the logarithm of their number (all
-        are alike). The derivative by a p that is 0 is +inf in truth and here.
+        The entropy, in nats, in the shape without `axis`: from 0 (one outcome is certain) to the logarithm of the
+        number of outcomes (uniform). The derivative with respect to a p that is 0 is +inf.
 
     Raises:
         ValueError: if there is no such axis.
@@ -244,19 +247,19 @@ def entropy(p: Probabilities, *, axis: int = -1) -> Probabilities:
 
 
 def cross_entropy(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
-    """Cross-entropy: the cost of coding p with the code made for q.
+    """Compute the cross-entropy, the cost of coding p with the optimal code of q.
 
     `H(p, q) = -sum(p log q) = H(p) + KL(p || q)`
 
-    Where q comes from logits, `optax.softmax_cross_entropy` on the logits loses nothing to rounding.
+    Where q is given by logits, `optax.softmax_cross_entropy` on the logits is more accurate.
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        axis: axis of the outcomes.
 
     Returns:
-        The cross-entropy without that axis, in nats; infinite where some q = 0 < p.
+        The cross-entropy, in nats, in the shape without `axis`; infinite where some q = 0 < p.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -278,31 +281,32 @@ def f_divergence(
     q: Probabilities,
     generator: Callable[[Array], Array],
     *,
-    slope_at_infinity: Scalar = math.inf,
+    derivative_at_infinity: Scalar = math.inf,
     axis: int = -1,
 ) -> Probabilities:
-    """The f-divergence of p from q that a convex function f with f(1) = 0 generates.
+    """Compute the f-divergence of p from q that is generated by a convex function f with f(1) = 0.
 
-    `D_f(p || q) = sum(q f(p / q))`, where q = 0 < p counting as `p lim f(t) / t`, t -> inf::
+    `D_f(p || q) = sum(q f(p / q))`, in which an outcome with q = 0 < p contributes `p lim f(t) / t`, t -> inf::
 
-        KL              t log t                                              slope inf
-        Jensen-Shannon  (t log t - (t + 1) log((t + 1) / 2)) / 2             slope log(2) / 2
-        total variation |t - 1| / 2                                          slope 1/2
-        chi-square      (t - 1)^2                                            slope inf
-        Hellinger^2     (sqrt(t) - 1)^2 / 2                                  slope 1/2
+                        f(t)                                             lim f(t) / t
+        KL              t log t                                          inf
+        Jensen-Shannon  (t log t - (t + 1) log((t + 1) / 2)) / 2         log(2) / 2
+        total variation |t - 1| / 2                                      1/2
+        chi-square      (t - 1)^2                                        inf
+        Hellinger^2     (sqrt(t) - 1)^2 / 2                              1/2
 
     Args:
-        p: probabilities along `axis`.
-        q: others, of the same shape.
-        generator: f, elementwise and finite at 0 where the divergence is to be; with `jax.scipy.special.xlogy(t, t)`
-            for `t log t`.
-        slope_at_infinity: the limit of f(t) / t, which no finite value of f shows. Where all q are positive it does
-            not matter.
-        axis: along which the outcomes are.
+        p: probabilities along `axis`, of any shape.
+        q: probabilities, of the same shape.
+        generator: f, elementwise; finite at 0 where the divergence is to be finite. `t log t` is
+            `jax.scipy.special.xlogy(t, t)`.
+        derivative_at_infinity: limit of f(t) / t for t -> inf, which no finite value of f determines. It has no effect
+            where all q are positive.
+        axis: axis of the outcomes.
 
     Returns:
-        The divergence without that axis. In float32 it may be wrong by 1e-6 however small it is: near p = q the terms
-        cancel, and the named functions of this module do better.
+        The divergence in the shape without `axis`. In float32 its absolute error may be 1e-6 even for a small
+        divergence: near p = q the terms cancel, and the named functions of this module are more accurate.
 
     Raises:
         ValueError: if the shapes differ or there is no such axis.
@@ -318,20 +322,20 @@ def f_divergence(
     p, q, dtype = _checked(p, q, axis)
     q_inside = jnp.where(q <= 0, 1.0, q)
     inside = q_inside * generator(quotient(jnp.where(q <= 0, 1.0, p), q_inside))
-    # An infinite slope times p would have the gradient 0 times infinity.
-    infinite = not isinstance(slope_at_infinity, jax.core.Tracer) and slope_at_infinity == math.inf
-    outside = _infinite_unless_zero(p) if infinite else p * slope_at_infinity
+    # With an infinite limit, the gradient of p times the limit would be 0 times infinity.
+    infinite = not isinstance(derivative_at_infinity, jax.core.Tracer) and derivative_at_infinity == math.inf
+    outside = _infinite_unless_zero(p) if infinite else p * derivative_at_infinity
     return jnp.sum(jnp.where(q <= 0, outside, inside), axis).astype(dtype)
 
 
 def _infinite_unless_zero(p: Probabilities) -> Probabilities:
-    """What an outcome with q = 0 adds."""
+    """Return the contribution of an outcome with q = 0: 0 where p = 0, infinity elsewhere."""
     return jnp.where(p <= 0, 0.0, jnp.inf)
 
 
 def _checked(p: Array, q: Array, axis: int) -> tuple[Array, Array, jnp.dtype]:
-    """Both in float32 or wider, and the dtype of the result."""
+    """Return both arrays in float32 or wider, and the dtype of the result."""
     check_same_shape(p=p, q=q)
     if not -np.ndim(p) <= axis < np.ndim(p):
-        raise ValueError(f"there is no axis {axis} of outcomes in p {np.shape(p)}")
+        raise ValueError(f"axis must be an axis of p, got axis {axis} and p {np.shape(p)}")
     return widen(p), widen(q), float_dtype(p, q)

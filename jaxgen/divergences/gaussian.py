@@ -1,4 +1,4 @@
-"""Divergences between Gaussians: with independent components, or with full covariances."""
+"""Divergences between Gaussians, with independent components or with full covariances."""
 
 import math
 
@@ -15,31 +15,32 @@ Vectors = Float[Array, "*batch dim"]
 Matrices = Float[Array, "*batch dim dim"]
 
 NOISE = 8.0
-"""Eigenvalues of a covariance up to so many units of float epsilon in their root mean square are taken for rounding.
+"""Eigenvalues of a covariance up to this many float epsilons of their root mean square are treated as rounding errors.
 
-The entries of a covariance in dim dimensions have a root mean square of that over the root of dim, so their roundings
-together make eigenvalues of about twice epsilon times it, and sums over examples some more. Up to 4.3 were seen, of
-covariances of 1,000 normal vectors in 2,048 dimensions; the square root of such a number is not small any more.
+The entries of a covariance in dim dimensions have a root mean square of the eigenvalues' over the square root of dim.
+Rounding them gives eigenvalues of about twice epsilon times the eigenvalues' root mean square, and sums over examples
+give somewhat larger ones. Up to 4.3 units were measured, for covariances of 1,000 normal vectors in 2,048 dimensions.
+The bound is needed because the square root of such an eigenvalue is no longer small.
 """
 
 
 def kl_standard_normal(mean: Events, log_var: Events) -> Float[Array, " batch"]:
-    """KL divergence of a diagonal Gaussian from the standard normal.
+    """Compute the KL divergence of a diagonal Gaussian from the standard normal distribution.
 
     `KL(N(mean, exp(log_var)) || N(0, 1)) = 1/2 sum(exp(log_var) + mean^2 - 1 - log_var)`
 
     Args:
-        mean: means, one event per example.
-        log_var: logarithms of the variances.
+        mean: means, one event per example, [batch, ...].
+        log_var: logarithms of the variances, of the same shape.
 
     Returns:
-        One divergence per example, summed over the event, in nats; never negative.
+        One divergence per example, [batch], summed over the event, in nats; never negative.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
 
     Reference:
-        Kingma and Welling 2014, arXiv:1312.6114, appendix B (where its negative is given).
+        Kingma and Welling 2014, arXiv:1312.6114, appendix B (which gives its negative).
 
     Example:
         >>> kl_standard_normal(jnp.array([[0.0, 0.0], [1.0, 2.0]]), jnp.zeros((2, 2)))
@@ -51,19 +52,20 @@ def kl_standard_normal(mean: Events, log_var: Events) -> Float[Array, " batch"]:
 
 
 def kl_normal(mean_p: Events, log_var_p: Events, mean_q: Events, log_var_q: Events) -> Float[Array, " batch"]:
-    """KL divergence of one diagonal Gaussian from another.
+    """Compute the KL divergence of one diagonal Gaussian from another.
 
     `KL(p || q) = 1/2 sum(exp(r) - 1 - r + (mean_p - mean_q)^2 / exp(log_var_q))`, r = log_var_p - log_var_q
 
     Args:
-        mean_p: means of p, one event per example.
-        log_var_p: logarithms of its variances.
-        mean_q: means of q, for example what a conditional prior says.
-        log_var_q: logarithms of its variances.
+        mean_p: means of p, one event per example, [batch, ...].
+        log_var_p: logarithms of the variances of p, of the same shape.
+        mean_q: means of q, for example of a conditional prior, of the same shape.
+        log_var_q: logarithms of the variances of q, of the same shape.
 
     Returns:
-        One divergence per example, summed over the event, in nats; never negative, and right to all digits of r and of
-        the difference of the means where p is near q. Infinite where a term of the sum overflows.
+        One divergence per example, [batch], summed over the event, in nats. It is never negative and, where p is near
+        q, accurate to all digits of r and of the difference of the means. It is infinite where a term of the sum
+        overflows.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
@@ -78,9 +80,9 @@ def kl_normal(mean_p: Events, log_var_p: Events, mean_q: Events, log_var_q: Even
     check_same_shape(mean_p=mean_p, log_var_p=log_var_p, mean_q=mean_q, log_var_q=log_var_q)
     check_batch(mean_p=mean_p)
     difference = widen(mean_p) - widen(mean_q)
-    # In units of q's deviation before it is squared: neither far nor near means leave the range of the floats.
+    # Divided by the deviation of q before it is squared: otherwise squares of near and far means leave the float range.
     log_inverse_deviation = -0.5 * widen(log_var_q)
-    # Equal means are no distance apart however sharp q is: its deviation must be above 0 to say so.
+    # Equal means have distance 0 even if the inverse deviation overflows, so it is bounded there: 0 * inf would be NaN.
     log_largest = 0.99 * math.log(jnp.finfo(log_inverse_deviation.dtype).max)
     inverse_deviation = jnp.exp(
         jnp.where(difference == 0, jnp.minimum(log_inverse_deviation, log_largest), log_inverse_deviation)
@@ -92,29 +94,30 @@ def kl_normal(mean_p: Events, log_var_p: Events, mean_q: Events, log_var_q: Even
 def kl_multivariate_normal(
     mean_p: Vectors, cov_p: Matrices, mean_q: Vectors, cov_q: Matrices
 ) -> Float[Array, " *batch"]:
-    """KL divergence of one Gaussian from another, both with full covariance.
+    """Compute the KL divergence of one Gaussian from another, both with full covariance.
 
     `KL(p || q) = 1/2 (tr(Q^-1 P) + (mean_p - mean_q)' Q^-1 (mean_p - mean_q) - dim + log(det Q / det P))`
 
-    With the lower Cholesky factors `P = A A'`, `Q = B B'` and `W = B^-1 A` it is half the sum of squares of what in W
-    is below its diagonal, of `W_ii^2 - 1 - log W_ii^2`, and of `B^-1 (mean_p - mean_q)`: nothing is subtracted.
+    With the lower Cholesky factors `P = A A'`, `Q = B B'` and with `W = B^-1 A`, it is computed without subtractions as
+    half the sum of the squares of the elements of W below its diagonal, of `W_ii^2 - 1 - log W_ii^2`, and of the
+    squares of `B^-1 (mean_p - mean_q)`.
 
     Args:
-        mean_p: means of p.
-        cov_p: its covariances, of which the symmetric part counts.
-        mean_q: means of q.
-        cov_q: its covariances.
+        mean_p: means of p, [..., dim].
+        cov_p: covariances of p, of which the symmetric part is used, [..., dim, dim].
+        mean_q: means of q, [..., dim].
+        cov_q: covariances of q, of which the symmetric part is used, [..., dim, dim].
 
     Returns:
-        One divergence per pair, in nats; never negative. It is infinite, with gradient 0, where one of the covariances
-        is singular: no density of p or of q. Two singular ones on one common support, whose divergence on it is
-        finite, are not recognized, unless p and q are equal: then it is 0. Singular, in working precision, is what has
-        no Cholesky factor; of a covariance that rounding has moved away from that, the divergence is large instead.
-        In float32 a divergence D is off by at most `e (D + sqrt(D) + e)`, e being 1e-7 times the larger condition
-        number.
+        One divergence per pair, [...], in nats; never negative. It is infinite, with gradient 0, where one of the
+        covariances is singular, so that p or q has no density. Two singular covariances with the same support, whose
+        divergence on it is finite, are not recognized, unless p and q are equal: then the divergence is 0. A covariance
+        is singular, in working precision, if it has no Cholesky factor; if rounding has made a singular covariance
+        definite, the divergence is large instead. In float32 the error of a divergence D is at most
+        `e (D + sqrt(D) + e)`, e being 1e-7 times the larger condition number.
 
     Raises:
-        ValueError: if means and covariances do not fit together.
+        ValueError: if the shapes of means and covariances do not match.
 
     Reference:
         Kullback and Leibler 1951, doi:10.1214/aoms/1177729694; Kingma and Welling 2014, arXiv:1312.6114, appendix B
@@ -144,32 +147,32 @@ def kl_multivariate_normal(
 
 
 def frechet_distance(mean_p: Vectors, cov_p: Matrices, mean_q: Vectors, cov_q: Matrices) -> Float[Array, " *batch"]:
-    """Squared Fréchet distance of two Gaussians, which is their squared 2-Wasserstein distance.
+    """Compute the squared Fréchet distance of two Gaussians, which is their squared 2-Wasserstein distance.
 
     `FD(p, q) = |mean_p - mean_q|^2 + tr(P + Q - 2 (P^1/2 Q P^1/2)^1/2)`
 
-    Of Inception features it is the Fréchet inception distance, FID. The trace is computed as `|A - B|^2`, the sum of
-    squares, where `P = A A'` and `Q = B B'` are those roots that lie closest to each other: what the formula subtracts
-    cancels almost completely where p is near q, and this does not.
+    For Inception features it is the Fréchet inception distance, FID. The trace is computed as `|A - B|^2`, the sum of
+    squares, where `P = A A'` and `Q = B B'` are the roots that are closest to each other. Unlike the terms of the
+    formula, this does not cancel where p is near q.
 
     Args:
-        mean_p: means of p.
-        cov_p: its covariances, of which the symmetric part counts. They may be singular, as those of fewer examples
-            than dimensions are; negative eigenvalues count as 0.
-        mean_q: means of q.
-        cov_q: its covariances.
+        mean_p: means of p, [..., dim].
+        cov_p: covariances of p, of which the symmetric part is used, [..., dim, dim]. They may be singular, as those of
+            fewer examples than dimensions are; negative eigenvalues are replaced by 0.
+        mean_q: means of q, [..., dim].
+        cov_q: covariances of q, as those of p, [..., dim, dim].
 
     Returns:
-        One squared distance per pair, in the squared unit of the means; never negative, exactly 0 for equal arguments.
-        The derivative by P is `I - T`, T the matrix of the optimal map from p to q, without the directions that p or
-        q does not have, and 0 where P = Q. In a direction that q has and p has not it is 1, though in truth the
-        distance falls infinitely fast there. Second derivatives are not defined.
-        In float32 the square root of the trace is off by at most `1e-7 sqrt(c (tr P + tr Q))`, c <= 1e6 being the
-        larger condition number. Eigenvalues below 1e-6 of their root mean square are taken for the rounding errors of
-        a singular covariance, and are 0.
+        One squared distance per pair, [...], in the squared unit of the means; never negative, exactly 0 for equal
+        arguments. The derivative with respect to P is `I - T`, T being the matrix of the optimal map from p to q
+        restricted to directions in which both p and q have variance, and 0 where P = Q. In a direction in which only q
+        has variance it is 1; the true derivative is -inf there. Second derivatives are not defined. In float32 the
+        error of the square root of the trace is at most `1e-7 sqrt(c (tr P + tr Q))`, c <= 1e6 being the larger
+        condition number. Eigenvalues below 1e-6 of their root mean square are treated as rounding errors of a singular
+        covariance and replaced by 0.
 
     Raises:
-        ValueError: if means and covariances do not fit together.
+        ValueError: if the shapes of means and covariances do not match.
 
     Reference:
         Dowson and Landau 1982, doi:10.1016/0047-259X(82)90077-X; Heusel et al. 2017, arXiv:1706.08500, equation 6;
@@ -186,12 +189,12 @@ def frechet_distance(mean_p: Vectors, cov_p: Matrices, mean_q: Vectors, cov_q: M
 def _checked(
     mean_p: Vectors, cov_p: Matrices, mean_q: Vectors, cov_q: Matrices
 ) -> tuple[Vectors, Matrices, Vectors, Matrices, jnp.dtype]:
-    """All in one dtype, float32 or wider, and the dtype of the result."""
+    """Return all arrays in one dtype, float32 or wider, and the dtype of the result."""
     check_same_shape(mean_p=mean_p, mean_q=mean_q)
     check_same_shape(cov_p=cov_p, cov_q=cov_q)
     mean, cov = jnp.shape(mean_p), jnp.shape(cov_p)
     if not mean or cov != (*mean, mean[-1]):
-        raise ValueError(f"covariances must have one row and one column per mean, got mean_p {mean} and cov_p {cov}")
+        raise ValueError(f"mean_p and cov_p must be [..., dim] and [..., dim, dim], got mean_p {mean} and cov_p {cov}")
     dtype = float_dtype(mean_p, cov_p, mean_q, cov_q)
     wide = jnp.promote_types(dtype, jnp.float32)
     mean_p, cov_p, mean_q, cov_q = (jnp.asarray(array, wide) for array in (mean_p, cov_p, mean_q, cov_q))
@@ -199,7 +202,7 @@ def _checked(
 
 
 def _cholesky(cov: Matrices) -> tuple[Matrices, Shaped[Array, " *batch"]]:
-    """The lower factor of each covariance, and whether it has one; that of the identity, and its gradient, if not."""
+    """Return the lower Cholesky factor of each covariance (of the identity where none exists) and whether it exists."""
     definite = jnp.isfinite(jnp.linalg.cholesky(lax.stop_gradient(cov))).all(axis=(-2, -1))
     identity = jnp.eye(cov.shape[-1], dtype=cov.dtype)
     return jnp.linalg.cholesky(jnp.where(definite[..., None, None], cov, identity)), definite
@@ -211,9 +214,10 @@ def _diagonal(matrices: Matrices) -> Vectors:
 
 @jax.custom_jvp
 def _squared_bures(cov_p: Matrices, cov_q: Matrices) -> Float[Array, " *batch"]:
-    """Squared Bures distance, the part of the Fréchet distance that is of the covariances.
+    """Return the squared Bures distance, the part of the Fréchet distance that depends on the covariances.
 
-    Its derivative is given, since eigenvectors and singular vectors have none where values coincide.
+    The derivative is defined explicitly, since those of eigenvectors and singular vectors do not exist where values
+    coincide.
     """
     return jnp.where(_equal(cov_p, cov_q), 0.0, _squared_distance(*_closest_roots(cov_p, cov_q)))
 
@@ -222,7 +226,10 @@ def _squared_bures(cov_p: Matrices, cov_q: Matrices) -> Float[Array, " *batch"]:
 def _squared_bures_jvp(
     covariances: tuple[Array, Array], tangents: tuple[Array, Array]
 ) -> tuple[Float[Array, " *batch"], Float[Array, " *batch"]]:
-    """`tr((I - T) dP)` and the same of Q: `T = sum_i b_i b_i' / (a_i . b_i)` is the optimal map, for `T P T = Q`."""
+    """Return `tr((I - T) dP)` plus the same for Q.
+
+    `T = sum_i b_i b_i' / (a_i . b_i)` is the matrix of the optimal map: `T P T = Q`.
+    """
     root_p, root_q = _closest_roots(*covariances)
     inverse_overlap = _inverse_overlap(root_p, root_q)[..., None, :]
 
@@ -237,14 +244,14 @@ def _squared_bures_jvp(
 
 
 def _closest_roots(cov_p: Matrices, cov_q: Matrices) -> tuple[Matrices, Matrices]:
-    """A and B of `P = A A'` and `Q = B B'`, turned so that `|A - B|` is smallest and `A' B` diagonal."""
+    """Return A and B with `P = A A'` and `Q = B B'`, rotated so that `|A - B|` is smallest and `A' B` is diagonal."""
     root_p, root_q = _root(cov_p), _root(cov_q)
     left, _, right = jnp.linalg.svd(_product(jnp.matrix_transpose(root_p), root_q))
     return _product(root_p, left), _product(root_q, jnp.matrix_transpose(right))
 
 
 def _root(cov: Matrices) -> Matrices:
-    """Some A of `cov = A A'`, in which eigenvalues that rounding may have made are 0."""
+    """Return an A with `cov = A A'`, in which eigenvalues that may be rounding errors are replaced by 0."""
     values, vectors = jnp.linalg.eigh(cov)
     largest = jnp.max(jnp.abs(values), axis=-1, keepdims=True)
     shares = values / jnp.where(largest > 0, largest, 1.0)
@@ -253,7 +260,7 @@ def _root(cov: Matrices) -> Matrices:
 
 
 def _inverse_overlap(root_p: Matrices, root_q: Matrices) -> Vectors:
-    """`1 / (a_i . b_i)` of the columns of two closest roots; 0 where either has only rounding errors to show."""
+    """Return `1 / (a_i . b_i)` for the columns of two closest roots; 0 where either column is only rounding errors."""
     sizes = [jnp.linalg.norm(root, axis=-2) for root in (root_p, root_q)]
     epsilon = jnp.finfo(root_p.dtype).eps
     least_p, least_q = (jnp.sqrt(epsilon) * jnp.max(size, axis=-1, keepdims=True) for size in sizes)
@@ -271,5 +278,5 @@ def _equal(cov_p: Matrices, cov_q: Matrices) -> Shaped[Array, " *batch"]:
 
 
 def _product(x: Matrices, y: Matrices) -> Matrices:
-    # An accelerator would multiply in fewer bits by default.
+    # By default, an accelerator multiplies with fewer bits.
     return jnp.matmul(x, y, precision=lax.Precision.HIGHEST)

@@ -1,7 +1,7 @@
 """Divergences from all pairs of two samples: maximum mean discrepancy and energy distance.
 
-Both are `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)` for some kernel k, which is `-|x - y|` in the energy distance.
-The n x m kernels are never in memory together: they, and their gradients, are summed tile by tile.
+Both are `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)` for a kernel k; for the energy distance k is `-|x - y|`. The
+n x m matrices of kernel values are never in memory as a whole: they and their gradients are summed tile by tile.
 """
 
 import functools
@@ -22,19 +22,20 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.typing import Array, Float, Scalar
 
 Kernel = Callable[[Float[Array, "n dim"], Float[Array, "m dim"], Float[Array, ""]], Float[Array, "n m"]]
-"""(points, points, number) -> the kernel of every pair.
+"""Function `(points, points, number) -> kernel` of every pair.
 
-The number is the bandwidth, for the energy distance the unit of length to compute in, and nothing to the polynomial.
+The number is the bandwidth or, for the energy distance, the unit of length of the computation. The polynomial kernel
+does not use it.
 """
 
 TILE = 1024
-"""Points a side, at most, of what is in memory at once."""
+"""Largest side of a tile, in points: the part of a kernel matrix that is in memory at once."""
 
 MEDIAN_SAMPLE = 500
-"""Points of each sample, at most, whose median distance is taken."""
+"""Largest number of points of each sample from which the median distance is computed."""
 
 SHIFT_SAMPLE = 64
-"""Points of each sample, at most, from which the size of the kernel is guessed."""
+"""Largest number of points of each sample from which the magnitude of the kernel is estimated."""
 
 
 def mmd(
@@ -45,37 +46,38 @@ def mmd(
     bandwidth: Scalar | None = None,
     unbiased: bool = True,
 ) -> Float[Array, ""]:
-    """Squared maximum mean discrepancy between two samples.
+    """Compute the squared maximum mean discrepancy between two samples.
 
     `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`, where the kernel k is, with bandwidth b and events of d numbers::
 
         rbf           exp(-|x - y|^2 / (2 b^2))     Gretton et al. 2012
         imq           b^2 / (b^2 + |x - y|^2)       Tolstikhin et al. 2018, whose C is b^2
-        polynomial    (x.y / d + 1)^3               Bińkowski et al. 2018: on Inception features, unbiased, this is KID
+        polynomial    (x.y / d + 1)^3               Bińkowski et al. 2018; unbiased, on Inception features, this is KID
 
-    Time grows with (n + m)^2 d, memory with n + m: the kernels are summed in tiles of 1,024 x 1,024. Second derivatives
-    of events of more than 16 numbers need forward mode over reverse, as `jax.hessian` takes them.
+    Time grows with (n + m)^2 d, memory with n + m: the kernels are summed in tiles of 1,024 x 1,024. For events of more
+    than 16 numbers, second derivatives require forward mode over reverse mode, as in `jax.hessian`.
 
     Args:
-        x: a sample, one event per example.
-        y: another, of events of the same shape. Its size may differ.
+        x: first sample, one event per example, [n, ...].
+        y: second sample, with events of the same shape, [m, ...].
         kernel: "rbf", "imq" or "polynomial".
-        bandwidth: the distance b that the kernel takes for near; the polynomial has none. None takes the median
-            heuristic: the distance that half of all pairs of different points do not exceed, both samples together, or
-            500 evenly spaced points of a sample that holds more; in float32, what is nearer than 1e-19 of the largest
-            number coincides. It counts as a constant: no gradient flows through it. Values at different bandwidths do
-            not compare, so give one to compare models.
-        unbiased: whether a point is not compared with itself. The mean over samples is then right, and negative values
-            occur; otherwise no value is negative, and it is 0 for equal samples.
+        bandwidth: b, the length scale of the kernel, positive; it must be None for the polynomial kernel. None selects
+            the median heuristic: the smallest distance that at least half of all pairs of different points do not
+            exceed, over both samples together, or over 500 evenly spaced points of a larger sample. In float32, points
+            closer than 1e-19 of the largest number coincide. The median is treated as a constant: no gradient flows
+            through it. Values for different bandwidths are not comparable, so set it to compare models.
+        unbiased: whether pairs of a point with itself are left out. The estimate is then unbiased and may be negative;
+            otherwise it is never negative, and 0 for equal samples.
 
     Returns:
-        One number, in the unit of the kernel. Nearly equal means are subtracted, so its error is relative to them: in
-        float32 at most 1e-5 of the kernel's mean, and 1e-8 for large samples at a bandwidth of the data's size. Where
-        the polynomial's inner products cancel, its mean is that of `(|x| |y| / d + 1)^3`.
+        One number, in the unit of the kernel. It is a difference of nearly equal means, and its error is relative to
+        these: in float32 at most 1e-5 of the mean kernel, and 1e-8 for large samples and a bandwidth of the scale of
+        the data. Where inner products of the polynomial kernel cancel, the mean kernel is that of
+        `(|x| |y| / d + 1)^3`.
 
     Raises:
-        ValueError: if the events differ in shape, or a sample has less than two points (biased, none).
-        InputError: if there is no such kernel, or a bandwidth that it cannot take.
+        ValueError: if the events differ in shape, or a sample has less than two points (one, if biased).
+        InputError: if the kernel is not known, or the bandwidth is not valid for it.
 
     Reference:
         Gretton et al. 2012, "A kernel two-sample test", JMLR 13, equation 3 (unbiased), square of equation 5 (biased).
@@ -93,24 +95,24 @@ def mmd(
 
 
 def energy_distance(x: Float[Array, " n *event"], y: Float[Array, " m *event"]) -> Float[Array, ""]:
-    """Energy distance between two samples.
+    """Compute the energy distance between two samples.
 
-    `2 mean |x - y| - mean |x - x'| - mean |y - y'|`, each mean over all pairs, those of a point with itself included (a
-    V-statistic), so that it is never negative, and 0 for equal samples. In one dimension it is twice the area between
-    the squared distribution functions; `scipy.stats.energy_distance` returns its square root. The gradient is 0 for
-    pairs that coincide.
+    `2 mean |x - y| - mean |x - x'| - mean |y - y'|`, each mean over all pairs including those of a point with itself (a
+    V-statistic), so that the distance is never negative, and 0 for equal samples. In one dimension it is twice the
+    integral of the squared difference of the distribution functions; `scipy.stats.energy_distance` returns its square
+    root. The gradient of a pair that coincides is 0.
 
-    Time grows with (n + m)^2 d, memory with n + m: the distances are summed in tiles of 1,024 x 1,024. Second
-    derivatives of events of more than 16 numbers need forward mode over reverse, as `jax.hessian` takes them.
+    Time grows with (n + m)^2 d, memory with n + m: the distances are summed in tiles of 1,024 x 1,024. For events of
+    more than 16 numbers, second derivatives require forward mode over reverse mode, as in `jax.hessian`.
 
     Args:
-        x: a sample, one event per example.
-        y: another, of events of the same shape. Its size may differ.
+        x: first sample, one event per example, [n, ...].
+        y: second sample, with events of the same shape, [m, ...].
 
     Returns:
-        One number, in the unit of the arguments. Nearly equal means are subtracted, so its error is relative to them:
-        in float32 at most 1e-5 of the mean distance, and 1e-8 for large samples. What is nearer than 1e-19 of the
-        largest number coincides, in float32.
+        One number, in the unit of the arguments. It is a difference of nearly equal means, and its error is relative to
+        these: in float32 at most 1e-5 of the mean distance, and 1e-8 for large samples. In float32, points closer than
+        1e-19 of the largest number coincide.
 
     Raises:
         ValueError: if the events differ in shape, or a sample is empty.
@@ -138,7 +140,7 @@ def _imq(x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Ar
 def _squared_in_bandwidths(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Array, ""]
 ) -> Float[Array, "n m"]:
-    """`|x - y|^2 / bandwidth^2`, whatever the unit: no square of it leaves the range of the floats."""
+    """Return `|x - y|^2 / bandwidth^2`, in a unit in which no square leaves the float range."""
     unit = power_of_two(bandwidth)
     near = jnp.square(bandwidth / unit)
     return squared_distances(x / unit, y / unit, floor=near) / near
@@ -162,7 +164,9 @@ def _check_bandwidth(kernel: str, bandwidth: Scalar | None) -> None:
     if bandwidth is None:
         return
     if kernel not in WITH_BANDWIDTH:
-        raise InputError(f"the kernel {kernel!r} has no bandwidth: leave it out, or take one of {WITH_BANDWIDTH}")
+        raise InputError(
+            f"bandwidth must be None for kernel {kernel!r}, got {bandwidth}; the kernels {WITH_BANDWIDTH} have one"
+        )
     check_number("bandwidth", bandwidth, above=0)
 
 
@@ -183,12 +187,12 @@ def _discrepancy(
 
 
 def _median_distance(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array, ""]:
-    """The distance that half of the pairs do not exceed, coinciding pairs left out; 1 where all coincide."""
+    """Return the median distance of the pairs that do not coincide; 1 if all coincide."""
     sample = jnp.concatenate([widen(spaced(points, MEDIAN_SAMPLE)) for points in (x, y)])
     unit = power_of_two(jnp.max(jnp.abs(sample), initial=0.0))
     squared = squared_distances(sample / unit, sample / unit)
-    # The bits of positive floats are in the order of the floats: search by counting, since XLA's sort takes 30 times
-    # as long on the CPU.
+    # The bits of positive floats are in the order of the floats. Bisection over them by counting, since XLA's sort
+    # takes 30 times as long on the CPU.
     bits = lax.bitcast_convert_type(squared, jnp.dtype(f"int{8 * squared.dtype.itemsize}"))
     apart = jnp.sum(bits > 0)
 
@@ -204,7 +208,7 @@ def _median_distance(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Floa
 
 
 class _Total(NamedTuple):
-    """What has been summed: the value, and its gradient in those arguments where it is wanted."""
+    """Partial sum: the value, and its gradient with respect to the arguments that need one."""
 
     value: Array
     gradients: dict[str, Array]
@@ -214,7 +218,7 @@ class _Total(NamedTuple):
 def _sum_of_pairs(
     kernel: Kernel, unbiased: bool, x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """`mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`."""
+    """Return `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`."""
     return _total(kernel, unbiased, {"x": x, "y": y, "bandwidth": bandwidth}, wanted=[]).value
 
 
@@ -222,22 +226,23 @@ def _sum_of_pairs(
 def _sum_of_pairs_jvp(
     kernel: Kernel, unbiased: bool, primals: tuple[Array, ...], tangents: tuple[Array, ...]
 ) -> tuple[Array, Array]:
-    """Sum the gradient along with the value: differentiating the loop over tiles would keep all of them."""
+    """Sum the gradient together with the value: differentiating the loop over tiles would store all of them."""
     arguments = dict(zip(("x", "y", "bandwidth"), primals, strict=True))
-    moves = {
+    wide_tangents = {
         name: widen(tangent)
         for name, tangent in zip(arguments, tangents, strict=True)
         if not isinstance(tangent, SymbolicZero)
     }
-    value, gradients = _total(kernel, unbiased, arguments, wanted=list(moves))
-    return value, sum((jnp.vdot(gradients[name], move) for name, move in moves.items()), jnp.zeros_like(value))
+    value, gradients = _total(kernel, unbiased, arguments, wanted=list(wide_tangents))
+    terms = (jnp.vdot(gradients[name], tangent) for name, tangent in wide_tangents.items())
+    return value, sum(terms, jnp.zeros_like(value))
 
 
 def _total(kernel: Kernel, unbiased: bool, arguments: dict[str, Array], wanted: list[str]) -> _Total:
-    """The three means, each over its own pairs, and their gradient."""
+    """Return the sum of the three means, each over its own pairs, and its gradient."""
     x, y, bandwidth = arguments.values()
     n, m = x.shape[0], y.shape[0]
-    # A constant added to the kernel changes no result, and small numbers are summed with small errors.
+    # A constant added to the kernel does not change the result, and sums of small numbers have small errors.
     shift = kernel(widen(spaced(x, SHIFT_SAMPLE)), widen(spaced(y, SHIFT_SAMPLE)), bandwidth).mean()
     total = _Total(jnp.zeros_like(shift), {name: jnp.zeros_like(widen(arguments[name])) for name in wanted})
     for first, second, weight in (
@@ -258,26 +263,26 @@ def _weighted_sum(
     bandwidth: Float[Array, ""],
     times: Float[Array, "n m"],
 ) -> Float[Array, ""]:
-    """`weight sum(times k(x, y))`, where pairs that count 0 times add nothing, whatever their kernel is."""
-    # Not times * kernel alone: XLA on the CPU merges that into the product of the points, which takes twice as long.
+    """Return `weight sum(times k(x, y))`, in which pairs with `times` 0 add 0, even if their kernel is not finite."""
+    # Not times * kernel alone: XLA on the CPU fuses it into the product of the points, which takes twice as long.
     return weight * jnp.sum(jnp.where(times > 0, times * kernel(x, y, bandwidth), 0.0))
 
 
 def _add_tiles(
     total: _Total, term: Callable[..., Array], arguments: dict[str, Array], first: str, second: str, with_itself: bool
 ) -> _Total:
-    """Add the terms of all pairs of a point of the first sample and one of the second, which may be the first."""
+    """Add the terms of all pairs of a point of the first and a point of the second sample, which may be the same."""
     within = first == second
     (height, tops), (width, lefts) = (_tiles(arguments[name].shape[0]) for name in (first, second))
     wanted = [i for i, name in enumerate((first, second, "bandwidth")) if name in total.gradients]
 
     def add(total: _Total, corner: Array) -> tuple[_Total, None]:
-        # The last tile begins earlier, to be as long as the others; the pairs that it repeats do not count.
+        # The last tile begins earlier, so that all tiles have one size; pairs that it repeats are counted 0 times.
         top = jnp.minimum(corner[0], arguments[first].shape[0] - height)
         left = jnp.minimum(corner[1], arguments[second].shape[0] - width)
         row, column = top + jnp.arange(height)[:, None], left + jnp.arange(width)
         times = (row >= corner[0]) & (column >= corner[1])
-        if within:  # A pair is met once, and counts for both orders.
+        if within:  # Only one order of a pair is visited, so it is counted twice.
             times = times * (2 * (row < column) + with_itself * (row == column))
         x = widen(lax.dynamic_slice_in_dim(arguments[first], top, height))
         y = widen(lax.dynamic_slice_in_dim(arguments[second], left, width))
@@ -296,13 +301,13 @@ def _add_tiles(
 
 
 def _tiles(size: int) -> tuple[int, range]:
-    """How many points a tile holds, and where each begins."""
+    """Return the number of points of a tile, and where each tile begins."""
     side = math.ceil(size / math.ceil(size / TILE))
     return side, range(0, size, side)
 
 
 def _add_at(array: Float[Array, "*shape"], begin: Array | None, part: Float[Array, "..."]) -> Float[Array, "*shape"]:
-    """Add the part to the rows from `begin` on; None, to all."""
+    """Add the part to the rows from `begin` on, or to the whole array if `begin` is None."""
     if begin is None:
         return array + part
     rows = lax.dynamic_slice_in_dim(array, begin, part.shape[0])

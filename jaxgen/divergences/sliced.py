@@ -1,7 +1,7 @@
-"""Wasserstein distances on the line, where optimal transport is sorting, and of projections onto lines.
+"""Wasserstein distances in one dimension, and their average over one-dimensional projections.
 
-On the line the best plan sends the least of one distribution to the least of the other, and so on up: quantile to
-quantile. No plan is ever built.
+In one dimension the optimal plan maps quantiles to quantiles in ascending order, so it follows from sorting and is
+never stored.
 """
 
 import functools
@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxgen._arrays import check_same_shape, flat_events, float_dtype, widen
 from jaxgen._numerics import absolute, power_of_two
-from jaxgen.divergences._samples import check_masses, check_samples, known_number, whole_number
+from jaxgen.divergences._samples import check_masses, check_samples, known_integer, known_number
 from jaxgen.typing import Array, Float, Int, KeyArray
 
 
@@ -25,29 +25,30 @@ def wasserstein_1d(
     x_weights: Float[Array, " n"] | None = None,
     y_weights: Float[Array, " m"] | None = None,
 ) -> Float[Array, ""]:
-    """Wasserstein distance between two distributions of points on the line.
+    """Compute the Wasserstein distance between two distributions of points in one dimension.
 
-    `W_p = (integral over q in [0, 1] of |F^-1(q) - G^-1(q)|^p)^(1/p)`, F^-1 and G^-1 the quantile functions. For as
-    many points x as y, without weights: `(mean |sort(x) - sort(y)|^p)^(1/p)`. Time grows as n log n, memory as n.
+    `W_p = (integral over q in [0, 1] of |F^-1(q) - G^-1(q)|^p)^(1/p)`, F^-1 and G^-1 being the quantile functions. For
+    equally many unweighted points x and y: `(mean |sort(x) - sort(y)|^p)^(1/p)`. Time grows as n log n, memory as n.
 
     Args:
-        x: points of the first distribution.
-        y: points of the second, as many or not.
-        order: p, at least 1; inf for the largest difference. It cannot be traced.
-        x_weights: masses of the points x, not negative; only their ratios count. None: all equal.
-        y_weights: masses of the points y, likewise.
+        x: points of the first distribution, [n].
+        y: points of the second distribution, [m].
+        order: p, at least 1; inf gives the largest difference. It cannot be traced.
+        x_weights: masses of the points x, not negative, of which only the ratios matter, [n]. None gives equal masses.
+        y_weights: masses of the points y, likewise, [m].
 
     Returns:
-        The distance itself, not its power, in the unit of the points; NaN if masses add up to 0. Its gradient is 0
-        where all quantiles agree, and shared evenly by points that tie, unless they have weights. In float32, masses
-        that are whole numbers, such as counts, are taken exactly, as long as the product of both totals is below 2^24.
-        Of others, up to 3e-7 of the total counts for a neighbouring point at each quantile. That is 1e-6 of a distance
-        that is as large as the spread of the points, but more of a smaller one: between n random points of the same
-        distribution and n others, up to 2e-6 for n = 1e3, 7e-6 for 1e4, 1e-4 for 1e5 and 1e-3 for 1e6.
+        The distance itself, not its power, in the unit of the points; NaN if the masses of a distribution sum to 0. Its
+        gradient is 0 where all quantiles agree. Points that tie share it equally, unless they have weights. In float32,
+        masses that are integers, such as counts, are exact as long as the product of both totals is below 2^24. With
+        other masses, up to 3e-7 of the total is assigned to a neighbouring point at each quantile. That is 1e-6 of a
+        distance that is as large as the spread of the points, but a larger share of a smaller one: between n random
+        points and n others of the same distribution, up to 2e-6 for n = 1e3, 7e-6 for 1e4, 1e-4 for 1e5 and 1e-3 for
+        1e6.
 
     Raises:
-        ValueError: if an array is not one-dimensional or has no points, weights are not as many as their points, or a
-            weight is negative, which is not seen in compiled functions.
+        ValueError: if an array is not one-dimensional or is empty, the numbers of weights and points differ, or a
+            weight is negative, which is not checked in compiled functions.
         InputError: if the order is below 1, or traced.
 
     Reference:
@@ -59,7 +60,7 @@ def wasserstein_1d(
         >>> wasserstein_1d(jnp.array([0.0, 1.0]), jnp.array([0.0]), order=2, x_weights=jnp.array([3.0, 1.0]))
         Array(0.5, dtype=float32)
     """
-    _check_line(x, y)
+    _check_points(x, y)
     order = known_number("order", order, at_least=1)
     if x_weights is None and y_weights is None:
         return _distance(widen(x), widen(y), order).astype(float_dtype(x, y))
@@ -80,29 +81,29 @@ def sliced_wasserstein(
     n_projections: int = 128,
     order: float = 2,
 ) -> Float[Array, ""]:
-    """Sliced Wasserstein distance between two samples: that of their projections onto random lines.
+    """Compute the sliced Wasserstein distance between two samples, that of their projections onto random directions.
 
-    `SW_p = (mean over t of W_p(x t, y t)^p)^(1/p)` with directions t uniform on the unit sphere: the rows of
-    `jax.random.normal(key, (n_projections, dim))`, normalized, dim being the size of an event. Its power p is an
-    unbiased estimate of the mean over the whole sphere. Time grows as `n_projections * n * (dim + log n)`; memory, for
-    the value, as n, and for a gradient as `n_projections * n`.
+    `SW_p = (mean over t of W_p(x t, y t)^p)^(1/p)` with directions t uniform on the unit sphere: the normalized rows of
+    `jax.random.normal(key, (n_projections, dim))`, dim being the size of an event. Its power p is an unbiased estimate
+    of the mean over the whole sphere. Time grows as `n_projections * n * (dim + log n)`; memory as n for the value and
+    as `n_projections * n` for a gradient.
 
     Args:
-        key: where the directions come from: the same key, the same directions, in every precision.
-        x: examples of one sample.
-        y: examples of the other, as many or not.
-        n_projections: how many directions.
-        order: p, at least 1; inf for the largest difference. It cannot be traced.
+        key: PRNG key of the directions; a key gives the same directions in every precision.
+        x: examples of the first sample, [n, ...].
+        y: examples of the second sample, [m, ...].
+        n_projections: number of directions.
+        order: p, at least 1; inf gives the largest difference. It cannot be traced.
 
     Returns:
-        The distance itself, not its power, in the unit of the examples. It is never above the Wasserstein distance; of
-        order 2 and over all directions, it is never above `1 / sqrt(dim)` of that. Its gradient is 0 where all
-        quantiles agree. In float32 projections are rounded to 1e-7 of the longest example: distances much smaller than
-        the examples are long have fewer digits.
+        The distance itself, not its power, in the unit of the examples. It is at most the Wasserstein distance; for
+        order 2 and over all directions, it is at most `1 / sqrt(dim)` of that. Its gradient is 0 where all quantiles
+        agree. In float32, projections are rounded to 1e-7 of the longest example, so distances much smaller than the
+        length of the examples have fewer digits.
 
     Raises:
-        ValueError: if the shapes of the events differ or a sample has none.
-        InputError: if the order or the number of projections is below 1 or traced, or the latter not whole.
+        ValueError: if the shapes of the events differ or a sample is empty.
+        InputError: if order or n_projections is below 1 or traced, or n_projections is not an integer.
 
     Reference:
         Bonneel, Rabin, Peyré and Pfister 2015, "Sliced and Radon Wasserstein barycenters of measures",
@@ -116,9 +117,9 @@ def sliced_wasserstein(
     """
     check_samples(x=x, y=y)
     order = known_number("order", order, at_least=1)
-    n_projections = whole_number("n_projections", n_projections, at_least=1)
+    n_projections = known_integer("n_projections", n_projections, at_least=1)
     points_x, points_y = flat_events(widen(x)), flat_events(widen(y))
-    # Drawn in float32 whatever the points are, so that a key means the same lines in every precision.
+    # Drawn in float32 for points of any dtype, so that a key gives the same directions in every precision.
     directions = jax.random.normal(key, (n_projections, points_x.shape[1]), jnp.float32).astype(points_x.dtype)
     directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
     distances = _distances_along(directions, points_x, points_y, order)
@@ -126,10 +127,10 @@ def sliced_wasserstein(
 
 
 BLOCK = 16
-"""Directions projected onto at a time: enough for all cores to be busy, few enough for the memory."""
+"""Number of directions that are projected onto at once: enough to use all cores, and few enough to bound the memory."""
 
 _compiled = functools.partial(jax.jit, static_argnames="order")
-"""Outside of a user's jit, the steps would else be dispatched one by one, and loops compiled at every call."""
+"""Decorator that compiles: outside a user's jit, loops would otherwise be compiled at every call."""
 
 
 @_compiled
@@ -137,9 +138,9 @@ def _distances_along(
     directions: Float[Array, "projections dim"], x: Float[Array, "n dim"], y: Float[Array, "m dim"], order: float
 ) -> Float[Array, " projections"]:
     def along(block: Float[Array, "block dim"]) -> Float[Array, " block"]:
-        # Accelerators multiply float32 with fewer digits unless they are told not to.
+        # By default, accelerators multiply float32 with fewer digits.
         x_lines, y_lines = (jnp.matmul(block, points.T, precision=jax.lax.Precision.HIGHEST) for points in (x, y))
-        # A sort for each line rather than one for all: XLA on the CPU runs them on different cores.
+        # One sort per line instead of one for all: XLA on the CPU runs them on different cores.
         return jnp.stack([_distance(*lines, order) for lines in zip(x_lines, y_lines, strict=True)])
 
     whole = len(directions) // BLOCK * BLOCK
@@ -154,12 +155,12 @@ def _distances_along(
 
 @_compiled
 def _distance(x: Float[Array, " n"], y: Float[Array, " m"], order: float) -> Float[Array, ""]:
-    """Wasserstein distance on the line between points of equal mass."""
+    """Return the Wasserstein distance in one dimension between points of equal mass."""
     n, m = len(x), len(y)
     x, y = _sort(x), _sort(y)
     if n == m:
         return _power_mean(x - y, jnp.ones_like(x), order)
-    # Where the two quantile functions jump, in whole units of 1 / (n m): known while tracing, and exact.
+    # Where the two quantile functions jump, as integer multiples of 1 / (n m): known while tracing, and exact.
     ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)
     starts = np.concatenate([[0], ends[:-1]])
     return _power_mean(x[starts // m] - y[starts // n], jnp.asarray(ends - starts, x.dtype), order)
@@ -173,18 +174,22 @@ def _weighted_distance(
     y_weights: Float[Array, " m"],
     order: float,
 ) -> Float[Array, ""]:
-    """Wasserstein distance on the line: how far the quantile functions are apart, wherever both are constant."""
-    # Only ratios count: in units near the largest mass, products neither overflow nor underflow.
+    """Return the Wasserstein distance in one dimension between points with weights.
+
+    The integral is a sum over the intervals on which both quantile functions are constant.
+    """
+    # Only ratios matter: with masses divided by a power of two near the largest, products neither overflow nor
+    # underflow.
     x_weights, y_weights = (weights / power_of_two(jnp.max(weights)) for weights in (x_weights, y_weights))
     x_order, y_order = jnp.argsort(x), jnp.argsort(y)
     x_ends, y_ends = jnp.cumsum(x_weights[x_order]), jnp.cumsum(y_weights[y_order])
-    # Each times the other's total instead of divided by its own: products of whole numbers are exact, quotients are
-    # not, and jumps that meet must meet exactly, or a sliver of mass goes astray.
+    # Each cumulative mass is multiplied by the other total, not divided by its own: products of integers are exact and
+    # quotients are not. Jumps of both functions at the same quantile must coincide exactly.
     ends = jnp.concatenate([x_ends * y_ends[-1], y_ends * x_ends[-1]])
     merged = jnp.argsort(ends)
     ends = ends[merged]
     masses = jnp.diff(ends, prepend=jnp.zeros_like(ends[:1]))
-    # Where a piece ends, its quantile is that of the first point not yet used up: as many as have ended before.
+    # The quantile of an interval belongs to the point whose index is the number of points that ended before.
     from_x = merged < len(x)
     x_used, y_used = jnp.cumsum(from_x) - from_x, jnp.cumsum(~from_x) - ~from_x
     x_quantiles = x[x_order[jnp.minimum(x_used, len(x) - 1)]]
@@ -193,16 +198,16 @@ def _weighted_distance(
 
 
 def _power_mean(gaps: Float[Array, " n"], masses: Float[Array, " n"], order: float) -> Float[Array, ""]:
-    """`(sum(masses |gaps|^order) / sum(masses))^(1/order)`, with gradient 0 where all gaps are 0."""
+    """Return `(sum(masses |gaps|^order) / sum(masses))^(1/order)`, with gradient 0 where all gaps are 0."""
     magnitudes = absolute(gaps)
     if order == 1:
         return jnp.sum(masses * magnitudes) / jnp.sum(masses)
     if order == math.inf:
         return jnp.max(jnp.where(masses > 0, magnitudes, 0.0))
-    # Powers are taken of ratios, which neither overflow nor all underflow. The unit cancels, also from the gradient.
+    # Powers of ratios neither overflow nor all underflow. The unit cancels, also from the gradient.
     largest = jax.lax.stop_gradient(jnp.max(magnitudes))
     unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
-    exponent = int(order) if order == int(order) else order  # Whole powers are products, others take a logarithm.
+    exponent = int(order) if order == int(order) else order  # Integer powers are products, others need a logarithm.
     power = jnp.sum(masses * (magnitudes / unit) ** exponent) / jnp.sum(masses)
     zero = power == 0
     return unit * jnp.where(zero, 0.0, jnp.where(zero, 1.0, power) ** (1.0 / order))
@@ -210,7 +215,7 @@ def _power_mean(gaps: Float[Array, " n"], masses: Float[Array, " n"], order: flo
 
 @jax.custom_jvp
 def _sort(x: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Sort by keys that are integers, which XLA does four times as fast on a CPU as with floats."""
+    """Sort by integer keys, which XLA does four times as fast on a CPU as with floats."""
     return _values(jax.lax.sort(_keys(x), is_stable=False), x.dtype)
 
 
@@ -218,9 +223,10 @@ def _sort(x: Float[Array, " n"]) -> Float[Array, " n"]:
 def _sort_jvp(
     primals: tuple[Float[Array, " n"]], tangents: tuple[Float[Array, " n"]]
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Tangents take their points' places, found by binary search: sorting them along would take five times as long.
+    """Return the tangents in sorted order.
 
-    Points that tie have one place, the first of their run; each of them gets the mean of their tangents.
+    Positions are found by binary search: sorting the tangents with the points would take five times as long. Points
+    that tie share one position, the first of their run, and each of them receives the mean of their tangents.
     """
     (x,), (tangent,) = primals, tangents
     ordered = _sort(x)
@@ -232,17 +238,17 @@ def _sort_jvp(
 
 
 def _keys(x: Float[Array, " n"]) -> Int[Array, " n"]:
-    """Integers in the order of the floats: their bits, of which all but the sign are flipped in negative ones."""
+    """Return integers in the order of the floats: their bits, with all but the sign bit flipped in negative ones."""
     bits = jax.lax.bitcast_convert_type(x, jnp.int32 if x.dtype == jnp.float32 else jnp.int64)
     return jnp.where(bits < 0, bits ^ jnp.iinfo(bits.dtype).max, bits)
 
 
 def _values(keys: Int[Array, " n"], dtype: jnp.dtype) -> Float[Array, " n"]:
-    """The floats of which `_keys` are the keys."""
+    """Return the floats to which the integers of `_keys` belong."""
     return jax.lax.bitcast_convert_type(jnp.where(keys < 0, keys ^ jnp.iinfo(keys.dtype).max, keys), dtype)
 
 
-def _check_line(x: Array, y: Array) -> None:
+def _check_points(x: Array, y: Array) -> None:
     check_samples(x=x, y=y)
     if jnp.ndim(x) != 1:
-        raise ValueError(f"points of the line must be one-dimensional, got x {jnp.shape(x)} and y {jnp.shape(y)}")
+        raise ValueError(f"x and y must be one-dimensional, got x {jnp.shape(x)} and y {jnp.shape(y)}")

@@ -1,4 +1,4 @@
-"""Losses: pure functions, elementwise or per example and unreduced, so that the caller takes the mean."""
+"""Losses: pure functions, elementwise or per example and unreduced; the caller takes the mean."""
 
 from jaxgen.losses.adversarial import (
     AdversarialLoss,

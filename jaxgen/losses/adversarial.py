@@ -1,15 +1,17 @@
-"""The two sides of an adversarial game, as functions of the discriminator's logits.
+"""Adversarial losses: the discriminator's and the generator's loss as functions of the discriminator's output.
 
-Each pair is unreduced, one loss per example, and both sides are minimized. D = sigmoid(logits) is the probability that
-the discriminator gives to "real"; losses without a sigmoid call the same numbers values of a critic f::
+Every loss is unreduced, one value per example, and both players minimize theirs. `D = sigmoid(logit)` is the
+probability that the discriminator assigns to "real"; losses without a sigmoid treat the output as the value f of a
+critic. The last column describes the generator's gradient for samples that the discriminator confidently classifies as
+generated::
 
-    pair                  discriminator                            generator                      where D is sure
-    minimax               -log D(real) - log(1 - D(fake))          log(1 - D(fake))               gradient vanishes
-    non_saturating        -log D(real) - log(1 - D(fake))          -log D(fake)                   gradient stays
-    least_squares         (f(real) - 1)^2 / 2 + f(fake)^2 / 2      (f(fake) - 1)^2 / 2            gradient grows
-    hinge                 max(0, 1 - f(real)) + max(0, 1 + f(fake))   -f(fake)                    gradient stays
-    wasserstein           f(fake) - f(real)                        -f(fake)                       gradient stays
-    relativistic_average  non_saturating on logits minus the mean logit of the other side
+    loss                  discriminator                            generator                      gradient
+    minimax               -log D(real) - log(1 - D(fake))          log(1 - D(fake))               vanishes
+    non_saturating        -log D(real) - log(1 - D(fake))          -log D(fake)                   constant
+    least_squares         (f(real) - 1)^2 / 2 + f(fake)^2 / 2      (f(fake) - 1)^2 / 2            grows
+    hinge                 max(0, 1 - f(real)) + max(0, 1 + f(fake))   -f(fake)                    constant
+    wasserstein           f(fake) - f(real)                        -f(fake)                       constant
+    relativistic_average  non_saturating, on each logit minus the mean logit of the other batch
 """
 
 from collections.abc import Callable
@@ -25,12 +27,12 @@ Logits = Float[Array, "*batch"]
 
 
 class AdversarialLoss(NamedTuple):
-    """What the discriminator minimizes, and what the generator does.
+    """Pair of functions that the discriminator and the generator minimize.
 
     Attributes:
-        discriminator: `(real_logits, fake_logits) -> loss` per example; the two batches have one shape.
+        discriminator: `(real_logits, fake_logits) -> loss` per example; both batches have the same shape.
         generator: `(fake_logits, real_logits=None) -> loss` per example. Only relativistic losses use the real logits.
-        relativistic: whether they do.
+        relativistic: whether the generator's loss needs the real logits.
 
     Example:
         >>> non_saturating.discriminator(jnp.array([0.0, 1e4]), jnp.array([0.0, -1e4]))
@@ -47,7 +49,7 @@ class AdversarialLoss(NamedTuple):
 def _pair(
     real: Callable[[Logits], Logits], fake: Callable[[Logits], Logits], generated: Callable[[Logits], Logits]
 ) -> AdversarialLoss:
-    """The discriminator's loss is a sum over real and fake logits, and the generator's sees fake ones alone."""
+    """Return a loss whose discriminator sums a real and a fake term, and whose generator uses the fake logits alone."""
 
     def discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
         check_same_shape(real_logits=real_logits, fake_logits=fake_logits)
@@ -60,34 +62,35 @@ def _pair(
     return AdversarialLoss(discriminator, generator)
 
 
-def _not_real(logits: Logits) -> Logits:
-    """`-log D`."""
+def _nll_of_real(logits: Logits) -> Logits:
+    """Return `-log D`."""
     return jax.nn.softplus(-logits)
 
 
-def _not_fake(logits: Logits) -> Logits:
-    """`-log(1 - D)`."""
+def _nll_of_fake(logits: Logits) -> Logits:
+    """Return `-log(1 - D)`."""
     return jax.nn.softplus(logits)
 
 
-minimax = _pair(_not_real, _not_fake, generated=lambda logits: -_not_fake(logits))
-"""The zero-sum game: D tells real from fake, G makes D wrong::
+minimax = _pair(_nll_of_real, _nll_of_fake, generated=lambda logits: -_nll_of_fake(logits))
+"""Loss of the zero-sum game, in which the generator minimizes the probability of a correct classification::
 
     discriminator: -log D(real) - log(1 - D(fake))          generator: log(1 - D(fake))
 
-In nats. At the best D, minus the mean discriminator loss is `2 JS(real, fake) - 2 log 2`. The gradient of the generator
-is D(fake) times that of the logit, which vanishes where D is sure that a picture is generated.
+In nats. At the optimal D, minus the mean discriminator loss is `2 JS(real, fake) - 2 log 2`. The gradient of the
+generator's loss with respect to the logit is -D(fake), which vanishes for samples that D confidently classifies as
+generated.
 
 Reference: Goodfellow et al. 2014, arXiv:1406.2661, equation 1 and theorem 1.
 """
 
-non_saturating = _pair(_not_real, _not_fake, generated=_not_real)
-"""The GAN as it is trained: D tells real from fake, G makes D say "real"::
+non_saturating = _pair(_nll_of_real, _nll_of_fake, generated=_nll_of_real)
+"""Loss with which GANs are trained in practice: the generator maximizes the probability that D assigns to "real"::
 
     discriminator: -log D(real) - log(1 - D(fake))          generator: -log D(fake)
 
-In nats. The gradient of the generator is 1 - D(fake) times that of the logit, which is largest where D is sure that a
-picture is generated.
+In nats. The gradient of the generator's loss with respect to the logit is -(1 - D(fake)), whose magnitude is largest
+for samples that D confidently classifies as generated.
 
 Reference: Goodfellow et al. 2014, arXiv:1406.2661, section 3.
 """
@@ -97,7 +100,7 @@ least_squares = _pair(
     fake=lambda values: 0.5 * jnp.square(values),
     generated=lambda values: 0.5 * jnp.square(values - 1.0),
 )
-"""Regression in place of classification: the discriminator's output f, without a sigmoid, is to be 1 or 0::
+"""Least-squares loss: the discriminator's output f, without a sigmoid, is regressed to 1 (real) or 0 (fake)::
 
     discriminator: (f(real) - 1)^2 / 2 + f(fake)^2 / 2          generator: (f(fake) - 1)^2 / 2
 
@@ -109,7 +112,7 @@ hinge = _pair(
     fake=lambda values: jax.nn.relu(1.0 + values),
     generated=lambda values: -values,
 )
-"""The margin of a support vector machine: values beyond 1 on the right side cost nothing and teach nothing::
+"""Hinge loss of a support vector machine: outputs beyond the margin of 1 have loss 0 and gradient 0::
 
     discriminator: max(0, 1 - f(real)) + max(0, 1 + f(fake))          generator: -f(fake)
 
@@ -121,13 +124,13 @@ wasserstein = _pair(
     fake=lambda values: values,
     generated=lambda values: -values,
 )
-"""The critic's side of the earth mover's distance; the critic must be kept Lipschitz by other means.
+"""Loss from the dual form of the Wasserstein-1 distance. The critic must be kept Lipschitz by other means.
 
-With f = the critic's value ("logit")::
+With f = the critic value, which takes the place of the logit::
 
     discriminator: f(fake) - f(real)          generator: -f(fake)
 
-If f is the best 1-Lipschitz function, the mean of `-discriminator` is the distance, in the unit of the data.
+If f is the optimal 1-Lipschitz function, the mean of `-discriminator` is the distance, in the unit of the data.
 
 Reference: Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, equation 2 and algorithm 1.
 """
@@ -136,26 +139,26 @@ Reference: Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, equation 2 and 
 def _relativistic_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
     check_same_shape(real_logits=real_logits, fake_logits=fake_logits)
     real, fake = widen(real_logits), widen(fake_logits)
-    loss = _not_real(real - jnp.mean(fake)) + _not_fake(fake - jnp.mean(real))
+    loss = _nll_of_real(real - jnp.mean(fake)) + _nll_of_fake(fake - jnp.mean(real))
     return loss.astype(float_dtype(real_logits, fake_logits))
 
 
 def _relativistic_generator(fake_logits: Logits, real_logits: Logits | None = None) -> Logits:
     if real_logits is None:
-        raise ValueError("the generator's loss of relativistic_average compares: it needs real_logits")
+        raise ValueError("real_logits must be given to the generator of relativistic_average, got None")
     check_same_shape(fake_logits=fake_logits, real_logits=real_logits)
     return _relativistic_discriminator(fake_logits, real_logits)
 
 
 relativistic_average = AdversarialLoss(_relativistic_discriminator, _relativistic_generator, relativistic=True)
-"""D says how much more real an example is than the average of the other side; G makes the fake ones the more real.
+"""Relativistic average loss: D compares each example with the mean of the other batch.
 
-With `D(x, others) = sigmoid(logit(x) - mean(logit(others)))`, the mean over all of the batch::
+With `D(x, others) = sigmoid(logit(x) - mean(logit(others)))`, the mean over all values of the batch::
 
     discriminator: -log D(real, fake) - log(1 - D(fake, real))
     generator:     -log D(fake, real) - log(1 - D(real, fake))
 
-In nats. The one pair whose generator needs `real_logits`.
+In nats. This is the only loss whose generator needs `real_logits`.
 
 Reference: Jolicoeur-Martineau 2019, arXiv:1807.00734 (RaSGAN).
 """

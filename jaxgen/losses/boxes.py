@@ -1,10 +1,9 @@
 """Bounding-box regression: boxes as deltas of proposals, the overlap of boxes, and the loss of a detector.
 
 A box is (x1, y1, x2, y2), its lower and its upper corner, in any unit of length; its sides are x2 - x1 and y2 - y1,
-with no "+ 1" for pixels. A box whose corners are in the wrong order has no area. For boxes without area, values and
-gradients are finite everywhere: a side that something is divided by, or whose logarithm is taken, counts as
-`SMALLEST_SIDE` where it is shorter, an area that something is divided by as its square where it is smaller, and then
-has no gradient.
+without "+ 1" for pixels. A box whose corners are in the wrong order has area 0. Values and gradients are finite for
+boxes without area as well: a side that is a divisor or the argument of a logarithm is at least `SMALLEST_SIDE`, and an
+area that is a divisor is at least `SMALLEST_SIDE^2`. Where a bound applies, the side or area has gradient 0.
 """
 
 import math
@@ -21,7 +20,7 @@ from jaxgen.losses.regression import smooth_l1
 from jaxgen.typing import Array, Float, Int, Scalar
 
 SMALLEST_SIDE = 1e-6
-"""What a shorter side counts as where it divides; far below what a box can be seen by, in pixels or in shares of 1."""
+"""Lower bound of sides that are divisors, in the unit of the boxes; far below any side in pixels or in shares of 1."""
 
 IouKind = Literal["iou", "giou", "diou", "ciou"]
 """Plain, generalized, distance and complete IoU."""
@@ -33,24 +32,24 @@ def encode_boxes(
     *,
     weights: Sequence[float] | Float[Array, "4"] = (1.0, 1.0, 1.0, 1.0),
 ) -> Float[Array, "*batch 4"]:
-    """Deltas (dx, dy, dw, dh) that lead from proposals to boxes: what a detector regresses.
+    """Compute the deltas (dx, dy, dw, dh) that map proposals to boxes, the regression targets of a detector.
 
     With centres (x, y), widths w and heights h, those of the proposals with an index p:
-    `dx = (x - xp) / wp`, `dy = (y - yp) / hp`, `dw = log(w / wp)`, `dh = log(h / hp)`, each times its weight. They do
-    not depend on the unit of length. `decode_boxes` is the inverse.
+    `dx = (x - xp) / wp`, `dy = (y - yp) / hp`, `dw = log(w / wp)`, `dh = log(h / hp)`, each multiplied by its weight.
+    The deltas do not depend on the unit of length. `decode_boxes` is the inverse.
 
     Args:
-        proposals: where the detector looks.
-        boxes: what it should find there.
-        weights: of dx, dy, dw and dh; with (10, 10, 5, 5) deltas of good proposals have variances near 1.
+        proposals: boxes that the deltas are relative to, [..., 4].
+        boxes: boxes to encode, of the same shape.
+        weights: weights of dx, dy, dw and dh; with (10, 10, 5, 5) the deltas of good proposals have variances near 1.
 
     Returns:
-        Four deltas per box, without unit. They are finite for boxes without area too, but of a size that means nothing
-        where the proposal has none. In float32 their error is below 1e-5 of the largest of the delta, the ratio of the
-        sides, and 1.
+        Four deltas per box, [..., 4], without unit. They are finite for boxes without area as well, but have no meaning
+        where the proposal has no area. In float32 their error is below 1e-5 of the largest of the delta, the ratio of
+        the sides, and 1.
 
     Raises:
-        ValueError: if the shapes differ, the last axis is not of four coordinates, or there are not four weights.
+        ValueError: if the shapes differ, the last axis does not hold four coordinates, or there are not four weights.
 
     Reference:
         Girshick et al. 2014, arXiv:1311.2524, appendix C, equations 6 to 9.
@@ -59,7 +58,7 @@ def encode_boxes(
         >>> encode_boxes(jnp.array([0.0, 0.0, 10.0, 10.0]), jnp.array([5.0, 0.0, 15.0, 20.0]))
         Array([0.5      , 0.5      , 0.       , 0.6931472], dtype=float32)
     """
-    start, end = map(_corners, _wide_fours(proposals=proposals, boxes=boxes))
+    start, end = map(_corners, _wide_boxes(proposals=proposals, boxes=boxes))
     size = _floored(start.sides)
     shift = 0.5 * ((end.low - start.low) + (end.high - start.high)) / size
     deltas = jnp.concatenate([shift, jnp.log(_floored(end.sides) / size)], axis=-1)
@@ -73,25 +72,26 @@ def decode_boxes(
     weights: Sequence[float] | Float[Array, "4"] = (1.0, 1.0, 1.0, 1.0),
     max_log_scale: float = math.log(1000 / 16),
 ) -> Float[Array, "*batch 4"]:
-    """Boxes that deltas (dx, dy, dw, dh) lead to from proposals.
+    """Compute the boxes that deltas (dx, dy, dw, dh) map proposals to.
 
     With centres (x, y), widths w and heights h, those of the proposals with an index p, and deltas divided by their
-    weights: `x = xp + wp dx`, `y = yp + hp dy`, `w = wp exp(dw)`, `h = hp exp(dh)`. Deltas of 0 give the
-    proposal itself.
+    weights: `x = xp + wp dx`, `y = yp + hp dy`, `w = wp exp(dw)`, `h = hp exp(dh)`. Deltas of 0 give the proposal
+    itself.
 
     Args:
-        proposals: where the detector looks.
-        deltas: as `encode_boxes` makes them.
-        weights: of dx, dy, dw and dh, those that they were encoded with.
-        max_log_scale: what dw and dh, without their weights, are cut off at, so that no exponential overflows; beyond
-            it their gradient is 0.
+        proposals: boxes that the deltas are relative to, [..., 4].
+        deltas: deltas as computed by `encode_boxes`, of the same shape.
+        weights: weights of dx, dy, dw and dh with which the deltas were encoded.
+        max_log_scale: upper bound of dw and dh after division by their weights, which keeps the exponential from
+            overflowing; beyond it their gradient is 0.
 
     Returns:
-        One box per proposal, in the unit of the proposals; the inverse of `encode_boxes` for proposals that have area
-        and grow less than max_log_scale. In float32 the error is below 1e-5 of the largest coordinate or side.
+        One box per proposal, [..., 4], in the unit of the proposals. This is the inverse of `encode_boxes` for
+        proposals that have area and for sides whose log-ratio is below max_log_scale. In float32 the error is below
+        1e-5 of the largest coordinate or side.
 
     Raises:
-        ValueError: if the shapes differ, the last axis is not of four coordinates, or there are not four weights.
+        ValueError: if the shapes differ, the last axis does not hold four coordinates, or there are not four weights.
         InputError: if max_log_scale is not one number.
 
     Reference:
@@ -102,30 +102,31 @@ def decode_boxes(
         Array([ 5.,  0., 15., 20.], dtype=float32)
     """
     check_number("max_log_scale", max_log_scale)
-    boxes, moves = _wide_fours(proposals=proposals, deltas=deltas)
-    start, moves = _corners(boxes), moves / _weights(weights, moves.dtype)
+    boxes, offsets = _wide_boxes(proposals=proposals, deltas=deltas)
+    start, offsets = _corners(boxes), offsets / _weights(weights, offsets.dtype)
     size = _floored(start.sides)
-    shift = size * moves[..., :2]
-    growth = 0.5 * size * jnp.expm1(jnp.minimum(moves[..., 2:], max_log_scale))
+    shift = size * offsets[..., :2]
+    growth = 0.5 * size * jnp.expm1(jnp.minimum(offsets[..., 2:], max_log_scale))
     boxes = jnp.concatenate([start.low + shift - growth, start.high + shift + growth], axis=-1)
     return boxes.astype(float_dtype(proposals, deltas))
 
 
 def box_iou(boxes_a: Float[Array, "*batch n 4"], boxes_b: Float[Array, "*batch m 4"]) -> Float[Array, "*batch n m"]:
-    """Intersection over union of every pair of boxes.
+    """Compute the intersection over union of every pair of boxes.
 
     `|A n B| / |A u B|`, areas of the intersection and of the union.
 
     Args:
-        boxes_a: n boxes.
-        boxes_b: m boxes, of the same leading axes.
+        boxes_a: boxes, [..., n, 4].
+        boxes_b: boxes, [..., m, 4], with the same leading axes.
 
     Returns:
-        Shares in [0, 1]: 0 without overlap or without area, 1 for equal boxes of an area of at least
-        `SMALLEST_SIDE^2`.
+        Values in [0, 1], [..., n, m]: 0 for boxes that do not overlap or have no area, 1 for equal boxes with an area
+        of at least `SMALLEST_SIDE^2`.
 
     Raises:
-        ValueError: if the leading axes differ, there is no axis of boxes, or the last axis is not of four coordinates.
+        ValueError: if the leading axes differ, there is no axis of boxes, or the last axis does not hold four
+            coordinates.
 
     Example:
         >>> a = jnp.array([[0.0, 0.0, 2.0, 2.0]])
@@ -137,7 +138,7 @@ def box_iou(boxes_a: Float[Array, "*batch n 4"], boxes_b: Float[Array, "*batch m
     _check_coordinates(boxes_a=a, boxes_b=b)
     if min(a.ndim, b.ndim) < 2 or a.shape[:-2] != b.shape[:-2]:
         raise ValueError(
-            "boxes must be [..., n, 4] and [..., m, 4] with equal leading axes, "
+            "boxes_a and boxes_b must be [..., n, 4] and [..., m, 4] with equal leading axes, "
             f"got boxes_a {a.shape} and boxes_b {b.shape}"
         )
     overlap = _overlap(_corners(a[..., :, None, :]), _corners(b[..., None, :, :]))
@@ -147,28 +148,29 @@ def box_iou(boxes_a: Float[Array, "*batch n 4"], boxes_b: Float[Array, "*batch m
 def iou_loss(
     predicted: Float[Array, "*batch 4"], target: Float[Array, "*batch 4"], *, kind: IouKind = "iou"
 ) -> Float[Array, "*batch"]:
-    """How far each predicted box is from its target, by their overlap: the same for boxes of any size.
+    """Compute the loss of predicted boxes from their overlap with their targets, which does not depend on their size.
 
-    With C the smallest box around both, c its diagonal, and r the distance of the centres:
+    With C the smallest box that encloses both, c its diagonal, and r the distance between the centres:
 
     - iou: `1 - IoU`. Its gradient vanishes where the boxes do not overlap.
-    - giou: `1 - IoU + (|C| - |A u B|) / |C|`, which pulls boxes that do not overlap together.
-    - diou: `1 - IoU + r^2 / c^2`, which does so faster, and also where one box contains the other.
-    - ciou: `1 - IoU + r^2 / c^2 + a v`, where `v = 4 / pi^2 (arctan(w / h) - arctan(w' / h'))^2` compares the shapes
-      and `a = v / (1 - IoU + v)` is a weight without gradient.
+    - giou: `1 - IoU + (|C| - |A u B|) / |C|`, whose gradient reduces the distance of boxes that do not overlap.
+    - diou: `1 - IoU + r^2 / c^2`, which converges faster, and also where one box contains the other.
+    - ciou: `1 - IoU + r^2 / c^2 + a v`, where `v = 4 / pi^2 (arctan(w / h) - arctan(w' / h'))^2` compares the aspect
+      ratios and `a = v / (1 - IoU + v)` is a weight without gradient.
 
     Args:
-        predicted: boxes of the model.
-        target: true boxes.
-        kind: which one.
+        predicted: predicted boxes, [..., 4].
+        target: true boxes, of the same shape.
+        kind: "iou", "giou", "diou" or "ciou".
 
     Returns:
-        One loss per box, without unit: 0 for equal boxes of an area of at least `SMALLEST_SIDE^2`; for boxes whose
-        corners are in the right order at most 1 (iou), 2 (giou, diou) or 2.5 (ciou). Value and gradient are finite for
-        all boxes, but tell little of two that both have no area. In float32 the error is below 1e-6.
+        One loss per box, [...], without unit. It is 0 for equal boxes with an area of at least `SMALLEST_SIDE^2`. For
+        boxes whose corners are in the right order it is at most 1 (iou), 2 (giou, diou) or 2.5 (ciou). Value and
+        gradient are finite for all boxes, but carry little information where both boxes have no area. In float32 the
+        error is below 1e-6.
 
     Raises:
-        ValueError: if the shapes differ, the last axis is not of four coordinates, or the kind is not known.
+        ValueError: if the shapes differ, the last axis does not hold four coordinates, or the kind is not known.
 
     Reference:
         Rezatofighi et al. 2019, arXiv:1902.09630, algorithm 2 (iou, giou); Zheng et al. 2020, arXiv:1911.08287 (diou,
@@ -180,11 +182,11 @@ def iou_loss(
         (Array(1., dtype=float32), Array(1.25, dtype=float32))
     """
     check_known("kind of IoU", kind, get_args(IouKind))
-    a, b = map(_corners, _wide_fours(predicted=predicted, target=target))
+    a, b = map(_corners, _wide_boxes(predicted=predicted, target=target))
     overlap = _overlap(a, b)
     loss = 1.0 - overlap.iou
     if kind == "giou":
-        loss = loss + _empty_share(a, b, overlap.union)
+        loss = loss + _enclosed_gap(a, b, overlap.union)
     if kind in ("diou", "ciou"):
         loss = loss + _centre_distance(a, b)
     if kind == "ciou":
@@ -201,26 +203,28 @@ def detection_loss(
     beta: Scalar = 1.0,
     box_weight: Scalar = 1.0,
 ) -> Float[Array, "*batch"]:
-    """Multi-task loss of a detector: what is in each proposal, and where exactly.
+    """Compute the multi-task loss of a detector: classification of each proposal and regression of its box.
 
     `-log softmax(class_logits)[label] + box_weight [label > 0] sum(smooth L1(deltas - target_deltas))`. Label 0 is the
-    background: it has no box, so its deltas cost nothing and have no gradient, and its target deltas may be anything.
+    background. A proposal with that label has no box: its deltas have loss 0 and gradient 0, and its target deltas may
+    have any value.
 
     Args:
-        class_logits: scores of the classes, that of the background first.
-        deltas: predicted deltas, one set per proposal, whatever its class.
-        labels: true classes, from 0 to classes - 1.
-        target_deltas: true deltas, as `encode_boxes` makes them.
+        class_logits: logits of the classes, the background first, [..., classes].
+        deltas: predicted deltas, one set per proposal for all classes, [..., 4].
+        labels: true classes, integers from 0 to classes - 1, [...].
+        target_deltas: true deltas, as computed by `encode_boxes`, [..., 4].
         beta: threshold of `smooth_l1`.
-        box_weight: how much the boxes count beside the classes; not negative.
+        box_weight: weight of the box loss relative to the cross-entropy; not negative.
 
     Returns:
-        One loss per proposal, in nats: NaN where the label is negative or no class, so leave out what is to be ignored.
-        In float32 the error of the cross-entropy is below 1e-6 of the largest of the logits and 1.
+        One loss per proposal, [...], in nats. It is NaN where the label is negative or at least `classes`, so proposals
+        to be ignored must be removed first. In float32 the error of the cross-entropy is below 1e-6 of the largest of
+        the logits and 1.
 
     Raises:
         ValueError: if the shapes do not match.
-        InputError: if the labels are not whole numbers, or beta or box_weight is negative or not one number.
+        InputError: if the labels are not integers, or beta or box_weight is negative or not one number.
 
     Reference:
         Girshick 2015, arXiv:1504.08083, equations 1 to 3.
@@ -231,17 +235,17 @@ def detection_loss(
         Array([0., 6.], dtype=float32)
     """
     check_number("box_weight", box_weight, at_least=0.0)
-    predictions, targets = _wide_fours(deltas=deltas, target_deltas=target_deltas)
+    predictions, targets = _wide_boxes(deltas=deltas, target_deltas=target_deltas)
     logits, labels = widen(class_logits), jnp.asarray(labels)
     if not logits.ndim or not logits.shape[:-1] == predictions.shape[:-1] == labels.shape:
         raise ValueError(
-            "there must be logits, four deltas and a label for each box, "
+            "class_logits, deltas and labels must be [..., classes], [..., 4] and [...], "
             f"got class_logits {logits.shape}, deltas {predictions.shape}, labels {labels.shape}"
         )
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise InputError(f"labels must be whole numbers, got {labels.dtype}")
+        raise InputError(f"labels must be integers, got {labels.dtype}")
     foreground = (labels > 0)[..., None]
-    # Zeros before the loss and not after it: the gradient of a NaN in a background row would be NaN.
+    # Masked before the loss, not after it: otherwise a NaN in a background row would have the gradient NaN.
     predictions, targets = (jnp.where(foreground, x, 0.0) for x in (predictions, targets))
     box_loss = jnp.sum(smooth_l1(predictions, targets, beta=beta), axis=-1)
     loss = _cross_entropy(logits, labels) + box_weight * box_loss
@@ -249,7 +253,7 @@ def detection_loss(
 
 
 class _Corners(NamedTuple):
-    """Boxes, cut into their lower and upper corners, each `[..., 2]`."""
+    """Boxes as their lower and upper corners, each `[..., 2]`."""
 
     low: Array
     high: Array
@@ -260,16 +264,16 @@ class _Corners(NamedTuple):
 
 
 class _Overlap(NamedTuple):
-    """What two boxes share: the area of their union, and what part of it is in both."""
+    """Area of the union of two boxes, and their intersection over union."""
 
     union: Array
     iou: Array
 
 
 def _cross_entropy(logits: Float[Array, "*batch classes"], labels: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """In nats, NaN for labels that are no class."""
+    """Return the cross-entropy in nats; NaN for labels outside the classes."""
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    # It is NaN beyond the last class, but negative labels count back from there, as indices do.
+    # Optax returns NaN beyond the last class, but counts negative labels from the end, as indices do.
     return jnp.where(labels < 0, jnp.nan, loss)
 
 
@@ -286,52 +290,52 @@ def _product(sides: Float[Array, "*batch 2"]) -> Float[Array, "*batch"]:
 
 
 def _area(box: _Corners) -> Float[Array, "*batch"]:
-    """Area, 0 where the corners are in the wrong order."""
+    """Return the area, 0 where the corners are in the wrong order."""
     return _product(jnp.maximum(box.sides, 0.0))
 
 
-def _share(part: Float[Array, "*batch"], area: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The part of an area, or of a squared length; 0 of what is 0."""
+def _ratio(part: Float[Array, "*batch"], area: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """Return the quotient of two areas or squared lengths; 0 where both are 0."""
     return part / jnp.maximum(area, SMALLEST_SIDE**2)
 
 
 def _overlap(a: _Corners, b: _Corners) -> _Overlap:
     shared = _area(_Corners(jnp.maximum(a.low, b.low), jnp.minimum(a.high, b.high)))
     union = _area(a) + _area(b) - shared
-    return _Overlap(union, _share(shared, union))
+    return _Overlap(union, _ratio(shared, union))
 
 
 def _hull(a: _Corners, b: _Corners) -> _Corners:
-    """The smallest box around both."""
+    """Return the smallest box that encloses both."""
     return _Corners(jnp.minimum(a.low, b.low), jnp.maximum(a.high, b.high))
 
 
-def _empty_share(a: _Corners, b: _Corners, union: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """What part of the smallest box around both belongs to neither."""
+def _enclosed_gap(a: _Corners, b: _Corners, union: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+    """Return the share of the smallest enclosing box that belongs to neither box."""
     around = _area(_hull(a, b))
-    return _share(around - union, around)
+    return _ratio(around - union, around)
 
 
 def _centre_distance(a: _Corners, b: _Corners) -> Float[Array, "*batch"]:
-    """Squared distance of the centres in units of the diagonal of the smallest box around both."""
+    """Return the squared distance of the centres over the squared diagonal of the smallest enclosing box."""
     between = 0.5 * ((a.low - b.low) + (a.high - b.high))
     diagonal = jnp.sum(jnp.square(_hull(a, b).sides), axis=-1)
-    return _share(jnp.sum(jnp.square(between), axis=-1), diagonal)
+    return _ratio(jnp.sum(jnp.square(between), axis=-1), diagonal)
 
 
 def _shape_difference(a: _Corners, b: _Corners, iou: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """The term of CIoU that compares the ratios of width to height; it weighs more, the more the boxes overlap."""
+    """Return the term of CIoU that compares aspect ratios; its weight grows with the overlap of the boxes."""
     sides_a, sides_b = _floored(a.sides), _floored(b.sides)
     angle_a, angle_b = (jnp.arctan2(sides[..., 0], sides[..., 1]) for sides in (sides_a, sides_b))
     difference = 4.0 / math.pi**2 * jnp.square(angle_a - angle_b)
-    # Rounding may leave an IoU a little above 1.
+    # Rounding may give an IoU slightly above 1.
     missing = jnp.maximum(1.0 - iou, 0.0)
     weight = difference / jnp.where(difference > 0.0, missing + difference, 1.0)
     return jax.lax.stop_gradient(weight) * difference
 
 
-def _wide_fours(**arrays: Float[Array, "*batch 4"]) -> list[Float[Array, "*batch 4"]]:
-    """Arrays of one shape and of four numbers, in float32 or wider."""
+def _wide_boxes(**arrays: Float[Array, "*batch 4"]) -> list[Float[Array, "*batch 4"]]:
+    """Return arrays of one shape, whose last axis has size four, in float32 or wider."""
     wide = {name: widen(array) for name, array in arrays.items()}
     check_same_shape(**wide)
     _check_coordinates(**wide)
@@ -339,7 +343,7 @@ def _wide_fours(**arrays: Float[Array, "*batch 4"]) -> list[Float[Array, "*batch
 
 
 def _check_coordinates(**boxes: Array) -> None:
-    """Raise a ValueError with name and shape where the last axis is not of four numbers."""
+    """Raise a ValueError with name and shape unless the last axis of every array has size four."""
     for name, array in boxes.items():
         if array.ndim == 0 or array.shape[-1] != 4:
             raise ValueError(f"the last axis of {name} must hold four numbers, got shape {array.shape}")

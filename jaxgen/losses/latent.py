@@ -1,4 +1,4 @@
-"""Penalties on the code of an autoencoder: on its size, its sensitivity to the input, and how often its units fire."""
+"""Penalties on the latents of an autoencoder: on their size, sensitivity to the input and unit activity."""
 
 import math
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from jaxgen._numerics import relative_entropy
 from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float, KeyArray, Scalar
 
-Encode = Callable[[Float[Array, " batch *event"]], Float[Array, " batch *code"]]
-"""From a batch to one code per example, which must not depend on the other examples."""
+Encode = Callable[[Float[Array, " batch *event"]], Float[Array, " batch *latent"]]
+"""Function from a batch to one latent per example, which must not depend on the other examples."""
 
 
-def l1_latent(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
-    """L1 norm of the code, which favours codes of few units.
+def l1_latent(latent: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+    """Compute the L1 norm of each latent, a penalty that favours latents with few non-zero units.
 
-    `sum(|code|)`
+    `sum(|latent|)`
 
     Args:
-        code: one code per example.
+        latent: one latent per example, [batch, ...].
 
     Returns:
-        One norm per example, in the unit of the code. Its gradient at 0 is 0.
+        One norm per example, [batch], in the unit of the latent. Its gradient at 0 is 0.
 
     Raises:
         ValueError: if there is no axis of examples.
@@ -33,20 +33,20 @@ def l1_latent(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
         >>> l1_latent(jnp.array([[3.0, -4.0]]))
         Array([7.], dtype=float32)
     """
-    check_batch(code=code)
-    return sum_events(absolute_error(widen(code), jnp.zeros_like(widen(code)))).astype(float_dtype(code))
+    check_batch(latent=latent)
+    return sum_events(absolute_error(widen(latent), jnp.zeros_like(widen(latent)))).astype(float_dtype(latent))
 
 
-def l2_latent(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
-    """Squared L2 norm of the code, which favours small codes.
+def l2_latent(latent: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+    """Compute the squared L2 norm of each latent, a penalty that favours small latents.
 
-    `sum(code^2)`
+    `sum(latent^2)`
 
     Args:
-        code: one code per example.
+        latent: one latent per example, [batch, ...].
 
     Returns:
-        One squared norm per example, in the squared unit of the code.
+        One squared norm per example, [batch], in the squared unit of the latent.
 
     Raises:
         ValueError: if there is no axis of examples.
@@ -55,27 +55,27 @@ def l2_latent(code: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
         >>> l2_latent(jnp.array([[3.0, -4.0]]))
         Array([25.], dtype=float32)
     """
-    check_batch(code=code)
-    return _squared_norm(code).astype(float_dtype(code))
+    check_batch(latent=latent)
+    return _squared_norm(latent).astype(float_dtype(latent))
 
 
 def contractive_penalty(encode: Encode, x: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
-    """Squared Frobenius norm of the encoder's Jacobian, which favours codes that do not change with the input.
+    """Compute the squared Frobenius norm of the encoder's Jacobian, which favours latents insensitive to the input.
 
-    `sum_ij (d code_i / d x_j)^2`
+    `sum_ij (d z_i / d x_j)^2`, z being the latent of x
 
-    It takes as many passes through the encoder as a code has units, or an example values, whichever are fewer, all of
-    them at once; `contractive_penalty_estimate` takes a chosen number.
+    The number of passes through the encoder is the number of units of a latent or of values of an example, whichever is
+    smaller; all passes are computed at once. `contractive_penalty_estimate` takes a chosen number of passes.
 
     Args:
-        encode: from a batch to one code per example, each of which depends on its example alone.
-        x: the examples.
+        encode: function from a batch to one latent per example, [batch, ...], which depends on that example alone.
+        x: examples, [batch, ...].
 
     Returns:
-        One squared norm per example, in the squared unit of the code over that of x.
+        One squared norm per example, [batch], in the squared unit of the latent over that of x.
 
     Raises:
-        ValueError: if there is no axis of examples or encode does not return one code per example.
+        ValueError: if there is no axis of examples or encode does not return one latent per example.
 
     Reference:
         Rifai et al. 2011, "Contractive auto-encoders: explicit invariance during feature extraction" (ICML), eq. 1.
@@ -85,34 +85,35 @@ def contractive_penalty(encode: Encode, x: Float[Array, " batch *event"]) -> Flo
         Array([25., 25.], dtype=float32)
     """
     x = jnp.asarray(x, float_dtype(x))
-    code = _code_shape(encode, x)
-    if math.prod(code.shape[1:]) <= math.prod(x.shape[1:]):
+    latent = _latent_shape(encode, x)
+    if math.prod(latent.shape[1:]) <= math.prod(x.shape[1:]):
         _, pull_back = jax.vjp(encode, x)
-        rows = jax.vmap(lambda unit: pull_back(unit)[0])(_units(code))
+        rows = jax.vmap(lambda unit: pull_back(unit)[0])(_units(latent))
     else:
         rows = jax.vmap(lambda direction: jax.jvp(encode, (x,), (direction,))[1])(_units(x))
     return jax.vmap(_squared_norm)(rows).sum(axis=0).astype(float_dtype(x))
 
 
 def contractive_penalty_estimate(
-    encode: Encode, key: KeyArray, x: Float[Array, " batch *event"], *, n_probes: int = 1
+    key: KeyArray, encode: Encode, x: Float[Array, " batch *event"], *, n_probes: int = 1
 ) -> Float[Array, " batch"]:
-    """Estimate of `contractive_penalty` that takes `n_probes` passes however long the code is.
+    """Estimate `contractive_penalty` with `n_probes` passes through the encoder, whatever the size of the latent.
 
-    `mean_k ||J' v_k||^2` over random vectors of signs v_k: its expectation is the squared Frobenius norm of J.
+    `mean_k ||J' v_k||^2` over random vectors v_k of signs, J being the Jacobian of the encoder. The expectation is the
+    squared Frobenius norm of J.
 
     Args:
-        encode: from a batch to one code per example, each of which depends on its example alone.
-        key: where the signs come from.
-        x: the examples.
+        key: PRNG key of the signs.
+        encode: function from a batch to one latent per example, [batch, ...], which depends on that example alone.
+        x: examples, [batch, ...].
         n_probes: number of random vectors per example.
 
     Returns:
-        One estimate per example, without bias, in the squared unit of the code over that of x. Of a code with one unit
-        it is exact.
+        One unbiased estimate per example, [batch], in the squared unit of the latent over that of x. It is exact if the
+        latent has one unit.
 
     Raises:
-        ValueError: if there is no axis of examples or encode does not return one code per example.
+        ValueError: if there is no axis of examples or encode does not return one latent per example.
         InputError: if n_probes is not positive.
 
     Reference:
@@ -120,29 +121,30 @@ def contractive_penalty_estimate(
 
     Example:
         >>> encode = lambda x: x @ jnp.array([[3.0], [4.0]])
-        >>> contractive_penalty_estimate(encode, jax.random.key(0), jnp.ones((2, 2)))
+        >>> contractive_penalty_estimate(jax.random.key(0), encode, jnp.ones((2, 2)))
         Array([25., 25.], dtype=float32)
     """
     check_number("n_probes", n_probes, at_least=1)
     x = jnp.asarray(x, float_dtype(x))
-    code = _code_shape(encode, x)
+    latent = _latent_shape(encode, x)
     _, pull_back = jax.vjp(encode, x)
-    signs = jax.random.rademacher(key, (n_probes, *code.shape), code.dtype)
+    signs = jax.random.rademacher(key, (n_probes, *latent.shape), latent.dtype)
     gradients = jax.vmap(lambda sign: pull_back(sign)[0])(signs)
     return jax.vmap(_squared_norm)(gradients).mean(axis=0).astype(float_dtype(x))
 
 
 def sparsity_penalty(activations: Float[Array, " batch *event"], *, rho: Scalar) -> Float[Array, ""]:
-    """KL divergence of how often each unit is active from how often it should be, which favours codes of few units.
+    """Compute the KL divergence of the mean activation of each unit from a target, which favours sparse latents.
 
     `sum_j rho log(rho / m_j) + (1 - rho) log((1 - rho) / (1 - m_j))`, m_j = mean of unit j over the batch
 
     Args:
-        activations: of units with values in [0, 1], such as sigmoids.
-        rho: the wanted mean, between 0 and 1 (0.05 is usual).
+        activations: activations of units with values in [0, 1], such as sigmoids, [batch, ...].
+        rho: target of the mean activation, between 0 and 1 (0.05 is usual).
 
     Returns:
-        One number for the batch, in nats; 0 if all means are rho, infinite if a unit is 0, or 1, for all examples.
+        One number for the batch, in nats: 0 if all means are rho, infinite if a unit is 0 for all examples or 1 for all
+        examples.
 
     Raises:
         ValueError: if there is no axis of examples.
@@ -160,25 +162,25 @@ def sparsity_penalty(activations: Float[Array, " batch *event"], *, rho: Scalar)
     check_number("rho", rho, above=0.0, below=1.0)
     wide = widen(activations)
     active, inactive = jnp.mean(wide, axis=0), jnp.mean(1.0 - wide, axis=0)
-    # The two remainders cancel, since both sides have the sum 1.
+    # The terms `- p + q` of both relative entropies cancel, since both distributions have the sum 1.
     divergence = relative_entropy(jnp.full_like(active, rho), active)
     divergence += relative_entropy(jnp.full_like(active, 1.0 - rho), inactive)
     return divergence.sum().astype(float_dtype(activations))
 
 
-def _code_shape(encode: Encode, x: Array) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of the codes, which must be one for each example."""
+def _latent_shape(encode: Encode, x: Array) -> jax.ShapeDtypeStruct:
+    """Return the shape and dtype of the latents, of which there must be one per example."""
     check_batch(x=x)
-    code = jax.eval_shape(encode, x)
-    if not isinstance(code, jax.ShapeDtypeStruct):
-        raise ValueError(f"encode must return one array of codes, got a {type(code).__name__}")
-    if code.shape[:1] != x.shape[:1]:
-        raise ValueError(f"encode must return one code per example, [{len(x)}, ...], got {code.shape}")
-    return code
+    latent = jax.eval_shape(encode, x)
+    if not isinstance(latent, jax.ShapeDtypeStruct):
+        raise ValueError(f"encode must return one array of latents, got a {type(latent).__name__}")
+    if latent.shape[:1] != x.shape[:1]:
+        raise ValueError(f"encode must return one latent per example, [{len(x)}, ...], got {latent.shape}")
+    return latent
 
 
 def _units(like: jax.ShapeDtypeStruct | Array) -> Float[Array, " size batch *event"]:
-    """For each value of an event, a batch in which it is 1 and all others are 0."""
+    """Return, for each value of an event, a batch in which that value is 1 and all others are 0."""
     size = math.prod(like.shape[1:])
     basis = jnp.eye(size, dtype=like.dtype).reshape(size, 1, *like.shape[1:])
     return jnp.broadcast_to(basis, (size, *like.shape))

@@ -1,10 +1,12 @@
-"""Triplet losses: an anchor nearer to an example of its own label than to one of another, by a margin.
+"""Metric learning: distances between embeddings, and triplet losses with triplets given or mined from a labelled batch.
 
-`triplet` is the loss of given triplets. Three functions mine a labelled batch for triplets: `triplet_batch_all` takes
-all of them, `triplet_batch_hard` the hardest of each anchor, `triplet_semi_hard` one of middling difficulty for each
-anchor and positive. They work on the n^2 distances of a batch of n, never on its n^3 triplets. The choice has no
-gradient, the chosen distances have; a batch without any triplet has loss and gradient 0. With a distance that is NaN
-the loss of a batch is NaN, whether that pair was chosen or not, and what is told of the batch means nothing.
+A triplet loss asks that an anchor be nearer to a positive, an example of its own label, than to a negative, an example
+of another label, by a margin. `triplet` is the loss of given triplets. Three functions mine triplets from a labelled
+batch: `triplet_batch_all` takes all triplets, `triplet_batch_hard` the hardest triplet of each anchor, and
+`triplet_semi_hard` a semi-hard negative for each pair of anchor and positive. They compute the n^2 distances of a batch
+of n examples and never enumerate its n^3 triplets. The selection of triplets has no gradient; the selected distances
+do. A batch without triplets has loss 0 and gradient 0. If any distance is NaN, the loss of the batch is NaN, whether or
+not that pair was selected, and the statistics of the batch have no meaning.
 """
 
 import functools
@@ -22,21 +24,21 @@ from jaxgen.errors import check_known
 from jaxgen.typing import Array, Float, Int, KeyArray, Scalar
 
 Distance = Literal["euclidean", "squared_euclidean", "cosine"]
-"""`|x - y|`, `|x - y|^2`, and `1 - x y / (|x| |y|)`, in which a zero vector is at right angles to all vectors."""
+"""`|x - y|`, `|x - y|^2`, and `1 - x y / (|x| |y|)`, which is 1 where x or y is a zero vector."""
 
 
 class TripletInfo(NamedTuple):
-    """What mining found in a batch: scalars to plot. A mean or share of nothing is 0.
+    """Statistics of the triplets of a batch: scalars. A mean or share of an empty set is 0.
 
     Attributes:
-        triplets: how many the batch holds: an anchor, another example of its label, and one of another label.
-        easy: share of these whose loss is 0.
-        semi_hard: share whose negative is farther than the positive, by less than the margin.
-        hard: share whose negative is no farther than the positive.
-        mined: how many triplets were chosen.
-        active: how many of the chosen have a positive loss.
-        positive_distance: mean distance of the pairs of one label.
-        negative_distance: mean distance of the pairs of two labels.
+        triplets: number of triplets in the batch: an anchor, another example of its label, and one of another label.
+        easy: share of these triplets whose loss is 0.
+        semi_hard: share whose negative is farther from the anchor than the positive, by less than the margin.
+        hard: share whose negative is no farther from the anchor than the positive.
+        mined: number of selected triplets.
+        active: number of selected triplets with a positive loss.
+        positive_distance: mean distance of pairs with the same label.
+        negative_distance: mean distance of pairs with different labels.
     """
 
     triplets: Array
@@ -57,20 +59,20 @@ def triplet(
     margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> Float[Array, "*batch"]:
-    """How far each negative is from being farther than the positive by the margin.
+    """Compute the triplet loss of given anchors, positives and negatives.
 
     `max(0, d(anchor, positive) - d(anchor, negative) + margin)`
 
     Args:
-        anchor: embeddings.
-        positive: embeddings of the same labels.
-        negative: embeddings of other labels.
-        margin: by how much negatives should be farther, in the unit of the distance; not negative.
-        distance: d.
+        anchor: embeddings, [..., dim].
+        positive: embeddings with the labels of the anchors, of the same shape.
+        negative: embeddings with other labels, of the same shape.
+        margin: required difference of the two distances, in the unit of the distance; not negative.
+        distance: d, one of "euclidean", "squared_euclidean" and "cosine".
 
     Returns:
-        One loss per triplet, in the unit of the distance. Its gradient is 0 at and beyond the margin, and finite for
-        embeddings that coincide. In float32 the error is below 1e-5 of the largest of the distances and the margin.
+        One loss per triplet, [...], in the unit of the distance. Its gradient is 0 at and beyond the margin, and finite
+        for embeddings that coincide. In float32 the error is below 1e-5 of the largest of the distances and the margin.
 
     Raises:
         ValueError: if the shapes differ.
@@ -97,20 +99,21 @@ def triplet_kind(
     margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> Int[Array, "*batch"]:
-    """How difficult each triplet is.
+    """Classify each triplet as easy (0), semi-hard (1) or hard (2).
 
-    0, easy: `d(anchor, positive) + margin <= d(anchor, negative)`, the loss is 0. 2, hard: the negative is no farther
-    than the positive. 1, semi-hard: it is farther, but not by the margin.
+    A triplet is easy if `d(anchor, positive) + margin <= d(anchor, negative)`: its loss is 0. It is hard if the
+    negative is no farther from the anchor than the positive, and semi-hard if the negative is farther, but by less than
+    the margin.
 
     Args:
-        anchor: embeddings.
-        positive: embeddings of the same labels.
-        negative: embeddings of other labels.
-        margin: by how much negatives should be farther, in the unit of the distance; not negative.
-        distance: d.
+        anchor: embeddings, [..., dim].
+        positive: embeddings with the labels of the anchors, of the same shape.
+        negative: embeddings with other labels, of the same shape.
+        margin: required difference of the two distances, in the unit of the distance; not negative.
+        distance: d, one of "euclidean", "squared_euclidean" and "cosine".
 
     Returns:
-        One whole number per triplet.
+        One integer per triplet, [...].
 
     Raises:
         ValueError: if the shapes differ.
@@ -134,21 +137,21 @@ def triplet_kind(
 def pairwise_distance(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], *, distance: Distance = "euclidean"
 ) -> Float[Array, "n m"]:
-    """Distance of every x from every y.
+    """Compute the distance between every x and every y.
 
     Args:
-        x: n points.
-        y: m points.
-        distance: "euclidean", `|x - y|`; "squared_euclidean", its square; or "cosine", `1 - x y / (|x| |y|)`, in which
-            a zero vector is at right angles to all vectors.
+        x: points, [n, dim].
+        y: points, [m, dim].
+        distance: "euclidean", `|x - y|`; "squared_euclidean", its square; or "cosine", `1 - x y / (|x| |y|)`, which is
+            1 where x or y is a zero vector.
 
     Returns:
-        The distances, in the unit of the points, in its square, or without unit (cosine; from 0 to 2). The gradient is
-        finite everywhere: 0 for points that coincide and, by the cosine, for zero vectors. In float32 the error of a
-        small cosine distance d is about 1e-7 sqrt(d).
+        The distances, [n, m], in the unit of the points, in its square, or without unit (cosine, from 0 to 2). The
+        gradient is finite everywhere: 0 for points that coincide and, for the cosine distance, for zero vectors. In
+        float32 the error of a small cosine distance d is about 1e-7 sqrt(d).
 
     Raises:
-        ValueError: if the points are no rows of one length.
+        ValueError: if x and y are not matrices with equally many columns.
         InputError: if the distance is not known.
 
     Example:
@@ -158,7 +161,7 @@ def pairwise_distance(
     """
     wide_x, wide_y = widen(x), widen(y)
     if not (wide_x.ndim == wide_y.ndim == 2 and wide_x.shape[1] == wide_y.shape[1]):
-        raise ValueError(f"points must be rows of one length, got x {wide_x.shape} and y {wide_y.shape}")
+        raise ValueError(f"x and y must be [n, dim] and [m, dim], got x {wide_x.shape} and y {wide_y.shape}")
     return _distance(wide_x, wide_y, squared_distances, distance).astype(float_dtype(x, y))
 
 
@@ -169,19 +172,20 @@ def triplet_batch_all(
     margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
-    """Mean loss of all triplets of a batch that have a positive loss.
+    """Compute the mean loss of all triplets of a batch that have a positive loss.
 
-    Triplets whose loss is 0 do not count: they would soon be most of all, and make the mean vanish.
+    Triplets whose loss is 0 are excluded from the mean: they soon are the majority, and the mean over all triplets
+    would vanish.
 
     Args:
-        embeddings: one point per example.
-        labels: what each example is.
-        margin: by how much negatives should be farther, in the unit of the distance; not negative.
-        distance: of two embeddings.
+        embeddings: one embedding per example, [n, dim].
+        labels: label of each example, [n].
+        margin: required difference of the two distances, in the unit of the distance; not negative.
+        distance: distance between two embeddings, one of "euclidean", "squared_euclidean" and "cosine".
 
     Returns:
-        The loss, in the unit of the distance, and what the batch held, where `active / mined` is the share of triplets
-        that the mean is over. Time grows with n^2 log n. In float32 the error is below 1e-5 of the largest of the
+        The loss, in the unit of the distance, and the statistics of the batch, of which `active / mined` is the share
+        of triplets in the mean. Time grows with n^2 log n. In float32 the error is below 1e-5 of the largest of the
         distances and the margin.
 
     Raises:
@@ -215,18 +219,18 @@ def triplet_batch_hard(
     margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
-    """Mean loss of the hardest triplet of each anchor: its farthest positive and its nearest negative.
+    """Compute the mean loss of the hardest triplet of each anchor: its farthest positive and its nearest negative.
 
     Args:
-        embeddings: one point per example.
-        labels: what each example is.
-        margin: by how much negatives should be farther, in the unit of the distance; not negative.
-        distance: of two embeddings.
+        embeddings: one embedding per example, [n, dim].
+        labels: label of each example, [n].
+        margin: required difference of the two distances, in the unit of the distance; not negative.
+        distance: distance between two embeddings, one of "euclidean", "squared_euclidean" and "cosine".
 
     Returns:
-        The loss, in the unit of the distance, a mean over the anchors that have a positive and a negative, and what the
-        batch held. Equally hard examples share the gradient. In float32 the error is below 1e-5 of the largest of the
-        distances and the margin.
+        The loss, in the unit of the distance, a mean over the anchors that have a positive and a negative, and the
+        statistics of the batch. Equally hard examples share the gradient. In float32 the error is below 1e-5 of the
+        largest of the distances and the margin.
 
     Raises:
         ValueError: if there is not one label per embedding.
@@ -257,23 +261,24 @@ def triplet_semi_hard(
     margin: Scalar = 1.0,
     distance: Distance = "euclidean",
 ) -> tuple[Float[Array, ""], TripletInfo]:
-    """Mean loss of every anchor and positive with one random semi-hard negative.
+    """Compute the mean loss of all pairs of anchor and positive, each with one random semi-hard negative.
 
-    Semi-hard are the negatives that are farther from the anchor than the positive, by less than the margin; each is as
-    likely as the others. A pair without one gives no triplet: its easy negatives would have no loss, and its hard ones,
-    as the paper found, would drive all embeddings to one point.
+    A negative is semi-hard if it is farther from the anchor than the positive, by less than the margin. One of them is
+    chosen uniformly. A pair without a semi-hard negative gives no triplet: its easy negatives would have loss 0, and
+    its hard negatives, according to the paper, can collapse all embeddings to one point.
 
     Args:
-        key: where the choice comes from.
-        embeddings: one point per example.
-        labels: what each example is.
-        margin: by how much negatives should be farther, in the unit of the distance; not negative.
-        distance: of two embeddings; "squared_euclidean", of embeddings of length 1, in the paper.
+        key: PRNG key of the choice of negatives.
+        embeddings: one embedding per example, [n, dim].
+        labels: label of each example, [n].
+        margin: required difference of the two distances, in the unit of the distance; not negative.
+        distance: distance between two embeddings, one of "euclidean", "squared_euclidean" and "cosine"; the paper uses
+            "squared_euclidean" on embeddings of length 1.
 
     Returns:
-        The loss, in the unit of the distance, a mean over the pairs that have a semi-hard negative, and what the batch
-        held. Time grows with n^2 log n. In float32 the error is below 1e-5 of the largest of the distances and the
-        margin.
+        The loss, in the unit of the distance, a mean over the pairs that have a semi-hard negative, and the statistics
+        of the batch. Time grows with n^2 log n. In float32 the error is below 1e-5 of the largest of the distances and
+        the margin.
 
     Raises:
         ValueError: if there is not one label per embedding.
@@ -296,12 +301,12 @@ def triplet_semi_hard(
 
 
 class _Batch(NamedTuple):
-    """All pairs of a batch, `[n, n]`: a row for each anchor.
+    """All pairs of a batch, each array `[n, n]` with one row per anchor.
 
     Attributes:
-        distances: how far they are apart.
-        positive: whether it is two examples of one label.
-        negative: whether it is two examples of different labels.
+        distances: distance of the pair.
+        positive: whether the pair is two different examples with the same label.
+        negative: whether the two examples have different labels.
     """
 
     distances: Array
@@ -312,23 +317,26 @@ class _Batch(NamedTuple):
 def _batch(embeddings: Float[Array, "n dim"], labels: Int[Array, " n"], distance: Distance) -> _Batch:
     points, labels = widen(embeddings), jnp.asarray(labels)
     if points.ndim != 2 or labels.shape != points.shape[:1]:
-        raise ValueError(f"each label must have a row, got embeddings {points.shape} and labels {labels.shape}")
+        raise ValueError(
+            f"embeddings and labels must be [n, dim] and [n], got embeddings {points.shape} and labels {labels.shape}"
+        )
     same = labels[:, None] == labels
     distances = pairwise_distance(points, points, distance=distance)
     return _Batch(distances, positive=same & ~jnp.eye(len(labels), dtype=bool), negative=~same)
 
 
 def _triplets_of_anchors(batch: _Batch) -> Float[Array, " n"]:
-    """How many triplets each anchor has; not in whole numbers, which a few thousand examples would overflow."""
+    """Return the number of triplets of each anchor, as a float: integers overflow for a few thousand examples."""
     dtype = batch.distances.dtype
     return jnp.sum(batch.positive, axis=1, dtype=dtype) * jnp.sum(batch.negative, axis=1, dtype=dtype)
 
 
 def _in_active_triplets(batch: _Batch, margin: Scalar) -> Float[Array, "n n"]:
-    """The gradient of the sum of all triplets' losses by the distances.
+    """Return the gradient of the sum of the losses of all triplets with respect to the distances.
 
-    In how many triplets of positive loss each pair of an anchor and a positive is, and, with a minus, each pair of an
-    anchor and a negative. Counting by ranks in sorted rows costs n^2 log n where trying all triplets costs n^3.
+    For a pair of anchor and positive it is the number of triplets of positive loss that contain the pair; for a pair of
+    anchor and negative, minus that number. Counting by ranks in sorted rows takes n^2 log n operations, where trying
+    all triplets takes n^3.
     """
     distances = lax.stop_gradient(batch.distances)
     reach = distances + margin
@@ -340,41 +348,40 @@ def _in_active_triplets(batch: _Batch, margin: Scalar) -> Float[Array, "n n"]:
 
 
 def _random_semi_hard(key: KeyArray, batch: _Batch, margin: Scalar) -> tuple[Int[Array, "n n"], Array]:
-    """For each anchor, in its row, and each positive: a semi-hard negative, and whether there is one."""
+    """Return, for each anchor (row) and positive (column), a semi-hard negative and whether there is one."""
     distances = lax.stop_gradient(batch.distances)
     apart = jnp.where(batch.negative, distances, jnp.inf)
     order = jnp.argsort(apart, axis=1)
     nearest_first = jnp.take_along_axis(apart, order, axis=1)
-    # Those that are semi-hard for one positive follow each other.
+    # In a sorted row, the semi-hard negatives of one positive are consecutive.
     first, end = _rank(nearest_first, distances, "right"), _rank(nearest_first, distances + margin, "left")
     choice = jax.random.randint(key, distances.shape, first, jnp.maximum(end, first + 1))
     return jnp.take_along_axis(order, jnp.minimum(choice, len(distances) - 1), axis=1), first < end
 
 
 def _sorted_negatives(batch: _Batch) -> Float[Array, "n n"]:
-    """The distances of each anchor's negatives from the nearest on, filled up with infinity."""
+    """Return the distances of each anchor's negatives in ascending order, padded with infinity."""
     return _sorted(jnp.where(batch.negative, lax.stop_gradient(batch.distances), jnp.inf))
 
 
 def _sorted(rows: Float[Array, "n m"]) -> Float[Array, "n m"]:
-    """Each row of distances and infinities in ascending order.
+    """Return each row of distances and infinities in ascending order.
 
-    By their bits, which are in the order of the numbers, where these are not negative: a CPU sorts whole numbers five
-    times faster.
+    The bits of non-negative floats are in the order of the floats, and sorting integers is five times faster on a CPU.
     """
     bits = lax.bitcast_convert_type(rows, {4: jnp.int32, 8: jnp.int64}[rows.dtype.itemsize])
     return lax.bitcast_convert_type(jnp.sort(bits, axis=1), rows.dtype)
 
 
 def _rank(rows: Float[Array, "n m"], values: Float[Array, "n m"], side: str) -> Int[Array, "n m"]:
-    """How many of its sorted row each value exceeds ("left"), or equals or exceeds ("right")."""
+    """Return how many elements of its sorted row each value exceeds ("left"), or equals or exceeds ("right")."""
     return jax.vmap(functools.partial(jnp.searchsorted, side=side))(rows, values)
 
 
 def _mean_loss(
     batch: _Batch, chosen: Array, to_positive: Array, to_negative: Array, margin: Scalar, dtype: jnp.dtype
 ) -> tuple[Float[Array, ""], TripletInfo]:
-    """Mean loss of the chosen triplets, each given by its two distances."""
+    """Return the mean loss of the chosen triplets, each given by its two distances, and the statistics of the batch."""
     losses = _loss(to_positive, to_negative, margin)
     active = jnp.sum(chosen & (losses > 0), dtype=losses.dtype)
     info = _info(batch, margin, mined=jnp.sum(chosen, dtype=losses.dtype), active=active)
@@ -382,12 +389,12 @@ def _mean_loss(
 
 
 def _or_nan(loss: Float[Array, ""], batch: _Batch, margin: Scalar) -> Float[Array, ""]:
-    """The loss, or NaN where a distance or the margin is: mining compares, and no comparison holds for NaN."""
+    """Return the loss, or NaN if a distance or the margin is NaN, for which all comparisons during mining are false."""
     return jnp.where(jnp.isnan(batch.distances + margin).any(), jnp.nan, loss)
 
 
 def _info(batch: _Batch, margin: Scalar, mined: Array, active: Array) -> TripletInfo:
-    """Under `jit`, what is not used of this costs nothing."""
+    """Return the statistics of a batch; under `jit`, unused ones are not computed."""
     distances, negatives = lax.stop_gradient(batch.distances), _sorted_negatives(batch)
     within_margin = _rank(negatives, distances + margin, "left")
     nearer = jnp.minimum(_rank(negatives, distances, "right"), within_margin)
@@ -400,17 +407,17 @@ def _info(batch: _Batch, margin: Scalar, mined: Array, active: Array) -> Triplet
 
 
 def _mean(values: Array, chosen: Array) -> Float[Array, ""]:
-    """The mean of those chosen, 0 if there are none."""
+    """Return the mean of the chosen values, 0 if there are none."""
     return jnp.sum(values, where=chosen) / jnp.maximum(jnp.sum(chosen, dtype=values.dtype), 1.0)
 
 
 def _loss(to_positive: Array, to_negative: Array, margin: Scalar) -> Array:
-    # In this order the loss is positive exactly where the negative is nearer than the positive and the margin.
+    # In this order the loss is positive exactly where the negative is nearer than the positive plus the margin.
     return jax.nn.relu((to_positive + margin) - to_negative)
 
 
 def _both_distances(anchor: Array, positive: Array, negative: Array, distance: Distance) -> tuple[Array, Array]:
-    """From anchors to positives, and from anchors to negatives."""
+    """Return the distances from anchors to positives and from anchors to negatives."""
     anchor, positive, negative = map(widen, (anchor, positive, negative))
     check_same_shape(anchor=anchor, positive=positive, negative=negative)
     if anchor.ndim == 0:
@@ -423,20 +430,21 @@ def _both_distances(anchor: Array, positive: Array, negative: Array, distance: D
 
 
 def _distance(x: Array, y: Array, squared: Callable[[Array, Array], Array], distance: Distance) -> Array:
-    """The named distance, by the squared Euclidean distance of the wanted pairs: row by row, or of all with all."""
+    """Return the named distance; `squared` computes squared Euclidean distances, row by row or of all pairs."""
     check_known("distance", distance, get_args(Distance))
     if distance == "squared_euclidean":
         return squared(x, y)
     if distance == "euclidean":
         return safe_sqrt(squared(x, y))
-    # Of directions, |x - y|^2 = 2 (1 - x y), in which no digits are lost where they nearly agree.
+    # Of unit vectors, |x - y|^2 = 2 (1 - x y), which keeps its digits where directions nearly agree.
     return 0.5 * squared(_directions(x, 0), _directions(y, 1))
 
 
 def _directions(x: Float[Array, "*batch dim"], axis: int) -> Float[Array, "*batch dim+2"]:
-    """The points at length 1. A zero vector, without gradient, goes along one of two axes of its own.
+    """Return the points normalized to length 1, with two more axes for zero vectors.
 
-    By the choice of that axis zero vectors among the x are at right angles to those among the y, too.
+    A zero vector is mapped, without gradient, to the unit vector of one of the two additional axes. With different axes
+    for x and y, the cosine distance of two zero vectors is 1, too.
     """
     norm = safe_sqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True))
     zero = norm == 0

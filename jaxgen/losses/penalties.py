@@ -1,14 +1,14 @@
-"""Penalties on the gradient of a critic with respect to its input, and the clipping of weights that they replaced.
+"""Penalties on the gradient of a critic with respect to its input, and weight clipping, which they replaced.
 
-Where the slope is taken, and what it is held to::
+Where each penalty evaluates the gradient norm, and the value that it drives the norm to::
 
-    penalty            where the slope is taken           what it is held to
-    gradient_penalty   between real and generated         a target, two-sided or from above
-    dragan_penalty     around real examples               a target
-    r1_penalty         at real examples                   0
-    r2_penalty         at generated examples              0
+    penalty            evaluated at                             value
+    gradient_penalty   points between real and generated        a target, two-sided or from above
+    dragan_penalty     points around real examples              a target
+    r1_penalty         real examples                            0
+    r2_penalty         generated examples                       0
 
-None of them knows its weight: multiply the mean over the batch by it.
+The penalties are unweighted: the caller multiplies the mean over the batch by the weight.
 """
 
 from collections.abc import Callable
@@ -21,38 +21,40 @@ from jaxgen._numerics import safe_sqrt
 from jaxgen.typing import Array, Float, KeyArray, PyTree, Scalar
 
 Critic = Callable[[Float[Array, " batch *event"]], Float[Array, " batch"]]
-"""From a batch to one value per example.
+"""Function from a batch to one value per example.
 
-The values must not depend on the other examples of the batch, so it may not contain batch normalization in training
-mode.
+The value of an example must not depend on the other examples of the batch, so the function must not use batch
+normalization in training mode.
 """
 
 
 def gradient_penalty(
-    critic: Critic,
     key: KeyArray,
+    critic: Critic,
     real: Float[Array, " batch *event"],
     fake: Float[Array, " batch *event"],
     *,
     target: Scalar = 1.0,
     one_sided: bool = False,
 ) -> Float[Array, " batch"]:
-    """Penalty of WGAN-GP: the critic's slope between real and fake, held near a target.
+    """Compute the penalty of WGAN-GP on gradient norms between real and generated examples.
 
-    `(||grad f(x)|| - target)^2` at `x = u real + (1 - u) fake`, u uniform on [0, 1], one for each example. The norm is
-    the Euclidean one over all axes of the example. One-sided, only slopes above the target cost: `max(0, ...)^2`.
+    `(||grad f(x)|| - target)^2` at `x = u real + (1 - u) fake`, u uniform on [0, 1] and drawn once per example. The
+    norm is the Euclidean norm over all axes of an example. If `one_sided`, only gradient norms above the target are
+    penalized: `max(0, ||grad f(x)|| - target)^2`.
 
     Args:
-        critic: f, from a batch to one value per example, each of which depends on its example alone.
-        key: where u comes from.
-        real: real examples.
-        fake: generated examples, as many.
-        target: the wanted slope.
-        one_sided: whether slopes below the target are free.
+        key: PRNG key of u.
+        critic: f, from a batch to one value per example, [batch], which depends on that example alone.
+        real: real examples, [batch, ...].
+        fake: generated examples, of the same shape.
+        target: gradient norm whose penalty is 0.
+        one_sided: whether gradient norms below the target have penalty 0 as well.
 
     Returns:
-        One penalty per example, before its weight (10 in the paper). Where the slope is exactly 0 its gradient is 0.
-        In float32 the slope has a relative error of some 1e-7, which near the target is more of the penalty.
+        One penalty per example, [batch], without its weight (10 in the paper). Where the gradient norm is exactly 0,
+        its derivative is 0. In float32 the gradient norm has a relative error of about 1e-7, which near the target is a
+        larger share of the penalty.
 
     Raises:
         ValueError: if the shapes of real and fake differ, or the critic does not return one value per example.
@@ -62,7 +64,7 @@ def gradient_penalty(
 
     Example:
         >>> real, fake = jnp.ones((2, 3)), jnp.zeros((2, 3))
-        >>> gradient_penalty(lambda x: 2.0 * x[:, 0], jax.random.key(0), real, fake)
+        >>> gradient_penalty(jax.random.key(0), lambda x: 2.0 * x[:, 0], real, fake)
         Array([1., 1.], dtype=float32)
     """
     check_same_shape(real=real, fake=fake)
@@ -71,42 +73,44 @@ def gradient_penalty(
     wide = widen(real)
     weight = _uniform_per_example(key, wide)
     between = (weight * wide + (1.0 - weight) * widen(fake)).astype(dtype)
-    excess = _slope(critic, between) - target
+    excess = _gradient_norm(critic, between) - target
     return jnp.square(jnp.maximum(excess, 0.0) if one_sided else excess).astype(dtype)
 
 
 def dragan_penalty(
-    critic: Critic,
     key: KeyArray,
+    critic: Critic,
     real: Float[Array, " batch *event"],
     *,
     scale: Scalar = 0.5,
     target: Scalar = 1.0,
 ) -> Float[Array, " batch"]:
-    """Penalty of DRAGAN: the critic's slope around the real examples, held near a target.
+    """Compute the penalty of DRAGAN on gradient norms around the real examples.
 
-    `(||grad f(x)|| - target)^2` at `x = real + scale s u e`, s being the standard deviation of all of the batch's
-    values, e uniform on [0, 1] in every value and u uniform on [0, 1], one for each example: a point on the segment
-    from an example to its noisy copy.
+    `(||grad f(x)|| - target)^2` at `x = real + scale s u e`: a random point on the segment from an example to its noisy
+    copy. s is the standard deviation of all values of the batch, e is uniform on [0, 1] and drawn for every value, and
+    u is uniform on [0, 1] and drawn once per example.
 
     Args:
-        critic: f, from a batch to one value per example, each of which depends on its example alone.
-        key: where u and e come from.
-        real: real examples.
-        scale: of the noise, in standard deviations of the data.
-        target: the wanted slope.
+        key: PRNG key of u and e.
+        critic: f, from a batch to one value per example, [batch], which depends on that example alone.
+        real: real examples, [batch, ...].
+        scale: size of the noise, in standard deviations of the data.
+        target: gradient norm whose penalty is 0.
 
     Returns:
-        One penalty per example, before its weight (10 in the paper). Where the slope is exactly 0 its gradient is 0.
+        One penalty per example, [batch], without its weight (10 in the paper). Where the gradient norm is exactly 0,
+        its derivative is 0.
 
     Raises:
         ValueError: if there is no axis of examples or the critic does not return one value per example.
 
     Reference:
-        Kodali et al. 2017, arXiv:1705.07215, algorithm 1, with the noise of the authors' code: the paper's is normal.
+        Kodali et al. 2017, arXiv:1705.07215, algorithm 1, with the uniform noise of the authors' implementation; the
+        paper's noise is normal.
 
     Example:
-        >>> dragan_penalty(lambda x: 2.0 * x[:, 0], jax.random.key(0), jnp.ones((2, 3)))
+        >>> dragan_penalty(jax.random.key(0), lambda x: 2.0 * x[:, 0], jnp.ones((2, 3)))
         Array([1., 1.], dtype=float32)
     """
     check_batch(real=real)
@@ -114,21 +118,21 @@ def dragan_penalty(
     wide = widen(real)
     noise = scale * safe_sqrt(jnp.var(wide)) * jax.random.uniform(noise_key, wide.shape, wide.dtype)
     around = (wide + _uniform_per_example(weight_key, wide) * noise).astype(float_dtype(real))
-    return jnp.square(_slope(critic, around) - target).astype(float_dtype(real))
+    return jnp.square(_gradient_norm(critic, around) - target).astype(float_dtype(real))
 
 
 def r1_penalty(critic: Critic, real: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
-    """Penalty R1: the squared slope of the discriminator at real examples.
+    """Compute the penalty R1: the squared gradient norm of the discriminator at real examples.
 
-    `||grad f(x)||^2`, f being the logit. It makes the game converge where generated and real examples are alike, which
-    a slope held to 1 does not.
+    `||grad f(x)||^2`, f being the logit. With this penalty, training converges where the generated and the real
+    distribution are equal; with gradient norms driven to 1 it does not.
 
     Args:
-        critic: f, from a batch to one value per example, each of which depends on its example alone.
-        real: real examples.
+        critic: f, from a batch to one value per example, [batch], which depends on that example alone.
+        real: real examples, [batch, ...].
 
     Returns:
-        One penalty per example, before its weight (gamma / 2 in the paper, with gamma = 10).
+        One penalty per example, [batch], without its weight (gamma / 2 in the paper, with gamma = 10).
 
     Raises:
         ValueError: if there is no axis of examples or the critic does not return one value per example.
@@ -145,16 +149,16 @@ def r1_penalty(critic: Critic, real: Float[Array, " batch *event"]) -> Float[Arr
 
 
 def r2_penalty(critic: Critic, fake: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
-    """Penalty R2: the squared slope of the discriminator at generated examples.
+    """Compute the penalty R2: the squared gradient norm of the discriminator at generated examples.
 
     `||grad f(x)||^2`, f being the logit.
 
     Args:
-        critic: f, from a batch to one value per example, each of which depends on its example alone.
-        fake: generated examples.
+        critic: f, from a batch to one value per example, [batch], which depends on that example alone.
+        fake: generated examples, [batch, ...].
 
     Returns:
-        One penalty per example, before its weight (gamma / 2 in the paper, with gamma = 10).
+        One penalty per example, [batch], without its weight (gamma / 2 in the paper, with gamma = 10).
 
     Raises:
         ValueError: if there is no axis of examples or the critic does not return one value per example.
@@ -171,18 +175,18 @@ def r2_penalty(critic: Critic, fake: Float[Array, " batch *event"]) -> Float[Arr
 
 
 def clip_weights(params: PyTree, bound: Scalar) -> PyTree:
-    """Every parameter held in a box, the first way to keep a critic Lipschitz.
+    """Clip every parameter to [-bound, bound], the first method to keep a critic Lipschitz.
 
     `max(-bound, min(bound, w))`
 
-    As a `jaxgen.game.Player` has it after each of its moves: `project=lambda params: clip_weights(params, 0.01)`.
+    A `jaxgen.game.Player` applies it after each of its updates: `project=lambda params: clip_weights(params, 0.01)`.
 
     Args:
-        params: a pytree of arrays.
-        bound: the largest magnitude, positive (0.01 in the paper).
+        params: pytree of arrays.
+        bound: largest magnitude, positive (0.01 in the paper).
 
     Returns:
-        The same pytree with values in [-bound, bound]; arrays of whole numbers stay as they are.
+        The same pytree with values in [-bound, bound]; arrays of integers are returned unchanged.
 
     Raises:
         InputError: if bound is not positive.
@@ -206,18 +210,21 @@ def clip_weights(params: PyTree, bound: Scalar) -> PyTree:
 
 
 def _uniform_per_example(key: KeyArray, examples: Array) -> Array:
-    """One number in [0, 1] for each example, in the shape that broadcasts over it."""
+    """Return one number in [0, 1] per example, in the shape that broadcasts over the example."""
     return jax.random.uniform(key, (len(examples),) + (1,) * (examples.ndim - 1), examples.dtype)
 
 
-def _slope(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
-    """Euclidean norm of the gradient at each example, with gradient 0 where it is 0."""
+def _gradient_norm(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch"]:
+    """Return the Euclidean norm of the gradient at each example; its derivative is 0 where the norm is 0."""
     gradients = widen(_input_gradient(critic, inputs))
     return safe_sqrt(sum_events(jnp.square(gradients)))
 
 
 def _input_gradient(critic: Critic, inputs: Float[Array, " batch *event"]) -> Float[Array, " batch *event"]:
-    """The gradient of each example's value: that of their sum, since no value depends on another example."""
+    """Return the gradient of each example's value.
+
+    It is computed as the gradient of the sum of all values, since no value depends on another example.
+    """
 
     def total(inputs: Array) -> Array:
         values = critic(inputs)

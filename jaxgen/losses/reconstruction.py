@@ -1,8 +1,9 @@
 """Negative log-likelihoods of a reconstruction, in nats per example.
 
-They are summed over all axes but the first and include the normalizing constant, so that an ELBO made of them is a
-bound on the log-likelihood, comparable between models and with published numbers. Those of densities have terms of both
-signs; where they cancel, their rounding, 1e-7 of the largest in float32, is more of the sum.
+They are summed over all axes but the first and include the normalizing constant, so that an ELBO computed from them is
+a bound on the log-likelihood, comparable between models and with published numbers. Negative log-likelihoods of
+densities have terms of both signs. Where these cancel, their rounding, 1e-7 of the largest term in float32, is a larger
+share of the sum.
 """
 
 import math
@@ -21,17 +22,17 @@ LogScale = Scalar | Float[Array, " batch *event"]
 def bernoulli_nll(
     logits: Float[Array, " batch *event"], targets: Float[Array, " batch *event"]
 ) -> Float[Array, " batch"]:
-    """Negative log-likelihood of independent Bernoulli variables.
+    """Compute the negative log-likelihood of independent Bernoulli variables.
 
-    `-sum(t log p + (1 - t) log(1 - p))`, p = sigmoid(logits). Grey targets are taken as probabilities of a 1: the
-    result is then the cross-entropy, which is not 0 for the best p = t.
+    `-sum(t log p + (1 - t) log(1 - p))`, p = sigmoid(logits). Targets between 0 and 1 are treated as probabilities. The
+    result is then the cross-entropy, which is not 0 at its minimum, p = t.
 
     Args:
-        logits: log-odds of a 1.
-        targets: values in [0, 1]; a byte is divided by 255.
+        logits: log-odds of a 1, [batch, ...].
+        targets: values in [0, 1], of the same shape; bytes are to be divided by 255.
 
     Returns:
-        One negative log-likelihood per example, in nats.
+        One negative log-likelihood per example, [batch], in nats.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
@@ -45,7 +46,7 @@ def bernoulli_nll(
     """
     check_same_shape(logits=logits, targets=targets)
     check_batch(logits=logits)
-    # Flat before the elementwise part: over a last axis of one channel the CPU's loops are four times slower.
+    # Flatten before the elementwise part: over a last axis of one channel, loops on the CPU are four times slower.
     nll = _cross_entropy(widen(flat_events(logits)), widen(flat_events(targets))).sum(axis=1)
     return nll.astype(float_dtype(logits, targets))
 
@@ -56,17 +57,17 @@ def gaussian_nll(
     *,
     log_scale: LogScale = 0.0,
 ) -> Float[Array, " batch"]:
-    """Negative log-likelihood of independent Gaussians.
+    """Compute the negative log-likelihood of independent Gaussian variables.
 
     `sum((t - mean)^2 / (2 scale^2) + log scale + log(2 pi) / 2)`
 
     Args:
-        mean: means.
-        targets: what was observed.
-        log_scale: logarithm of the standard deviation, one number or an array of the mean's shape.
+        mean: means, [batch, ...].
+        targets: observed values, of the same shape.
+        log_scale: logarithm of the standard deviation, one number or an array of the shape of `mean`.
 
     Returns:
-        One negative log-likelihood per example, in nats; of a density, so it may be negative.
+        One negative log-likelihood per example, [batch], in nats. It is that of a density and may be negative.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
@@ -90,17 +91,18 @@ def laplace_nll(
     *,
     log_scale: LogScale = 0.0,
 ) -> Float[Array, " batch"]:
-    """Negative log-likelihood of independent Laplace variables.
+    """Compute the negative log-likelihood of independent Laplace variables.
 
     `sum(|t - mean| / scale + log scale + log 2)`
 
     Args:
-        mean: means, which are the medians too.
-        targets: what was observed.
-        log_scale: logarithm of the scale (of the mean absolute deviation), one number or an array of the mean's shape.
+        mean: means, which are also the medians, [batch, ...].
+        targets: observed values, of the same shape.
+        log_scale: logarithm of the scale, which is the mean absolute deviation; one number or an array of the shape of
+            `mean`.
 
     Returns:
-        One negative log-likelihood per example, in nats; of a density, so it may be negative.
+        One negative log-likelihood per example, [batch], in nats. It is that of a density and may be negative.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
@@ -121,26 +123,28 @@ def discretized_logistic_nll(
     log_scale: LogScale = 0.0,
     n_levels: int = 256,
 ) -> Float[Array, " batch"]:
-    """Negative log-likelihood of pixels that can have few values, as logistic variables rounded to the nearest of them.
+    """Compute the negative log-likelihood of quantized pixels as logistic variables rounded to the nearest level.
 
-    With half a step `h = 1 / (2 (n_levels - 1))` between values in [0, 1]:
-    `-sum(log(F(t + h) - F(t - h)))`, `F(t) = sigmoid((t - mean) / scale)`; the lowest value, 0, has all that is below
-    it too, and the highest, 1, all that is above it.
+    With half the distance between two levels in [0, 1], `h = 1 / (2 (n_levels - 1))`:
+    `-sum(log(F(t + h) - F(t - h)))`, `F(t) = sigmoid((t - mean) / scale)`. The lowest level, 0, also has the
+    probability of all values below it, and the highest level, 1, that of all values above it.
 
     Args:
-        mean: means of the logistic variables.
-        targets: what was observed: multiples of 1 / (n_levels - 1) in [0, 1]. A byte is divided by 255.
-        log_scale: logarithm of the logistic scale (deviation times sqrt(3) / pi), one number or an array of the mean's
-            shape.
+        mean: means of the logistic variables, [batch, ...].
+        targets: observed values, of the same shape: multiples of 1 / (n_levels - 1) in [0, 1]. Bytes are to be divided
+            by 255.
+        log_scale: logarithm of the scale of the logistic distribution, which is its standard deviation times sqrt(3) /
+            pi; one number or an array of the shape of `mean`.
         n_levels: number of possible values.
 
     Returns:
-        One negative log-likelihood per example, in nats; of probabilities, so never negative, and comparable with other
-        models of the same pixels. Over `log(2) size` it is in bits per dimension.
+        One negative log-likelihood per example, [batch], in nats. It is that of probabilities, so it is never negative
+        and is comparable with that of other models of the same pixels. Divided by `log(2) size` it is in bits per
+        dimension.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
-        InputError: if targets are whole numbers, or there are less than two levels.
+        InputError: if targets are integers, or n_levels is less than two.
 
     Reference:
         Kingma et al. 2016, arXiv:1606.04934; Salimans et al. 2017, arXiv:1701.05517, equation 2.
@@ -151,33 +155,38 @@ def discretized_logistic_nll(
     """
     check_number("n_levels", n_levels, at_least=2)
     if not jnp.issubdtype(jnp.asarray(targets).dtype, jnp.floating):
-        raise InputError(f"targets must be values in [0, 1], bytes divided by 255: got {jnp.asarray(targets).dtype}")
+        raise InputError(
+            f"targets must be floating-point values in [0, 1], got {jnp.asarray(targets).dtype}; divide bytes by 255"
+        )
     log_scale = _checked_log_scale(mean, targets, log_scale)
     mean, wide, dtype = widen(mean), widen(targets), float_dtype(mean, targets)
     half_step = 0.5 / (n_levels - 1)
     upper = (wide - mean + half_step) * inverse_scale(log_scale)
     lower = (wide - mean - half_step) * inverse_scale(log_scale)
-    # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): a product, in which nothing cancels.
+    # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)) is a product, without cancellation.
     below, above = jax.nn.softplus(-upper), jax.nn.softplus(lower)
-    inside = below + above - _log_filled(math.log(2.0 * half_step) - log_scale)
+    inside = below + above - _log1mexp(math.log(2.0 * half_step) - log_scale)
     nll = jnp.where(wide < half_step, below, jnp.where(wide > 1.0 - half_step, above, inside))
     return sum_events(nll).astype(dtype)
 
 
-def _log_filled(log_width: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`log(1 - exp(-width))`, also of a width that float cannot hold."""
-    width = jnp.exp(jnp.minimum(log_width, 10.0))  # Beyond, nothing is left to add, and infinity has no derivative.
+def _log1mexp(log_width: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Compute `log(1 - exp(-width))`, also for widths that overflow or underflow."""
+    # At 10 the result is 0 already, and an infinite width would have the derivative NaN.
+    width = jnp.exp(jnp.minimum(log_width, 10.0))
     narrow = width < 1e-6
     return jnp.where(narrow, log_width - 0.5 * width, jnp.log(-jnp.expm1(-jnp.where(narrow, 1.0, width))))
 
 
 def _cross_entropy(logits: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`-t log sigmoid(l) - (1 - t) log sigmoid(-l)` as `|l| * (share of t on the other side) + log(1 + exp(-|l|))`.
+    """Compute `-t log sigmoid(l) - (1 - t) log sigmoid(-l)` without cancellation.
 
-    No terms cancel. One exponential and one logarithm, where `optax.sigmoid_binary_cross_entropy` takes two of each,
-    make a step of a small VAE on a CPU faster by a sixth.
+    It equals `|l| s + log(1 + exp(-|l|))`, where s is `1 - t` for `l >= 0` and t otherwise. With one exponential and
+    one logarithm, where `optax.sigmoid_binary_cross_entropy` takes two of each, a training step of a small VAE on a CPU
+    is faster by a sixth.
     """
-    positive = logits >= 0  # Written out, so that at 0 the magnitude has the derivative that goes with the share below.
+    # Not jnp.abs: at 0 the derivative of the magnitude must belong to the same branch as its factor below.
+    positive = logits >= 0
     magnitude = jnp.where(positive, logits, -logits)
     return magnitude * jnp.where(positive, 1 - targets, targets) + jnp.log1p(jnp.exp(-magnitude))
 

@@ -1,4 +1,4 @@
-"""Elementwise errors of a prediction."""
+"""Elementwise errors of predictions."""
 
 import jax.numpy as jnp
 import optax
@@ -9,13 +9,13 @@ from jaxgen.typing import Array, Float, Scalar
 
 
 def absolute_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Absolute error of each element.
+    """Compute the absolute error of each element.
 
     `|predictions - targets|`, whose gradient is 0 where both are equal.
 
     Args:
-        predictions: what the model says.
-        targets: what is true.
+        predictions: predicted values, of any shape.
+        targets: true values, of the same shape.
 
     Returns:
         The errors, elementwise, in the unit of the arguments.
@@ -33,13 +33,13 @@ def absolute_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*
 
 
 def squared_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Squared error of each element.
+    """Compute the squared error of each element.
 
     `(predictions - targets)^2`
 
     Args:
-        predictions: what the model says.
-        targets: what is true.
+        predictions: predicted values, of any shape.
+        targets: true values, of the same shape.
 
     Returns:
         The squared errors, elementwise, in the squared unit of the arguments.
@@ -59,15 +59,15 @@ def squared_error(predictions: Float[Array, "*shape"], targets: Float[Array, "*s
 def huber(
     predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, delta: Scalar = 1.0
 ) -> Float[Array, "*shape"]:
-    """Half the squared error where it is small, and linear beyond a threshold, so that outliers do not dominate.
+    """Compute Huber's loss: quadratic in small errors and linear in large ones, so that outliers do not dominate.
 
-    With `e = predictions - targets`: `e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`. Value and slope
-    are continuous at the threshold, and no slope exceeds delta.
+    With `e = predictions - targets`: `e^2 / 2` where `|e| <= delta`, else `delta (|e| - delta / 2)`. Value and
+    derivative are continuous at the threshold, and the derivative is at most delta in magnitude.
 
     Args:
-        predictions: what the model says.
-        targets: what is true.
-        delta: the threshold, in the unit of the arguments; positive.
+        predictions: predicted values, of any shape.
+        targets: true values, of the same shape.
+        delta: threshold in the unit of the arguments, positive.
 
     Returns:
         The losses, elementwise, in the squared unit of the arguments.
@@ -92,16 +92,16 @@ def huber(
 def smooth_l1(
     predictions: Float[Array, "*shape"], targets: Float[Array, "*shape"], *, beta: Scalar = 1.0
 ) -> Float[Array, "*shape"]:
-    """The absolute error with its kink at 0 rounded off.
+    """Compute the smooth L1 loss, an absolute error that is quadratic near 0.
 
-    With `e = predictions - targets`: `e^2 / (2 beta)` where `|e| <= beta`, else `|e| - beta / 2`: Huber's loss over its
-    threshold. Value and slope are continuous at the threshold, and no slope exceeds 1. At beta = 0 it is the absolute
-    error.
+    With `e = predictions - targets`: `e^2 / (2 beta)` where `|e| <= beta`, else `|e| - beta / 2`. This is Huber's loss
+    divided by its threshold. Value and derivative are continuous at the threshold, and the derivative is at most 1 in
+    magnitude. At beta = 0 it is the absolute error.
 
     Args:
-        predictions: what the model says.
-        targets: what is true.
-        beta: the threshold, in the unit of the arguments; not negative.
+        predictions: predicted values, of any shape.
+        targets: true values, of the same shape.
+        beta: threshold in the unit of the arguments, not negative.
 
     Returns:
         The losses, elementwise, in the unit of the arguments.

@@ -1,4 +1,4 @@
-"""Reconstruction errors in a learned space of features."""
+"""Reconstruction error in a learned feature space."""
 
 from jaxgen._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
 from jaxgen.losses.regression import squared_error
@@ -8,17 +8,18 @@ from jaxgen.typing import Array, Float
 def feature_similarity(
     real_features: Float[Array, " batch *event"], reconstructed_features: Float[Array, " batch *event"]
 ) -> Float[Array, " batch"]:
-    """Negative log-likelihood of real features under a unit Gaussian around those of the reconstruction.
+    """Compute the negative log-likelihood of real features under a unit Gaussian centred at the reconstructed features.
 
-    `1/2 sum((features(x) - features(reconstruction))^2)`, the normalizing constant `size / 2 * log(2 pi)` left out: it
-    depends on the chosen layer alone, and so the likelihoods of two layers cannot be compared anyway.
+    `1/2 sum((features(x) - features(reconstruction))^2)`, without the normalizing constant `size / 2 * log(2 pi)`. The
+    constant depends on the chosen layer alone, and likelihoods of different layers are not comparable with or without
+    it.
 
     Args:
-        real_features: activations of a layer of the discriminator, of real examples.
-        reconstructed_features: those of their reconstructions.
+        real_features: activations of a layer of the discriminator for real examples, [batch, ...].
+        reconstructed_features: activations of the same layer for their reconstructions, of the same shape.
 
     Returns:
-        One value per example, in nats up to that constant; 0 for equal features.
+        One value per example, [batch], in nats up to that constant; 0 for equal features.
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.

@@ -1,4 +1,4 @@
-"""Metrics that judge generated samples: pure functions of samples or of features."""
+"""Metrics of generated samples: pure functions of samples, labels or features."""
 
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 

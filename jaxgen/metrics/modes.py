@@ -1,4 +1,4 @@
-"""Which modes of known data a generator covers: the modes of a mixture, or the classes that a classifier reads."""
+"""Mode coverage of generated samples, for the modes of a mixture or the classes of a classifier."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ from jaxgen.typing import Array, Float, Int, Shaped
 
 
 class ModeCoverage(NamedTuple):
-    """How well samples cover the modes.
+    """Coverage of the modes by samples.
 
     Attributes:
-        covered: number of modes with at least one high-quality sample.
-        high_quality: share of the samples that are of high quality, in [0, 1].
-        counts: samples that belong to each mode, of high quality or not.
-        kl: divergence of that histogram from the uniform one, in nats: 0 if all modes get as many samples, log(modes)
-            if a single one gets all.
+        covered: number of modes with at least one high-quality sample, [].
+        high_quality: share of the samples that are of high quality, in [0, 1], [].
+        counts: number of samples assigned to each mode, of high quality or not, [modes].
+        kl: KL divergence of the histogram `counts` from the uniform distribution, in nats, []: 0 if all modes have
+            equally many samples, log(modes) if one mode has all.
     """
 
     covered: Int[Array, ""]
@@ -34,23 +34,23 @@ def mode_coverage(
     scale: float | Float[Array, ""] | Float[Array, " modes"],
     threshold: float = 3.0,
 ) -> ModeCoverage:
-    """Count the modes of a mixture of isotropic Gaussians that samples reach.
+    """Compute the coverage of the modes of a mixture of isotropic Gaussians.
 
-    A sample belongs to its nearest centre; it is of high quality if that is at most `threshold` times the scale of that
-    mode away; a mode is covered if a high-quality sample belongs to it. With p the shares of the modes,
-    `kl = sum(p log(p * modes))`.
+    A sample is assigned to its nearest centre. It is of high quality if its distance from the centre is at most
+    `threshold` times the scale of that mode. A mode is covered if a high-quality sample is assigned to it. With p the
+    shares of the modes, `kl = sum(p log(p * modes))`.
 
     Args:
-        samples: what the generator made.
-        centers: means of the mixture.
-        scale: standard deviation of its Gaussians, one for all or one for each.
-        threshold: how many standard deviations away a sample may be.
+        samples: generated samples, [batch, dim].
+        centers: means of the mixture, [modes, dim].
+        scale: standard deviation of the Gaussians, one number or one per mode, [modes].
+        threshold: largest distance of a high-quality sample, in standard deviations.
 
     Returns:
         A `ModeCoverage`.
 
     Raises:
-        ValueError: if samples and centres are not two matrices of as many columns, or there are no samples.
+        ValueError: if samples and centers are not matrices with equally many columns, or there are no samples.
 
     Reference:
         Srivastava et al. 2017, arXiv:1705.07761 (covered modes, high quality); Lin et al. 2018, arXiv:1712.04086 (also
@@ -81,24 +81,24 @@ def label_coverage(
     confidence: Float[Array, " batch"] | None = None,
     threshold: float = 0.9,
 ) -> ModeCoverage:
-    """Count the modes that samples reach, where a classifier has said to which mode each sample belongs.
+    """Compute the coverage of modes by samples that a classifier has assigned to modes.
 
-    A sample is of high quality if the classifier's confidence in its label is at least `threshold`; a mode is covered
-    if a high-quality sample belongs to it. With p the shares of the modes, `kl = sum(p log(p * modes))`. Of n samples
-    that are uniform over the modes, few modes being empty, it is `(modes - 1) / (2 n)` in the mean, not 0.
+    A sample is of high quality if the classifier's confidence in its label is at least `threshold`. A mode is covered
+    if a high-quality sample is assigned to it. With p the shares of the modes, `kl = sum(p log(p * modes))`. For n
+    samples that are uniform over the modes, of which few are empty, the mean of kl is `(modes - 1) / (2 n)`, not 0.
 
     Args:
-        labels: mode of each sample, integers in [0, modes).
-        modes: how many there are.
-        confidence: probability that the label is right, in [0, 1]. None takes every sample to be of high quality: so
-            were the modes of stacked MNIST counted in the published tables.
-        threshold: least confidence of a high-quality sample.
+        labels: mode of each sample, integers in [0, modes), [batch].
+        modes: number of modes.
+        confidence: probability that the label is right, in [0, 1], [batch]. If None, every sample is of high quality,
+            as in the published counts of the modes of stacked MNIST.
+        threshold: smallest confidence of a high-quality sample.
 
     Returns:
         A `ModeCoverage`.
 
     Raises:
-        ValueError: if labels are not one integer for each of at least one sample, or confidence has another shape.
+        ValueError: if labels are not a non-empty vector of integers, or confidence has another shape.
         InputError: if labels are known and outside the range.
 
     Reference:
@@ -136,7 +136,7 @@ def _check_labels(labels: Int[Array, " batch"], modes: int, confidence: Float[Ar
         raise ValueError(f"shapes must be equal, got labels {labels.shape} and confidence {confidence.shape}")
     if isinstance(labels, jax.core.Tracer):
         return
-    known = np.asarray(labels)  # Under `jit` even the minimum of a constant would be traced.
+    known = np.asarray(labels)  # NumPy: under `jit`, even the minimum of a constant JAX array is traced.
     if known.min() < 0 or known.max() >= modes:
         wrong = known.min() if known.min() < 0 else known.max()
-        raise InputError(f"label {wrong} is outside the range: the {modes} modes are 0 to {modes - 1}")
+        raise InputError(f"labels must be in [0, {modes}), got {wrong}")
