@@ -10,22 +10,21 @@ from rich.table import Table
 from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError, check_known
-from jaxgen.recipes import RECIPES, Outcome, Recipe, Request, carry_out
-from jaxgen.recipes.recipe import Measured
+from jaxgen.recipes import RECIPES, Outcome, Recipe, Request, run_recipe
+from jaxgen.recipes.recipe import MetricResult
 
 
 @dataclass(frozen=True)
 class Options:
-    """Train the models of a published experiment and hold their numbers against the published ones.
+    """Train the models of a published experiment and compare their metrics with the published numbers.
 
     Attributes:
-        seeds: runs of each model; as many as the protocol has where nothing is given.
-        quick: cut it to less than three minutes on two cores, for a look.
-        out: folder of the runs, the figures and results.json; reproductions/NAME where nothing is given. What is in it
-            already goes on where it was.
-        data_dir: where data sets are kept.
-        only: names of the models to compare, in quotes, where not all of them are wanted; table and figures are then of
-            these alone.
+        seeds: number of seeds of each model; by default as in the protocol of the recipe.
+        quick: shorten the recipe to less than three minutes on two cores, for a first look.
+        out: folder of the runs, the figures and results.json, by default reproductions/NAME. Runs that are already in
+            it are resumed.
+        data_dir: folder of the data sets.
+        only: names of the models to compare, in quotes; by default all. The table and the figures show only these.
     """
 
     seeds: int | None = None
@@ -36,7 +35,7 @@ class Options:
 
 
 def run(arguments: list[str]) -> None:
-    """Carry out the recipe that the arguments name."""
+    """Run the recipe that the arguments name."""
     if not arguments or arguments[0].startswith("-"):
         _without_name(arguments)
         return
@@ -48,40 +47,44 @@ def run(arguments: list[str]) -> None:
     recipe = RECIPES[name]
     folder = options.out or Path("reproductions") / (f"{name}-quick" if options.quick else name)
     if options.only == ():
-        raise InputError("--only is followed by the names of models, at least one: those that are to be compared")
+        raise InputError("--only must be followed by at least one name of a model to compare, got none")
     only = options.only or ()
-    outcome = carry_out(recipe, Request(folder, options.seeds, options.quick, options.data_dir, only, notice))
+    outcome = run_recipe(recipe, Request(folder, options.seeds, options.quick, options.data_dir, only, notice))
     _print(recipe, outcome, quick=options.quick)
     print(f"folder: {folder}")
 
 
 def _without_name(arguments: list[str]) -> None:
     if arguments and arguments[0] not in ("-h", "--help"):
-        raise InputError(f"name the recipe before its options: jaxgen reproduce {' | '.join(RECIPES)}")
+        raise InputError(
+            f"NAME must be given before the options, got {arguments[0]}: jaxgen reproduce {' | '.join(RECIPES)}"
+        )
     width = max(map(len, RECIPES))
-    recipes = "\n".join(f"  {name:<{width}}  {recipe.what} ({recipe.duration})" for name, recipe in RECIPES.items())
+    recipes = "\n".join(
+        f"  {name:<{width}}  {recipe.description} ({recipe.duration})" for name, recipe in RECIPES.items()
+    )
     print(f"usage: jaxgen reproduce NAME [OPTIONS]\n\n{recipes}\n\njaxgen reproduce NAME --help shows the options.")
 
 
 def _print(recipe: Recipe, outcome: Outcome, *, quick: bool) -> None:
-    """The table of all numbers: published, and ours with mean, standard deviation and number of seeds."""
+    """Print the table of published numbers and of the mean, standard deviation and number of seeds of each metric."""
     table = Table("model", "metric", "published", "mean", "sd", "seeds")
     for model, row in outcome.rows.items():
-        for metric, measured in row.items():
-            table.add_row(model, metric, _published(measured), *_ours(measured))
+        for metric, result in row.items():
+            table.add_row(model, metric, _published(result), *_ours(result))
     Console().print(table)
     for claim in outcome.claims:
         print(claim)
-    print(f"protocol{', of which --quick is a small part' if quick else ''}: {recipe.protocol}")
+    print(f"protocol{' (shortened by --quick)' if quick else ''}: {recipe.protocol}")
 
 
-def _published(measured: Measured) -> str:
-    if measured.published is None:
+def _published(result: MetricResult) -> str:
+    if result.published is None:
         return "-"
-    mean, error = measured.published
+    mean, error = result.published
     return f"{mean:.4g}" if error is None else f"{mean:.4g} ± {error:.2g}"
 
 
-def _ours(measured: Measured) -> tuple[str, str, str]:
-    sd = "-" if math.isnan(measured.sd) else f"{measured.sd:.2g}"
-    return f"{measured.mean:.4g}", sd, str(len(measured.counted))
+def _ours(result: MetricResult) -> tuple[str, str, str]:
+    sd = "-" if math.isnan(result.sd) else f"{result.sd:.2g}"
+    return f"{result.mean:.4g}", sd, str(len(result.finite))

@@ -1,6 +1,6 @@
-"""Named, published experiments: what to train, by which protocol, and which numbers should come out."""
+"""Named, published experiments: models, protocol, and published numbers to compare with."""
 
 from jaxgen.recipes.published import RECIPES
-from jaxgen.recipes.recipe import Outcome, Recipe, Request, carry_out
+from jaxgen.recipes.recipe import Outcome, Recipe, Request, run_recipe
 
-__all__ = ["RECIPES", "Outcome", "Recipe", "Request", "carry_out"]
+__all__ = ["RECIPES", "Outcome", "Recipe", "Request", "run_recipe"]

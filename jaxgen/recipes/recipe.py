@@ -1,8 +1,8 @@
-"""What a recipe is, and how one is carried out.
+"""Recipes: published experiments, their execution, and the comparison with published numbers.
 
-A recipe trains one or more models, each over several seeds in one program, measures them by a protocol, and holds the
-numbers against published ones. Every model is an ordinary run in a folder of its own, so that a recipe that was killed
-goes on where it was, and all that can be done with a run can be done with these.
+A recipe trains one or more models, each over several seeds in one program, measures them by a protocol, and compares
+the metrics with published ones. Every model is an ordinary run in a folder of its own, so that an interrupted recipe
+resumes from its last checkpoints, and all commands for runs apply.
 """
 
 import contextlib
@@ -21,8 +21,9 @@ from jaxgen.callbacks.log import summarize
 from jaxgen.callbacks.sample_metrics import some_examples
 from jaxgen.data import load
 from jaxgen.errors import DivergenceError, InputError, check_known
+from jaxgen.game import unchanged
 from jaxgen.plot import Comparison
-from jaxgen.recipes.theory import Experiment
+from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
 from jaxgen.runs.config import located, read_config
 from jaxgen.runs.evaluation import LARGER_IS_BETTER
@@ -33,16 +34,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-SHOWN_POINTS, SHOWN_IMAGES = 1000, 10
-"""Samples of a model in the figure that shows those of all."""
+FIGURE_POINTS, FIGURE_IMAGES = 1000, 10
+"""Number of samples of each model, points or images, in the figure of samples."""
 
 
 class Published(NamedTuple):
     """A published number.
 
     Attributes:
-        mean: of the authors' runs.
-        error: its standard error, if they give one.
+        mean: mean over the runs of the authors.
+        error: standard error of the mean, if published.
     """
 
     mean: float
@@ -50,15 +51,16 @@ class Published(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What the user asks of a recipe.
+    """Options of one execution of a recipe.
 
     Attributes:
-        folder: where everything goes.
-        seeds: how many; those of the protocol where nothing is given.
-        quick: whether it is to be cut to less than three minutes on two cores, for a look rather than a number.
-        data_dir: where data sets are kept.
-        only: names of the models that are to be compared; all where nothing is given.
-        say: is told how it goes.
+        folder: folder of all outputs.
+        seeds: number of seeds; None for the number of the protocol.
+        quick: whether to shorten the recipe to less than three minutes on two cores, for a first look rather than
+            comparable numbers.
+        data_dir: folder of the data sets.
+        only: names of the models to compare; empty for all.
+        notify: function that is called with each line of progress.
     """
 
     folder: Path
@@ -66,51 +68,51 @@ class Request(NamedTuple):
     quick: bool = False
     data_dir: str | None = None
     only: Sequence[str] = ()
-    say: Callable[[str], None] = print
+    notify: Callable[[str], None] = print
 
 
-class Measured(NamedTuple):
+class MetricResult(NamedTuple):
     """One metric of one model.
 
     Attributes:
-        values: one a seed, None where it diverged or the value is not finite.
-        published: what there is to compare with.
+        values: one value per seed; None where the seed diverged or the value is not finite.
+        published: published number, if there is one.
     """
 
     values: tuple[float | None, ...]
     published: Published | None = None
 
     @property
-    def counted(self) -> np.ndarray:
-        """The values that there are."""
+    def finite(self) -> np.ndarray:
+        """Values that are not None."""
         return np.array([value for value in self.values if value is not None])
 
     @property
     def mean(self) -> float:
-        """Over seeds; NaN if there is none."""
-        return float(self.counted.mean()) if len(self.counted) else math.nan
+        """Mean over seeds; NaN without finite values."""
+        return float(self.finite.mean()) if len(self.finite) else math.nan
 
     @property
     def sd(self) -> float:
-        """Sample standard deviation over seeds; NaN of fewer than two."""
-        return float(self.counted.std(ddof=1)) if len(self.counted) > 1 else math.nan
+        """Sample standard deviation over seeds; NaN for fewer than two."""
+        return float(self.finite.std(ddof=1)) if len(self.finite) > 1 else math.nan
 
     @property
     def error(self) -> float:
-        """Standard error of the mean; NaN of fewer than two seeds."""
-        return self.sd / math.sqrt(len(self.counted)) if len(self.counted) > 1 else math.nan
+        """Standard error of the mean; NaN for fewer than two seeds."""
+        return self.sd / math.sqrt(len(self.finite)) if len(self.finite) > 1 else math.nan
 
 
 class Outcome(NamedTuple):
-    """What a recipe gave.
+    """Result of a recipe.
 
     Attributes:
-        rows: name of the model -> name of the metric -> its values.
-        claims: sentences about the rows, with their evidence.
-        figures: name of a file without its ending -> figure.
+        rows: model name -> metric name -> result.
+        claims: sentences that compare rows, each with its p-value.
+        figures: file name without suffix -> figure.
     """
 
-    rows: Mapping[str, Mapping[str, Measured]]
+    rows: Mapping[str, Mapping[str, MetricResult]]
     claims: Sequence[str] = ()
     figures: Mapping[str, "Figure"] = {}
 
@@ -119,17 +121,17 @@ class Recipe(NamedTuple):
     """A named experiment.
 
     Attributes:
-        what: it does, in one line.
-        reference: the paper, with the table or the figure.
-        duration: how long it takes, and on what machine.
-        carry_out: does it.
-        protocol: how the numbers come about, and where that differs from the paper.
+        description: one line on the experiment.
+        reference: the paper, with its table or figure.
+        duration: duration, with the machine on which it was measured.
+        run: function that performs the experiment.
+        protocol: how the metrics are measured, and how this differs from the paper.
     """
 
-    what: str
+    description: str
     reference: str
     duration: str
-    carry_out: Callable[[Request], Outcome]
+    run: Callable[[Request], Outcome]
     protocol: str
 
 
@@ -137,9 +139,9 @@ class Entry(NamedTuple):
     """One model of a comparison.
 
     Attributes:
-        family: name of its family.
-        config: of its runs.
-        published: name of the metric -> published number.
+        family: name of the model's family.
+        config: config of its runs.
+        published: metric name -> published number.
     """
 
     family: str
@@ -148,11 +150,11 @@ class Entry(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What the authors found, tested on our seeds: that one model has the larger values of a metric.
+    """A published statement that one model has larger values of a metric than another, tested on the seeds of a recipe.
 
     Attributes:
-        larger: name of that model.
-        smaller: name of the other one.
+        larger: name of the model with the larger values.
+        smaller: name of the model with the smaller values.
         metric: name of the metric.
     """
 
@@ -162,56 +164,52 @@ class Claim(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Repeated:
-    """A recipe that repeats an experiment of `jaxgen.recipes.theory` with other keys.
+class RepeatedExperiment:
+    """A recipe that repeats an experiment of `jaxgen.recipes.theory` with several keys.
 
     Attributes:
-        experiment: from a key to numbers, named `row/metric` or `metric`, and figures, of which the first key's are
-            kept.
-        seeds: of the protocol.
-        quick_seeds: seeds if it is to be quick.
+        experiment: function from a key to numbers, named `row/metric` or `metric`, and figures; the figures of the
+            first key are kept.
+        seeds: number of seeds of the protocol.
+        quick_seeds: number of seeds of a quick run.
     """
 
-    experiment: Callable[[KeyArray], Experiment]
+    experiment: Callable[[KeyArray], ExperimentResult]
     seeds: int = 3
     quick_seeds: int = 1
 
     def __call__(self, request: Request) -> Outcome:
-        """Repeat."""
+        """Repeat the experiment for all seeds."""
         seeds = request.seeds or (self.quick_seeds if request.quick else self.seeds)
-        found = []
+        results = []
         for seed in range(seeds):
-            request.say(f"seed {seed + 1} of {seeds}")
-            found.append(self.experiment(jax.random.key(seed)))
-        rows: dict[str, dict[str, Measured]] = {}
-        for name in found[0].numbers:
+            request.notify(f"seed {seed + 1} of {seeds}")
+            results.append(self.experiment(jax.random.key(seed)))
+        rows: dict[str, dict[str, MetricResult]] = {}
+        for name in results[0].numbers:
             row, _, metric = name.rpartition("/")
-            values = tuple(_number(numbers[name]) for numbers, _ in found)
-            rows.setdefault(row or "all", {})[metric] = Measured(values)
-        return Outcome(rows, figures=found[0].figures)
-
-
-def _as_it_is(config: RunConfig[Any]) -> RunConfig[Any]:
-    return config
+            values = tuple(_finite_or_none(numbers[name]) for numbers, _ in results)
+            rows.setdefault(row or "all", {})[metric] = MetricResult(values)
+        return Outcome(rows, figures=results[0].figures)
 
 
 Measure: TypeAlias = Callable[[Run, KeyArray], Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparative:
-    """A recipe that trains several models in the same way and compares what `jaxgen evaluate` says of each.
+class ModelComparison:
+    """A recipe that trains several models by the same protocol and compares their metrics of `jaxgen evaluate`.
 
     Attributes:
-        entries: name of the model -> what to train.
-        metrics: name of the metric -> what it counts, for the figure.
-        measure: from a run and the key of its samples to metrics that `jaxgen evaluate` does not have.
-        quick_measure: the same, if it is to be quick.
-        claims: to be tested.
-        seeds: of the protocol.
-        quick_steps: turns of each model if it is to be quick.
-        quick_seeds: seeds of each model if it is to be quick.
-        quick_change: from the settings of a model, shortened already, to those that it has if it is to be quick.
+        entries: model name -> what to train.
+        metrics: metric name -> description for the axis of its figure, with the unit.
+        measure: function of a run and the key of its samples that returns further metrics.
+        quick_measure: the same for a quick run.
+        claims: claims to test.
+        seeds: number of seeds of the protocol.
+        quick_steps: training steps of each model in a quick run.
+        quick_seeds: number of seeds of each model in a quick run.
+        quick_change: function from the shortened config of a model to its config in a quick run.
     """
 
     entries: Mapping[str, Entry]
@@ -222,88 +220,89 @@ class Comparative:
     seeds: int = 10
     quick_steps: int = 500
     quick_seeds: int = 2
-    quick_change: Callable[[RunConfig[Any]], RunConfig[Any]] = _as_it_is
+    quick_change: Callable[[RunConfig[Any]], RunConfig[Any]] = unchanged
 
     def __call__(self, request: Request) -> Outcome:
-        """Train and compare."""
+        """Train the models and compare their metrics."""
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
-        claims = [_tested(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
-        figures = {metric: _figure(metric, unit, rows) for metric, unit in self.metrics.items()}
-        left = [name for name, row in rows.items() if any(len(measured.counted) for measured in row.values())]
-        if left:
-            figures["samples"] = _samples({name: load_run(request.folder / file_name(name)) for name in left})
+        claims = [_test_claim(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
+        figures = {metric: _comparison_figure(metric, unit, rows) for metric, unit in self.metrics.items()}
+        trained = [name for name, row in rows.items() if any(len(result.finite) for result in row.values())]
+        if trained:
+            runs = {name: load_run(request.folder / file_name(name)) for name in trained}
+            figures["samples"] = _samples_figure(runs)
         return Outcome(rows, claims, figures)
 
-    def _row(self, name: str, entry: Entry, request: Request) -> dict[str, Measured]:
+    def _row(self, name: str, entry: Entry, request: Request) -> dict[str, MetricResult]:
         seeds = self.quick_seeds if request.quick else self.seeds
         config = dataclasses.replace(entry.config, seeds=request.seeds or seeds, data_dir=request.data_dir)
         if request.quick:
             config = self.quick_change(_shortened(config, self.quick_steps))
         folder = request.folder / file_name(name)
-        request.say(f"{name}: seeds {config.seeds}, turns {config.steps}, in {folder}")
+        request.notify(f"{name}: {config.seeds} seeds, {config.steps} steps, in {folder}")
         try:
-            test = _trained(folder, entry.family, config, request.say)["test"]
+            test = _run_summary(folder, entry.family, config, request.notify)["test"]
         except DivergenceError as error:
-            request.say(f"{name}: {error}")
-            lost = (None,) * (config.seeds or 1)
-            return {metric: Measured(lost, entry.published.get(metric)) for metric in self.metrics}
+            request.notify(f"{name}: {error}")
+            missing = (None,) * (config.seeds or 1)
+            return {metric: MetricResult(missing, entry.published.get(metric)) for metric in self.metrics}
         measure = self.quick_measure if request.quick else self.measure
         if measure is not None:
             run = load_run(folder)
-            measured = measure(run, jax.random.key(config.seed))
+            further = measure(run, jax.random.key(config.seed))
             test |= {
                 name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
-                for name, values in measured.items()
+                for name, values in further.items()
             }
         return {
-            metric: Measured(tuple(test[metric]["runs"]), entry.published.get(metric))
+            metric: MetricResult(tuple(test[metric]["runs"]), entry.published.get(metric))
             for metric in self.metrics
             if metric in test
         }
 
 
-def carry_out(recipe: Recipe, request: Request) -> Outcome:
-    """Carry a recipe out, and write `results.json` and the figures into the folder of the request.
+def run_recipe(recipe: Recipe, request: Request) -> Outcome:
+    """Run a recipe, and write `results.json` and the figures into the folder of the request.
 
     Args:
-        recipe: which.
-        request: how.
+        recipe: recipe to run.
+        request: options of the execution.
 
     Returns:
-        What came out.
+        The outcome.
 
     Raises:
-        InputError: if the folder holds something else or cannot be written, data are missing, or the recipe has no
-            such models.
+        InputError: if the folder holds another run or cannot be written, data are missing, or the recipe does not have
+            the requested models.
 
     Example:
         >>> import tempfile
-        >>> tossed = Repeated(lambda key: Experiment({"heads": float(jax.random.bernoulli(key))}, {}))
-        >>> recipe = Recipe("a coin", "of nobody", "a moment", tossed, protocol="tossed three times")
+        >>> coin = RepeatedExperiment(lambda key: ExperimentResult({"heads": float(jax.random.bernoulli(key))}, {}))
+        >>> recipe = Recipe("a coin", "no reference", "1 second", coin, protocol="three tosses")
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     outcome = carry_out(recipe, Request(Path(folder), say=lambda line: None))
+        ...     outcome = run_recipe(recipe, Request(Path(folder), notify=lambda line: None))
         ...     [path.name for path in Path(folder).iterdir()], len(outcome.rows["all"]["heads"].values)
         (['results.json'], 3)
     """
     _check_only(recipe, request.only)
     make_folder(request.folder)
-    request.say(f"{recipe.what} ({recipe.reference}); it takes {recipe.duration}")
-    outcome = recipe.carry_out(request)
-    write_json(request.folder / "results.json", _described(recipe, request, outcome))
+    request.notify(f"{recipe.description} ({recipe.reference}); duration: {recipe.duration}")
+    outcome = recipe.run(request)
+    write_json(request.folder / "results.json", _results(recipe, request, outcome))
     for name, figure in outcome.figures.items():
         write_figure(request.folder / f"{file_name(name)}.png", figure)
     return outcome
 
 
 def file_name(name: str) -> str:
-    """A name as a file or a folder can have it.
+    """Convert a name to the name of a file or folder.
 
     Args:
-        name: of a model or a metric.
+        name: name of a model or a metric.
 
     Returns:
-        The name without capitals, commas and spaces.
+        The name in lower case, with hyphens in place of commas and spaces.
 
     Example:
         >>> file_name("ring, WGAN-GP")
@@ -313,16 +312,16 @@ def file_name(name: str) -> str:
 
 
 def _check_only(recipe: Recipe, only: Sequence[str]) -> None:
-    """Refuse names of models that the recipe does not have."""
-    models = recipe.carry_out.entries if isinstance(recipe.carry_out, Comparative) else {}
+    """Raise an InputError unless the recipe has all of the named models."""
+    models = recipe.run.entries if isinstance(recipe.run, ModelComparison) else {}
     if only and not models:
-        raise InputError("this recipe compares no models of which some could be chosen: leave out --only")
+        raise InputError(f"--only must be left out, got {' '.join(only)}: this recipe compares no models")
     for name in only:
         check_known("model of this recipe", name, models)
 
 
 def _shortened(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
-    """The same with fewer turns, of which as large a part lies between two lines, checkpoints and pictures."""
+    """Return the config with fewer steps, and log, checkpoint and image intervals shortened in proportion."""
     intervals = {
         name: max(1, getattr(config, name) * steps // config.steps)
         for name in ("log_every", "checkpoint_every", "image_every")
@@ -330,78 +329,80 @@ def _shortened(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
     return dataclasses.replace(config, steps=steps, **intervals)
 
 
-def _trained(folder: Path, family: str, config: RunConfig[Any], say: Callable[[str], None]) -> dict[str, Any]:
-    """The summary of a run: as it was written, if this run is complete, or after the training that is left to do."""
+def _run_summary(folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]) -> dict[str, Any]:
+    """Return the stored summary of a complete run, or train the run to its end and return the new summary."""
     begun = (folder / "config.json").is_file()
     if begun and read_config(folder)[:2] == (family, located(config)):
-        # One that is missing or damaged is made again.
+        # A missing or damaged summary is computed again.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             summary = json.loads((folder / "summary.json").read_text())
             if summary["step"] == config.steps:
                 return {**summary, "test": dict(summary["test"])}
-    return train(folder, family, config, resume=begun, say=say)
+    return train(folder, family, config, resume=begun, say=notify)
 
 
-def _tested(claim: Claim, rows: Mapping[str, Mapping[str, Measured]]) -> str:
-    """The claim with the p-value of a one-sided Mann-Whitney test, which asks nothing of how values are distributed."""
+def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:
+    """Return the claim with the p-value of a one-sided Mann-Whitney test, a test without assumed distributions."""
     from scipy.stats import PermutationMethod, mannwhitneyu
 
     larger, smaller = (rows[name][claim.metric] for name in (claim.larger, claim.smaller))
     sentence = f"{claim.metric}: {claim.larger} {larger.mean:.3g}, {claim.smaller} {smaller.mean:.3g}"
-    if min(len(larger.counted), len(smaller.counted)) < 2:
-        return f"{sentence}; too few seeds to test which is larger"
-    # By permutations, as counts of modes have ties, for which no table holds: by all of them up to ten seeds each.
+    if min(len(larger.finite), len(smaller.finite)) < 2:
+        return f"{sentence}; too few seeds for a test"
+    # By permutation, since mode counts have ties, for which tables do not hold; exhaustive up to ten seeds each.
     method = PermutationMethod(n_resamples=200_000, rng=np.random.default_rng(0))
-    p = mannwhitneyu(larger.counted, smaller.counted, alternative="greater", method=method).pvalue
-    return f"{sentence}; that the first is larger has p = {p:.2g} (one-sided Mann-Whitney test)"
+    p = mannwhitneyu(larger.finite, smaller.finite, alternative="greater", method=method).pvalue
+    return f"{sentence}; p = {p:.2g} (one-sided Mann-Whitney test that the first is larger)"
 
 
-def _figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, Measured]]) -> "Figure":
-    def comparison(measured: Measured) -> Comparison:
-        published = measured.published or Published(math.nan)
-        return Comparison(published.mean, measured.mean, published.error, measured.error)
+def _comparison_figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, MetricResult]]) -> "Figure":
+    def comparison(result: MetricResult) -> Comparison:
+        published = result.published or Published(math.nan)
+        return Comparison(published.mean, result.mean, published.error, result.error)
 
     shown = {name: comparison(row[metric]) for name, row in rows.items() if metric in row}
     return plot.published_against_ours(shown, unit=unit)
 
 
-def _samples(runs: Mapping[str, Run]) -> "Figure":
-    """Samples of the first sound seed of every model."""
+def _samples_figure(runs: Mapping[str, Run]) -> "Figure":
+    """Return a figure with samples of the first seed of every model that has not diverged."""
     points, images = {}, {}
     for name, run in runs.items():
         config = run.config
-        count = SHOWN_POINTS if "point" in run.example else SHOWN_IMAGES
+        count = FIGURE_POINTS if "point" in run.example else FIGURE_IMAGES
         drawn = np.asarray(run.sample(jax.random.key(config.seed), count))
         shown = drawn if config.seeds is None else drawn[run.first_run]
         if "point" in run.example:
             data = load(config.data, data_dir=config.data_dir)
-            points[name] = (shown, some_examples(jax.random.key(config.seed), data, SHOWN_POINTS)["point"])
+            points[name] = (shown, some_examples(jax.random.key(config.seed), data, FIGURE_POINTS)["point"])
         else:
             images[name] = shown
-    return plot.scatters(points) if points else plot.image_rows(images)
+    return plot.scatter_panels(points) if points else plot.image_rows(images)
 
 
-def _described(recipe: Recipe, request: Request, outcome: Outcome) -> dict[str, Any]:
-    """The content of `results.json`."""
+def _results(recipe: Recipe, request: Request, outcome: Outcome) -> dict[str, Any]:
+    """Return the content of `results.json`."""
 
-    def of(measured: Measured) -> dict[str, Any]:
+    def described(result: MetricResult) -> dict[str, Any]:
         return {
-            "published": None if measured.published is None else measured.published._asdict(),
-            "mean": _number(measured.mean),
-            "sd": _number(measured.sd),
-            "seeds": len(measured.counted),
-            "values": list(measured.values),
+            "published": None if result.published is None else result.published._asdict(),
+            "mean": _finite_or_none(result.mean),
+            "sd": _finite_or_none(result.sd),
+            "seeds": len(result.finite),
+            "values": list(result.values),
         }
 
     return {
-        "what": recipe.what,
+        "description": recipe.description,
         "reference": recipe.reference,
         "protocol": recipe.protocol,
         "quick": request.quick,
-        "rows": {name: {metric: of(value) for metric, value in row.items()} for name, row in outcome.rows.items()},
+        "rows": {
+            name: {metric: described(result) for metric, result in row.items()} for name, row in outcome.rows.items()
+        },
         "claims": list(outcome.claims),
     }
 
 
-def _number(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None

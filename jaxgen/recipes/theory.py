@@ -1,6 +1,6 @@
-"""What theory says of GANs, checked with trained networks between densities that are known.
+"""Theoretical results on GANs, reproduced with networks trained between known densities.
 
-Each experiment trains its networks in seconds and returns its numbers and its figures:
+Each experiment trains its networks in seconds and returns numbers and figures:
 
     optimal_discriminator_experiment    Goodfellow et al. 2014, proposition 1 and theorem 1
     generator_gradient_experiment       Goodfellow et al. 2014, section 3
@@ -26,40 +26,40 @@ from jaxgen.typing import AnyArray, Array, Float, KeyArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LINE = np.linspace(-15.0, 15.0, 3001, dtype=np.float32)
-"""Where densities are integrated: far beyond the modes of all of them."""
+QUADRATURE_NODES = np.linspace(-15.0, 15.0, 3001, dtype=np.float32)
+"""Nodes at which densities are integrated; their range extends far beyond all modes."""
 
-STEP = 0.01
-"""Of that grid; the difference of two of its places in float32 is wrong in the fifth digit."""
+QUADRATURE_STEP = 0.01
+"""Distance of two nodes; the difference of two nodes in float32 is inexact in the fifth digit."""
 
-SHOWN = np.linspace(-8.0, 8.0, 801, dtype=np.float32)
-"""Where functions are drawn."""
+PLOT_POINTS = np.linspace(-8.0, 8.0, 801, dtype=np.float32)
+"""Points at which functions are plotted."""
 
 
-class Experiment(NamedTuple):
-    """What came out for one key.
+class ExperimentResult(NamedTuple):
+    """Result of an experiment for one key.
 
     Attributes:
-        numbers: name -> number.
-        figures: name -> figure.
+        numbers: metric name -> value.
+        figures: file name without suffix -> figure.
     """
 
     numbers: dict[str, float]
     figures: "dict[str, Figure]"
 
 
-def optimal_discriminator_experiment(key: KeyArray, *, steps: int = 2000) -> Experiment:
-    """Train discriminators between densities that are known, and compare them with the best ones.
+def optimal_discriminator_experiment(key: KeyArray, *, steps: int = 2000) -> ExperimentResult:
+    """Train discriminators between known densities, and compare them with the optimal ones.
 
-    Two pairs of densities: three modes against a broad normal distribution, and two modes against two others.
+    Two pairs of densities: three modes and a broad normal distribution, and two mixtures of two modes.
 
     Args:
-        key: of the training.
-        steps: of the training.
+        key: PRNG key of the training.
+        steps: number of training steps.
 
     Returns:
-        For each pair `probability_error`, `log_ratio_error`, `value` and `optimal_value`, as
-        `jaxgen.analysis.best_response.AgainstOptimum` has them, and a figure of the two discriminators.
+        For each pair `probability_error`, `log_ratio_error`, `value` and `optimal_value` of
+        `jaxgen.analysis.best_response.AgainstOptimum`, and a figure of the trained and the optimal discriminator.
 
     Reference:
         Goodfellow et al. 2014, arXiv:1406.2661, proposition 1 and theorem 1.
@@ -82,34 +82,34 @@ def optimal_discriminator_experiment(key: KeyArray, *, steps: int = 2000) -> Exp
     figures: dict[str, Figure] = {}
     for name, (p, q) in pairs.items():
         discriminator = train_discriminator(key, _points(p), _points(q), steps=steps)
-        log_p, log_q = p.log_density(_column(LINE)), q.log_density(_column(LINE))
-        compared = compare_with_optimum(discriminator(_column(LINE)), log_p, log_q, volumes=STEP)
+        log_p, log_q = p.log_density(_column(QUADRATURE_NODES)), q.log_density(_column(QUADRATURE_NODES))
+        compared = compare_with_optimum(discriminator(_column(QUADRATURE_NODES)), log_p, log_q, volumes=QUADRATURE_STEP)
         numbers |= {f"{name}/{quantity}": float(number) for quantity, number in compared._asdict().items()}
-        shown = _column(SHOWN)
+        shown = _column(PLOT_POINTS)
         figures[name] = plot.discriminators(
-            SHOWN,
+            PLOT_POINTS,
             _densities(p, q),
             optimal=optimal_discriminator(p.log_density(shown), q.log_density(shown)),
             trained=jax.nn.sigmoid(discriminator(shown)),
             title=f"mean |D - D*| = {compared.probability_error:.4f}",
         )
-    return Experiment(numbers, figures)
+    return ExperimentResult(numbers, figures)
 
 
-def generator_gradient_experiment(key: KeyArray, *, steps: int = 1000) -> Experiment:
-    """Compare what the generator gets from a discriminator that is sure, by the minimax and the non-saturating loss.
+def generator_gradient_experiment(key: KeyArray, *, steps: int = 1000) -> ExperimentResult:
+    """Compare the generator's gradients of the minimax and the non-saturating loss through a confident discriminator.
 
-    Real examples are N(0, 1) and generated ones N(4, 1); the best logit is a straight line of slope -4.
+    Real examples are N(0, 1) and generated examples N(4, 1); the optimal logit is linear with derivative -4.
 
     Args:
-        key: of the training and the generated examples.
-        steps: of the training.
+        key: PRNG key of the training and the generated examples.
+        steps: number of training steps.
 
     Returns:
-        The mean `confidence` of D in generated examples, and for both losses the mean size of the gradient at them,
-        per unit of the line: `minimax` and `non_saturating` through the trained discriminator, `minimax_optimal` and
-        `non_saturating_optimal` through the best one. The figure shows both losses at the confidences of the trained
-        discriminator between the two means.
+        The mean `confidence` D of generated examples, and for both losses the mean absolute gradient with respect to
+        them: `minimax` and `non_saturating` through the trained discriminator, `minimax_optimal` and
+        `non_saturating_optimal` through the optimal one. The figure shows the derivatives of both losses with respect
+        to the logit at the confidences of the trained discriminator between the two means.
 
     Reference:
         Goodfellow et al. 2014, arXiv:1406.2661, section 3.
@@ -131,32 +131,33 @@ def generator_gradient_experiment(key: KeyArray, *, steps: int = 1000) -> Experi
     ):
         for name, loss in losses.items():
             numbers[name + suffix] = float(jnp.mean(jnp.abs(sample_gradients(loss, discriminator, fake))))
-    # Between the two means, where a probability does not round to 1.
+    # Between the two means, where probabilities do not round to 1.
     confidence = jnp.sort(jax.nn.sigmoid(trained(_column(np.linspace(0.0, 4.0, 401, dtype=np.float32)))))
     gradients = {name: generator_gradient(loss, confidence) for name, loss in losses.items()}
-    return Experiment(numbers, {"generator_gradients": plot.generator_gradients(confidence, gradients)})
+    return ExperimentResult(numbers, {"generator_gradients": plot.generator_gradients(confidence, gradients)})
 
 
-def saturation_experiment(key: KeyArray, *, steps: int = 1000) -> Experiment:
-    """Train a discriminator and two critics between the same two distant Gaussians.
+def saturation_experiment(key: KeyArray, *, steps: int = 1000) -> ExperimentResult:
+    """Train a discriminator and two critics between two distant Gaussians.
 
-    Real examples are N(-4, 1) and generated ones N(4, 1), which hardly overlap. One critic is clipped, as in the paper:
-    its slope, which stays within that bound, has no unit. The slope of the other is penalized, from above only.
-    A two-sided penalty does not let a critic on the line change its sign: at slope 0, its weight of 10 pushes by 20
-    towards the side where the critic began, and the distance of 8 by no more than 8 to the right one.
+    Real examples are N(-4, 1) and generated examples N(4, 1), which hardly overlap. One critic is clipped, as in the
+    paper: its gradient, which is limited by the clipping, has no unit. The gradient norm of the other is penalized
+    above 1 only: a two-sided penalty prevents a critic of one variable from changing its sign. At derivative 0, the
+    penalty with weight 10 pushes with 20 towards the sign of the initial derivative, and the distance of the means with
+    only 8 towards the correct sign.
 
-    Where nearly all of p lies left of nearly all of q, at the distance d, the penalized critic has the slope
-    `-(1 + d / (2 penalty_weight))`, here -1.4: what is gained by a steeper one and what it costs are in balance.
+    Where nearly all of p lies left of nearly all of q, at distance d, the penalized critic has the derivative
+    `-(1 + d / (2 penalty_weight))`, here -1.4: there the gain and the penalty of a larger gradient norm are balanced.
 
     Args:
-        key: of the training.
-        steps: of the training.
+        key: PRNG key of the training.
+        steps: number of training steps.
 
     Returns:
-        For `discriminator`, `clipped_critic` and `penalized_critic` the `gradient`, which is the size of what the
-        generator gets at the mean of generated examples, through the minimax and the Wasserstein loss, and the
-        `straightness` between the two means: the share R^2 of the variance of D's probability, or of the critic's
-        value, that a straight line explains. A figure with each of the critics.
+        For `discriminator`, `clipped_critic` and `penalized_critic` the `gradient`: the absolute gradient of the
+        generator's loss at the mean of generated examples, for the minimax and the Wasserstein loss; and `r_squared`
+        between the two means: the share R^2 of the variance of D's probability, or of the critic's value, that a linear
+        fit explains. One figure for each of the critics.
 
     Reference:
         Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figure 2; Gulrajani et al. 2017, arXiv:1704.00028.
@@ -180,21 +181,23 @@ def saturation_experiment(key: KeyArray, *, steps: int = 1000) -> Experiment:
     fake_mean = jnp.array([[4.0]])
     numbers = {
         "discriminator/gradient": float(jnp.abs(sample_gradients(minimax, discriminator, fake_mean))[0, 0]),
-        "discriminator/straightness": _straightness(probability, -4.0, 4.0),
+        "discriminator/r_squared": _r_squared(probability, -4.0, 4.0),
     }
     figures = {}
     for name, critic in critics.items():
         numbers[f"{name}/gradient"] = float(jnp.abs(sample_gradients(wasserstein, critic, fake_mean))[0, 0])
-        numbers[f"{name}/straightness"] = _straightness(critic, -4.0, 4.0)
-        shown = _column(SHOWN)
-        figures[name] = plot.saturation(SHOWN, _densities(p, q), discriminator=probability(shown), critic=critic(shown))
-    return Experiment(numbers, figures)
+        numbers[f"{name}/r_squared"] = _r_squared(critic, -4.0, 4.0)
+        shown = _column(PLOT_POINTS)
+        figures[name] = plot.saturation(
+            PLOT_POINTS, _densities(p, q), discriminator=probability(shown), critic=critic(shown)
+        )
+    return ExperimentResult(numbers, figures)
 
 
-def _straightness(function: Critic, start: float, end: float) -> float:
-    """The square of the correlation of a function with its argument, on a segment of the line."""
-    places = jnp.linspace(start, end, 401)
-    return float(jnp.corrcoef(places, function(_column(places)))[0, 1] ** 2)
+def _r_squared(function: Critic, start: float, end: float) -> float:
+    """Compute the squared correlation of a function with its argument on an interval."""
+    points = jnp.linspace(start, end, 401)
+    return float(jnp.corrcoef(points, function(_column(points)))[0, 1] ** 2)
 
 
 def _normal(mean: float, scale: float) -> Synthetic:
@@ -205,10 +208,10 @@ def _points(distribution: Synthetic) -> Sampler:
     return lambda key, n: distribution.sample(key, n)["point"]
 
 
-def _column(places: Float[AnyArray, " n"]) -> Float[Array, "n 1"]:
-    return jnp.asarray(places)[:, jnp.newaxis]
+def _column(points: Float[AnyArray, " n"]) -> Float[Array, "n 1"]:
+    return jnp.asarray(points)[:, jnp.newaxis]
 
 
 def _densities(p: Synthetic, q: Synthetic) -> dict[str, Float[Array, " shown"]]:
-    shown = _column(SHOWN)
+    shown = _column(PLOT_POINTS)
     return {"real": jnp.exp(p.log_density(shown)), "generated": jnp.exp(q.log_density(shown))}

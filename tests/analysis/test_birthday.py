@@ -142,12 +142,12 @@ def test_images_are_compared_by_pixels_or_features_and_returned_unchanged():
     images = np.random.default_rng(0).integers(0, 256, size=(40, 4, 4, 3), dtype=np.uint8)
     sample = lambda key, n: images[jax.random.randint(key, (n,), 0, 40)]  # noqa: E731
     brightness = lambda x: np.asarray(x, np.float32).mean(axis=(1, 2, 3), keepdims=True)  # noqa: E731
-    by_pixel = birthday_test(jax.random.key(0), sample, real=images, sizes=(50,), twins=5)
-    assert by_pixel.twins.shape == (5, 2, 4, 4, 3)
-    assert by_pixel.twins.dtype == np.uint8
+    by_pixel = birthday_test(jax.random.key(0), sample, real=images, sizes=(50,), nearest_pairs=5)
+    assert by_pixel.nearest_pairs.shape == (5, 2, 4, 4, 3)
+    assert by_pixel.nearest_pairs.dtype == np.uint8
     assert 40 / 1.1 < by_pixel.support.estimate < 1.1 * 40
     np.testing.assert_allclose(by_pixel.threshold, pdist(np.float64(images.reshape(40, -1))).min(), rtol=1e-5)
-    # All pictures are about as bright as each other.
+    # The mean brightness of all images differs by less than the threshold.
     bright = birthday_test(jax.random.key(0), sample, threshold=1e3, features=brightness, sizes=(50,), trials=3)
     assert bright.collisions == bright.pairs
 

@@ -94,8 +94,8 @@ def test_fit_of_degenerate_latents_on_a_line():
     ("latents", "message"),
     [
         (np.zeros((5, 2)), "components must be from 1 to the number of latents, 5, got 10"),
-        (np.zeros((50, 2)), "finite and not all the same"),
-        (np.full((50, 2), np.nan), "finite and not all the same"),
+        (np.zeros((50, 2)), "latents must be finite and not all equal, got a mean variance of"),
+        (np.full((50, 2), np.nan), "latents must be finite and not all equal, got a mean variance of"),
         (np.zeros(50), r"latents must be \[n, dim\], got \(50,\)"),
     ],
 )

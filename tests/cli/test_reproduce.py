@@ -1,4 +1,4 @@
-"""`jaxgen reproduce NAME` prints published numbers beside ours."""
+"""`jaxgen reproduce NAME`: table of published and measured numbers, list of recipes, errors."""
 
 import dataclasses
 import json
@@ -7,26 +7,26 @@ import pytest
 
 from jaxgen.models.gan import Config
 from jaxgen.recipes import RECIPES
-from jaxgen.recipes.recipe import Claim, Comparative, Entry, Published, Recipe
+from jaxgen.recipes.recipe import Claim, Entry, ModelComparison, Published, Recipe
 from jaxgen.runs import RunConfig
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """A recipe of seconds among the known ones."""
+    """Adds a recipe that takes seconds to the known ones."""
     config = RunConfig(Config(hidden=(8,)), data="ring", steps=4, batch_size=32, log_every=2)
-    other = dataclasses.replace(config, config=Config(hidden=(4,)))
-    compared = Comparative(
+    other = dataclasses.replace(config, model_config=Config(hidden=(4,)))
+    compared = ModelComparison(
         {"wide": Entry("gan", config, {"modes": Published(6.3, 0.5)}), "narrow": Entry("gan", other)},
         {"modes": "of 8"},
         claims=[Claim("wide", "narrow", "modes")],
         seeds=2,
         quick_steps=2,
     )
-    monkeypatch.setitem(RECIPES, "small", Recipe("widths", "nobody", "seconds", compared, "the shortest"))
+    monkeypatch.setitem(RECIPES, "small", Recipe("widths", "no reference", "seconds", compared, "4 steps"))
 
 
-def test_a_recipe_is_carried_out(jaxgen, small, tmp_path):
+def test_recipe_prints_table_and_claims(jaxgen, small, tmp_path):
     said = jaxgen("reproduce", "small", "--out", str(tmp_path / "out"))
     assert said.status == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -36,21 +36,21 @@ def test_a_recipe_is_carried_out(jaxgen, small, tmp_path):
     assert cells[:3] == ["wide", "modes", "6.3 ± 0.5"]
     assert (float(cells[3]), cells[5]) == (pytest.approx(row["mean"], rel=1e-3), "2")
     assert "modes: wide" in said.out
-    assert "it takes seconds" in said.err
+    assert "duration: seconds" in said.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["reproduce", "pacgan-mixture"], "there is no recipe 'pacgan-mixture': did you mean 'pacgan-mixtures'?"),
-        (["reproduce", "--quick"], "name the recipe before its options: jaxgen reproduce "),
+        (["reproduce", "--quick"], "NAME must be given before the options, got --quick: jaxgen reproduce "),
         (["reproduce", "saturation", "--seeds", "0"], "--seeds must be at least 1, got 0"),
-        (["reproduce", "critic-loss", "--only", "--quick"], "--only is followed by the names of models"),
-        (["reproduce", "critic-loss", "--only", "Nobody"], "there is no model of this recipe 'Nobody'"),
+        (["reproduce", "critic-loss", "--only", "--quick"], "--only must be followed by at least one name of a model"),
+        (["reproduce", "critic-loss", "--only", "VAE"], "there is no model of this recipe 'VAE'"),
         (["reproduce", "saturation", "--sedes", "3"], "has no option '--sedes': did you mean '--seeds'?"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(jaxgen, tmp_path, monkeypatch, arguments, message):
+def test_invalid_arguments_give_one_sentence_and_write_nothing(jaxgen, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     said = jaxgen(*arguments)
     assert said.status == 2
@@ -59,7 +59,7 @@ def test_what_is_wrong_is_said_in_one_sentence(jaxgen, tmp_path, monkeypatch, ar
     assert not list(tmp_path.iterdir())
 
 
-def test_the_recipes_are_listed(jaxgen):
+def test_recipes_are_listed_without_arguments(jaxgen):
     said = jaxgen("reproduce")
     assert said.status == 0
-    assert all(name in said.out and recipe.what in said.out for name, recipe in RECIPES.items())
+    assert all(name in said.out and recipe.description in said.out for name, recipe in RECIPES.items())

@@ -1,4 +1,4 @@
-"""What the recipes measure themselves, on runs of which the answer is known."""
+"""Metrics that are specific to the published recipes, on logs with known values."""
 
 import json
 
@@ -11,8 +11,8 @@ from jaxgen.recipes.published import loss_correlation
 from jaxgen.runs import Run, RunConfig
 
 
-def test_the_correlation_of_every_seed_is_that_of_its_own_log(tmp_path):
-    """Ranks 1 2 3 4 5 against 1 2 3 4 5, against 5 4 3 2 1, and against 2 1 4 3 5: 1, -1 and 1 - 6 * 4 / 120."""
+def test_loss_correlation_is_computed_per_seed(tmp_path):
+    """Ranks 1 2 3 4 5 with 1 2 3 4 5, with 5 4 3 2 1 and with 2 1 4 3 5 correlate by 1, -1 and 1 - 6 * 4 / 120."""
     estimates, distances = [1, 2, 3, 4, 5], [[1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [0, 0, 0, 0, 0], [2, 1, 4, 3, 5]]
     names = ("discriminator/real_output", "discriminator/fake_output", "discriminator/loss")
     lines = [
@@ -31,6 +31,6 @@ def test_the_correlation_of_every_seed_is_that_of_its_own_log(tmp_path):
     config = RunConfig(PRESETS["wgan-gp"].config, data="ring", seeds=4)
     example = {"point": np.zeros((1, 2), np.float32), "label": np.array([7])}
     model = REGISTRY["gan"].build(config.model_config, example)
-    found = loss_correlation(Run(tmp_path, "gan", config, example, model, None, 4, {2: None}, ()), jax.random.key(0))
-    assert found["rank_correlation"] == pytest.approx([1, -1, np.nan, 0.8], nan_ok=True)
-    assert found["sliced_wasserstein"] == pytest.approx([5, 1, np.nan, 5], nan_ok=True)
+    numbers = loss_correlation(Run(tmp_path, "gan", config, example, model, None, 4, {2: None}, ()), jax.random.key(0))
+    assert numbers["rank_correlation"] == pytest.approx([1, -1, np.nan, 0.8], nan_ok=True)
+    assert numbers["sliced_wasserstein"] == pytest.approx([5, 1, np.nan, 5], nan_ok=True)

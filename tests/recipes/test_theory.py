@@ -1,4 +1,4 @@
-"""What is promised of the experiments, in short versions of them, against quadrature in float64."""
+"""Short versions of the experiments against quadrature in float64."""
 
 import jax
 import numpy as np
@@ -33,7 +33,7 @@ def optimal():
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_trained_discriminator_is_the_optimal_one_within_two_hundredths(optimal, name):
+def test_trained_discriminator_is_within_two_hundredths_of_the_optimum(optimal, name):
     p, q = (lambda x, part=part: density(x, part) for part in PAIRS[name])
     values = {key.split("/")[1]: value for key, value in optimal.numbers.items() if key.startswith(name)}
     assert 0 < values["probability_error"] < 0.02
@@ -49,25 +49,25 @@ def test_a_trained_discriminator_is_the_optimal_one_within_two_hundredths(optima
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_figure_shows_what_the_numbers_say(optimal, name):
+def test_figure_shows_the_optimum_and_the_measured_error(optimal, name):
     p, q = PAIRS[name]
     best, trained = optimal.figures[name].axes[1].lines
-    x, drawn = best.get_xdata(), best.get_ydata()
-    np.testing.assert_allclose(drawn, density(x, p) / (density(x, p) + density(x, q)), atol=1e-4)
+    x, plotted = best.get_xdata(), best.get_ydata()
+    np.testing.assert_allclose(plotted, density(x, p) / (density(x, p) + density(x, q)), atol=1e-4)
     weights = density(x, p) + density(x, q)
-    error = np.average(np.abs(trained.get_ydata() - drawn), weights=weights)
+    error = np.average(np.abs(trained.get_ydata() - plotted), weights=weights)
     np.testing.assert_allclose(error, optimal.numbers[f"{name}/probability_error"], rtol=0.05)
 
 
-def test_a_discriminator_that_is_sure_teaches_the_generator_in_one_game_only():
+def test_minimax_gradient_vanishes_and_non_saturating_gradient_does_not():
     numbers, figures = generator_gradient_experiment(jax.random.key(0), steps=300)
 
-    def sure(x):  # The best logit is 8 - 4x.
+    def optimum(x):  # The optimal logit is 8 - 4x.
         return scipy.special.expit(8 - 4 * x)
 
     fake = scipy.stats.norm(4.0, 1.0).pdf
-    minimax = 4 * integral(lambda x: fake(x) * sure(x))
-    non_saturating = 4 * integral(lambda x: fake(x) * (1 - sure(x)))
+    minimax = 4 * integral(lambda x: fake(x) * optimum(x))
+    non_saturating = 4 * integral(lambda x: fake(x) * (1 - optimum(x)))
     np.testing.assert_allclose(numbers["minimax_optimal"], minimax, atol=0.03)
     np.testing.assert_allclose(numbers["non_saturating_optimal"], non_saturating, atol=0.03)
     np.testing.assert_allclose(numbers["minimax"], minimax, atol=0.05)
@@ -81,12 +81,12 @@ def test_a_discriminator_that_is_sure_teaches_the_generator_in_one_game_only():
     np.testing.assert_allclose(lines["non_saturating"].get_ydata(), 1 - confidence, atol=1e-6)
 
 
-def test_the_discriminator_saturates_and_the_critics_stay_straight():
+def test_discriminator_saturates_and_critics_remain_linear():
     numbers, figures = saturation_experiment(jax.random.key(0), steps=300)
     for critic in ("clipped_critic", "penalized_critic"):
         assert numbers[f"{critic}/gradient"] > 100 * numbers["discriminator/gradient"]
-        assert numbers[f"{critic}/straightness"] > 0.99
-    assert numbers["discriminator/straightness"] < 0.9
+        assert numbers[f"{critic}/r_squared"] > 0.99
+    assert numbers["discriminator/r_squared"] < 0.9
     # With point masses at the two means it would be 1 + 8 / 20.
     np.testing.assert_allclose(numbers["penalized_critic/gradient"], 1.4, atol=0.1)
     assert sorted(figures) == ["clipped_critic", "penalized_critic"]
