@@ -1,4 +1,20 @@
-"""Encoders and the decoders that mirror them, by name of the architecture."""
+"""Encoders and decoders by the name of their architecture, and the interface of the networks of all models.
+
+A network is a Flax module. It is called in one of two ways,
+
+    module(inputs, train=...)    or    module(inputs, condition, train=...)
+
+- `inputs`: array [batch, *event], one example or latent per row. An encoder, a classifier and a discriminator take
+  examples, a decoder and a generator take latents [batch, latent].
+- `condition`: array [batch, condition], such as one-hot labels, only in networks that take one.
+- `train`: Python bool, keyword-only and required. With True the network normalizes by the statistics of the batch,
+  writes its new statistics into the collections `jaxgen.nn.normalization.STATISTICS`, and may draw from the random
+  stream "dropout". With False it uses the statistics that it is given, writes nothing and draws nothing.
+
+It returns an array [batch, *output] without a final nonlinearity; `jaxgen.nn.dcgan.Discriminator` with a
+`feature_layer` returns (outputs, features). It is initialized with `train=False`, and all of its variables are created
+then. In training it is applied with `mutable=STATISTICS`, outside training with nothing mutable.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
@@ -10,31 +26,39 @@ from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import KeyArray
 
 Architecture = Literal["linear", "mlp", "conv"]
-"""One affine map; fully connected layers; stride-2 convolutions (pictures only)."""
+"""One affine map; fully connected layers; stride-2 convolutions (images only)."""
 
 
 @runtime_checkable
 class Network(Protocol):
-    """What is needed of a Flax module."""
+    """A Flax module that is called as the description of this module says."""
 
-    def init(self, key: KeyArray, /, *inputs: Any) -> Any:
-        """Make the variables, `{"params": ...}`, for inputs of these shapes."""
+    def init(self, key: KeyArray, /, *inputs: Any, train: bool) -> Any:
+        """Return the variables, `{"params": ..., ...}`, for inputs, and perhaps a condition, of these shapes."""
 
-    def apply(self, variables: Any, /, *inputs: Any) -> Any:
-        """Compute the output."""
+    def apply(
+        self,
+        variables: Any,
+        /,
+        *inputs: Any,
+        train: bool,
+        mutable: bool | Sequence[str] = False,
+        rngs: dict[str, KeyArray] | None = None,
+    ) -> Any:
+        """Return the outputs; where `mutable` is not False, (outputs, new variables of these collections)."""
 
 
 def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> Network:
-    """A network from an example, and perhaps a condition, to a vector.
+    """Return a network that maps an example, and optionally a condition, to a vector.
 
     Args:
-        architecture: which kind of network.
+        architecture: name of the architecture.
         hidden: widths of the hidden layers of an mlp.
-        width: channels of the first convolution.
+        width: number of channels of the first convolution.
         features: length of the vector.
 
     Returns:
-        A module that maps `[batch, *event]`, and perhaps `[batch, condition]`, to `[batch, features]`.
+        A module that maps `[batch, *event]`, and optionally `[batch, condition]`, to `[batch, features]`.
 
     Raises:
         InputError: if there is no such architecture.
@@ -50,21 +74,21 @@ def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, fe
 
 
 def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> Network:
-    """A network from a code, and perhaps a condition, to an example: the mirror image of `encoder`.
+    """Return a network that maps a latent, and optionally a condition, to an example: the mirror image of `encoder`.
 
     Args:
-        architecture: which kind of network.
+        architecture: name of the architecture.
         hidden: widths of the hidden layers of the encoder, used in reverse order.
-        width: channels of the encoder's first convolution.
-        shape: of one example.
+        width: number of channels of the encoder's first convolution.
+        shape: shape of one example.
 
     Returns:
-        A module that maps `[batch, code]`, and perhaps `[batch, condition]`, to `[batch, *shape]`, without a final
+        A module that maps `[batch, latent]`, and optionally `[batch, condition]`, to `[batch, *shape]`, without a final
         nonlinearity.
 
     Raises:
-        InputError: if there is no such architecture, or convolutions are asked for where the examples are not pictures
-            or too small.
+        InputError: if there is no such architecture, or if the architecture is "conv" and the examples are not images
+            or are too small.
 
     Example:
         >>> decoder("mlp", hidden=(400, 200), width=32, shape=(8, 8, 1)).hidden
@@ -73,7 +97,10 @@ def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, sh
     check_known("architecture", architecture, get_args(Architecture))
     if architecture == "conv":
         if len(shape) != 3:
-            raise InputError(f"a convolutional network needs pictures, and these examples have shape {tuple(shape)}")
-        resolutions(*shape[:2])  # says now, not at the first batch, that a picture is too small
+            raise InputError(
+                f"shape must be (height, width, channels) for the architecture 'conv', got {tuple(shape)}: "
+                f"use 'mlp' for points"
+            )
+        resolutions(*shape[:2])  # Images that are too small are rejected here and not at the first batch.
         return ConvDecoder(shape=tuple(shape), width=width)
     return MLP(hidden=tuple(reversed(hidden)) if architecture == "mlp" else (), shape=tuple(shape))

@@ -44,7 +44,7 @@ class ConvEncoder(linen.Module):
     Example:
         >>> import jax
         >>> images = jax.numpy.zeros((5, 28, 28, 1))
-        >>> output, _ = ConvEncoder(width=8, features=2).init_with_output(jax.random.key(0), images)
+        >>> output, _ = ConvEncoder(width=8, features=2).init_with_output(jax.random.key(0), images, train=False)
         >>> output.shape
         (5, 2)
     """
@@ -56,11 +56,13 @@ class ConvEncoder(linen.Module):
     @linen.compact
     def __call__(
         self,
-        x: Float[AnyArray, "batch height width channels"],
+        inputs: Float[AnyArray, "batch height width channels"],
         condition: Float[AnyArray, "batch condition"] | None = None,
+        *,
+        train: bool,
     ) -> Float[Array, "batch features"]:
         """Map a batch of pictures to a batch of outputs."""
-        sizes = resolutions(*x.shape[1:3])
+        x, sizes = inputs, resolutions(*inputs.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
             x = Conv(channels, kernel_size=(4, 4), strides=(2, 2), padding="SAME")(x)
             if i == 0 and condition is not None:
@@ -79,8 +81,9 @@ class ConvDecoder(linen.Module):
 
     Example:
         >>> import jax
-        >>> codes = jax.numpy.zeros((5, 2))
-        >>> output, _ = ConvDecoder(shape=(28, 28, 1), width=8).init_with_output(jax.random.key(0), codes)
+        >>> latents = jax.numpy.zeros((5, 2))
+        >>> decoder = ConvDecoder(shape=(28, 28, 1), width=8)
+        >>> output, _ = decoder.init_with_output(jax.random.key(0), latents, train=False)
         >>> output.shape
         (5, 28, 28, 1)
     """
@@ -91,15 +94,19 @@ class ConvDecoder(linen.Module):
 
     @linen.compact
     def __call__(
-        self, code: Float[AnyArray, "batch code"], condition: Float[AnyArray, "batch condition"] | None = None
+        self,
+        inputs: Float[AnyArray, "batch latent"],
+        condition: Float[AnyArray, "batch condition"] | None = None,
+        *,
+        train: bool,
     ) -> Float[Array, "batch height width channels"]:
         """Map a batch of codes to a batch of pictures, without a final nonlinearity; a condition extends the code."""
         if condition is not None:
-            code = jnp.concatenate([code, condition], axis=-1)
+            inputs = jnp.concatenate([inputs, condition], axis=-1)
         height, width, channels = self.shape
         sizes = resolutions(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
-        x = linen.Dense(sizes[-1][0] * sizes[-1][1] * depths[-1])(code)
+        x = linen.Dense(sizes[-1][0] * sizes[-1][1] * depths[-1])(inputs)
         x = x.reshape(len(x), *sizes[-1], depths[-1])
         for (rows, columns), depth in zip(sizes[-2::-1], depths[-2::-1], strict=True):
             x = ConvTranspose(depth, kernel_size=(4, 4), strides=(2, 2), padding="SAME")(self.activation(x))

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from jaxgen.errors import InputError
 from jaxgen.nn.conv_autoencoder import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
-from jaxgen.nn.normalization import Normalization, normalize, weights
+from jaxgen.nn.normalization import Normalization, apply_layer, normalize
 from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import AnyArray, Array, Float, KeyArray
 
@@ -25,9 +26,6 @@ WEIGHT_SCALE = 0.02
 
 LEAK = 0.2
 """Slope of the discriminator's LeakyReLU below zero (section 3 of the paper)."""
-
-HIDDEN = "intermediates"
-"""The collection in which Flax keeps what a network sows on the way; it is not part of the variables at init."""
 
 
 class Generator(linen.Module):
@@ -41,9 +39,9 @@ class Generator(linen.Module):
 
     Example:
         >>> import jax
-        >>> codes = jax.numpy.zeros((5, 100))
+        >>> latents = jax.numpy.zeros((5, 100))
         >>> generator = Generator(shape=(28, 28, 1), width=8)
-        >>> images, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
+        >>> images, _ = generator.init_with_output(jax.random.key(0), latents, train=False)
         >>> images.shape
         (5, 28, 28, 1)
     """
@@ -54,31 +52,31 @@ class Generator(linen.Module):
     weight_scale: float = WEIGHT_SCALE
 
     @linen.compact
-    def __call__(self, code: Float[AnyArray, "batch code"]) -> Float[Array, "batch height width channels"]:
-        """Map a batch of codes to a batch of pictures, without the final tanh."""
+    def __call__(
+        self, inputs: Float[AnyArray, "batch latent"], *, train: bool
+    ) -> Float[Array, "batch height width channels"]:
+        """Map a batch of latents to a batch of images, without the final tanh."""
         height, width, channels = self.shape
         sizes = map_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
         # Batch normalization would subtract a bias again: then only the last layer has one.
         bias = self.normalization != "batch"
         kernel_init = normal(self.weight_scale)
-        x = jnp.asarray(code)[:, None, None, :]
+        x = jnp.asarray(inputs)[:, None, None, :]
         first = ConvTranspose(depths[-1], sizes[-1], padding="VALID", use_bias=bias, kernel_init=kernel_init)
-        x = weights(self.normalization, first)(x)
+        x = apply_layer(self.normalization, first, x, train=train)
         for i in reversed(range(len(sizes) - 1)):
-            x = linen.relu(normalize(self, self.normalization, x, scale_init=_scales))
+            x = linen.relu(normalize(self.normalization, x, train=train, scale_init=_scales))
             layer = ConvTranspose(
                 depths[i], (4, 4), strides=(2, 2), padding="SAME", use_bias=bias or i == 0, kernel_init=kernel_init
             )
             rows, columns = sizes[i]
-            x = weights(self.normalization, layer)(x)[:, :rows, :columns]
+            x = apply_layer(self.normalization, layer, x, train=train)[:, :rows, :columns]
         return x
 
 
 class Discriminator(linen.Module):
     """Strided convolutions reduce a picture to a map of at most 4x4, a last one to the output.
-
-    What hidden layer i = 1, 2, ... puts out is sown as `layer_i` in the collection `HIDDEN`.
 
     Attributes:
         width: channels of the first layer, doubled at every halving of the picture, up to eight times.
@@ -86,36 +84,56 @@ class Discriminator(linen.Module):
         normalization: of what the hidden layers after the first put out, or of all weights. A critic with a gradient
             penalty must not normalize by the batch: the penalty is one example's, and the batch would mix the examples.
         weight_scale: standard deviation of the initial weights.
+        feature_layer: hidden layer, counted from 1, whose output, after normalization and activation, is returned as
+            well; with None only the outputs of the network are returned.
 
     Example:
         >>> import jax
         >>> images = jax.numpy.zeros((5, 28, 28, 1))
-        >>> logits, _ = jax.eval_shape(Discriminator(width=8).init_with_output, jax.random.key(0), images)
-        >>> logits.shape
+        >>> discriminator = Discriminator(width=8)
+        >>> variables = discriminator.init(jax.random.key(0), images, train=False)
+        >>> discriminator.apply(variables, images, train=False).shape
         (5,)
+        >>> logits, features = discriminator.clone(feature_layer=3).apply(variables, images, train=False)
+        >>> features.shape
+        (5, 4, 4, 32)
     """
 
     width: int
     shape: Sequence[int] = ()
     normalization: Normalization = "batch"
     weight_scale: float = WEIGHT_SCALE
+    feature_layer: int | None = None
 
     @linen.compact
-    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, " batch *output"]:
-        """Map a batch of pictures to a batch of outputs."""
-        y, sizes = jnp.asarray(x), map_sizes(*x.shape[1:3])
+    def __call__(
+        self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
+    ) -> (
+        Float[Array, " batch *output"]
+        | tuple[Float[Array, " batch *output"], Float[Array, "batch rows columns features"]]
+    ):
+        """Map a batch of images to a batch of outputs, or to (outputs, features)."""
+        y, sizes = jnp.asarray(inputs), map_sizes(*inputs.shape[1:3])
+        layers = len(sizes) - 1
+        if self.feature_layer is not None and not 1 <= self.feature_layer <= layers:
+            raise InputError(
+                f"feature_layer must be from 1 to {layers}, the number of hidden layers for images of "
+                f"{inputs.shape[1]}x{inputs.shape[2]} pixels, got {self.feature_layer}"
+            )
         kernel_init = normal(self.weight_scale)
-        for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
+        for i, channels in enumerate(widths(self.width, layers)):
             bias = self.normalization != "batch" or i == 0
             layer = Conv(channels, (4, 4), strides=(2, 2), padding="SAME", use_bias=bias, kernel_init=kernel_init)
-            y = weights(self.normalization, layer)(y)
+            y = apply_layer(self.normalization, layer, y, train=train)
             if i > 0:
-                y = normalize(self, self.normalization, y, scale_init=_scales)
+                y = normalize(self.normalization, y, train=train, scale_init=_scales)
             y = linen.leaky_relu(y, LEAK)
-            self.sow(HIDDEN, f"layer_{i + 1}", y)
+            if self.feature_layer == i + 1:
+                features = y
         last = Conv(math.prod(self.shape), sizes[-1], padding="VALID", kernel_init=kernel_init)
-        y = weights(self.normalization, last)(y)
-        return y.reshape(len(y), *self.shape)
+        y = apply_layer(self.normalization, last, y, train=train)
+        outputs = y.reshape(len(y), *self.shape)
+        return outputs if self.feature_layer is None else (outputs, features)
 
 
 def map_sizes(height: int, width: int) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import flax.linen as linen
 import jax.numpy as jnp
 
-from jaxgen.nn.normalization import Normalization, normalize, weights
+from jaxgen.nn.normalization import Normalization, apply_layer, normalize
 from jaxgen.typing import AnyArray, Array, Float
 
 
@@ -47,8 +47,8 @@ class MLP(linen.Module):
     Example:
         >>> import jax
         >>> network = MLP(hidden=(32,), shape=(2,))
-        >>> variables = network.init(jax.random.key(0), jax.numpy.zeros((5, 8, 8, 1)))
-        >>> network.apply(variables, jax.numpy.zeros((5, 8, 8, 1))).shape
+        >>> variables = network.init(jax.random.key(0), jax.numpy.zeros((5, 8, 8, 1)), train=False)
+        >>> network.apply(variables, jax.numpy.zeros((5, 8, 8, 1)), train=False).shape
         (5, 2)
     """
 
@@ -60,10 +60,14 @@ class MLP(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[AnyArray, " batch *event"], condition: Float[AnyArray, "batch condition"] | None = None
+        self,
+        inputs: Float[AnyArray, " batch *event"],
+        condition: Float[AnyArray, "batch condition"] | None = None,
+        *,
+        train: bool,
     ) -> Float[Array, " batch *output"]:
         """Map a batch of inputs to a batch of outputs; a condition is one more part of the input."""
-        y = jnp.asarray(x).reshape(len(x), -1)
+        y = jnp.asarray(inputs).reshape(len(inputs), -1)
         if condition is not None:
             y = jnp.concatenate([y, condition], axis=-1)
         pieces = self.activation.pieces if isinstance(self.activation, Maxout) else 1
@@ -71,7 +75,8 @@ class MLP(linen.Module):
         bias = self.normalization != "batch"
         for width in self.hidden:
             layer = linen.Dense(width * pieces, use_bias=bias, kernel_init=self.kernel_init)
-            y = self.activation(normalize(self, self.normalization, weights(self.normalization, layer)(y)))
+            y = apply_layer(self.normalization, layer, y, train=train)
+            y = self.activation(normalize(self.normalization, y, train=train))
         last = linen.Dense(math.prod(self.shape), kernel_init=self.kernel_init)
-        y = weights(self.normalization, last)(y)
-        return y.reshape(len(x), *self.shape)
+        y = apply_layer(self.normalization, last, y, train=train)
+        return y.reshape(len(inputs), *self.shape)

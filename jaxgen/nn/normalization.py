@@ -19,10 +19,10 @@ WARM_UP = 30
 
 
 def normalize(
-    module: linen.Module,
     normalization: Normalization,
     x: Float[Array, " batch *event"],
     *,
+    train: bool,
     scale_init: linen.initializers.Initializer = linen.initializers.ones,
 ) -> Float[Array, " batch *event"]:
     """Normalize what a hidden layer puts out; "none" and "spectral" leave it as it is.
@@ -32,9 +32,9 @@ def normalize(
     gradient penalty needs it (Gulrajani et al. 2017, arXiv:1704.00028, section 4).
 
     Args:
-        module: in whose `__call__` the layer stands.
         normalization: which.
         x: what the layer puts out.
+        train: whether batch normalization uses and records the statistics of the batch, as in `batch_norm`.
         scale_init: initializer of the scales.
 
     Returns:
@@ -43,32 +43,28 @@ def normalize(
     Example:
         >>> class Network(linen.Module):
         ...     @linen.compact
-        ...     def __call__(self, x):
-        ...         return normalize(self, "layer", x)
-        >>> y, _ = Network().init_with_output(jax.random.key(0), jnp.array([[0.0, 2.0], [10.0, 30.0]]))
+        ...     def __call__(self, x, *, train):
+        ...         return normalize("layer", x, train=train)
+        >>> x = jnp.array([[0.0, 2.0], [10.0, 30.0]])
+        >>> y, _ = Network().init_with_output(jax.random.key(0), x, train=False)
         >>> y.round(3).tolist()
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
     if normalization == "batch":
-        return batch_norm(module, scale_init=scale_init)(x)
+        return batch_norm(train=train, scale_init=scale_init)(x)
     if normalization == "layer":
         return linen.LayerNorm(reduction_axes=range(1, x.ndim), epsilon=1e-5, scale_init=scale_init)(x)
     return x
 
 
-def batch_norm(
-    module: linen.Module, *, scale_init: linen.initializers.Initializer = linen.initializers.ones
-) -> linen.BatchNorm:
-    """Batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167), in training where its statistics may change.
+def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = linen.initializers.ones) -> linen.BatchNorm:
+    """Return a layer of batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167).
 
         y = scale (x - mean) / sqrt(variance + 1e-5) + bias,    moving average = 0.9 moving average + 0.1 new
 
-    Flax tells the two modes apart here: where the statistics may change (`apply(..., mutable=["batch_stats"])`) it
-    normalizes by the batch and updates the moving averages, where they may not it uses these. So a network is called
-    like those that have no statistics at all.
-
     Args:
-        module: in whose `__call__` the layer stands.
+        train: whether the layer normalizes by the mean and variance of the batch, over all axes but the last, and
+            updates the running statistics; otherwise it normalizes by the running statistics.
         scale_init: initializer of the scales.
 
     Returns:
@@ -77,34 +73,42 @@ def batch_norm(
     Example:
         >>> class Network(linen.Module):
         ...     @linen.compact
-        ...     def __call__(self, x):
-        ...         return batch_norm(self)(x)
+        ...     def __call__(self, x, *, train):
+        ...         return batch_norm(train=train)(x)
         >>> x = jax.numpy.array([[1.0], [3.0]])
-        >>> variables = Network().init(jax.random.key(0), x)
-        >>> in_training, _ = Network().apply(variables, x, mutable=["batch_stats"])
-        >>> afterwards = Network().apply(variables, x)
+        >>> variables = Network().init(jax.random.key(0), x, train=False)
+        >>> in_training, _ = Network().apply(variables, x, train=True, mutable=["batch_stats"])
+        >>> afterwards = Network().apply(variables, x, train=False)
         >>> [[round(float(y), 3) for y in output[:, 0]] for output in (in_training, afterwards)]
         [[-1.0, 1.0], [1.0, 3.0]]
     """
-    moving = not module.is_mutable_collection("batch_stats")
-    return linen.BatchNorm(use_running_average=moving, momentum=0.9, epsilon=1e-5, scale_init=scale_init)
+    return linen.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=scale_init)
 
 
-def weights(normalization: Normalization, layer: linen.Module) -> linen.Module:
-    """Normalize the weights of a layer, if they are what is to be normalized.
+def apply_layer(
+    normalization: Normalization, layer: linen.Module, x: Float[Array, " batch *event"], *, train: bool
+) -> Float[Array, " batch *output"]:
+    """Apply a layer; "spectral" normalizes its kernel, the other normalizations leave the layer as it is.
 
     Args:
-        normalization: of the network; only "spectral" concerns weights.
-        layer: with a parameter named kernel.
+        normalization: normalization of the network.
+        layer: layer with a parameter named kernel, made in the `__call__` of the network.
+        x: inputs of the layer.
+        train: whether `SpectralNorm` stores its new singular vectors.
 
     Returns:
-        The layer, or its `SpectralNorm`.
+        The outputs of the layer, or of its `SpectralNorm`.
 
     Example:
-        >>> type(weights("spectral", linen.Dense(3))).__name__, type(weights("batch", linen.Dense(3))).__name__
-        ('SpectralNorm', 'Dense')
+        >>> class Network(linen.Module):
+        ...     @linen.compact
+        ...     def __call__(self, x, *, train):
+        ...         return apply_layer("spectral", linen.Dense(3), x, train=train)
+        >>> y, variables = Network().init_with_output(jax.random.key(0), jnp.ones((1, 2)), train=False)
+        >>> y.shape, list(variables["spectral"])
+        ((1, 3), ['SpectralNorm_0'])
     """
-    return SpectralNorm(layer) if normalization == "spectral" else layer
+    return SpectralNorm(layer)(x, train=train) if normalization == "spectral" else layer(x)
 
 
 class SpectralNorm(linen.Module):
@@ -132,7 +136,7 @@ class SpectralNorm(linen.Module):
     Example:
         >>> x = jnp.eye(3)
         >>> layer = SpectralNorm(linen.Dense(5, use_bias=False))
-        >>> normalized, variables = layer.init_with_output(jax.random.key(0), x)
+        >>> normalized, variables = layer.init_with_output(jax.random.key(0), x, train=False)
         >>> round(float(jnp.linalg.norm(normalized, ord=2)), 3), variables["spectral"]["U"].shape
         (1.0, (5, 3))
     """
@@ -141,19 +145,22 @@ class SpectralNorm(linen.Module):
     vectors: int = 8
 
     @linen.compact
-    def __call__(self, x: Float[Array, " batch *event"]) -> Float[Array, " batch *output"]:
-        """Apply the layer with its normalized kernel."""
+    def __call__(self, x: Float[Array, " batch *event"], *, train: bool) -> Float[Array, " batch *output"]:
+        """Apply the layer with its normalized kernel; with `train=True` store the new singular vectors."""
 
         def divided(variables: PyTree) -> PyTree:
             params = dict(variables["params"])
-            return {**variables, "params": params | {"kernel": params["kernel"] / self._largest(params["kernel"])}}
+            return {
+                **variables,
+                "params": params | {"kernel": params["kernel"] / self._largest(params["kernel"], train=train)},
+            }
 
         if self.is_initializing():
             self.layer(x)  # Makes the parameters, which stay as they are.
         return linen.map_variables(lambda layer, x: layer(x), "params", trans_in_fn=divided)(self.layer, x)
 
-    def _largest(self, kernel: Float[Array, "*window features"]) -> Float[Array, ""]:
-        """The largest singular value of the kernel, and in training a step of the vectors towards its own."""
+    def _largest(self, kernel: Float[Array, "*window features"], *, train: bool) -> Float[Array, ""]:
+        """Estimate the largest singular value of the kernel after one step of the iteration, which training stores."""
         matrix = kernel.reshape(-1, kernel.shape[-1])
         constant = jax.lax.stop_gradient(matrix)
 
@@ -166,7 +173,7 @@ class SpectralNorm(linen.Module):
 
         followed = self.variable("spectral", "U", start)
         basis = jax.lax.fori_loop(0, WARM_UP if self.is_initializing() else 1, step, followed.value)
-        if self.is_mutable_collection("spectral"):
+        if train or self.is_initializing():
             followed.value = basis
         return _largest_within(matrix, basis)
 
@@ -184,9 +191,9 @@ def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, 
     Example:
         >>> class Network(linen.Module):
         ...     @linen.compact
-        ...     def __call__(self, x):
-        ...         return weights("spectral", linen.Dense(2))(x)
-        >>> variables = Network().init(jax.random.key(0), jnp.ones((1, 3)))
+        ...     def __call__(self, x, *, train):
+        ...         return apply_layer("spectral", linen.Dense(2), x, train=train)
+        >>> variables = Network().init(jax.random.key(0), jnp.ones((1, 3)), train=False)
         >>> kernels = applied_kernels(variables["params"], variables["spectral"])
         >>> {path: round(float(jnp.linalg.norm(kernel, ord=2)), 3) for path, kernel in kernels.items()}
         {'Dense_0': 1.0}

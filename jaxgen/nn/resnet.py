@@ -29,8 +29,9 @@ class ResNet(linen.Module):
     Example:
         >>> import jax
         >>> images = jax.numpy.zeros((5, 32, 32, 3))
-        >>> logits, _ = jax.eval_shape(ResNet(blocks=1, classes=10).init_with_output, jax.random.key(0), images)
-        >>> logits.shape
+        >>> network = ResNet(blocks=1, classes=10)
+        >>> variables = network.init(jax.random.key(0), images, train=False)
+        >>> network.apply(variables, images, train=False).shape
         (5, 10)
     """
 
@@ -39,13 +40,15 @@ class ResNet(linen.Module):
     width: int = 16
 
     @linen.compact
-    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, "batch classes"]:
-        """Map a batch of pictures to a batch of logits."""
-        x = linen.relu(batch_norm(self)(_convolution(self.width)(x)))
+    def __call__(
+        self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
+    ) -> Float[Array, "batch classes"]:
+        """Map a batch of images to a batch of logits."""
+        x = linen.relu(batch_norm(train=train)(_convolution(self.width)(inputs)))
         for stage in range(STAGES):
             for i in range(self.blocks):
                 halve = stage > 0 and i == 0
-                x = ResidualBlock(self.width * 2**stage, stride=2 if halve else 1)(x)
+                x = ResidualBlock(self.width * 2**stage, stride=2 if halve else 1)(x, train=train)
         return linen.Dense(self.classes)(x.mean(axis=(1, 2)))
 
 
@@ -62,7 +65,8 @@ class ResidualBlock(linen.Module):
     Example:
         >>> import jax
         >>> x = jax.numpy.zeros((5, 32, 32, 16))
-        >>> y, _ = jax.eval_shape(ResidualBlock(features=32, stride=2).init_with_output, jax.random.key(0), x)
+        >>> block = ResidualBlock(features=32, stride=2)
+        >>> y, _ = block.init_with_output(jax.random.key(0), x, train=False)
         >>> y.shape
         (5, 16, 16, 32)
     """
@@ -72,13 +76,13 @@ class ResidualBlock(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[AnyArray, "batch height width channels"]
+        self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch rows columns features"]:
         """Map a batch of feature maps to a batch of feature maps."""
-        change = linen.relu(batch_norm(self)(_convolution(self.features, self.stride)(x)))
-        change = batch_norm(self)(_convolution(self.features)(change))
-        kept = x[:, :: self.stride, :: self.stride]
-        kept = jnp.pad(kept, [(0, 0), (0, 0), (0, 0), (0, self.features - x.shape[-1])])
+        change = linen.relu(batch_norm(train=train)(_convolution(self.features, self.stride)(inputs)))
+        change = batch_norm(train=train)(_convolution(self.features)(change))
+        kept = inputs[:, :: self.stride, :: self.stride]
+        kept = jnp.pad(kept, [(0, 0), (0, 0), (0, 0), (0, self.features - inputs.shape[-1])])
         return linen.relu(kept + change)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.nn.convolution import Conv
-from jaxgen.nn.normalization import Normalization, normalize, weights
+from jaxgen.nn.normalization import Normalization, apply_layer, normalize
 from jaxgen.typing import AnyArray, Array, Float
 
 DOUBLINGS = 3
@@ -74,9 +74,9 @@ class ResidualGenerator(linen.Module):
 
     Example:
         >>> import jax
-        >>> codes = jax.numpy.zeros((5, 128))
+        >>> latents = jax.numpy.zeros((5, 128))
         >>> generator = ResidualGenerator(shape=(32, 32, 3), width=8)
-        >>> images, _ = jax.eval_shape(generator.init_with_output, jax.random.key(0), codes)
+        >>> images, _ = generator.init_with_output(jax.random.key(0), latents, train=False)
         >>> images.shape
         (5, 32, 32, 3)
     """
@@ -86,16 +86,20 @@ class ResidualGenerator(linen.Module):
     normalization: Normalization = "batch"
 
     @linen.compact
-    def __call__(self, code: Float[AnyArray, "batch code"]) -> Float[Array, "batch height width channels"]:
-        """Map a batch of codes to a batch of pictures, without the final tanh."""
+    def __call__(
+        self, inputs: Float[AnyArray, "batch latent"], *, train: bool
+    ) -> Float[Array, "batch height width channels"]:
+        """Map a batch of latents to a batch of images, without the final tanh."""
         height, width, channels = self.shape
         rows, columns = smallest_map(height, width)
         first = linen.Dense(rows * columns * self.width, kernel_init=ELSEWHERE)
-        x = weights(self.normalization, first)(jnp.asarray(code)).reshape(-1, rows, columns, self.width)
+        x = apply_layer(self.normalization, first, jnp.asarray(inputs), train=train)
+        x = x.reshape(-1, rows, columns, self.width)
         for _ in range(DOUBLINGS):
-            x = PreactivatedBlock(self.width, self.normalization, resize=double)(x)
-        x = linen.relu(normalize(self, self.normalization, x))
-        return weights(self.normalization, Conv(channels, (3, 3), kernel_init=ELSEWHERE))(x)
+            x = PreactivatedBlock(self.width, self.normalization, resize=double)(x, train=train)
+        x = linen.relu(normalize(self.normalization, x, train=train))
+        last = Conv(channels, (3, 3), kernel_init=ELSEWHERE)
+        return apply_layer(self.normalization, last, x, train=train)
 
 
 class ResidualDiscriminator(linen.Module):
@@ -109,7 +113,7 @@ class ResidualDiscriminator(linen.Module):
     Example:
         >>> import jax
         >>> images = jax.numpy.zeros((5, 32, 32, 3))
-        >>> logits, _ = jax.eval_shape(ResidualDiscriminator(width=8).init_with_output, jax.random.key(0), images)
+        >>> logits, _ = ResidualDiscriminator(width=8).init_with_output(jax.random.key(0), images, train=False)
         >>> logits.shape
         (5,)
     """
@@ -119,16 +123,20 @@ class ResidualDiscriminator(linen.Module):
     normalization: Normalization = "spectral"
 
     @linen.compact
-    def __call__(self, x: Float[AnyArray, "batch height width channels"]) -> Float[Array, " batch *output"]:
-        """Map a batch of pictures to a batch of outputs."""
-        if min(x.shape[1:3]) < 2**HALVINGS:
-            raise InputError(f"pictures of {x.shape[1]}x{x.shape[2]} pixels cannot be halved {HALVINGS} times")
-        y = _FirstBlock(self.width, self.normalization)(jnp.asarray(x))
+    def __call__(
+        self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
+    ) -> Float[Array, " batch *output"]:
+        """Map a batch of images to a batch of outputs."""
+        height, width = inputs.shape[1:3]
+        if min(height, width) < 2**HALVINGS:
+            raise InputError(f"pictures of {height}x{width} pixels cannot be halved {HALVINGS} times")
+        y = _FirstBlock(self.width, self.normalization)(jnp.asarray(inputs), train=train)
         for i in range(1, DISCRIMINATOR_BLOCKS):
             resize = halve if i < HALVINGS else unchanged
-            y = PreactivatedBlock(self.width, self.normalization, resize=resize, before=False)(y)
-        y = linen.relu(normalize(self, self.normalization, y)).sum(axis=(1, 2))
-        y = weights(self.normalization, linen.Dense(math.prod(self.shape), kernel_init=ELSEWHERE))(y)
+            y = PreactivatedBlock(self.width, self.normalization, resize=resize, before=False)(y, train=train)
+        y = linen.relu(normalize(self.normalization, y, train=train)).sum(axis=(1, 2))
+        last = linen.Dense(math.prod(self.shape), kernel_init=ELSEWHERE)
+        y = apply_layer(self.normalization, last, y, train=train)
         return y.reshape(len(y), *self.shape)
 
 
@@ -178,7 +186,7 @@ class PreactivatedBlock(linen.Module):
         >>> import jax
         >>> x = jax.numpy.zeros((5, 8, 8, 4))
         >>> block = PreactivatedBlock(6, "batch", resize=double)
-        >>> y, _ = jax.eval_shape(block.init_with_output, jax.random.key(0), x)
+        >>> y, _ = block.init_with_output(jax.random.key(0), x, train=False)
         >>> y.shape
         (5, 16, 16, 6)
     """
@@ -189,16 +197,18 @@ class PreactivatedBlock(linen.Module):
     before: bool = True
 
     @linen.compact
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns features"]:
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"], *, train: bool
+    ) -> Float[Array, "batch rows columns features"]:
         """Map a batch of feature maps to a batch of feature maps."""
         enlarge, reduce = (self.resize, unchanged) if self.before else (unchanged, self.resize)
-        change = enlarge(linen.relu(normalize(self, self.normalization, x)))
-        change = _convolution(self.normalization, self.features)(change)
-        change = linen.relu(normalize(self, self.normalization, change))
-        change = reduce(_convolution(self.normalization, self.features)(change))
-        if change.shape == x.shape:
-            return x + change
-        return reduce(_shortcut(self.normalization, self.features)(enlarge(x))) + change
+        change = enlarge(linen.relu(normalize(self.normalization, inputs, train=train)))
+        change = _convolve(self.normalization, self.features, change, train=train)
+        change = linen.relu(normalize(self.normalization, change, train=train))
+        change = reduce(_convolve(self.normalization, self.features, change, train=train))
+        if change.shape == inputs.shape:
+            return inputs + change
+        return reduce(_shortcut(self.normalization, self.features, enlarge(inputs), train=train)) + change
 
 
 class _FirstBlock(linen.Module):
@@ -208,15 +218,17 @@ class _FirstBlock(linen.Module):
     normalization: Normalization
 
     @linen.compact
-    def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns features"]:
-        change = linen.relu(_convolution(self.normalization, self.features)(x))
-        change = halve(_convolution(self.normalization, self.features)(change))
-        return _shortcut(self.normalization, self.features)(halve(x)) + change
+    def __call__(
+        self, inputs: Float[Array, "batch height width channels"], *, train: bool
+    ) -> Float[Array, "batch rows columns features"]:
+        change = linen.relu(_convolve(self.normalization, self.features, inputs, train=train))
+        change = halve(_convolve(self.normalization, self.features, change, train=train))
+        return _shortcut(self.normalization, self.features, halve(inputs), train=train) + change
 
 
-def _convolution(normalization: Normalization, features: int) -> linen.Module:
-    return weights(normalization, Conv(features, (3, 3), kernel_init=IN_BLOCKS))
+def _convolve(normalization: Normalization, features: int, x: Array, *, train: bool) -> Array:
+    return apply_layer(normalization, Conv(features, (3, 3), kernel_init=IN_BLOCKS), x, train=train)
 
 
-def _shortcut(normalization: Normalization, features: int) -> linen.Module:
-    return weights(normalization, Conv(features, (1, 1), kernel_init=ELSEWHERE))
+def _shortcut(normalization: Normalization, features: int, x: Array, *, train: bool) -> Array:
+    return apply_layer(normalization, Conv(features, (1, 1), kernel_init=ELSEWHERE), x, train=train)
