@@ -1,7 +1,7 @@
-"""Files that are there whole, or as they were before, or not at all.
+"""Atomic writes: after an interruption a file has its complete new content, or its previous content, or does not exist.
 
-A process may be killed at any moment and a disk may be full, so nothing is written in place: the content goes to a
-hidden file in the same folder, which then takes the name.
+A process may be killed at any time and a disk may be full. The content is therefore written to a hidden file in the
+same folder, which is then renamed.
 """
 
 from pathlib import Path
@@ -10,14 +10,14 @@ from jaxgen.errors import InputError
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all.
+    """Write a file atomically.
 
     Args:
-        path: of the file; what is there is replaced.
-        content: of the file.
+        path: path of the file; an existing file is replaced.
+        content: content of the file.
 
     Raises:
-        InputError: if the disk is full or the folder cannot be written.
+        InputError: if the disk is full or the folder is not writable.
 
     Example:
         >>> import tempfile

@@ -1,31 +1,31 @@
-"""The two ways in which jaxgen gives up: the user's input is wrong, or the training diverged."""
+"""The exceptions of jaxgen: invalid input of the user, and diverged training."""
 
 import difflib
 from collections.abc import Collection, Iterable
 
 
 class InputError(ValueError):
-    """Something the user gave is wrong; the message is one sentence that says what is wrong and what would be right."""
+    """Invalid input of the user; the message is one sentence that states what is wrong and what is valid."""
 
 
 class DivergenceError(ArithmeticError):
     """A loss or a gradient became NaN or infinite; the message names the step and the player."""
 
 
-LONGEST_LIST = 20
-"""Names that a message still lists in full."""
+MAX_LISTED = 20
+"""Largest number of choices that an error message lists."""
 
 
 def check_known(kind: str, name: str, known: Collection[str]) -> None:
-    """Refuse a name that is not known.
+    """Raise an error if a name is not among the known names.
 
     Args:
-        kind: what is named, for the message.
-        name: what was asked for.
-        known: the names that there are.
+        kind: what the name denotes, for the error message.
+        name: name given by the user.
+        known: valid names.
 
     Raises:
-        InputError: with the nearest known name.
+        InputError: if the name is unknown; the message suggests the most similar known name.
 
     Example:
         >>> check_known("likelihood", "gausian", ["bernoulli", "gaussian"])
@@ -33,26 +33,27 @@ def check_known(kind: str, name: str, known: Collection[str]) -> None:
         jaxgen.errors.InputError: there is no likelihood 'gausian': did you mean 'gaussian'?
     """
     if not isinstance(name, str) or name not in known:
-        raise InputError(f"there is no {kind} {name!r}: {nearest(str(name), known)}")
+        raise InputError(f"there is no {kind} {name!r}: {suggest(str(name), known)}")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Say which of the known words was probably meant.
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a suggestion for an unknown word, as the end of an error message.
 
     Args:
-        word: what the user typed.
-        known: the words that would have been right.
+        word: word given by the user.
+        known: valid words.
 
     Returns:
-        `"did you mean 'vae'?"`; where none is near, the list of known words, if it is short enough to be read.
+        `"did you mean 'vae'?"` with the most similar known word; if none is similar, the list of choices, if there are
+        at most 20.
 
     Example:
-        >>> nearest("veae", ["vae", "gan"])
+        >>> suggest("veae", ["vae", "gan"])
         "did you mean 'vae'?"
-        >>> nearest("diffusion", ["vae", "gan"])
-        'known are gan, vae'
+        >>> suggest("diffusion", ["vae", "gan"])
+        'choices are gan, vae'
     """
     known = sorted(known)
     if match := difflib.get_close_matches(word, known, n=1):
         return f"did you mean {match[0]!r}?"
-    return f"known are {', '.join(known)}" if len(known) <= LONGEST_LIST else "no name is near it"
+    return f"choices are {', '.join(known)}" if len(known) <= MAX_LISTED else "no known name is similar"

@@ -1,4 +1,4 @@
-"""Packages that few users need: imported where they are used, with a sentence that says how to get them."""
+"""Imports of optional packages at the place of use, with an error message that says how to install them."""
 
 import importlib
 from types import ModuleType
@@ -10,22 +10,22 @@ def require(module: str, *, extra: str) -> ModuleType:
     """Import a module that an extra of jaxgen installs.
 
     Args:
-        module: its name.
-        extra: the extra's.
+        module: name of the module.
+        extra: name of the extra.
 
     Returns:
-        The module.
+        The imported module.
 
     Raises:
-        InputError: if it is not installed.
+        InputError: if the module or a package that it imports is not installed.
 
     Example:
-        >>> require("nothing_of_the_kind", extra="data")
+        >>> require("missing_package", extra="data")
         Traceback (most recent call last):
-        jaxgen.errors.InputError: this needs nothing_of_the_kind; install it with: pip install 'jaxgen[data]'
+        jaxgen.errors.InputError: missing_package must be installed; run: pip install 'jaxgen[data]'
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         name = (error.name or module).partition(".")[0]
-        raise InputError(f"this needs {name}; install it with: pip install 'jaxgen[{extra}]'") from error
+        raise InputError(f"{name} must be installed; run: pip install 'jaxgen[{extra}]'") from error

@@ -1,4 +1,4 @@
-"""The names that signatures use: arrays with their shapes (jaxtyping), keys, batches and pytrees."""
+"""Type aliases for signatures: arrays with shapes (jaxtyping), keys, batches and pytrees."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -27,19 +27,20 @@ AnyArray: TypeAlias = jax.Array | np.ndarray
 """An array on a device or on the host."""
 
 KeyArray: TypeAlias = Key[Array, ""]
-"""One typed key, as `jax.random.key` makes it."""
+"""One typed PRNG key, as returned by `jax.random.key`."""
 
 Batch: TypeAlias = Mapping[str, Any]
-"""Arrays under the names `image` or `point`, and `label`; leading axis = examples."""
+"""Arrays named `image` or `point`, and `label`, with the examples along the leading axis."""
 
 Scalar: TypeAlias = float | Float[Array, ""]
-"""One number, which `jit` and `vmap` may trace."""
+"""One number; may be traced by `jit` and `vmap`."""
 
 Params: TypeAlias = dict[str, Any]
-"""Network name -> pytree of what gradients move."""
+"""Network name -> pytree of the parameters that are changed by gradients."""
 
 Stats: TypeAlias = dict[str, Any]
-"""Network name -> pytree of what forward passes move (running averages of batch norm, spectral vectors)."""
+"""Network name -> pytree of the statistics that are changed by forward passes (running statistics of batch
+normalization, vectors of spectral normalization)."""
 
 Metrics: TypeAlias = dict[str, jax.Array]
 """Metric name -> array."""

@@ -1,4 +1,4 @@
-"""What tests of several folders share: compiled programs are forgotten, and a disk that is full."""
+"""Fixtures for tests of several folders: clearing of compiled programs, and a full disk."""
 
 import contextlib
 import resource
@@ -8,15 +8,15 @@ import pytest
 
 
 @pytest.fixture(autouse=True, scope="module")
-def programs_are_forgotten():
-    """A process that runs a quarter of the suite would else hold gigabytes of compiled programs."""
+def clear_compiled_programs():
+    """Clear JAX's caches after each module; otherwise a process stores gigabytes of compiled programs."""
     yield
     jax.clear_caches()
 
 
 @pytest.fixture
 def full_disk():
-    """`full_disk(free)`: a context in which no file can have more bytes than this."""
+    """`full_disk(free)`: a context in which files can have at most `free` bytes."""
 
     @contextlib.contextmanager
     def limit(free):
@@ -31,7 +31,7 @@ def full_disk():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Against how many references each module's functions were checked, and the largest relative error in float32."""
+    """Print for each module the number of functions and references and the largest relative error in float32."""
     checked = {}
     for report in [report for reports in terminalreporter.stats.values() for report in reports]:
         for name, value in getattr(report, "user_properties", ()):

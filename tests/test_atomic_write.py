@@ -1,4 +1,4 @@
-"""A file is there whole or not at all; `tests/run/test_files.py` tries it with every kind of content."""
+"""Errors of atomic writes; `tests/runs/test_outputs.py` tests interrupted writes for every kind of content."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from jaxgen.atomic_write import write_atomic
 from jaxgen.errors import InputError
 
 
-def test_a_folder_in_the_way_is_named(tmp_path):
+def test_error_names_the_path_if_it_is_a_folder(tmp_path):
     (tmp_path / "x").mkdir()
     with pytest.raises(InputError, match="x could not be written: Is a directory"):
         write_atomic(tmp_path / "x", b"content")

@@ -1,28 +1,28 @@
 import pytest
 
-from jaxgen.errors import LONGEST_LIST, InputError, check_known, nearest
+from jaxgen.errors import MAX_LISTED, InputError, check_known, suggest
 
 
 @pytest.mark.parametrize(
-    ("word", "known", "said"),
+    ("word", "known", "suggestion"),
     [
         ("veae", ["gan", "vae"], "did you mean 'vae'?"),
         ("fashon_mnist", ["mnist", "kmnist", "fashion_mnist"], "did you mean 'fashion_mnist'?"),
-        ("diffusion", ["vae", "gan"], "known are gan, vae"),
-        ("zzz", [f"name{i}" for i in range(LONGEST_LIST + 1)], "no name is near it"),
+        ("diffusion", ["vae", "gan"], "choices are gan, vae"),
+        ("zzz", [f"name{i}" for i in range(MAX_LISTED + 1)], "no known name is similar"),
     ],
 )
-def test_the_nearest_name_or_a_list_that_can_be_read(word: str, known: list[str], said: str) -> None:
-    assert nearest(word, known) == said
+def test_suggestion_is_the_most_similar_name_or_a_short_list(word: str, known: list[str], suggestion: str) -> None:
+    assert suggest(word, known) == suggestion
 
 
-def test_known_names_pass_and_others_are_refused_in_one_sentence() -> None:
+def test_check_known_accepts_known_names_and_suggests_a_name_for_unknown_ones() -> None:
     check_known("loss", "wasserstein", {"wasserstein": 1})
     with pytest.raises(InputError, match=r"^there is no loss 'waserstein': did you mean 'wasserstein'\?$"):
         check_known("loss", "waserstein", {"wasserstein": 1})
 
 
 @pytest.mark.parametrize("name", [None, ["wasserstein"], 3])
-def test_what_is_no_name_is_refused_likewise(name: object) -> None:
+def test_check_known_rejects_values_that_are_not_strings(name: object) -> None:
     with pytest.raises(InputError, match="there is no loss"):
         check_known("loss", name, ["wasserstein", "hinge"])  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Data as dicts of arrays: one call loads them, one function says which examples make up batch t.
+"""Data sets as dicts of arrays: one call loads a data set, one pure function draws the indices of batch t.
 
 `data = load("digits")` is `{"image": uint8 [n, h, w, c], "label": int32 [n]}`, and
-`take(data, batch_indices(key, step, examples=n, batch_size=128))` is batch number `step` of it.
+`take(data, batch_indices(key, step, examples=n, batch_size=128))` is its batch number `step`.
 """
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take

@@ -1,14 +1,15 @@
-"""Which examples make up batch number t: a pure function of a key and t.
+"""Compute the indices of batch number t as a pure function of a key and t.
 
-Training visits the data in epochs: every example at most once an epoch, each epoch in another order. Shuffling by
-sorting random numbers costs a pass over all indices and an array to carry around. Here the order of an epoch is instead
-a keyed bijection of {0, ..., examples - 1}, computed for those positions alone that a batch asks for. With no state to
-keep, a run that is resumed at step t sees what an uninterrupted one would have seen; and the order can be computed
+Training visits the data in epochs. Each example is drawn at most once per epoch, and each epoch has a different order.
+Shuffling by sorting random numbers costs a pass over all indices and needs an array that is carried along. Here the
+order of an epoch is a keyed bijection of {0, ..., examples - 1}, evaluated only at the positions of one batch. It has
+no state: a run that is resumed at step t uses the same batches as an uninterrupted run, and the order can be computed
 under `jax.jit`, inside `jax.lax.scan` and for many keys at once under `jax.vmap`.
 
-The bijection is a balanced Feistel network: (left, right) -> (right, left XOR f(right)) is invertible whatever f is, so
-a few rounds with different f permute all pairs of half words. The pairs number 4^k, the next even power of two; a value
-that falls outside the data is permuted again until it falls inside ("cycle walking"), which keeps the map a bijection.
+The bijection is a balanced Feistel network: (left, right) -> (right, left XOR f(right)) is invertible for any f, so a
+few rounds with different f permute all pairs of half words. There are 4^k pairs, where 4^k is the smallest power of
+four that is at least 4 and at least the number of examples. A value outside the data is permuted again until it falls
+inside ("cycle walking"), which keeps the map a bijection.
 """
 
 from functools import partial
@@ -22,52 +23,52 @@ from jaxgen.errors import InputError
 from jaxgen.typing import Array, Batch, Int, KeyArray
 
 ROUNDS = 12
-"""Rounds of the network. Large data mix well in six; orders of five examples show a bias in 400,000 keys until ten."""
+"""Rounds of the network: six mix large data well; below ten, orders of five examples show a bias over 400,000 keys."""
 
 
 def batches_per_epoch(*, examples: int, batch_size: int) -> int:
-    """Count the whole batches in one pass over the data; the remainder is left out of the epoch.
+    """Return the number of complete batches in one pass over the data; an epoch leaves out the remainder.
 
     Args:
         examples: number of examples.
-        batch_size: examples a batch.
+        batch_size: number of examples per batch.
 
     Returns:
         `examples // batch_size`, at least 1.
 
     Raises:
-        InputError: if one batch is larger than the data, or holds nothing.
+        InputError: if the batch size is below 1 or larger than the number of examples.
 
     Example:
         >>> batches_per_epoch(examples=1437, batch_size=128)
         11
     """
     if batch_size < 1:
-        raise InputError(f"the batch size must be at least 1, got {batch_size}")
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
     if batch_size > examples:
-        raise InputError(f"batch size {batch_size} is larger than the {examples} examples; give at most {examples}")
+        raise InputError(f"batch_size must be at most the number of examples ({examples}), got {batch_size}")
     return examples // batch_size
 
 
 def batch_indices(
     key: KeyArray, step: int | Int[Array, ""], *, examples: int, batch_size: int
 ) -> Int[Array, " batch_size"]:
-    """Draw the indices of batch number `step`.
+    """Return the indices of batch number `step`.
 
-    With `b = batches_per_epoch(...)`, step t is batch `t mod b` of epoch `t // b`. Within an epoch no example is drawn
-    twice; each epoch has an order of its own.
+    With `b = batches_per_epoch(...)`, step t is batch `t mod b` of epoch `t // b`. Within an epoch each example is
+    drawn at most once; each epoch has a different order.
 
     Args:
-        key: determines the order of all epochs.
-        step: number of the batch, from 0 on; may be traced.
+        key: PRNG key that determines the order of all epochs.
+        step: number of the batch, starting at 0; may be traced.
         examples: number of examples, below 2^31.
-        batch_size: examples a batch.
+        batch_size: number of examples per batch.
 
     Returns:
-        int32 indices in [0, examples), [batch_size].
+        Indices in [0, examples), int32 [batch_size].
 
     Raises:
-        InputError: if one batch is larger than the data, or holds nothing.
+        InputError: if the batch size is below 1 or larger than the number of examples.
 
     Reference:
         Black and Rogaway 2002, "Ciphers with arbitrary finite domains": the Feistel network and cycle walking.
@@ -85,18 +86,18 @@ def batch_indices(
 
 
 def permute(key: KeyArray, positions: Int[Array, " n"], *, size: int) -> Int[Array, " n"]:
-    """Look positions up in a random order of {0, ..., size - 1} without computing the rest of that order.
+    """Evaluate a random permutation of {0, ..., size - 1} at some positions, without computing all of it.
 
     Args:
-        key: determines the order.
-        positions: in [0, size), [n].
-        size: how many positions there are, below 2^31.
+        key: PRNG key that determines the permutation.
+        positions: integers in [0, size), [n].
+        size: number of permuted elements, below 2^31.
 
     Returns:
-        The elements of the order at these positions, int32 in [0, size), [n]: distinct where the positions are.
+        Elements of the permutation at these positions, int32 in [0, size), [n]; distinct for distinct positions.
 
     Raises:
-        ValueError: if there are 2^31 positions or more, or none.
+        ValueError: if `size` is not in [1, 2^31).
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -109,14 +110,14 @@ def permute(key: KeyArray, positions: Int[Array, " n"], *, size: int) -> Int[Arr
 
 
 def take(data: Batch, indices: Int[Array, " n"]) -> dict[str, Array]:
-    """Gather examples from every array of the data, on the device that holds them.
+    """Gather examples from every array of the data, on the device that stores them.
 
     Args:
-        data: arrays whose leading axis are the examples.
-        indices: in [0, examples), [n].
+        data: arrays with the examples along the leading axis.
+        indices: integers in [0, examples), [n].
 
     Returns:
-        The same names with the chosen examples, leading axis n.
+        Dict with the same names and the selected examples, leading axis n.
 
     Example:
         >>> import jax.numpy as jnp
@@ -128,17 +129,17 @@ def take(data: Batch, indices: Int[Array, " n"]) -> dict[str, Array]:
 
 @partial(jax.jit, static_argnums=2)
 def _walk(key: KeyArray, positions: Int[Array, " n"], size: int) -> Int[Array, " n"]:
-    # At least one bit a half: the shift by it must not be the shift by nothing.
+    # At least one bit per half: a shift by 0 bits does not separate the halves.
     half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
     round_keys = jax.random.bits(key, (ROUNDS,), jnp.uint32)
 
-    def again(words_outside: tuple[Array, Array]) -> tuple[Array, Array]:
+    def permute_outside(words_outside: tuple[Array, Array]) -> tuple[Array, Array]:
         words, outside = words_outside
         words = jnp.where(outside, _feistel(words, round_keys, half_bits), words)
         return words, words >= size
 
     start = positions.astype(jnp.uint32), jnp.ones(positions.shape, bool)
-    words, _ = jax.lax.while_loop(lambda words_outside: jnp.any(words_outside[1]), again, start)
+    words, _ = jax.lax.while_loop(lambda words_outside: jnp.any(words_outside[1]), permute_outside, start)
     return words.astype(jnp.int32)
 
 
@@ -151,7 +152,7 @@ def _feistel(words: UInt32[Array, " n"], round_keys: UInt32[Array, " rounds"], h
 
 
 def _mix(word: UInt32[Array, " n"]) -> UInt32[Array, " n"]:
-    """Spread every bit over the whole word: the finalizer of MurmurHash3 (Appleby, public domain)."""
+    """Mix every bit into all bits of the word with the finalizer of MurmurHash3 (Appleby, public domain)."""
     word = (word ^ (word >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     word = (word ^ (word >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return word ^ (word >> np.uint32(16))

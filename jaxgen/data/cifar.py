@@ -1,4 +1,4 @@
-"""CIFAR-10's original binary files: 10,000 records each, one byte of label and 3,072 of a picture, colour by colour."""
+"""The binary files of CIFAR-10: 10,000 records each, 1 byte of label and 3,072 bytes of image, channel by channel."""
 
 import tarfile
 import zlib
@@ -18,20 +18,21 @@ RECORD_BYTES = 1 + 3 * SIDE * SIDE
 
 
 def read_cifar10(source: Path, split: str, *, records: int = RECORDS) -> dict[str, np.ndarray]:
-    """Read one split from the archive or from the files that were in it.
+    """Read one split from the archive or from its extracted files.
 
-    Nothing is unpacked to the disk: the archive is searched for plain files of the six known names and sizes.
+    The archive is not extracted to the disk. Only regular files with the six known names and at most the known size
+    are read from it.
 
     Args:
-        source: the archive, or a folder with the `.bin` files.
+        source: path of the archive, or of a folder with the `.bin` files.
         split: "train" or "test".
-        records: pictures a file.
+        records: number of records per file.
 
     Returns:
-        `image`, uint8 [n, 32, 32, 3], and `label`, int32 [n], in the files' order.
+        `image`, uint8 [n, 32, 32, 3], and `label`, int32 [n], in the order of the files.
 
     Raises:
-        InputError: if a file is missing or damaged; the message names it.
+        InputError: if a file is missing or damaged; the message names the file.
     """
     contents = _files_in_folder(source, split) if source.is_dir() else _files_in_archive(source, split, records)
     parts = [_parse(name, content, records) for name, content in contents.items()]
@@ -44,7 +45,7 @@ def read_cifar10(source: Path, split: str, *, records: int = RECORDS) -> dict[st
 def _files_in_folder(folder: Path, split: str) -> dict[str, bytes]:
     for name in FILES[split]:
         if not (folder / name).is_file():
-            raise InputError(f"{folder} has neither {ARCHIVE} nor a file {name}")
+            raise InputError(f"{folder} must contain {ARCHIVE} or {name}, and it contains neither")
     return {str(folder / name): (folder / name).read_bytes() for name in FILES[split]}
 
 
@@ -59,17 +60,17 @@ def _files_in_archive(archive: Path, split: str, records: int) -> dict[str, byte
                     assert file is not None  # a regular file has content
                     found[name] = file.read()
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{archive} is damaged: it cannot be unpacked ({error})") from error
+        raise InputError(f"{archive} is damaged, it cannot be decompressed ({error}); download it again") from error
     if missing := [name for name in FILES[split] if name not in found]:
-        raise InputError(f"{archive} holds no {missing[0]} of {records * RECORD_BYTES} bytes")
+        raise InputError(f"{archive} must contain a file {missing[0]} of {records * RECORD_BYTES} bytes, and does not")
     return {f"{name} in {archive}": found[name] for name in FILES[split]}
 
 
 def _parse(name: str, content: bytes, records: int) -> tuple[np.ndarray, np.ndarray]:
     if len(content) != records * RECORD_BYTES:
-        raise InputError(f"{name} is damaged: it has {len(content)} bytes, not {records * RECORD_BYTES}")
+        raise InputError(f"{name} is damaged: its size must be {records * RECORD_BYTES} bytes, got {len(content)}")
     rows = np.frombuffer(content, np.uint8).reshape(records, RECORD_BYTES)
     labels = rows[:, 0].astype(np.int32)
     if labels.max() >= len(CLASSES):
-        raise InputError(f"{name} is damaged: it has the label {labels.max()}, the largest is {len(CLASSES) - 1}")
+        raise InputError(f"{name} is damaged: labels must be at most {len(CLASSES) - 1}, got {labels.max()}")
     return rows[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1), labels

@@ -1,7 +1,7 @@
-"""What data look like, without the data: the smallest batch from which a model can be built.
+"""Shapes, dtypes and number of classes of a data set, as the smallest batch from which a model can be built.
 
-A model needs the shapes and the number of classes, nothing else. `example` boils data down to that, and the pair
-`describe` and `example_from` writes it to a run's `config.json` and reads it back, so that a trained model is loaded
+A model is built from the shapes and the number of classes alone. `example` extracts them from the data. `describe` and
+`example_from` write them to the `config.json` of a run and read them back, so that a trained model can be loaded
 without its data set.
 """
 
@@ -15,18 +15,18 @@ from jaxgen.errors import InputError
 from jaxgen.typing import Batch
 
 DTYPES = {"image": ("uint8", 3), "point": ("float32", 1)}
-"""Name of an array -> its type, and its number of axes beside the one of examples."""
+"""Array name -> dtype, and number of axes without the axis of examples."""
 
 
 def example(data: Batch | Stream) -> dict[str, np.ndarray]:
-    """Boil data down to the smallest batch that shows what they look like.
+    """Return a batch of one example with the shapes, dtypes and number of classes of the data.
 
     Args:
-        data: arrays whose leading axis are the examples, or a stream of such.
+        data: arrays with the examples along the leading axis, or a stream of such batches.
 
     Returns:
-        One zero example of every array, leading axis 1; but of `label` the largest one, so that the number of classes
-        is `example["label"].max() + 1`.
+        Zeros for every array, leading axis 1, except `label`: the largest label of the data, so that the number of
+        classes is `example["label"].max() + 1`.
 
     Example:
         >>> example({"image": np.ones((5, 8, 8, 1), np.uint8), "label": np.array([3, 9, 0, 1, 2])})["label"]
@@ -34,23 +34,23 @@ def example(data: Batch | Stream) -> dict[str, np.ndarray]:
     """
     if isinstance(data, Stream):
         return data.example()
-    shown = {name: np.zeros((1, *array.shape[1:]), array.dtype) for name, array in data.items() if name != "label"}
+    one = {name: np.zeros((1, *array.shape[1:]), array.dtype) for name, array in data.items() if name != "label"}
     if "label" in data:
-        shown["label"] = np.asarray(data["label"]).max(keepdims=True).astype(np.int32)
-    return shown
+        one["label"] = np.asarray(data["label"]).max(keepdims=True).astype(np.int32)
+    return one
 
 
 def count_examples(data: Batch | Stream) -> int:
-    """Count the examples that data hold.
+    """Return the number of examples.
 
     Args:
-        data: arrays whose leading axis are the examples, or a stream of such.
+        data: arrays with the examples along the leading axis, or a stream of such batches.
 
     Returns:
-        The length that all arrays have.
+        The common length of all arrays.
 
     Raises:
-        InputError: if there is no array, or one is longer than another.
+        InputError: if there are no arrays, or their lengths differ.
 
     Example:
         >>> count_examples({"image": np.zeros((5, 8, 8, 1), np.uint8), "label": np.arange(5)})
@@ -60,18 +60,18 @@ def count_examples(data: Batch | Stream) -> int:
         return data.examples
     lengths = {name: len(array) for name, array in data.items()}
     if len(set(lengths.values())) != 1:
-        raise InputError(f"data are arrays with the same number of examples, got {lengths or 'none'}")
+        raise InputError(f"all arrays of the data must have the same number of examples, got {lengths or 'no arrays'}")
     return next(iter(lengths.values()))
 
 
 def describe(example: Batch) -> dict[str, Any]:
-    """Write what `example` returned as something JSON can hold.
+    """Convert the result of `example` to values that JSON can represent.
 
     Args:
-        example: what `example` returned.
+        example: batch of one example, as `example` returns it.
 
     Returns:
-        Name of an array -> its shape without the axis of examples and its type; of `label` the number of classes.
+        Array name -> shape without the axis of examples, and dtype; for `label` the number of classes.
 
     Example:
         >>> describe({"point": np.zeros((1, 2), np.float32), "label": np.array([7], np.int32)})
@@ -88,23 +88,23 @@ def describe(example: Batch) -> dict[str, Any]:
 
 
 def example_from(description: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Read back what `describe` has written.
+    """Convert the result of `describe` back to a batch of one example.
 
     Args:
-        description: what `describe` returned, perhaps by way of a JSON file that somebody has edited since.
+        description: result of `describe`, also after a round trip through a JSON file.
 
     Returns:
-        What `example` returned.
+        Batch of one example, as `example` returns it.
 
     Raises:
-        InputError: if this is not a description of data, with what is wrong in it.
+        InputError: if the description is not valid, e.g. because the JSON file was edited; the message names the entry.
 
     Example:
         >>> example_from({"point": {"shape": [2], "dtype": "float32"}, "label": {"classes": 8}})
         {'point': array([[0., 0.]], dtype=float32), 'label': array([7], dtype=int32)}
     """
     if not isinstance(description, Mapping) or not any(name in DTYPES for name in description):
-        raise InputError(f"a description of data names 'image' or 'point', got {description!r}")
+        raise InputError(f"a description of data must have an entry 'image' or 'point', got {description!r}")
     return {name: _array_from(name, entry) for name, entry in description.items()}
 
 
@@ -112,16 +112,16 @@ def _array_from(name: str, entry: Any) -> np.ndarray:
     if name == "label":
         classes = entry.get("classes") if isinstance(entry, Mapping) else None
         if classes is None or not _is_count(classes):
-            raise InputError(f"the description of 'label' is {{'classes': a positive integer}}, got {entry!r}")
+            raise InputError(f"the description of 'label' must be {{'classes': a positive integer}}, got {entry!r}")
         return np.array([classes - 1], np.int32)
     if name not in DTYPES:
-        raise InputError(f"a description of data holds 'image' or 'point', and 'label', but not {name!r}")
+        raise InputError(f"entries of a description of data must be 'image', 'point' or 'label', got {name!r}")
     dtype, axes = DTYPES[name]
     shape = entry.get("shape") if isinstance(entry, Mapping) else None
     if not isinstance(shape, list) or len(shape) != axes or not all(_is_count(n) for n in shape):
-        raise InputError(f"the description of {name!r} has a 'shape' of {axes} positive integers, got {entry!r}")
+        raise InputError(f"the description of {name!r} must have a 'shape' of {axes} positive integers, got {entry!r}")
     if entry.get("dtype") != dtype:
-        raise InputError(f"the description of {name!r} has 'dtype' {dtype!r}, got {entry!r}")
+        raise InputError(f"the description of {name!r} must have the 'dtype' {dtype!r}, got {entry!r}")
     return np.zeros((1, *shape), np.dtype(dtype))
 
 

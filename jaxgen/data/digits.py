@@ -1,21 +1,21 @@
-"""The handwritten digits that come with scikit-learn: real data without a download."""
+"""The handwritten digits bundled with scikit-learn: real images that need no download."""
 
 from functools import lru_cache
 
 import numpy as np
 
 TEST_EVERY = 5
-"""In order of their labels, every fifth digit is a test one: 360 of 1797, each class in proportion."""
+"""Every fifth digit, in order of the labels, is in the test split: 360 of 1797, stratified by class."""
 
 
 def load_digits(split: str) -> dict[str, np.ndarray]:
     """Load one split of the digits.
 
     Args:
-        split: "train" (1437 digits) or "test" (360 digits). The split is fixed: it depends on no random numbers.
+        split: "train" (1437 digits) or "test" (360 digits). The split is fixed and does not depend on a random key.
 
     Returns:
-        `image`, uint8 [n, 8, 8, 1] with the 17 grey levels 0..16 spread over 0..255, and `label`, int32 [n].
+        `image`, uint8 [n, 8, 8, 1] with the 17 grey levels 0..16 scaled to 0..255, and `label`, int32 [n].
 
     Reference:
         Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository.

@@ -1,7 +1,7 @@
-"""The idx format, in which MNIST and the sets of its shape were published.
+"""The idx file format, in which MNIST, Fashion-MNIST and Kuzushiji-MNIST were published.
 
-A file is two zero bytes, a type (8 = uint8), the number of axes, each axis' length as a big-endian 32-bit integer, and
-then the values; usually gzipped.
+A file consists of two zero bytes, a dtype code (8 = uint8), the number of axes, the length of each axis as a big-endian
+32-bit integer, and the values. It is usually gzipped.
 """
 
 import gzip
@@ -17,17 +17,17 @@ UINT8 = 8
 
 
 def read_idx(path: Path, *, axes: int) -> np.ndarray:
-    """Read one idx file of bytes.
+    """Read one idx file with uint8 values.
 
     Args:
-        path: the file; gzipped where its name ends in ".gz".
-        axes: how many axes the array must have: 3 for pictures, 1 for labels.
+        path: path of the file; a file whose name ends in ".gz" is decompressed.
+        axes: required number of axes: 3 for images, 1 for labels.
 
     Returns:
-        The array, uint8.
+        Array of the file's shape, uint8.
 
     Raises:
-        InputError: if the file is none of these or is cut off; the message names it.
+        InputError: if the file is not an idx file of this kind, or is damaged; the message names the file.
 
     Example:
         >>> import tempfile
@@ -39,11 +39,11 @@ def read_idx(path: Path, *, axes: int) -> np.ndarray:
     content = _read_bytes(path)
     header = 4 + 4 * axes
     if len(content) < header or content[:4] != bytes([0, 0, UINT8, axes]):
-        raise InputError(f"{path} is not an idx file of bytes with {axes} {'axis' if axes == 1 else 'axes'}")
+        raise InputError(f"{path} must be an idx file of uint8 values with {axes} {'axis' if axes == 1 else 'axes'}")
     shape = struct.unpack(f">{axes}I", content[4:header])
     expected, found = int(np.prod(shape, dtype=object)), len(content) - header
     if found != expected:
-        raise InputError(f"{path} is damaged: its header promises {expected} bytes, it holds {found}")
+        raise InputError(f"{path} is damaged: its header requires {expected} bytes of values, got {found}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
@@ -54,4 +54,4 @@ def _read_bytes(path: Path) -> bytes:
         with gzip.open(path) as file:
             return file.read()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} is damaged: it cannot be unpacked ({error})") from error
+        raise InputError(f"{path} is damaged, it cannot be decompressed ({error}); download it again") from error

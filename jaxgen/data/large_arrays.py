@@ -1,4 +1,4 @@
-"""Examples that are computed in batches because all at once would not fit into memory."""
+"""Functions of examples that do not fit in memory at once, evaluated in batches."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxgen.typing import Array, PyTree
 
 LARGEST_BATCH = 1000
-"""Examples that a network is applied to at once outside training."""
+"""Largest number of examples per call of a network outside training."""
 
 
 def split_batches(examples: PyTree, size: int = LARGEST_BATCH) -> Iterator[PyTree]:
@@ -23,7 +23,7 @@ def split_batches(examples: PyTree, size: int = LARGEST_BATCH) -> Iterator[PyTre
         The same pytree with the next examples.
 
     Example:
-        >>> [len(batch["label"]) for batch in split_batches({"label": np.arange(5)}, 2)]
+        >>> [len(batch["label"]) for batch in split_batches({"label": jnp.arange(5)}, 2)]
         [2, 2, 1]
     """
     count = len(jax.tree.leaves(examples)[0])

@@ -1,6 +1,6 @@
-"""The files in which MNIST, Fashion-MNIST, Kuzushiji-MNIST and CIFAR-10 were published, read as they are.
+"""Reading of the original published files of MNIST, Fashion-MNIST, Kuzushiji-MNIST and CIFAR-10.
 
-Gzipped files and archives are compared with their published SHA-256 before they are opened. Unpacked ones have no
+Gzipped files and archives are compared with their published SHA-256 before they are opened. Decompressed files have no
 published checksum; their structure is verified.
 """
 
@@ -15,13 +15,13 @@ from jaxgen.data.idx import read_idx
 from jaxgen.errors import InputError
 
 CLASSES = 10
-"""Of each of these data sets."""
+"""Number of classes of each of these data sets."""
 
 IDX_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-"""Split -> name of its pictures and of its labels, without ".gz"."""
+"""Split -> names of the file of images and the file of labels, without ".gz"."""
 
 CHECKSUMS: dict[str, dict[str, str]] = {
     "mnist": {
@@ -44,26 +44,29 @@ CHECKSUMS: dict[str, dict[str, str]] = {
     },
     "cifar10": {ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
 }
-"""Data set -> published file -> its SHA-256, as tensorflow-datasets lists them."""
+"""Data set -> name of a published file -> SHA-256 of the file, as tensorflow-datasets lists it."""
 
 
-def holds_originals(name: str, folder: Path) -> bool:
-    """Say whether a folder holds original files of a data set, or at least one of them.
+def has_originals(name: str, folder: Path) -> bool:
+    """Return whether a folder contains at least one original file of a data set.
 
     Args:
-        name: a name in `CHECKSUMS`.
-        folder: which may not exist.
+        name: name of a data set in `CHECKSUMS`.
+        folder: path of the folder, which may not exist.
 
     Returns:
-        Whether any of the files is there, packed or unpacked.
+        True if any of the files exists, compressed or decompressed.
 
     Example:
-        >>> holds_originals("mnist", Path("nowhere"))
+        >>> has_originals("mnist", Path("nowhere"))
         False
     """
-    packed = CHECKSUMS[name]
-    unpacked = [file for files in FILES.values() for file in files] if name == "cifar10" else _unpacked(packed)
-    return any((folder / file).is_file() for file in [*packed, *unpacked])
+    compressed = CHECKSUMS[name]
+    if name == "cifar10":
+        decompressed = [file for files in FILES.values() for file in files]
+    else:
+        decompressed = [file.removesuffix(".gz") for file in compressed]
+    return any((folder / file).is_file() for file in [*compressed, *decompressed])
 
 
 def read_original(
@@ -72,66 +75,65 @@ def read_original(
     """Read one split of a data set from its original files.
 
     Args:
-        name: a name in `CHECKSUMS`.
-        folder: holds the files; for CIFAR-10 the path of the archive itself will do too.
+        name: name of a data set in `CHECKSUMS`.
+        folder: path of the folder with the files; for CIFAR-10 the path of the archive is accepted as well.
         split: "train" or "test".
-        checksums: file -> SHA-256, the published ones where None.
+        checksums: file name -> SHA-256; None for the published checksums.
 
     Returns:
-        `image`, uint8 [n, h, w, c], and `label`, int32 [n], in the files' order.
+        `image`, uint8 [n, h, w, c], and `label`, int32 [n], in the order of the files.
 
     Raises:
-        InputError: if a file is missing, cut off or not the published one; the message names it.
+        InputError: if a file is missing, truncated or not the published file; the message names the file.
     """
     checksums = CHECKSUMS[name] if checksums is None else checksums
     if name != "cifar10":
-        return _read_mnist_shaped(folder, split, checksums)
+        return _read_idx_files(folder, split, checksums)
     archive = folder / ARCHIVE if folder.is_dir() else folder
-    unpacked = (folder / FILES[split][0]).is_file()
-    if archive.is_file() and not unpacked:
+    extracted = (folder / FILES[split][0]).is_file()
+    if archive.is_file() and not extracted:
         verify_checksum(archive, checksums[ARCHIVE])
         return read_cifar10(archive, split)
     return read_cifar10(folder, split)
 
 
 def verify_checksum(path: Path, sha256: str) -> None:
-    """Compare a file with its published checksum.
+    """Compare the checksum of a file with the published one.
 
     Args:
-        path: the file.
-        sha256: in hexadecimal digits.
+        path: path of the file.
+        sha256: published SHA-256 in hexadecimal digits.
 
     Raises:
-        InputError: if they differ.
+        InputError: if the checksums differ.
     """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise InputError(
-            f"{path} is cut off or not the published file: its SHA-256 begins with {found[:12]}, not with "
-            f"{sha256[:12]}; download it again"
+            f"{path} is truncated or not the published file: its SHA-256 must begin with {sha256[:12]}, "
+            f"got {found[:12]}; download it again"
         )
 
 
-def _read_mnist_shaped(folder: Path, split: str, checksums: Mapping[str, str]) -> dict[str, np.ndarray]:
-    images_path, labels_path = (_packed_or_not(folder, file, checksums) for file in IDX_FILES[split])
+def _read_idx_files(folder: Path, split: str, checksums: Mapping[str, str]) -> dict[str, np.ndarray]:
+    images_path, labels_path = (_find_file(folder, file, checksums) for file in IDX_FILES[split])
     images, labels = read_idx(images_path, axes=3), read_idx(labels_path, axes=1)
     if not len(images) == len(labels) > 0:
-        raise InputError(f"{images_path} holds {len(images)} pictures, but {labels_path} holds {len(labels)} labels")
+        raise InputError(
+            f"{images_path} and {labels_path} must have the same positive number of examples, "
+            f"got {len(images)} images and {len(labels)} labels"
+        )
     if labels.max() >= CLASSES:
-        raise InputError(f"{labels_path} holds the label {labels.max()}, the largest possible is {CLASSES - 1}")
+        raise InputError(f"labels in {labels_path} must be at most {CLASSES - 1}, got {labels.max()}")
     return {"image": images[..., np.newaxis], "label": labels.astype(np.int32)}
 
 
-def _packed_or_not(folder: Path, file: str, checksums: Mapping[str, str]) -> Path:
-    packed = folder / f"{file}.gz"
-    if packed.is_file():
-        verify_checksum(packed, checksums[packed.name])
-        return packed
+def _find_file(folder: Path, file: str, checksums: Mapping[str, str]) -> Path:
+    compressed = folder / f"{file}.gz"
+    if compressed.is_file():
+        verify_checksum(compressed, checksums[compressed.name])
+        return compressed
     if (folder / file).is_file():
         return folder / file
-    raise InputError(f"{folder} has no file {packed.name}, gzipped or not")
-
-
-def _unpacked(packed: Mapping[str, str]) -> list[str]:
-    return [file.removesuffix(".gz") for file in packed]
+    raise InputError(f"{folder} must contain {compressed.name} or {file}, and it contains neither")

@@ -1,8 +1,9 @@
-"""Data sets that tensorflow-datasets has prepared, read and (the best known ones) prepared without TensorFlow.
+"""Data sets prepared by tensorflow-datasets: reading them, and preparing the best known ones, without TensorFlow.
 
-A prepared data set is a folder `data_dir/name/version` of array_record files, which need no TensorFlow to be read.
-Preparing one usually does need it; for MNIST, Fashion-MNIST, Kuzushiji-MNIST and CIFAR-10 the original files are read
-here instead, and handed to the stock builder: the result is the same folder that TensorFlow would have made.
+A prepared data set is a folder `data_dir/name/version` of array_record files, which can be read without TensorFlow.
+Preparing a data set usually needs TensorFlow. For MNIST, Fashion-MNIST, Kuzushiji-MNIST and CIFAR-10 this module reads
+the original files and passes the arrays to the builder of tensorflow-datasets; the result is the same folder as with
+TensorFlow.
 """
 
 import importlib.util
@@ -22,21 +23,21 @@ from urllib.request import urlopen
 import numpy as np
 
 from jaxgen.data.cifar import ARCHIVE, CLASSES
-from jaxgen.data.image_folder import held_out, resize_all
+from jaxgen.data.image_folder import holdout_split, resize_all
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
 from jaxgen.data.streaming import Source
 from jaxgen.data.synthetic import SYNTHETIC
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, suggest
 from jaxgen.optional_imports import require
 
 Arrays = Mapping[str, np.ndarray]
 
 
 def default_data_dir() -> Path:
-    """Say where tensorflow-datasets keeps its data: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
+    """Return the data folder of tensorflow-datasets: `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`.
 
     Returns:
-        The folder, which may not exist.
+        Absolute path of the folder, which may not exist.
 
     Example:
         >>> default_data_dir().is_absolute()
@@ -46,24 +47,24 @@ def default_data_dir() -> Path:
 
 
 def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path | None = None) -> Path:
-    """Make the folder from which a data set is loaded; do nothing if it is there.
+    """Prepare a data set for `load`; return its folder unchanged if it exists.
 
     Args:
-        name: "mnist", "fashion_mnist", "kmnist" or "cifar10"; any other tensorflow-datasets name needs TensorFlow.
-        data_dir: holds prepared data sets; by default `default_data_dir()`.
-        source: of those four, a folder with the original files (the four idx files, gzipped or not; CIFAR-10's binary
-            archive or its unpacked files), or the path of that archive. They are downloaded where None.
+        name: "mnist", "fashion_mnist", "kmnist" or "cifar10"; any other tensorflow-datasets name requires TensorFlow.
+        data_dir: folder of prepared data sets; None for `default_data_dir()`.
+        source: for those four data sets, folder with the original files (the four idx files, gzipped or not; the binary
+            archive of CIFAR-10 or its extracted files), or the path of that archive. None downloads the files.
 
     Returns:
-        The folder of the prepared data set.
+        Folder of the prepared data set.
 
     Raises:
-        InputError: if there is no such data set, or a file is missing, cut off or not the published one, or cannot be
-            downloaded, or something must be installed. Nothing is left half-written.
+        InputError: if the data set is unknown, a file is missing, truncated, not the published file or cannot be
+            downloaded, or a required package is not installed. An error leaves no incomplete files.
     """
     data_dir = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
     if name == "digits" or name in SYNTHETIC:
-        raise InputError(f"{name!r} comes with jaxgen and needs no preparation")
+        raise InputError(f"{name!r} is included in jaxgen and needs no preparation; load it by its name")
     if folder := find_prepared(name, data_dir):
         return folder
     require("tensorflow_datasets", extra="data")
@@ -71,24 +72,24 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
         if name in CHECKSUMS:
             return _prepare_without_tensorflow(name, data_dir, source)
         if source is not None:
-            raise InputError(f"original files are read for {', '.join(sorted(CHECKSUMS))} only, not for {name!r}")
+            raise InputError(f"source is available for {', '.join(sorted(CHECKSUMS))} only, got the data set {name!r}")
         return _prepare_with_tensorflow(name, data_dir)
     except OSError as error:
         raise InputError(f"{name} cannot be prepared in {data_dir} ({error})") from error
 
 
 def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> Path:
-    """Write arrays as the stock builder of a data set would have written them.
+    """Write arrays as a prepared data set, in the format of a builder of tensorflow-datasets.
 
-    tensorflow-datasets writes into a temporary folder, and renames it when all is written.
+    tensorflow-datasets writes to a temporary folder and renames it when it is complete.
 
     Args:
-        name: of a stock builder with the features `image` and `label`.
+        name: name of a tensorflow-datasets builder with the features `image` and `label`.
         splits: name of a split -> `image`, uint8 [n, h, w, c], and `label`, integers [n].
-        data_dir: holds prepared data sets.
+        data_dir: folder of prepared data sets.
 
     Returns:
-        The folder of the prepared data set.
+        Folder of the prepared data set.
     """
     tfds = require("tensorflow_datasets", extra="data")
     registered = require("tensorflow_datasets.core.registered", extra="data")
@@ -97,7 +98,7 @@ def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> P
     with registered.skip_registration():
 
         class Builder(stock):  # type: ignore[misc, valid-type]
-            """The stock data set, from arrays in memory."""
+            """Builder of the data set from arrays in memory."""
 
             def _split_generators(self, _: Any) -> dict[str, Any]:
                 if name == "cifar10":
@@ -111,7 +112,7 @@ def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> P
 
     Builder.name = stock.name
     builder = Builder(data_dir=data_dir)
-    with TemporaryDirectory() as downloads:  # nothing will be in it, but it would stay beside the data
+    with TemporaryDirectory() as downloads:  # stays empty; its default is a folder beside the data
         builder.download_and_prepare(file_format="array_record", download_dir=downloads)
     return Path(builder.data_dir)
 
@@ -121,13 +122,13 @@ def find_prepared(name: str, data_dir: Path) -> Path | None:
 
     Args:
         name: `set`, `set/config`, `set:version` or `set/config:version`.
-        data_dir: holds prepared data sets.
+        data_dir: folder of prepared data sets.
 
     Returns:
-        The folder of its newest version, or None if it is not prepared.
+        Folder of the newest version, or None if the data set is not prepared.
 
     Raises:
-        InputError: if only configurations of it are prepared, and the name does not say which.
+        InputError: if several configurations of the data set are prepared and the name does not specify one.
 
     Example:
         >>> find_prepared("mnist", Path("nowhere"))
@@ -140,24 +141,28 @@ def find_prepared(name: str, data_dir: Path) -> Path | None:
         return None
     if len(configs) == 1:
         return find_prepared(f"{base}/{configs[0]}" + (f":{version}" if version else ""), data_dir)
-    raise InputError(f"{base!r} is prepared as {', '.join(configs)}; give one of them, as in '{base}/{configs[0]}'")
+    raise InputError(
+        f"the configuration of {base!r} must be one of {', '.join(configs)}, got none; "
+        f"give it as in '{base}/{configs[0]}'"
+    )
 
 
-def prepared_images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
+def open_prepared(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
     """Open one split of a data set by its tensorflow-datasets name.
 
     Args:
-        name: as in `find_prepared`.
-        data_dir: holds prepared data sets.
-        split: "train" or "test". Where a data set has no test split, its validation split serves, and where it has
-            none either, every tenth training example.
-        image_size: height and width to which pictures are resized and cropped; None if all have one size.
+        name: name as in `find_prepared`.
+        data_dir: folder of prepared data sets.
+        split: "train" or "test". The test split is the validation split if a data set has no test split, and every
+            tenth training example if it has neither.
+        image_size: height and width in pixels to which images are resized and cropped; None keeps the size.
 
     Returns:
-        The pictures as a source.
+        Source of the images of the split.
 
     Raises:
-        InputError: if the data set is unknown, or is not prepared and cannot be prepared here; if it has no pictures.
+        InputError: if the data set is unknown, is not prepared and cannot be prepared without TensorFlow, or has no
+            images.
     """
     folder = find_prepared(name, data_dir)
     if folder is None and name not in CHECKSUMS and importlib.util.find_spec("tensorflow"):
@@ -165,59 +170,59 @@ def prepared_images(name: str, data_dir: Path, split: str, image_size: int | Non
     if folder is None:
         raise _not_prepared(name, data_dir)
     tfds = require("tensorflow_datasets", extra="data")
-    with _intact(folder):
+    with _report_as_damaged(folder):
         builder = tfds.builder_from_directory(folder)
     for stored in ("test", "validation"):
         if split == "test" and stored in builder.info.splits:
-            return PreparedPictures(builder, stored, image_size)
+            return PreparedImages(builder, stored, image_size)
     if "train" not in builder.info.splits:
-        raise InputError(f"{folder} has no split 'train', it has {', '.join(builder.info.splits)}")
-    train = PreparedPictures(builder, "train", image_size)
+        raise InputError(f"{folder} must have the split 'train', got {', '.join(builder.info.splits)}")
+    train = PreparedImages(builder, "train", image_size)
     if split == "train" and {"test", "validation"} & set(builder.info.splits):
         return train
-    return held_out(train, split, name)
+    return holdout_split(train, split, name)
 
 
-class PreparedPictures(Source):
+class PreparedImages(Source):
     """One split of a prepared data set.
 
     Args:
-        builder: of tensorflow-datasets.
-        split: as the data set calls it.
-        image_size: height and width that the pictures get, or None if all have one size.
+        builder: builder of tensorflow-datasets.
+        split: name of the split in the data set.
+        image_size: height and width of the resized images in pixels; None if all images have the same size.
 
     Raises:
-        InputError: if the data set has no pictures, or their sizes differ and no image size is given, or it is stored
-            in a format that needs TensorFlow.
+        InputError: if the data set has no images, if their sizes differ and `image_size` is None, or if it is stored in
+            a format that needs TensorFlow.
     """
 
     def __init__(self, builder: Any, split: str, image_size: int | None) -> None:
         features, self._name = builder.info.features, builder.name
         if "image" not in features or features["image"].np_dtype != np.uint8:
-            raise InputError(f"{self._name!r} has no feature 'image' of bytes, it has {', '.join(features)}")
+            raise InputError(f"{self._name!r} must have a feature 'image' of dtype uint8, got {', '.join(features)}")
         if builder.info.file_format.value != "array_record":
             raise InputError(
-                f"{builder.data_dir} is stored as {builder.info.file_format.value}, which only TensorFlow reads; "
+                f"the file format of {builder.data_dir} must be array_record, got {builder.info.file_format.value}; "
                 "prepare it with file_format='array_record'"
             )
         height, width, channels = features["image"].shape
         if image_size is None and None in (height, width):
-            raise InputError(f"the pictures of {self._name!r} differ in size; give an image size")
+            raise InputError(f"image_size must be given for {self._name!r}, as its images differ in size, got None")
         self.shape = (image_size or height, image_size or width, channels or 3)
         self._image_size = image_size
         self.classes = getattr(features["label"], "num_classes", None) if "label" in features else None
         self._folder = Path(builder.data_dir)
-        with _intact(self._folder):
+        with _report_as_damaged(self._folder):
             self._records = builder.as_data_source(split=split)
         logging.getLogger("absl").addFilter(_is_not_about_opencv)
 
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Return the number of images."""
         return len(self._records)
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        """Decode pictures."""
-        with _intact(self._folder):
+        """Decode images."""
+        with _report_as_damaged(self._folder):
             records = self._records.__getitems__(list(indices))
         arrays = {"image": np.stack([self._fit(record["image"]) for record in records])}
         if self.classes is not None:
@@ -249,16 +254,16 @@ def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
     known = set(tfds.list_builders(with_community_datasets=False))
     base = name.partition(":")[0].partition("/")[0]
     if base not in known:
-        return InputError(f"there is no data set, folder or .npz file {name!r}; {nearest(name, known)}")
+        return InputError(f"there is no data set, folder or .npz file {name!r}; {suggest(name, known)}")
     return InputError(
-        f"{name} is not in {data_dir}, and preparing it needs TensorFlow: pip install tensorflow, or copy its folder "
-        "there from where it was prepared with file_format='array_record'"
+        f"{name} is not in {data_dir}, and its preparation needs TensorFlow; run: pip install tensorflow, or copy a "
+        f"folder that was prepared with file_format='array_record' to {data_dir}"
     )
 
 
 @contextmanager
-def _intact(folder: Path) -> Iterator[None]:
-    """Blame the folder for whatever its readers, which have no error of their own for it, meet in damaged files."""
+def _report_as_damaged(folder: Path) -> Iterator[None]:
+    """Raise an InputError that names the folder for any exception: damaged files raise exceptions of many types."""
     try:
         yield
     except Exception as error:
@@ -266,10 +271,10 @@ def _intact(folder: Path) -> Iterator[None]:
 
 
 def _prepare_without_tensorflow(name: str, data_dir: Path, source: str | Path | None) -> Path:
-    with nullcontext(Path(source).expanduser()) if source is not None else _downloaded(name, data_dir) as place:
-        if not place.exists():
-            raise InputError(f"there is no folder {place}")
-        splits = {split: read_original(name, place, split) for split in ("train", "test")}
+    with nullcontext(Path(source).expanduser()) if source is not None else _downloaded(name, data_dir) as folder:
+        if not folder.exists():
+            raise InputError(f"source must be an existing folder or archive, got {folder}")
+        splits = {split: read_original(name, folder, split) for split in ("train", "test")}
     return prepare_arrays(name, splits, data_dir)
 
 
@@ -300,14 +305,14 @@ def _downloaded(name: str, data_dir: Path) -> Iterator[Path]:
                     shutil.copyfileobj(response, target)
             except (OSError, HTTPException) as error:
                 raise InputError(
-                    f"{url} cannot be downloaded ({error}); put {', '.join(urls)} into a folder and give it as the "
-                    "source"
+                    f"{url} cannot be downloaded ({error}); put {', '.join(urls)} into a folder and give the folder "
+                    "as source"
                 ) from error
         yield Path(folder)
 
 
 def _is_not_about_opencv(record: logging.LogRecord) -> bool:
-    """Keep every message but the one that praises another decoder than Pillow."""
+    """Keep all log records except the recommendation of OpenCV as the image decoder."""
     return "OpenCV is not installed" not in record.getMessage()
 
 
@@ -321,6 +326,6 @@ def _png(image: np.ndarray) -> io.BytesIO:
 
 
 def _versions(folder: Path, version: str) -> list[Path]:
-    """The prepared versions under a folder; what an interrupted preparation left has no number for a name."""
+    """Folders of prepared versions; a folder left by an interrupted preparation is not named by a version number."""
     named = (path.parent for path in folder.glob("*/features.json") if version in ("", path.parent.name))
     return [path for path in named if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]

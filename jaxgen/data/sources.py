@@ -1,11 +1,11 @@
-"""The one call that loads data: `load(name_or_path)` gives a dict of arrays, or a stream where they do not fit.
+"""Loading of data sets: `load(name_or_path)` returns a dict of arrays, or a stream if they do not fit in memory.
 
 - digits: bundled with scikit-learn
-- ring, grid, curve, ...: drawn from a key; densities known exactly (`jaxgen.data.synthetic`)
-- stacked_digits, stacked_mnist: three digits as the colour channels of one picture (`jaxgen.data.stacked`)
-- mnist, fashion_mnist, kmnist, cifar10: from their original files, or as tensorflow-datasets has prepared them
-- any other tensorflow-datasets name: as tensorflow-datasets has prepared it
-- a folder or an .npz file: the user's own pictures
+- ring, grid, curve, ...: points drawn with a key from a known density (`jaxgen.data.synthetic`)
+- stacked_digits, stacked_mnist: three digits as the colour channels of one image (`jaxgen.data.stacked`)
+- mnist, fashion_mnist, kmnist, cifar10: read from the original files, or as prepared by tensorflow-datasets
+- any other tensorflow-datasets name: as prepared by tensorflow-datasets
+- a folder or an .npz file: images of the user
 """
 
 import os
@@ -18,30 +18,30 @@ import jax
 import numpy as np
 
 from jaxgen.data.digits import load_digits
-from jaxgen.data.image_folder import own_images, resize_all
-from jaxgen.data.originals import CHECKSUMS, holds_originals, read_original
-from jaxgen.data.prepared import default_data_dir, find_prepared, prepared_images
+from jaxgen.data.image_folder import open_images, resize_all
+from jaxgen.data.originals import CHECKSUMS, has_originals, read_original
+from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
 from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
-from jaxgen.data.streaming import Held, Source, Stream, hold, hold_or_stream
+from jaxgen.data.streaming import ArraySource, Source, Stream, read_all, read_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, suggest
 from jaxgen.typing import Array, KeyArray
 
 Data: TypeAlias = dict[str, np.ndarray] | Stream
-"""Arrays whose leading axis are the examples, or a stream of such."""
+"""Arrays with the examples along the leading axis, or a stream of such batches."""
 
 SPLITS = ("train", "test")
 
 SYNTHETIC_EXAMPLES = {"train": 100_000, "test": 10_000}
-"""Points drawn where the user does not say how many."""
+"""Default number of points of each split."""
 
 
 class Dataset(NamedTuple):
-    """What `jaxgen list` says of a data set.
+    """Entry of the list of data sets that `jaxgen list` prints.
 
     Attributes:
-        description: one line.
-        synthetic: whether it is drawn from a density that is known exactly, rather than read.
+        description: description in one line.
+        synthetic: whether the examples are drawn from a known density instead of read from files.
     """
 
     description: str
@@ -54,16 +54,16 @@ DATASETS: dict[str, Dataset] = {
     "fashion_mnist": Dataset("70,000 pieces of clothing in 10 classes, 28x28 grey"),
     "kmnist": Dataset("70,000 handwritten Japanese characters in 10 classes, 28x28 grey"),
     "cifar10": Dataset("60,000 photographs in 10 classes, 32x32 colour"),
-    "stacked_digits": Dataset("3 of the digits as the colour channels of a picture, 1000 classes, 8x8 colour"),
-    "stacked_mnist": Dataset("3 digits of mnist as the colour channels of a picture, 1000 classes, 28x28 colour"),
-    "ring": Dataset("8 Gaussians on a circle of radius 1", synthetic=True),
-    "grid": Dataset("25 Gaussians on a square grid", synthetic=True),
-    "gaussian_1d": Dataset("3 Gaussians on the line", synthetic=True),
-    "curve": Dataset("one period of a sine in the plane, with noise", synthetic=True),
-    "normal_ring": Dataset("the ring z/|z| + z/10 of a normal z in the plane", synthetic=True),
-    "swiss_roll": Dataset("a spiral in the plane, with noise", synthetic=True),
+    "stacked_digits": Dataset("images of 3 digits as colour channels, 1,000 classes, 8x8 colour"),
+    "stacked_mnist": Dataset("images of 3 MNIST digits as colour channels, 1,000 classes, 28x28 colour"),
+    "ring": Dataset("mixture of 8 Gaussians in the plane, on a circle of radius 1", synthetic=True),
+    "grid": Dataset("mixture of 25 Gaussians in the plane, on a 5x5 grid", synthetic=True),
+    "gaussian_1d": Dataset("mixture of 3 Gaussians in one dimension", synthetic=True),
+    "curve": Dataset("points in the plane, on one period of a sine, with Gaussian noise", synthetic=True),
+    "normal_ring": Dataset("points z/|z| + z/10 in the plane, with z standard normal", synthetic=True),
+    "swiss_roll": Dataset("points in the plane, on a spiral, with Gaussian noise", synthetic=True),
 }
-"""The data sets that jaxgen knows by itself; any other tensorflow-datasets name works once it is prepared."""
+"""Data sets with a name in jaxgen; other tensorflow-datasets names can be loaded once they are prepared."""
 
 
 def load(
@@ -79,29 +79,29 @@ def load(
     """Load one split of a data set.
 
     Args:
-        name_or_path: a name in `DATASETS`, a folder of pictures (write `./mnist` for a folder that has the name of a
-            data set), an `.npz` file, or any other name that tensorflow-datasets knows.
-        split: "train" or "test". A user's own pictures are divided by `train/` and `test/` subfolders; without these
-            every tenth of them is for testing.
-        data_dir: where downloaded data sets are; by default `$TFDS_DATA_DIR` or `~/tensorflow_datasets`. It, or the
-            folder in it that is called like the data set, may also hold the original files of MNIST, Fashion-MNIST,
+        name_or_path: name in `DATASETS`, path of a folder of images (`./mnist` for a folder with the name of a data
+            set), path of an `.npz` file, or any other tensorflow-datasets name.
+        split: "train" or "test". For images of the user, the splits are the subfolders `train/` and `test/`; without
+            these, every tenth image belongs to the test split.
+        data_dir: folder of downloaded data sets; None for `$TFDS_DATA_DIR` or `~/tensorflow_datasets`. The folder, or
+            its subfolder with the name of the data set, may also contain the original files of MNIST, Fashion-MNIST,
             Kuzushiji-MNIST or CIFAR-10. Stacked MNIST is made from MNIST.
-        image_size: height and width to which pictures are resized (the shorter side) and cropped around their centre.
-            None keeps the size that all pictures have.
-        key: draws the points of a synthetic data set, or the triples of a stacked one from the digits of the split; by
-            default a fixed one for each split.
-        examples: number of such points or triples; by default 100,000 points or 128,000 triples for training (those of
-            MNIST take 300 MB), and 10,000 for testing.
-        stream: whether pictures are read while training goes on rather than held in memory; None streams those that
-            would take more than 4 GiB.
+        image_size: height and width in pixels. The shorter side of an image is resized to it and the image is cropped
+            around its centre. None keeps the size, which must be the same for all images.
+        key: PRNG key that draws the points of a synthetic data set, or the digit triples of a stacked data set from the
+            digits of the split; None for a fixed key for each split.
+        examples: number of these points or triples; None for 100,000 points or 128,000 triples in the training split
+            (the triples of MNIST take 300 MB), and 10,000 in the test split.
+        stream: whether images are read from the disk during training instead of stored in memory; None streams images
+            that take more than 4 GiB.
 
     Returns:
-        `image`, uint8 [n, h, w, c], or `point`, float32 [n, dim]; and `label`, int32 [n], if the data have any. Or a
-        `Stream` of batches of the same.
+        `image`, uint8 [n, h, w, c], or `point`, float32 [n, dim]; and `label`, int32 [n], for data with labels. Or a
+        `Stream` of such batches.
 
     Raises:
-        InputError: if there is no such data set, or a file of it is missing or damaged, or it does not fit the other
-            arguments; the message says what would be right.
+        InputError: if the data set is unknown, a file is missing or damaged, or an argument does not apply to the data
+            set; the message says what to do.
 
     Example:
         >>> data = load("digits")
@@ -112,32 +112,34 @@ def load(
     """
     name = os.fspath(name_or_path)
     if not name:
-        raise InputError(f"the name of the data is empty; {nearest(name, DATASETS)}")
+        raise InputError(f"name_or_path must not be empty; {suggest(name, DATASETS)}")
     if split not in SPLITS:
-        raise InputError(f"there is no split {split!r}; {nearest(split, SPLITS)}")
+        raise InputError(f"there is no split {split!r}; {suggest(split, SPLITS)}")
     if image_size is not None and image_size < 1:
-        raise InputError(f"the image size must be at least 1, got {image_size}")
+        raise InputError(f"image_size must be at least 1, got {image_size}")
     if name in SYNTHETIC:
         if image_size is not None or stream:
-            raise InputError(f"{name!r} holds points, not pictures: neither an image size nor a stream is possible")
-        return _points(name, *_draw_of(split, key, examples, SYNTHETIC_EXAMPLES))
+            raise InputError(f"image_size and stream apply to images only, got the data set {name!r} of points")
+        return _points(name, *_key_and_count(split, key, examples, SYNTHETIC_EXAMPLES))
     folder = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
     if name in STACKED:
-        key, examples = _draw_of(split, key, examples, STACKED_EXAMPLES)
-        digits = hold(_images(STACKED[name], folder, split, image_size))
-        return hold_or_stream(StackedDigits(key, digits, examples), stream)
+        key, examples = _key_and_count(split, key, examples, STACKED_EXAMPLES)
+        digits = read_all(_images(STACKED[name], folder, split, image_size))
+        return read_or_stream(StackedDigits(key, digits, examples), stream)
     if key is not None or examples is not None:
         drawn = ", ".join([*SYNTHETIC, *STACKED])
-        raise InputError(f"a key and a number of examples are for {drawn} only, not for {name!r}")
-    return hold_or_stream(_images(name, folder, split, image_size), stream)
+        raise InputError(f"key and examples apply to {drawn} only, got the data set {name!r}")
+    return read_or_stream(_images(name, folder, split, image_size), stream)
 
 
-def _draw_of(split: str, key: KeyArray | None, examples: int | None, usual: Mapping[str, int]) -> tuple[KeyArray, int]:
-    """The key that draws a split, and how many examples it draws."""
+def _key_and_count(
+    split: str, key: KeyArray | None, examples: int | None, default: Mapping[str, int]
+) -> tuple[KeyArray, int]:
+    """The PRNG key and the number of examples with which a split is drawn."""
     if examples is not None and examples < 1:
-        raise InputError(f"the number of examples must be at least 1, got {examples}")
+        raise InputError(f"examples must be at least 1, got {examples}")
     key = jax.random.key(SPLITS.index(split)) if key is None else key
-    return key, usual[split] if examples is None else examples
+    return key, default[split] if examples is None else examples
 
 
 def _points(name: str, key: KeyArray, examples: int) -> dict[str, np.ndarray]:
@@ -152,25 +154,25 @@ def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
 
 def _images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
     if name == "digits":
-        return Held(_resized(load_digits(split), image_size, name))
+        return ArraySource(_resized(load_digits(split), image_size, name))
     if name in CHECKSUMS:
-        # The originals of several sets have the same names: those in a folder of no name of its own come last.
-        last = [data_dir] if find_prepared(name, data_dir) is None else []
-        for folder in (data_dir / name, *last):
-            if holds_originals(name, folder):
-                return Held(_resized(read_original(name, folder, split), image_size, name))
-        return prepared_images(name, data_dir, split, image_size)
+        # Several data sets have files of the same names, so files directly in data_dir are used only as a last resort.
+        fallback = [data_dir] if find_prepared(name, data_dir) is None else []
+        for folder in (data_dir / name, *fallback):
+            if has_originals(name, folder):
+                return ArraySource(_resized(read_original(name, folder, split), image_size, name))
+        return open_prepared(name, data_dir, split, image_size)
     path = Path(name).expanduser()
     if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
-        return own_images(path, split, image_size)
+        return open_images(path, split, image_size)
     if path.is_file():
-        raise InputError(f"{name} is neither a folder of pictures nor an .npz file")
+        raise InputError(f"the path of the data must be a folder of images or an .npz file, got {name}")
     if name.startswith((".", "/", "~")) or path.suffix == ".npz":
-        raise InputError(f"there is no folder or .npz file {name}")
-    meant = nearest(name.lower().replace("-", "_"), DATASETS)
-    if find_prepared(name, data_dir) is None and meant.startswith("did you mean"):
-        raise InputError(f"there is no data set, folder or .npz file {name!r}; {meant}")
-    return prepared_images(name, data_dir, split, image_size)
+        raise InputError(f"the path of the data must be an existing folder or .npz file, got {name}")
+    suggestion = suggest(name.lower().replace("-", "_"), DATASETS)
+    if find_prepared(name, data_dir) is None and suggestion.startswith("did you mean"):
+        raise InputError(f"there is no data set, folder or .npz file {name!r}; {suggestion}")
+    return open_prepared(name, data_dir, split, image_size)
 
 
 def _resized(data: Mapping[str, Any], image_size: int | None, name: str) -> dict[str, np.ndarray]:

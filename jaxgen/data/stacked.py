@@ -1,8 +1,9 @@
-"""Stacked digits: three digits as the colour channels of one picture, real pictures with a thousand modes to count.
+"""Stacked digits: images with 1,000 known modes, each of three digits as the colour channels.
 
-A generator that has learned a mixture reaches all its modes. Of real pictures nobody knows how many modes there are,
-save where they are made so: three digits drawn independently, a in the red channel, b in the green and c in the blue
-one, make a picture of the mode `100 a + 10 b + c`. `jaxgen.analysis.digit_classifier` reads that number back from any picture.
+A generator that has learned a mixture covers all its modes. The number of modes of natural images is unknown. In these
+images it is known by construction: three digits are drawn independently, a for the red channel, b for the green and c
+for the blue, and the image belongs to mode `100 a + 10 b + c`. `jaxgen.analysis.digit_classifier` classifies the mode
+of any such image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,34 +15,34 @@ from jaxgen.data.streaming import Source
 from jaxgen.typing import KeyArray
 
 STACKED = {"stacked_digits": "digits", "stacked_mnist": "mnist"}
-"""Name of a stacked data set -> the single digits that it is made of."""
+"""Name of a stacked data set -> name of the data set of its digits."""
 
 STACKED_EXAMPLES = {"train": 128_000, "test": 10_000}
-"""Pictures drawn where the user does not say how many; 128,000 are the published number."""
+"""Default number of images of each split; 128,000 is the published number."""
 
 CHANNELS = 3
-"""Digits in one picture."""
+"""Number of digits per image."""
 
 CLASSES = 10
-"""Kinds of digits."""
+"""Number of classes of a digit."""
 
-PLACES = CLASSES ** np.arange(CHANNELS, dtype=np.int32)[::-1]
-"""What the digit in each channel counts in the label: 100, 10 and 1."""
+PLACE_VALUES = CLASSES ** np.arange(CHANNELS, dtype=np.int32)[::-1]
+"""Place value of each channel's digit in the label: 100, 10 and 1."""
 
 
 class StackedDigits(Source):
-    """Triples of digits, drawn with replacement; a picture is put together when it is read.
+    """Triples of digits, drawn with replacement; an image is assembled when it is read.
 
-    Held in memory, 128,000 pictures of 28x28 pixels take 300 MB; streamed, no more than the single digits do.
+    In memory, 128,000 images of 28x28 pixels take 300 MB; a stream takes only the memory of the single digits.
 
     Args:
-        key: draws the triples.
+        key: PRNG key that draws the triples.
         digits: `image`, uint8 [n, h, w, 1], and `label`, integers [n] in 0..9.
         examples: number of triples.
 
     Reference:
         Metz et al. 2017, "Unrolled generative adversarial networks", arXiv:1611.02163; with the 1000 modes and the
-        number of training pictures of Srivastava et al. 2017, "VEEGAN", arXiv:1705.07761.
+        number of training images of Srivastava et al. 2017, "VEEGAN", arXiv:1705.07761.
 
     Example:
         >>> digits = {"image": np.zeros((5, 8, 8, 1), np.uint8), "label": np.full(5, 7)}
@@ -57,13 +58,13 @@ class StackedDigits(Source):
         self.classes = CLASSES**CHANNELS
 
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Return the number of images."""
         return len(self._triples)
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        """Put pictures together."""
+        """Assemble images from their digits."""
         triples = self._triples[np.asarray(indices)]
         return {
             "image": np.stack([self._images[digit] for digit in triples.T], axis=-1),
-            "label": self._labels[triples] @ PLACES,
+            "label": self._labels[triples] @ PLACE_VALUES,
         }

@@ -1,6 +1,6 @@
-"""Points drawn from densities that are known exactly: what a model has learned of them can be measured, not guessed.
+"""Distributions of points with exactly known densities, against which a trained model can be measured.
 
-Each function returns a `Synthetic`: how to draw points with a key, and the logarithm of their density.
+Each function returns a `Synthetic`: a function that draws points with a key, and the logarithm of their density.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ from jaxgen.typing import Array, Float, KeyArray
 
 
 class Synthetic(NamedTuple):
-    """A distribution of points with its exact density.
+    """Distribution of points with its exact density.
 
     Attributes:
         sample: `(key, n) -> {"point": float32 [n, dim]}`, for mixtures also `"label"`: int32 [n], the mode.
-        log_density: points [n, dim] -> log p(x) in nats [n], -inf where no point can be.
-        centers: of a mixture, the means of its modes [modes, dim]; else None.
-        scales: of a mixture, the standard deviations of its modes [modes]; else None.
-        weights: of a mixture, the probabilities of its modes [modes]; else None.
+        log_density: points [n, dim] -> log p(x) in nats [n], -inf outside the support.
+        centers: means of the modes of a mixture, [modes, dim]; None for other distributions.
+        scales: standard deviations of the modes of a mixture, [modes]; None for other distributions.
+        weights: probabilities of the modes of a mixture, [modes]; None for other distributions.
     """
 
     sample: Callable[[KeyArray, int], dict[str, Array]]
@@ -37,7 +37,7 @@ def gaussian_mixture(
     scales: Float[Array, " modes"],
     weights: Float[Array, " modes"],
 ) -> Synthetic:
-    """Mix isotropic Gaussians.
+    """Return a mixture of isotropic Gaussians.
 
         p(x) = sum_k w_k N(x; c_k, s_k^2 I)
 
@@ -47,7 +47,7 @@ def gaussian_mixture(
         weights: probabilities w of the modes, [modes]; they are normalized to a sum of 1.
 
     Returns:
-        The mixture; labels are the modes.
+        The mixture; a label is the index of the mode.
 
     Raises:
         ValueError: if the numbers of centers, scales and weights differ.
@@ -60,7 +60,7 @@ def gaussian_mixture(
     """
     if not len(centers) == len(scales) == len(weights):
         raise ValueError(
-            f"a mixture has as many centers as scales and weights, got centers {centers.shape}, "
+            f"centers, scales and weights must have the same length, got centers {centers.shape}, "
             f"scales {scales.shape}, weights {weights.shape}"
         )
     log_weights = jnp.log(weights) - jnp.log(jnp.sum(weights))
@@ -79,15 +79,15 @@ def gaussian_mixture(
 
 
 def ring(*, modes: int = 8, radius: float = 1.0, scale: float = 0.01) -> Synthetic:
-    """Place equal Gaussians evenly on a circle.
+    """Return a mixture of equal Gaussians, evenly spaced on a circle.
 
     Args:
         modes: number of Gaussians.
-        radius: of the circle.
+        radius: radius of the circle.
         scale: standard deviation of each Gaussian.
 
     Returns:
-        The mixture; mode k lies at the angle 2 pi k / modes.
+        The mixture; mode k is at the angle 2 pi k / modes.
 
     Reference:
         Metz et al. 2017, "Unrolled generative adversarial networks", arXiv:1611.02163; with the radius and scale of
@@ -102,15 +102,15 @@ def ring(*, modes: int = 8, radius: float = 1.0, scale: float = 0.01) -> Synthet
 
 
 def grid(*, side: int = 5, spacing: float = 2.0, scale: float = 0.05) -> Synthetic:
-    """Place equal Gaussians on a square grid around the origin.
+    """Return a mixture of equal Gaussians on a square grid centred at the origin.
 
     Args:
-        side: number of Gaussians in a row.
-        spacing: distance of neighbours.
+        side: number of Gaussians per row.
+        spacing: distance between neighbouring Gaussians.
         scale: standard deviation of each Gaussian.
 
     Returns:
-        The mixture; modes are numbered row by row from the lower left.
+        The mixture; modes are numbered row by row, beginning at the lower left.
 
     Reference:
         Lin et al. 2018, "PacGAN", arXiv:1712.04086.
@@ -130,15 +130,15 @@ def gaussian_1d(
     means: Sequence[float] = (-4.0, 0.0, 3.0),
     scales: Sequence[float] = (0.5, 1.0, 0.7),
 ) -> Synthetic:
-    """Mix Gaussians on the line.
+    """Return a mixture of Gaussians in one dimension.
 
     Args:
         weights: probabilities of the modes, up to a common factor.
-        means: of the modes.
+        means: means of the modes.
         scales: standard deviations of the modes.
 
     Returns:
-        The mixture, of points [n, 1].
+        The mixture, with points [n, 1].
 
     Raises:
         ValueError: if the numbers of weights, means and scales differ.
@@ -152,16 +152,16 @@ def gaussian_1d(
 
 
 def normal_ring(*, thickness: float = 0.1) -> Synthetic:
-    """Map a normal distribution to a ring, with one simple formula for a generator.
+    """Return a ring in the plane, the image of a standard normal distribution under a simple generator g.
 
         x = g(z) = z / |z| + thickness z,    z ~ N(0, I) in the plane
 
-    The map moves z along its ray to the radius r = 1 + thickness |z|, so that with rho = (r - 1) / thickness
+    g keeps the direction of z and maps its length to the radius r = 1 + thickness |z|. With rho = (r - 1) / thickness,
 
         p(x) = N(rho; 0, I) rho / (thickness r)  for r > 1, and 0 inside the circle.
 
     Args:
-        thickness: how much of z is added to its direction.
+        thickness: factor of z in g(z).
 
     Returns:
         The distribution of g(z).
@@ -183,7 +183,7 @@ def normal_ring(*, thickness: float = 0.1) -> Synthetic:
     def log_density(points: Float[Array, "n 2"]) -> Float[Array, " n"]:
         squared = jnp.sum(jnp.square(points), axis=1)
         outside = squared > 1
-        # Where there is no density, the formula is computed at a harmless radius, so that no NaN enters the gradient.
+        # Inside the circle the formula is evaluated at a valid radius, so that the gradient contains no NaN.
         r = jnp.sqrt(jnp.where(outside, squared, 4.0))
         rho = (r - 1) / thickness
         log_p = -jnp.log(2 * jnp.pi) - 0.5 * jnp.square(rho) + jnp.log(rho / (thickness * r))
@@ -193,7 +193,7 @@ def normal_ring(*, thickness: float = 0.1) -> Synthetic:
 
 
 def curve(*, scale: float = 0.1) -> Synthetic:
-    """Scatter points around one period of a sine: a one-dimensional manifold with noise.
+    """Return points on one period of a sine with Gaussian noise: a noisy one-dimensional manifold in the plane.
 
         x = (t, sin t) + scale * noise,    t uniform on [-pi, pi], noise ~ N(0, I)
 
@@ -212,12 +212,12 @@ def curve(*, scale: float = 0.1) -> Synthetic:
 
 
 def swiss_roll(*, scale: float = 0.05) -> Synthetic:
-    """Scatter points around a spiral of one and a half turns.
+    """Return points on a spiral of one and a half windings (Swiss roll) with Gaussian noise.
 
         x = t / 10 (cos t, sin t) + scale * noise,    t uniform on [3/2 pi, 9/2 pi], noise ~ N(0, I)
 
     Args:
-        scale: standard deviation of the noise; neighbouring turns are 0.63 apart.
+        scale: standard deviation of the noise; neighbouring windings are 0.63 apart.
 
     Returns:
         The distribution of x; its density is an integral over t, computed by quadrature.
@@ -242,7 +242,7 @@ SYNTHETIC: dict[str, Callable[[], Synthetic]] = {
     "normal_ring": normal_ring,
     "swiss_roll": swiss_roll,
 }
-"""Name -> the distribution with its published settings."""
+"""Name -> function that returns the distribution with its published parameters."""
 
 
 def _equal_gaussians(centers: np.ndarray, scale: float) -> Synthetic:
@@ -253,10 +253,10 @@ def _equal_gaussians(centers: np.ndarray, scale: float) -> Synthetic:
 def _noisy_curve(
     at: Callable[[Float[Array, " n"]], Float[Array, "n 2"]], start: float, end: float, *, length: float, scale: float
 ) -> Synthetic:
-    """Add Gaussian noise to points of a curve whose parameter is uniform on [start, end].
+    """Points of a curve with a parameter that is uniform on [start, end], with Gaussian noise.
 
     p(x) = integral N(x; at(t), scale^2 I) dt / (end - start), by Gauss-Legendre quadrature on panels. The integrand is
-    smooth, and a panel's piece of curve no longer than the noise is wide: eight nodes then integrate to float32.
+    smooth, and the mean curve length of a panel is at most `scale`, so that eight nodes reach float32 precision.
     """
     nodes, node_weights = np.polynomial.legendre.leggauss(8)
     edges = np.linspace(start, end, int(np.ceil(length / scale)) + 1)
@@ -271,7 +271,7 @@ def _noisy_curve(
         return {"point": at(parameters) + scale * jax.random.normal(noise_key, (n, 2))}
 
     def log_density(points: Float[Array, "n 2"]) -> Float[Array, " n"]:
-        # In blocks of points: points times nodes would be too much memory at once.
+        # Computed in blocks of points, as the array [points, nodes] takes too much memory.
         def at_point(point: Float[Array, " 2"]) -> Float[Array, ""]:
             return _mixture_log_density(point[jnp.newaxis], centers, jnp.full(len(centers), scale), log_weights)[0]
 

@@ -1,4 +1,4 @@
-"""Pictures: arrays in, matplotlib figure out."""
+"""Figures: functions that take arrays and return matplotlib figures."""
 
 from jaxgen.plot.animation import animate, render_animation
 from jaxgen.plot.curves import (
@@ -6,19 +6,19 @@ from jaxgen.plot.curves import (
     collisions,
     generator_gradients,
     loss_against_metric,
-    over_training,
     published_against_ours,
+    training_curves,
 )
 from jaxgen.plot.figure_files import FORMATS, render, save
 from jaxgen.plot.grid import image_grid
-from jaxgen.plot.line import Moment, discriminators, gan_1d, saturation
-from jaxgen.plot.points import scatter, scatter_by_label, scatters
-from jaxgen.plot.rows import image_rows, twins
+from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
+from jaxgen.plot.points import scatter, scatter_by_label, scatter_panels
+from jaxgen.plot.rows import image_rows, nearest_pairs
 
 __all__ = [
     "FORMATS",
     "Comparison",
-    "Moment",
+    "Snapshot",
     "animate",
     "collisions",
     "discriminators",
@@ -27,7 +27,7 @@ __all__ = [
     "image_grid",
     "image_rows",
     "loss_against_metric",
-    "over_training",
+    "nearest_pairs",
     "published_against_ours",
     "render",
     "render_animation",
@@ -35,6 +35,6 @@ __all__ = [
     "save",
     "scatter",
     "scatter_by_label",
-    "scatters",
-    "twins",
+    "scatter_panels",
+    "training_curves",
 ]

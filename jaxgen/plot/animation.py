@@ -1,4 +1,4 @@
-"""Figures one after the other, as an animated GIF: the same figures are always the same bytes."""
+"""Animated GIFs of figures; equal figures give equal bytes."""
 
 import io
 from collections.abc import Sequence
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
     Frame = Figure | UInt8[np.ndarray, "height width 3"]
 
-LINGER = 10
-"""Times that the last frame is shown as long as the others, before all begins anew."""
+LAST_FRAME_FACTOR = 10
+"""Duration of the last frame in units of the duration of the other frames."""
 
 
 def render_animation(frames: "Sequence[Frame]", *, seconds: float = 0.1) -> bytes:
-    """Draw figures as the content of a GIF file, which repeats for ever.
+    """Render figures as the content of an animated GIF file that loops forever.
 
     Args:
-        frames: figures, or pictures as uint8 arrays of three channels, all of one size.
-        seconds: that a frame is shown, in whole hundredths; the last one is shown ten times as long.
+        frames: figures, or images as uint8 arrays with three channels, all of the same size.
+        seconds: duration of a frame in seconds, with a resolution of 0.01; the last frame lasts ten times as long.
 
     Returns:
-        The content.
+        Content of the file.
 
     Raises:
-        InputError: if there are no frames, they differ in size, or the time is shorter than files can say.
+        InputError: if there are no frames, the frames differ in size, or the duration is shorter than 0.01 seconds.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -41,12 +41,12 @@ def render_animation(frames: "Sequence[Frame]", *, seconds: float = 0.1) -> byte
         b'GIF89a'
     """
     if seconds < 0.01:
-        raise InputError(f"a frame is shown for at least 0.01 seconds, got {seconds:g}")
+        raise InputError(f"seconds must be at least 0.01, got {seconds:g}")
     images = [_image(frame) for frame in frames]
     if not images or len(sizes := {image.size for image in images}) > 1:
-        raise InputError(f"an animation has frames, all of one size, got {sorted(sizes) if images else 'none'}")
+        raise InputError(f"frames must be figures or images of one size, got {sorted(sizes) if images else 'none'}")
     duration = round(1000 * seconds)
-    durations = [duration] * (len(images) - 1) + [LINGER * duration]
+    durations = [duration] * (len(images) - 1) + [LAST_FRAME_FACTOR * duration]
     content = io.BytesIO()
     images[0].save(content, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
     return content.getvalue()
@@ -55,16 +55,16 @@ def render_animation(frames: "Sequence[Frame]", *, seconds: float = 0.1) -> byte
 def animate(frames: "Sequence[Frame]", path: str | Path, *, seconds: float = 0.1) -> None:
     """Write figures to an animated GIF file.
 
-    The file is there whole, or as it was before, or not at all.
+    The write is atomic: an error leaves the previous file unchanged.
 
     Args:
-        frames: figures, or pictures as uint8 arrays of three channels, all of one size.
-        path: of the file, which ends in .gif.
-        seconds: that a frame is shown, in whole hundredths; the last one is shown ten times as long.
+        frames: figures, or images as uint8 arrays with three channels, all of the same size.
+        path: path of the file, which must end in .gif.
+        seconds: duration of a frame in seconds, with a resolution of 0.01; the last frame lasts ten times as long.
 
     Raises:
-        InputError: if the name ends otherwise, there are no frames, they differ in size, the disk is full or the folder
-            cannot be written.
+        InputError: if the path does not end in .gif, there are no frames, the frames differ in size, the duration is
+            shorter than 0.01 seconds, the disk is full, or the folder is not writable.
 
     Example:
         >>> import tempfile
@@ -74,12 +74,12 @@ def animate(frames: "Sequence[Frame]", path: str | Path, *, seconds: float = 0.1
         b'GIF89a'
     """
     if Path(path).suffix != ".gif":
-        raise InputError(f"an animation's name ends in .gif, got '{Path(path).name}'")
+        raise InputError(f"the name of an animation must end in .gif, got '{Path(path).name}'")
     write_atomic(Path(path), render_animation(frames, seconds=seconds))
 
 
 def _image(frame: "Frame") -> "Image":
-    """The frame in at most 256 colours, without the noise of dithering."""
+    """Image of the frame with at most 256 colours, without dithering."""
     from PIL import Image
 
     if isinstance(frame, np.ndarray):

@@ -1,4 +1,4 @@
-"""Numbers of experiments: over training, over seeds, against each other, and against published ones."""
+"""Plots of metrics: over training, over seeds, against each other, and against published numbers."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,18 +10,18 @@ from jaxgen.typing import AnyArray, Float, Int
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FEW = 30
-"""Moments of which each is shown as a dot on its curve."""
+MAX_MARKERS = 30
+"""Largest number of steps for which each point of a curve has a marker."""
 
 
 class Comparison(NamedTuple):
-    """A published number beside ours; an error that is unknown is None.
+    """A published number and our number.
 
     Attributes:
-        published: mean that was published.
-        ours: mean over seeds.
-        published_error: standard error of the first, in its unit.
-        our_error: standard error of the second.
+        published: published mean.
+        ours: our mean over seeds.
+        published_error: standard error of the published mean, in the same unit; None if unknown.
+        our_error: standard error of our mean, in the same unit; None if unknown.
     """
 
     published: float
@@ -30,17 +30,16 @@ class Comparison(NamedTuple):
     our_error: float | None = None
 
 
-def generator_gradients(
-    confidence: Float[AnyArray, " places"], gradients: Mapping[str, Float[AnyArray, " places"]]
-) -> "Figure":
-    """Show how strongly each loss pulls the generator, against how real the discriminator finds what it made.
+def generator_gradients(confidence: Float[AnyArray, " n"], gradients: Mapping[str, Float[AnyArray, " n"]]) -> "Figure":
+    """Plot the magnitude of the generator's gradient for each loss against D(G(z)).
 
     Args:
-        confidence: D(G(z)), in increasing order.
-        gradients: name of the loss -> derivative with respect to the logit, of which the size is shown.
+        confidence: values of D(G(z)) in increasing order, [n].
+        gradients: name of the loss -> derivative of the loss with respect to the logit, [n]; its absolute value is
+            plotted.
 
     Returns:
-        A figure with one pair of axes.
+        Figure with one pair of axes.
 
     Reference:
         Goodfellow 2016, "NIPS 2016 tutorial: generative adversarial networks", arXiv:1701.00160, figure 16.
@@ -54,7 +53,7 @@ def generator_gradients(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), dpi=120, layout="constrained")
-    axes = figure.add_subplot(xlabel="D(G(z))", ylabel="size of the gradient at the logit", xlim=(0, 1))
+    axes = figure.add_subplot(xlabel="D(G(z))", ylabel="|gradient at the logit|", xlim=(0, 1))
     for name, gradient in gradients.items():
         axes.plot(confidence, np.abs(gradient), label=name)
     axes.set_ylim(bottom=0)
@@ -62,20 +61,20 @@ def generator_gradients(
     return figure
 
 
-def over_training(
+def training_curves(
     step: Int[AnyArray, " steps"], metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]]
 ) -> "Figure":
-    """Show metrics over training: the mean over seeds as a line, a standard deviation to either side as a band.
+    """Plot metrics over training: the mean over seeds as a line, plus and minus one standard deviation as a band.
 
     Args:
-        step: when the metrics were taken.
-        metrics: name of the metric -> name of the run -> values of each seed. A single seed has no band.
+        step: steps at which the metrics were computed, [steps].
+        metrics: name of the metric -> name of the run -> values of all seeds, [seeds, steps]; one seed has no band.
 
     Returns:
-        A figure with one pair of axes for each metric, and one legend.
+        Figure with one pair of axes per metric, and one legend.
 
     Example:
-        >>> figure = over_training(np.arange(3), {"modes": {"gan": np.ones((5, 3))}, "kl": {"gan": np.ones((5, 3))}})
+        >>> figure = training_curves(np.arange(3), {"modes": {"gan": np.ones((5, 3))}, "kl": {"gan": np.ones((5, 3))}})
         >>> [axes.get_ylabel() for axes in figure.axes]
         ['modes', 'kl']
     """
@@ -86,8 +85,8 @@ def over_training(
         for run, values in runs.items():
             values = np.asarray(values)
             mean = values.mean(axis=0)
-            # Without its dot a single moment would not be seen.
-            (line,) = axes.plot(step, mean, label=run, marker="." if len(mean) <= FEW else "")
+            # A curve of one step is visible only as a marker.
+            (line,) = axes.plot(step, mean, label=run, marker="." if len(mean) <= MAX_MARKERS else "")
             if len(values) > 1:
                 deviation = values.std(axis=0, ddof=1)
                 axes.fill_between(
@@ -104,20 +103,20 @@ def loss_against_metric(
     metric: Float[AnyArray, " steps"],
     *,
     step: Int[AnyArray, " steps"],
-    labels: tuple[str, str] = ("critic's loss", "metric"),
+    labels: tuple[str, str] = ("critic loss", "metric"),
     title: str = "",
 ) -> "Figure":
-    """Show whether a loss follows the quality of samples: one point for each moment of the training.
+    """Plot a sample metric against a loss, one point per step, to show their correlation during training.
 
     Args:
-        loss: at each moment.
-        metric: of samples taken then.
-        step: of the moment, shown as the colour of its point.
-        labels: of the two axes.
-        title: over the axes, e.g. with the rank correlation.
+        loss: loss at each step, [steps].
+        metric: metric of samples at each step, [steps].
+        step: training steps, [steps], shown as the colours of the points.
+        labels: labels of the x axis and the y axis.
+        title: title of the axes, e.g. with the rank correlation.
 
     Returns:
-        A figure with one pair of axes and a bar of colours.
+        Figure with one pair of axes and a colour bar.
 
     Reference:
         Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figures 3 and 4.
@@ -139,16 +138,16 @@ def loss_against_metric(
 def collisions(
     sizes: Int[AnyArray, " sizes"], probability: Float[AnyArray, " sizes"], *, support: float | None = None
 ) -> "Figure":
-    """Show how often batches hold a duplicate, against their size.
+    """Plot the probability that a batch contains a duplicate (birthday test) against the batch size.
 
     Args:
-        sizes: of batches.
-        probability: share of the batches of each size that hold a duplicate.
-        support: a number of examples N; what a uniform distribution on as many has, `1 - exp(-s (s - 1) / (2 N))` in a
-            batch of size s, is drawn as a line.
+        sizes: batch sizes, [sizes].
+        probability: fraction of the batches of each size that contain a duplicate, [sizes].
+        support: support size N; the probability for a uniform distribution on N examples,
+            `1 - exp(-s (s - 1) / (2 N))` in a batch of size s, is drawn as a line. None or infinity for no line.
 
     Returns:
-        A figure with one pair of axes.
+        Figure with one pair of axes.
 
     Reference:
         Arora and Zhang 2017, arXiv:1706.08224, section 2.
@@ -156,32 +155,32 @@ def collisions(
     Example:
         >>> figure = collisions(np.array([10, 20, 40]), np.array([0.1, 0.4, 0.9]), support=365)
         >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-        ['found', 'uniform on 365']
+        ['samples', 'uniform on 365']
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 4), dpi=120, layout="constrained")
-    axes = figure.add_subplot(xlabel="size of the batch", ylabel="probability of a duplicate", ylim=(-0.03, 1.03))
+    axes = figure.add_subplot(xlabel="batch size", ylabel="probability of a duplicate", ylim=(-0.03, 1.03))
     axes.axhline(0.5, color="0.8", linewidth=1)
-    axes.plot(sizes, probability, "o", color="tab:red", label="found")
+    axes.plot(sizes, probability, "o", color="tab:red", label="samples")
     if support is not None and np.isfinite(support):
-        grown = np.linspace(1, np.max(sizes), 200)
-        expected = -np.expm1(-grown * (grown - 1) / (2 * support))
-        axes.plot(grown, expected, color="0.35", label=f"uniform on {support:,.0f}")
+        s = np.linspace(1, np.max(sizes), 200)
+        expected = -np.expm1(-s * (s - 1) / (2 * support))
+        axes.plot(s, expected, color="0.35", label=f"uniform on {support:,.0f}")
     axes.legend()
     return figure
 
 
 def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: str = "") -> "Figure":
-    """Show numbers beside the published ones: dots with bars of two standard errors, a row for each experiment.
+    """Plot our numbers beside the published ones: points with bars of two standard errors, one row per experiment.
 
     Args:
         rows: name of the experiment -> its two numbers.
-        unit: what the numbers count.
-        title: over the axes.
+        unit: unit of the numbers.
+        title: title of the axes.
 
     Returns:
-        A figure with one pair of axes.
+        Figure with one pair of axes.
 
     Example:
         >>> figure = published_against_ours({"GAN": Comparison(17.3, 18.0, 0.8, 0.5)}, unit="modes of 25")
@@ -193,19 +192,19 @@ def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: 
     figure = Figure(figsize=(6, 1.6 + 0.45 * len(rows)), dpi=120, layout="constrained")
     axes = figure.add_subplot(title=title)
     figure.supxlabel(f"{unit}\n(bars: two standard errors)", fontsize="medium")
-    places = np.arange(len(rows))
+    positions = np.arange(len(rows))
     numbers = {
         "published": [(row.published, row.published_error) for row in rows.values()],
         "ours": [(row.ours, row.our_error) for row in rows.values()],
     }
     styles = (("0.35", "s", -0.12), ("tab:red", "o", 0.12))
-    for (name, pairs), (colour, marker, beside) in zip(numbers.items(), styles, strict=True):
+    for (name, pairs), (colour, marker, offset) in zip(numbers.items(), styles, strict=True):
         means = [mean for mean, _ in pairs]
         if not np.isfinite(means).any():
             continue
         errors = [2 * (error or 0.0) for _, error in pairs]
-        axes.errorbar(means, places + beside, xerr=errors, fmt=marker, color=colour, capsize=3, label=name)
-    axes.set_yticks(places, list(rows))
+        axes.errorbar(means, positions + offset, xerr=errors, fmt=marker, color=colour, capsize=3, label=name)
+    axes.set_yticks(positions, list(rows))
     axes.invert_yaxis()
     axes.margins(y=0.5 / len(rows))
     axes.grid(axis="x", color="0.9")

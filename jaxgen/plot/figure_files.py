@@ -1,4 +1,4 @@
-"""Figures as files: the same figure is always the same bytes."""
+"""Figures as files; equal figures give equal bytes."""
 
 import io
 from pathlib import Path
@@ -15,49 +15,49 @@ FORMATS: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None},
     "svg": {"Date": None},
 }
-"""Format, which is the ending of a file's name without the dot -> what matplotlib is to leave out of it."""
+"""File format (the suffix without the dot) -> metadata entries that matplotlib omits."""
 
 
-def render(figure: "Figure", kind: str) -> bytes:
-    """Draw a figure as the content of a file, without the date or whatever else would differ between two runs.
+def render(figure: "Figure", file_format: str) -> bytes:
+    """Render a figure as the content of a file, without the date and other content that differs between runs.
 
     Args:
-        figure: to draw, at its own resolution.
-        kind: one of `FORMATS`.
+        figure: figure, rendered at its own resolution.
+        file_format: a key of `FORMATS`.
 
     Returns:
-        The content.
+        Content of the file.
 
     Raises:
-        InputError: if there is no such format.
+        InputError: if the format is unknown.
 
     Example:
         >>> from matplotlib.figure import Figure
         >>> render(Figure(figsize=(1, 1)), "png")[1:4]
         b'PNG'
     """
-    if kind not in FORMATS:
-        raise InputError(f"there is no format '{kind}' for pictures: known are {', '.join(FORMATS)}")
+    if file_format not in FORMATS:
+        raise InputError(f"the file format of a figure must be one of {', '.join(FORMATS)}, got '{file_format}'")
     import matplotlib
 
     content = io.BytesIO()
-    # The names of what an SVG file defines and uses are hashes, salted at random if nothing is said.
+    # The identifiers in an SVG file are hashes with a random salt by default.
     with matplotlib.rc_context({"svg.hashsalt": "jaxgen"}):
-        figure.savefig(content, format=kind, dpi=figure.dpi, metadata=FORMATS[kind])
+        figure.savefig(content, format=file_format, dpi=figure.dpi, metadata=FORMATS[file_format])
     return content.getvalue()
 
 
 def save(figure: "Figure", path: str | Path) -> None:
     """Write a figure to a file whose name ends in .png, .pdf or .svg.
 
-    The file is there whole, or as it was before, or not at all.
+    The write is atomic: an error leaves the previous file unchanged.
 
     Args:
-        figure: to draw.
-        path: of the file.
+        figure: figure to write.
+        path: path of the file.
 
     Raises:
-        InputError: if the name ends otherwise, the disk is full or the folder cannot be written.
+        InputError: if the file format is unknown, the disk is full, or the folder is not writable.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Grids of pictures, pixel for pixel."""
+"""Grids of images without interpolation."""
 
 import math
 from typing import TYPE_CHECKING
@@ -11,21 +11,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GAP = 2
-"""Background pixels between two pictures."""
+"""Number of background pixels between two images."""
 
-SMALLEST_WIDTH = 600
-"""Small pictures are enlarged, each pixel to a square, until the grid is at least this many pixels wide."""
+MIN_WIDTH = 600
+"""Minimum width of a grid in pixels; pixels of small images are repeated to reach it."""
 
 
 def image_grid(images: Shaped[AnyArray, "n height width channels"], *, columns: int | None = None) -> "Figure":
-    """Lay pictures out in rows, left to right and top to bottom.
+    """Plot images in a grid, row by row.
 
     Args:
-        images: values in [0, 1] (clipped to it) or uint8, with one channel (grey) or three.
-        columns: pictures a row; as many as rows where nothing is given.
+        images: images, [n, height, width, channels], with values in [0, 1] (clipped) or uint8, and one channel (grey)
+            or three.
+        columns: number of images per row; None for a square grid.
 
     Returns:
-        A figure that shows the pictures and nothing else, enlarged by a whole factor.
+        Figure of the images without axes, enlarged by an integer factor.
 
     Example:
         >>> image_grid(np.zeros((10, 8, 8, 1)), columns=5).get_size_inches()
@@ -34,21 +35,21 @@ def image_grid(images: Shaped[AnyArray, "n height width channels"], *, columns: 
     from matplotlib.figure import Figure
 
     canvas = tile(images, columns or math.ceil(math.sqrt(len(images))))
-    enlarged = canvas.repeat(factor := math.ceil(SMALLEST_WIDTH / canvas.shape[1]), axis=0).repeat(factor, axis=1)
+    enlarged = canvas.repeat(factor := math.ceil(MIN_WIDTH / canvas.shape[1]), axis=0).repeat(factor, axis=1)
     figure = Figure(figsize=(enlarged.shape[1] / 100, enlarged.shape[0] / 100), dpi=100)
     figure.figimage(enlarged, cmap="gray", vmin=0, vmax=1)
     return figure
 
 
 def tile(images: Shaped[AnyArray, "n height width channels"], columns: int) -> np.ndarray:
-    """Put pictures side by side in one array, on a white background.
+    """Arrange images in a grid in one array, on a white background.
 
     Args:
-        images: values in [0, 1] (clipped to it) or uint8.
-        columns: pictures a row.
+        images: images, [n, height, width, channels], with values in [0, 1] (clipped) or uint8.
+        columns: number of images per row.
 
     Returns:
-        One picture, float32, `[rows * (height + 2) + 2, columns * (width + 2) + 2]`, or the same with three channels.
+        Image, float32 `[rows * (height + 2) + 2, columns * (width + 2) + 2]`, with a last axis for three channels.
 
     Example:
         >>> tile(np.zeros((3, 8, 8, 3)), columns=2).shape

@@ -1,4 +1,4 @@
-"""Points on the line and in the plane."""
+"""Plots of points in one and two dimensions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,34 +11,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARGIN = 0.25
-"""Between the data and the edge of a picture, in parts of the range of the data."""
+"""Margin between the data and the limits of the axes, as a fraction of the range of the data."""
 
 BINS = 100
-"""Of a histogram."""
+"""Number of bins of a histogram."""
 
-HIGHEST = 2.5
-"""How many times as high as the histogram of the data a picture of histograms is."""
+RELATIVE_HEIGHT = 2.5
+"""Upper limit of the density axis in units of the largest value of the histogram of the data."""
 
-LARGEST_LEGEND = 20
-"""Labels that have a colour and a line of the legend each; of more a bar shows the colours."""
+MAX_LEGEND_ENTRIES = 20
+"""Largest number of labels that are listed in a legend; more labels are shown by a colour bar."""
 
 
 def scatter(
     generated: Float[AnyArray, "n dimensions"], *, data: Float[AnyArray, "m dimensions"] | None = None, title: str = ""
 ) -> "Figure":
-    """Show generated points over the data.
+    """Plot generated points over the data: a scatter plot in two dimensions, histograms in one dimension.
 
-    Where there are data, they alone decide what part of the line or the plane is seen: pictures of one data set can be
-    compared, and shown one after the other. Of generated points that lie elsewhere, the picture says how many there
-    are.
+    If data are given, the limits of the axes depend on the data alone, so that figures of one data set can be compared
+    and can be the frames of an animation. The figure states the number of generated points outside the axes.
 
     Args:
-        generated: one or two coordinates a point; of more the first two are shown. On the line, histograms are drawn.
-        data: points to compare with.
-        title: over the axes.
+        generated: generated points, [n, dimensions]; with more than two dimensions the first two are plotted.
+        data: points to compare with, [m, dimensions]; None for no comparison.
+        title: title of the axes.
 
     Returns:
-        A figure with one pair of axes.
+        Figure with one pair of axes.
 
     Example:
         >>> figure = scatter(np.zeros((5, 2)), data=np.ones((5, 2)))
@@ -54,20 +53,20 @@ def scatter(
     return figure
 
 
-def scatters(
+def scatter_panels(
     panels: Mapping[str, tuple[Float[AnyArray, "n dimensions"], Float[AnyArray, "m dimensions"]]], *, columns: int = 3
 ) -> "Figure":
-    """Show the points that several models have generated, each over its data and under its name.
+    """Plot the generated points of several models in separate panels, each over its data.
 
     Args:
-        panels: name -> generated points and data to compare with, as `scatter` takes them.
-        columns: in a row.
+        panels: name of the model -> generated points and data to compare with, as in `scatter`.
+        columns: number of panels per row.
 
     Returns:
-        A figure with a pair of axes for each name.
+        Figure with one pair of axes per model.
 
     Example:
-        >>> figure = scatters({"GAN": (np.zeros((5, 2)), np.ones((5, 2)))})
+        >>> figure = scatter_panels({"GAN": (np.zeros((5, 2)), np.ones((5, 2)))})
         >>> [axes.get_title() for axes in figure.axes]
         ['GAN']
     """
@@ -84,18 +83,18 @@ def scatters(
 def scatter_by_label(
     points: Float[AnyArray, "n 2"], *, label: Int[AnyArray, " n"] | None = None, title: str = ""
 ) -> "Figure":
-    """Show points of the plane, each in the colour of its label.
+    """Plot points in two dimensions, coloured by label.
 
     Args:
-        points: two coordinates a point.
-        label: of every point; where nothing is given all points have one colour.
-        title: over the axes.
+        points: points, [n, 2].
+        label: label of each point, [n]; None for one colour.
+        title: title of the axes.
 
     Returns:
-        A figure with one pair of axes, and beside them which colour is which label.
+        Figure with one pair of axes, and a legend or colour bar of the labels.
 
     Raises:
-        ValueError: if the points are not in the plane, or there is not one label for each.
+        ValueError: if the shape of the points is not [n, 2], or that of the labels is not [n].
 
     Example:
         >>> figure = scatter_by_label(np.zeros((3, 2)), label=np.array([4, 7, 4]))
@@ -114,9 +113,9 @@ def scatter_by_label(
     style: dict[str, Any] = {"s": 9, "alpha": 0.7, "linewidths": 0}
     if labels is None:
         axes.scatter(points[:, 0], points[:, 1], color="tab:blue", **style)
-    elif len(known := np.unique(labels)) > LARGEST_LEGEND:
-        drawn = axes.scatter(points[:, 0], points[:, 1], c=labels, cmap="turbo", **style)
-        figure.colorbar(drawn, ax=axes, label="label")
+    elif len(known := np.unique(labels)) > MAX_LEGEND_ENTRIES:
+        collection = axes.scatter(points[:, 0], points[:, 1], c=labels, cmap="turbo", **style)
+        figure.colorbar(collection, ax=axes, label="label")
     else:
         colours = colormaps["tab10" if len(known) <= 10 else "tab20"]
         for i, value in enumerate(known):
@@ -127,37 +126,37 @@ def scatter_by_label(
 
 
 def _limits(data: Float[np.ndarray, "n dimensions"]) -> Float[np.ndarray, "dimensions 2"]:
-    """Where the axes begin and end."""
+    """Lower and upper limit of each axis."""
     low, high = data.min(axis=0), data.max(axis=0)
     margin = np.where(high > low, MARGIN * (high - low), 1.0)
     return np.stack([low - margin, high + margin], axis=1)
 
 
 def _draw(axes: Any, generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> None:
-    """Draw generated points over the data."""
+    """Plot generated points over the data."""
     limits = None if data is None else _limits(np.asarray(data)[:, :2])
-    shown = {"data": (data, "0.6"), "generated": (generated, "tab:red")}
-    for label, (of, colour) in shown.items():
-        if of is None:
+    layers = {"data": (data, "0.6"), "generated": (generated, "tab:red")}
+    for label, (layer, colour) in layers.items():
+        if layer is None:
             continue
-        points = np.asarray(of)
+        points = np.asarray(layer)
         if points.shape[1] == 1:
             bins = np.histogram_bin_edges(points if limits is None else limits, BINS)
-            # The density of all points, also of those that lie elsewhere.
+            # Normalized by the number of all points, including those outside the axes.
             weights = np.full(len(points), BINS / (bins[-1] - bins[0]) / len(points))
             style = {"histtype": "step", "color": colour, "label": label}
             heights, _, _ = axes.hist(points[:, 0], bins, weights=weights, **style)
             if label == "data":
-                axes.set_ylim(0, HIGHEST * heights.max())
+                axes.set_ylim(0, RELATIVE_HEIGHT * heights.max())
         else:
             axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
             axes.set_aspect("equal")
     if limits is not None:
         axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
-        shown_at = np.asarray(generated)[:, :2]
-        elsewhere = int(np.sum(~np.all((limits[:, 0] <= shown_at) & (shown_at <= limits[:, 1]), axis=1)))
-        if elsewhere:
-            told = f"{elsewhere} of {len(shown_at)} points elsewhere"
-            # On the line the bottom is where the curves are.
-            height, edge = (0.98, "top") if shown_at.shape[1] == 1 else (0.02, "bottom")
-            axes.text(0.02, height, told, transform=axes.transAxes, fontsize="small", verticalalignment=edge)
+        coordinates = np.asarray(generated)[:, :2]
+        inside = np.all((limits[:, 0] <= coordinates) & (coordinates <= limits[:, 1]), axis=1)
+        if outside := int(np.sum(~inside)):
+            text = f"{outside} of {len(coordinates)} points outside the axes"
+            # In one dimension the histograms are at the bottom.
+            height, edge = (0.98, "top") if coordinates.shape[1] == 1 else (0.02, "bottom")
+            axes.text(0.02, height, text, transform=axes.transAxes, fontsize="small", verticalalignment=edge)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import config, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -12,29 +12,29 @@ from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.errors import InputError
 
 FALSE_ALARM = 1e-6
-"""The keys are fixed, so a p-value below this means a bias and not bad luck."""
+"""Smallest accepted p-value. The keys are fixed, so a smaller p-value indicates a bias, not a chance event."""
 
 
 def orders(size: int, keys: int, seed: int = 0) -> np.ndarray:
-    """Whole orders of {0, ..., size - 1} under many keys, [keys, size]."""
-    many = jax.random.split(jax.random.key(seed), keys)
-    return np.asarray(jax.jit(jax.vmap(lambda key: permute(key, jnp.arange(size), size=size)))(many))
+    """Permutations of {0, ..., size - 1} for many keys, [keys, size]."""
+    split_keys = jax.random.split(jax.random.key(seed), keys)
+    return np.asarray(jax.jit(jax.vmap(lambda key: permute(key, jnp.arange(size), size=size)))(split_keys))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 15, 16, 17, 64, 65, 256, 257, 4096, 60_000])
-def test_permute_is_a_bijection_at_every_kind_of_size(size: int) -> None:
+def test_permute_is_a_bijection_for_sizes_at_and_beside_powers_of_two(size: int) -> None:
     order = permute(jax.random.key(size), jnp.arange(size), size=size)
     np.testing.assert_array_equal(np.sort(order), np.arange(size))
 
 
-@config(max_examples=5, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(size=st.integers(1, 3000), seed=st.integers(0, 2**32 - 1))
-def test_permute_is_a_bijection(size: int, seed: int) -> None:
+def test_permute_is_a_bijection_for_random_sizes_and_keys(size: int, seed: int) -> None:
     order = permute(jax.random.key(seed), jnp.arange(size), size=size)
     np.testing.assert_array_equal(np.sort(order), np.arange(size))
 
 
-def test_permute_stays_inside_the_largest_size_that_int32_can_index() -> None:
+def test_permute_is_uniform_and_in_range_for_the_largest_int32_size() -> None:
     size = 2**31 - 1
     drawn = np.asarray(permute(jax.random.key(0), jnp.arange(10_000), size=size))
     assert len(np.unique(drawn)) == 10_000
@@ -43,33 +43,33 @@ def test_permute_stays_inside_the_largest_size_that_int32_can_index() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 2**31])
-def test_permute_refuses_sizes_that_int32_cannot_index(size: int) -> None:
+def test_permute_rejects_sizes_outside_the_int32_range(size: int) -> None:
     with pytest.raises(ValueError, match="size must be in"):
         permute(jax.random.key(0), jnp.arange(1), size=size)
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 8, 16, 17])
-def test_orders_are_uniform(size: int) -> None:
+def test_permutations_are_uniform(size: int) -> None:
     drawn = orders(size, keys=50_000)
-    # Every position holds every value equally often,
+    # Every value is equally frequent at every position,
     p_values = [stats.chisquare(np.bincount(drawn[:, i], minlength=size)).pvalue for i in range(size)]
     assert min(p_values) > FALSE_ALARM
-    # and two neighbouring positions hold every pair of different values equally often.
+    # and every pair of different values is equally frequent at two neighbouring positions.
     pairs = np.bincount(drawn[:, 0] * size + drawn[:, 1], minlength=size * size).reshape(size, size)
     assert np.all(np.diag(pairs) == 0)
     assert stats.chisquare(pairs[~np.eye(size, dtype=bool)]).pvalue > FALSE_ALARM
 
 
-def test_an_order_is_not_correlated_with_the_stored_order_nor_with_itself() -> None:
+def test_permutation_is_uncorrelated_with_the_identity_and_has_no_serial_correlation() -> None:
     drawn = orders(5000, keys=20)
     for order in drawn:
         assert stats.spearmanr(np.arange(5000), order).pvalue > FALSE_ALARM
         assert stats.spearmanr(order[:-1], order[1:]).pvalue > FALSE_ALARM
 
 
-@config(max_examples=5, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(examples=st.integers(1, 300), data=st.data())
-def test_an_epoch_draws_no_example_twice(examples: int, data: st.DataObject) -> None:
+def test_epoch_draws_each_example_at_most_once(examples: int, data: st.DataObject) -> None:
     batch_size = data.draw(st.integers(1, examples))
     batches = examples // batch_size
     first = batches * data.draw(st.integers(0, 1000))
@@ -81,25 +81,25 @@ def test_an_epoch_draws_no_example_twice(examples: int, data: st.DataObject) -> 
     assert np.all((drawn >= 0) & (drawn < examples))
 
 
-def test_every_epoch_and_every_key_has_an_order_of_its_own() -> None:
+def test_orders_of_epochs_and_keys_are_different_and_independent() -> None:
     key = jax.random.key(0)
     epochs = [np.asarray(batch_indices(key, epoch, examples=100, batch_size=100)) for epoch in range(50)]
     others = [np.asarray(batch_indices(jax.random.key(seed), 0, examples=100, batch_size=100)) for seed in range(1, 50)]
     assert len({tuple(order) for order in epochs + others}) == 99
-    # Two independent orders of n agree in one place on average: the sum over 49 pairs is Poisson with mean 49.
+    # Two independent permutations agree at one position on average: the sum over 49 pairs is Poisson with mean 49.
     agreements = sum(int(np.sum(a == b)) for a, b in itertools.pairwise(epochs))
     assert stats.poisson.cdf(agreements, 49) > FALSE_ALARM
     assert stats.poisson.sf(agreements, 49) > FALSE_ALARM
 
 
-def test_the_remainder_that_an_epoch_leaves_out_changes() -> None:
+def test_every_example_is_left_out_of_some_epoch() -> None:
     key = jax.random.key(0)
     steps = jnp.arange(60 * 3)
     drawn = jax.vmap(lambda step: batch_indices(key, step, examples=10, batch_size=3))(steps).reshape(60, 9)
     assert {(set(range(10)) - set(epoch.tolist())).pop() for epoch in np.asarray(drawn)} == set(range(10))
 
 
-def test_plain_calls_jit_vmap_and_scan_give_the_same_bits() -> None:
+def test_batch_indices_are_identical_under_jit_vmap_and_scan() -> None:
     keys = jax.random.split(jax.random.key(0), 3)
     steps = jnp.arange(9, 15)
 
@@ -114,14 +114,14 @@ def test_plain_calls_jit_vmap_and_scan_give_the_same_bits() -> None:
         np.testing.assert_array_equal(plain, other)
 
 
-def test_a_batch_larger_than_the_data_is_refused() -> None:
-    with pytest.raises(InputError, match="batch size 5000 is larger than the 1437 examples"):
+def test_batch_size_must_be_between_one_and_the_number_of_examples() -> None:
+    with pytest.raises(InputError, match=r"batch_size must be at most the number of examples \(1437\), got 5000"):
         batch_indices(jax.random.key(0), 0, examples=1437, batch_size=5000)
-    with pytest.raises(InputError, match="at least 1, got 0"):
+    with pytest.raises(InputError, match="batch_size must be at least 1, got 0"):
         batches_per_epoch(examples=10, batch_size=0)
 
 
-def test_take_gathers_the_same_examples_of_every_array() -> None:
+def test_take_gathers_the_same_examples_from_every_array() -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 2, 3, 1), np.uint8)
     labels = np.arange(20, dtype=np.int32)
     indices = np.array([19, 0, 7, 7])

@@ -15,7 +15,7 @@ from jaxgen.errors import InputError
 
 WriteOriginals = Callable[..., dict[str, str]]
 REAL = Path(os.environ["JAXGEN_TEST_DATA"]) if "JAXGEN_TEST_DATA" in os.environ else None
-"""A folder with `mnist/`, `fashion_mnist/` (four idx files each) and `cifar10_4k.npz`."""
+"""Path of a folder with `mnist/`, `fashion_mnist/` (four idx files each) and `cifar10_4k.npz`."""
 
 
 def arrays(*args: Any, **options: Any) -> dict[str, np.ndarray]:
@@ -25,7 +25,7 @@ def arrays(*args: Any, **options: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", SYNTHETIC)
-def test_points_are_the_same_at_every_call_and_differ_between_splits(name: str) -> None:
+def test_points_are_deterministic_and_differ_between_splits(name: str) -> None:
     first, again, test = (arrays(name, split=split, examples=50)["point"] for split in ("train", "train", "test"))
     assert first.dtype == np.float32
     np.testing.assert_array_equal(first, again)
@@ -34,32 +34,32 @@ def test_points_are_the_same_at_every_call_and_differ_between_splits(name: str) 
     np.testing.assert_allclose(keyed, SYNTHETIC[name]().sample(jax.random.key(1), 50)["point"], rtol=1e-5, atol=1e-5)
 
 
-def test_as_many_points_as_asked_for() -> None:
+def test_default_numbers_of_points() -> None:
     assert len(arrays("ring", split="test")["point"]) == 10_000
     assert len(arrays("ring")["label"]) == 100_000
 
 
-def test_the_list_of_data_sets_is_right_about_which_are_synthetic() -> None:
+def test_listed_data_sets_are_marked_as_synthetic_and_have_one_line_descriptions() -> None:
     assert {name for name, dataset in DATASETS.items() if dataset.synthetic} == set(SYNTHETIC)
     assert all("\n" not in dataset.description for dataset in DATASETS.values())
 
 
-@pytest.mark.parametrize("inside", ["mnist", "."])
-def test_original_files_are_read_in_the_data_folder_or_the_folder_named_in_it(
-    tmp_path: Path, write_tiny_originals: WriteOriginals, inside: str
+@pytest.mark.parametrize("subfolder", ["mnist", "."])
+def test_original_files_are_read_from_the_data_folder_or_its_subfolder(
+    tmp_path: Path, write_tiny_originals: WriteOriginals, subfolder: str
 ) -> None:
-    write_tiny_originals(tmp_path / inside, packed=False)
-    expected = read_original("mnist", tmp_path / inside, "test")
+    write_tiny_originals(tmp_path / subfolder, compressed=False)
+    expected = read_original("mnist", tmp_path / subfolder, "test")
     data = arrays("mnist", data_dir=tmp_path, split="test")
     np.testing.assert_array_equal(data["image"], expected["image"])
     np.testing.assert_array_equal(data["label"], expected["label"])
     assert arrays("mnist", data_dir=tmp_path, image_size=14)["image"].shape == (7, 14, 14, 1)
 
 
-def test_the_data_folder_of_tensorflow_datasets_is_the_default(
+def test_default_data_folder_is_that_of_tensorflow_datasets(
     tmp_path: Path, write_tiny_originals: WriteOriginals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_tiny_originals(tmp_path / "source", packed=False)
+    write_tiny_originals(tmp_path / "source", compressed=False)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
     prepare("kmnist", source=tmp_path / "source")
     assert (tmp_path / "data" / "kmnist").is_dir()
@@ -70,11 +70,11 @@ def test_the_data_folder_of_tensorflow_datasets_is_the_default(
         load("kmnist")
 
 
-def test_a_data_set_wins_over_a_folder_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_of_a_data_set_takes_precedence_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path)
     assert len(arrays("digits")["image"]) == 1437
-    with pytest.raises(InputError, match="digits holds no pictures"):
+    with pytest.raises(InputError, match="digits must contain images"):
         load("./digits")
 
 
@@ -85,21 +85,21 @@ def test_a_data_set_wins_over_a_folder_of_its_name(tmp_path: Path, monkeypatch: 
         ("Fashion-MNIST", {}, "did you mean 'fashion_mnist'"),
         ("celeb_a", {}, "celeb_a is not in .* needs TensorFlow"),
         ("nothing_like_it_at_all", {}, "there is no data set, folder or .npz file 'nothing_like_it_at_all'"),
-        ("./pictures", {}, "there is no folder or .npz file ./pictures"),
-        ("pictures/cats", {}, "there is no data set, folder or .npz file 'pictures/cats'"),
-        ("pictures.npz", {}, "there is no folder or .npz file pictures.npz"),
-        ("", {}, "the name of the data is empty; known are cifar10, curve"),
+        ("./images", {}, "must be an existing folder or .npz file, got ./images"),
+        ("images/cats", {}, "there is no data set, folder or .npz file 'images/cats'"),
+        ("images.npz", {}, "must be an existing folder or .npz file, got images.npz"),
+        ("", {}, "name_or_path must not be empty; choices are cifar10, curve"),
         ("digits", {"split": "tset"}, "there is no split 'tset'; did you mean 'test'?"),
-        ("digits", {"image_size": 9}, "a picture of digits is 8x8 pixels, smaller than the image size 9"),
-        ("digits", {"image_size": 0}, "the image size must be at least 1, got 0"),
-        ("digits", {"examples": 5}, "only, not for 'digits'"),
-        ("digits", {"key": jax.random.key(0)}, "only, not for 'digits'"),
-        ("ring", {"examples": 0}, "the number of examples must be at least 1, got 0"),
-        ("ring", {"image_size": 8}, "'ring' holds points, not pictures"),
-        ("ring", {"stream": True}, "'ring' holds points, not pictures"),
+        ("digits", {"image_size": 9}, "image_size must be at most 8 for an image of digits of 8x8 pixels, got 9"),
+        ("digits", {"image_size": 0}, "image_size must be at least 1, got 0"),
+        ("digits", {"examples": 5}, "key and examples apply to .* only, got .*'digits'"),
+        ("digits", {"key": jax.random.key(0)}, "key and examples apply to .* only, got .*'digits'"),
+        ("ring", {"examples": 0}, "examples must be at least 1, got 0"),
+        ("ring", {"image_size": 8}, "image_size and stream apply to images only, got .*'ring'"),
+        ("ring", {"stream": True}, "image_size and stream apply to images only, got .*'ring'"),
     ],
 )
-def test_what_cannot_be_loaded_is_said(
+def test_load_rejects_invalid_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,22 +108,22 @@ def test_what_cannot_be_loaded_is_said(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_holds_no_data_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "picture.png").touch()
-    with pytest.raises(InputError, match=r"picture.png is neither a folder of pictures nor an .npz file"):
-        load(tmp_path / "picture.png")
+def test_load_rejects_a_file_that_is_not_an_npz_file(tmp_path: Path) -> None:
+    (tmp_path / "image.png").touch()
+    with pytest.raises(InputError, match=r"must be a folder of images or an .npz file, got .*image.png"):
+        load(tmp_path / "image.png")
 
 
 @pytest.mark.parametrize("path", ["tiny.npz", *(REAL.glob("cifar10_4k.npz") if REAL else ())])
-def test_an_npz_file_is_loaded_by_its_path(tmp_path: Path, path: str | Path) -> None:
-    whole = Path(path)
-    if not whole.exists():
-        whole = tmp_path / path
+def test_npz_file_is_loaded_by_its_path(tmp_path: Path, path: str | Path) -> None:
+    file = Path(path)
+    if not file.exists():
+        file = tmp_path / path
         rng = np.random.default_rng(0)
-        np.savez(whole, image=rng.integers(0, 256, (40, 32, 32, 3), np.uint8), label=rng.integers(0, 10, 40))
-    expected = np.load(whole)
+        np.savez(file, image=rng.integers(0, 256, (40, 32, 32, 3), np.uint8), label=rng.integers(0, 10, 40))
+    expected = np.load(file)
     test = np.arange(len(expected["label"])) % 10 == 9
     for split, chosen in (("train", ~test), ("test", test)):
-        data = arrays(whole, split=split)
+        data = arrays(file, split=split)
         np.testing.assert_array_equal(data["image"], expected["image"][chosen])
         np.testing.assert_array_equal(data["label"], expected["label"][chosen])

@@ -1,4 +1,4 @@
-"""Curves go through the numbers that they are given."""
+"""Plots of metrics show the given numbers."""
 
 import math
 
@@ -9,26 +9,26 @@ from jaxgen.plot import (
     collisions,
     generator_gradients,
     loss_against_metric,
-    over_training,
     published_against_ours,
+    training_curves,
 )
 
 
-def test_gradients_are_shown_by_their_size():
+def test_generator_gradients_are_plotted_as_absolute_values():
     confidence = np.linspace(0.1, 0.9, 9)
     (axes,) = generator_gradients(confidence, {"minimax": -confidence, "hinge": -np.ones(9)}).axes
     np.testing.assert_allclose([line.get_ydata() for line in axes.lines], [confidence, np.ones(9)])
     assert [line.get_label() for line in axes.lines] == ["minimax", "hinge"]
 
 
-def test_bands_are_a_standard_deviation_to_either_side_of_the_mean():
+def test_bands_are_one_standard_deviation_around_the_mean():
     step, values = np.arange(4), np.array([[1.0, 2.0, 3.0, 4.0], [3.0, 2.0, 5.0, 8.0]])
-    figure = over_training(step, {"modes": {"gan": values, "one": values[:1]}, "kl": {"gan": 2 * values}})
+    figure = training_curves(step, {"modes": {"gan": values, "one": values[:1]}, "kl": {"gan": 2 * values}})
     modes, kl = figure.axes
     np.testing.assert_allclose(modes.lines[0].get_ydata(), [2, 2, 4, 6])
     np.testing.assert_allclose(modes.lines[1].get_ydata(), values[0])
     np.testing.assert_allclose(kl.lines[0].get_ydata(), [4, 4, 8, 12])
-    (band,) = modes.collections  # A single seed has none.
+    (band,) = modes.collections  # A single seed has no band.
     corners = {tuple(corner) for corner in np.round(band.get_paths()[0].vertices, 6)}
     spread = np.sqrt(2) * np.array([1, 0, 1, 2])
     expected = [(t, m + sign * s) for sign in (-1, 1) for t, m, s in zip(step, [2, 2, 4, 6], spread, strict=True)]
@@ -36,14 +36,14 @@ def test_bands_are_a_standard_deviation_to_either_side_of_the_mean():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gan", "one"]
 
 
-def test_a_moment_of_the_training_is_a_point_in_the_colour_of_its_step():
+def test_loss_against_metric_has_one_point_per_step_coloured_by_step():
     loss, metric, step = np.random.default_rng(0).normal(size=(3, 20))
     (points,) = loss_against_metric(loss, metric, step=step, title="0.9").axes[0].collections
     np.testing.assert_allclose(points.get_offsets(), np.stack([loss, metric], axis=1))
     np.testing.assert_allclose(points.get_array(), step)
 
 
-def test_the_line_of_collisions_is_about_that_of_the_birthday_problem():
+def test_collision_line_approximates_the_birthday_problem():
     _, found, line = collisions(np.array([10, 23, 60]), np.array([0.1, 0.5, 1.0]), support=365).axes[0].lines
     np.testing.assert_allclose(found.get_xydata(), [[10, 0.1], [23, 0.5], [60, 1.0]])
     for size in (10, 23, 60):
@@ -51,12 +51,12 @@ def test_the_line_of_collisions_is_about_that_of_the_birthday_problem():
         assert abs(np.interp(size, *line.get_data()) - exact) < 0.01
 
 
-def test_an_infinite_support_has_no_line():
+def test_unknown_or_infinite_support_has_no_line():
     for support in (None, math.inf):
         assert len(collisions(np.array([10]), np.array([0.0]), support=support).axes[0].lines) == 2
 
 
-def test_bars_are_two_standard_errors_to_either_side():
+def test_error_bars_are_two_standard_errors():
     rows = {"GAN": Comparison(17.3, 18.0, 0.8, 0.5), "WGAN-GP": Comparison(24.9, 25.0)}
     (axes,) = published_against_ours(rows, unit="modes").axes
     published, ours = axes.containers

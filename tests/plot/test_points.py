@@ -1,21 +1,21 @@
-"""Points are drawn where they are."""
+"""Plots of points show the given coordinates and labels."""
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from jaxgen.plot import scatter, scatter_by_label, scatters
+from jaxgen.plot import scatter, scatter_by_label, scatter_panels
 
 
-def test_points_of_the_plane_are_shown_at_their_coordinates():
+def test_two_dimensional_points_are_plotted_at_their_coordinates():
     points = np.random.default_rng(0).normal(size=(50, 2))
     data = np.random.default_rng(1).normal(size=(70, 2))
-    shown = {c.get_label(): c.get_offsets() for c in scatter(points, data=data).axes[0].collections}
-    np.testing.assert_allclose(shown["generated"], points)
-    np.testing.assert_allclose(shown["data"], data)
+    plotted = {c.get_label(): c.get_offsets() for c in scatter(points, data=data).axes[0].collections}
+    np.testing.assert_allclose(plotted["generated"], points)
+    np.testing.assert_allclose(plotted["data"], data)
 
 
-def test_points_of_the_line_become_a_density():
+def test_one_dimensional_points_are_plotted_as_a_density():
     points = np.random.default_rng(0).normal(size=(500, 1))
     (outline,) = scatter(points).axes[0].patches
     x, y = outline.get_xy().T
@@ -24,28 +24,28 @@ def test_points_of_the_line_become_a_density():
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
-def test_what_is_seen_depends_on_the_data_alone(dimensions):
-    """So that pictures of one training can be compared: early samples are far away, late ones are among the data."""
+def test_axis_limits_depend_on_the_data_alone(dimensions):
+    """Figures of one training are comparable: early samples are far from the data, late samples are close to them."""
     data = np.linspace([-1, 10, 0], [3, 20, 1], 10_000)[:, :dimensions]
-    seen = []
+    limits = []
     for samples in (data[:30] + 100, 0 * data[:9], data[:50]):
         (axes,) = scatter(samples, data=data).axes
-        seen.append([*axes.get_xlim(), *axes.get_ylim()])
-    assert seen[0] == seen[1] == seen[2]
-    # A quarter of the range beyond the data; for a density of 1/4 two and a half times as high.
-    np.testing.assert_allclose(seen[0], [-2, 4, *([0, 2.5 / 4] if dimensions == 1 else [7.5, 22.5])], rtol=0.02)
+        limits.append([*axes.get_xlim(), *axes.get_ylim()])
+    assert limits[0] == limits[1] == limits[2]
+    # The margin is a quarter of the range of the data; the height is 2.5 times the density, which is 1/4.
+    np.testing.assert_allclose(limits[0], [-2, 4, *([0, 2.5 / 4] if dimensions == 1 else [7.5, 22.5])], rtol=0.02)
 
 
-def test_points_that_are_not_seen_are_counted():
+def test_number_of_points_outside_the_axes_is_stated():
     data = np.random.default_rng(0).uniform(size=(100, 2))
     samples = np.array([[0.5, 0.5], [0.5, 3.0], [-9.0, 0.5], [np.nan, 0.5], [1.1, 1.1]])
     (text,) = scatter(samples, data=data).axes[0].texts
-    assert text.get_text() == "3 of 5 points elsewhere"
+    assert text.get_text() == "3 of 5 points outside the axes"
     assert not scatter(data, data=data).axes[0].texts
 
 
-def test_outlines_are_densities_of_all_points():
-    """Half of these lie elsewhere: the area of what is seen is a half."""
+def test_histograms_are_normalized_by_all_points():
+    """Half of the points are outside the axes, so the area inside the axes is 1/2."""
     data = np.linspace(0, 1, 1000)[:, None]
     samples = np.concatenate([data, data + 50])
     areas = {}
@@ -55,14 +55,14 @@ def test_outlines_are_densities_of_all_points():
     assert areas == {"data": pytest.approx(1.0), "generated": pytest.approx(0.5)}
 
 
-def test_every_model_has_a_panel_that_shows_what_its_own_picture_would():
+def test_panels_equal_single_scatter_plots():
     rng = np.random.default_rng(0)
     panels = {name: (rng.normal(size=(9, 2)), rng.normal(size=(20, 2))) for name in "abcd"}
-    figure = scatters(panels, columns=3)
+    figure = scatter_panels(panels, columns=3)
     assert [axes.get_title() for axes in figure.axes] == list("abcd")
     for axes, (generated, data) in zip(figure.axes, panels.values(), strict=True):
-        alone = scatter(generated, data=data).axes[0]
-        assert (axes.get_xlim(), axes.get_ylim()) == (alone.get_xlim(), alone.get_ylim())
+        single = scatter(generated, data=data).axes[0]
+        assert (axes.get_xlim(), axes.get_ylim()) == (single.get_xlim(), single.get_ylim())
         np.testing.assert_allclose(axes.collections[1].get_offsets(), generated)
 
 
@@ -70,19 +70,19 @@ POINTS = np.random.default_rng(0).normal(size=(60, 2))
 
 
 @pytest.mark.parametrize("labels", [[3], [0, 1, 2], range(10), range(5, 25)])
-def test_every_label_has_its_points_and_a_colour_of_its_own(labels):
+def test_every_label_has_its_points_and_a_distinct_colour(labels):
     label = np.resize(np.array(labels), len(POINTS))
     figure = scatter_by_label(POINTS, label=label)
-    drawn = {int(c.get_label()): c for c in figure.axes[0].collections}
-    assert list(drawn) == list(labels)
-    for value, collection in drawn.items():
+    collections = {int(c.get_label()): c for c in figure.axes[0].collections}
+    assert list(collections) == list(labels)
+    for value, collection in collections.items():
         np.testing.assert_allclose(collection.get_offsets(), POINTS[label == value])
-    assert len({to_rgb(collection.get_facecolor()[0, :3]) for collection in drawn.values()}) == len(drawn)
+    assert len({to_rgb(collection.get_facecolor()[0, :3]) for collection in collections.values()}) == len(collections)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [str(value) for value in labels]
 
 
-def test_of_many_labels_a_bar_shows_the_colours():
+def test_many_labels_are_shown_by_a_colour_bar():
     label = np.arange(60) % 30
     figure = scatter_by_label(POINTS, label=label)
     (collection,) = figure.axes[0].collections
@@ -100,6 +100,6 @@ def test_points_without_labels_have_one_colour():
 
 
 @pytest.mark.parametrize(("points", "label"), [((5, 3), (5,)), ((5,), (5,)), ((5, 2), (4,)), ((5, 2), (5, 1))])
-def test_shapes_that_do_not_fit_are_named(points, label):
+def test_error_names_invalid_shapes(points, label):
     with pytest.raises(ValueError, match=r"points must be \[n, 2\] and label \[n\], got points"):
         scatter_by_label(np.zeros(points), label=np.zeros(label, int))
