@@ -130,19 +130,19 @@ class Gan1D:
         """Of the data at any places, in nats."""
         return np.asarray(self._mixture.log_density(jnp.asarray(places[:, None], jnp.float32)))
 
-    def moment(self, state: State, title: str) -> plot.Moment:
+    def moment(self, state: State, title: str) -> plot.Snapshot:
         """What is drawn of the game with one run's state."""
         generated, mapped = self._generated(state)
-        return plot.Moment(
+        return plot.Snapshot(
             title,
             generated=np.asarray(generated)[:, 0],
             discriminator=np.asarray(jax.nn.sigmoid(self.logits(state, self.line.places[:, None]))),
-            noise=self.noise[:, 0],
-            mapped=np.asarray(mapped)[:, 0],
+            latents=self.noise[:, 0],
+            outputs=np.asarray(mapped)[:, 0],
         )
 
-    def draw(self, moments: Sequence[plot.Moment]) -> "Figure":
+    def draw(self, moments: Sequence[plot.Snapshot]) -> "Figure":
         """Moments side by side; the axes are the same for all of them, now and later."""
         bound = float(np.abs(self.noise).max(initial=0.0)) or 1.0
         density = np.exp(self.line.log_density)
-        return plot.gan_1d(self.line.places, density, moments, noise_range=(-bound, bound))
+        return plot.gan_1d(self.line.places, density, moments, latent_range=(-bound, bound))

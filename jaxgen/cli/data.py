@@ -10,7 +10,7 @@ import tyro
 
 from jaxgen.cli.parse import parse
 from jaxgen.data import prepare
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, suggest
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> None:
         print("usage: jaxgen data prepare NAME [--data-dir DIR] [--source FOLDER]")
         return
     if arguments[0] not in actions:
-        raise InputError(f"jaxgen data has no action '{arguments[0]}': {nearest(arguments[0], actions)}")
+        raise InputError(f"jaxgen data has no action '{arguments[0]}': {suggest(arguments[0], actions)}")
     options = parse(Options, arguments[1:], command="jaxgen data prepare")
     with contextlib.redirect_stdout(sys.stderr):  # What tensorflow-datasets tells is not the result.
         place = prepare(options.name, data_dir=options.data_dir, source=options.source)

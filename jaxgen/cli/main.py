@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from jaxgen.errors import DivergenceError, InputError, nearest
+from jaxgen.errors import DivergenceError, InputError, suggest
 
 COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
@@ -107,7 +107,7 @@ def _command(name: str) -> Callable[[list[str]], None]:
         case "data":
             from jaxgen.cli.data import run
         case _:
-            raise InputError(f"there is no command '{name}': {nearest(name, COMMANDS)}")
+            raise InputError(f"there is no command '{name}': {suggest(name, COMMANDS)}")
     return run
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import tyro
 
-from jaxgen.errors import InputError, nearest
+from jaxgen.errors import InputError, suggest
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 """The folder of a run, which is given without an option's name."""
@@ -84,7 +84,7 @@ def _refuse_what_does_not_fit(arguments: Sequence[str], usage: str, command: str
     words, given = _grouped(arguments)
     for option, values in given:
         if option not in options:
-            raise InputError(f"{command} has no option '{option}': {nearest(option, options)}")
+            raise InputError(f"{command} has no option '{option}': {suggest(option, options)}")
         expected = Expected.of(options[option])
         if expected and not values:
             raise InputError(f"{option} needs a value: {expected}")
@@ -163,7 +163,7 @@ class Expected(NamedTuple):
                 KINDS[kind][1](value)
                 return
         if not self.kinds:
-            raise InputError(f"{option} cannot be '{value}': {nearest(value, self.choices)}")
+            raise InputError(f"{option} cannot be '{value}': {suggest(value, self.choices)}")
         raise InputError(f"{option} takes {self}, got '{value}'")
 
 

@@ -25,7 +25,7 @@ def losses(subject: ReportInput) -> Section:
     if not names:
         raise NotApplicable("the log has no losses")
     steps, curves = subject.history(*names)
-    figure = plot.over_training(steps, {name: {subject.run.family: v} for name, v in zip(names, curves, strict=True)})
+    figure = plot.training_curves(steps, {name: {subject.run.family: v} for name, v in zip(names, curves, strict=True)})
     caption = (
         "What every player minimized, mean over the turns between two lines of the log; of several seeds the mean, "
         "with a standard deviation to either side. Losses of players with opposite aims need not fall: in a GAN each "
@@ -48,7 +48,7 @@ def quality(subject: ReportInput) -> Section:
         "arXiv:1705.07761)."
     )
     last = {"sliced_wasserstein": curves[names.index(f"{PREFIX}sliced_wasserstein")][:, -1].tolist()}
-    return Section([png("quality", plot.over_training(steps, shown), caption)], last)
+    return Section([png("quality", plot.training_curves(steps, shown), caption)], last)
 
 
 def loss_and_quality(subject: ReportInput) -> Section:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, describe, example_from
-from jaxgen.errors import InputError, check_known, nearest
+from jaxgen.errors import InputError, check_known, suggest
 from jaxgen.models import REGISTRY, Family
 from jaxgen.runs.outputs import write_json
 from jaxgen.typing import Batch
@@ -163,7 +163,7 @@ def read_config(folder: Path) -> RunDescription:
             "put a copy in its place, or train anew"
         ) from None
     if not isinstance(family, str) or family not in REGISTRY:
-        raise InputError(f"{path} names the model '{family}', which is not known: {nearest(str(family), REGISTRY)}")
+        raise InputError(f"{path} names the model '{family}', which is not known: {suggest(str(family), REGISTRY)}")
     try:
         example = example_from(shown)
         return RunDescription(family, _settings_from(config, REGISTRY[family], example), example)

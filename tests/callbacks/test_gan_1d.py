@@ -44,8 +44,8 @@ def test_a_moment_shows_what_the_networks_do():
     assert (places[0], places[-1]) == (-7.0, 5.0)
     moment = game.moment(NOTHING, "now")
     np.testing.assert_allclose(moment.discriminator, 1 / (1 + np.exp(-3.0 * places)), rtol=1e-4, atol=1e-7)
-    np.testing.assert_allclose(moment.mapped, 2 * moment.noise + 1, rtol=1e-6)
-    assert (np.diff(moment.noise) > 0).all()
+    np.testing.assert_allclose(moment.outputs, 2 * moment.latents + 1, rtol=1e-6)
+    assert (np.diff(moment.latents) > 0).all()
     # Of 5000 points N(1, 2), within four standard errors.
     assert moment.generated.mean() == pytest.approx(1, abs=4 * 2 / np.sqrt(5000))
     assert moment.generated.std() == pytest.approx(2, abs=4 * 2 / np.sqrt(10_000))
@@ -59,7 +59,7 @@ def test_a_moment_shows_the_generator_that_is_played_against_and_not_its_average
     state = model.init(KEY, POINT)
     state = state.replace(params=state.params | affine_layer(2.0, 1.0), ema=affine_layer(0.5, -3.0))
     moment = Gan1D(model, SETTINGS, np.array([[-6.0], [4.0]]), KEY).moment(state, "now")
-    np.testing.assert_allclose(moment.mapped, 2 * moment.noise + 1, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(moment.outputs, 2 * moment.latents + 1, rtol=1e-5, atol=1e-6)
     assert moment.generated.mean() == pytest.approx(1, abs=4 * 2 / np.sqrt(5000))
     # What is drawn from the run elsewhere is the average's.
     assert model.sample(KEY, state, 5000).mean() == pytest.approx(-3, abs=4 * 0.5 / np.sqrt(5000))
@@ -68,7 +68,7 @@ def test_a_moment_shows_the_generator_that_is_played_against_and_not_its_average
 def test_all_moments_are_drawn_on_the_same_axes():
     game = Gan1D(affine(), SETTINGS, np.array([[-6.0], [4.0]]), KEY)
     moment = game.moment(NOTHING, "now")
-    narrow = moment._replace(noise=moment.noise / 9, mapped=moment.mapped / 9, generated=moment.generated / 9)
+    narrow = moment._replace(latents=moment.latents / 9, outputs=moment.outputs / 9, generated=moment.generated / 9)
     for one, other in zip(game.draw([moment]).axes, game.draw([narrow]).axes, strict=True):
         assert (one.get_xlim(), one.get_ylim()) == (other.get_xlim(), other.get_ylim())
 
@@ -76,7 +76,7 @@ def test_all_moments_are_drawn_on_the_same_axes():
 def test_noise_of_two_dimensions_has_no_lines():
     model = affine()._replace(prior=lambda key, n: jnp.zeros((n, 2)), sample=lambda key, state, n: jnp.zeros((n, 1)))
     moment = Gan1D(model, SETTINGS, np.array([[-6.0], [4.0]]), KEY).moment(NOTHING, "now")
-    assert moment.noise.size == moment.mapped.size == 0
+    assert moment.latents.size == moment.outputs.size == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jaxgen.callbacks.image_grid import ImageGrid, draw_pairs, draw_styles, first_examples, latent_size, layout
 from jaxgen.data import Stream, load
-from jaxgen.data.streaming import Held
+from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import InputError
 from jaxgen.models import cvae, vae
 from jaxgen.plot.grid import tile
@@ -72,7 +72,7 @@ def test_it_is_drawn_when_it_is_time(fresh, tmp_path):
 
 def test_a_stream_shows_what_memory_shows(fresh, tmp_path):
     run = fresh("vae")
-    for name, data in (("held", DIGITS), ("streamed", Stream(Held(DIGITS)))):
+    for name, data in (("held", DIGITS), ("streamed", Stream(ArraySource(DIGITS)))):
         ImageGrid(tmp_path / name, run.model, run.config, data)(chunk(run, run.config.steps))
     for path in (tmp_path / "held").iterdir():
         assert path.read_bytes() == (tmp_path / "streamed" / path.name).read_bytes()

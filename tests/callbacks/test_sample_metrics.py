@@ -12,7 +12,7 @@ from tests.run.test_training import SETTINGS
 
 from jaxgen.callbacks.sample_metrics import SampleMetrics, some_examples
 from jaxgen.data import SYNTHETIC, Stream, load
-from jaxgen.data.streaming import Held
+from jaxgen.data.streaming import ArraySource
 from jaxgen.game import Model
 from jaxgen.metrics import mode_coverage
 from jaxgen.models import REGISTRY
@@ -95,7 +95,7 @@ def test_the_distance_on_the_line_is_that_of_scipy():
 
 def test_examples_of_a_stream_are_those_of_memory_and_none_comes_twice():
     digits = load("digits")
-    held, streamed = (some_examples(jax.random.key(1), data, 300) for data in (digits, Stream(Held(digits))))
+    held, streamed = (some_examples(jax.random.key(1), data, 300) for data in (digits, Stream(ArraySource(digits))))
     for name in digits:
         np.testing.assert_array_equal(held[name], streamed[name])
     assert len(np.unique(np.asarray(held["image"]).reshape(300, -1), axis=0)) == len(

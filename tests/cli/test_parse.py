@@ -47,7 +47,7 @@ LONG = "a/long-path/of,many;parts and words/" * 5  # `int` itself cuts what is l
         (["--times", LONG], f"--times takes a whole number, got '{LONG}'"),
         (["--times", "2", "3"], "greet has no use for '3': a value stands after the name of its option"),
         (["--times"], "--times needs a value: a whole number"),
-        (["--colour", LONG], f"--colour cannot be '{LONG}': known are blue, red"),
+        (["--colour", LONG], f"--colour cannot be '{LONG}': choices are blue, red"),
         (["--colour=bleu"], "--colour cannot be 'bleu': did you mean 'blue'?"),
         (["--weight", "-1", "--weight", "heavy"], "--weight takes a number, got 'heavy'"),
         (["--widths", "3", "4,5"], "--widths takes whole numbers with spaces between them, got '4,5'"),

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxgen.data import Stream, batch_indices
-from jaxgen.data.streaming import Held
+from jaxgen.data.streaming import ArraySource
 from jaxgen.game import Model, Player, game
 from jaxgen.training import feed as feeds
 from jaxgen.training.batch_feed import from_arrays, from_stream
@@ -49,7 +49,7 @@ def test_arrays_are_moved_once_and_drawn_by_turn(images, mesh):
 
 def test_a_stream_gives_the_batches_of_a_block_and_pads_the_last(images, mesh):
     key = jax.random.key(4)
-    feed = from_stream(Stream(Held(images)), key, BATCH, chunk=4, mesh=mesh)
+    feed = from_stream(Stream(ArraySource(images)), key, BATCH, chunk=4, mesh=mesh)
     assert feed.turns == 4
     assert feed.example.keys() == images.keys()
     for first, count in ((6, 2), (8, 4), (12, 1)):
@@ -61,7 +61,7 @@ def test_a_stream_gives_the_batches_of_a_block_and_pads_the_last(images, mesh):
 
 def test_every_run_has_an_order_of_its_own(images, mesh):
     keys = seed_keys(1, 2)
-    feed = from_stream(Stream(Held(images)), keys, BATCH, chunk=3, mesh=mesh)
+    feed = from_stream(Stream(ArraySource(images)), keys, BATCH, chunk=3, mesh=mesh)
     assert feed.per_run
     fetched = feed.fetch(0, 3)
     for run in range(2):
@@ -78,10 +78,10 @@ def test_no_block_of_a_stream_is_larger_than_the_limit_or_than_one_turn(
     limit, turns, turns_of_three, images, mesh, monkeypatch
 ):
     monkeypatch.setattr(feeds, "BLOCK_BYTES", limit)
-    feed = from_stream(Stream(Held(images)), jax.random.key(4), BATCH, chunk=7, mesh=mesh)
+    feed = from_stream(Stream(ArraySource(images)), jax.random.key(4), BATCH, chunk=7, mesh=mesh)
     assert feed.turns == turns
     assert sum(x.nbytes for x in feed.fetch(0, 1).values()) == turns * BYTES
-    several = from_stream(Stream(Held(images)), seed_keys(4, 3), BATCH, chunk=7, mesh=mesh)
+    several = from_stream(Stream(ArraySource(images)), seed_keys(4, 3), BATCH, chunk=7, mesh=mesh)
     assert several.turns == turns_of_three
     assert sum(x.nbytes for x in several.fetch(0, 1).values()) == 3 * turns_of_three * BYTES
 
@@ -108,9 +108,9 @@ def test_training_from_a_stream_is_training_from_memory_bit_by_bit(key, mean, im
         fit(mean, data, key=key, steps=17, batch_size=BATCH, chunk=7, first_step=3, callbacks=[look])
         return seen
 
-    from_memory, from_disk = train(images), train(Stream(Held(images)))
+    from_memory, from_disk = train(images), train(Stream(ArraySource(images)))
     monkeypatch.setattr(feeds, "BLOCK_BYTES", 4 * BYTES)
-    in_blocks = train(Stream(Held(images)))
+    in_blocks = train(Stream(ArraySource(images)))
     assert [seen[:2] for seen in from_memory] == [(7, 4), (14, 7), (17, 3)]
     assert np.abs(from_memory[-1][2].params["mean"]).max() > 0
     for x, y, z in zip(*map(jax.tree.leaves, (from_memory, from_disk, in_blocks)), strict=True):

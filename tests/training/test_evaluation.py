@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen.data import Stream
-from jaxgen.data.streaming import Held
+from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.training import evaluation
@@ -43,7 +43,7 @@ def assert_near(found, expected):
 
 @pytest.fixture(params=["arrays", "stream"])
 def data(request, images):
-    return images if request.param == "arrays" else Stream(Held(images))
+    return images if request.param == "arrays" else Stream(ArraySource(images))
 
 
 @pytest.fixture(params=[1, 7, 20, 60, 1000])
@@ -93,6 +93,6 @@ def test_a_model_that_has_nothing_to_evaluate(images):
 @pytest.mark.parametrize("as_stream", [False, True])
 def test_data_without_examples(as_stream):
     nothing = {"image": np.zeros((0, 8, 8, 1), np.uint8)}
-    data = Stream(Held(nothing)) if as_stream else nothing
+    data = Stream(ArraySource(nothing)) if as_stream else nothing
     with pytest.raises(InputError, match="there are no examples to evaluate on"):
         evaluate(model_that_evaluates(distances), state_of(np.zeros((8, 8, 1))), data, key=KEY)

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from jaxgen.data import Stream
-from jaxgen.data.streaming import Held
+from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.training.loop import Chunk, Divergence, check_batch_size, find_divergence, fit
@@ -275,7 +275,7 @@ class TestBatchSize:
         ("size", "said"),
         [
             (101, "2 moves on 101 examples each and the data hold only 200: give a batch size of at most 100"),
-            (201, "batch size 201 is larger than the 200 examples"),
+            (201, r"batch_size must be at most the number of examples \(200\), got 201"),
             (0, "at least 1, got 0"),
             (-3, "at least 1, got -3"),
         ],
@@ -290,7 +290,7 @@ class TestBatchSize:
 
     def test_a_stream_is_counted_too(self, check, duel, images):
         with pytest.raises(InputError, match="the data hold only 60: give a batch size of at most 30"):
-            check(duel(), Stream(Held(images)), 31)
+            check(duel(), Stream(ArraySource(images)), 31)
 
     def test_arrays_of_different_lengths(self, check, duel, points):
         with pytest.raises(InputError, match=r"same number of examples, got {'point': 200, 'label': 199}"):

@@ -15,7 +15,7 @@ FOUR_AGAINST_ONE = '''
 import flax.linen as linen
 import jax, jax.numpy as jnp, numpy as np, optax
 from jaxgen.data import Stream
-from jaxgen.data.streaming import Held
+from jaxgen.data.streaming import ArraySource
 from jaxgen.game import Model, Player, game
 from jaxgen.training import feed
 from jaxgen.training.loop import fit, initial_state
@@ -69,10 +69,10 @@ def compare(key, updates):
 
     # From a stream, two turns at once, of whose batches every device gets its part alone.
     feed.BLOCK_BYTES = 2 * key.size * updates * 16 * 6
-    block = feed.from_stream(Stream(Held(data)), key, updates * 16, 3, data_parallel_mesh(16)).fetch(0, 2)["image"]
+    block = feed.from_stream(Stream(ArraySource(data)), key, updates * 16, 3, data_parallel_mesh(16)).fetch(0, 2)["image"]
     held = {(shard.device, shard.data.shape) for shard in block.addressable_shards}
     assert held == {(device, (*runs, 2, updates * 4, 2, 3, 1)) for device in jax.devices()}, held
-    streamed, parts = train(Stream(Held(data)))
+    streamed, parts = train(Stream(ArraySource(data)))
     assert parts == {(*runs, 4, 6)}, parts
 
     for others in (together, streamed):
