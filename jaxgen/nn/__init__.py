@@ -1,1 +1,1 @@
-"""Networks: the only folder that imports `flax.linen`. Blocks are in files of their own, networks beside them."""
+"""Layers and networks: the only package that imports `flax.linen`. `autoencoding` documents how a network is called."""

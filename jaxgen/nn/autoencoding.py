@@ -48,7 +48,7 @@ class Network(Protocol):
         """Return the outputs; where `mutable` is not False, (outputs, new variables of these collections)."""
 
 
-def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> Network:
+def make_encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> Network:
     """Return a network that maps an example, and optionally a condition, to a vector.
 
     Args:
@@ -64,7 +64,7 @@ def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, fe
         InputError: if there is no such architecture.
 
     Example:
-        >>> encoder("mlp", hidden=(400,), width=32, features=20).hidden
+        >>> make_encoder("mlp", hidden=(400,), width=32, features=20).hidden
         (400,)
     """
     check_known("architecture", architecture, get_args(Architecture))
@@ -73,8 +73,8 @@ def encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, fe
     return MLP(hidden=tuple(hidden) if architecture == "mlp" else (), shape=(features,))
 
 
-def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> Network:
-    """Return a network that maps a latent, and optionally a condition, to an example: the mirror image of `encoder`.
+def make_decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> Network:
+    """Return a network that maps a latent, and optionally a condition, to an example: `make_encoder` reversed.
 
     Args:
         architecture: name of the architecture.
@@ -91,7 +91,7 @@ def decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, sh
             or are too small.
 
     Example:
-        >>> decoder("mlp", hidden=(400, 200), width=32, shape=(8, 8, 1)).hidden
+        >>> make_decoder("mlp", hidden=(400, 200), width=32, shape=(8, 8, 1)).hidden
         (200, 400)
     """
     check_known("architecture", architecture, get_args(Architecture))

@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder: halve the picture until it is a code, double it until it is a picture again."""
+"""Convolutional encoder, which halves the image down to a small map, and the decoder that is its mirror image."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,18 +10,18 @@ from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import AnyArray, Array, Float
 
 MOST_WIDTHS = 8
-"""Deep layers grow to at most this many times the width of the first."""
+"""Largest number of channels of a layer, in multiples of the channels of the first layer."""
 
 
 def widths(width: int, layers: int) -> list[int]:
-    """Channels of each layer: doubled at every halving of the picture, up to eight times the first.
+    """Return the channels of each layer: doubled at every halving of the image, up to eight times those of the first.
 
     Args:
-        width: channels of the first layer.
-        layers: how many there are.
+        width: number of channels of the first layer.
+        layers: number of layers.
 
     Returns:
-        Channels of each, from the picture down.
+        The numbers of channels, from the layer at the image on.
 
     Example:
         >>> widths(32, 5)
@@ -31,15 +31,15 @@ def widths(width: int, layers: int) -> list[int]:
 
 
 class ConvEncoder(linen.Module):
-    """Stride-2 convolutions down to a map of at most 4x4, then one affine map to the output.
+    """Encoder of stride-2 convolutions down to a map of at most 4x4, and an affine map to the output.
 
-    A condition shifts the channels of the first map. Away from the borders this is the same as appending the condition
-    to every pixel of the picture, at a fraction of the cost.
+    A condition is mapped linearly to a shift of the channels of the first map. Away from the borders this equals
+    appending the condition to every pixel of the image, at a fraction of the cost.
 
     Attributes:
-        width: channels of the first convolution, doubled at every halving.
-        features: width of the output.
-        activation: applied after every convolution.
+        width: number of channels of the first convolution, doubled at every halving, up to eight times.
+        features: length of the output vector.
+        activation: activation after every convolution.
 
     Example:
         >>> import jax
@@ -61,7 +61,7 @@ class ConvEncoder(linen.Module):
         *,
         train: bool,
     ) -> Float[Array, "batch features"]:
-        """Map a batch of pictures to a batch of outputs."""
+        """Map a batch of images to a batch of vectors."""
         x, sizes = inputs, resolutions(*inputs.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
             x = Conv(channels, kernel_size=(4, 4), strides=(2, 2), padding="SAME")(x)
@@ -72,12 +72,15 @@ class ConvEncoder(linen.Module):
 
 
 class ConvDecoder(linen.Module):
-    """The mirror image of `ConvEncoder`: one affine map, then stride-2 transposed convolutions up to the picture.
+    """Decoder, the mirror image of `ConvEncoder`: an affine map, then stride-2 transposed convolutions up to the image.
+
+    A condition is appended to the latent.
 
     Attributes:
-        shape: height, width and channels of the picture.
-        width: channels before the last transposed convolution, doubled at every halving of the picture.
-        activation: applied before every transposed convolution.
+        shape: height, width and channels of the image.
+        width: number of channels before the last transposed convolution, doubled at every halving of the image, up to
+            eight times.
+        activation: activation before every transposed convolution.
 
     Example:
         >>> import jax
@@ -100,7 +103,7 @@ class ConvDecoder(linen.Module):
         *,
         train: bool,
     ) -> Float[Array, "batch height width channels"]:
-        """Map a batch of codes to a batch of pictures, without a final nonlinearity; a condition extends the code."""
+        """Map a batch of latents to a batch of images, without a final nonlinearity."""
         if condition is not None:
             inputs = jnp.concatenate([inputs, condition], axis=-1)
         height, width, channels = self.shape
@@ -110,5 +113,5 @@ class ConvDecoder(linen.Module):
         x = x.reshape(len(x), *sizes[-1], depths[-1])
         for (rows, columns), depth in zip(sizes[-2::-1], depths[-2::-1], strict=True):
             x = ConvTranspose(depth, kernel_size=(4, 4), strides=(2, 2), padding="SAME")(self.activation(x))
-            x = x[:, :rows, :columns]  # doubling an odd side's half, rounded up, overshoots by one pixel
+            x = x[:, :rows, :columns]  # Half of an odd side is rounded up, and its double is one pixel too long.
         return x

@@ -1,12 +1,11 @@
-"""Convolutions that are fast on the CPU, gradients included, inside `jax.lax.scan` too.
+"""Convolutions whose gradients are fast on the CPU too, and the layers `Conv` and `ConvTranspose` that use them.
 
-On the CPU, the gradients of XLA's convolution fall back to plain loops inside a scan, where training spends its time:
-they take 3 to 50 times longer there. So every plain convolution is there a few matrix products (`jaxgen.nn.cpu_convolution.products`),
-whose derivatives are matrix products too, fast everywhere. On GPU and TPU all of this is XLA's own convolution.
+On GPU and TPU every convolution is XLA's. On the CPU the gradients of XLA's convolution fall back to plain loops inside
+`jax.lax.scan`, where training spends its time, and take 3 to 50 times longer there. So on the CPU convolutions are
+computed as matrix products (`jaxgen.nn.cpu_convolution`), whose derivatives are matrix products too and are fast
+everywhere. They are fastest in `fit` and in functions compiled with `jaxgen.training.jit`.
 
-They are fastest in `fit` and in what `jaxgen.training.jit` compiles.
-
-`Conv` and `ConvTranspose` stand in for Flax's layers: the same parameters, the same initialization, the same results.
+`Conv` and `ConvTranspose` replace Flax's layers: they have the same parameters, initialization and results.
 """
 
 import math
@@ -21,11 +20,11 @@ from flax.linen.linear import default_kernel_init
 from flax.linen.linear import promote_dtype as promote
 from jax import lax
 
-from jaxgen.nn.cpu_convolution.products import product
-from jaxgen.nn.cpu_convolution.windows import Geometry
+from jaxgen.nn import cpu_convolution
 from jaxgen.typing import Array, Float
 
 Padding: TypeAlias = str | Sequence[tuple[int, int]]
+""""SAME", "VALID", or pairs (before, after) per spatial axis."""
 
 
 def convolve(
@@ -40,22 +39,23 @@ def convolve(
     feature_group_count: int = 1,
     precision: Any = None,
 ) -> Float[Array, "batch *out features"]:
-    """Convolve: `jax.lax.conv_general_dilated`, channels last, with gradients that are fast on the CPU.
+    """Convolve like `jax.lax.conv_general_dilated`, channels last, with gradients that are fast on the CPU.
 
-    `y[i, f] = sum_{k, c} x[i * stride + k, c] kernel[k, c, f]` for each example, x being padded and, where
-    `lhs_dilation` is given, spread. Kernels that are dilated, channels in groups, and a stride together with a spread
-    input are left to XLA, as are whole numbers.
+        y[i, f] = sum_{k, c} x[i * stride + k, c] kernel[k, c, f]
+
+    for each example, where x is the padded and, with `lhs_dilation`, dilated input. On the CPU, XLA computes the
+    convolutions with a dilated kernel, with groups of channels, with a stride and a dilated input, and of integers.
 
     Args:
-        inputs: pictures, with any number of spatial axes.
-        kernel: a window of weights for each channel and feature.
-        strides: step of the window per spatial axis.
+        inputs: images, with any number of spatial axes.
+        kernel: window of weights for each channel and feature.
+        strides: stride of the window per spatial axis.
         padding: "SAME", "VALID", or pairs (before, after) per spatial axis.
-        lhs_dilation: distance of neighbouring input pixels once zeros are put between them; None is 1.
+        lhs_dilation: distance of neighbouring input pixels after zeros are inserted between them; None is 1.
         rhs_dilation: distance of neighbouring weights; None is 1.
-        dimension_numbers: order of the axes; channels last, which is None, is the only one.
-        feature_group_count: into how many groups the channels are split.
-        precision: of the products, as in `jax.lax`.
+        dimension_numbers: order of the axes; channels last is the only one that is supported, and None means it.
+        feature_group_count: number of groups of channels.
+        precision: precision of the products, as in `jax.lax`.
 
     Returns:
         The features at each position of the window.
@@ -77,10 +77,9 @@ def convolve(
         )
     numbers = lax.conv_dimension_numbers(inputs.shape, kernel.shape, _channels_last(axes))
     if dimension_numbers not in (None, numbers):
-        raise ValueError(f"channels must be the last axis, got {dimension_numbers}")
-    ones = (1,) * axes
-    strides, dilation = tuple(strides), tuple(lhs_dilation or ones)
-    by_xla = partial(
+        raise ValueError(f"channels must be the last axis, got dimension_numbers={dimension_numbers}")
+    strides, dilation = tuple(strides), tuple(lhs_dilation or (1,) * axes)
+    convolve_by_xla = partial(
         lax.conv_general_dilated,
         window_strides=strides,
         padding=padding,
@@ -90,18 +89,18 @@ def convolve(
         feature_group_count=feature_group_count,
         precision=precision,
     )
-    plain = feature_group_count == 1 and tuple(rhs_dilation or ones) == ones and ones in (strides, dilation)
-    if jax.default_backend() != "cpu" or not plain or not jnp.issubdtype(inputs.dtype, jnp.inexact):
-        return by_xla(inputs, kernel)
-    # XLA's rules say what does not fit together; where there is nothing to compute, the products have no shapes.
-    if 0 in (inputs.size, jax.eval_shape(by_xla, inputs, kernel).size):
-        return by_xla(inputs, kernel)
-    if isinstance(padding, str):
-        padding = lax.padtype_to_pads(inputs.shape[1:-1], kernel.shape[:-2], strides, padding)
-    # One precision for each factor may come as a list, which cannot be looked up among the programs.
-    precision = tuple(precision) if isinstance(precision, list) else precision
-    geometry = Geometry(strides, tuple((low, high) for low, high in padding), dilation, precision)
-    return product(inputs, kernel, geometry)
+    is_supported = cpu_convolution.is_supported(
+        inputs, kernel, strides=strides, dilation=dilation, kernel_dilation=rhs_dilation, groups=feature_group_count
+    )
+    if jax.default_backend() != "cpu" or not is_supported:
+        return convolve_by_xla(inputs, kernel)
+    # XLA's shape rules raise the errors about arguments that do not fit together.
+    outputs = jax.eval_shape(convolve_by_xla, inputs, kernel)
+    if 0 in (inputs.size, outputs.size):
+        return convolve_by_xla(inputs, kernel)
+    return cpu_convolution.convolve(
+        inputs, kernel, strides=strides, padding=padding, dilation=dilation, precision=precision
+    )
 
 
 def convolve_transpose(
@@ -113,24 +112,26 @@ def convolve_transpose(
     rhs_dilation: Sequence[int] | None = None,
     precision: Any = None,
 ) -> Float[Array, "batch *out features"]:
-    """Convolve the input spread by the strides: `jax.lax.conv_transpose`, channels last, with fast gradients.
+    """Convolve the input dilated by the strides, like `jax.lax.conv_transpose`, channels last, with fast gradients.
 
-    `y = convolve(x, kernel, 1, padding, lhs_dilation=strides)`. With "SAME" the output is `strides` times the input,
-    with "VALID" no pixel of any painted window is cut off.
+        y = convolve(x, kernel, 1, padding, lhs_dilation=strides)
+
+    With "SAME" the output is `strides` times as large as the input, with "VALID" it contains every pixel to which an
+    input pixel contributes.
 
     Args:
-        inputs: pictures, with any number of spatial axes.
-        kernel: a window of weights for each channel and feature.
-        strides: the enlargement per spatial axis.
-        padding: "SAME", "VALID", or pairs (before, after) per spatial axis, put around the spread input.
+        inputs: images, with any number of spatial axes.
+        kernel: window of weights for each channel and feature.
+        strides: factor by which the output is larger than the input, per spatial axis.
+        padding: "SAME", "VALID", or pairs (before, after) per spatial axis of zeros around the dilated input.
         rhs_dilation: distance of neighbouring weights; None is 1.
-        precision: of the products, as in `jax.lax`.
+        precision: precision of the products, as in `jax.lax`.
 
     Returns:
-        The features at each position of the enlarged picture.
+        The features at each position of the enlarged image.
 
     Raises:
-        ValueError: if the channels or the numbers of axes of inputs and kernel differ, or padding has another name.
+        ValueError: if the channels or the numbers of axes of inputs and kernel differ, or if padding is another string.
 
     Example:
         >>> convolve_transpose(jnp.ones((1, 1, 1, 1)), jnp.ones((2, 2, 1, 1)), (2, 2), "SAME")[0, :, :, 0]
@@ -138,8 +139,8 @@ def convolve_transpose(
                [1., 1.]], dtype=float32)
     """
     if isinstance(padding, str):
-        apart = rhs_dilation or (1,) * len(strides)
-        window = [(size - 1) * distance + 1 for size, distance in zip(kernel.shape[:-2], apart, strict=True)]
+        distances = rhs_dilation or (1,) * len(strides)
+        window = [(size - 1) * distance + 1 for size, distance in zip(kernel.shape[:-2], distances, strict=True)]
         padding = [_transpose_padding(*pair, padding) for pair in zip(window, strides, strict=True)]
     ones = (1,) * len(strides)
     options = {"lhs_dilation": strides, "rhs_dilation": rhs_dilation, "precision": precision}
@@ -163,15 +164,15 @@ class ConvTranspose(nn.Module):
     """Flax's `nn.ConvTranspose` with gradients that are fast on the CPU.
 
     Attributes:
-        features: channels of the output.
-        kernel_size: height and width of the window (any number of axes).
-        strides: the enlargement per spatial axis; None is 1.
-        padding: "SAME" (the output is `strides` times the input), "VALID", or pairs (before, after) per spatial axis,
-            as `jax.lax.conv_transpose` understands them.
+        features: number of channels of the output.
+        kernel_size: size of the window per spatial axis, such as (height, width).
+        strides: factor by which the output is larger than the input, per spatial axis; None is 1.
+        padding: "SAME" (the output is `strides` times as large as the input), "VALID", or pairs (before, after) per
+            spatial axis, as in `jax.lax.conv_transpose`.
         kernel_dilation: distance of neighbouring weights per spatial axis; None is 1.
         use_bias: whether a bias is added to each feature.
-        dtype: of the computation; None infers it from inputs and parameters.
-        param_dtype: of the parameters.
+        dtype: dtype of the computation; None infers it from inputs and parameters.
+        param_dtype: dtype of the parameters.
         kernel_init: initializer of the kernel, [*kernel_size, channels, features].
         bias_init: initializer of the bias, [features].
 
@@ -206,12 +207,13 @@ class ConvTranspose(nn.Module):
 
 
 def _channels_last(axes: int) -> tuple[str, str, str]:
+    """Return the dimension numbers of `jax.lax` for channels last."""
     space = "DHW"[-axes:]
     return f"N{space}C", f"{space}IO", f"N{space}C"
 
 
 def _transpose_padding(size: int, stride: int, padding: str) -> tuple[int, int]:
-    """Zeros before and after the spread input, as `jax.lax.conv_transpose` puts them."""
+    """Return the numbers of zeros before and after the dilated input that `jax.lax.conv_transpose` uses."""
     if padding == "VALID":
         return size - 1, size - 1 + max(stride - size, 0)
     if padding == "SAME":

@@ -1,9 +1,8 @@
 """The generator and the discriminator of DCGAN (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
-Strided convolutions instead of pooling, no hidden dense layer, batch normalization (or another one) except where
-pictures enter or leave. Every layer doubles or halves the picture; pictures of any size from 8x8 on work.
-
-Batch normalization is in training mode where its statistics may change (`jaxgen.nn.normalization`).
+They have strided convolutions instead of pooling, no hidden dense layer, and batch normalization (or another one)
+except in the last layer of the generator and in the first and the last layer of the discriminator. Every layer doubles
+or halves the image. Images may have any size from 8x8 pixels on.
 """
 
 import math
@@ -25,16 +24,16 @@ WEIGHT_SCALE = 0.02
 """Standard deviation of all initial weights (section 4 of the paper)."""
 
 LEAK = 0.2
-"""Slope of the discriminator's LeakyReLU below zero (section 3 of the paper)."""
+"""Derivative of the discriminator's LeakyReLU below zero (section 3 of the paper)."""
 
 
 class Generator(linen.Module):
-    """A code is a picture of 1x1 pixels; transposed convolutions enlarge it to a picture.
+    """Generator of transposed convolutions, the first of which takes the latent as an image of 1x1 pixels.
 
     Attributes:
-        shape: height, width and channels of the picture.
-        width: channels before the last layer, doubled at every halving of the picture, up to eight times.
-        normalization: of what the layers before the last one put out, or of all weights.
+        shape: height, width and channels of the image.
+        width: number of channels before the last layer, doubled at every halving of the image, up to eight times.
+        normalization: normalization of the outputs of all layers but the last, or of all weights.
         weight_scale: standard deviation of the initial weights.
 
     Example:
@@ -59,7 +58,7 @@ class Generator(linen.Module):
         height, width, channels = self.shape
         sizes = map_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
-        # Batch normalization would subtract a bias again: then only the last layer has one.
+        # Batch normalization subtracts the mean, and with it any bias: only the last layer has one then.
         bias = self.normalization != "batch"
         kernel_init = normal(self.weight_scale)
         x = jnp.asarray(inputs)[:, None, None, :]
@@ -76,13 +75,14 @@ class Generator(linen.Module):
 
 
 class Discriminator(linen.Module):
-    """Strided convolutions reduce a picture to a map of at most 4x4, a last one to the output.
+    """Discriminator of strided convolutions down to a map of at most 4x4, and a last convolution to the output.
 
     Attributes:
-        width: channels of the first layer, doubled at every halving of the picture, up to eight times.
-        shape: of one output; `()` is a single logit, `(n,)` makes the network an encoder.
-        normalization: of what the hidden layers after the first put out, or of all weights. A critic with a gradient
-            penalty must not normalize by the batch: the penalty is one example's, and the batch would mix the examples.
+        width: number of channels of the first layer, doubled at every halving of the image, up to eight times.
+        shape: shape of one output; `()` is a single logit, `(n,)` makes the network an encoder.
+        normalization: normalization of the outputs of the hidden layers after the first, or of all weights. A critic
+            with a gradient penalty must not use batch normalization, because the penalty is defined per example and
+            the statistics of the batch depend on all examples.
         weight_scale: standard deviation of the initial weights.
         feature_layer: hidden layer, counted from 1, whose output, after normalization and activation, is returned as
             well; with None only the outputs of the network are returned.
@@ -137,9 +137,10 @@ class Discriminator(linen.Module):
 
 
 def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Sizes of the feature maps from the picture down, as `resolutions` has them, but halved at least twice.
+    """Return the sizes of the feature maps as `resolutions` does, but with at least two halvings.
 
-    With a single hidden layer, which is what 8x8 pictures would get, a discriminator sees no more than strokes.
+    With one halving, which `resolutions` gives for 8x8 pixels, the only hidden layer of a discriminator would have a
+    receptive field of 4x4 pixels.
 
     Example:
         >>> map_sizes(28, 28), map_sizes(8, 8)
@@ -152,16 +153,16 @@ def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def normal(scale: float) -> linen.initializers.Initializer:
-    """The initializer of weights from N(0, scale^2).
+    """Return the initializer of weights from N(0, scale^2).
 
-    They are drawn as one long vector: the numbers are those of the full shape, but XLA takes seconds on the CPU to
-    compile a draw of four axes.
+    The weights are drawn as one vector and reshaped. The numbers are the same as for the full shape, but on the CPU XLA
+    takes seconds to compile a draw with four axes.
 
     Args:
-        scale: the standard deviation.
+        scale: standard deviation.
 
     Returns:
-        `(key, shape, dtype) -> weights`.
+        A function `(key, shape, dtype) -> weights`.
 
     Example:
         >>> import jax

@@ -13,12 +13,12 @@ from jaxgen.typing import AnyArray, Array, Float
 
 @dataclass(frozen=True)
 class Maxout:
-    """The activation that is learned: the largest of several affine maps (Goodfellow et al. 2013, arXiv:1302.4389).
+    """Maxout: the maximum of several affine maps, which are learned (Goodfellow et al. 2013, arXiv:1302.4389).
 
-        y_i = max_j x_ij,    the layer before it having `pieces` outputs j for each unit i
+        y_i = max_j x_ij,    where the layer before it has `pieces` outputs j for each unit i
 
     Attributes:
-        pieces: how many maps each unit takes the largest of.
+        pieces: number of affine maps per unit.
 
     Example:
         >>> Maxout(2)(jnp.array([[1.0, 3.0, -5.0, -7.0]]))
@@ -28,21 +28,23 @@ class Maxout:
     pieces: int
 
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch units"]:
-        """Take the largest of each unit's pieces."""
+        """Return the maximum of the pieces of each unit."""
         return x.reshape(len(x), -1, self.pieces).max(axis=-1)
 
 
 class MLP(linen.Module):
-    """Affine maps with an activation between them: `W_L a(... a(W_1 x + b_1) ...) + b_L`.
+    """Multilayer perceptron: affine maps with an activation between them.
 
-    Anything but the leading axis of the input is flattened first.
+        f(x) = W_L a(... a(W_1 x + b_1) ...) + b_L
+
+    The axes of the input after the first are flattened. A condition is appended to the flattened input.
 
     Attributes:
-        hidden: widths of the hidden layers; none make the network affine.
-        shape: of one output.
-        activation: applied after every hidden layer.
-        kernel_init: how the weight matrices start.
-        normalization: between each hidden layer and its activation, or of all weights.
+        hidden: widths of the hidden layers; an empty sequence makes the network affine.
+        shape: shape of one output.
+        activation: activation after every hidden layer.
+        kernel_init: initializer of the weight matrices.
+        normalization: normalization between each hidden layer and its activation, or of all weights.
 
     Example:
         >>> import jax
@@ -66,12 +68,12 @@ class MLP(linen.Module):
         *,
         train: bool,
     ) -> Float[Array, " batch *output"]:
-        """Map a batch of inputs to a batch of outputs; a condition is one more part of the input."""
+        """Map a batch of inputs to a batch of outputs."""
         y = jnp.asarray(inputs).reshape(len(inputs), -1)
         if condition is not None:
             y = jnp.concatenate([y, condition], axis=-1)
         pieces = self.activation.pieces if isinstance(self.activation, Maxout) else 1
-        # Batch normalization would subtract a bias again.
+        # Batch normalization subtracts the mean, and with it any bias.
         bias = self.normalization != "batch"
         for width in self.hidden:
             layer = linen.Dense(width * pieces, use_bias=bias, kernel_init=self.kernel_init)

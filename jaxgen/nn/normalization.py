@@ -1,4 +1,4 @@
-"""Normalization: of what passes between layers (batch, layer), and of the weights of a layer (spectral)."""
+"""Normalization of the outputs of hidden layers (batch, layer) and of the weights of layers (spectral)."""
 
 from typing import Literal, TypeAlias
 
@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jaxgen.typing import Array, Float, Params, PyTree
 
 Normalization: TypeAlias = Literal["none", "batch", "layer", "spectral"]
-"""What a network normalizes by, in all of its hidden layers."""
+"""How a network is normalized, the same in all of its hidden layers."""
 
 STATISTICS = ("batch_stats", "spectral")
-"""The collections that forward passes move in training: running averages, and singular vectors."""
+"""The collections of variables that are updated with `train=True`: running statistics and singular vectors."""
 
 WARM_UP = 30
-"""Steps of the orthogonal iteration when a network is made; from then on every forward pass in training makes one."""
+"""Number of steps of the orthogonal iteration at initialization; later every forward pass makes one step."""
 
 
 def normalize(
@@ -25,20 +25,26 @@ def normalize(
     train: bool,
     scale_init: linen.initializers.Initializer = linen.initializers.ones,
 ) -> Float[Array, " batch *event"]:
-    """Normalize what a hidden layer puts out; "none" and "spectral" leave it as it is.
+    """Normalize the outputs of a hidden layer; "none" and "spectral" return them as they are.
 
-    Layer normalization (Ba et al. 2016, arXiv:1607.06450) takes mean and variance over all numbers of one example, the
-    pixels of all channels, and has one scale and one bias a channel. No example depends on another, as a critic with a
-    gradient penalty needs it (Gulrajani et al. 2017, arXiv:1704.00028, section 4).
+    Layer normalization (Ba et al. 2016, arXiv:1607.06450) computes mean and variance over all numbers of one example,
+    that is over the pixels of all channels, and has one scale and one bias per channel. The outputs for one example do
+    not depend on the other examples, which a critic with a gradient penalty requires (Gulrajani et al. 2017,
+    arXiv:1704.00028, section 4).
+
+    Call it within the `__call__` of a module, which then owns the parameters.
 
     Args:
-        normalization: which.
-        x: what the layer puts out.
+        normalization: name of the normalization.
+        x: outputs of the layer.
         train: whether batch normalization uses and records the statistics of the batch, as in `batch_norm`.
         scale_init: initializer of the scales.
 
     Returns:
-        The normalized numbers.
+        The normalized outputs.
+
+    Reference:
+        Ioffe & Szegedy 2015, arXiv:1502.03167; Ba et al. 2016, arXiv:1607.06450.
 
     Example:
         >>> class Network(linen.Module):
@@ -58,9 +64,11 @@ def normalize(
 
 
 def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = linen.initializers.ones) -> linen.BatchNorm:
-    """Return a layer of batch normalization (Ioffe & Szegedy 2015, arXiv:1502.03167).
+    """Return a layer of batch normalization.
 
-        y = scale (x - mean) / sqrt(variance + 1e-5) + bias,    moving average = 0.9 moving average + 0.1 new
+        y = scale (x - mean) / sqrt(variance + 1e-5) + bias,    running = 0.9 running + 0.1 statistics of the batch
+
+    With `train=True` the collection "batch_stats" must be mutable.
 
     Args:
         train: whether the layer normalizes by the mean and variance of the batch, over all axes but the last, and
@@ -69,6 +77,9 @@ def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = line
 
     Returns:
         The layer.
+
+    Reference:
+        Ioffe & Szegedy 2015, arXiv:1502.03167.
 
     Example:
         >>> class Network(linen.Module):
@@ -88,11 +99,11 @@ def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = line
 def apply_layer(
     normalization: Normalization, layer: linen.Module, x: Float[Array, " batch *event"], *, train: bool
 ) -> Float[Array, " batch *output"]:
-    """Apply a layer; "spectral" normalizes its kernel, the other normalizations leave the layer as it is.
+    """Apply a layer, with `SpectralNorm` if the normalization of the network is "spectral".
 
     Args:
-        normalization: normalization of the network.
-        layer: layer with a parameter named kernel, made in the `__call__` of the network.
+        normalization: name of the normalization.
+        layer: layer with a parameter named kernel, created in the `__call__` of the network.
         x: inputs of the layer.
         train: whether `SpectralNorm` stores its new singular vectors.
 
@@ -112,23 +123,26 @@ def apply_layer(
 
 
 class SpectralNorm(linen.Module):
-    """A layer whose kernel W is divided by its largest singular value: W / sigma(W).
+    """Spectral normalization: a layer whose kernel W is divided by its largest singular value sigma(W).
 
-    So a dense layer stretches nothing. The kernel of a convolution counts as the matrix [window * channels, features],
-    as in the paper; where windows overlap, the convolution itself may still stretch a picture. The singular vectors of
-    the largest singular values are followed by orthogonal iteration, one step a forward pass, from the U that the last
-    pass in training has left:
+        W / sigma(W),    sigma = ||W u||,    u in span(U) with the largest ||W u||,    U = orthonormal basis of W'W U_0
 
-        U = orthonormal basis of W'W U,    u in span(U) with the largest ||W u||,    sigma = ||W u||
+    With the normalized kernel a dense layer has the Lipschitz constant 1. The kernel of a convolution is treated as the
+    matrix [window * channels, features], as in the paper; where windows overlap, the Lipschitz constant of the
+    convolution may still be larger than 1.
 
-    u is a constant to the gradient, so that of sigma is v u' with v = W u / sigma (equation 12). Biases stay as they
-    are. With a single vector this is the power iteration of algorithm 1. But training lowers whatever singular value
-    is divided by until the next ones are as large, and then a single vector lags behind: in a discriminator of digits
-    sigma was up to 12 % too small, with eight vectors 0.3 %.
+    U approximates the singular vectors of the largest singular values. Every forward pass makes one step of orthogonal
+    iteration from the stored U_0; with `train=True` the new U is stored and the collection "spectral" must be mutable,
+    with `train=False` U_0 is kept. At initialization `WARM_UP` steps are made and stored.
+
+    The gradient treats u as a constant, so the gradient of sigma is v u' with v = W u / sigma (equation 12). Biases are
+    not normalized. With a single vector this is the power iteration of algorithm 1. Training reduces the largest
+    singular value until the next ones are as large, and then a single vector converges too slowly: in a discriminator
+    of digits sigma was up to 12 % too small, with eight vectors 0.3 %.
 
     Attributes:
-        layer: with a parameter named kernel whose last axis are the features.
-        vectors: how many are followed, if the kernel has as many.
+        layer: layer with a parameter named kernel, whose last axis is the features.
+        vectors: number of singular vectors in U, at most as many as the kernel has.
 
     Reference:
         Miyato et al. 2018, arXiv:1802.05957, section 2.
@@ -156,7 +170,7 @@ class SpectralNorm(linen.Module):
             }
 
         if self.is_initializing():
-            self.layer(x)  # Makes the parameters, which stay as they are.
+            self.layer(x)  # Creates the parameters, which are stored without normalization.
         return linen.map_variables(lambda layer, x: layer(x), "params", trans_in_fn=divided)(self.layer, x)
 
     def _largest(self, kernel: Float[Array, "*window features"], *, train: bool) -> Float[Array, ""]:
@@ -179,14 +193,14 @@ class SpectralNorm(linen.Module):
 
 
 def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, "*window features"]]:
-    """The kernels of a network as its layers with spectral normalization apply them outside training, W / sigma.
+    """Return the kernels W / sigma that the layers with spectral normalization apply with `train=False`.
 
     Args:
-        params: of the network.
-        spectral: its collection of that name.
+        params: parameters of the network.
+        spectral: collection "spectral" of the network.
 
     Returns:
-        Path of a layer -> its kernel; those that are not normalized are left out.
+        Path of a layer -> its normalized kernel, for the layers with spectral normalization.
 
     Example:
         >>> class Network(linen.Module):
@@ -204,7 +218,7 @@ def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, 
         if "U" not in inner:
             found |= {f"{name}/{path}": kernel for path, kernel in applied_kernels(params[name], inner).items()}
             continue
-        # Flax numbers what it applies in turn, layers of each type for themselves: which type is next, shapes tell.
+        # Flax numbers the modules of each type in the order of application. The shapes say which type comes next.
         layer = next(layer for layer in layers if params[layer]["kernel"].shape[-1] == len(inner["U"]))
         layers.remove(layer)
         kernel = params[layer]["kernel"]
@@ -216,21 +230,21 @@ def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, 
 def _step(
     matrix: Float[Array, "inputs features"], basis: Float[Array, "features vectors"]
 ) -> Float[Array, "features vectors"]:
-    """One step of the orthogonal iteration."""
+    """Return the basis after one step of the orthogonal iteration."""
     return jnp.linalg.qr(matrix.T @ (matrix @ basis))[0]
 
 
 def _largest_within(
     matrix: Float[Array, "inputs features"], basis: Float[Array, "features vectors"]
 ) -> Float[Array, ""]:
-    """The largest ||W u|| of the unit vectors u that a basis spans, u being a constant to the gradient."""
+    """Return the largest ||W u|| over unit vectors u in the span of the basis; the gradient treats u as a constant."""
     stretched = jax.lax.stop_gradient(matrix) @ basis
     u = basis @ jnp.linalg.eigh(stretched.T @ stretched)[1][:, -1]
     square = jnp.sum(jnp.square(matrix @ u))
-    # A kernel of zeros is applied as it is: the root has no derivative there, and nothing to divide by.
+    # A kernel of zeros is divided by 1: the root has no derivative at 0, and 0 / 0 is not a number.
     return jnp.sqrt(jnp.where(square > 0, square, 1.0))
 
 
 def _number(name: str) -> int:
-    """Which of its type a module is, by its name."""
+    """Return the number at the end of the name of a module."""
     return int(name.rpartition("_")[2])

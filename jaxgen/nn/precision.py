@@ -1,11 +1,11 @@
 """Mixed precision (Micikevicius et al. 2018, arXiv:1710.03740): products in bfloat16, everything else in float32.
 
-A bfloat16 has the range of a float32, so no loss has to be scaled, and 8 of its 24 bits of precision (Kalamkar et al.
-2019, arXiv:1905.12322). Accelerators multiply such numbers several times as fast, and move half the bytes.
+A bfloat16 has the range of a float32, so that losses need no scaling, and 8 of its 24 bits of precision (Kalamkar et
+al. 2019, arXiv:1905.12322). Accelerators multiply bfloat16 several times as fast and transfer half the bytes.
 
-Networks know nothing of it: where one is called within `mixed_precision`, its layers are told the dtype then. As an
-argument, every network and every model's configuration would have to hand it on, and a layer that was forgotten would
-be slow and say nothing.
+Networks have no argument for the precision: the dtype of their layers is set where they are called within
+`mixed_precision`. An argument would have to be passed through every network and every config of a model, and a layer
+without it would be slow without any error.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,22 +19,24 @@ import jax.numpy as jnp
 from jaxgen.nn.convolution import ConvTranspose
 
 LAYERS = (linen.Dense, linen.Conv, linen.ConvTranspose, ConvTranspose)
-"""The layers that are products with weights; `jaxgen.nn.convolution.Conv` is one of Flax's."""
+"""The layers that multiply by weights; `jaxgen.nn.convolution.Conv` is a subclass of Flax's `Conv`."""
 
-# What is compiled inside and outside of the context are different programs of one function: with this, `jit` knows.
+# A part of the cache key of `jit`, so that a function is compiled once inside the context and once outside.
 _program = jax.make_user_context(default_value=None)
 
 
 @contextmanager
 def mixed_precision() -> Iterator[None]:
-    """Let networks multiply in bfloat16, as a context or as the decorator of a function that calls them.
+    """Make networks multiply in bfloat16, as a context or as the decorator of a function that calls them.
 
-    Dense, convolutional and transposed convolutional layers round their inputs and weights to bfloat16, and so their
-    outputs, which are summed in float32 (on GPU, TPU and in jaxgen's own convolutions). These outputs go on as bfloat16
-    until they meet a float32, such as the scale of a normalization; what leaves the network is float32. So parameters,
-    their gradients, the optimizer, statistics and losses are float32. A layer that was made with a dtype keeps it.
+    Dense, convolutional and transposed convolutional layers round their inputs and weights to bfloat16, and also their
+    outputs, which are summed in float32 (on GPU, TPU and in jaxgen's own convolutions). The outputs remain bfloat16
+    until an operation combines them with a float32, such as the scale of a normalization. The outputs of the network
+    are float32. So parameters, their gradients, the optimizer, statistics and losses are float32. A layer that was
+    created with a dtype keeps it.
 
-    The context holds for what is traced in it, by this thread; a function that was compiled outside is compiled again.
+    The context applies to functions that are traced in it by the same thread. A function that was compiled outside is
+    compiled again inside.
 
     Yields:
         Nothing.
@@ -64,18 +66,19 @@ def _multiply_in_bfloat16(
     options: Mapping[str, Any],
     context: linen.module.InterceptorContext,
 ) -> Any:
-    """Call a module's method, and tell it the dtype if it is that of a layer."""
+    """Call a method of a module, with the dtype bfloat16 if the module is a layer."""
     module = context.module
     is_layer = isinstance(module, LAYERS) and context.method_name == "__call__" and module.dtype is None
-    is_whole_network = module.scope is not None and module.scope.path == ()
-    with _told_bfloat16(module) if is_layer else nullcontext():
+    is_outermost = module.scope is not None and module.scope.path == ()
+    with _with_bfloat16(module) if is_layer else nullcontext():
         outputs = call(*arguments, **options)
-    return jax.tree.map(_widen, outputs) if is_whole_network else outputs
+    return jax.tree.map(_widen, outputs) if is_outermost else outputs
 
 
 @contextmanager
-def _told_bfloat16(layer: linen.Module) -> Iterator[None]:
-    """Layers are frozen, but a changed copy would be one more: it would be listed and captured beside this one."""
+def _with_bfloat16(layer: linen.Module) -> Iterator[None]:
+    """Set the dtype of a layer within this context."""
+    # Layers are frozen, but a copy with another dtype would be a second submodule, listed and captured beside this one.
     object.__setattr__(layer, "dtype", jnp.bfloat16)
     try:
         yield
@@ -84,4 +87,5 @@ def _told_bfloat16(layer: linen.Module) -> Iterator[None]:
 
 
 def _widen(output: Any) -> Any:
+    """Convert a bfloat16 array to float32."""
     return output.astype(jnp.float32) if getattr(output, "dtype", None) == jnp.bfloat16 else output

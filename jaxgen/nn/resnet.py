@@ -1,10 +1,8 @@
-"""The residual networks for small pictures of He, Zhang, Ren & Sun 2016 (arXiv:1512.03385), section 4.2.
+"""The residual networks for small images of He, Zhang, Ren & Sun 2016 (arXiv:1512.03385), section 4.2.
 
-A layer that should change little is easier to learn as a change: a block adds to its input what two convolutions make
-of it. 6n + 2 layers with weights: a 3x3 convolution; three stages of n blocks, with widths 16, 32 and 64, of which the
-second and the third halve the picture; the mean over the picture; one affine map to the logits.
-
-Batch normalization is in training mode where its statistics may change (`jaxgen.nn.normalization`).
+A block adds the outputs of two convolutions to its input, because a mapping close to the identity is easier to learn as
+a residual. The network has 6n + 2 layers with weights: a 3x3 convolution; three stages of n blocks, with widths 16, 32
+and 64, of which the second and the third halve the image; the mean over pixels; one affine map to the logits.
 """
 
 import flax.linen as linen
@@ -15,16 +13,16 @@ from jaxgen.nn.normalization import batch_norm
 from jaxgen.typing import AnyArray, Array, Float
 
 STAGES = 3
-"""Each halves the picture and doubles the width of the one before."""
+"""Number of stages; each after the first halves the image and doubles the width."""
 
 
 class ResNet(linen.Module):
-    """A classifier of pictures, published for 32x32 pixels, n = 3, 5, 7, 9, 18 and 10 classes.
+    """Classifier of images, published for 32x32 pixels, 10 classes and n = 3, 5, 7, 9, 18.
 
     Attributes:
-        blocks: n, residual blocks a stage.
-        classes: how many there are.
-        width: channels of the first stage.
+        blocks: number n of residual blocks per stage.
+        classes: number of classes.
+        width: number of channels of the first stage.
 
     Example:
         >>> import jax
@@ -53,14 +51,14 @@ class ResNet(linen.Module):
 
 
 class ResidualBlock(linen.Module):
-    """`relu(x + F(x))`, F being two 3x3 convolutions with a ReLU in between, each followed by batch normalization.
+    """Residual block `relu(x + F(x))`: F is conv, batch normalization, ReLU, conv, batch normalization.
 
-    Where F changes the shape, x is taken at every stride-th pixel and given channels of zeros: option A of the paper,
-    which needs no weights.
+    The convolutions are 3x3. Where F changes the shape, x is subsampled with the stride and padded with channels of
+    zeros, which is option A of the paper and needs no weights.
 
     Attributes:
-        features: channels of the output, at least those of the input.
-        stride: of the first convolution.
+        features: number of channels of the output, at least that of the input.
+        stride: stride of the first convolution.
 
     Example:
         >>> import jax
@@ -87,9 +85,10 @@ class ResidualBlock(linen.Module):
 
 
 def _convolution(features: int, stride: int = 1) -> Conv:
-    """A 3x3 convolution whose windows are centred, also where their stride is 2; "SAME" would shift them by a pixel.
+    """Return a 3x3 convolution with centred windows, also with stride 2, where "SAME" would shift them by one pixel.
 
-    The weights start as He et al. 2015 (arXiv:1502.01852) have it, and batch normalization would subtract a bias again.
+    The weights are initialized as in He et al. 2015 (arXiv:1502.01852). There is no bias, because batch normalization
+    subtracts the mean, and with it any bias.
     """
     return Conv(
         features,

@@ -1,26 +1,26 @@
-"""Which sizes a convolutional network passes through, so that nobody has to compute them."""
+"""The sizes of the feature maps of a convolutional network."""
 
 from jaxgen.errors import InputError
 
 SMALLEST_IMAGE = 8
-"""A convolutional network has nothing to halve in pictures with a shorter side than this."""
+"""Length of the shortest side of an image that a convolutional network accepts, in pixels."""
 
 SMALLEST_MAP = 4
-"""Feature maps are halved until no side is longer than this."""
+"""Feature maps are halved until no side is longer than this, in pixels."""
 
 
 def resolutions(height: int, width: int) -> list[tuple[int, int]]:
-    """Sizes of the feature maps from the picture down, each half of the one before, rounded up.
+    """Return the sizes of the feature maps from the image on, each half of the one before, rounded up.
 
         size_0 = (height, width),  size_{i+1} = ceil(size_i / 2),  until both sides are at most 4
 
     Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
 
     Returns:
-        The sizes, the picture's own first. A stride-2 convolution leads from each to the next, and a stride-2
-        transposed convolution, cut to size where a side is odd, leads back.
+        The sizes as (height, width), that of the image first. A stride-2 convolution maps each size to the next, and a
+        stride-2 transposed convolution, cropped where a side is odd, maps it back.
 
     Raises:
         InputError: if a side is shorter than 8 pixels.
@@ -31,8 +31,8 @@ def resolutions(height: int, width: int) -> list[tuple[int, int]]:
     """
     if min(height, width) < SMALLEST_IMAGE:
         raise InputError(
-            f"pictures of {height}x{width} pixels are too small for a convolutional network, "
-            f"which needs at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE}: use an mlp or larger pictures"
+            f"images must have at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels for a convolutional network, "
+            f"got {height}x{width}: use the architecture 'mlp' or larger images"
         )
     sizes = [(height, width)]
     while max(sizes[-1]) > SMALLEST_MAP:

@@ -1,9 +1,9 @@
 """The residual generator and discriminator of SNGAN (Miyato et al. 2018, arXiv:1802.05957), table 4, for 32x32 pixels.
 
-Both are residual blocks in full pre-activation order (He et al. 2016, arXiv:1603.05027): y = shortcut(x) + F(x), where
-F activates before each of its two 3x3 convolutions. The generator's three blocks double the picture, the first two of
-the discriminator's four halve it. Where the table has batch normalization or spectral normalization, any other is
-possible too.
+Both consist of residual blocks in full pre-activation order (He et al. 2016, arXiv:1603.05027): y = shortcut(x) + F(x),
+where F applies its activation before each of its two 3x3 convolutions. The three blocks of the generator double the
+image, the first two of the four blocks of the discriminator halve it. Where the table has batch normalization or
+spectral normalization, any other normalization can be chosen.
 """
 
 import math
@@ -18,31 +18,33 @@ from jaxgen.nn.normalization import Normalization, apply_layer, normalize
 from jaxgen.typing import AnyArray, Array, Float
 
 DOUBLINGS = 3
-"""Blocks of the generator, each of which doubles the picture."""
+"""Number of blocks of the generator, each of which doubles the image."""
 
 DISCRIMINATOR_BLOCKS = 4
+"""Number of blocks of the discriminator."""
+
 HALVINGS = 2
-"""Blocks of the discriminator, and how many of them halve the picture."""
+"""Number of blocks of the discriminator that halve the image, the first ones."""
 
 IN_BLOCKS = linen.initializers.variance_scaling(2.0, "fan_avg", "uniform")
-"""Initial weights of the convolutions within blocks: Glorot's, larger by the square root of 2."""
+"""Initializer of the 3x3 convolutions within blocks: Glorot's, larger by the square root of 2."""
 
 ELSEWHERE = linen.initializers.glorot_uniform()
-"""Initial weights of shortcuts and of the first and the last layer."""
+"""Initializer of shortcuts and of the first and the last layer."""
 
 
 def smallest_map(height: int, width: int) -> tuple[int, int]:
-    """Size of the map that the generator starts from.
+    """Return the size of the first feature map of the generator.
 
     Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
 
     Returns:
-        An eighth of the picture.
+        An eighth of the height and an eighth of the width.
 
     Raises:
-        InputError: if that is no whole number of pixels, with a size that the pictures can be reduced to.
+        InputError: if height or width is not a multiple of 8; the message names a smaller size that is.
 
     Example:
         >>> smallest_map(32, 32)
@@ -51,26 +53,26 @@ def smallest_map(height: int, width: int) -> tuple[int, int]:
     factor, shorter = 2**DOUBLINGS, min(height, width)
     if shorter < factor:
         raise InputError(
-            f"the architecture 'resnet' doubles a map {DOUBLINGS} times, and pictures of {height}x{width} pixels are "
-            f"too small for it and for 'dcgan', which need at least {factor}x{factor}: use 'mlp'"
+            f"images must have at least {factor}x{factor} pixels for the architectures 'resnet' and 'dcgan', "
+            f"got {height}x{width}: use 'mlp'"
         )
     if height % factor or width % factor:
-        # Data are made smaller, and never larger.
+        # Images are only reduced in size, never enlarged.
         largest = shorter - shorter % factor
         raise InputError(
-            f"the architecture 'resnet' doubles a map {DOUBLINGS} times, and {height}x{width} does not divide by "
-            f"{factor}: use pictures of {largest}x{largest} pixels (--image-size {largest}), or 'dcgan'"
+            f"height and width of the images must be multiples of {factor} for the architecture 'resnet', "
+            f"got {height}x{width}: use images of {largest}x{largest} pixels (--image-size {largest}), or 'dcgan'"
         )
     return height // factor, width // factor
 
 
 class ResidualGenerator(linen.Module):
-    """An affine map to a small picture of many channels, and blocks that double it.
+    """Generator: an affine map to a small feature map, and residual blocks that double it.
 
     Attributes:
-        shape: height, width and channels of the picture.
-        width: channels of all blocks, 256 in the paper.
-        normalization: before every activation, or of all weights.
+        shape: height, width and channels of the image.
+        width: number of channels of all blocks, 256 in the paper.
+        normalization: normalization before every activation, or of all weights.
 
     Example:
         >>> import jax
@@ -103,12 +105,13 @@ class ResidualGenerator(linen.Module):
 
 
 class ResidualDiscriminator(linen.Module):
-    """Blocks, of which the first two halve the picture, the sum over the picture, and an affine map to the output.
+    """Discriminator: residual blocks, of which the first two halve the image, a sum over pixels, and an affine map.
 
     Attributes:
-        width: channels of all blocks, 128 in the paper.
-        shape: of one output; `()` is a single logit.
-        normalization: before every activation but those of the first block, or of all weights, as in the paper.
+        width: number of channels of all blocks, 128 in the paper.
+        shape: shape of one output; `()` is a single logit.
+        normalization: normalization before every activation except those of the first block, or of all weights, as in
+            the paper.
 
     Example:
         >>> import jax
@@ -129,7 +132,11 @@ class ResidualDiscriminator(linen.Module):
         """Map a batch of images to a batch of outputs."""
         height, width = inputs.shape[1:3]
         if min(height, width) < 2**HALVINGS:
-            raise InputError(f"pictures of {height}x{width} pixels cannot be halved {HALVINGS} times")
+            smallest = 2**HALVINGS
+            raise InputError(
+                f"images must have at least {smallest}x{smallest} pixels to be halved {HALVINGS} times, "
+                f"got {height}x{width}: use 'mlp'"
+            )
         y = _FirstBlock(self.width, self.normalization)(jnp.asarray(inputs), train=train)
         for i in range(1, DISCRIMINATOR_BLOCKS):
             resize = halve if i < HALVINGS else unchanged
@@ -141,7 +148,7 @@ class ResidualDiscriminator(linen.Module):
 
 
 def double(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
-    """Make four pixels of each.
+    """Double height and width by nearest-neighbour upsampling.
 
     Example:
         >>> double(jnp.ones((1, 2, 3, 1))).shape
@@ -151,7 +158,7 @@ def double(x: Float[Array, "batch height width channels"]) -> Float[Array, "batc
 
 
 def halve(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns channels"]:
-    """Take the mean of each four pixels; what is left over at an odd side is dropped.
+    """Halve height and width by the mean over 2x2 pixels; the last row or column of an odd side is dropped.
 
     Example:
         >>> halve(jnp.ones((1, 4, 6, 1))).shape
@@ -161,7 +168,7 @@ def halve(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch
 
 
 def unchanged(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Leave pictures at their size.
+    """Return the images as they are.
 
     Example:
         >>> unchanged(jnp.ones((1, 4, 6, 1))).shape
@@ -171,16 +178,18 @@ def unchanged(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 class PreactivatedBlock(linen.Module):
-    """`y = shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))`, resized on the way.
+    """Residual block with pre-activation and a change of resolution.
 
-    A picture that grows is resized before the first convolution, one that shrinks after the second. The shortcut is a
-    1x1 convolution where the size or the number of channels changes, and x itself where they do not.
+        y = shortcut(x) + conv(relu(norm(conv(relu(norm(x))))))
+
+    Doubling comes before the first convolution, halving after the second. The shortcut is a 1x1 convolution where the
+    size or the number of channels changes, and the identity where they do not.
 
     Attributes:
-        features: channels of the output.
-        normalization: before the activations, or of all weights.
-        resize: `double`, `halve` or `unchanged`.
-        before: whether the picture is resized before the convolutions.
+        features: number of channels of the output.
+        normalization: normalization before the activations, or of all weights.
+        resize: change of resolution: `double`, `halve` or `unchanged`.
+        before: whether the feature maps are resized before the convolutions or after them.
 
     Example:
         >>> import jax
@@ -212,7 +221,7 @@ class PreactivatedBlock(linen.Module):
 
 
 class _FirstBlock(linen.Module):
-    """The discriminator's first block: what comes in are pictures, which neither normalization nor ReLU may touch."""
+    """First block of the discriminator, without normalization and ReLU of its input, which is an image."""
 
     features: int
     normalization: Normalization

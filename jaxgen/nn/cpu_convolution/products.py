@@ -1,18 +1,4 @@
-"""A convolution as matrix products, from slices and sums alone: what `jaxgen.nn.convolution` does on the CPU.
-
-Two ways give the same numbers, and `_scatters` chooses where both will do:
-
-- gather: `unfold(x) @ kernel`, what each output pixel sees of the input, times the kernel;
-- scatter: `fold(x @ kernel)`, what each input pixel paints on the output, summed where it overlaps.
-
-`unfold` copies slices and `fold` is its transpose, so all derivatives of such a product, in both modes and of every
-order, are again such products, and the patches that `unfold` makes for the value are those that the gradient of the
-kernel needs. Where windows overlap enough, both go with fewer products, with other rounding errors
-(`jaxgen.nn.cpu_convolution.winograd`).
-
-XLA would compute what several products share again for each of them. Barriers keep it from that, where the compiler
-leaves them in place: in `fit`, and in what `jaxgen.training.jit` compiles.
-"""
+"""The two ways to compute a convolution as a matrix product, gather and scatter, and the choice between them."""
 
 import itertools
 import math
@@ -29,27 +15,82 @@ from jaxgen.nn.cpu_convolution.winograd import convolve_filtered, filterings
 from jaxgen.typing import Array
 
 
-# Compiled on its own, it is traced only once for layers that are alike, and for a network that is called again.
+def is_supported(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    kernel_dilation: Sequence[int] | None,
+    groups: int,
+) -> bool:
+    """Return whether `convolve` computes such a convolution.
+
+    It does not support a dilated kernel, groups of channels, a stride together with a dilated input, or integers.
+    """
+    ones = (1,) * (kernel.ndim - 2)
+    is_plain = groups == 1 and tuple(kernel_dilation or ones) == ones and ones in (tuple(strides), tuple(dilation))
+    return is_plain and jnp.issubdtype(inputs.dtype, jnp.inexact)
+
+
+def convolve(
+    inputs: Array,
+    kernel: Array,
+    *,
+    strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    precision: Any,
+) -> Array:
+    """Convolve by matrix products; inputs, kernel and outputs must not be empty.
+
+    Args:
+        inputs: images, [batch, *space, channels].
+        kernel: weights, [*window, channels, features].
+        strides: stride of the window per spatial axis.
+        padding: "SAME", "VALID", or pairs (before, after) per spatial axis.
+        dilation: dilation of the input per spatial axis.
+        precision: precision of the products, as in `jax.lax`.
+
+    Returns:
+        The features at each position of the window, [batch, *out, features].
+
+    Example:
+        >>> x, kernel = jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 1))
+        >>> convolve(x, kernel, strides=(2, 2), padding="VALID", dilation=(1, 1), precision=None)[0, :, :, 0]
+        Array([[4., 4.],
+               [4., 4.]], dtype=float32)
+    """
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(inputs.shape[1:-1], kernel.shape[:-2], strides, padding)
+    # A list with one precision for each factor is not hashable, as a static argument of `jit` must be.
+    precision = tuple(precision) if isinstance(precision, list) else precision
+    geometry = Geometry(tuple(strides), tuple((low, high) for low, high in padding), tuple(dilation), precision)
+    return _convolve(inputs, kernel, geometry)
+
+
+# Compiled on its own, so that layers with the same shapes are traced once, also when the network is called again.
 @partial(jax.jit, static_argnames="geometry")
-def product(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """The convolution as a matrix product. A stride can only be gathered; else the rule below decides."""
+def _convolve(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
+    """Convolve by gathering, or by scattering where there is no stride and `_scatters` chooses it."""
     if math.prod(geometry.strides) > 1:
         outputs = gather(inputs, kernel, geometry)
     elif _scatters(inputs, kernel, geometry):
         outputs = scatter(inputs, kernel, geometry)
     else:
         outputs = gather_interleaved(inputs, kernel, geometry)
-    # So the next products, and those of the gradient, take it from memory and do not compute it again.
+    # The barrier makes later products, and those of the gradient, read the outputs instead of computing them again.
     return lax.optimization_barrier(outputs.astype(inputs.dtype))
 
 
 def _scatters(inputs: Array, kernel: Array, geometry: Geometry) -> bool:
-    """Whether to scatter where both ways will do.
+    """Return whether to scatter where both ways are possible.
 
-    A spread input is, where that takes fewer products. Else the smaller matrix decides, since making it is what costs.
+    A dilated input is scattered if filtering saves multiplications there. Otherwise the way with the smaller matrix is
+    taken, because making the matrix takes most of the time.
     """
     *window, channels, features = kernel.shape
-    if math.prod(geometry.dilation) > 1 and filterings(*_gathering(inputs, kernel, geometry)):
+    if math.prod(geometry.dilation) > 1 and filterings(*_transpose(inputs, kernel, geometry)):
         return True
     pixels = inputs.shape[1:-1]
     coarse, padding, _ = _coarse(window, geometry)
@@ -58,7 +99,7 @@ def _scatters(inputs: Array, kernel: Array, geometry: Geometry) -> bool:
 
 
 def gather(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """What each output pixel sees of an input that is not spread, times the kernel."""
+    """Multiply the patch of the input under each output pixel by the kernel; the input is not dilated."""
     chosen = filterings(inputs, kernel, geometry)
     if chosen:
         return convolve_filtered(inputs, kernel, geometry, chosen)
@@ -66,37 +107,37 @@ def gather(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
 
 
 def gather_patches(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """Gather by a single product."""
+    """Gather by a single matrix product."""
     return multiply(_unfold(inputs, kernel.shape[:-2], geometry), by_features(kernel), geometry)
 
 
 def gather_interleaved(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """Gather from a spread input without its zeros (Shi et al. 2016, arXiv:1609.05158).
+    """Gather from a dilated input without multiplying by its zeros (Shi et al. 2016, arXiv:1609.05158).
 
-    As many outputs as the spread has pixels see the same inputs, through different weights: they are computed as
-    features of one position, and then put side by side.
+    Neighbouring outputs, as many as the product of the dilations, depend on the same input pixels through different
+    weights. They are computed as features of one position and then arranged side by side.
     """
     *window, channels, features = kernel.shape
-    spread, axes = geometry.dilation, len(window)
+    dilation, axes = geometry.dilation, len(window)
     coarse, padding, crop = _coarse(window, geometry)
-    # A window that the spread does not divide gets weights of zero at its end.
-    kernel = widen(kernel, [size * step for size, step in zip(coarse, spread, strict=True)])
-    shares = [size for pair in zip(coarse, spread, strict=True) for size in pair]
+    # Weights of zero extend the window to a multiple of the dilation.
+    kernel = widen(kernel, [size * step for size, step in zip(coarse, dilation, strict=True)])
+    shares = [size for pair in zip(coarse, dilation, strict=True) for size in pair]
     kernel = jnp.flip(kernel.reshape(*shares, channels, features), range(1, 2 * axes, 2))
     kernel = jnp.moveaxis(kernel, range(1, 2 * axes, 2), range(axes + 1, 2 * axes + 1))
     kernel = kernel.reshape(*coarse, channels, -1)
     outputs = gather(inputs, kernel, geometry._replace(dilation=(1,) * axes, padding=padding))
     batch, *counts, _ = outputs.shape
-    outputs = outputs.reshape(batch, *counts, *spread, features)
+    outputs = outputs.reshape(batch, *counts, *dilation, features)
     outputs = jnp.moveaxis(outputs, range(axes + 1, 2 * axes + 1), range(2, 2 * axes + 1, 2))
-    sizes = [size * step for size, step in zip(counts, spread, strict=True)]
+    sizes = [size * step for size, step in zip(counts, dilation, strict=True)]
     return pad(outputs.reshape(batch, *sizes, features), crop)
 
 
 def _coarse(window: Sequence[int], geometry: Geometry) -> tuple[list[int], Pairs, Pairs]:
-    """The window on the input before it is spread, its padding there, and the pixels to crop (as negative padding)."""
+    """Return the window on the undilated input, its padding there, and the pixels to crop (as negative padding)."""
     coarse = [-(-size // step) for size, step in zip(window, geometry.dilation, strict=True)]
-    # Without padding, the spread input would be painted on a picture that is larger by these margins.
+    # Scattering the dilated input without padding gives outputs that are larger by these margins.
     full = [size * step for size, step in zip(coarse, geometry.dilation, strict=True)]
     edges = zip(full, window, geometry.padding, strict=True)
     margins = [(size - 1 - low, k - 1 - high) for size, k, (low, high) in edges]
@@ -107,22 +148,25 @@ def _coarse(window: Sequence[int], geometry: Geometry) -> tuple[list[int], Pairs
 
 
 def scatter(inputs: Array, kernel: Array, geometry: Geometry) -> Array:
-    """What each pixel of an input, which may be spread, paints on the output, summed: the transpose of gathering."""
-    image, _, gathering = _gathering(inputs, kernel, geometry)
+    """Multiply each input pixel by the kernel and add the windows that overlap; the input may be dilated.
+
+    This is the transpose of gathering from the outputs.
+    """
+    image, _, gathering = _transpose(inputs, kernel, geometry)
     mirrored = jnp.flip(kernel, range(kernel.ndim - 2)).swapaxes(-1, -2)
-    # bfloat16 is summed in float32, as XLA's convolution does, also where what is painted overlaps.
+    # bfloat16 is summed in float32, as in XLA's convolution, also where windows overlap.
     wide = jnp.promote_types(inputs.dtype, jnp.float32)
-    blank = jnp.zeros(image.shape, wide)
-    _, paint = jax.vjp(lambda image: gather(image, mirrored.astype(wide), gathering), blank)
-    return paint(inputs.astype(wide))[0]
+    zeros = jnp.zeros(image.shape, wide)
+    _, transposed = jax.vjp(lambda image: gather(image, mirrored.astype(wide), gathering), zeros)
+    return transposed(inputs.astype(wide))[0]
 
 
-def _gathering(
+def _transpose(
     inputs: Array, kernel: Array, geometry: Geometry
 ) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct, Geometry]:
-    """The convolution that this one is the transpose of: shapes of its picture and kernel, its geometry."""
+    """Return the convolution whose transpose is this one: shapes of its input and kernel, and its geometry."""
     *window, channels, features = kernel.shape
-    # The padding with which as many patches are gathered as there are inputs.
+    # With this padding the number of gathered patches is the number of input pixels.
     padding = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, geometry.padding, strict=True))
     sizes = zip(inputs.shape[1:-1], window, geometry.dilation, padding, strict=True)
     space = [(size - 1) * step + k - low - high for size, k, step, (low, high) in sizes]
@@ -132,20 +176,20 @@ def _gathering(
 
 
 def _unfold(images: Array, window: Sequence[int], geometry: Geometry) -> Array:
-    """The patch under each position of the window, as one axis ordered like a kernel's window and channels."""
+    """Return the patch under each position of the window, flattened in the order of a kernel's window and channels."""
     batch, *space, _ = images.shape
     counts, strides = positions(space, window, geometry), geometry.strides
-    # The picture in blocks of as many pixels as the window moves: what is cut out then has no strides.
+    # The image is divided into blocks of the size of the strides, so that the slices of it have no strides.
     blocks = [count - 1 - (-k // step) for count, k, step in zip(counts, window, strides, strict=True)]
     edges = zip(space, blocks, strides, geometry.padding, strict=True)
     images = pad(images, tuple((low, block * step - size - low) for size, block, step, (low, _) in edges))
-    if window[-1] % strides[-1] == 0:  # The pixels of the last axis lie one beside the other: a block is cut as one.
+    if window[-1] % strides[-1] == 0:  # Pixels along the last axis are contiguous: a block is one slice.
         window, strides = (*window[:-1], window[-1] // strides[-1]), (*strides[:-1], 1)
     pairs = [size for pair in zip(blocks, strides, strict=True) for size in pair]
     planes = [images.reshape(batch, *pairs, -1)]
     for axis in range(len(window)):
         planes = [part for plane in planes for part in split(plane, 2 + axis)]
-    # Place within a block -> the pixels there.
+    # Position within a block -> the pixels at this position.
     planes_at = dict(zip(itertools.product(*map(range, strides)), _materialize_tangents(planes), strict=True))
 
     def pixel(offset: tuple[int, ...]) -> Array:
@@ -158,10 +202,10 @@ def _unfold(images: Array, window: Sequence[int], geometry: Geometry) -> Array:
 
 @jax.custom_jvp
 def _materialize_tangents(arrays: list[Array]) -> list[Array]:
-    """The arrays; what comes back through them, their gradients, is computed before it is put together.
+    """Return the arrays; their gradients are computed one by one before they are combined.
 
-    Else the compiler computes every pixel's gradient from all of its sources in one loop, which asks each of them
-    whether it has that pixel, and takes several times as long.
+    Otherwise the compiler combines them in one loop over the pixels, which tests for each array whether it contains
+    the pixel and takes several times as long.
     """
     return arrays
 
