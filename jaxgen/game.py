@@ -298,7 +298,10 @@ def _regularizer_update(
         return _update(player, scaled, key, state, batch)
 
     def skip(state: State) -> tuple[State, Metrics]:
-        return state, jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), jax.eval_shape(update, state)[1])
+        def missing(x: jax.ShapeDtypeStruct) -> Array:
+            return jnp.full(x.shape, jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0, x.dtype)
+
+        return state, jax.tree.map(missing, jax.eval_shape(update, state)[1])
 
     if regularizer.every == 1:
         return update(state)
@@ -314,20 +317,20 @@ def _update_at_once(
     def losses(trained: Params) -> tuple[dict[str, Array], dict[str, tuple[Stats, Metrics]]]:
         params = state.params | trained
         outputs = shared(pass_key, params, state, batch)
-        keyed = zip(players, player_keys, strict=True)
-        results = {player.name: player.loss(own_key, params, state, outputs) for player, own_key in keyed}
+        results = {p.name: p.loss(own, params, state, outputs) for p, own in zip(players, player_keys, strict=True)}
         return {name: loss for name, (loss, _) in results.items()}, {name: rest for name, (_, rest) in results.items()}
 
     trained = _only(tuple(name for player in players for name in player.trains), state.params)
     values, differential, rest = jax.linearize(losses, trained, has_aux=True)
     updated, reports = state, {}
-    for player, player_key in zip(players, player_keys, strict=True):
+    for index, player in enumerate(players):
         value, (stats, metrics) = values[player.name], rest[player.name]
         _check_loss(player, value)
         backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], trained)
         gradients = _only(player.trains, backward(jnp.ones_like(value))[0])
         updated = _apply_gradients(player, updated, gradients, stats)
-        updated, regularized = _regularize(player, player_key, updated, batch)
+        # `split(key)[i]` is `fold_in(key, i)`: a key from the player's own could be one that its loss splits off.
+        updated, regularized = _regularize(player, jax.random.fold_in(key, 1 + len(players) + index), updated, batch)
         reports[player.name] = _report(value, gradients, metrics) | regularized
     return updated, reports
 
@@ -362,9 +365,7 @@ def _split(batch: Batch, slices: int) -> Batch:
 
     def split(x: AnyArray) -> AnyArray:
         if len(x) % slices:
-            raise ValueError(
-                f"the batch of a step with {slices} updates must divide by {slices}, got {len(x)} examples"
-            )
+            raise ValueError(f"the batch for {slices} updates must divide by {slices}, got {len(x)} examples")
         return jnp.reshape(x, (len(x) // slices, slices, *x.shape[1:]))
 
     return jax.tree.map(split, batch)
@@ -378,8 +379,8 @@ def _check_players(players: Sequence[Player], *, simultaneous: bool) -> None:
         terms = [regularizer.name for regularizer in player.regularizers]
         if len(set(terms)) < len(terms):
             raise ValueError(f"the names of the regularizers of player '{player.name}' must differ, got {terms}")
-        if any(regularizer.every < 1 for regularizer in player.regularizers):
-            raise ValueError(f"`every` of the regularizers of player '{player.name}' must be at least 1")
+        if (every := [regularizer.every for regularizer in player.regularizers]) and min(every) < 1:
+            raise ValueError(f"`every` of the regularizers of player '{player.name}' must be at least 1, got {every}")
     trained = [name for player in players for name in player.trains]
     if simultaneous and len(set(trained)) < len(trained):
         raise ValueError(f"players that share a forward pass must train different networks, got {trained}")
