@@ -49,7 +49,7 @@ def _on_points(
     data: str, config: Config, *, steps: int, batch_size: int, published: dict[str, Published] | None = None
 ) -> Entry:
     """Return a GAN on points, whose samples are measured and plotted ten times during training."""
-    config = RunConfig(
+    run_config = RunConfig(
         config,
         data=data,
         steps=steps,
@@ -58,7 +58,7 @@ def _on_points(
         checkpoint_every=steps // 10,
         image_every=steps // 10,
     )
-    return Entry("gan", config, published or {})
+    return Entry("gan", run_config, published or {})
 
 
 def _modes(mean: float, error: float | None, high_quality: float | None = None) -> dict[str, Published]:
@@ -71,7 +71,7 @@ def _on_images(
     data: str, config: Config, *, steps: int, evaluations: int = 10, published: dict[str, Published] | None = None
 ) -> Entry:
     """Return a GAN on images with 64 packs per update, whose samples are measured and plotted `evaluations` times."""
-    config = RunConfig(
+    run_config = RunConfig(
         config,
         data=data,
         steps=steps,
@@ -80,7 +80,7 @@ def _on_images(
         checkpoint_every=steps // 10,
         image_every=steps // evaluations,
     )
-    return Entry("gan", config, published or {})
+    return Entry("gan", run_config, published or {})
 
 
 def _thousand_modes(covered: float, kl: float) -> dict[str, Published]:

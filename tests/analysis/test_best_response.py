@@ -147,7 +147,7 @@ def test_sample_gradients_match_closed_forms(loss):
 
 
 def test_sample_gradients_of_relativistic_loss_raise():
-    with pytest.raises(ValueError, match="needs real_logits"):
+    with pytest.raises(ValueError, match="real_logits must be given"):
         sample_gradients(losses.relativistic_average, lambda y: y[:, 0], jnp.ones((3, 1)))
 
 
