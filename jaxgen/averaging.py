@@ -55,7 +55,7 @@ def half_life_decay(half_life: float, *, ramp_up: float | None = None, start: in
     """Return the decay by which the weight of a step is halved after a number of examples.
 
     `decay = 0.5 ** (batch_size / half_life)`, where with a ramp-up the half-life is at most `ramp_up * n`, n being the
-    number of examples of all steps so far: the average of a young network does not keep its initial parameters.
+    number of examples so far, `step * batch_size`: early averages do not keep the initial parameters.
 
     Args:
         half_life: half-life in examples (10,000 in the paper).
@@ -138,7 +138,9 @@ def updated_average(state: "State", name: str, average: Average, batch_size: int
     averaged = {"params", *average.collections}
 
     def blend(value: Array, mean: Array) -> Array:
-        return optax.incremental_update(value, mean, 1.0 - decay) if jnp.issubdtype(value.dtype, jnp.inexact) else value
+        if not jnp.issubdtype(value.dtype, jnp.inexact):
+            return value
+        return optax.incremental_update(value, mean, 1.0 - decay).astype(value.dtype)
 
     return {
         kind: jax.tree.map(blend, value, state.ema[name][kind]) if kind in averaged else value
