@@ -79,7 +79,7 @@ def birthday(subject: ReportInput) -> Section:
     )
     images: list[FigureFile] = [
         png("birthday", plot.collisions(first.sizes, first.probability, support=first.support.estimate), curve),
-        png("twins", plot.twins(first.twins, first.distances), twins),
+        png("twins", plot.nearest_pairs(first.nearest_pairs, first.distances), twins),
     ]
     return Section(images, numbers)
 

@@ -79,7 +79,7 @@ def stacked_metrics(
         `modes` that are read at all, of 1000; `high_quality`, where the reader is sure; `mode_kl`, from uniform shares.
     """
     classifier = digit_classifier_of(STACKED[config.data], config.data_dir, config.image_size)
-    readings = [[classifier.read(of_run) for of_run in part] for part in parts]
+    readings = [[classifier.predict(of_run) for of_run in part] for part in parts]
     found = []
     for of_run in zip(*readings, strict=True):
         coverage = label_coverage(jnp.concatenate([part.labels for part in of_run]), CLASSES**CHANNELS)
