@@ -81,7 +81,9 @@ def salt_and_pepper(
     return jnp.where(replaced, extreme, x)
 
 
-CORRUPTIONS: dict[str, Callable[[KeyArray, Array, float], Array]] = {
+Corruption = Callable[[KeyArray, Array, float], Array]
+
+CORRUPTIONS: dict[str, Corruption] = {
     "none": lambda key, x, level: x,
     "gaussian": lambda key, x, level: gaussian_noise(key, x, scale=level),
     "masking": lambda key, x, level: masking_noise(key, x, probability=level),

@@ -1,64 +1,88 @@
 """Generative adversarial networks (Goodfellow et al. 2014, arXiv:1406.2661), composed from parts.
 
-A generator turns noise z into examples G(z); a discriminator D tells them from real ones x. In a turn D makes its
-moves, then G makes its own, and each minimizes one side of an adversarial loss (`jaxgen.losses`):
+A generator G maps a latent z to an example G(z); a discriminator D distinguishes generated from real examples x. In a
+step D makes its updates, then G makes its own, and each minimizes one side of an adversarial loss (`jaxgen.losses`):
 
     D:  mean of  loss.discriminator(D(x), D(G(z)))  +  penalty_weight * penalty(D)  -  log p(class | x, G(z))
     G:  mean of  loss.generator(D(G(z)))                                            -  log p(class | G(z))
 
-The last terms are there with an auxiliary classifier only. Whatever else has been published is a choice of parts:
+The last terms are present only with an auxiliary classifier. Other published variants are choices of these parts:
 
-    architecture    mlp, dcgan, resnet
-    loss            minimax, non_saturating, least_squares, hinge, wasserstein, relativistic_average
-    slope of D      a penalty (gradient, one_sided_gradient, dragan, r1), clipped weights, spectral normalization
-    normalization   none, batch, layer, spectral, in either network
-    condition       none, concatenation, projection, auxiliary_classifier (`jaxgen.models.gan_networks`)
-    against collapse    packing (PacGAN), unrolled_steps (D's next moves, seen ahead by G)
-    optimization    moves a turn, learning rate of either player, optimizer, average of the generator's weights
+    architecture        mlp, dcgan, resnet
+    loss                minimax, non_saturating, least_squares, hinge, wasserstein, relativistic_average
+    Lipschitz           a gradient penalty (gradient, one_sided_gradient, dragan, r1), in every step or every k-th;
+                        weight clipping; spectral normalization
+    normalization       none, batch, layer, spectral, in either network
+    condition           none, concatenation, projection, auxiliary_classifier (`jaxgen.models.gan_networks`)
+    mode collapse       packing (PacGAN), unrolled_steps (G minimizes its loss against D after D's next updates)
+    optimization        updates per step, optimizer and learning rate of either player, average of the generator
 
-`jaxgen.models.gan_config` says what goes together, and `jaxgen.models.presets` holds the combinations that have names.
-Pictures are shown to the networks with values in [-1, 1], points as they are.
+`jaxgen.models.gan_config` states which of them can be combined, and `jaxgen.models.presets` holds published
+combinations. Images are handed to the networks with values in [-1, 1], points as they are.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen.averaging import Average, constant_decay, half_life_decay, with_averages
 from jaxgen.errors import InputError
-from jaxgen.game import Model, Player, State, game, unchanged
-from jaxgen.losses import clip_weights
-from jaxgen.models.gan_config import LOSSES, PENALTIES, Config, completed
-from jaxgen.models.gan_networks import DiscriminatorOutput, GanNetworks, Label
+from jaxgen.game import Model, Player, Regularizer, State, game, unchanged
+from jaxgen.losses import AdversarialLoss, clip_weights
+from jaxgen.models.gan_architectures import make_discriminator, make_generator
+from jaxgen.models.gan_config import LOSSES, PENALTIES, Config, PenaltyFunction, completed, optimizer_of_discriminator
+from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
 from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.optimizer import make_optimizer
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
-from jaxgen.nn import dcgan, sngan
-from jaxgen.nn.mlp import MLP, Maxout
+from jaxgen.nn.autoencoding import Network
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
 
-def build(config: Config, example: Batch) -> Model:
-    """A generative adversarial network for data like the example.
+def build(
+    config: Config,
+    example: Batch,
+    *,
+    generator: Network | None = None,
+    discriminator: Network | None = None,
+    loss: AdversarialLoss | None = None,
+    penalty: PenaltyFunction | None = None,
+    penalty_weight: float = 1.0,
+    generator_optimizer: optax.GradientTransformation | None = None,
+    discriminator_optimizer: optax.GradientTransformation | None = None,
+) -> Model:
+    """Build a generative adversarial network for data of the shape of an example.
 
     Args:
-        config: the choices.
-        example: a batch of any size, for the shape of the data and the number of classes.
+        config: options.
+        example: batch of any size that shows the shape of the data and the number of classes.
+        generator: module in place of the named architecture, `[batch, latent_dim + classes] -> [batch, *event]`, before
+            the tanh of images; see `jaxgen.models.networks`.
+        discriminator: module in place of the named architecture, `[batch, *event] -> [batch]`, one logit per example;
+            `[batch, 1 + classes]` with projection or an auxiliary classifier.
+        loss: pair of losses in place of the named one.
+        penalty: `(key, critic, real, fake) -> penalty` per example in place of the named one.
+        penalty_weight: weight of that penalty.
+        generator_optimizer: optimizer in place of that of the config.
+        discriminator_optimizer: optimizer in place of that of the config.
 
     Returns:
-        The model. `sample(key, state, n)` gives pictures in [0, 1], or points; of a conditional model with
-        `label=...`, one for all or one for each, without which it goes through the classes. `decode` does the same with
-        given noise vectors as codes. `evaluate` gives, for every real example and one generated example beside it, the
-        discriminator's `real_output` and `fake_output` (logits, or the critic's values) and its `discriminator_loss`,
-        penalty not included: a discriminator that knows its training data by heart has a lower loss on them than on
-        others. Batch normalization uses running averages over real and generated batches, which in training it
-        normalizes apart: such a loss compares data, not with that of training. A relativistic loss is none of a single
-        example, and is left out. Where examples are packed, none has an output of its own, and there is no `evaluate`.
+        The model. `sample(key, state, n)` gives images in [0, 1], or points; a conditional model takes `label=...`, one
+        for all or one for each, and cycles through the classes without it. `decode` does the same with given latents.
+        Samples come from the average of the generator, with its own statistics, where there is one. `evaluate` gives,
+        for every real example and one generated example beside it, the discriminator's `real_output` and `fake_output`
+        (logits, or the critic's values) and its `discriminator_loss` without the penalty: a discriminator that has
+        overfitted has a lower loss on its training data than on others. Batch normalization then uses running
+        statistics over real and generated batches, which are normalized separately in training: such a loss compares
+        data sets, not evaluation with training. A relativistic loss is not defined for a single example and is left
+        out. With packing, no example has an output of its own, and there is no `evaluate`.
 
     Raises:
-        InputError: if choices do not go together with the data.
+        InputError: if the options do not fit each other or the data, or a module does not fit its role.
 
     Example:
         >>> model = build(Config(hidden=(16,), latent_dim=2), {"point": jnp.zeros((1, 2))})
@@ -67,233 +91,295 @@ def build(config: Config, example: Batch) -> Model:
         (3, 2)
     """
     config = completed(config, example)
-    networks = _networks(config, example)
-    loss = LOSSES[config.loss]
-
-    def generated(z: Array, state: State, label: Label) -> Array:
-        return networks.generate(z, label, state.params | state.ema, state.stats, training=False)[0]
-
-    def decode(state: State, code: Float[Array, "batch latent"], *, label: Labels | None = None) -> Array:
-        x = generated(code, state, _each_label(networks, label, len(code)))
-        return from_signed(x) if networks.images else x
-
-    def sample(key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
-        return decode(state, networks.noise(key, n), label=label)
-
-    def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
-        real, label = networks.shown(batch), networks.label(batch)
-        fake = generated(networks.noise(key, len(real)), state, label)
-        of_real, _ = networks.discriminate(real, label, state.params, state.stats, training=False)
-        of_fake, _ = networks.discriminate(fake, label, state.params, state.stats, training=False)
-        outputs = {"real_output": of_real.output, "fake_output": of_fake.output}
-        if loss.relativistic:  # It would depend on which other examples are in the batch.
-            return outputs
-        return {"discriminator_loss": loss.discriminator(of_real.output, of_fake.output), **outputs}
-
-    players = _players(config, networks)
-    init, step = game(networks.init, players, ema=None if config.ema is None else {"generator": config.ema})
+    objective = Objective(
+        networks=_networks(config, example, generator, discriminator),
+        config=config,
+        loss=loss or LOSSES[config.loss],
+        penalty=penalty or (PENALTIES[config.penalty].function if config.penalty != "none" else None),
+        penalty_weight=penalty_weight if penalty is not None else config.penalty_weight or 0.0,
+    )
+    objective.networks.check()
+    players = _players(objective, generator_optimizer, discriminator_optimizer)
+    init, step = game(objective.networks.init, players, ema=_averages(config))
+    networks = objective.networks
     return Model(
-        init,
-        step,
-        sample,
-        decode=decode,
-        evaluate=evaluate if config.packing == 1 else None,
+        init=init,
+        step=step,
         players=players,
+        sample=partial(sample, networks),
+        decode=partial(decode, networks),
+        evaluate=partial(evaluate, objective) if config.packing == 1 else None,
+        sample_latent=networks.sample_latent,
         conditions=("label",) if networks.classes else (),
-        prior=networks.noise,
     )
 
 
-class Objectives(NamedTuple):
-    """What the players minimize.
+class Objective(NamedTuple):
+    """Networks, losses and options: what the losses of both players depend on.
 
     Attributes:
-        config: without open choices.
-        networks: of both players.
+        networks: generator and discriminator.
+        config: options, completed for the data.
+        loss: pair of adversarial losses.
+        penalty: `(key, critic, real, fake) -> penalty` per example; None without one.
+        penalty_weight: weight of the penalty.
     """
 
+    networks: Networks
     config: Config
-    networks: GanNetworks
-
-    def discriminator(
-        self, key: KeyArray, params: Params, state: State, batch: Batch
-    ) -> tuple[Array, tuple[Stats, Metrics]]:
-        """The discriminator's loss."""
-        noise_key, penalty_key = jax.random.split(key)
-        networks, label = self.networks, self.networks.label(batch)
-        real = networks.shown(batch)
-        z = networks.noise(noise_key, len(real))
-        fake, _ = networks.generate(z, label, params, state.stats, training=True)
-        return self.adversarial_discriminator_loss(
-            penalty_key, params, state.stats, networks.pack(real), networks.pack(fake), label
-        )
-
-    def adversarial_discriminator_loss(
-        self, key: KeyArray, params: Params, stats: Stats, real: Array, fake: Array, label: Label
-    ) -> tuple[Array, tuple[Stats, Metrics]]:
-        """The discriminator's loss on packed examples; the adversarial part is reported by itself as well."""
-        of_real, of_fake, moved = self.networks.discriminate_both(real, fake, label, params, stats)
-        value = LOSSES[self.config.loss].discriminator(of_real.output, of_fake.output).mean()
-        metrics = {
-            "adversarial_loss": value,
-            "real_output": of_real.output.mean(),
-            "fake_output": of_fake.output.mean(),
-        }
-        if self.config.penalty != "none":
-
-            def critic(x: Array) -> Float[Array, " batch"]:
-                return self.networks.discriminate(x, label, params, stats, training=True)[0].output
-
-            metrics["penalty"] = PENALTIES[self.config.penalty].of(critic, key, real, fake).mean()
-            value += (self.config.penalty_weight or 0.0) * metrics["penalty"]
-        if label is not None and of_real.class_logits is not None:
-            metrics["class_nll"] = _class_nll(of_real, label) + _class_nll(of_fake, label)
-            value += metrics["class_nll"]
-        return value, (moved, metrics)
-
-    def generator(
-        self, key: KeyArray, params: Params, state: State, batch: Batch, *, rival: Player
-    ) -> tuple[Array, tuple[Stats, Metrics]]:
-        """The generator's loss; the rival is the discriminator."""
-        noise_key, ahead_key = jax.random.split(key)
-        networks, label = self.networks, self.networks.label(batch)
-        real, stats, metrics = networks.shown(batch), state.stats, {}
-        fake, moved = networks.generate(networks.noise(noise_key, len(real)), label, params, stats, training=True)
-        real, fake = networks.pack(real), networks.pack(fake)
-        if self.config.unrolled_steps:
-
-            def adversarial_discriminator_loss(
-                key: KeyArray, params: Params, stats: Stats
-            ) -> tuple[Array, tuple[Stats, Metrics]]:
-                return self.adversarial_discriminator_loss(key, params, stats, real, fake, label)
-
-            params, stats = _look_ahead(
-                rival, adversarial_discriminator_loss, self.config.unrolled_steps, ahead_key, params, state
-            )
-        loss = LOSSES[self.config.loss]
-        of_fake, _ = networks.discriminate(fake, label, params, stats, training=True)
-        of_real = (
-            networks.discriminate(real, label, params, stats, training=True)[0].output if loss.relativistic else None
-        )
-        value = loss.generator(of_fake.output, of_real).mean()
-        if label is not None and of_fake.class_logits is not None:
-            metrics["class_nll"] = _class_nll(of_fake, label)
-            value += metrics["class_nll"]
-        return value, (moved, metrics)
+    loss: AdversarialLoss
+    penalty: PenaltyFunction | None
+    penalty_weight: float
 
 
-def _players(config: Config, networks: GanNetworks) -> tuple[Player, Player]:
-    """Who plays, in order of moving."""
-    objectives = Objectives(config, networks)
+def discriminator_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the discriminator's loss on a batch of real examples and as many generated ones.
+
+    `mean of  loss.discriminator(D(x), D(G(z))) + penalty_weight * penalty(D) - log p(class | x, G(z))`
+
+    Args:
+        objective: networks, losses and options.
+        key: PRNG key of z, of the penalty and of dropout.
+        params: parameters of both networks.
+        state: state of the training.
+        batch: real examples.
+
+    Returns:
+        The loss, new statistics of the discriminator, and the metrics of `loss_on_examples`.
+
+    Reference:
+        Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1.
+    """
+    latent_key, loss_key = jax.random.split(key)
+    real, fake, label = _real_and_fake(objective, latent_key, params, state, batch)
+    return loss_on_examples(objective, loss_key, params, state.stats, real, fake, label)
+
+
+def loss_on_examples(
+    objective: Objective, key: KeyArray, params: Params, stats: Stats, real: Array, fake: Array, label: Label
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the discriminator's loss on given packed examples; the adversarial term is also a metric of its own."""
+    networks = objective.networks
+    dropout_key = jax.random.fold_in(key, 1)
+    of_real, of_fake, new = networks.discriminate_both(real, fake, label, params, stats, key=dropout_key)
+    value = objective.loss.discriminator(of_real.logit, of_fake.logit).mean()
+    metrics = {"adversarial_loss": value, "real_output": of_real.logit.mean(), "fake_output": of_fake.logit.mean()}
+    if objective.penalty is not None and objective.config.penalty_every == 1:
+        metrics["penalty"] = _penalty(objective, key, params, stats, real, fake, label)
+        value += objective.penalty_weight * metrics["penalty"]
+    if label is not None and of_real.class_logits is not None:
+        metrics["class_nll"] = _class_nll(of_real, label) + _class_nll(of_fake, label)
+        value += metrics["class_nll"]
+    return value, (new, metrics)
+
+
+def penalty_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the weighted penalty alone, for updates in every k-th step: `penalty_weight * penalty(D)`."""
+    latent_key, penalty_key = jax.random.split(key)
+    real, fake, label = _real_and_fake(objective, latent_key, params, state, batch)
+    penalty = _penalty(objective, penalty_key, params, state.stats, real, fake, label)
+    return objective.penalty_weight * penalty, ({}, {"penalty": penalty})
+
+
+def generator_loss(
+    objective: Objective, opponent: Player, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the generator's loss on a batch of generated examples.
+
+    `mean of  loss.generator(D(G(z))) - log p(class | G(z))`, with D after its next `unrolled_steps` updates.
+
+    Args:
+        objective: networks, losses and options.
+        opponent: the discriminator as a player.
+        key: PRNG key of z, of the unrolled updates and of dropout.
+        params: parameters of both networks.
+        state: state of the training.
+        batch: real examples, for their number and labels and for relativistic losses.
+
+    Returns:
+        The loss, new statistics of the generator, and metrics.
+
+    Reference:
+        Goodfellow et al. 2014, arXiv:1406.2661, section 3 (the non-saturating loss).
+    """
+    latent_key, unrolled_key = jax.random.split(key)
+    networks, label = objective.networks, objective.networks.label(batch)
+    real, stats, metrics = networks.real(batch), state.stats, {}
+    z, dropout_key = networks.sample_latent(latent_key, len(real)), jax.random.fold_in(latent_key, 1)
+    fake, new = networks.generate(z, label, params, stats, train=True, key=dropout_key)
+    real, fake = networks.pack(real), networks.pack(fake)
+    if objective.config.unrolled_steps:
+        on_examples = partial(loss_on_examples, objective, real=real, fake=fake, label=label)
+        params, stats = _unrolled(opponent, on_examples, objective.config.unrolled_steps, unrolled_key, params, state)
+    of_fake, _ = networks.discriminate(fake, label, params, stats, train=True, key=dropout_key)
+    real_logit = None
+    if objective.loss.relativistic:
+        real_logit = networks.discriminate(real, label, params, stats, train=True, key=dropout_key)[0].logit
+    value = objective.loss.generator(of_fake.logit, real_logit).mean()
+    if label is not None and of_fake.class_logits is not None:
+        metrics["class_nll"] = _class_nll(of_fake, label)
+        value += metrics["class_nll"]
+    return value, (new, metrics)
+
+
+def sample(networks: Networks, key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
+    """Return n generated examples: images in [0, 1], or points."""
+    return decode(networks, state, networks.sample_latent(key, n), label=label)
+
+
+def decode(
+    networks: Networks, state: State, latent: Float[Array, "batch latent"], *, label: Labels | None = None
+) -> Array:
+    """Return the generated examples of given latents: images in [0, 1], or points."""
+    x = _generated(networks, latent, state, _each_label(networks, label, len(latent)))
+    return from_signed(x) if networks.images else x
+
+
+def evaluate(objective: Objective, key: KeyArray, state: State, batch: Batch) -> Metrics:
+    """Return the discriminator's outputs and loss for each real example and one generated example beside it."""
+    networks = objective.networks
+    real, label = networks.real(batch), networks.label(batch)
+    fake = _generated(networks, networks.sample_latent(key, len(real)), state, label)
+    of_real, _ = networks.discriminate(real, label, state.params, state.stats, train=False)
+    of_fake, _ = networks.discriminate(fake, label, state.params, state.stats, train=False)
+    outputs = {"real_output": of_real.logit, "fake_output": of_fake.logit}
+    if objective.loss.relativistic:  # It would depend on which other examples are in the batch.
+        return outputs
+    return {"discriminator_loss": objective.loss.discriminator(of_real.logit, of_fake.logit), **outputs}
+
+
+def _players(
+    objective: Objective,
+    generator_optimizer: optax.GradientTransformation | None,
+    discriminator_optimizer: optax.GradientTransformation | None,
+) -> tuple[Player, Player]:
+    """The players in the order of their updates."""
+    config, differentiable = objective.config, objective.config.unrolled_steps > 0
+    regularizers: tuple[Regularizer, ...] = ()
+    if objective.penalty is not None and config.penalty_every > 1:
+        regularizers = (Regularizer("penalty", partial(penalty_loss, objective), config.penalty_every),)
+    discriminator_config = optimizer_of_discriminator(config)
     discriminator = Player(
-        "discriminator",
-        ("discriminator",),
-        objectives.discriminator,
-        _optimizer(config, config.discriminator_learning_rate or config.learning_rate),
-        config.discriminator_updates,
-        unchanged if config.clip is None else partial(clip_weights, bound=config.clip),
+        name="discriminator",
+        trains=("discriminator",),
+        loss=partial(discriminator_loss, objective),
+        tx=discriminator_optimizer
+        or make_optimizer(discriminator_config, regularizers=regularizers, differentiable=differentiable),
+        updates=config.discriminator_updates,
+        regularizers=regularizers,
+        project=unchanged if config.clip is None else partial(clip_weights, bound=config.clip),
     )
     generator = Player(
-        "generator",
-        ("generator",),
-        partial(objectives.generator, rival=discriminator),
-        _optimizer(config, config.learning_rate),
-        config.generator_updates,
+        name="generator",
+        trains=("generator",),
+        loss=partial(generator_loss, objective, discriminator),
+        tx=generator_optimizer or make_optimizer(config, differentiable=differentiable),
+        updates=config.generator_updates,
     )
     return discriminator, generator
 
 
-Ahead: TypeAlias = tuple[Params, optax.OptState, Stats]
+def _averages(config: Config) -> dict[str, Average]:
+    """The moving average of the generator, if there is one."""
+    if config.ema is not None:
+        return {"generator": Average(constant_decay(config.ema))}
+    if config.ema_half_life is not None:
+        decay = half_life_decay(config.ema_half_life, ramp_up=config.ema_ramp_up, start=config.ema_start)
+        return {"generator": Average(decay)}
+    return {}
 
 
-def _look_ahead(
-    rival: Player,
+def _networks(config: Config, example: Batch, generator: Network | None, discriminator: Network | None) -> Networks:
+    """Both networks, for options without None."""
+    shape = preprocess(example).shape[1:]
+    classes = 0 if config.condition == "none" else count_classes(example)
+    outputs = (1 + classes,) if config.condition in ("projection", "auxiliary_classifier") else ()
+    assert config.latent_dim is not None
+    return Networks(
+        generator=generator or make_generator(config, shape),
+        discriminator=discriminator or make_discriminator(config, outputs),
+        latent_dim=config.latent_dim,
+        shape=shape,
+        images=is_image(example),
+        latent_distribution=config.latent_distribution,
+        condition=config.condition,
+        classes=classes,
+        packing=config.packing,
+    )
+
+
+def _real_and_fake(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, Array, Label]:
+    """The packed real examples of a batch, as many packed generated ones, and the labels of both."""
+    networks, label = objective.networks, objective.networks.label(batch)
+    real = networks.real(batch)
+    z, dropout_key = networks.sample_latent(key, len(real)), jax.random.fold_in(key, 1)
+    fake, _ = networks.generate(z, label, params, state.stats, train=True, key=dropout_key)
+    return networks.pack(real), networks.pack(fake), label
+
+
+def _penalty(
+    objective: Objective, key: KeyArray, params: Params, stats: Stats, real: Array, fake: Array, label: Label
+) -> Float[Array, ""]:
+    """The mean penalty over the examples."""
+    assert objective.penalty is not None
+
+    def critic(x: Array) -> Float[Array, " batch"]:
+        return objective.networks.discriminate(x, label, params, stats, train=True)[0].logit
+
+    return objective.penalty(key, critic, real, fake).mean()
+
+
+Unrolled: TypeAlias = tuple[Params, optax.OptState, Stats]
+
+
+def _unrolled(
+    opponent: Player,
     loss: Callable[[KeyArray, Params, Stats], tuple[Array, tuple[Stats, Metrics]]],
     steps: int,
     key: KeyArray,
     params: Params,
     state: State,
 ) -> tuple[Params, Stats]:
-    """All parameters and statistics after some more moves of the rival, by its own optimizer, on the examples at hand.
+    """All parameters and statistics after some further updates of the opponent, by its optimizer, on the same examples.
 
-    The generator's gradient goes through these moves: what it gains now and loses when D answers is no gain (Metz et
-    al. 2017, arXiv:1611.02163, equations 6 to 8).
+    The generator's gradient flows through these updates (Metz et al. 2017, arXiv:1611.02163, equations 6 to 8).
     """
+    tx = optax.with_extra_args_support(opponent.tx)
 
-    def move(carry: Ahead, i: Array) -> tuple[Ahead, None]:
+    def update(carry: Unrolled, i: Array) -> tuple[Unrolled, None]:
         own, opt, stats = carry
 
         def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
             return loss(jax.random.fold_in(key, i), params | own, stats)
 
-        gradients, (moved, _) = jax.grad(of_own, has_aux=True)(own)
-        updates, opt = rival.tx.update(gradients, opt, own)
-        return (rival.project(optax.apply_updates(own, updates)), opt, stats | moved), None
+        gradients, (new, _) = jax.grad(of_own, has_aux=True)(own)
+        updates, opt = tx.update(gradients, opt, own, step=state.step)
+        return (opponent.project(optax.apply_updates(own, updates)), opt, stats | new), None
 
-    own = {name: params[name] for name in rival.trains}
-    (own, _, stats), _ = jax.lax.scan(move, (own, state.opt[rival.name], state.stats), jnp.arange(steps))
+    own = {name: params[name] for name in opponent.trains}
+    (own, _, stats), _ = jax.lax.scan(update, (own, state.opt[opponent.name], state.stats), jnp.arange(steps))
     return params | own, stats
 
 
-def _class_nll(output_of_discriminator: DiscriminatorOutput, label: Array) -> Float[Array, ""]:
+def _generated(networks: Networks, z: Array, state: State, label: Label) -> Array:
+    """The generated examples of the averaged generator, if there is one, by its own statistics."""
+    state = with_averages(state)
+    return networks.generate(z, label, state.params, state.stats, train=False)[0]
+
+
+def _class_nll(output: DiscriminatorOutput, label: Array) -> Float[Array, ""]:
     """Mean of -log p(class | example), in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(output_of_discriminator.class_logits, label).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(output.class_logits, label).mean()
 
 
-def _optimizer(config: Config, learning_rate: float | None) -> optax.GradientTransformation:
-    assert learning_rate is not None
-    # Moves that the generator looks ahead are differentiated; the root of 0, where a unit is dead, has no derivative.
-    differentiable = config.unrolled_steps > 0
-    if config.optimizer == "rmsprop":
-        # Beside the root, as in PyTorch: 1e-8 under the root would dwarf the gradients of a clipped critic.
-        epsilon = 1e-16 if differentiable else 1e-8
-        return optax.rmsprop(learning_rate, decay=config.b2, eps=epsilon, eps_in_sqrt=differentiable)
-    assert config.b1 is not None
-    return optax.adam(learning_rate, config.b1, config.b2, eps_root=1e-16 if differentiable else 0.0)
-
-
-def _networks(config: Config, example: Batch) -> GanNetworks:
-    """Both networks, by a config without open choices."""
-    shape = preprocess(example).shape[1:]
-    classes = 0 if config.condition == "none" else count_classes(example)
-    outputs = (1 + classes,) if config.condition in ("projection", "auxiliary_classifier") else ()
-    generator_normalization: Any = config.generator_normalization
-    discriminator_normalization: Any = config.discriminator_normalization
-    hidden: Any = config.hidden
-    width: Any = config.width
-    generator: Any
-    discriminator: Any
-    if config.architecture == "dcgan":
-        scale = config.weight_scale or dcgan.WEIGHT_SCALE
-        generator = dcgan.Generator(shape, width, generator_normalization, scale)
-        discriminator = dcgan.Discriminator(width, outputs, discriminator_normalization, scale)
-    elif config.architecture == "resnet":
-        sngan.smallest_map(*shape[:2])
-        generator = sngan.ResidualGenerator(shape, 2 * width, generator_normalization)
-        discriminator = sngan.ResidualDiscriminator(width, outputs, discriminator_normalization)
-    else:
-        start: Any = {} if config.weight_scale is None else {"kernel_init": dcgan.normal(config.weight_scale)}
-        leaky_relu = partial(jax.nn.leaky_relu, negative_slope=dcgan.LEAK)
-        activation = leaky_relu if config.maxout == 1 else Maxout(config.maxout)
-        of_discriminator = hidden if config.discriminator_hidden is None else config.discriminator_hidden
-        generator = MLP(hidden, shape, normalization=generator_normalization, **start)
-        discriminator = MLP(of_discriminator, outputs, activation, normalization=discriminator_normalization, **start)
-    assert config.latent_dim is not None
-    return GanNetworks(
-        generator,
-        discriminator,
-        config.latent_dim,
-        shape,
-        is_image(example),
-        config.prior,
-        config.condition,
-        classes,
-        config.packing,
-    )
-
-
-def _each_label(networks: GanNetworks, label: Labels | None, n: int) -> Label:
-    """A label for each of n examples, if the networks take any."""
+def _each_label(networks: Networks, label: Labels | None, n: int) -> Label:
+    """A label for each of n examples, if the networks have a condition."""
     if networks.classes:
         return each_label(label, n, networks.classes)
     if label is not None:

@@ -1,8 +1,8 @@
-"""What can be chosen about a GAN, what goes together, and what goes with the data where nothing is chosen."""
+"""Options of a GAN, which of them can be combined, and their values where None leaves them to the data."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -10,8 +10,9 @@ from jaxgen import losses
 from jaxgen.errors import InputError, check_known
 from jaxgen.losses import AdversarialLoss, dragan_penalty, gradient_penalty, r1_penalty
 from jaxgen.losses.penalties import Critic
-from jaxgen.models.gan_networks import Condition, Prior
+from jaxgen.models.gan_networks import ConditionName, LatentDistribution
 from jaxgen.models.labels import labels_of
+from jaxgen.models.optimizer import OptimizerConfig, OptimizerName, check_decay
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.normalization import Normalization
@@ -22,7 +23,8 @@ LossName: TypeAlias = Literal[
     "minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic_average"
 ]
 PenaltyName: TypeAlias = Literal["none", "gradient", "one_sided_gradient", "dragan", "r1"]
-Optimizer: TypeAlias = Literal["adam", "rmsprop"]
+PenaltyFunction: TypeAlias = Callable[[KeyArray, Critic, Array, Array], Float[Array, " batch"]]
+"""`(key, critic, real, fake) -> penalty` per example."""
 
 LOSSES: dict[str, AdversarialLoss] = {
     "minimax": losses.minimax,
@@ -35,15 +37,15 @@ LOSSES: dict[str, AdversarialLoss] = {
 
 
 class Penalty(NamedTuple):
-    """A penalty on the slope of the discriminator.
+    """A penalty on the gradient of the discriminator.
 
     Attributes:
-        of: `(critic, key, real, fake) -> penalty` per example.
-        for_images: the weight it was published with.
-        for_points: the weight for points in the plane.
+        function: `(key, critic, real, fake) -> penalty` per example.
+        for_images: published weight.
+        for_points: weight for points in the plane.
     """
 
-    of: Callable[[Critic, KeyArray, Array, Array], Float[Array, " batch"]]
+    function: PenaltyFunction
     for_images: float
     for_points: float
 
@@ -53,9 +55,9 @@ PENALTIES: dict[str, Penalty] = {
     "gradient": Penalty(gradient_penalty, for_images=10.0, for_points=0.1),
     "one_sided_gradient": Penalty(partial(gradient_penalty, one_sided=True), for_images=10.0, for_points=0.1),
     # Kodali et al. 2017, algorithm 1.
-    "dragan": Penalty(lambda critic, key, real, fake: dragan_penalty(critic, key, real), 10.0, 10.0),
+    "dragan": Penalty(lambda key, critic, real, fake: dragan_penalty(key, critic, real), 10.0, 10.0),
     # Mescheder et al. 2018: gamma / 2 with gamma = 10, for points too.
-    "r1": Penalty(lambda critic, key, real, fake: r1_penalty(critic, real), 5.0, 5.0),
+    "r1": Penalty(lambda key, critic, real, fake: r1_penalty(critic, real), 5.0, 5.0),
 }
 
 ARCHITECTURES_OF: dict[str, tuple[Architecture, ...]] = {
@@ -65,43 +67,55 @@ ARCHITECTURES_OF: dict[str, tuple[Architecture, ...]] = {
     "width": ("dcgan", "resnet"),
     "weight_scale": ("mlp", "dcgan"),
 }
-"""Choice -> the architectures that it is about, if not all."""
+"""Option -> the architectures to which it applies, if not all."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """What can be chosen about a generative adversarial network. None is what goes with the data and the other choices.
+@dataclass(frozen=True, kw_only=True)
+class Config(OptimizerConfig):
+    """Options of a generative adversarial network. None is replaced by what suits the data and the other options.
+
+    The options of the optimizer are those of both players, unless the discriminator has its own.
 
     Attributes:
-        architecture: of both networks: mlp, or for pictures dcgan (where nothing is chosen) and resnet.
-        hidden: widths of the hidden layers of the generator, and of the discriminator if nothing else is said (mlp);
-            two of 64.
+        learning_rate: learning rate; 0.0002 for images, 0.001 for points, where networks are small.
+        b1: decay of the mean of gradients (adam, adamw); 0.5.
+        architecture: architecture of both networks: mlp, or for images dcgan (the default) and resnet.
+        hidden: widths of the hidden layers of the generator and, without discriminator_hidden, of the discriminator
+            (mlp); two of 64.
         discriminator_hidden: widths of the hidden layers of the discriminator (mlp).
-        maxout: affine maps of which each hidden unit of the discriminator takes the largest (mlp); 1 has a leaky ReLU.
+        maxout: number of affine maps of which each hidden unit of the discriminator is the maximum (mlp); 1 for leaky
+            ReLU units.
         width: channels of the discriminator's first convolution, and before the generator's last one (dcgan); of all
             blocks of the discriminator, the generator's having twice as many (resnet); 32.
         weight_scale: standard deviation of the initial weights (mlp, dcgan); 0.02 for dcgan, LeCun's for mlp.
-        latent: length of the noise vector; 100 for pictures, for points as many as they have coordinates.
-        prior: of the noise: standard normal, or uniform on [-1, 1].
-        loss: what the players minimize.
-        penalty: on the slope of the discriminator.
-        penalty_weight: of the penalty; the published one.
-        clip: bound to which the discriminator's weights are clipped after every move.
+        latent_dim: dimension of the latent z; 100 for images, for points the number of their coordinates.
+        latent_distribution: distribution of z: standard normal, or uniform on [-1, 1].
+        loss: adversarial loss.
+        penalty: penalty on the gradient of the discriminator.
+        penalty_weight: weight of the penalty; the published one.
+        penalty_every: number of steps between two updates with the penalty. 1 adds it to the loss of every update;
+            more make it an update of its own, weighted by this number (lazy regularization).
+        clip: bound to which the discriminator's weights are clipped after each of its updates.
         generator_normalization: batch for dcgan and resnet, none for mlp.
-        discriminator_normalization: batch for dcgan if there is no penalty, spectral for resnet, otherwise none.
-        condition: how the networks are told the class of an example.
-        packing: examples that the discriminator judges together.
-        unrolled_steps: moves of the discriminator that the generator looks ahead.
-        discriminator_updates: a turn.
-        generator_updates: a turn.
-        optimizer: of both players.
-        learning_rate: of both players; 0.0002 for pictures, 0.001 for points, where networks are small.
-        discriminator_learning_rate: of the discriminator, if it has another.
-        b1: decay of the mean of gradients (adam); 0.5.
-        b2: decay of the mean of squared gradients.
-        ema: decay of the moving average of the generator's weights, from which samples are then drawn.
+        discriminator_normalization: batch for dcgan without a penalty, spectral for resnet, otherwise none.
+        condition: how the networks are conditioned on the class of an example.
+        packing: number of examples that the discriminator is applied to together.
+        unrolled_steps: number of the discriminator's next updates through which the generator's gradient flows.
+        discriminator_updates: number of discriminator updates per step.
+        generator_updates: number of generator updates per step.
+        discriminator_optimizer: optimizer of the discriminator, if not that of both players.
+        discriminator_learning_rate: learning rate of the discriminator, if not that of both players.
+        discriminator_b1: b1 of the discriminator's optimizer, if not that of both players.
+        discriminator_b2: b2 of the discriminator's optimizer, if not that of both players.
+        discriminator_weight_decay: weight decay of the discriminator, if not that of both players.
+        ema: constant decay per step of the moving average of the generator, from which samples are then drawn.
+        ema_half_life: half-life in examples of that average, in place of a constant decay.
+        ema_ramp_up: largest half-life as a share of the examples so far; 0.05 in the code of StyleGAN2-ADA.
+        ema_start: step at which an average with a half-life begins.
     """
 
+    learning_rate: float | None = None
+    b1: float | None = None
     architecture: Architecture | None = None
     hidden: tuple[int, ...] | None = None
     discriminator_hidden: tuple[int, ...] | None = None
@@ -109,50 +123,81 @@ class Config:
     width: int | None = None
     weight_scale: float | None = None
     latent_dim: int | None = None
-    prior: Prior = "normal"
+    latent_distribution: LatentDistribution = "normal"
     loss: LossName = "non_saturating"
     penalty: PenaltyName = "none"
     penalty_weight: float | None = None
+    penalty_every: int = 1
     clip: float | None = None
     generator_normalization: Normalization | None = None
     discriminator_normalization: Normalization | None = None
-    condition: Condition = "none"
+    condition: ConditionName = "none"
     packing: int = 1
     unrolled_steps: int = 0
     discriminator_updates: int = 1
     generator_updates: int = 1
-    optimizer: Optimizer = "adam"
-    learning_rate: float | None = None
+    discriminator_optimizer: OptimizerName | None = None
     discriminator_learning_rate: float | None = None
-    b1: float | None = None
-    b2: float = 0.999
+    discriminator_b1: float | None = None
+    discriminator_b2: float | None = None
+    discriminator_weight_decay: float | None = None
     ema: float | None = None
+    ema_half_life: float | None = None
+    ema_ramp_up: float | None = None
+    ema_start: int = 0
 
     def __post_init__(self) -> None:
+        self.check_optimizer()
         _check_values(self)
         _check_combination(self)
 
 
-def completed(config: Config, example: Batch) -> Config:
-    """Fill what the config leaves open with what goes with the data and the other choices.
+def optimizer_of_discriminator(config: Config) -> OptimizerConfig:
+    """Return the options of the discriminator's optimizer: its own where they are given, else those of both players.
 
     Args:
-        config: the choices.
-        example: a batch of any size, for the shape of the data.
+        config: options, completed for the data.
 
     Returns:
-        A config in which None is left where a choice does not apply, or says that something is not done.
+        Options of the optimizer alone.
+
+    Example:
+        >>> optimizer_of_discriminator(Config(learning_rate=1e-4, discriminator_learning_rate=4e-4)).learning_rate
+        0.0004
+    """
+    own: dict[str, Any] = {
+        "optimizer": config.discriminator_optimizer,
+        "learning_rate": config.discriminator_learning_rate,
+        "b1": config.discriminator_b1,
+        "b2": config.discriminator_b2,
+        "weight_decay": config.discriminator_weight_decay,
+    }
+    shared = {field.name: getattr(config, field.name) for field in fields(OptimizerConfig)}
+    if own["optimizer"] in ("adam", "adamw") and shared["b1"] is None:
+        shared["b1"] = 0.5
+    return OptimizerConfig(**shared | {name: value for name, value in own.items() if value is not None})
+
+
+def completed(config: Config, example: Batch) -> Config:
+    """Replace the options that are None by what suits the data and the other options.
+
+    Args:
+        config: options.
+        example: batch of any size that shows the shape of the data.
+
+    Returns:
+        Options in which None remains where an option does not apply, or means that something is not done.
 
     Raises:
-        InputError: if choices do not go together with the data.
+        InputError: if the options do not fit the data.
 
     Example:
         >>> import numpy as np
-        >>> of_points = completed(Config(), {"point": np.zeros((1, 2))})
-        >>> of_points.architecture, of_points.hidden, of_points.width, of_points.latent
+        >>> for_points = completed(Config(), {"point": np.zeros((1, 2))})
+        >>> for_points.architecture, for_points.hidden, for_points.width, for_points.latent_dim
         ('mlp', (64, 64), None, 2)
     """
-    images, architecture = is_image(example), _architecture(config.architecture, example)
+    images, architecture = is_image(example), config.architecture or ("dcgan" if is_image(example) else "mlp")
     if architecture != "mlp" and not images:
         raise InputError(f"the architecture '{architecture}' is for pictures, and these data are points: use 'mlp'")
     if config.condition != "none":
@@ -178,118 +223,99 @@ def completed(config: Config, example: Batch) -> Config:
         generator_normalization=config.generator_normalization or ("none" if architecture == "mlp" else "batch"),
         discriminator_normalization=discriminator_normalization,
         learning_rate=config.learning_rate or (2e-4 if images else 1e-3),
-        b1=0.5 if config.b1 is None and config.optimizer == "adam" else config.b1,
+        b1=0.5 if config.b1 is None and config.optimizer in ("adam", "adamw") else config.b1,
     )
 
 
-def updated(choices: dict[str, Any], example: Batch) -> dict[str, Any]:
-    """Leave out of saved choices those that do not apply, which have not always been refused.
-
-    Args:
-        choices: what a `config.json` holds.
-        example: a batch of any size, for the shape of the data.
-
-    Returns:
-        The choices that go together.
-
-    Example:
-        >>> import numpy as np
-        >>> updated({"hidden": (64, 64), "width": 32, "latent": 2}, {"point": np.zeros((1, 2))})
-        {'hidden': (64, 64), 'latent': 2}
-    """
-    architecture = _architecture(choices.get("architecture"), example)
-    idle = {name for name, architectures in ARCHITECTURES_OF.items() if architecture not in architectures}
-    if choices.get("optimizer") == "rmsprop":
-        idle.add("b1")
-    return {name: value for name, value in choices.items() if name not in idle}
-
-
-def _architecture(chosen: Architecture | None, example: Batch) -> Architecture:
-    return chosen or ("dcgan" if is_image(example) else "mlp")
-
-
 def _check_values(config: Config) -> None:
-    """Refuse values that no choice can have."""
-    for kind, name, known in (
+    """Refuse values that an option cannot have."""
+    for kind, name, choices in (
         ("loss", config.loss, LOSSES),
         ("penalty", config.penalty, get_args(PenaltyName)),
-        ("prior", config.prior, get_args(Prior)),
-        ("condition", config.condition, get_args(Condition)),
-        ("optimizer", config.optimizer, get_args(Optimizer)),
+        ("latent_distribution", config.latent_distribution, get_args(LatentDistribution)),
+        ("condition", config.condition, get_args(ConditionName)),
         ("architecture", config.architecture, get_args(Architecture)),
         ("normalization", config.generator_normalization, get_args(Normalization)),
         ("normalization", config.discriminator_normalization, get_args(Normalization)),
+        ("discriminator_optimizer", config.discriminator_optimizer, get_args(OptimizerName)),
     ):
         if name is not None:
-            check_known(kind, name, known)
+            check_known(kind, name, choices)
     positive = {
         "hidden": min(config.hidden or (), default=1),
         "discriminator_hidden": min(config.discriminator_hidden or (), default=1),
         "maxout": config.maxout,
         "packing": config.packing,
+        "penalty_every": config.penalty_every,
         "discriminator_updates": config.discriminator_updates,
         "generator_updates": config.generator_updates,
     }
-    open_choices = (
+    optional = (
         "width",
         "weight_scale",
-        "latent",
+        "latent_dim",
         "penalty_weight",
         "clip",
-        "learning_rate",
         "discriminator_learning_rate",
+        "ema_half_life",
+        "ema_ramp_up",
     )
-    given = {name: value for name in open_choices if (value := getattr(config, name)) is not None}
+    given = {name: value for name in optional if (value := getattr(config, name)) is not None}
     check_positive(**positive, **given)
-    check_not_negative(unrolled_steps=config.unrolled_steps)
-    for decay in ("b1", "b2", "ema"):
-        value = getattr(config, decay)
-        if value is not None and not 0 <= value < 1:
-            raise InputError(f"{decay} is a decay from 0 to below 1, got {value}")
+    check_not_negative(unrolled_steps=config.unrolled_steps, ema_start=config.ema_start)
+    check_not_negative(discriminator_weight_decay=config.discriminator_weight_decay or 0.0)
+    for decay in ("discriminator_b1", "discriminator_b2", "ema"):
+        check_decay(decay, getattr(config, decay))
 
 
 def _check_combination(config: Config) -> None:
-    """Refuse choices that make no sense together, with the reason."""
+    """Refuse options that contradict each other, with the reason."""
     penalized, normalization = config.penalty != "none", config.discriminator_normalization
     spectral = normalization == "spectral" or (normalization is None and config.architecture == "resnet")
     if config.loss == "wasserstein" and not penalized and config.clip is None and not spectral:
         raise InputError(
-            "the loss 'wasserstein' has no minimum unless the critic's slope is bounded: give a penalty ('gradient'), "
-            "clip (0.01), or 'spectral' as discriminator_normalization"
+            "the loss 'wasserstein' has no minimum without a Lipschitz constraint on the critic: give a penalty "
+            "('gradient'), clip (0.01), or 'spectral' as discriminator_normalization"
         )
     if penalized and normalization == "batch":
         raise InputError(
-            f"the penalty '{config.penalty}' is one example's, and the discriminator_normalization 'batch' would mix "
-            f"the examples: use 'layer' or 'none'"
+            f"the penalty '{config.penalty}' needs a discriminator whose output for an example depends on that example "
+            f"alone, and the discriminator_normalization 'batch' mixes examples: choose 'layer' or 'none'"
         )
-    if config.penalty_weight is not None and not penalized:
-        raise InputError("there is a penalty_weight and no penalty: give one, e.g. 'gradient'")
+    if not penalized and (config.penalty_weight is not None or config.penalty_every != 1):
+        raise InputError(
+            "penalty_weight and penalty_every apply to a penalty, and there is none: give one, e.g. 'gradient'"
+        )
     if config.clip is not None and penalized:
         raise InputError(
-            f"clip keeps the slope of the discriminator small, and the penalty '{config.penalty}' draws it elsewhere: "
-            f"leave one of them out"
+            f"clip and the penalty '{config.penalty}' both constrain the gradient norm of the discriminator, to "
+            f"different values: leave out one of them"
         )
     if config.clip is not None and normalization == "spectral":
         raise InputError(
-            "with 'spectral' as discriminator_normalization the size of the weights does not matter, and clip has "
-            "nothing to bound: leave one of them out"
+            "with 'spectral' as discriminator_normalization the scale of the weights has no effect, and clip would not "
+            "constrain anything: leave out one of them"
         )
     if config.packing > 1 and config.condition != "none":
         raise InputError(
-            f"{config.packing} packed examples have no one class that the condition '{config.condition}' could tell: "
-            f"leave out packing or the condition"
+            f"{config.packing} packed examples have no common class for the condition '{config.condition}': leave out "
+            f"packing or the condition"
         )
+    if config.ema is not None and config.ema_half_life is not None:
+        raise InputError("ema is a constant decay, and ema_half_life takes its place: leave out one of them")
+    if config.ema_half_life is None and (config.ema_ramp_up is not None or config.ema_start):
+        raise InputError("ema_ramp_up and ema_start apply to an average with ema_half_life: give one, e.g. 10000")
     for name, architectures in ARCHITECTURES_OF.items():
         if config.architecture not in (None, *architectures) and getattr(config, name) != getattr(Config, name):
-            raise InputError(f"{name} is a choice for {_why_not(name, config.architecture)}")
-    if config.b1 is not None and config.optimizer == "rmsprop":
-        raise InputError("b1 is a choice for 'adam', and 'rmsprop' keeps no mean of gradients: leave it out (None)")
+            raise InputError(f"{name} does not apply to the architecture '{config.architecture}': {_instead(name)}")
+    if config.b1 is not None and config.optimizer not in ("adam", "adamw"):
+        raise InputError(f"b1 applies to adam and adamw, not to '{config.optimizer}': leave it out")
 
 
-def _why_not(choice: str, architecture: Architecture | None) -> str:
-    """What a choice is for, since it is not for this architecture."""
-    if choice == "width":
-        return "convolutional networks, and 'mlp', which points need, is none: leave it out (None) and give hidden"
-    if choice == "weight_scale":
-        return "'mlp' and 'dcgan': the weights of 'resnet' start as Glorot has it"
-    return f"fully connected networks, not for '{architecture}': leave it out, or give 'mlp' as architecture"
+def _instead(option: str) -> str:
+    """Advice where an option does not apply to the architecture."""
+    if option == "width":
+        return "it is the width of convolutional networks; give hidden for 'mlp', which points need"
+    if option == "weight_scale":
+        return "the weights of 'resnet' are initialized by Glorot's rule; leave it out"
+    return "it is for fully connected networks; leave it out, or choose 'mlp' as architecture"

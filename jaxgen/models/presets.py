@@ -1,33 +1,34 @@
-"""GANs under the names that people know: each is a `Config` of `jaxgen.models.gan`, with the published choices.
+"""GANs under their usual names: each is a `Config` of `jaxgen.models.gan` with the published options.
 
-What is not as in the paper is said beside its reference, and what it leaves to the data (the size of the noise, the
-architecture for points) is left open. Any choice can be overridden: `jaxgen train wgan-gp --data ring --hidden 16 16`.
+Differences from the paper are stated beside its reference. Options that depend on the data (the dimension of the
+latent, the architecture for points) are None. Any option can be overridden, as in
+`jaxgen train wgan-gp --data ring --hidden 16 16`.
 """
 
 from typing import NamedTuple
 
-from jaxgen.models.gan import Config
+from jaxgen.models.gan_config import Config
 
 
 class Preset(NamedTuple):
-    """A published combination of choices.
+    """A published combination of options.
 
     Attributes:
-        config: the choices.
-        what: they are, in a few words.
-        reference: the paper, and where in it they stand.
-        family: name of the family whose choices they are.
+        config: options.
+        summary: description in a few words.
+        reference: the paper, and the place in it.
+        family: name of the family to which the options belong.
     """
 
     config: Config
-    what: str
+    summary: str
     reference: str
     family: str = "gan"
 
     @property
     def description(self) -> str:
         """One line for the list of models."""
-        return f"{self.what} ({self.reference})"
+        return f"{self.summary} ({self.reference})"
 
 
 PRESETS: dict[str, Preset] = {
@@ -69,7 +70,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "lsgan": Preset(
         Config(loss="least_squares", learning_rate=2e-4, b1=0.5),
-        "least squares in place of logarithms",
+        "least-squares loss",
         "Mao et al. 2017, arXiv:1611.04076, equation 9 and section 4",
     ),
     "pacgan": Preset(
@@ -84,7 +85,7 @@ PRESETS: dict[str, Preset] = {
             learning_rate=1e-4,
             b1=0.8,
         ),
-        "two examples judged together, maxout; for points",
+        "packing of two examples, maxout; for points",
         "Lin et al. 2018, arXiv:1712.04086, section 4.1",
     ),
     "unrolled-gan": Preset(
@@ -97,17 +98,17 @@ PRESETS: dict[str, Preset] = {
             learning_rate=1e-4,
             b1=0.5,
         ),
-        "the generator looks ten moves ahead; for points",
+        "generator loss after ten discriminator updates; for points",
         "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians, with our usual activations and initial weights",
     ),
     "cgan": Preset(
         Config(condition="concatenation", latent_distribution="uniform", latent_dim=100),
-        "both networks are told the class",
+        "both networks conditioned on the class",
         "Mirza & Osindero 2014, arXiv:1411.1784, its networks and optimizer replaced by DCGAN's",
     ),
     "acgan": Preset(
         Config(condition="auxiliary_classifier", latent_dim=110, learning_rate=2e-4, b1=0.5),
-        "the discriminator tells the class as well",
+        "the discriminator also classifies",
         "Odena, Olah & Shlens 2017, arXiv:1610.09585, its networks replaced by DCGAN's",
     ),
 }

@@ -1,17 +1,19 @@
 """The variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114), with the beta of Higgins et al. 2017.
 
-An example x is explained by a code z ~ N(0, I) and a decoder p(x|z); an encoder q(z|x) guesses the code. Training
+An example x has a latent code z ~ N(0, I) and a decoder p(x|z); an encoder q(z|x) approximates the posterior. Training
 minimizes the negative evidence lower bound
 
     -log p(x)  <=  E_q[-log p(x|z)] + KL[q(z|x) || N(0, I)]     in nats per example,
 
 with gradients through the sample by writing it as z = mean + sigma * epsilon (the reparameterization trick). Encoder
-and decoder may be told a condition c, such as a label; it then stands behind every bar: p(x|c), q(z|x, c), p(x|z, c).
+and decoder may be conditioned on c, such as a label: p(x|c), q(z|x, c), p(x|z, c).
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,26 +23,29 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
+from jaxgen.models.networks import apply_network, check_network, init_network
+from jaxgen.models.optimizer import OptimizerConfig, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.autoencoding import Architecture, decoder, encoder
+from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
+Condition = Callable[[Batch], Float[Array, "batch c"] | None]
 
-@dataclass(frozen=True)
-class Config:
-    """What can be chosen about a variational autoencoder.
+
+@dataclass(frozen=True, kw_only=True)
+class Config(OptimizerConfig):
+    """Options of a variational autoencoder.
 
     Attributes:
-        architecture: of the encoder and, mirrored, the decoder.
+        architecture: architecture of the encoder and, mirrored, of the decoder.
         hidden: widths of the encoder's hidden layers (mlp).
         width: channels of the encoder's first convolution (conv).
-        latent: length of the code.
-        likelihood: p(x|z). Bernoulli is for pictures and also takes grey values in [0, 1].
-        scale: of the Gaussian (its standard deviation) or the Laplace likelihood, in units of x.
+        latent_dim: dimension of the latent.
+        likelihood: distribution p(x|z). Bernoulli is for images and also takes grey values in [0, 1].
+        scale: standard deviation of the Gaussian, or scale of the Laplace likelihood, in units of x.
         learn_scale: whether the scale is learned, one for all pixels, starting from `scale`.
-        beta: weight of the KL term; 1 is the evidence lower bound.
-        learning_rate: of Adam.
+        beta: weight of the KL term; 1 gives the evidence lower bound.
     """
 
     architecture: Architecture = "mlp"
@@ -51,36 +56,78 @@ class Config:
     scale: float = 1.0
     learn_scale: bool = False
     beta: float = 1.0
-    learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
+        self.check_optimizer()
         check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
-        check_positive(scale=self.scale, learning_rate=self.learning_rate)
+        check_positive(scale=self.scale)
         check_not_negative(beta=self.beta)
 
 
-def unconditional(batch: Batch) -> None:
-    """The condition of a model that is told nothing."""
+class Networks(NamedTuple):
+    """The networks of a variational autoencoder, and what they depend on.
+
+    Attributes:
+        encoder: `[batch, *event] -> [batch, 2 * latent_dim]`, mean and log variance of q(z|x).
+        decoder: `[batch, latent_dim] -> [batch, *event]`, parameters of p(x|z): logits of a Bernoulli, else the mean.
+        likelihood: distribution p(x|z).
+        condition: `batch -> c`, the condition of each example; None without one.
+    """
+
+    encoder: Network
+    decoder: Network
+    likelihood: Likelihood
+    condition: Condition
+
+
+class Terms(NamedTuple):
+    """The terms of the evidence lower bound, per example.
+
+    Attributes:
+        reconstruction: E_q[-log p(x|z)] from one draw of z, in nats.
+        kl: KL[q(z|x) || N(0, I)], in nats.
+        stats: new statistics of both networks.
+    """
+
+    reconstruction: Float[Array, " batch"]
+    kl: Float[Array, " batch"]
+    stats: Stats
+
+
+def no_condition(batch: Batch) -> None:
+    """Return None: the condition of an unconditional model."""
     return
 
 
 def build(
-    config: Config, example: Batch, *, condition_of: Callable[[Batch], Float[Array, "batch c"] | None] = unconditional
+    config: Config,
+    example: Batch,
+    *,
+    encoder: Network | None = None,
+    decoder: Network | None = None,
+    likelihood: Likelihood | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    condition: Condition = no_condition,
 ) -> Model:
-    """A variational autoencoder for data like the example.
+    """Build a variational autoencoder for data of the shape of an example.
 
     Args:
-        config: the choices.
-        example: a batch of any size, for the shape of the data.
-        condition_of: `batch -> c`, one vector per example that encoder and decoder are told.
+        config: options.
+        example: batch of any size that shows the shape of the data.
+        encoder: module in place of the named architecture, `[batch, *event] -> [batch, 2 * latent_dim]`, mean and log
+            variance of q(z|x) side by side; see `jaxgen.models.networks`.
+        decoder: module in place of the named architecture, `[batch, latent_dim] -> [batch, *event]`.
+        likelihood: distribution in place of the named one.
+        optimizer: optimizer in place of that of the config.
+        condition: `batch -> c`, one vector per example on which encoder and decoder are conditioned.
 
     Returns:
-        The model. `sample(key, state, n)` draws codes from the prior and returns the mean of p(x|z); `evaluate` gives
-        `elbo`, `reconstruction` and `kl`, in nats per example, from one code per example. With a condition, `sample`
-        and `decode` take it as `condition=`.
+        The model. `sample(key, state, n)` decodes draws from N(0, I) to the mean of p(x|z); `evaluate` gives `elbo`,
+        `reconstruction` and `kl` in nats per example from one draw of z each, and the mean squared error `mse`. With a
+        condition, `sample` and `decode` take it as `condition=`.
 
     Raises:
-        InputError: if the choices do not fit each other or the data.
+        InputError: if the options do not fit each other or the data, or a module does not fit its role.
 
     Example:
         >>> model = build(Config(hidden=(16,), latent_dim=2), {"image": jnp.zeros((1, 8, 8, 1))})
@@ -89,96 +136,171 @@ def build(
         (3, 8, 8, 1)
     """
     shape = preprocess(example).shape[1:]
-    likelihood = _likelihood(config, example)
-    hidden, width = config.hidden, config.width
-    encoder_network = encoder(config.architecture, hidden=hidden, width=width, features=2 * config.latent_dim)
-    decoder_network = decoder(config.architecture, hidden=hidden, width=width, shape=shape)
+    hidden, width, features = config.hidden, config.width, 2 * config.latent_dim
+    networks = Networks(
+        encoder=encoder or make_encoder(config.architecture, hidden=hidden, width=width, features=features),
+        decoder=decoder or make_decoder(config.architecture, hidden=hidden, width=width, shape=shape),
+        likelihood=likelihood or _likelihood(config, example),
+        condition=condition,
+    )
+    two = jax.tree.map(lambda x: jnp.zeros((2, *x.shape[1:]), x.dtype), dict(example))
+    x, c = preprocess(two), condition(two)
+    check_network("encoder", networks.encoder, (x, c), (features,))
+    check_network("decoder", networks.decoder, (jnp.zeros((2, config.latent_dim)), c), shape)
+    player = Player(
+        name="vae",
+        trains=("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder"),
+        loss=partial(loss, networks, config),
+        tx=optimizer or make_optimizer(config),
+    )
+    init, step = game(partial(init_networks, networks, config), [player])
+    return Model(
+        init=init,
+        step=step,
+        players=(player,),
+        sample=partial(sample, networks, config),
+        encode=partial(encode, networks),
+        decode=partial(decode, networks),
+        reconstruct=partial(reconstruct, networks),
+        evaluate=partial(evaluate, networks, config),
+        sample_latent=partial(sample_latent, config),
+        sample_posterior=partial(sample_posterior, networks),
+    )
 
-    def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
-        encoder_key, decoder_key = jax.random.split(key)
-        x, c = preprocess(batch), condition_of(batch)
-        networks = {
-            "encoder": encoder_network.init(encoder_key, x, c),
-            "decoder": decoder_network.init(decoder_key, jnp.zeros((len(x), config.latent_dim)), c),
-        }
-        if config.learn_scale:
-            networks["scale"] = {"params": jnp.float32(math.log(config.scale))}
-        return networks
 
-    def posterior_parameters(
-        params: Params, batch: Batch
-    ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"]]:
-        """Mean and log variance of q(z|x)."""
-        output = encoder_network.apply({"params": params["encoder"]}, preprocess(batch), condition_of(batch))
-        mean, log_var = jnp.split(output, 2, axis=-1)
-        return mean, log_var
+def loss(
+    networks: Networks, config: Config, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the negative evidence lower bound of a batch.
 
-    def decoded(params: Params, z: Float[Array, "batch latent"], c: Float[Array, "batch c"] | None) -> Array:
-        """The parameters of p(x|z): logits of a Bernoulli, else the mean."""
-        return decoder_network.apply({"params": params["decoder"]}, z, c)
+    `mean of  E_q[-log p(x|z)] + beta KL[q(z|x) || N(0, I)]`
 
-    def elbo_terms(
-        key: KeyArray, params: Params, batch: Batch
-    ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
-        """E_q[-log p(x|z)] from one code per example, and KL[q(z|x) || N(0, I)]."""
-        mean, log_var = posterior_parameters(params, batch)
-        z = reparameterize(key, mean, log_var)
-        log_scale = params.get("scale", math.log(config.scale))
-        nll = likelihood.nll(decoded(params, z, condition_of(batch)), preprocess(batch), log_scale)
-        return nll, kl_standard_normal(mean, log_var)
+    Args:
+        networks: the networks.
+        config: options.
+        key: PRNG key of z and of dropout.
+        params: parameters of all networks.
+        state: state of the training.
+        batch: examples.
 
-    def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
-        reconstruction, kl = elbo_terms(key, params, batch)
-        metrics = {"reconstruction": reconstruction.mean(), "kl": kl.mean()}
-        return jnp.mean(reconstruction + config.beta * kl), ({}, metrics)
+    Returns:
+        The loss in nats per example, new statistics, and the metrics `reconstruction` and `kl`.
 
-    def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        return jax.random.normal(key, (n, config.latent_dim))
+    Reference:
+        Kingma & Welling 2014, arXiv:1312.6114, equation 10; beta: Higgins et al. 2017, equation 4.
+    """
+    terms = elbo_terms(networks, config, key, params, state.stats, batch, train=True)
+    metrics = {"reconstruction": terms.reconstruction.mean(), "kl": terms.kl.mean()}
+    return jnp.mean(terms.reconstruction + config.beta * terms.kl), (terms.stats, metrics)
 
-    def sample(key: KeyArray, state: State, n: int, *, condition: Float[Array, "n c"] | None = None) -> Array:
-        return decode(state, prior(key, n), condition=condition)
 
-    def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
-        mean, _ = posterior_parameters(state.params, batch)
-        return mean
+def elbo_terms(
+    networks: Networks, config: Config, key: KeyArray, params: Params, stats: Stats, batch: Batch, *, train: bool
+) -> Terms:
+    """Compute the terms of the evidence lower bound from one draw of z per example."""
+    encoder_key, decoder_key = jax.random.fold_in(key, 1), jax.random.fold_in(key, 2)
+    mean, log_var, encoder_stats = _posterior(networks, params, stats, batch, train=train, key=encoder_key)
+    z = reparameterize(key, mean, log_var)
+    decoded, decoder_stats = apply_network(
+        networks.decoder,
+        "decoder",
+        params,
+        stats,
+        z,
+        networks.condition(batch),
+        train=train,
+        key=decoder_key,
+    )
+    log_scale = params.get("scale", math.log(config.scale))
+    nll = networks.likelihood.nll(decoded, preprocess(batch), log_scale)
+    return Terms(nll, kl_standard_normal(mean, log_var), encoder_stats | decoder_stats)
 
-    def posterior(key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
-        return reparameterize(key, *posterior_parameters(state.params, batch))
 
-    def decode(
-        state: State, code: Float[Array, "batch latent"], *, condition: Float[Array, "batch c"] | None = None
-    ) -> Array:
-        return likelihood.mean(decoded(state.params, code, condition))
+def init_networks(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
+    """Initialize the encoder, the decoder and, where it is learned, the logarithm of the scale."""
+    encoder_key, decoder_key = jax.random.split(key)
+    x, c = preprocess(batch), networks.condition(batch)
+    variables = {
+        "encoder": init_network(networks.encoder, encoder_key, x, c),
+        "decoder": init_network(networks.decoder, decoder_key, jnp.zeros((len(x), config.latent_dim)), c),
+    }
+    if config.learn_scale:
+        variables["scale"] = {"params": jnp.float32(math.log(config.scale))}
+    return variables
 
-    def reconstruct(state: State, batch: Batch) -> Array:
-        return decode(state, encode(state, batch), condition=condition_of(batch))
 
-    def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
-        reconstruction, kl = elbo_terms(key, state.params, batch)
-        squares = jnp.square(reconstruct(state, batch) - preprocess(batch))
-        mse = squares.reshape(len(squares), -1).mean(axis=-1)
-        return {"elbo": -(reconstruction + kl), "reconstruction": reconstruction, "kl": kl, "mse": mse}
+def sample_latent(config: Config, key: KeyArray, n: int) -> Float[Array, "n latent"]:
+    """Draw n latents from the prior N(0, I)."""
+    return jax.random.normal(key, (n, config.latent_dim))
 
-    networks = ("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder")
-    players = (Player("vae", networks, loss, optax.adam(config.learning_rate)),)
-    init, step = game(init_networks, players)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior, posterior=posterior)
+
+def sample(
+    networks: Networks,
+    config: Config,
+    key: KeyArray,
+    state: State,
+    n: int,
+    *,
+    condition: Float[Array, "n c"] | None = None,
+) -> Array:
+    """Return the means of p(x|z) of n draws from the prior."""
+    return decode(networks, state, sample_latent(config, key, n), condition=condition)
+
+
+def encode(networks: Networks, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+    """Return the mean of q(z|x) of each example."""
+    return _posterior(networks, state.params, state.stats, batch, train=False)[0]
+
+
+def sample_posterior(networks: Networks, key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+    """Draw one latent of q(z|x) for each example."""
+    mean, log_var, _ = _posterior(networks, state.params, state.stats, batch, train=False)
+    return reparameterize(key, mean, log_var)
+
+
+def decode(
+    networks: Networks,
+    state: State,
+    latent: Float[Array, "batch latent"],
+    *,
+    condition: Float[Array, "batch c"] | None = None,
+) -> Array:
+    """Return the mean of p(x|z) of each latent."""
+    decoded, _ = apply_network(networks.decoder, "decoder", state.params, state.stats, latent, condition, train=False)
+    return networks.likelihood.mean(decoded)
+
+
+def reconstruct(networks: Networks, state: State, batch: Batch) -> Array:
+    """Return the mean of p(x|z) at the mean of q(z|x) of each example."""
+    return decode(networks, state, encode(networks, state, batch), condition=networks.condition(batch))
+
+
+def evaluate(networks: Networks, config: Config, key: KeyArray, state: State, batch: Batch) -> Metrics:
+    """Return the evidence lower bound, its terms and the mean squared error of each example."""
+    terms = elbo_terms(networks, config, key, state.params, state.stats, batch, train=False)
+    squares = jnp.square(reconstruct(networks, state, batch) - preprocess(batch))
+    return {
+        "elbo": -(terms.reconstruction + terms.kl),
+        "reconstruction": terms.reconstruction,
+        "kl": terms.kl,
+        "mse": squares.reshape(len(squares), -1).mean(axis=-1),
+    }
 
 
 def reparameterize(
     key: KeyArray, mean: Float[Array, "batch latent"], log_var: Float[Array, "batch latent"]
 ) -> Float[Array, "batch latent"]:
-    """A sample of N(mean, exp(log_var)) through which gradients flow.
+    """Draw from N(mean, exp(log_var)) so that gradients flow through the draw.
 
-        z = mean + exp(log_var / 2) * epsilon,   epsilon ~ N(0, I)
+    `z = mean + exp(log_var / 2) * epsilon`, epsilon ~ N(0, I)
 
     Args:
-        key: of epsilon.
-        mean: of the normal distribution.
+        key: PRNG key of epsilon.
+        mean: mean of the normal distribution.
         log_var: logarithm of its variance.
 
     Returns:
-        One sample per example.
+        One draw per example.
 
     Reference:
         Kingma & Welling 2014, arXiv:1312.6114, section 2.4.
@@ -191,11 +313,29 @@ def reparameterize(
     return mean + jnp.exp(log_var / 2) * jax.random.normal(key, mean.shape, mean.dtype)
 
 
+def _posterior(
+    networks: Networks, params: Params, stats: Stats, batch: Batch, *, train: bool, key: KeyArray | None = None
+) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"], Stats]:
+    """Mean and log variance of q(z|x), and the encoder's new statistics."""
+    output, stats = apply_network(
+        networks.encoder,
+        "encoder",
+        params,
+        stats,
+        preprocess(batch),
+        networks.condition(batch),
+        train=train,
+        key=key,
+    )
+    mean, log_var = jnp.split(output, 2, axis=-1)
+    return mean, log_var, stats
+
+
 def _likelihood(config: Config, example: Batch) -> Likelihood:
     check_known("likelihood", config.likelihood, LIKELIHOODS)
     likelihood = LIKELIHOODS[config.likelihood]
     if config.learn_scale and not likelihood.scaled:
         raise InputError(f"the {config.likelihood} likelihood has no scale to learn: choose gaussian or laplace")
     if not likelihood.scaled and not is_image(example):
-        raise InputError(f"the {config.likelihood} likelihood is for pictures: choose gaussian or laplace for points")
+        raise InputError(f"the {config.likelihood} likelihood is for images: choose gaussian or laplace for points")
     return likelihood

@@ -1,8 +1,8 @@
 """VAE/GAN: autoencoding beyond pixels (Larsen, Sonderby, Larochelle & Winther 2016, arXiv:1512.09300).
 
-A variational autoencoder whose decoder is the generator of a GAN. How alike a picture x and its reconstruction are is
-not measured in pixels but in Dis_l, a hidden layer of the discriminator. In every turn there are three pictures, the
-real x, its reconstruction x~ = Dec(z) with z ~ q(z|x), and a sample x_p = Dec(z_p) with z_p ~ N(0, I), and three terms:
+A variational autoencoder whose decoder is the generator of a GAN. The distance of an image x from its reconstruction is
+measured not in pixels but in Dis_l, a hidden layer of the discriminator. Every step has three images, the real x, its
+reconstruction x~ = Dec(z) with z ~ q(z|x), and a sample x_p = Dec(z_p) with z_p ~ N(0, I), and three terms:
 
     L_prior = KL[q(z|x) || N(0, I)]
     L_like  = -log N(Dis_l(x) | Dis_l(x~), I)
@@ -12,13 +12,13 @@ real x, its reconstruction x~ = Dec(z) with z ~ q(z|x), and a sample x_p = Dec(z
     the decoder        minimizes  gamma L_like + L_GAN
     the discriminator  maximizes  L_GAN                    (not L_like)
 
-All three move at once, by gradients of the same forward pass: Algorithm 1 of the paper, with L_GAN as its equation 8
-defines it. (The updates printed in Algorithm 1 have the sign of a loss that the discriminator minimizes.)
+All three are updated at once, by gradients of the same forward pass: Algorithm 1 of the paper, with L_GAN as its
+equation 8 defines it. (The updates printed in Algorithm 1 have the sign of a loss that the discriminator minimizes.)
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,43 +26,63 @@ import optax
 
 from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError
-from jaxgen.game import Model, Player, State, game
+from jaxgen.game import Loss, Model, Player, State, game
 from jaxgen.losses import feature_similarity
-from jaxgen.models.gan_networks import forward
+from jaxgen.models.networks import apply_network, check_network, init_network
+from jaxgen.models.optimizer import OptimizerConfig, OptimizerName, make_optimizer
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
 from jaxgen.models.vae import reparameterize
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator, map_sizes
+from jaxgen.nn.autoencoding import Network
+from jaxgen.nn.dcgan import Discriminator, Generator, map_sizes
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
 
-@dataclass(frozen=True)
-class Config:
-    """What can be chosen about a VAE/GAN.
+@dataclass(frozen=True, kw_only=True)
+class Config(OptimizerConfig):
+    """Options of a VAE/GAN.
+
+    The options of the optimizer, by default RMSProp with the paper's learning rate, are those of all three players.
 
     Attributes:
         width: channels of the first convolution of the encoder and the discriminator, and before the decoder's last.
-        latent: length of the code.
-        layer: l, the hidden layer of the discriminator in which pictures are compared, counted from 1; where nothing
-            is chosen, the last one. The first is not normalized, so that distances in it start out small.
-        gamma: weight of L_like against L_GAN for the decoder: large keeps the content, small gives the style of real
-            pictures.
-        learning_rate: of RMSProp, for all three players; the paper's.
+        latent_dim: dimension of the latent.
+        layer: l, the hidden layer of the discriminator in which images are compared, counted from 1; the last one where
+            it is None. The first is not normalized, so that distances in it are small at first.
+        gamma: weight of L_like against L_GAN for the decoder: a large one keeps the content, a small one gives the
+            style of real images.
     """
 
+    optimizer: OptimizerName = "rmsprop"
+    learning_rate: float | None = 3e-4
+    b2: float = 0.9
     width: int = 32
     latent_dim: int = 20
     layer: int | None = None
     gamma: float = 1e-3
-    learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
-        check_positive(width=self.width, latent_dim=self.latent_dim, learning_rate=self.learning_rate)
+        self.check_optimizer()
+        check_positive(width=self.width, latent_dim=self.latent_dim)
         check_not_negative(gamma=self.gamma)
 
 
+class Networks(NamedTuple):
+    """The three networks of a VAE/GAN.
+
+    Attributes:
+        encoder: `[batch, *event] -> [batch, 2 * latent_dim]`, mean and log variance of q(z|x).
+        decoder: `[batch, latent_dim] -> [batch, *event]`, before the tanh of images.
+        discriminator: `[batch, *event] -> ([batch], [batch, *features])`, one logit per image and Dis_l.
+    """
+
+    encoder: Network
+    decoder: Network
+    discriminator: Network
+
+
 class Terms(NamedTuple):
-    """What one forward pass gives, for every example.
+    """Results of one forward pass, for every example.
 
     Attributes:
         prior: L_prior, in nats.
@@ -71,7 +91,7 @@ class Terms(NamedTuple):
         reconstructed_output: logit of Dis(x~).
         sampled_output: logit of Dis(x_p).
         reconstruction: x~.
-        stats: the new statistics of all networks.
+        stats: new statistics of all networks.
     """
 
     prior: Float[Array, " batch"]
@@ -91,101 +111,35 @@ class Terms(NamedTuple):
         )
 
 
-class Networks(NamedTuple):
-    """The three networks, and how they are called.
-
-    Attributes:
-        encoder: from pictures to mean and log variance of q(z|x).
-        decoder: from codes to pictures, before their tanh.
-        discriminator: from pictures to one logit each.
-        layer: the discriminator's hidden layer in which pictures are compared.
-        latent: length of the code.
-        shape: of a picture.
-    """
-
-    encoder: Any
-    decoder: Any
-    discriminator: Any
-    layer: int
-    latent_dim: int
-    shape: tuple[int, ...]
-
-    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
-        """Initialize all three."""
-        encoder_key, decoder_key, discriminator_key = jax.random.split(key, 3)
-        image = jnp.zeros((1, *self.shape))
-        return {
-            "encoder": self.encoder.init(encoder_key, image),
-            "decoder": self.decoder.init(decoder_key, jnp.zeros((1, self.latent_dim))),
-            "discriminator": self.discriminator.init(discriminator_key, image),
-        }
-
-    def shown(self, batch: Batch) -> Float[Array, "batch height width channels"]:
-        """The real pictures as the networks see them, with values in [-1, 1]."""
-        return to_signed(preprocess(batch))
-
-    def posterior(
-        self, x: Array, params: Params, stats: Stats, *, training: bool
-    ) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"], Stats]:
-        """Mean and log variance of q(z|x), and the encoder's new statistics."""
-        output, stats = forward(self.encoder, "encoder", x, params, stats, training=training)
-        mean, log_var = jnp.split(output, 2, axis=-1)
-        return mean, log_var, stats
-
-    def decode(self, z: Array, params: Params, stats: Stats, *, training: bool) -> tuple[Array, Stats]:
-        """The pictures Dec(z) with values in [-1, 1], and the decoder's new statistics."""
-        x, stats = forward(self.decoder, "decoder", z, params, stats, training=training)
-        return jnp.tanh(x), stats
-
-    def discriminate(
-        self, x: Array, params: Params, stats: Stats, *, training: bool
-    ) -> tuple[Float[Array, " batch"], Float[Array, " batch *features"], Stats]:
-        """The logits of Dis(x), the hidden layer Dis_l(x), and the discriminator's new statistics."""
-        variables = {"params": params["discriminator"], **stats.get("discriminator", {})}
-        mutable = [HIDDEN, "batch_stats"] if training else [HIDDEN]
-        logits, updated = self.discriminator.apply(variables, x, mutable=mutable)
-        features = updated.pop(HIDDEN)[f"layer_{self.layer}"][0]
-        return logits, features, {"discriminator": updated} if updated else {}
-
-    def play(self, key: KeyArray, x: Array, params: Params, stats: Stats, *, training: bool) -> Terms:
-        """The forward pass that all players share."""
-        code_key, prior_key = jax.random.split(key)
-        mean, log_var, encoder_stats = self.posterior(x, params, stats, training=training)
-        z = reparameterize(code_key, mean, log_var)
-        z_prior = jax.random.normal(prior_key, z.shape)
-        # Every batch of pictures passes on its own, normalized by its own statistics.
-        reconstruction, decoder_stats = self.decode(z, params, stats, training=training)
-        sampled, decoder_stats = self.decode(z_prior, params, stats | decoder_stats, training=training)
-        real_output, features, moved = self.discriminate(x, params, stats, training=training)
-        reconstructed_output, reconstructed_features, moved = self.discriminate(
-            reconstruction, params, stats | moved, training=training
-        )
-        sampled_output, _, moved = self.discriminate(sampled, params, stats | moved, training=training)
-        return Terms(
-            prior=kl_standard_normal(mean, log_var),
-            like=feature_similarity(features, reconstructed_features),
-            real_output=real_output,
-            reconstructed_output=reconstructed_output,
-            sampled_output=sampled_output,
-            reconstruction=reconstruction,
-            stats=encoder_stats | decoder_stats | moved,
-        )
-
-
-def build(config: Config, example: Batch) -> Model:
-    """A VAE/GAN for pictures like the example.
+def build(
+    config: Config,
+    example: Batch,
+    *,
+    encoder: Network | None = None,
+    decoder: Network | None = None,
+    discriminator: Network | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+) -> Model:
+    """Build a VAE/GAN for images of the shape of an example.
 
     Args:
-        config: the choices.
-        example: a batch of any size, for the shape of the pictures.
+        config: options.
+        example: batch of any size that shows the shape of the images.
+        encoder: module in place of the convolutional one, `[batch, *event] -> [batch, 2 * latent_dim]`, mean and log
+            variance of q(z|x) side by side; see `jaxgen.models.networks`. All networks have images in [-1, 1].
+        decoder: module in place of the convolutional one, `[batch, latent_dim] -> [batch, *event]`, before a tanh.
+        discriminator: module in place of the convolutional one, `[batch, *event] -> ([batch], [batch, *features])`: one
+            logit per image, and the layer in which images are compared.
+        optimizer: optimizer of each of the three players in place of that of the config.
 
     Returns:
-        The model. `sample(key, state, n)` decodes codes from the prior. `evaluate` gives, from one code per example,
+        The model. `sample(key, state, n)` decodes draws from N(0, I). `evaluate` gives, from one draw of z per example,
         `kl` (L_prior) and `feature_nll` (L_like) in nats, the mean squared error `mse` of pixels in [0, 1], and the
-        discriminator's logits of the three pictures.
+        discriminator's logits of the three images.
 
     Raises:
-        InputError: if the examples are not pictures, or the discriminator has no such layer.
+        InputError: if the examples are not images, the discriminator has no such layer, or a module does not fit its
+            role.
 
     Example:
         >>> images = {"image": jnp.zeros((1, 8, 8, 1))}
@@ -194,91 +148,184 @@ def build(config: Config, example: Batch) -> Model:
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
-    networks = _networks(config, example)
-
-    def prior(key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        return jax.random.normal(key, (n, config.latent_dim))
-
-    def sample(key: KeyArray, state: State, n: int) -> Array:
-        return decode(state, prior(key, n))
-
-    def encode(state: State, batch: Batch) -> Float[Array, "batch latent"]:
-        mean, _, _ = networks.posterior(networks.shown(batch), state.params, state.stats, training=False)
-        return mean
-
-    def posterior(key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
-        mean, log_var, _ = networks.posterior(networks.shown(batch), state.params, state.stats, training=False)
-        return reparameterize(key, mean, log_var)
-
-    def decode(state: State, code: Float[Array, "batch latent"]) -> Array:
-        signed, _ = networks.decode(code, state.params, state.stats, training=False)
-        return from_signed(signed)
-
-    def reconstruct(state: State, batch: Batch) -> Array:
-        return decode(state, encode(state, batch))
-
-    def evaluate(key: KeyArray, state: State, batch: Batch) -> Metrics:
-        terms = networks.play(key, networks.shown(batch), state.params, state.stats, training=False)
-        error = from_signed(terms.reconstruction) - preprocess(batch)
-        return {
-            "kl": terms.prior,
-            "feature_nll": terms.like,
-            "mse": jnp.square(error).mean(axis=(1, 2, 3)),
-            "real_output": terms.real_output,
-            "reconstructed_output": terms.reconstructed_output,
-            "sampled_output": terms.sampled_output,
-        }
-
-    def play(key: KeyArray, params: Params, state: State, batch: Batch) -> Terms:
-        return networks.play(key, networks.shown(batch), params, state.stats, training=True)
-
-    players = _players(config)
-    init, step = game(networks.init, players, shared=play)
-    return Model(init, step, sample, encode, decode, reconstruct, evaluate, players, prior=prior, posterior=posterior)
-
-
-def _players(config: Config) -> tuple[Player, ...]:
-    """The three players: one forward pass, three things to minimize."""
-
-    def player(name: str, minimized: Callable[[Terms], Float[Array, " batch"]]) -> Player:
-        def loss(key: KeyArray, params: Params, state: State, terms: Terms) -> tuple[Array, tuple[Stats, Metrics]]:
-            own_stats = {network: moved for network, moved in terms.stats.items() if network == name}
-            return minimized(terms).mean(), (own_stats, reports[name](terms))
-
-        return Player(name, (name,), loss, optax.rmsprop(config.learning_rate))
-
-    reports: dict[str, Callable[[Terms], Metrics]] = {
-        "encoder": lambda terms: {"kl": terms.prior.mean(), "feature_nll": terms.like.mean()},
-        "decoder": lambda terms: {},
-        "discriminator": lambda terms: {
-            "real_output": terms.real_output.mean(),
-            "reconstructed_output": terms.reconstructed_output.mean(),
-            "sampled_output": terms.sampled_output.mean(),
-        },
-    }
-    return (
-        player("encoder", lambda terms: terms.prior + terms.like),
-        player("decoder", lambda terms: config.gamma * terms.like + terms.adversarial),
-        player("discriminator", lambda terms: -terms.adversarial),
+    if not is_image(example):
+        raise InputError("a VAE/GAN compares images by a convolutional discriminator, and these data are points")
+    shape, width = preprocess(example).shape[1:], config.width
+    networks = Networks(
+        encoder=encoder or Discriminator(width=width, shape=(2 * config.latent_dim,)),
+        decoder=decoder or Generator(shape=shape, width=width),
+        discriminator=discriminator or Discriminator(width=width, feature_layer=_layer(config, shape)),
+    )
+    image, z = jnp.zeros((2, *shape)), jnp.zeros((2, config.latent_dim))
+    check_network("encoder", networks.encoder, (image,), (2 * config.latent_dim,))
+    check_network("decoder", networks.decoder, (z,), shape)
+    check_network("discriminator", networks.discriminator, (image,), (), with_features=True)
+    players = _players(config, optimizer)
+    init, step = game(partial(init_networks, networks, config), players, shared=partial(shared_pass, networks))
+    return Model(
+        init=init,
+        step=step,
+        players=players,
+        sample=partial(sample, networks, config),
+        encode=partial(encode, networks),
+        decode=partial(decode, networks),
+        reconstruct=partial(reconstruct, networks),
+        evaluate=partial(evaluate, networks),
+        sample_latent=partial(sample_latent, config),
+        sample_posterior=partial(sample_posterior, networks),
     )
 
 
-def _networks(config: Config, example: Batch) -> Networks:
-    if not is_image(example):
-        raise InputError("a VAE/GAN compares pictures by a convolutional discriminator, and these data are points")
-    shape = preprocess(example).shape[1:]
+def shared_pass(networks: Networks, key: KeyArray, params: Params, state: State, batch: Batch) -> Terms:
+    """Compute the forward pass from which the losses of all players are computed."""
+    return forward(networks, key, to_signed(preprocess(batch)), params, state.stats, train=True)
+
+
+def forward(networks: Networks, key: KeyArray, x: Array, params: Params, stats: Stats, *, train: bool) -> Terms:
+    """Compute all terms for real images x with values in [-1, 1]."""
+    latent_key, prior_key = jax.random.split(key)
+    dropout_keys = jax.random.split(jax.random.fold_in(key, 1), 6)
+    mean, log_var, encoder_stats = _posterior(networks, x, params, stats, train=train, key=dropout_keys[0])
+    z = reparameterize(latent_key, mean, log_var)
+    z_p = jax.random.normal(prior_key, z.shape)
+    # Every batch of images is passed separately and normalized by its own statistics.
+    reconstruction, new = _decoded(networks, z, params, stats, train=train, key=dropout_keys[1])
+    sampled, decoder_stats = _decoded(networks, z_p, params, stats | new, train=train, key=dropout_keys[2])
+    discriminate = partial(apply_network, networks.discriminator, "discriminator", params, train=train)
+    (real_output, features), new = discriminate(stats, x, key=dropout_keys[3])
+    (reconstructed_output, reconstructed), new = discriminate(stats | new, reconstruction, key=dropout_keys[4])
+    (sampled_output, _), new = discriminate(stats | new, sampled, key=dropout_keys[5])
+    return Terms(
+        prior=kl_standard_normal(mean, log_var),
+        like=feature_similarity(features, reconstructed),
+        real_output=real_output,
+        reconstructed_output=reconstructed_output,
+        sampled_output=sampled_output,
+        reconstruction=reconstruction,
+        stats=encoder_stats | decoder_stats | new,
+    )
+
+
+def encoder_loss(key: KeyArray, params: Params, state: State, terms: Terms) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the encoder's loss: the mean of `L_prior + L_like`."""
+    metrics = {"kl": terms.prior.mean(), "feature_nll": terms.like.mean()}
+    return jnp.mean(terms.prior + terms.like), (_stats_of("encoder", terms), metrics)
+
+
+def decoder_loss(
+    config: Config, key: KeyArray, params: Params, state: State, terms: Terms
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the decoder's loss: the mean of `gamma L_like + L_GAN`."""
+    return jnp.mean(config.gamma * terms.like + terms.adversarial), (_stats_of("decoder", terms), {})
+
+
+def discriminator_loss(
+    key: KeyArray, params: Params, state: State, terms: Terms
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the discriminator's loss: the mean of `-L_GAN`."""
+    metrics = {
+        "real_output": terms.real_output.mean(),
+        "reconstructed_output": terms.reconstructed_output.mean(),
+        "sampled_output": terms.sampled_output.mean(),
+    }
+    return -jnp.mean(terms.adversarial), (_stats_of("discriminator", terms), metrics)
+
+
+def init_networks(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
+    """Initialize all three networks."""
+    encoder_key, decoder_key, discriminator_key = jax.random.split(key, 3)
+    image = jnp.zeros((1, *preprocess(batch).shape[1:]))
+    return {
+        "encoder": init_network(networks.encoder, encoder_key, image),
+        "decoder": init_network(networks.decoder, decoder_key, jnp.zeros((1, config.latent_dim))),
+        "discriminator": init_network(networks.discriminator, discriminator_key, image),
+    }
+
+
+def sample_latent(config: Config, key: KeyArray, n: int) -> Float[Array, "n latent"]:
+    """Draw n latents from the prior N(0, I)."""
+    return jax.random.normal(key, (n, config.latent_dim))
+
+
+def sample(networks: Networks, config: Config, key: KeyArray, state: State, n: int) -> Array:
+    """Return n decoded draws from the prior, images in [0, 1]."""
+    return decode(networks, state, sample_latent(config, key, n))
+
+
+def encode(networks: Networks, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+    """Return the mean of q(z|x) of each example."""
+    return _posterior(networks, to_signed(preprocess(batch)), state.params, state.stats, train=False)[0]
+
+
+def sample_posterior(networks: Networks, key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+    """Draw one latent of q(z|x) for each example."""
+    mean, log_var, _ = _posterior(networks, to_signed(preprocess(batch)), state.params, state.stats, train=False)
+    return reparameterize(key, mean, log_var)
+
+
+def decode(networks: Networks, state: State, latent: Float[Array, "batch latent"]) -> Array:
+    """Return the decoded latents, images in [0, 1]."""
+    return from_signed(_decoded(networks, latent, state.params, state.stats, train=False)[0])
+
+
+def reconstruct(networks: Networks, state: State, batch: Batch) -> Array:
+    """Return the decoded mean of q(z|x) of each example."""
+    return decode(networks, state, encode(networks, state, batch))
+
+
+def evaluate(networks: Networks, key: KeyArray, state: State, batch: Batch) -> Metrics:
+    """Return the terms, the squared error of pixels and the discriminator's logits of each example."""
+    x = preprocess(batch)
+    terms = forward(networks, key, to_signed(x), state.params, state.stats, train=False)
+    return {
+        "kl": terms.prior,
+        "feature_nll": terms.like,
+        "mse": jnp.square(from_signed(terms.reconstruction) - x).mean(axis=(1, 2, 3)),
+        "real_output": terms.real_output,
+        "reconstructed_output": terms.reconstructed_output,
+        "sampled_output": terms.sampled_output,
+    }
+
+
+def _players(config: Config, optimizer: optax.GradientTransformation | None) -> tuple[Player, ...]:
+    """The three players, whose losses are computed from one forward pass."""
+    losses: dict[str, Loss] = {
+        "encoder": encoder_loss,
+        "decoder": partial(decoder_loss, config),
+        "discriminator": discriminator_loss,
+    }
+    tx = optimizer or make_optimizer(config)
+    return tuple(Player(name=name, trains=(name,), loss=loss, tx=tx) for name, loss in losses.items())
+
+
+def _posterior(
+    networks: Networks, x: Array, params: Params, stats: Stats, *, train: bool, key: KeyArray | None = None
+) -> tuple[Float[Array, "batch latent"], Float[Array, "batch latent"], Stats]:
+    """Mean and log variance of q(z|x), and the encoder's new statistics."""
+    output, stats = apply_network(networks.encoder, "encoder", params, stats, x, train=train, key=key)
+    mean, log_var = jnp.split(output, 2, axis=-1)
+    return mean, log_var, stats
+
+
+def _decoded(
+    networks: Networks, z: Array, params: Params, stats: Stats, *, train: bool, key: KeyArray | None = None
+) -> tuple[Array, Stats]:
+    """The images Dec(z) with values in [-1, 1], and the decoder's new statistics."""
+    x, stats = apply_network(networks.decoder, "decoder", params, stats, z, train=train, key=key)
+    return jnp.tanh(x), stats
+
+
+def _stats_of(name: str, terms: Terms) -> Stats:
+    return {network: new for network, new in terms.stats.items() if network == name}
+
+
+def _layer(config: Config, shape: tuple[int, ...]) -> int:
+    """The hidden layer of the convolutional discriminator in which images are compared."""
     layers = len(map_sizes(*shape[:2])) - 1
     layer = layers if config.layer is None else config.layer
     if not 1 <= layer <= layers:
         raise InputError(
-            f"layer must be from 1 to {layers}, the hidden layers of a discriminator of "
-            f"{shape[0]}x{shape[1]} pictures, got {layer}"
+            f"layer must be from 1 to {layers}, the number of hidden layers of a discriminator of "
+            f"{shape[0]}x{shape[1]} images, got {layer}"
         )
-    return Networks(
-        encoder=Discriminator(width=config.width, shape=(2 * config.latent_dim,)),
-        decoder=Generator(shape=shape, width=config.width),
-        discriminator=Discriminator(width=config.width),
-        layer=layer,
-        latent_dim=config.latent_dim,
-        shape=shape,
-    )
+    return layer

@@ -1,0 +1,138 @@
+"""How families call their networks, and what a network of the user's own must accept and return.
+
+A network is a Flax Linen module, or any object with the same `init` and `apply`. It is called as::
+
+    module(inputs, train=...)                or, in a conditional family,   module(inputs, condition, train=...)
+
+- `inputs` is `[batch, ...]`, float32: images in the range that the family states, points, or latents.
+- `train` is a Python bool. Where it is True, normalization uses the statistics of the batch, running statistics are
+  updated, and dropout is active; the key of the stream `dropout` is passed by `rngs`. Networks are initialized with
+  `train=False`.
+- The result is one array `[batch, ...]` of the shape that the family states. Collections other than `params` are
+  statistics: they are stored in `State.stats` and updated by passes with `train=True`.
+
+`check_network` tests this when a model is built, without computing anything.
+"""
+
+from typing import Any
+
+import jax
+
+from jaxgen.errors import InputError
+from jaxgen.typing import Array, KeyArray, Params, Stats
+
+
+def init_network(network: Any, key: KeyArray, *inputs: Any) -> Params:
+    """Return the variables of a network.
+
+    Args:
+        network: module as described above.
+        key: PRNG key of the parameters.
+        *inputs: inputs of any batch size, and a condition where the family has one; None is left out.
+
+    Returns:
+        Flax variables: `params` and the collections of statistics.
+
+    Example:
+        >>> from jaxgen.nn.mlp import MLP
+        >>> sorted(init_network(MLP(hidden=(), shape=()), jax.random.key(0), jnp.zeros((1, 2))))
+        ['params']
+    """
+    return network.init(key, *_given(inputs), train=False)
+
+
+def apply_network(
+    network: Any, name: str, params: Params, stats: Stats, *inputs: Any, train: bool, key: KeyArray | None = None
+) -> tuple[Array, Stats]:
+    """Apply one network of a game.
+
+    Args:
+        network: module as described above.
+        name: name of the network.
+        params: parameters of all networks.
+        stats: statistics of all networks that have any.
+        *inputs: inputs, and a condition where the family has one; None is left out.
+        train: whether normalization uses the batch, statistics are updated and dropout is active.
+        key: PRNG key of dropout; None where nothing is random.
+
+    Returns:
+        The output; and `{name: new statistics}`, or nothing where no statistics are updated.
+
+    Example:
+        >>> from jaxgen.nn.mlp import MLP
+        >>> network = MLP(hidden=(), shape=())
+        >>> params = {"discriminator": init_network(network, jax.random.key(0), jnp.zeros((1, 2)))["params"]}
+        >>> output, stats = apply_network(network, "discriminator", params, {}, jnp.zeros((3, 2)), train=True)
+        >>> output.shape, stats
+        ((3,), {})
+    """
+    variables = {"params": params[name], **stats.get(name, {})}
+    rngs = {"dropout": key} if train and key is not None else None
+    updated = list(stats.get(name, {})) if train else []
+    if not updated:
+        return network.apply(variables, *_given(inputs), train=train, rngs=rngs), {}
+    output, collections = network.apply(variables, *_given(inputs), train=train, rngs=rngs, mutable=updated)
+    return output, {name: collections}
+
+
+def check_network(
+    role: str, network: Any, inputs: tuple[Any, ...], output: tuple[int, ...], *, with_features: bool = False
+) -> None:
+    """Check that a network accepts the inputs of its role and returns an array of the shape that its role needs.
+
+    Args:
+        role: name of the network in its family, for the message.
+        network: module as described above.
+        inputs: arrays, or their shapes, for a batch of two examples.
+        output: shape of the output for one example.
+        with_features: whether the module must return a pair of the output and of an array of features.
+
+    Raises:
+        InputError: if the module cannot be called so, or its output is not one array of that shape.
+
+    Example:
+        >>> from jaxgen.nn.mlp import MLP
+        >>> check_network("encoder", MLP(hidden=(), shape=(3,)), (jnp.zeros((2, 5)),), (4,))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: the encoder must return an array [batch, 4] for inputs [batch, 5], got [batch, 3]
+    """
+    given = _given(inputs)
+    try:
+        key = jax.random.key(0)
+        variables = jax.eval_shape(lambda *arrays: network.init(key, *arrays, train=False), *given)
+        result, _ = jax.eval_shape(
+            lambda variables, *arrays: network.apply(
+                variables, *arrays, train=True, rngs={"dropout": key}, mutable=[k for k in variables if k != "params"]
+            ),
+            variables,
+            *given,
+        )
+    except InputError:
+        raise
+    except Exception as error:  # Whatever a module of the user's own raises.
+        shapes = ", ".join(_shape(x) for x in given)
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"the {role} must be a Flax module that can be called as module({shapes}, train=...), got "
+            f"{type(network).__name__}: {reason}"
+        ) from error
+    if with_features:
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise InputError(f"the {role} must return a pair (output, features), got {type(result).__name__}")
+        result = result[0]
+    expected = (len(given[0]), *output)
+    if getattr(result, "shape", None) != expected:
+        wanted, found = _named(output), _shape(result) if hasattr(result, "shape") else type(result).__name__
+        raise InputError(f"the {role} must return an array {wanted} for inputs {_shape(given[0])}, got {found}")
+
+
+def _given(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(x for x in inputs if x is not None)
+
+
+def _shape(array: Any) -> str:
+    return _named(array.shape[1:])
+
+
+def _named(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(['batch', *map(str, shape)])}]"

@@ -1,0 +1,180 @@
+"""The optimizer options that all families share, as one dataclass that their `Config` extends.
+
+From Python any `optax.GradientTransformation` can be passed to `build` instead.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import jax.numpy as jnp
+import optax
+
+from jaxgen.errors import InputError, check_known
+from jaxgen.game import Regularizer
+from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.typing import Array, Float
+
+OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop"]
+ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "step"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Options of an optimizer.
+
+    Attributes:
+        optimizer: Adam, AdamW (decoupled weight decay), SGD with momentum, or RMSProp.
+        learning_rate: learning rate, after the warm-up and before the decay of a schedule.
+        b1: decay of the mean of gradients (adam, adamw).
+        b2: decay of the mean of squared gradients (adam, adamw, rmsprop).
+        eps: number added to the root of the mean of squared gradients (adam, adamw, rmsprop).
+        momentum: momentum (sgd).
+        weight_decay: weight of the decay of parameters, decoupled from the gradient for adamw, added to it otherwise.
+        clip_norm: largest norm of a gradient; larger ones are scaled down to it.
+        schedule: learning rate over the steps: constant; cosine or linear decay to `final_factor` times the learning
+            rate; or step, a multiplication by `final_factor` after every `decay_steps` steps.
+        decay_steps: number of steps of the decay, counted after the warm-up (cosine, linear), or between two drops
+            (step).
+        final_factor: factor of the learning rate at the end of a decay, or at each drop.
+        warmup_steps: number of steps in which the learning rate grows linearly from 0.
+    """
+
+    optimizer: OptimizerName = "adam"
+    learning_rate: float | None = 1e-3
+    b1: float | None = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    schedule: ScheduleName = "constant"
+    decay_steps: int | None = None
+    final_factor: float | None = None
+    warmup_steps: int = 0
+
+    def check_optimizer(self) -> None:
+        """Raise an InputError if an option has an impossible value or does not apply."""
+        check_known("optimizer", self.optimizer, get_args(OptimizerName))
+        check_known("schedule", self.schedule, get_args(ScheduleName))
+        positive = {"learning_rate": self.learning_rate, "clip_norm": self.clip_norm, "decay_steps": self.decay_steps}
+        check_positive(eps=self.eps, **{name: value for name, value in positive.items() if value is not None})
+        check_not_negative(weight_decay=self.weight_decay, warmup_steps=self.warmup_steps)
+        for name in ("b1", "b2", "momentum"):
+            check_decay(name, getattr(self, name))
+        if self.final_factor is not None:
+            check_not_negative(final_factor=self.final_factor)
+        decays = self.schedule != "constant"
+        if decays and self.decay_steps is None:
+            raise InputError(f"decay_steps must be given for the schedule '{self.schedule}', e.g. the steps of the run")
+        if not decays and (self.decay_steps is not None or self.final_factor is not None):
+            raise InputError(
+                "decay_steps and final_factor have no effect on the schedule 'constant': choose cosine, linear or step"
+            )
+
+
+def check_decay(name: str, value: float | None) -> None:
+    """Raise an InputError unless a decay is None or in [0, 1).
+
+    Args:
+        name: name of the option.
+        value: value of the option.
+
+    Raises:
+        InputError: if the value is outside.
+
+    Example:
+        >>> check_decay("b2", 1.0)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: b2 must be a decay from 0 to below 1, got 1.0
+    """
+    if value is not None and not 0 <= value < 1:
+        raise InputError(f"{name} must be a decay from 0 to below 1, got {value}")
+
+
+def make_optimizer(
+    config: OptimizerConfig, *, regularizers: Sequence[Regularizer] = (), differentiable: bool = False
+) -> optax.GradientTransformation:
+    """Return the optimizer of a player.
+
+    A player with regularizers makes `1 + sum of 1/every` updates per step on average. As published, its learning rate
+    is multiplied by `c = 1 / (1 + sum of 1/every)`, and its decays (b1, b2, momentum) are raised to the power c; with
+    one regularizer `c = every / (every + 1)`.
+
+    Args:
+        config: options; the learning rate and b1 must not be None.
+        regularizers: regularizers of the player.
+        differentiable: whether the updates are differentiated, as by an unrolled GAN: 1e-16 is then added under the
+            root, which has no derivative at 0.
+
+    Returns:
+        The optimizer. Its learning rate is a function of the step of the training, not of the number of updates.
+
+    Reference:
+        Karras et al. 2020, arXiv:1912.04958, appendix B (the correction).
+
+    Example:
+        >>> tx = make_optimizer(OptimizerConfig(optimizer="sgd", momentum=0.0, learning_rate=0.5))
+        >>> updates, _ = tx.update(jnp.ones(2), tx.init(jnp.ones(2)), jnp.ones(2), step=jnp.int32(0))
+        >>> updates
+        Array([-0.5, -0.5], dtype=float32)
+    """
+    assert config.learning_rate is not None
+    correction = 1 / (1 + sum(1 / regularizer.every for regularizer in regularizers))
+    parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
+    decay = [optax.add_decayed_weights(config.weight_decay)] if config.weight_decay else []
+    direction = _direction(config, correction, differentiable)
+    parts += [direction, *decay] if config.optimizer == "adamw" else [*decay, direction]
+    return optax.chain(*parts, _scale_by_schedule(_schedule(config, correction * config.learning_rate)))
+
+
+def _direction(config: OptimizerConfig, correction: float, differentiable: bool) -> optax.GradientTransformation:
+    """The transformation of gradients before the learning rate."""
+    root = 1e-16 if differentiable else 0.0
+    b2 = config.b2**correction
+    if config.optimizer in ("adam", "adamw"):
+        b1 = 0.0 if config.b1 is None else config.b1**correction
+        return optax.scale_by_adam(b1, b2, config.eps, eps_root=root)
+    if config.optimizer == "rmsprop":
+        return optax.scale_by_rms(b2, 1e-16 if differentiable else config.eps, eps_in_sqrt=differentiable)
+    momentum = config.momentum**correction
+    return optax.trace(momentum) if momentum else optax.identity()
+
+
+def _schedule(config: OptimizerConfig, learning_rate: float) -> Callable[[Array], Float[Array, ""]]:
+    """`step -> learning rate`."""
+    length, warmup = config.decay_steps or 1, config.warmup_steps
+
+    def schedule(step: Array) -> Float[Array, ""]:
+        progress = jnp.maximum(step - warmup, 0) / length
+        if config.schedule == "step":
+            factor = (0.1 if config.final_factor is None else config.final_factor) ** jnp.floor(progress)
+        elif config.schedule == "constant":
+            factor = jnp.ones(())
+        else:
+            final = config.final_factor or 0.0
+            share = jnp.minimum(progress, 1.0)
+            falling = 0.5 * (1 + jnp.cos(math.pi * share)) if config.schedule == "cosine" else 1 - share
+            factor = final + (1 - final) * falling
+        growing = jnp.minimum((step + 1) / (warmup + 1), 1.0) if warmup else 1.0
+        return learning_rate * growing * factor
+
+    return schedule
+
+
+def _scale_by_schedule(schedule: Callable[[Array], Float[Array, ""]]) -> optax.GradientTransformationExtraArgs:
+    """Multiply by minus the learning rate of the step, which the game passes to every optimizer."""
+
+    def init(params: optax.Params) -> optax.OptState:
+        del params
+        return optax.EmptyState()
+
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None, *, step: Array, **extra: Any
+    ) -> tuple[optax.Updates, optax.OptState]:
+        del params, extra
+        rate = schedule(step)
+        return optax.tree.scale(-rate, updates), state
+
+    return optax.GradientTransformationExtraArgs(init, update)
