@@ -65,4 +65,4 @@ def evaluate(
 
 
 def _batches(data: Batch | Stream) -> Iterator[Batch]:
-    return data.in_order(LARGEST_BATCH) if isinstance(data, Stream) else split_batches(dict(data))
+    return data.in_order(LARGEST_BATCH) if isinstance(data, Stream) else split_batches(dict(data), LARGEST_BATCH)

@@ -1,4 +1,4 @@
-"""Small games on which the training is tried. They are written without networks, because compiling takes longer."""
+"""Small games on which training is tested. They are written without networks, because compiling takes longer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +9,13 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgen.averaging import Average, constant_decay
 from jaxgen.data import batch_indices
-from jaxgen.game import Model, Player, game
+from jaxgen.game import Model, Phase, Player, Regularizer, game
 
 ADAM = optax.adam(1e-2)
+EVERY = 5
+"""Number of steps between two updates with the regularizer of the GAN below."""
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +34,8 @@ def images() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def duel() -> Callable[..., Model]:
-    """A GAN on points that has everything: noise, statistics over the batch, an average, two moves of one player."""
+def point_gan() -> Callable[..., Model]:
+    """A GAN on points with noise, batch statistics, averages, two updates of one player, and a lazy regularizer."""
 
     def build(tx: optax.GradientTransformation = ADAM, updates: int = 2) -> Model:
         def init_networks(key, batch):
@@ -45,30 +48,35 @@ def duel() -> Callable[..., Model]:
         def generate(key, params, batch):
             return jax.random.uniform(key, (len(batch["point"]), 3)) @ params["generator"]
 
-        def score(params, x):
+        def values(params, x):
             return jnp.tanh((x - x.mean(0)) / (x.std(0) + 0.1) @ params["critic"]).sum(-1) + x.sum(-1)
 
         def critic_loss(key, params, state, batch):
-            on_real, on_fake = score(params, batch["point"]), score(params, generate(key, params, batch))
+            on_real, on_fake = values(params, batch["point"]), values(params, generate(key, params, batch))
             running = 0.9 * state.stats["critic"]["running"] + 0.1 * batch["point"].mean(0)
             loss = jnp.mean(on_fake - on_real) + jnp.sum(params["critic"] ** 2)
             return loss, ({"critic": {"running": running}}, {"largest": on_real.max()})
 
+        def size_loss(key, params, state, batch):
+            on_fake = values(params, generate(key, params, batch))
+            return jnp.mean(on_fake**2) + jnp.mean(values(params, batch["point"]) ** 2), ({}, {"first": on_fake[0]})
+
         def generator_loss(key, params, state, batch):
-            return -score(params, generate(key, params, batch)).mean(), ({}, {})
+            return -values(params, generate(key, params, batch)).mean(), ({}, {})
 
         players = (
-            Player("critic", ("critic",), critic_loss, tx, updates=updates),
+            Player("critic", ("critic",), critic_loss, tx, updates, (Regularizer("size", size_loss, EVERY),)),
             Player("generator", ("generator",), generator_loss, tx),
         )
-        return Model(*game(init_networks, players, ema={"generator": 0.9}), sample=None, players=players)
+        averages = {name: Average(constant_decay(0.9), ("running",)) for name in ("generator", "critic")}
+        return Model(*game(init_networks, players, ema=averages), players)
 
     return build
 
 
 @pytest.fixture(scope="session")
 def classifier() -> Callable[..., Model]:
-    """One player that tells labels from noisy pictures, with or without a convolution."""
+    """One player that classifies noisy images, with or without a convolution."""
 
     def build(*, convolutional: bool) -> Model:
         def init_networks(key, batch):
@@ -85,30 +93,44 @@ def classifier() -> Callable[..., Model]:
 
         def loss(key, params, state, batch):
             x = batch["image"] / 255 + 0.1 * jax.random.uniform(key, batch["image"].shape)
-            guesses = logits(params["classifier"], x)
-            loss = optax.softmax_cross_entropy_with_integer_labels(guesses, batch["label"]).mean()
-            return loss, ({}, {"accuracy": jnp.mean(guesses.argmax(-1) == batch["label"])})
+            predicted = logits(params["classifier"], x)
+            loss = optax.softmax_cross_entropy_with_integer_labels(predicted, batch["label"]).mean()
+            return loss, ({}, {"accuracy": jnp.mean(predicted.argmax(-1) == batch["label"])})
 
         players = (Player("classifier", ("classifier",), loss, ADAM),)
-        return Model(*game(init_networks, players), sample=None, players=players)
+        return Model(*game(init_networks, players), players)
 
     return build
 
 
 @pytest.fixture(scope="session")
-def by_hand() -> Callable[..., list[tuple[Any, Any]]]:
-    """State and metrics after every turn, played one by one without the loop."""
+def single_steps() -> Callable[..., list[tuple[Any, Any]]]:
+    """State and metrics after every step, computed one by one without the loop; also with phases."""
 
-    def play(model, data, key, steps, batch_size):
-        init, order, turns = jax.random.split(key, 3)
-        step, history = jax.jit(model.step), []
-        size = {"examples": len(next(iter(data.values()))), "batch_size": batch_size * model.slices}
+    def train(model, data, key, steps, batch_size):
+        init, order, step_keys = jax.random.split(key, 3)
+        phases = model.phases or (Phase("only", None, model.step, model.players),)
         state = jax.jit(model.init)(init, {name: x[:1] * 0 for name, x in data.items()})
-        for t in range(steps):
-            indices = np.asarray(batch_indices(order, t, **size))
-            batch = {name: x[indices] for name, x in data.items()}
-            state, metrics = step(jax.random.fold_in(turns, t), state, batch)
-            history.append((state, metrics))
+        history, first = [], 0
+        for number, phase in enumerate(phases):
+            last = steps if phase.steps is None else min(steps, first + phase.steps)
+            order_of_phase = order if number == 0 else jax.random.fold_in(order, number)
+            size = {"examples": len(next(iter(data.values()))), "batch_size": (phase.batch_size or batch_size)}
+            size["batch_size"] *= max(player.updates for player in phase.players)
+            if number > 0:
+                fresh = {
+                    player.name: player.tx.init({name: state.params[name] for name in player.trains})
+                    for player in phase.players
+                    if player.name in phase.reset
+                }
+                state = state.replace(opt={**state.opt, **fresh})
+            step = jax.jit(lambda key, state, batch, phase=phase: phase.step(key, state, phase.preprocess(batch)))
+            for t in range(first, last):
+                indices = np.asarray(batch_indices(order_of_phase, t - first, **size))
+                batch = {name: x[indices] for name, x in data.items()}
+                state, metrics = step(jax.random.fold_in(step_keys, t), state, batch)
+                history.append((state, metrics))
+            first = last
         return history
 
-    return play
+    return train

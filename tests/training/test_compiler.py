@@ -1,4 +1,4 @@
-"""What the compiled program of `jit` does, by its text."""
+"""What the compiled program of `jit` computes, by its text."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import numpy as np
 from jaxgen.training import jit
 
 
-def test_what_two_loops_share_behind_a_barrier_is_computed_once():
+def test_a_value_that_two_loops_share_behind_a_barrier_is_computed_once():
     def shared(x, y):
         larger = jax.lax.optimization_barrier(jnp.maximum(x, y))
         return larger[1:] + larger[:-1], larger[2:] - larger[:-2]

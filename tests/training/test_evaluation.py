@@ -1,4 +1,4 @@
-"""Means over a whole data set against NumPy's, of metrics that NumPy can compute for each example."""
+"""Means over a data set against those of NumPy, of metrics that NumPy can compute for each example."""
 
 import jax
 import jax.numpy as jnp
@@ -15,16 +15,16 @@ from jaxgen.training.evaluation import evaluate
 KEY = jax.random.key(5)
 
 
-def state_of(prototypes, *, runs=()):
-    return State(jnp.zeros(runs, jnp.int32), {"net": {"prototype": jnp.asarray(prototypes, jnp.float32)}}, {}, {}, {})
+def state_of(prototypes):
+    return State(jnp.int32(0), {"net": {"prototype": jnp.asarray(prototypes, jnp.float32)}}, {}, {}, {})
 
 
-def model_that_evaluates(metrics):
-    return Model(init=None, step=None, sample=None, evaluate=metrics)
+def model_with(metrics):
+    return Model(init=None, step=None, players=(), evaluate=metrics)
 
 
 def distances(key, state, batch):
-    """How far every picture is from a prototype."""
+    """The distance of every image from a prototype, and large values whose sum needs many digits."""
     difference = batch["image"] / 255 - state.params["net"]["prototype"]
     return {"mse": jnp.mean(difference**2, axis=(1, 2, 3)), "large": 1e4 + batch["label"]}
 
@@ -55,44 +55,50 @@ def batch_size(request, monkeypatch):
 
 def test_any_batching_gives_the_mean_over_the_examples(data, batch_size, images):
     prototype = np.random.default_rng(1).uniform(size=(8, 8, 1))
-    found = evaluate(model_that_evaluates(distances), state_of(prototype), data, key=KEY)
+    found = evaluate(model_with(distances), state_of(prototype), data, key=KEY)
     assert_near(found, expected_of(images, prototype))
 
 
-@pytest.mark.parametrize("shape", [(8,), (8, 8, 1)], ids=["side by side", "in turn"])
-def test_every_run_has_a_mean_of_its_own(shape, data, images):
+def test_one_seed_along_a_leading_axis_keeps_that_axis(images):
+    prototype = np.zeros((8, 8, 1))
+    found = evaluate(model_with(distances), state_of(prototype[None]), images, key=KEY, several_seeds=True)
+    assert_near(found, {name: [value] for name, value in expected_of(images, prototype).items()})
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 8, 1)], ids=["side by side", "in sequence"])
+def test_every_seed_has_its_own_mean(shape, data, images):
     prototypes = np.random.default_rng(1).uniform(size=(3, *shape))
-    found = evaluate(model_that_evaluates(distances), state_of(prototypes, runs=3), data, key=KEY, runs=3)
+    found = evaluate(model_with(distances), state_of(prototypes), data, key=KEY, several_seeds=True)
     each = [expected_of(images, prototype) for prototype in prototypes]
     assert_near(found, {name: [one[name] for one in each] for name in each[0]})
     assert len(set(found["mse"].tolist())) == 3
 
 
-def test_noise_is_new_in_every_batch_and_the_same_in_every_run(batch_size, images):
+def test_noise_differs_between_batches_and_is_the_same_for_every_seed(batch_size, images):
     def noise(key, state, batch):
         return {"noise": jax.random.normal(key, (len(batch["image"]),))}
 
     sizes = [min(batch_size, 60 - first) for first in range(0, 60, batch_size)]
     draws = [jax.random.normal(jax.random.fold_in(KEY, i), (size,)) for i, size in enumerate(sizes)]
-    found = evaluate(model_that_evaluates(noise), state_of(np.zeros(2), runs=2), images, key=KEY, runs=2)
+    found = evaluate(model_with(noise), state_of(np.zeros(2)), images, key=KEY, several_seeds=True)
     np.testing.assert_allclose(found["noise"], [np.mean(np.concatenate(draws))] * 2, rtol=1e-5, atol=1e-6)
 
 
-def test_an_example_that_is_not_finite_is_not_hidden(images):
+def test_an_example_with_a_value_that_is_not_finite_makes_the_mean_not_finite(images):
     def log(key, state, batch):
         return {"log": jnp.log(batch["label"] - 3.0)}
 
-    assert np.isnan(evaluate(model_that_evaluates(log), state_of(0.0), images, key=KEY)["log"])
+    assert np.isnan(evaluate(model_with(log), state_of(0.0), images, key=KEY)["log"])
 
 
-def test_a_model_that_has_nothing_to_evaluate(images):
-    with pytest.raises(InputError, match="this model has nothing to evaluate"):
-        evaluate(model_that_evaluates(None), state_of(0.0), images, key=KEY)
+def test_a_model_without_metrics_on_examples_is_refused(images):
+    with pytest.raises(InputError, match="this model has no metrics on examples"):
+        evaluate(model_with(None), state_of(0.0), images, key=KEY)
 
 
 @pytest.mark.parametrize("as_stream", [False, True])
-def test_data_without_examples(as_stream):
+def test_data_without_examples_are_refused(as_stream):
     nothing = {"image": np.zeros((0, 8, 8, 1), np.uint8)}
     data = Stream(ArraySource(nothing)) if as_stream else nothing
-    with pytest.raises(InputError, match="there are no examples to evaluate on"):
-        evaluate(model_that_evaluates(distances), state_of(np.zeros((8, 8, 1))), data, key=KEY)
+    with pytest.raises(InputError, match="the data must have at least one example, got none"):
+        evaluate(model_with(distances), state_of(np.zeros((8, 8, 1))), data, key=KEY)
