@@ -124,10 +124,10 @@ def single_steps() -> Callable[..., list[tuple[Any, Any]]]:
                     if player.name in phase.reset
                 }
                 state = state.replace(opt={**state.opt, **fresh})
-            step = jax.jit(lambda key, state, batch, phase=phase: phase.step(key, state, phase.preprocess(batch)))
+            step = jax.jit(phase.step)
             for t in range(first, last):
                 indices = np.asarray(batch_indices(order_of_phase, t - first, **size))
-                batch = {name: x[indices] for name, x in data.items()}
+                batch = phase.preprocess({name: x[indices] for name, x in data.items()})
                 state, metrics = step(jax.random.fold_in(step_keys, t), state, batch)
                 history.append((state, metrics))
             first = last
