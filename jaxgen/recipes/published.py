@@ -326,7 +326,7 @@ RECIPES: dict[str, Recipe] = {
         protocol=(
             "Generator with 2 hidden layers of 128 units, discriminator with one; Adam with b1 = 0.5 and learning "
             "rates 0.001 of the generator and 0.0001 of the discriminator, as in the authors' notebook; "
-            f"{UNROLLED_STEPS:,} steps. Unlike the authors': default activations and initialization, one hidden layer "
+            f"{UNROLLED_STEPS:,} steps. Differences: default activations and initialization, one hidden layer "
             "instead of two in the discriminator, 16 latent dimensions instead of 256, 256 examples per update "
             "instead of 512. A mode is covered if one of 2,500 samples is within 3 standard deviations of it."
         ),
