@@ -140,12 +140,12 @@ def fit(
     check_batch_size(model, data, batch_size, devices)
     callbacks = [*callbacks, _PrintedProgress(first_step, steps)] if progress else callbacks
     if key.ndim == 0:
-        state = None if state is None else add_seed_axis(state)
+        state = None if state is None else jax.jit(add_seed_axis)(state)
         callbacks = [_of_single_seed(callback) for callback in callbacks]
     keys = jnp.atleast_1d(key)
     state = initial_state(model, keys, example_of(data)) if state is None else state
     # Copies: a state that the caller still holds must survive the donation of its buffers.
-    state = jax.tree.map(jnp.copy, state)
+    state = jax.jit(_copy)(state)
     lost, compile_seconds = dict(diverged or {}), 0.0
     chunks: list[tuple[int, dict[str, np.ndarray]]] = []
     for stage in stages(model, steps):
@@ -165,7 +165,7 @@ def fit(
             chunks.append((result.step, result.metrics))
     history = assemble_history(chunks, first_step, steps, keys.size)
     if key.ndim == 0:
-        state, history = select_seed(state, 0), {name: values[0] for name, values in history.items()}
+        state, history = _first_seed(state), {name: values[0] for name, values in history.items()}
     return Fit(state, lost, compile_seconds, history)
 
 
@@ -293,12 +293,21 @@ class _PrintedProgress:
             self.next_line = time.perf_counter() + SECONDS_BETWEEN_LINES
 
 
+def _copy(state: State) -> State:
+    return jax.tree.map(jnp.copy, state)
+
+
+@jax.jit  # Compiled: otherwise the slice of every leaf is a program of its own.
+def _first_seed(state: State) -> State:
+    return select_seed(state, 0)
+
+
 def _of_single_seed(callback: Callback) -> Callback:
     """The callback of a run of one key, whose chunks have no axis of seeds."""
 
     def call(chunk: Chunk) -> dict[str, np.ndarray]:
         metrics = {name: values[0] for name, values in chunk.metrics.items()}
-        added = callback(chunk._replace(state=select_seed(chunk.state, 0), metrics=metrics)) or {}
+        added = callback(chunk._replace(state=_first_seed(chunk.state), metrics=metrics)) or {}
         return {name: np.asarray(values)[None] for name, values in added.items()}
 
     return call

@@ -73,7 +73,7 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     On accelerators, and for small networks everywhere, the seeds are computed side by side (`vmap`). On the CPU, seeds
     of large networks are computed one after the other (`map`), still inside one program: three DCGANs of width 32
     needed 376 MiB side by side and 148 MiB one after the other, which was also 1 to 17 % faster; XLA's batched matrix
-    product is slower there than as many separate products if the matrices are large. A single seed is computed directly.
+    product is slower there than as many separate products if the matrices are large. A single seed needs neither.
 
     Args:
         function: function of the pytree of one seed.

@@ -1,6 +1,7 @@
-"""The loop against turns played by hand, one at a time, and against itself: chunks, pauses and other runs."""
+"""The loop against steps that are computed one at a time, and against itself: chunks, pauses and other runs."""
 
 import itertools
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -12,17 +13,20 @@ import pytest
 from jaxgen.data import Stream
 from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import DivergenceError, InputError
-from jaxgen.game import Model, Player, State, game
-from jaxgen.training.loop import Chunk, Divergence, check_batch_size, find_divergence, fit
-from jaxgen.training.seeds import seed_keys
+from jaxgen.game import Model, Player, Regularizer, State, game
+from jaxgen.training import loop
+from jaxgen.training.chunk import Chunk, Divergence
+from jaxgen.training.loop import Fit, check_batch_size, fit, run_keys
+from jaxgen.training.seeds import seed_keys, select_seed
 
 BATCH = 16
 STEPS = 23
 
 
-class Seen(NamedTuple):
-    """What the hooks see of a training."""
+class Training(NamedTuple):
+    """What a training returns and what a callback receives from it."""
 
+    result: Fit
     state: State
     chunks: list[Chunk]
     copies: list[State]
@@ -30,44 +34,49 @@ class Seen(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def train(duel, points):
-    """The duel, trained under the eyes of a hook and of a listener that counts what is compiled."""
+def train(point_gan, points):
+    """Train the GAN with a callback that records, and a listener that counts compilations."""
 
-    def run(steps=STEPS, chunk=7, **choices: Any) -> Seen:
+    def run(steps=STEPS, chunk=7, key=None, **choices: Any) -> Training:
         compiled: list[str] = []
-        seen = Seen(None, [], [], [])
+        training = Training(None, None, [], [], [])
 
         def listen(event, seconds, **_):
             if "backend_compile" in event:
                 compiled.append(event)
 
-        def hook(chunk):
-            seen.chunks.append(chunk)
-            seen.copies.append(jax.tree.map(np.array, chunk.state))
-            seen.compilations.append(len(compiled))
+        def record(chunk):
+            training.chunks.append(chunk)
+            training.copies.append(jax.tree.map(np.array, chunk.state))
+            training.compilations.append(len(compiled))
 
         jax.monitoring.register_event_duration_secs_listener(listen)
         try:
             result = fit(
-                duel(),
+                point_gan(),
                 points,
-                key=jax.random.key(3),
+                key=jax.random.key(3) if key is None else key,
                 steps=steps,
                 batch_size=BATCH,
                 chunk=chunk,
-                callbacks=[hook],
+                callbacks=[record],
                 **choices,
             )
         finally:
             jax.monitoring.unregister_event_duration_listener(listen)
-        return seen._replace(state=result.state)
+        return training._replace(result=result, state=result.state)
 
     return run
 
 
 @pytest.fixture(scope="module")
-def whole(train):
+def complete(train):
     return train()
+
+
+@pytest.fixture(scope="module")
+def expected(single_steps, point_gan, points):
+    return single_steps(point_gan(), points, jax.random.key(3), STEPS, BATCH)
 
 
 def assert_same_bits(a, b):
@@ -75,74 +84,195 @@ def assert_same_bits(a, b):
         np.testing.assert_array_equal(x, y)
 
 
+def assert_same_metrics(a, b):
+    """The same values, masked at the same steps."""
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(np.ma.getmaskarray(a[name]), np.ma.getmaskarray(b[name]))
+        np.testing.assert_array_equal(np.ma.filled(a[name], 0), np.ma.filled(b[name], 0))
+
+
 def assert_near(a, b, rtol=1e-4, atol=1e-5):
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_allclose(x, y, rtol=rtol, atol=atol)
 
 
-def test_a_training_is_turns_played_one_by_one(whole, by_hand, duel, points):
-    expected = by_hand(duel(), points, jax.random.key(3), STEPS, BATCH)
-    assert [chunk.step for chunk in whole.chunks] == [7, 14, 21, 23]
-    assert_near(whole.state, expected[-1][0])
-    for chunk, state in zip(whole.chunks, whole.copies, strict=True):
+def test_a_training_agrees_with_steps_computed_one_by_one(complete, expected):
+    assert [chunk.step for chunk in complete.chunks] == [7, 14, 21, 23]
+    assert_near(complete.state, expected[-1][0])
+    for chunk, state in zip(complete.chunks, complete.copies, strict=True):
         assert_near(state, expected[chunk.step - 1][0])
-    assert whole.chunks[0].metrics.keys() == expected[0][1].keys()
+    assert complete.chunks[0].metrics.keys() == expected[0][1].keys()
     for name in expected[0][1]:
-        values = np.concatenate([chunk.metrics[name] for chunk in whole.chunks])
+        values = np.ma.filled(np.ma.concatenate([chunk.metrics[name] for chunk in complete.chunks]), np.nan)
         np.testing.assert_allclose(values, [metrics[name] for _, metrics in expected], rtol=1e-4, atol=1e-5)
 
 
-def test_the_length_of_chunks_changes_no_bit(whole, train):
-    assert_same_bits(train(chunk=50).state, whole.state)
+def test_the_length_of_chunks_changes_no_bit(complete, train):
+    assert_same_bits(train(chunk=50).state, complete.state)
 
 
-def test_a_pause_between_chunks_changes_no_bit(whole, train):
-    given = jax.tree.map(jnp.asarray, whole.copies[1])
+def test_a_pause_between_chunks_changes_no_bit(complete, train):
+    given = jax.tree.map(jnp.asarray, complete.copies[1])
     resumed = train(state=given, first_step=14)
-    assert_same_bits(resumed.state, whole.state)
-    for chunk, expected in zip(resumed.chunks, whole.chunks[2:], strict=True):
+    assert_same_bits(resumed.state, complete.state)
+    for chunk, expected in zip(resumed.chunks, complete.chunks[2:], strict=True):
         assert chunk.step == expected.step
-        assert_same_bits(chunk.metrics, expected.metrics)
-    # The caller's state has survived, although the loop gives buffers away.
-    assert_same_bits(given, whole.copies[1])
+        assert_same_metrics(chunk.metrics, expected.metrics)
+    # The state of the caller is unchanged, although the loop donates buffers.
+    assert_same_bits(given, complete.copies[1])
 
 
-def test_a_pause_within_a_chunk_changes_no_bit(whole, train):
+def test_a_pause_within_a_chunk_changes_no_bit(complete, train):
     first = train(steps=10)
     assert [chunk.step for chunk in first.chunks] == [7, 10]
     resumed = train(state=first.state, first_step=10)
     assert [chunk.step for chunk in resumed.chunks] == [14, 21, 23]
-    assert_same_bits(resumed.state, whole.state)
-    assert_same_bits(resumed.chunks[1].metrics, whole.chunks[2].metrics)
+    assert_same_bits(resumed.state, complete.state)
+    assert_same_metrics(resumed.chunks[1].metrics, complete.chunks[2].metrics)
 
 
-def test_nothing_is_left_to_do(whole, train):
-    resumed = train(state=whole.state, first_step=STEPS)
+def test_a_training_without_remaining_steps_returns_its_state(complete, train):
+    resumed = train(state=complete.state, first_step=STEPS)
     assert resumed.chunks == []
-    assert_same_bits(resumed.state, whole.state)
+    assert resumed.result.history == {}
+    assert_same_bits(resumed.state, complete.state)
 
 
-def test_the_buffers_of_a_state_are_given_to_the_next(whole):
-    for chunk in whole.chunks[:-1]:
+@pytest.fixture(scope="module")
+def of_two_seeds(train):
+    return train(key=seed_keys(3, 2))
+
+
+def test_the_buffers_of_a_state_are_donated_to_the_next_chunk(of_two_seeds):
+    for chunk in of_two_seeds.chunks[:-1]:
         assert all(leaf.is_deleted() for leaf in jax.tree.leaves(chunk.state))
-    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(whole.state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(of_two_seeds.state))
 
 
-def test_nothing_is_compiled_after_the_first_chunk(whole):
-    assert whole.compilations[0] == whole.compilations[-1] > 0
+def test_nothing_is_compiled_after_the_first_chunk(complete, of_two_seeds):
+    for training in (complete, of_two_seeds):
+        assert training.compilations[0] == training.compilations[-1] > 0
 
 
-def test_the_time_of_the_compiler_is_told_once_before_the_first_chunk(duel, points):
-    told = []
-    arguments = {"key": jax.random.key(3), "batch_size": BATCH, "chunk": 7, "when_compiled": told.append}
-    result = fit(duel(), points, steps=10, callbacks=[lambda chunk: told.append(chunk.step)], **arguments)
-    assert told == [result.compile_seconds, 7, 10]
-    assert fit(duel(), points, steps=10, first_step=10, state=result.state, **arguments).compile_seconds == 0
-    assert len(told) == 3
+def test_the_time_of_compilation_is_reported_once_before_the_first_chunk(point_gan, points):
+    calls = []
+    arguments = {"key": jax.random.key(3), "batch_size": BATCH, "chunk": 7, "on_compiled": calls.append}
+    result = fit(point_gan(), points, steps=10, callbacks=[lambda chunk: calls.append(chunk.step)], **arguments)
+    assert calls == [result.compile_seconds, 7, 10]
+    assert fit(point_gan(), points, steps=10, first_step=10, state=result.state, **arguments).compile_seconds == 0
+    assert len(calls) == 3
 
 
-def blow_up(rate_of_second=0.0, start=lambda key: 1.0):
-    """Two players: the first rolls down x^2, with y in its sight; the second climbs y^4 / 4, ever faster."""
+class TestHistory:
+    def test_the_history_of_one_key_agrees_with_steps_computed_one_by_one(self, complete, expected):
+        history = complete.result.history
+        assert history.keys() == expected[0][1].keys()
+        for name, values in history.items():
+            found = [metrics[name] for _, metrics in expected]
+            assert values.shape == (STEPS,)
+            np.testing.assert_allclose(values.filled(np.nan), found, rtol=1e-4, atol=1e-5)
+            computed = [0, 5, 10, 15, 20] if "/size/" in name else range(STEPS)
+            np.testing.assert_array_equal(np.flatnonzero(~np.ma.getmaskarray(values)), computed)
+            np.testing.assert_array_equal(np.flatnonzero(np.isfinite(found)), computed)
+
+    def test_the_history_of_several_keys_has_a_row_for_each(self, of_two_seeds, complete):
+        history = of_two_seeds.result.history
+        assert history.keys() == complete.result.history.keys()
+        for name, values in history.items():
+            assert values.shape == (2, STEPS)
+            np.testing.assert_allclose(values[0], complete.result.history[name], rtol=1e-4, atol=1e-5)
+            assert np.abs(values[1] - values[0]).max() > 1e-3
+
+    def test_the_history_of_a_resumed_training_begins_at_its_first_step(self, complete, train):
+        resumed = train(state=jax.tree.map(jnp.asarray, complete.copies[0]), first_step=7)
+        assert_same_metrics(resumed.result.history, {n: v[7:] for n, v in complete.result.history.items()})
+
+    def test_the_metrics_of_regularizers_are_masked_in_every_chunk(self, complete):
+        for chunk in complete.chunks:
+            steps = range(chunk.step - chunk.steps, chunk.step)
+            for name in ("critic/size/loss", "critic/size/gradient_norm", "critic/size/first"):
+                np.testing.assert_array_equal(chunk.metrics[name].mask, [t % 5 != 0 for t in steps])
+            assert not np.ma.isMaskedArray(chunk.metrics["critic/loss"])
+
+
+class TestCallbacks:
+    """A game of one scalar, in which compilation takes little time."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls):
+        def loss(key, params, state, batch):
+            return params["x"] ** 2 + batch["point"].mean(), ({}, {})
+
+        players = (Player("x", ("x",), loss, optax.sgd(0.1)),)
+        return Model(*game(lambda key, batch: {"x": {"params": jnp.float32(1.0)}}, players), players)
+
+    @pytest.mark.parametrize(("key", "axes"), [(jax.random.key(0), ()), (seed_keys(0, 2), (2,))], ids=["one", "two"])
+    def test_later_callbacks_and_the_history_have_the_metrics_that_a_callback_returns(self, key, axes, model, points):
+        received = []
+
+        def every_third(chunk):
+            return {"fid": np.full((*axes, 1), float(chunk.step))} if chunk.reaches(3) else None
+
+        def of_all_steps(chunk):
+            return {"double": 2 * chunk.metrics["x/loss"]}
+
+        result = fit(
+            model, points, key=key, steps=7, batch_size=4, chunk=2,
+            callbacks=[received.append, every_third, of_all_steps, received.append],
+        )  # fmt: skip
+        before, after = received[0::2], received[1::2]
+        assert [chunk.steps for chunk in after] == [2, 2, 2, 1]
+        assert all(chunk.metrics.keys() == {"x/loss", "x/gradient_norm"} for chunk in before)
+        assert ["fid" in chunk.metrics for chunk in after] == [False, True, True, False]
+        assert after[1].metrics["fid"].shape == (*axes, 1)
+        for first, second in zip(before, after, strict=True):
+            np.testing.assert_array_equal(second.metrics["double"], 2 * first.metrics["x/loss"])
+        assert result.history["fid"].shape == (*axes, 7)
+        expected = [None, None, None, 4.0, None, 6.0, None]
+        assert result.history["fid"].tolist() == ([expected] * 2 if axes else expected)
+        np.testing.assert_array_equal(result.history["double"], 2 * result.history["x/loss"])
+        assert not np.ma.getmaskarray(result.history["double"]).any()
+
+    def test_a_callback_of_one_key_receives_a_state_without_a_seed_axis(self, model, points):
+        shapes = []
+        arguments = {
+            "steps": 2,
+            "batch_size": 4,
+            "callbacks": [lambda chunk: shapes.append(chunk.state.params["x"].shape)],
+        }
+        assert fit(model, points, key=jax.random.key(0), **arguments).state.params["x"].shape == ()
+        assert fit(model, points, key=seed_keys(0, 1), **arguments).state.params["x"].shape == (1,)
+        assert shapes == [(), (1,)]
+
+    def test_progress_prints_losses_and_speed_to_stderr(self, model, points, capsys, monkeypatch):
+        clock = itertools.count(0, 3)
+        monkeypatch.setattr(loop.time, "perf_counter", lambda: float(next(clock)))
+        fit(model, points, key=jax.random.key(0), steps=10, batch_size=4, chunk=2, progress=True)
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        lines = printed.err.splitlines()
+        # A chunk takes 3 s by this clock, and at least 10 s pass between two lines, except before the last one.
+        pattern = r"(\d+)/10  x -?\d\S*  0\.667 step/s  \d+:\d\d left"
+        shown = [int(re.fullmatch(pattern, line)[1]) for line in lines]
+        assert shown[0] == 2
+        assert shown[-1] == 10
+        assert len(shown) < 5
+        assert lines[-1].endswith("0:00 left")
+
+    def test_nothing_is_printed_without_progress(self, model, points, capsys):
+        fit(model, points, key=jax.random.key(0), steps=2, batch_size=4)
+        assert capsys.readouterr() == ("", "")
+
+    def test_progress_describes_all_seeds(self, model, points, capsys):
+        result = fit(model, points, key=seed_keys(0, 2), steps=4, batch_size=4, chunk=4, progress=True)
+        mean = f"{result.history['x/loss'].mean():.4g}"
+        assert capsys.readouterr().err.startswith(f"4/4  x {mean}  ")
+
+
+def diverging_game(rate_of_second=0.0, start=lambda key: 1.0):
+    """Two players: the first minimizes x^2, with y in its loss; the second maximizes y^4 / 4, which diverges."""
 
     def init_networks(key, batch):
         return {"x": {"params": jnp.float32(3.0)}, "y": {"params": jnp.float32(start(key))}}
@@ -157,11 +287,11 @@ def blow_up(rate_of_second=0.0, start=lambda key: 1.0):
         Player("first", ("x",), first, optax.sgd(0.1)),
         Player("second", ("y",), second, optax.sgd(rate_of_second)),
     )
-    return Model(*game(init_networks, players), sample=None, players=players)
+    return Model(*game(init_networks, players), players)
 
 
 def first_not_finite(history):
-    """Step, counted from 1, player and quantity, found by looking after every move."""
+    """Step, counted from 1, player and quantity, found by checking every update."""
     for t, (_, metrics) in enumerate(history):
         for player, quantity in itertools.product(("first", "second"), ("loss", "gradient_norm")):
             if not np.isfinite(metrics[f"{player}/{quantity}"]):
@@ -170,98 +300,162 @@ def first_not_finite(history):
 
 
 class TestDivergence:
-    def test_the_first_step_and_the_player_are_named(self, by_hand, points):
-        model, seen = blow_up(0.3), []
-        expected = first_not_finite(by_hand(model, points, jax.random.key(0), 30, BATCH))
+    def test_the_first_step_and_the_player_are_named(self, single_steps, points):
+        model, steps = diverging_game(0.3), []
+        expected = first_not_finite(single_steps(model, points, jax.random.key(0), 30, BATCH))
         assert expected.player == "second"
         assert 5 < expected.step < 25
         with pytest.raises(DivergenceError) as caught:
             fit(
                 model, points, key=jax.random.key(0), steps=100, batch_size=BATCH, chunk=expected.step - 1,
-                callbacks=[lambda chunk: seen.append(chunk.step)],
+                callbacks=[lambda chunk: steps.append(chunk.step)],
             )  # fmt: skip
         assert str(caught.value) == str(expected)
         assert f"player 'second' is not finite at step {expected.step}" in str(expected)
-        assert seen == [expected.step - 1]
+        assert steps == [expected.step - 1]
 
-    def test_a_finite_loss_with_an_infinite_gradient(self):
+    def test_an_infinite_gradient_of_a_finite_loss_is_a_divergence(self):
         def loss(key, params, state, batch):
             return jnp.sqrt(jnp.abs(params["x"])), ({}, {})
 
         players = (Player("root", ("x",), loss, optax.sgd(0.5)),)
-        model = Model(*game(lambda key, batch: {"x": {"params": jnp.float32(0.0)}}, players), None, players=players)
+        model = Model(*game(lambda key, batch: {"x": {"params": jnp.float32(0.0)}}, players), players)
         with pytest.raises(DivergenceError, match="the gradient norm of player 'root' is not finite at step 1"):
             fit(model, {"point": np.zeros((4, 1), np.float32)}, key=jax.random.key(0), steps=3, batch_size=2)
 
-    def test_only_the_runs_that_diverge_are_left_out(self, by_hand, points):
-        # y starts between 0 and 1 and moves by 0.3 y^3: whether it escapes within 30 turns depends on where it starts.
-        model = blow_up(0.3, start=jax.random.uniform)
-        alone = [by_hand(model, points, jax.random.key(5 + run), 30, BATCH) for run in range(8)]
-        expected = {run: where for run in range(8) if (where := first_not_finite(alone[run])) is not None}
+    @pytest.mark.parametrize(("limit", "step"), [(3.5, 5), (4.5, 9)])
+    def test_a_regularizer_that_is_not_finite_when_it_is_computed_is_named(self, limit, step, points):
+        """x is the number of updates; the logarithm has no value above the limit, and is computed at steps 0, 4, 8."""
+
+        def loss(key, params, state, batch):
+            return -params["x"], ({}, {})
+
+        def logarithm(key, params, state, batch):
+            return 0.0 * jnp.log(limit - params["x"]), ({}, {})
+
+        terms = (Regularizer("log", logarithm, 4),)
+        players = (Player("x", ("x",), loss, optax.sgd(1.0), regularizers=terms),)
+        model = Model(*game(lambda key, batch: {"x": {"params": jnp.float32(-1.0)}}, players), players)
+        with pytest.raises(DivergenceError, match=f"^the log loss of player 'x' is not finite at step {step}$"):
+            fit(model, points, key=jax.random.key(0), steps=20, batch_size=4, chunk=3)
+
+    def test_only_the_seeds_that_diverge_are_left_out(self, single_steps, points):
+        # y starts between 0 and 1 and changes by 0.3 y^3: whether it diverges within 30 steps depends on its start.
+        model = diverging_game(0.3, start=jax.random.uniform)
+        alone = [single_steps(model, points, jax.random.key(5 + seed), 30, BATCH) for seed in range(8)]
+        expected = {seed: where for seed in range(8) if (where := first_not_finite(alone[seed])) is not None}
         assert 0 < len(expected) < 8
-        seen = []
+        chunks = []
         result = fit(
             model, points, key=seed_keys(5, 8), steps=30, batch_size=BATCH, chunk=7,
-            callbacks=[lambda chunk: seen.append((chunk.step, dict(chunk.diverged), chunk.newly_diverged))],
+            callbacks=[lambda chunk: chunks.append((chunk.step, dict(chunk.diverged), chunk.newly_diverged))],
         )  # fmt: skip
         assert result.diverged == expected
-        assert [step for step, _, _ in seen] == [7, 14, 21, 28, 30]
-        told = {}
-        for step, diverged, newly in seen:
-            assert diverged == {run: where for run, where in expected.items() if where.step <= step}
-            assert not newly.keys() & told.keys()
-            told |= newly
-            assert told == diverged
-        for run in set(range(8)) - set(expected):
-            assert_near(jax.tree.map(lambda x, run=run: x[run], result.state), alone[run][-1][0], rtol=1e-6)
+        assert [step for step, _, _ in chunks] == [7, 14, 21, 28, 30]
+        known = {}
+        for step, diverged, newly in chunks:
+            assert diverged == {seed: where for seed, where in expected.items() if where.step <= step}
+            assert not newly.keys() & known.keys()
+            known |= newly
+            assert known == diverged
+        for seed in set(range(8)) - set(expected):
+            assert_near(select_seed(result.state, seed), alone[seed][-1][0], rtol=1e-6)
 
-    def test_what_had_diverged_before_a_pause_stays_so(self, points):
+    def test_seeds_that_diverged_before_a_pause_stay_diverged(self, points):
         before, newly = {1: Divergence(2, "first", "loss"), 2: Divergence(4, "second", "loss")}, []
         result = fit(
-            blow_up(), points, key=seed_keys(0, 3), steps=8, batch_size=BATCH, chunk=2, first_step=4, diverged=before,
-            callbacks=[lambda chunk: newly.append(chunk.newly_diverged)],
+            diverging_game(), points, key=seed_keys(0, 3), steps=8, batch_size=BATCH, chunk=2, first_step=4,
+            diverged=before, callbacks=[lambda chunk: newly.append(chunk.newly_diverged)],
         )  # fmt: skip
         assert result.diverged == before
         assert newly == [{}, {}]
 
-    def test_all_runs_diverge(self, points):
-        with pytest.raises(DivergenceError, match=r"every run diverged: in run 0 .* at step \d+; in run 1 .*'second'"):
-            fit(blow_up(1.0), points, key=seed_keys(0, 2), steps=60, batch_size=BATCH)
+    def test_a_training_ends_when_all_seeds_have_diverged(self, points):
+        message = r"every seed diverged: in seed 0 .* at step \d+; in seed 1 .*'second'"
+        with pytest.raises(DivergenceError, match=message):
+            fit(diverging_game(1.0), points, key=seed_keys(0, 2), steps=60, batch_size=BATCH)
 
-    @pytest.mark.parametrize(
-        ("metrics", "expected"),
-        [
-            ({"a/loss": [1, np.nan], "b/loss": [np.inf, np.nan]}, {0: Divergence(41, "b", "loss")}),
-            ({"a/loss": [1, np.nan], "b/loss": [1, np.nan]}, {0: Divergence(42, "a", "loss")}),
-            ({"a/loss": [1, 1], "a/gradient_norm": [1, -np.inf]}, {0: Divergence(42, "a", "gradient_norm")}),
-            ({"a/loss": [1, 1], "a/other": [np.nan, 1]}, {}),
-            ({"a/loss": [[1, 1], [1, np.nan]], "b/loss": [[1, 1], [1, 1]]}, {1: Divergence(42, "a", "loss")}),
-        ],
-    )
-    def test_the_first_value_that_is_not_finite(self, metrics, expected):
-        assert find_divergence({n: np.array(v) for n, v in metrics.items()}, ["a", "b"], 40) == expected
+
+def callees(hlo):
+    """Computation -> (text, computations that it always calls, computations that are branches), and the entry."""
+    computations, entry = {}, None
+    for match in re.finditer(r"^(ENTRY )?%?([\w.\-]+) \(.*?\) -> .*? \{\n(.*?)^\}", hlo, re.MULTILINE | re.DOTALL):
+        text = match[3]
+        branches = re.findall(r"(?:true_computation|false_computation)=%?([\w.\-]+)", text)
+        for listed in re.findall(r"branch_computations=\{([^}]*)\}", text):
+            branches += re.findall(r"%?([\w.\-]+)", listed)
+        called = re.findall(r"(?:calls|to_apply|body|condition)=%?([\w.\-]+)", text)
+        computations[match[2]] = text, called, branches
+        entry = match[2] if match[1] else entry
+    return computations, entry
+
+
+def reachable(hlo, *, through_branches):
+    computations, entry = callees(hlo)
+    found, pending = set(), [entry]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            _, called, branches = computations[name]
+            pending += called + (branches if through_branches else [])
+    return "".join(computations[name][0] for name in found)
+
+
+def test_a_regularizer_of_eight_seeds_is_a_branch_of_the_compiled_program(points, monkeypatch):
+    """The compiled program holds the only sine, that of the regularizer, in a branch and not in what always runs."""
+    computed, programs, compile_stage = [], [], loop._compile
+
+    def recording_compile(*arguments):
+        programs.append(compile_stage(*arguments))
+        return programs[-1]
+
+    def loss(key, params, state, batch):
+        return jnp.mean((batch["point"] @ params["w"]) ** 2), ({}, {})
+
+    def sine_loss(key, params, state, batch):
+        jax.debug.callback(lambda _: computed.append(1), params["w"][0])
+        return jnp.sum(jnp.sin(batch["point"] @ params["w"])), ({}, {})
+
+    players = (Player("w", ("w",), loss, optax.sgd(0.1), 2, (Regularizer("sine", sine_loss, 4),)),)
+    model = Model(*game(lambda key, batch: {"w": {"params": jax.random.normal(key, (2,))}}, players), players)
+    monkeypatch.setattr(loop, "_compile", recording_compile)
+    fit(model, points, key=seed_keys(0, 8), steps=10, batch_size=4, chunk=10)
+    jax.effects_barrier()
+    assert len(computed) == 8 * 3
+    (program,) = programs
+    hlo = program.as_text()
+    assert re.search(r"\b(sine|cosine)\(", reachable(hlo, through_branches=True))
+    assert not re.search(r"\b(sine|cosine)\(", reachable(hlo, through_branches=False))
+    assert "conditional(" in reachable(hlo, through_branches=False)
+
+
+def test_the_keys_of_a_run_are_independent():
+    keys = run_keys(jax.random.key(5))
+    assert keys._fields == ("init", "order", "steps")
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in (*keys, jax.random.key(5))}) == 4
 
 
 @pytest.mark.parametrize(
-    ("choices", "said"),
+    ("choices", "message"),
     [
         ({"chunk": 0}, "chunk must be at least 1, got 0"),
         ({"chunk": -7}, "chunk must be at least 1, got -7"),
         ({"steps": -1}, "steps must be at least first_step, which is 0, got -1"),
         ({"steps": 5, "first_step": 6}, "steps must be at least first_step, which is 6, got 5"),
         ({"first_step": -1}, "first_step must be at least 0, got -1"),
-        ({"key": seed_keys(0, 0)}, r"of at least one run, got keys of shape \(0,\)"),
-        ({"key": seed_keys(0, 4).reshape(2, 2)}, r"of at least one run, got keys of shape \(2, 2\)"),
+        ({"key": seed_keys(0, 0)}, r"of at least one seed, got keys of shape \(0,\)"),
+        ({"key": seed_keys(0, 4).reshape(2, 2)}, r"of at least one seed, got keys of shape \(2, 2\)"),
     ],
 )
-def test_impossible_numbers_of_turns_and_runs_are_refused(choices, said, duel, points):
+def test_impossible_numbers_of_steps_and_seeds_are_refused(choices, message, point_gan, points):
     possible = {"key": jax.random.key(0), "steps": 10, "batch_size": BATCH}
-    with pytest.raises(InputError, match=said):
-        fit(duel(), points, **possible | choices)
+    with pytest.raises(InputError, match=message):
+        fit(point_gan(), points, **possible | choices)
 
 
 class TestBatchSize:
-    """What `fit` refuses; `check_batch_size` is the same without the training."""
+    """What `fit` refuses; `check_batch_size` does the same without training."""
 
     @pytest.fixture(params=["fit", "check"])
     def check(self, request):
@@ -272,30 +466,30 @@ class TestBatchSize:
         )
 
     @pytest.mark.parametrize(
-        ("size", "said"),
+        ("size", "message"),
         [
-            (101, "2 moves on 101 examples each and the data hold only 200: give a batch size of at most 100"),
+            (101, "2 updates with 101 examples each and the data have only 200: give a batch size of at most 100"),
             (201, r"batch_size must be at most the number of examples \(200\), got 201"),
             (0, "at least 1, got 0"),
             (-3, "at least 1, got -3"),
         ],
     )
-    def test_one_that_the_data_do_not_allow(self, size, said, check, duel, points):
-        with pytest.raises(InputError, match=said):
-            check(duel(), points, size)
+    def test_a_size_that_the_data_do_not_allow_is_refused(self, size, message, check, point_gan, points):
+        with pytest.raises(InputError, match=message):
+            check(point_gan(), points, size)
 
-    def test_one_that_the_devices_do_not_allow(self, check, duel, points):
-        with pytest.raises(InputError, match="give a multiple of 2"):
-            check(duel(), points, 15, jax.local_devices()[:1] * 2)
+    def test_a_size_that_the_devices_do_not_allow_is_refused(self, check, point_gan, points):
+        with pytest.raises(InputError, match="a multiple of 2"):
+            check(point_gan(), points, 15, jax.local_devices()[:1] * 2)
 
-    def test_a_stream_is_counted_too(self, check, duel, images):
-        with pytest.raises(InputError, match="the data hold only 60: give a batch size of at most 30"):
-            check(duel(), Stream(ArraySource(images)), 31)
+    def test_the_examples_of_a_stream_are_counted_too(self, check, point_gan, images):
+        with pytest.raises(InputError, match="the data have only 60: give a batch size of at most 30"):
+            check(point_gan(), Stream(ArraySource(images)), 31)
 
-    def test_arrays_of_different_lengths(self, check, duel, points):
+    def test_arrays_of_different_lengths_are_refused(self, check, point_gan, points):
         with pytest.raises(InputError, match=r"same number of examples, got {'point': 200, 'label': 199}"):
-            check(duel(), points | {"label": np.zeros(199, np.int32)}, 10)
+            check(point_gan(), points | {"label": np.zeros(199, np.int32)}, 10)
 
-    def test_all_of_the_data(self, duel, points):
-        check_batch_size(duel(), points, 100)
-        fit(duel(), points, key=jax.random.key(0), steps=0, batch_size=100)
+    def test_a_batch_may_hold_all_of_the_data(self, point_gan, points):
+        check_batch_size(point_gan(), points, 100)
+        fit(point_gan(), points, key=jax.random.key(0), steps=0, batch_size=100)
