@@ -7,26 +7,24 @@ compare every metric of a generator with the same metric of as many real images 
 Any grayscale images of ten classes can be learned, such as Fashion-MNIST.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 
+from jaxgen.data.large_arrays import map_batches
 from jaxgen.data.stacked import CHANNELS, CLASSES, PLACE_VALUES
 from jaxgen.errors import InputError
-from jaxgen.game import Model, Player, State, game
-from jaxgen.models.preprocessing import preprocess, to_signed
-from jaxgen.nn.dcgan import Discriminator
+from jaxgen.game import Model, State
+from jaxgen.models import classifier
 from jaxgen.training import fit
-from jaxgen.typing import AnyArray, Array, Batch, Float, Int, KeyArray, Metrics, Params, Shaped, Stats
+from jaxgen.typing import AnyArray, Array, Batch, Float, Int, KeyArray, Shaped
 
 LEARNING_RATE = 3e-3
 """Initial learning rate of Adam."""
-
-MAX_BATCH = 1000
-"""Maximum number of single digits that are classified at once."""
 
 
 class DigitPrediction(NamedTuple):
@@ -46,12 +44,12 @@ class DigitClassifier(NamedTuple):
     """A trained classifier of single digits, as `train_digit_classifier` returns it.
 
     Attributes:
-        network: network from images with values in [-1, 1] to ten logits.
-        variables: parameters of the network and running statistics of its batch normalization.
+        model: classifier of ten classes.
+        state: its state after training.
     """
 
-    network: Any
-    variables: Params
+    model: Model
+    state: State
 
     def logits(self, images: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
         """Compute the logits of the ten digits.
@@ -67,8 +65,8 @@ class DigitClassifier(NamedTuple):
             ValueError: if the images are not grayscale, or there are none.
         """
         _check_shape(images, channels=1)
-        batches = [images[i : i + MAX_BATCH] for i in range(0, len(images), MAX_BATCH)]
-        return jnp.concatenate([_logits(self.network, self.variables, batch) for batch in batches])
+        assert self.model.predict is not None
+        return map_batches(partial(_predicted, self.model.predict, self.state), jnp.asarray(images))
 
     def probabilities(self, images: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
         """Compute the probabilities of the ten digits.
@@ -140,56 +138,28 @@ def train_digit_classifier(
 
     Example:
         >>> from jaxgen.data import load
-        >>> classifier = train_digit_classifier(jax.random.key(0), load("digits"), steps=20, width=8)
-        >>> prediction = classifier.predict(load("stacked_digits", split="test", examples=5)["image"])
+        >>> trained = train_digit_classifier(jax.random.key(0), load("digits"), steps=20, width=8)
+        >>> prediction = trained.predict(load("stacked_digits", split="test", examples=5)["image"])
         >>> prediction.labels.shape, prediction.confidence.shape
         ((5,), (5,))
     """
     _check_digits(digits)
-    network = Discriminator(width=width, shape=(CLASSES,))
-    model = _classification_game(network, optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps)))
-    state = fit(model, digits, key=key, steps=steps, batch_size=batch_size).state
-    return DigitClassifier(network, _variables(state.params, state))
-
-
-def _classification_game(network: Any, tx: optax.GradientTransformation) -> Model:
-    """Return a game of one player, the classifier, which minimizes the cross-entropy."""
-
-    def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
-        return {"classifier": network.init(key, to_signed(preprocess(batch)), train=False)}
-
-    def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
-        x = to_signed(_random_shift(key, preprocess(batch)))
-        mutable = list(state.stats["classifier"])
-        logits, stats = network.apply(_variables(params, state), x, train=True, mutable=mutable)
-        entropy = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-        return entropy.mean(), ({"classifier": stats}, {})
-
-    players = (Player("classifier", ("classifier",), loss, tx),)
-    init, step = game(init_networks, players)
-    return Model(init, step, players)
-
-
-def _variables(params: Params, state: State) -> Params:
-    return {"params": params["classifier"], **state.stats["classifier"]}
-
-
-def _random_shift(key: KeyArray, images: Float[Array, "n height width 1"]) -> Float[Array, "n height width 1"]:
-    """Shift every image at random in both directions, by at most a sixteenth of its side, rounded up."""
-    n, height, width, _ = images.shape
-    most = -(-max(height, width) // 16)
-    padded = jnp.pad(images, [(0, 0), (most, most), (most, most), (0, 0)])
-    corners = jax.random.randint(key, (n, 2), 0, 2 * most + 1)
-
-    def cut(image: Float[Array, "rows columns 1"], corner: Int[Array, " 2"]) -> Float[Array, "height width 1"]:
-        return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (height, width, 1))
-
-    return jax.vmap(cut)(padded, corners)
+    config = classifier.Config(
+        architecture="conv",
+        width=width,
+        max_shift=-(-max(digits["image"].shape[1:3]) // 16),
+        learning_rate=LEARNING_RATE,
+        schedule="cosine",
+        decay_steps=steps,
+    )
+    example = {"image": digits["image"][:1], "label": np.array([CLASSES - 1])}
+    model = classifier.build(config, example)
+    return DigitClassifier(model, fit(model, digits, key=key, steps=steps, batch_size=batch_size).state)
 
 
 @partial(jax.jit, static_argnums=0)
-def _logits(network: Any, variables: Params, images: Shaped[AnyArray, "n height width 1"]) -> Float[Array, "n 10"]:
-    return network.apply(variables, to_signed(preprocess({"image": images})), train=False)
+def _predicted(predict: Callable[[State, Batch], Array], state: State, images: Array) -> Float[Array, "n 10"]:
+    return predict(state, {"image": images})
 
 
 def _check_shape(images: Shaped[AnyArray, "..."], *, channels: int) -> None:

@@ -1,7 +1,7 @@
-"""A GAN on the line, where data, generator and discriminator can all be seen at once."""
+"""The figure of a 1-D GAN: densities of the data and the samples, and the discriminator, over the same axis."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,79 +10,78 @@ import numpy as np
 from jaxgen import plot
 from jaxgen.data import SYNTHETIC
 from jaxgen.game import Model, State
-from jaxgen.runs.config import RunConfig
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PLACES = 400
-"""On the line, where densities and discriminators are compared."""
+GRID = 400
+"""Points of the axis at which densities and discriminators are compared."""
 
 LINES = 40
-"""From noise to what the generator makes of it."""
+"""Lines from latents to their outputs."""
 
 GENERATED = 5000
-"""Points of which a histogram is drawn."""
+"""Samples of which a histogram is drawn."""
 
 CLASSIFIERS = ("minimax", "non_saturating")
-"""Losses whose discriminator gives logits of being real."""
+"""Losses whose discriminator returns the logit of a probability of being real."""
 
 
-class Line(NamedTuple):
-    """Data on the line.
+class Axis(NamedTuple):
+    """The axis of the data.
 
     Attributes:
-        places: in increasing order, over the range of the data and a little more.
-        log_density: of the data there, in nats.
+        x: increasing points over the range of the data and a margin.
+        log_density: log density of the data there, in nats.
     """
 
-    places: Float[np.ndarray, " places"]
-    log_density: Float[np.ndarray, " places"]
+    x: Float[np.ndarray, " grid"]
+    log_density: Float[np.ndarray, " grid"]
 
 
-def why_not_gan_1d(model: Model, config: RunConfig[Any], example: Batch) -> str | None:
-    """Why a run is no game on the line between a known density and a discriminator that gives probabilities.
+def why_not_gan_1d(model: Model, *, data: str, loss: str | None, example: Batch) -> str | None:
+    """Return why a model is not a 1-D GAN with a known density and a discriminator that gives probabilities.
 
     Args:
-        model: of the run.
-        config: of the run.
-        example: a batch of any size, for the shape of the data.
+        model: model of the run.
+        data: name of its data set.
+        loss: name of its adversarial loss, None where it has none.
+        example: batch of any size that shows the shape of the data.
 
     Returns:
-        The reason as a clause, None if it is such a game.
+        The reason as a clause; None if it is a 1-D GAN.
 
     Example:
         >>> from jaxgen.models import gan
-        >>> example, config = {"point": np.zeros((1, 2), np.float32)}, gan.Config()
-        >>> why_not_gan_1d(gan.build(config, example), RunConfig(config, data="ring"), example)
-        'the data are not points on the line with a known density'
+        >>> example = {"point": np.zeros((1, 2), np.float32)}
+        >>> why_not_gan_1d(gan.build(gan.Config(), example), data="ring", loss="minimax", example=example)
+        'the data are not one-dimensional points with a known density'
     """
-    loss = getattr(config.model_config, "loss", None)
-    if config.data not in SYNTHETIC or example["point"].shape[1] != 1:
-        return "the data are not points on the line with a known density"
+    if data not in SYNTHETIC or example["point"].shape[1] != 1:
+        return "the data are not one-dimensional points with a known density"
     if not any(player.name == "discriminator" for player in model.players):
         return "the model has no discriminator"
     if model.evaluate is None:
-        return "the discriminator judges several examples at once"
+        return "the discriminator is applied to several examples together"
     if loss not in CLASSIFIERS:
-        return f"with the loss '{loss}' the discriminator gives no probabilities"
+        return f"with the loss '{loss}' the discriminator does not give probabilities"
     if model.conditions:
-        return "the discriminator is told the class: there is a best one for each"
+        return "the discriminator is conditional: the optimal one differs from class to class"
     return None
 
 
 def without_averages(state: State) -> State:
-    """The state without averaged weights: its samples are those that the discriminator is shown.
+    """Return the state without moving averages, whose samples are the discriminator's inputs in training.
 
-    Where a moving average of the generator's weights is kept, models sample from that. The discriminator plays against
-    the weights that move, and only for these it can be the best one.
+    Where a moving average of the generator is kept, models sample from it. The discriminator is trained with the
+    generator itself, and can be optimal only for that one.
 
     Args:
-        state: of one run or of several.
+        state: state of one seed or of several.
 
     Returns:
-        The same state, with nothing in `ema`.
+        The same state with an empty `ema`.
 
     Example:
         >>> from jaxgen.models import gan
@@ -95,54 +94,61 @@ def without_averages(state: State) -> State:
 
 
 class Gan1D:
-    """Moments of a game on the line; the noise is the same in all of them.
+    """Snapshots of a 1-D GAN, always with the same latents.
 
-    The generator is the one that the discriminator plays against, not the average of its weights.
+    The generator is the one with which the discriminator is trained, not its moving average.
 
     Args:
-        model: of a run of which `why_not_gan_1d` says nothing.
-        config: of the run.
-        points: of the data, which say how much of the line is looked at.
-        key: of all draws.
+        model: model for which `why_not_gan_1d` returns None.
+        data: name of its data set.
+        points: points of the data, which determine the range of the axis.
+        key: PRNG key of the latents.
     """
 
-    def __init__(self, model: Model, config: RunConfig[Any], points: Float[AnyArray, "n 1"], key: KeyArray) -> None:
+    def __init__(self, model: Model, data: str, points: Float[AnyArray, "n 1"], key: KeyArray) -> None:
         low, high = float(points.min()), float(points.max())
-        places = np.linspace(low - 0.1 * (high - low), high + 0.1 * (high - low), PLACES, dtype=np.float32)
-        self._mixture = SYNTHETIC[config.data]()
-        self.line = Line(places, self.log_density(places))
-        noise = np.zeros((0, 1)) if model.prior is None or model.decode is None else np.asarray(model.prior(key, LINES))
-        # Lines are drawn from noise of one dimension alone.
-        self.noise = np.sort(noise, axis=0) if noise.shape[1] == 1 else np.zeros((0, 1))
+        margin = 0.1 * (high - low)
+        x = np.linspace(low - margin, high + margin, GRID, dtype=np.float32)
+        self._mixture = SYNTHETIC[data]()
+        self.axis = Axis(x, self.log_density(x))
+        self.latents = _latents(model, key)
 
         def logits(state: State, points: Array) -> Array:
             assert model.evaluate is not None
             return model.evaluate(key, state, {"point": points})["real_output"]
 
         def generated(state: State) -> tuple[Array, Array]:
+            assert model.sample is not None
+            assert model.decode is not None
             state = without_averages(state)
-            mapped = model.decode(state, self.noise) if model.decode is not None and len(self.noise) else self.noise
-            return model.sample(key, state, GENERATED), jnp.asarray(mapped)
+            outputs = model.decode(state, self.latents) if len(self.latents) else jnp.asarray(self.latents)
+            return model.sample(key, state, GENERATED), outputs
 
         self.logits, self._generated = jax.jit(logits), jax.jit(generated)
 
-    def log_density(self, places: Float[np.ndarray, " places"]) -> Float[np.ndarray, " places"]:
-        """Of the data at any places, in nats."""
-        return np.asarray(self._mixture.log_density(jnp.asarray(places[:, None], jnp.float32)))
+    def log_density(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Return the log density of the data at any points, in nats."""
+        return np.asarray(self._mixture.log_density(jnp.asarray(x[:, None], jnp.float32)))
 
-    def moment(self, state: State, title: str) -> plot.Snapshot:
-        """What is drawn of the game with one run's state."""
-        generated, mapped = self._generated(state)
+    def snapshot(self, state: State, title: str) -> plot.Snapshot:
+        """Return what is drawn of the state of one seed."""
+        generated, outputs = self._generated(state)
         return plot.Snapshot(
             title,
             generated=np.asarray(generated)[:, 0],
-            discriminator=np.asarray(jax.nn.sigmoid(self.logits(state, self.line.places[:, None]))),
-            latents=self.noise[:, 0],
-            outputs=np.asarray(mapped)[:, 0],
+            discriminator=np.asarray(jax.nn.sigmoid(self.logits(state, self.axis.x[:, None]))),
+            latents=self.latents[:, 0],
+            outputs=np.asarray(outputs)[:, 0],
         )
 
-    def draw(self, moments: Sequence[plot.Snapshot]) -> "Figure":
-        """Moments side by side; the axes are the same for all of them, now and later."""
-        bound = float(np.abs(self.noise).max(initial=0.0)) or 1.0
-        density = np.exp(self.line.log_density)
-        return plot.gan_1d(self.line.places, density, moments, latent_range=(-bound, bound))
+    def draw(self, snapshots: Sequence[plot.Snapshot]) -> "Figure":
+        """Draw snapshots side by side; the axes are the same for all figures of this object."""
+        bound = float(np.abs(self.latents).max(initial=0.0)) or 1.0
+        density = np.exp(self.axis.log_density)
+        return plot.gan_1d(self.axis.x, density, snapshots, latent_range=(-bound, bound))
+
+
+def _latents(model: Model, key: KeyArray) -> Float[np.ndarray, "n 1"]:
+    """Latents in increasing order; none where the latent has more than one dimension."""
+    latents = np.zeros((0, 1)) if model.sample_latent is None else np.asarray(model.sample_latent(key, LINES))
+    return np.sort(latents, axis=0) if latents.shape[1] == 1 else np.zeros((0, 1))

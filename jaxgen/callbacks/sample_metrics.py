@@ -1,124 +1,178 @@
-"""Samples judged while a model is trained, by numbers that no player minimizes."""
+"""Metrics of samples while a model is trained: distances and modes, which no player minimizes."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.data import STACKED, SYNTHETIC, Stream, batch_indices, count_examples, take
+from jaxgen.analysis import DigitClassifier, train_digit_classifier
+from jaxgen.callbacks.keys import callback_key
+from jaxgen.data import STACKED, SYNTHETIC, DataSource, Stream, random_examples
+from jaxgen.data.stacked import CHANNELS, CLASSES
 from jaxgen.divergences import sliced_wasserstein
+from jaxgen.errors import InputError
 from jaxgen.game import Model, State
+from jaxgen.metrics import label_metrics, mixture_metrics
 from jaxgen.models.preprocessing import preprocess
-from jaxgen.runs.config import RunConfig
-from jaxgen.runs.sample_metrics import POINTS, mode_metrics, stacked_metrics
-from jaxgen.training.loop import Chunk, run_keys
+from jaxgen.training.chunk import Chunk
 from jaxgen.training.seeds import over_seeds
-from jaxgen.typing import Array, Batch, KeyArray, Metrics
+from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Shaped
 
 PREFIX = "samples/"
-"""Of the names that these numbers have in the log."""
+"""Prefix of the names of these metrics in the log."""
 
 COMPARED = 1000
-"""Samples, and examples of the data, between which the distance is taken."""
+"""Samples, and examples of the data, between which the distance is computed."""
 
-READ = 10_000
-"""Stacked digits of which the classes are read: of 1,000 classes, all but the last one or two can be found in them."""
+POINTS = 2500
+"""Samples of which the covered modes of a mixture are counted."""
+
+CLASSIFIED = 10_000
+"""Stacked digits that are classified during training: of 1,000 classes, they can cover all but one or two."""
+
+CLASSIFIER_STEPS = {"digits": 1000}
+"""Steps after which the classifier predicts 99 % of the test digits; 2,000 for the larger data sets."""
 
 
 class SampleMetrics:
-    """A hook of `fit` that hands chunks on to another, the log, and adds to some of them what the samples are worth.
+    """A callback that returns metrics of samples at every k-th step and at the last one, for every seed.
 
-    It judges whenever pictures are drawn and at the end, every seed for itself:
+    The metrics are::
 
-        samples/sliced_wasserstein    distance between 1000 samples and as many training examples; of pictures, in
-                                      values of pixels from 0 to 1
-        samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples, on a mixture; see `mode_metrics`; of
-                                      10,000 that a classifier reads, of stacked digits; see `stacked_metrics`
+        samples/sliced_wasserstein    distance between 1000 samples and as many training examples; for images, in pixel
+                                      values from 0 to 1
+        samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples of a mixture (`mixture_metrics`); of
+                                      10,000 classified samples of stacked digits (`label_metrics`)
 
-    Noise, examples and projections are the same each time, so that two numbers differ by what was learned between them,
-    and a run that was killed and resumed has the same numbers as one that never stopped.
+    Latents, examples and projections are the same each time, so that two values differ only by what was learned between
+    them, and a run that was killed and resumed has the same values as one that was not.
 
     Args:
-        log: the hook that is given the chunks.
-        model: what is trained.
-        config: of the run.
-        data: of the training.
+        model: model with a `sample`.
+        source: data set of the run.
+        data: training split.
+        every: number of steps between two measurements.
+        last: last step of the run, at which samples are measured in any case.
+        seed: seed of the run.
 
     Example:
-        >>> from jaxgen.data import load
         >>> from jaxgen.models import gan
+        >>> from jaxgen.training.loop import initial_state
+        >>> from jaxgen.training.seeds import seed_keys
+        >>> from jaxgen.data import load
         >>> ring = load("ring", examples=100)
-        >>> model, config = gan.build(gan.Config(), ring), RunConfig(model_config=gan.Config(), data="ring", steps=10)
-        >>> chunk = Chunk(10, model.init(jax.random.key(0), ring), {"generator/loss": np.zeros(10)}, 0.1, {})
-        >>> SampleMetrics(lambda chunk: print(*chunk.metrics), model, config, ring)(chunk)
-        generator/loss samples/high_quality samples/mode_kl samples/modes samples/sliced_wasserstein
+        >>> model = gan.build(gan.Config(), ring)
+        >>> metrics = SampleMetrics(model, DataSource("ring"), ring, every=10, last=10, seed=0)
+        >>> state = initial_state(model, seed_keys(0, 1), ring)
+        >>> print(*metrics(Chunk(10, state, {"generator/loss": np.zeros((1, 10))}, 0.1, {})))
+        samples/high_quality samples/mode_kl samples/modes samples/sliced_wasserstein
     """
 
     def __init__(
-        self, log: Callable[[Chunk], None], model: Model, config: RunConfig[Any], data: Batch | Stream
+        self, model: Model, source: DataSource, data: Batch | Stream, *, every: int, last: int, seed: int
     ) -> None:
-        self.log = log
-        self.every, self.last = config.image_every, config.steps
-        self.several = config.seeds is not None
-        judging = run_keys(jax.random.key(config.seed)).judging
-        self.sample_key, self.reading_key, self.projections, examples_key = jax.random.split(judging, 4)
-        self.examples = preprocess(some_examples(examples_key, data, COMPARED))
-        self.read_from = config if config.data in STACKED else None
-        mixture = SYNTHETIC[config.data]() if config.data in SYNTHETIC else None
-        has_modes = mixture is not None and mixture.centers is not None
-        count = POINTS if has_modes else len(self.examples)
+        assert model.sample is not None
+        self.every, self.last = every, last
+        keys = jax.random.split(callback_key(seed, "sample_metrics"), 4)
+        self.sample_key, self.classified_key, self.projections, examples_key = keys
+        self.examples = preprocess(random_examples(examples_key, data, COMPARED))
+        self.classifier_source = source._replace(name=STACKED[source.name]) if source.name in STACKED else None
+        count = POINTS if mode_metrics(source.name, None) is not None else len(self.examples)
+        self.sample = jax.jit(partial(_sample_all, partial(_sample_and_measure, model, source.name, count)))
 
-        def draw(key: KeyArray, state: State) -> tuple[Array, Metrics]:
-            samples = model.sample(key, state, count)
-            return samples[: len(self.examples)], {} if mixture is None else mode_metrics(samples, mixture)
+    def __call__(self, chunk: Chunk) -> Mapping[str, np.ndarray] | None:
+        """Measure samples if it is due."""
+        if not chunk.reaches(self.every) and chunk.step != self.last:
+            return None
+        return {PREFIX + name: np.asarray(value)[:, None] for name, value in self.measure(chunk.state).items()}
 
-        def draw_all(key: KeyArray, states: State) -> tuple[Array, Metrics]:
-            return over_seeds(partial(draw, key))(states) if self.several else draw(key, states)
-
-        self.draw = jax.jit(draw_all)
-
-    def __call__(self, chunk: Chunk) -> None:
-        """Log the chunk, judged if it is time to."""
-        if chunk.passes(self.every) or chunk.step == self.last:
-            numbers = {
-                PREFIX + name: np.asarray(value)[..., None] for name, value in self.discriminate(chunk.state).items()
-            }
-            chunk = chunk._replace(metrics=chunk.metrics | numbers)
-        self.log(chunk)
-
-    def discriminate(self, state: State) -> Metrics:
-        """The numbers of a state, one for each run."""
-        samples, metrics = self.draw(self.sample_key, state)
-        # One by one, and not in one program with the network: what is compiled once then serves all runs on these data.
-        runs = samples if self.several else samples[None]
-        distances = jnp.stack([sliced_wasserstein(self.projections, x, self.examples) for x in runs])
-        found = {"sliced_wasserstein": distances}
-        if self.read_from is not None:
-            found |= stacked_metrics(self.read_from, self._parts(state))
-        return {**metrics, **(found if self.several else {name: of_run[0] for name, of_run in found.items()})}
+    def measure(self, state: State) -> Metrics:
+        """Return the metrics of a state, `[seeds]` each."""
+        samples, metrics = self.sample(self.sample_key, state)
+        # One seed after the other, and not in one program with the network: compiled once, it serves all runs.
+        distances = [sliced_wasserstein(self.projections, x[: len(self.examples)], self.examples) for x in samples]
+        if self.classifier_source is not None:
+            metrics |= stacked_metrics(self.classifier_source, self._parts(state))
+        return {**metrics, "sliced_wasserstein": jnp.stack(distances)}
 
     def _parts(self, state: State) -> Iterator[Array]:
-        """Samples to be read, with an axis of runs."""
-        for first in range(0, READ, len(self.examples)):
-            samples, _ = self.draw(jax.random.fold_in(self.reading_key, first), state)
-            yield samples if self.several else samples[None]
+        for first in range(0, CLASSIFIED, len(self.examples)):
+            yield self.sample(jax.random.fold_in(self.classified_key, first), state)[0]
 
 
-def some_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
-    """Examples drawn without replacement, or all in any order where there are fewer; those of a stream are the same.
+def mode_metrics(data: str, samples: Float[Array, "n dim"] | None) -> dict[str, Array] | None:
+    """Compute `mixture_metrics` of samples for the mixture of that name.
 
-    The first ones would not do: data that come in folders are ordered by class.
+    Args:
+        data: name of a data set.
+        samples: samples of one seed; None only to find out whether the data have known modes.
+
+    Returns:
+        The metrics; None where the data are not a mixture with known modes.
 
     Example:
-        >>> drawn = some_examples(jax.random.key(0), {"label": np.repeat(np.arange(2), 500)}, 100)["label"]
-        >>> len(drawn), sorted(set(drawn.tolist()))
-        (100, [0, 1])
+        >>> mode_metrics("digits", None) is None, mode_metrics("ring", None)
+        (True, {})
     """
-    examples = count_examples(data)
-    count = min(count, examples)
-    if isinstance(data, Stream):
-        return next(iter(data.batches(key, 0, 1, batch_size=count)))
-    return take(data, batch_indices(key, 0, examples=examples, batch_size=count))
+    if data not in SYNTHETIC:
+        return None
+    mixture = SYNTHETIC[data]()
+    if mixture.centers is None or mixture.scales is None or mixture.weights is None:
+        return None
+    return {} if samples is None else mixture_metrics(samples, mixture.centers, mixture.scales, mixture.weights)
+
+
+def stacked_metrics(
+    source: DataSource, parts: Iterable[Shaped[Array, "seeds n height width 3"]]
+) -> dict[str, Float[Array, " seeds"]]:
+    """Compute `label_metrics` of stacked digits, of which there are 1,000 modes.
+
+    Args:
+        source: data set of the single digits, with which the classifier is trained.
+        parts: samples with an axis of seeds, part by part; together they may be more than fits into memory.
+
+    Returns:
+        `modes`, `high_quality` and `mode_kl` of each seed.
+    """
+    classifier = digit_classifier(source)
+    predictions = [[classifier.predict(of_seed) for of_seed in part] for part in parts]
+    found = []
+    for of_seed in zip(*predictions, strict=True):
+        labels = jnp.concatenate([part.labels for part in of_seed])
+        confidence = jnp.concatenate([part.confidence for part in of_seed])
+        found.append(label_metrics(labels, confidence, CLASSES**CHANNELS))
+    return jax.tree.map(lambda *values: jnp.stack(values), *found)
+
+
+@cache
+def digit_classifier(source: DataSource, steps: int | None = None) -> DigitClassifier:
+    """Return the classifier of a data set of grayscale images of ten classes, trained once per process.
+
+    Args:
+        source: data set.
+        steps: number of training steps; None for as many as the data set needs.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        InputError: if the data are not such images, or do not fit in memory.
+    """
+    images = source.load("train")
+    if isinstance(images, Stream):
+        raise InputError(f"{source.name} is streamed from disk, and the classifier is trained with data in memory")
+    return train_digit_classifier(jax.random.key(0), images, steps=steps or CLASSIFIER_STEPS.get(source.name, 2000))
+
+
+def _sample_and_measure(model: Model, data: str, count: int, key: KeyArray, state: State) -> tuple[Array, Metrics]:
+    """Samples of one seed, and what is known of their modes."""
+    assert model.sample is not None
+    samples = model.sample(key, state, count)
+    return samples, mode_metrics(data, samples) or {}
+
+
+def _sample_all(of_seed: Any, key: KeyArray, states: State) -> tuple[Array, Metrics]:
+    return over_seeds(partial(of_seed, key))(states)

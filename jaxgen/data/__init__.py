@@ -7,7 +7,8 @@
 from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.prepared import prepare
-from jaxgen.data.sources import DATASETS, Data, Dataset, load
+from jaxgen.data.selection import first_examples, random_examples
+from jaxgen.data.sources import DATASETS, Data, Dataset, DataSource, load
 from jaxgen.data.stacked import STACKED
 from jaxgen.data.streaming import Stream
 from jaxgen.data.synthetic import SYNTHETIC, Synthetic
@@ -17,6 +18,7 @@ __all__ = [
     "STACKED",
     "SYNTHETIC",
     "Data",
+    "DataSource",
     "Dataset",
     "Stream",
     "Synthetic",
@@ -26,8 +28,10 @@ __all__ = [
     "describe",
     "example",
     "example_from",
+    "first_examples",
     "load",
     "permute",
     "prepare",
+    "random_examples",
     "take",
 ]

@@ -66,6 +66,24 @@ DATASETS: dict[str, Dataset] = {
 """Data sets with a name in jaxgen; other tensorflow-datasets names can be loaded once they are prepared."""
 
 
+class DataSource(NamedTuple):
+    """What identifies a data set: arguments of `load`.
+
+    Attributes:
+        name: name of the data set, or a path.
+        data_dir: folder of the data sets.
+        image_size: side in pixels to which images are scaled and cropped.
+    """
+
+    name: str
+    data_dir: str | None = None
+    image_size: int | None = None
+
+    def load(self, split: str) -> Data | Stream:
+        """Load one split of it."""
+        return load(self.name, split=split, data_dir=self.data_dir, image_size=self.image_size)
+
+
 def load(
     name_or_path: str | Path,
     *,

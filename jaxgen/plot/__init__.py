@@ -9,6 +9,7 @@ from jaxgen.plot.curves import (
     published_against_ours,
     training_curves,
 )
+from jaxgen.plot.examples import reconstructions, samples, styles
 from jaxgen.plot.figure_files import FORMATS, render, save
 from jaxgen.plot.grid import image_grid
 from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
@@ -29,12 +30,15 @@ __all__ = [
     "loss_against_metric",
     "nearest_pairs",
     "published_against_ours",
+    "reconstructions",
     "render",
     "render_animation",
+    "samples",
     "saturation",
     "save",
     "scatter",
     "scatter_by_label",
     "scatter_panels",
+    "styles",
     "training_curves",
 ]

@@ -1,16 +1,16 @@
-"""A run: the folder that holds everything needed to train a model, to go on training it, and to use it.
+"""A run: the folder that holds everything needed to train a model, to resume the training, and to use the model.
 
-config.json        what was asked for, with the versions of the libraries
-metrics.jsonl      the metrics of every chunk of turns
+config.json        its config, with the versions of the libraries
+metrics.jsonl      the metrics of every chunk of steps
 tensorboard/       the same as events
-checkpoints/       the newest few states
-samples/           pictures drawn on the way: of samples, of reconstructions, of codes in the plane
-summary.json       how it ended
+checkpoints/       the newest states
+samples/           image grids drawn during training: samples, reconstructions, two-dimensional latents
+summary.json       the result
 """
 
-from jaxgen.runs.config import RunConfig, read_config, write_config
+from jaxgen.runs.config import RunConfig, RunDescription, read_config, write_config
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import Run, load_run
 from jaxgen.runs.training import train
 
-__all__ = ["Run", "Settings", "evaluate_run", "load_run", "read_config", "train", "write_config"]
+__all__ = ["Run", "RunConfig", "RunDescription", "evaluate_run", "load_run", "read_config", "train", "write_config"]

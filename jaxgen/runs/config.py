@@ -1,4 +1,4 @@
-"""What a run was asked for, and the `config.json` that remembers it."""
+"""The config of a run, and the `config.json` that stores it."""
 
 import dataclasses
 import json
@@ -11,37 +11,39 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from jaxgen.data import DATASETS, describe, example_from
-from jaxgen.errors import InputError, check_known, suggest
+from jaxgen.data import DATASETS, DataSource, describe, example_from
+from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY, Family
 from jaxgen.runs.outputs import write_json
-from jaxgen.typing import Batch
+from jaxgen.training.seeds import seed_keys
+from jaxgen.typing import Array, Batch, Key
 
-Config = TypeVar("Config")
+ModelConfig = TypeVar("ModelConfig")
 
 LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 @dataclass(frozen=True)
-class RunConfig(Generic[Config]):
-    """Everything that decides how a run goes, beside the family of the model.
+class RunConfig(Generic[ModelConfig]):
+    """Everything that determines a run, beside the family of the model.
 
     Attributes:
-        config: choices of the model's family.
-        data: name of a data set, or path of a folder of pictures or of an .npz file.
-        data_dir: where data sets are kept.
-        image_size: side in pixels to which a folder of pictures is scaled and cropped.
-        steps: turns to train for.
-        batch_size: examples that a player sees in one move.
-        seed: of all randomness.
-        seeds: train this many runs at once, with seeds SEED, SEED + 1, ...
-        log_every: turns between two lines of the log. The training stops for nothing else: checkpoints and pictures
-            that fall between two lines are made with the next one.
-        checkpoint_every: turns between two checkpoints; choose a multiple of log_every to have them exactly there.
-        image_every: turns between two pictures; choose a multiple of log_every to have them exactly there.
+        model_config: options of the model's family.
+        data: name of a data set, or path of a folder of images or of an .npz file.
+        data_dir: folder of the data sets.
+        image_size: side in pixels to which a folder of images is scaled and cropped.
+        steps: number of training steps.
+        batch_size: number of examples in one update of a player.
+        seed: seed of all random numbers.
+        seeds: number of runs to train at once, with seeds SEED, SEED + 1, ...
+        log_every: number of steps between two lines of the log. The training stops for nothing else: checkpoints and
+            images that are due between two lines are made with the next one.
+        checkpoint_every: number of steps between two checkpoints; a multiple of log_every to have them exactly there.
+        image_every: number of steps between two image grids and measurements of samples; a multiple of log_every to
+            have them exactly there.
     """
 
-    config: Config
+    model_config: ModelConfig
     data: str = "digits"
     data_dir: str | None = None
     image_size: int | None = None
@@ -54,7 +56,7 @@ class RunConfig(Generic[Config]):
     image_every: int = 1000
 
     def __post_init__(self) -> None:
-        """Refuse what no run can be."""
+        """Refuse impossible values."""
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "image_every", "image_size", "seeds"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -62,20 +64,46 @@ class RunConfig(Generic[Config]):
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
 
+    @property
+    def source(self) -> DataSource:
+        """The data set."""
+        return DataSource(self.data, self.data_dir, self.image_size)
 
-def located(config: RunConfig[Any]) -> RunConfig[Any]:
+    @property
+    def keys(self) -> Key[Array, " seeds"]:
+        """The key of each seed, along an axis of one for a single run."""
+        return seed_keys(self.seed, self.seeds or 1)
+
+
+class RunDescription(NamedTuple):
+    """The content of a `config.json`.
+
+    Attributes:
+        family: name of the model's family.
+        config: everything else that determines the run.
+        example: smallest batch that shows the shapes of its data.
+        custom: whether the model was built in Python with modules or functions that a config cannot describe.
+    """
+
+    family: str
+    config: RunConfig[Any]
+    example: Batch
+    custom: bool = False
+
+
+def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
     """Make paths absolute, so that a run can be continued and evaluated from another folder.
 
     Args:
-        config: as given.
+        config: config with paths as a user gave them.
 
     Returns:
-        The settings with the whole paths of the user's own data and of the folder of data sets.
+        The config with absolute paths of the user's own data and of the folder of data sets.
 
     Example:
-        >>> located(RunConfig(model_config=None, data="ring")).data
+        >>> with_absolute_paths(RunConfig(model_config=None, data="ring")).data
         'ring'
-        >>> located(RunConfig(model_config=None, data=".")).data == str(Path.cwd())
+        >>> with_absolute_paths(RunConfig(model_config=None, data=".")).data == str(Path.cwd())
         True
     """
     data, data_dir = config.data, config.data_dir
@@ -86,26 +114,12 @@ def located(config: RunConfig[Any]) -> RunConfig[Any]:
     return dataclasses.replace(config, data=data, data_dir=data_dir)
 
 
-class RunDescription(NamedTuple):
-    """The content of a `config.json`.
-
-    Attributes:
-        family: name of the model's family in the registry.
-        config: everything else that decides how the run goes.
-        example: the smallest batch that shows what its data look like.
-    """
-
-    family: str
-    config: RunConfig[Any]
-    example: Batch
-
-
-def write_config(folder: Path, asked: RunDescription) -> None:
-    """Write `config.json`, whole or not at all.
+def write_config(folder: Path, description: RunDescription) -> None:
+    """Write `config.json` atomically.
 
     Args:
-        folder: of the run.
-        asked: the content, beside which the versions of the libraries are kept.
+        folder: folder of the run.
+        description: its content, beside which the versions of the libraries are stored.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.
@@ -114,40 +128,46 @@ def write_config(folder: Path, asked: RunDescription) -> None:
         >>> import tempfile
         >>> import numpy as np
         >>> from jaxgen.models import vae
-        >>> asked = RunDescription("vae", RunConfig(vae.Config(latent_dim=2)), {"point": np.zeros((1, 2), np.float32)})
+        >>> config = RunConfig(vae.Config(latent_dim=2))
+        >>> description = RunDescription("vae", config, {"point": np.zeros((1, 2), np.float32)})
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_config(Path(folder), asked)
-        ...     json.loads((Path(folder) / "config.json").read_text())["config"]["config"]["latent_dim"]
+        ...     write_config(Path(folder), description)
+        ...     json.loads((Path(folder) / "config.json").read_text())["config"]["model_config"]["latent_dim"]
         2
     """
     content = {
-        "model": asked.family,
-        "settings": dataclasses.asdict(asked.config),
-        "example": describe(asked.example),
+        "family": description.family,
+        "custom": description.custom,
+        "config": dataclasses.asdict(description.config),
+        "example": describe(description.example),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
     write_json(folder / "config.json", content)
 
 
-def read_config(folder: Path) -> RunDescription:
-    """Read `config.json`.
+def read_config(folder: Path, *, family: Family | None = None) -> RunDescription:
+    """Read `config.json`. No code is imported for it.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
+        family: family of the run, needed where it is not part of the package.
 
     Returns:
-        What `write_config` was given, the example with zeros for its numbers.
+        What `write_config` was given, the example with zeros for its values. The options of a custom model whose family
+        is not known are a plain dict.
 
     Raises:
-        InputError: if the folder is not that of a run, or the file has been damaged, with what is wrong in it.
+        InputError: if the folder is not that of a run, the file is damaged, or its family is not known, with what is
+            wrong in it.
 
     Example:
         >>> import tempfile
         >>> import numpy as np
         >>> from jaxgen.models import vae
-        >>> asked = RunDescription("vae", RunConfig(vae.Config(latent_dim=2)), {"point": np.zeros((1, 2), np.float32)})
+        >>> config = RunConfig(vae.Config(latent_dim=2))
+        >>> description = RunDescription("vae", config, {"point": np.zeros((1, 2), np.float32)})
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_config(Path(folder), asked)
+        ...     write_config(Path(folder), description)
         ...     read_config(Path(folder)).config.model_config.latent_dim
         2
     """
@@ -156,28 +176,29 @@ def read_config(folder: Path) -> RunDescription:
         raise InputError(f"{folder} is not a run folder: it has no config.json")
     try:
         content = json.loads(path.read_text())
-        family, config, shown = content["model"], content["settings"], content["example"]
+        name, config, shown = content["family"], content["config"], content["example"]
+        custom = content.get("custom", False) is True
+        if not isinstance(name, str) or not isinstance(config, Mapping):
+            raise TypeError("family or config has another type")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
-            "put a copy in its place, or train anew"
+            "put a copy in its place, or train again"
         ) from None
-    if not isinstance(family, str) or family not in REGISTRY:
-        raise InputError(f"{path} names the model '{family}', which is not known: {suggest(str(family), REGISTRY)}")
+    known = _family(path, name, family, custom=custom)
     try:
-        example = example_from(shown)
-        return RunDescription(family, _settings_from(config, REGISTRY[family], example), example)
+        return RunDescription(name, _config_from(config, known), example_from(shown), custom)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
 def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -> None:
-    """Allow a run that goes on to have more steps and its data in another place, and nothing else to differ.
+    """Check that a resumed run differs only in more steps and in the place of its data.
 
     Args:
-        before: what the run was asked for.
-        now: what it is asked for as it goes on.
-        folder: of the run.
+        before: description of the run.
+        now: description with which it is resumed.
+        folder: folder of the run.
 
     Raises:
         InputError: with the name of what differs.
@@ -187,32 +208,31 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         >>> before, now = (RunDescription("vae", RunConfig(vae.Config(), seed=seed), {}) for seed in (0, 1))
         >>> check_unchanged(before, now, Path("runs/x"))
         Traceback (most recent call last):
-        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a run that goes on may only get more --steps
+        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a resumed run may differ only in more --steps
     """
     if before.family != now.family:
         raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
+    if before.custom and not now.custom:
+        raise InputError(custom_model_message(folder))
     old, new = _flat(before.config), _flat(now.config)
     for name in old:
-        if name not in ("steps", "data_dir") and old[name] != new[name]:
+        if name not in ("steps", "data_dir") and old[name] != new.get(name):
             raise InputError(
-                f"{folder} was trained with {option(name)} {shown(old[name])}, not {shown(new[name])}: "
-                f"a run that goes on may only get more --steps"
+                f"{folder} was trained with {option(name)} {format_value(old[name])}, not "
+                f"{format_value(new.get(name))}: a resumed run may differ only in more --steps"
             )
 
 
-def _flat(config: RunConfig[Any]) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    return values.pop("config") | values
+def custom_model_message(folder: Path) -> str:
+    """Return the sentence for a run whose model the command line cannot build."""
+    return (
+        f"{folder} was trained from Python with modules or functions of its own, which a run folder does not store: "
+        "build the same model in Python and call jaxgen.load_run(folder, model=model)"
+    )
 
 
 def option(name: str) -> str:
-    """A setting as the command line names it.
-
-    Args:
-        name: of the field.
-
-    Returns:
-        The option.
+    """Return a field of a config as the option of the command line.
 
     Example:
         >>> option("batch_size")
@@ -221,50 +241,62 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def shown(value: Any) -> str:
-    """A value as it is typed on the command line.
-
-    Args:
-        value: of a setting.
-
-    Returns:
-        Its words, or a word for none of them.
+def format_value(value: Any) -> str:
+    """Return a value as it is typed on the command line.
 
     Example:
-        >>> shown((64, 32)), shown(()), shown(0.5)
+        >>> format_value((64, 32)), format_value(()), format_value(0.5)
         ('64 32', '(none)', '0.5')
     """
     return " ".join(map(str, value)) or "(none)" if isinstance(value, tuple) else str(value)
 
 
-def _settings_from(content: Mapping[str, Any], family: Family, example: Batch) -> RunConfig[Any]:
-    if not isinstance(content, Mapping):
-        raise InputError(f"expected the settings, got {content!r}")
-    outer = _fields_from(RunConfig, {**content, "config": None}, skip=("config",))
-    choices = family.updated(_fields_from(family.config, content.get("config", {})), example)
-    return RunConfig(model_config=family.config(**choices), **outer)
+def _flat(config: RunConfig[Any]) -> dict[str, Any]:
+    values = dataclasses.asdict(config)
+    return (values.pop("model_config") or {}) | values
+
+
+def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Family | None:
+    """The family of a run; None for a custom model of an unknown one."""
+    if family is not None and family.name != name:
+        raise InputError(f"{path} is of the family '{name}', and the one given is '{family.name}'")
+    known = family or REGISTRY.get(name)
+    if known is None and not custom:
+        raise InputError(
+            f"{path} is of the family '{name}', which is not part of jaxgen: give the file or module that defines it, "
+            "as --family on the command line, or load_run(folder, family=...)"
+        )
+    return known
+
+
+def _config_from(content: Mapping[str, Any], family: Family | None) -> RunConfig[Any]:
+    outer = _fields_from(RunConfig, {**content, "model_config": None}, skip=("model_config",))
+    options = content.get("model_config")
+    if family is None or options is None:
+        return RunConfig(model_config=options, **outer)
+    return RunConfig(model_config=family.config(**_fields_from(family.config, options)), **outer)
 
 
 def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """Check the values of a dataclass that come from JSON, which has lists for tuples."""
     if not isinstance(content, Mapping):
-        raise InputError(f"expected the fields of {kind.__name__}, got {content!r}")
+        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {content!r}")
     hints = {name: hint for name, hint in typing.get_type_hints(kind).items() if name not in skip}
     if unknown := set(content) - set(hints) - set(skip):
-        check_known("setting", min(unknown), hints)
+        check_known("option", min(unknown), hints)
     values = {}
     for name, hint in hints.items():
         if name not in content:
             continue
         value = tuple(content[name]) if isinstance(content[name], list) else content[name]
         if not _fits(value, hint):
-            raise InputError(f"the setting '{name}' cannot be {content[name]!r}")
+            raise InputError(f"the option '{name}' cannot be {content[name]!r}")
         values[name] = value
     return values
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type, for those types that settings have."""
+    """Whether a value is of a type, for the types that options have."""
     arguments = typing.get_args(hint)
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):

@@ -1,4 +1,4 @@
-"""What a run is worth on the test split of its data."""
+"""Evaluation of a run on the test split of its data, and of its samples."""
 
 import dataclasses
 from typing import Any
@@ -6,51 +6,53 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgen.callbacks.log import summarize
-from jaxgen.data import STACKED, SYNTHETIC, Stream, example, load
+from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
+from jaxgen.data import STACKED, Stream, example
 from jaxgen.errors import InputError
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run
-from jaxgen.runs.sample_metrics import POINTS, STACKED_IMAGES, mode_metrics, sampled_parts, stacked_metrics
+from jaxgen.runs.sample_metrics import sampled_parts
 from jaxgen.training.evaluation import evaluate
-from jaxgen.typing import Batch
+from jaxgen.training.seeds import summarize
+from jaxgen.typing import Array, Batch
 
-LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes"})
+LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes", "accuracy"})
 """Metrics of which the worst seed has the smallest value. Of all others it has the largest: they are losses, errors and
-distances, or outputs of a discriminator, of which none is better than another and "worst" says no more than "largest".
+distances, or outputs of a discriminator, of which none is better than another and "worst" means no more than "largest".
 """
+
+STACKED_SAMPLES = 26_000
+"""Samples of stacked digits that are classified, as many as in Srivastava et al. 2017."""
 
 
 def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None) -> dict[str, Any]:
-    """Measure a run on data, and count the modes that its samples cover, of a mixture or of stacked digits.
+    """Evaluate a run on data, and count the modes of a mixture or of stacked digits that its samples cover.
 
     Args:
-        run: what to measure.
-        seed: of the noise in the metrics and of the samples.
-        data: the test split of the run's data where nothing is given.
+        run: run to evaluate.
+        seed: seed of the noise in the metrics and of the samples.
+        data: test split of the run's data; it is loaded where it is None.
 
     Returns:
         Metric name -> its mean over the examples, None where that is not finite; for a run of several seeds what
-        `summarize` makes of their means. Nothing for a model that has nothing to measure.
+        `summarize` returns for their means. Empty for a model without metrics.
 
     Raises:
-        InputError: if the test split cannot be loaded, or does not look like the data of the training.
+        InputError: if the test split cannot be loaded, or its shapes differ from those of the training.
     """
     metrics: dict[str, Any] = {}
-    key, several = jax.random.key(seed), run.config.seeds is not None
+    key, several_seeds = jax.random.key(seed), run.config.seeds is not None
     if run.model.evaluate is not None:
         data = load_test_split(run.config, run.example) if data is None else data
-        metrics |= evaluate(run.model, run.state, data, key=key, runs=run.config.seeds)
-    if run.config.data in SYNTHETIC:
-        samples, mixture = run.sample(key, POINTS), SYNTHETIC[run.config.data]()
-        metrics |= (
-            jax.vmap(lambda one: mode_metrics(one, mixture))(samples) if several else mode_metrics(samples, mixture)
-        )
-    if run.config.data in STACKED:
-        found = stacked_metrics(run.config, sampled_parts(run, key, STACKED_IMAGES))
-        metrics |= found if several else {name: of_run[0] for name, of_run in found.items()}
-    if run.config.seeds is None:
-        return {name: float(value) if np.isfinite(value) else None for name, value in metrics.items()}
+        metrics |= evaluate(run.model, run.state, data, key=key, several_seeds=True)
+    if run.model.sample is not None and mode_metrics(run.config.data, None) is not None:
+        samples = run.sample(key, POINTS)
+        metrics |= jax.vmap(lambda x: _mode_metrics(run.config.data, x))(samples if several_seeds else samples[None])
+    if run.model.sample is not None and run.config.data in STACKED:
+        source = run.config.source._replace(name=STACKED[run.config.data])
+        metrics |= stacked_metrics(source, sampled_parts(run, key, STACKED_SAMPLES))
+    if not several_seeds:
+        return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
     return {
         name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
         for name, values in metrics.items()
@@ -61,16 +63,16 @@ def load_test_split(config: RunConfig[Any], shown: Batch) -> Batch | Stream:
     """Load the test split of a run's data.
 
     Args:
-        config: of the run.
-        shown: the smallest batch that shows what the data of the training look like.
+        config: config of the run.
+        shown: smallest batch that shows the shapes of the training data.
 
     Returns:
         Arrays or a stream.
 
     Raises:
-        InputError: if the data cannot be loaded, or do not look like those of the training.
+        InputError: if the data cannot be loaded, or their shapes or labels differ from those of the training.
     """
-    data = load(config.data, split="test", data_dir=config.data_dir, image_size=config.image_size)
+    data = config.source.load("test")
     found = example(data)
     for name, array in shown.items():
         if name not in found:
@@ -89,13 +91,17 @@ def load_test_split(config: RunConfig[Any], shown: Batch) -> Batch | Stream:
 
 
 def with_data_in(run: Run, data_dir: str | None) -> Run:
-    """Tell a run where data sets are kept, if not where they were at the time of the training.
+    """Return the run with another folder of data sets, where it is not the one of the training.
 
     Args:
-        run: what was trained.
+        run: run to change.
         data_dir: the folder; None leaves the run as it is.
 
     Returns:
-        The run with this folder in its settings.
+        The run with this folder in its config.
     """
     return run if data_dir is None else run._replace(config=dataclasses.replace(run.config, data_dir=data_dir))
+
+
+def _mode_metrics(data: str, samples: Array) -> dict[str, Array]:
+    return mode_metrics(data, samples) or {}

@@ -1,28 +1,24 @@
-"""The files of a run and what is made from it: each is there whole, or as it was before, or not at all."""
+"""Files that runs write: each is complete, or as it was before, or absent."""
 
 import io
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from jaxgen import plot
 from jaxgen.atomic_write import write_atomic
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 def make_folder(folder: Path) -> None:
-    """Make a folder if it is not there, and see whether it can be written: before the work, not after it.
+    """Make a folder if it does not exist, and check that it can be written: before the work, not after it.
 
     Args:
-        folder: what is in it already stays.
+        folder: path of the folder; its content is kept.
 
     Raises:
         InputError: if it cannot be made or written.
@@ -39,14 +35,14 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise InputError(f"cannot write to the folder '{folder}': {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write to the folder '{folder}': it may not be written to")
+        raise InputError(f"cannot write to the folder '{folder}': it is not writable")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    r"""Write a JSON file.
+    r"""Write a JSON file atomically.
 
     Args:
-        path: of the file.
+        path: path of the file.
         content: what JSON can hold, without NaN and infinity.
 
     Raises:
@@ -63,10 +59,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
-    """Write arrays to an .npz file, compressed.
+    """Write arrays to a compressed .npz file atomically.
 
     Args:
-        path: of the file.
+        path: path of the file.
         arrays: name -> array.
 
     Raises:
@@ -84,23 +80,3 @@ def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     file = io.BytesIO()
     np.savez_compressed(file, **contents)
     write_atomic(path, file.getvalue())
-
-
-def write_figure(path: Path, figure: "Figure") -> None:
-    """Write a figure to a file whose name ends in .png, .pdf or .svg.
-
-    Args:
-        path: of the file.
-        figure: to draw.
-
-    Raises:
-        InputError: if the name ends otherwise, the disk is full or the folder cannot be written.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_figure(Path(folder) / "a.png", plot.scatter(np.zeros((5, 2))))
-        ...     [path.name for path in Path(folder).iterdir()]
-        ['a.png']
-    """
-    plot.save(figure, path)

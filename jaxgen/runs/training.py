@@ -1,4 +1,4 @@
-"""Train a model into a run folder, or go on with one."""
+"""Train a model into a run folder, or resume a run: config, data, model, state, `fit` with callbacks, summary."""
 
 import contextlib
 import dataclasses
@@ -10,108 +10,195 @@ from typing import Any, NamedTuple
 
 import filelock
 
-from jaxgen.callbacks.image_grid import ImageGrid
-from jaxgen.callbacks.log import MetricsLog, Progress
-from jaxgen.callbacks.sample_metrics import SampleMetrics
-from jaxgen.data import Stream, example, load
+from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
+from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
+from jaxgen.data import Stream, example
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
-from jaxgen.models import REGISTRY
-from jaxgen.runs.config import RunConfig, RunDescription, check_unchanged, located, read_config, write_config
+from jaxgen.models import REGISTRY, Family
+from jaxgen.runs.config import (
+    RunConfig,
+    RunDescription,
+    check_unchanged,
+    read_config,
+    with_absolute_paths,
+    write_config,
+)
 from jaxgen.runs.evaluation import evaluate_run, load_test_split
-from jaxgen.runs.loading import Run, abstract_state, diverged_from, diverged_to, run_key
+from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import make_folder, write_json
-from jaxgen.training.checkpoint import completed, restore, save
-from jaxgen.training.loop import Chunk, Divergence, Fit, check_batch_size, fit
+from jaxgen.training.checkpoint import completed, restore
+from jaxgen.training.chunk import Callback, Chunk, Divergence
+from jaxgen.training.loop import Fit, check_batch_size, fit
 from jaxgen.typing import Batch
+
+Notify = Callable[[str], None]
 
 
 @dataclasses.dataclass
-class Times:
-    """What the turns of a run have taken so far, in all its sessions, without what was lost with one that was killed.
+class Durations:
+    """Time that the steps of a run have taken so far, in all its sessions, without what a killed session lost.
 
-    Pictures, checkpoints and the evaluation at the end are in neither number.
+    Image grids, checkpoints and the evaluation at the end are in neither number.
 
     Attributes:
-        seconds: of its turns.
-        compile_seconds: of tracing and compiling them, or of finding in JAX's cache what was compiled before.
+        seconds: time of the steps.
+        compile_seconds: time of tracing and compilation, or of loading programs from JAX's cache.
     """
 
     seconds: float = 0.0
     compile_seconds: float = 0.0
 
     def __call__(self, chunk: Chunk) -> None:
-        """Count a chunk of turns: a hook of `fit`."""
+        """Add the time of a chunk."""
         self.seconds += chunk.seconds
 
 
-class Begin(NamedTuple):
-    """Where a training goes on from.
+class Start(NamedTuple):
+    """Where a training starts.
 
     Attributes:
-        step: turns that the state has behind it.
-        state: None for a new run.
-        diverged: runs that had diverged before.
-        times: what that state has taken.
+        step: number of completed steps.
+        state: state after them; None for a new run.
+        diverged: seeds that had diverged before.
+        durations: time that these steps have taken.
     """
 
     step: int = 0
     state: State | None = None
     diverged: Mapping[int, Divergence] = {}
-    times: Times = Times()
+    durations: Durations = Durations()
+
+
+def print_to_stderr(line: str) -> None:
+    """Print a line to stderr."""
+    print(line, file=sys.stderr)
 
 
 def train(
     folder: str | Path,
-    family: str,
+    family: str | Family,
     config: RunConfig[Any],
     *,
+    model: Model | None = None,
     resume: bool = False,
-    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+    notify: Notify = print_to_stderr,
 ) -> dict[str, Any]:
-    """Train a model and keep everything in a folder.
+    """Train a model and store everything in a folder.
 
     Args:
-        folder: where; it must not exist yet, unless a run goes on.
-        family: name of the model's family in the registry.
-        config: everything else that decides how the run goes.
-        resume: go on from the newest whole checkpoint. The settings must be those of the run, but for more steps.
-        say: is told what the user should know, e.g. of a damaged checkpoint.
+        folder: run folder; it must not exist unless a run is resumed.
+        family: family of the model, or its name if it is part of the package.
+        config: everything else that determines the run.
+        model: model in place of the one that the family builds from the config, e.g. with modules of the user's own;
+            the run is then loaded by `load_run(folder, model=model)`.
+        resume: whether to resume from the newest complete checkpoint. The config must be that of the run, but for more
+            steps.
+        notify: called with notices for the user, e.g. of a damaged checkpoint.
 
     Returns:
         The content of `summary.json`.
 
     Raises:
-        InputError: if something that was asked for is wrong, or cannot be written. A new run that has not played its
-            first turns yet leaves no folder behind.
-        DivergenceError: if a loss or a gradient is not finite, with the last good checkpoint.
+        InputError: if an option is wrong, or a file cannot be written. A new run that has not completed its first chunk
+            leaves no folder behind.
+        DivergenceError: if a loss or a gradient is not finite; the message names the last checkpoint before it.
     """
-    folder, config = Path(folder), located(config)
-    check_known("model", family, REGISTRY)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a run is kept in a folder: give another --out")
-    if not resume and folder.exists():
-        raise InputError(f"{folder} exists: give another --out, or --resume to go on with the run in it")
-    before = read_config(folder) if resume else None
-    data = load(config.data, split="train", data_dir=config.data_dir, image_size=config.image_size)
-    shown = example(data)
-    asked = RunDescription(family, config, shown)
+    folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
+    _check_folder(folder, resume=resume)
+    before = read_config(folder, family=family) if resume else None
+    data = config.source.load("train")
+    description = RunDescription(family.name, config, example(data), custom=model is not None)
     if before is not None:
-        check_unchanged(before, asked, folder)
-    model = REGISTRY[family].build(config.model_config, shown)
-    blank = abstract_state(model, config, shown)
+        check_unchanged(before, description, folder)
+    model = model or family.build(config.model_config, description.example)
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
-    test = load_test_split(config, shown) if model.evaluate is not None else None
-    with _locked(folder), contextlib.nullcontext() if resume else _undone_before_the_first_turns(folder):
-        begin = _begin(folder, blank, config, say) if resume else Begin()
-        write_config(folder, asked)
-        return _train(folder, asked, model, data, test, begin, say)
+    test = load_test_split(config, description.example) if model.evaluate is not None else None
+    with _locked(folder), contextlib.nullcontext() if resume else _removed_if_nothing_was_learned(folder):
+        start = _resumed(folder, model, description, notify) if resume else Start()
+        write_config(folder, description)
+        durations = dataclasses.replace(start.durations)
+        fitted = _fit(folder, description, model, data, start, durations)
+        for seed, where in sorted(fitted.diverged.items()):
+            notify(f"the run with seed {config.seed + seed} was left out: {where}")
+        summary = _summary(folder, description, model, test, fitted, durations)
+        write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _fit(
+    folder: Path, description: RunDescription, model: Model, data: Batch | Stream, start: Start, durations: Durations
+) -> Fit:
+    """Run `fit` with the callbacks of a run folder."""
+    config = description.config
+    first_seed = None if config.seeds is None else config.seed
+    with (
+        Progress(config.steps, start.step, first_seed=first_seed) as progress,
+        MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
+    ):
+
+        def on_compiled(seconds: float) -> None:
+            durations.compile_seconds += seconds
+            progress.compiled(seconds)
+
+        try:
+            return fit(
+                model,
+                data,
+                key=config.keys,
+                steps=config.steps,
+                batch_size=config.batch_size,
+                state=start.state,
+                first_step=start.step,
+                diverged=start.diverged,
+                chunk=config.log_every,
+                callbacks=[durations, progress, *_callbacks(folder, config, model, data, log, durations)],
+                on_compiled=on_compiled,
+            )
+        except DivergenceError as error:
+            raise DivergenceError(f"{error}; {_last_checkpoint(folder, description, model)}") from None
+
+
+def _callbacks(
+    folder: Path,
+    config: RunConfig[Any],
+    model: Model,
+    data: Batch | Stream,
+    log: MetricsLog,
+    durations: Durations,
+) -> list[Callback]:
+    """What happens between two chunks, as far as the model can do it."""
+    due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
+    loss = getattr(config.model_config, "loss", None)
+    metrics = [SampleMetrics(model, config.source, data, **due)] if model.sample is not None else []
+    grid = ImageGrid(folder / "samples", model, config.data, data, loss=loss, **due)
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        every=config.checkpoint_every,
+        last=config.steps,
+        meta=lambda: dataclasses.asdict(durations),
+    )
+    return [*metrics, log, grid, checkpoints]
+
+
+def _family(family: str | Family) -> Family:
+    if isinstance(family, Family):
+        return family
+    check_known("model", family, REGISTRY)
+    return REGISTRY[family]
+
+
+def _check_folder(folder: Path, *, resume: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
+    if not resume and folder.exists():
+        raise InputError(f"{folder} exists: give another --out, or --resume to resume the run in it")
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the operating system lets go of it when the process ends, however it ends."""
+    """Lock the folder for this process; the operating system releases the lock when the process ends in any way."""
     make_folder(folder)
     lock = filelock.FileLock(folder / ".lock")
     try:
@@ -123,11 +210,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _undone_before_the_first_turns(folder: Path) -> Iterator[None]:
-    """Delete the folder of a new run that is given up before it has learnt anything."""
+def _removed_if_nothing_was_learned(folder: Path) -> Iterator[None]:
+    """Delete the folder of a new run that ends before its first chunk is complete."""
     try:
         yield
-    except DivergenceError:  # It is the turns that went wrong: config.json says of what.
+    except DivergenceError:  # The training itself failed: config.json is needed to find out why.
         raise
     except BaseException:
         log = folder / "metrics.jsonl"
@@ -136,94 +223,48 @@ def _undone_before_the_first_turns(folder: Path) -> Iterator[None]:
         raise
 
 
-def _begin(folder: Path, blank: State, config: RunConfig[Any], say: Callable[[str], None]) -> Begin:
+def _resumed(folder: Path, model: Model, description: RunDescription, notify: Notify) -> Start:
+    """The newest complete checkpoint of a run."""
     if not completed(folder / "checkpoints"):
-        say(f"{folder} has no checkpoint yet: starting from the beginning")
-        return Begin()
-    restored = restore(folder / "checkpoints", blank)
+        notify(f"{folder} has no checkpoint yet: starting from the beginning")
+        return Start()
+    restored = restore(folder / "checkpoints", abstract_state(model, description.config, description.example))
     for skipped in restored.skipped:
-        say(f"passing over a checkpoint: {skipped}")
-    if restored.step > config.steps:
+        notify(f"skipping a checkpoint: {skipped}")
+    if restored.step > description.config.steps:
         raise InputError(f"{folder} has been trained for {restored.step} steps already: give more than that as --steps")
-    say(f"going on from step {restored.step}")
-    taken = {field.name: float(restored.meta.get(field.name, 0.0)) for field in dataclasses.fields(Times)}
-    return Begin(restored.step, restored.state, diverged_from(restored.meta), Times(**taken))
+    notify(f"resuming at step {restored.step}")
+    durations = {field.name: float(restored.meta.get(field.name, 0.0)) for field in dataclasses.fields(Durations)}
+    return Start(restored.step, restored.state, diverged_from_json(restored.meta), Durations(**durations))
 
 
-def _train(
-    folder: Path,
-    asked: RunDescription,
-    model: Model,
-    data: Batch | Stream,
-    test: Batch | Stream | None,
-    begin: Begin,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    config = asked.config
-    times = dataclasses.replace(begin.times)
-    first_seed = None if config.seeds is None else config.seed
-    with (
-        Progress(config.steps, begin.step, first_seed=first_seed) as progress,
-        MetricsLog(folder, begin.step) as log,
-    ):
-        images = ImageGrid(folder / "samples", model, config, data)
-        judged_log = SampleMetrics(log, model, config, data)
-
-        def compiled(seconds: float) -> None:
-            times.compile_seconds += seconds
-            progress.compiled(seconds)
-
-        def checkpoint(chunk: Chunk) -> None:
-            if chunk.passes(config.checkpoint_every) or chunk.step == config.steps:
-                meta = {"diverged": diverged_to(chunk.diverged), **dataclasses.asdict(times)}
-                save(folder / "checkpoints", chunk.step, chunk.state, meta=meta)
-
-        try:
-            fitted = fit(
-                model,
-                data,
-                key=run_key(config),
-                steps=config.steps,
-                batch_size=config.batch_size,
-                state=begin.state,
-                first_step=begin.step,
-                diverged=begin.diverged,
-                chunk=config.log_every,
-                # The checkpoint last: what it has behind it is never done again.
-                callbacks=(times, progress, judged_log, images, checkpoint),
-                when_compiled=compiled,
-            )
-        except DivergenceError as error:
-            raise DivergenceError(f"{error}; {_last_good_checkpoint(folder, asked, model)}") from None
-    for run, where in sorted(fitted.diverged.items()):
-        say(f"the run with seed {config.seed + run} was left out: {where}")
-    summary = _summary(folder, asked, model, test, fitted, times)
-    write_json(folder / "summary.json", summary)
-    return summary
-
-
-def _last_good_checkpoint(folder: Path, asked: RunDescription, model: Model) -> str:
-    """Name the checkpoint that is left to a run that diverged, or say that there is none."""
+def _last_checkpoint(folder: Path, description: RunDescription, model: Model) -> str:
+    """A clause that names the checkpoint which a diverged run has left, or states that there is none."""
     if not completed(folder / "checkpoints"):
         return "there is no checkpoint yet"
     try:
-        restored = restore(folder / "checkpoints", abstract_state(model, asked.config, asked.example))
+        restored = restore(folder / "checkpoints", abstract_state(model, description.config, description.example))
     except InputError as error:
         return str(error)
-    return f"the last good checkpoint is that of step {restored.step}"
+    return f"the last checkpoint before it is that of step {restored.step}"
 
 
 def _summary(
-    folder: Path, asked: RunDescription, model: Model, test: Batch | Stream | None, fitted: Fit, times: Times
+    folder: Path,
+    description: RunDescription,
+    model: Model,
+    test: Batch | Stream | None,
+    fitted: Fit,
+    durations: Durations,
 ) -> dict[str, Any]:
-    """What `summary.json` says."""
-    config = asked.config
-    run = Run(folder, *asked, model, fitted.state, config.steps, fitted.diverged, ())
+    """The content of `summary.json`."""
+    family, config, shown, _ = description
+    run = Run(folder, family, config, shown, model, fitted.state, config.steps, fitted.diverged, ())
     return {
-        "model": asked.family,
+        "family": family,
         "data": config.data,
         "step": config.steps,
-        **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(times).items()},
-        "diverged": diverged_to(fitted.diverged),
+        **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(durations).items()},
+        "diverged": diverged_to_json(fitted.diverged),
         "test": evaluate_run(run, data=test),
     }

@@ -1,0 +1,50 @@
+"""Some examples of a data set, for figures and metrics."""
+
+from jaxgen.data.batching import batch_indices, take
+from jaxgen.data.description import count_examples
+from jaxgen.data.streaming import Stream
+from jaxgen.typing import Batch, KeyArray
+
+
+def first_examples(data: Batch | Stream, count: int) -> Batch:
+    """Return the first examples of a data set, or all where there are fewer.
+
+    Args:
+        data: arrays or a stream.
+        count: number of examples.
+
+    Returns:
+        A batch.
+
+    Example:
+        >>> first_examples({"label": np.arange(9)}, 3)
+        {'label': array([0, 1, 2])}
+    """
+    if isinstance(data, Stream):
+        return next(iter(data.in_order(count)))
+    return {name: array[:count] for name, array in data.items()}
+
+
+def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
+    """Return examples drawn without replacement, or all in any order where there are fewer.
+
+    Unlike the first ones, they represent all classes: data that come in folders are ordered by class.
+
+    Args:
+        key: PRNG key of the draw.
+        data: arrays or a stream.
+        count: number of examples.
+
+    Returns:
+        A batch.
+
+    Example:
+        >>> drawn = random_examples(jax.random.key(0), {"label": np.repeat(np.arange(2), 500)}, 100)["label"]
+        >>> len(drawn), sorted(set(drawn.tolist()))
+        (100, [0, 1])
+    """
+    examples = count_examples(data)
+    count = min(count, examples)
+    if isinstance(data, Stream):
+        return next(iter(data.batches(key, 0, 1, batch_size=count)))
+    return take(data, batch_indices(key, 0, examples=examples, batch_size=count))

@@ -1,0 +1,115 @@
+"""Numbers about samples that no player minimizes: modes that are covered, and distances of features.
+
+They take points, logits or features, not models: who samples and who classifies is the caller's business.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.divergences import frechet_distance
+from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
+from jaxgen.typing import Array, Float, Int
+
+CONFIDENT = 0.9
+"""Smallest probability of its class for a sample of high quality."""
+
+
+def mixture_metrics(
+    samples: Float[Array, "n dim"],
+    centers: Float[Array, "modes dim"],
+    scales: Float[Array, " modes"],
+    weights: Float[Array, " modes"],
+) -> dict[str, Array]:
+    """Compute how well samples cover the modes of a mixture of Gaussians.
+
+    Args:
+        samples: samples [n, dim].
+        centers: means of the mixture.
+        scales: standard deviations of its components.
+        weights: probabilities of its components.
+
+    Returns:
+        `modes`, the number of covered modes; `high_quality`, the share of samples within three standard deviations of
+        their nearest mode; `mode_kl`, the KL divergence of the modes' shares from the true ones, in nats.
+
+    Reference:
+        Srivastava et al. 2017, arXiv:1705.07761, section 4.1.
+
+    Example:
+        >>> centers = jnp.array([[0.0, 0.0], [4.0, 0.0]])
+        >>> found = mixture_metrics(centers[:1], centers, jnp.ones(2), jnp.array([0.5, 0.5]))
+        >>> {name: round(float(value), 4) for name, value in found.items()}
+        {'modes': 1.0, 'high_quality': 1.0, 'mode_kl': 0.6931}
+    """
+    coverage = mode_coverage(samples, centers, scale=scales)
+    kl = jnp.sum(jax.scipy.special.rel_entr(coverage.counts / coverage.counts.sum(), weights))
+    return {"modes": coverage.covered, "high_quality": coverage.high_quality, "mode_kl": kl}
+
+
+def class_metrics(logits: Float[Array, "n classes"]) -> dict[str, Array]:
+    """Compute how well samples cover the classes of a classifier; only confident samples cover a class.
+
+    Args:
+        logits: logits of the classes of each sample.
+
+    Returns:
+        `modes`, the number of covered classes; `high_quality`, the share of samples whose class has a probability of at
+        least `CONFIDENT`; `mode_kl`, the KL divergence of the classes' shares from the uniform distribution, in nats.
+
+    Example:
+        >>> {name: float(value) for name, value in class_metrics(20.0 * jnp.eye(4)).items()}
+        {'modes': 4.0, 'high_quality': 1.0, 'mode_kl': 0.0}
+    """
+    confidence = jax.nn.softmax(logits).max(axis=-1)
+    coverage = label_coverage(logits.argmax(axis=-1), logits.shape[-1], confidence=confidence, threshold=CONFIDENT)
+    return _named(coverage, coverage.high_quality)
+
+
+def label_metrics(labels: Int[Array, " n"], confidence: Float[Array, " n"], modes: int) -> dict[str, Array]:
+    """Compute how many of many modes samples cover; every sample covers the mode of its label.
+
+    Args:
+        labels: label of each sample, in [0, modes).
+        confidence: probability of that label.
+        modes: number of modes, e.g. 1,000 for stacked digits.
+
+    Returns:
+        `modes`, `high_quality` and `mode_kl`, as for `class_metrics`.
+
+    Reference:
+        Srivastava et al. 2017, arXiv:1705.07761, section 4.2.
+
+    Example:
+        >>> found = label_metrics(jnp.array([0, 1]), jnp.array([0.99, 0.5]), 2)
+        >>> {name: float(value) for name, value in found.items()}
+        {'modes': 2.0, 'high_quality': 0.5, 'mode_kl': 0.0}
+    """
+    return _named(label_coverage(labels, modes), jnp.mean(confidence >= CONFIDENT))
+
+
+def frechet_distance_of_features(
+    real: Float[Array, "n features"], fake: Float[Array, "m features"]
+) -> Float[Array, ""]:
+    """Compute the Fréchet distance between Gaussians fitted to features of real and of generated examples.
+
+    Args:
+        real: features of real examples, more than there are features.
+        fake: features of generated examples, more than there are features.
+
+    Returns:
+        The distance, in squared units of the features; covariances have the divisor n - 1.
+
+    Reference:
+        Heusel et al. 2017, arXiv:1706.08500, equation 6.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (100, 2))
+        >>> round(float(frechet_distance_of_features(x, x + 1.0)), 4)
+        2.0
+    """
+    moments = [(x.mean(axis=0), jnp.cov(x, rowvar=False)) for x in (real, fake)]
+    return frechet_distance(*moments[0], *moments[1])
+
+
+def _named(coverage: ModeCoverage, high_quality: Float[Array, ""]) -> dict[str, Array]:
+    return {"modes": coverage.covered, "high_quality": high_quality, "mode_kl": coverage.kl}
