@@ -4,48 +4,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxgen import plot
-from jaxgen.callbacks.image_grid import first_examples, latent_size
+from jaxgen.callbacks.image_grid import latent_size
 from jaxgen.cli.output import FIGURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_figure
 from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.data import first_examples
 from jaxgen.errors import InputError
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 
-CODES = 10_000
-"""Examples that are encoded where nothing is given."""
+EXAMPLES = 10_000
+"""Examples that are encoded by default."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Find the codes that a trained run gives to test examples.
+    """Encode test examples by a trained run.
 
     Attributes:
-        run: the run folder.
-        out: where they go: a picture (.png, .pdf, .svg) of the plane, each code in the colour of its label, for codes
-            of 2 dimensions; or .npz for the arrays, under `codes`, with a leading axis of seeds for a run of several,
-            and `label` if the data have labels.
-        n: how many; the whole test split, but at most 10000, where nothing is given.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
+        run: run folder.
+        out: output file: a figure (.png, .pdf, .svg) of two-dimensional latents, each in the colour of its label; or
+            .npz for the arrays, under `latents`, with a leading axis of seeds for a run of several, and `label` if the
+            data have labels.
+        n: number of examples; by default the whole test split, but at most 10000.
+        data_dir: folder of the data sets, if it is not that of the training.
+        family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
 
     run: RunFolder
-    out: Path = Path("codes.png")
+    out: Path = Path("latents.png")
     n: int | None = None
     data_dir: str | None = None
+    family: str | None = None
 
 
 def run(arguments: list[str]) -> None:
-    """Encode test examples and write their codes."""
+    """Encode test examples and write their latents."""
     options = parse(Options, arguments, command="jaxgen encode")
     check_output(options.out)
-    count = check_count(options.n, CODES)
-    trained = with_data_in(load_with_notice(options.run), options.data_dir)
-    image = options.out.suffix in FIGURE_SUFFIXES
-    if image and (size := latent_size(trained.model, trained.example)) not in (2, None):
-        raise InputError(f"a picture shows codes of 2 dimensions, and these have {size}: give --out codes.npz")
+    count = check_count(options.n, EXAMPLES)
+    trained = with_data_in(load_with_notice(options.run, options.family), options.data_dir)
+    figure = options.out.suffix in FIGURE_SUFFIXES
+    if figure and (size := latent_size(trained.model, trained.example)) not in (2, None):
+        raise InputError(f"a figure shows latents of 2 dimensions, and these have {size}: give --out latents.npz")
     batch = first_examples(load_test_split(trained.config, trained.example), count)
-    codes = trained.encode(batch)
-    if image:
-        first = codes if trained.config.seeds is None else codes[trained.first_run]
+    latents = trained.encode(batch)
+    if figure:
+        first = latents if trained.config.seeds is None else latents[trained.first_finite]
         write_figure(options.out, plot.scatter_by_label(first, label=batch.get("label")))
     else:
-        write_arrays(options.out, {"codes": codes} | {name: batch[name] for name in ("label",) if name in batch})
+        write_arrays(options.out, {"latents": latents} | {name: batch[name] for name in ("label",) if name in batch})

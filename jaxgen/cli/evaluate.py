@@ -13,29 +13,31 @@ from jaxgen.runs.evaluation import load_test_split, with_data_in
 
 @dataclass(frozen=True)
 class Options:
-    """Measure a trained run on the test split of its data.
+    """Evaluate a trained run on the test split of its data.
 
     Attributes:
-        run: the run folder.
-        seed: of the noise in the metrics.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
-        json: print the numbers as JSON, not as a table.
+        run: run folder.
+        seed: seed of the noise in the metrics.
+        data_dir: folder of the data sets, if it is not that of the training.
+        family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
+        json: print the metrics as JSON instead of a table.
     """
 
     run: RunFolder
     seed: int = 0
     data_dir: str | None = None
+    family: str | None = None
     json: bool = False
 
 
 def run(arguments: list[str]) -> None:
     """Evaluate and print."""
     options = parse(Options, arguments, command="jaxgen evaluate")
-    trained = with_data_in(load_with_notice(options.run), options.data_dir)
+    trained = with_data_in(load_with_notice(options.run, options.family), options.data_dir)
     data = load_test_split(trained.config, trained.example)
     metrics = evaluate_run(trained, seed=check_seed(options.seed), data=data)
     if not metrics:
-        raise InputError(f"the model '{trained.family}' has nothing to measure on '{trained.config.data}'")
+        raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
     else:

@@ -12,13 +12,13 @@ from jaxgen.errors import DivergenceError, InputError, suggest
 
 COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
-    "sample": "draw new examples from a trained run: jaxgen sample RUN --out samples.png",
-    "reconstruct": "send test examples through a run's code and back: jaxgen reconstruct RUN --out pairs.png",
-    "encode": "find the codes of test examples: jaxgen encode RUN --out codes.npz (.png draws codes of 2 dimensions)",
-    "evaluate": "measure a run on the test split: jaxgen evaluate RUN",
-    "analyze": "make every figure and number of a run, and a page that shows them: jaxgen analyze RUN",
-    "reproduce": "carry out a published experiment: jaxgen reproduce pacgan-mixtures --quick",
-    "list": "show the families of models and the data sets",
+    "sample": "sample new examples from a trained run: jaxgen sample RUN --out samples.png",
+    "reconstruct": "encode and decode test examples: jaxgen reconstruct RUN --out pairs.png",
+    "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png draws two-dimensional latents)",
+    "evaluate": "evaluate a run on the test split: jaxgen evaluate RUN",
+    "report": "make every figure and metric of a run, in one HTML page: jaxgen report RUN",
+    "reproduce": "run a published experiment: jaxgen reproduce pacgan-mixtures --quick",
+    "list": "list the models and the data sets",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
 }
 
@@ -76,7 +76,7 @@ def usage() -> str:
         [
             "usage: jaxgen COMMAND ...",
             "",
-            "Train, use and judge classic deep generative models.",
+            "Train, use and evaluate classic deep generative models.",
             "",
             *lines,
             "",
@@ -98,7 +98,7 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.encode import run
         case "evaluate":
             from jaxgen.cli.evaluate import run
-        case "analyze":
+        case "report":
             from jaxgen.cli.report import run
         case "reproduce":
             from jaxgen.cli.reproduce import run

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import jax
 
-from jaxgen.callbacks.image_grid import draw_samples, layout
+from jaxgen import plot
+from jaxgen.callbacks.image_grid import layout
 from jaxgen.cli.output import (
     FIGURE_SUFFIXES,
     check_count,
@@ -20,15 +21,16 @@ from jaxgen.cli.parse import RunFolder, parse
 
 @dataclass(frozen=True)
 class Options:
-    """Draw new examples from a trained run.
+    """Sample new examples from a trained run.
 
     Attributes:
-        run: the run folder.
-        out: where they go: a picture (.png, .pdf, .svg), or .npz for the arrays, under `samples`, with a leading axis
-            of seeds for a run of several.
-        n: how many; a grid of pictures or 2500 points where nothing is given.
-        seed: of the draw.
-        label: class of the examples, for models that are conditioned on it.
+        run: run folder.
+        out: output file: a figure (.png, .pdf, .svg), or .npz for the arrays, under `samples`, with a leading axis of
+            seeds for a run of several.
+        n: number of samples; by default a grid of images, or 2500 points.
+        seed: seed of the samples.
+        label: class of the samples, for conditional models.
+        family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
 
     run: RunFolder
@@ -36,19 +38,21 @@ class Options:
     n: int | None = None
     seed: int = 0
     label: int | None = None
+    family: str | None = None
 
 
 def run(arguments: list[str]) -> None:
-    """Draw samples and write them."""
+    """Sample and write the samples."""
     options = parse(Options, arguments, command="jaxgen sample")
     check_output(options.out)
-    trained = load_with_notice(options.run)
-    several = trained.config.seeds is not None
+    trained = load_with_notice(options.run, options.family)
+    several_seeds = trained.config.seeds is not None
     conditions = {} if options.label is None else {"label": options.label}
-    usual, columns = layout(trained.model, trained.example, several=several)
-    count = check_count(options.n, usual)
+    default, columns = layout(trained.model, trained.example, several_seeds=several_seeds)
+    count = check_count(options.n, default)
     samples = trained.sample(jax.random.key(check_seed(options.seed)), count, **conditions)
     if options.out.suffix in FIGURE_SUFFIXES:
-        write_figure(options.out, draw_samples(samples, several=several, columns=None if conditions else columns))
+        columns_drawn = None if conditions else columns
+        write_figure(options.out, plot.samples(samples, several_seeds=several_seeds, columns=columns_drawn))
     else:
         write_arrays(options.out, {"samples": samples})
