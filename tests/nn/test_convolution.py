@@ -1,4 +1,4 @@
-"""The references are lax's own convolution, its own derivatives, and Flax's own layers."""
+"""Tests of convolutions against `jax.lax`, its derivatives, and Flax's layers."""
 
 import flax.linen as nn
 import jax
@@ -7,20 +7,19 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxgen.nn import _products
 from jaxgen.nn.convolution import Conv, ConvTranspose, convolve, convolve_transpose
-from jaxgen.nn.cpu_convolution.windows import Geometry
 from jaxgen.training import jit
 
 NUMBERS = ("NHWC", "HWIO", "NHWC")
 
-# (picture, kernel, strides, padding): gathered, interleaved and scattered; even and uneven padding.
+# (shape of the inputs, shape of the kernel, strides, padding): gathered, interleaved and scattered; even and uneven
+# padding.
 CONVOLUTIONS = {
     "stride 2, kernel 4": ((2, 6, 6, 3), (4, 4, 3, 5), (2, 2), "SAME"),
     "stride 1, widening": ((2, 5, 5, 2), (3, 3, 2, 4), (1, 1), "SAME"),
     "stride 1, narrowing": ((2, 5, 5, 4), (3, 2, 4, 1), (1, 1), "SAME"),
     "to a single pixel": ((2, 4, 4, 3), (4, 4, 3, 1), (1, 1), "VALID"),
-    "uneven everything": ((1, 7, 6, 2), (3, 2, 2, 3), (3, 2), ((2, 0), (1, 3))),
+    "uneven sizes, strides and padding": ((1, 7, 6, 2), (3, 2, 2, 3), (3, 2), ((2, 0), (1, 3))),
     "narrowing with more padding than window": ((1, 3, 3, 3), (2, 2, 3, 1), (1, 1), ((3, 2), (2, 2))),
     "stride beyond the window": ((2, 7, 7, 2), (2, 2, 2, 3), (3, 3), "VALID"),
     "filtered, stride 2": ((2, 8, 6, 4), (4, 4, 4, 16), (2, 2), "SAME"),
@@ -55,7 +54,7 @@ every_form = pytest.mark.parametrize(("transposed", "shape", "window", "strides"
 
 
 def functions(transposed, strides, padding):
-    """Ours and XLA's."""
+    """Return the functions of jaxgen and of XLA."""
     if transposed:
         return (
             lambda x, w: convolve_transpose(x, w, strides, padding),
@@ -87,64 +86,46 @@ def float64():
 
 
 @every_case
-def test_value_and_second_derivatives_equal_those_of_lax(float64, transposed, shape, window, strides, padding):
+def test_value_and_second_derivatives_match_lax(float64, transposed, shape, window, strides, padding):
     x, w = map(jnp.asarray, arrays(shape, window))
 
-    def everything(conv):
-        def curved(x, w):
+    def derivatives(conv):
+        def nonlinear(x, w):
             value = conv(x, w)
             return jnp.sum(jnp.sin(value)), value
 
-        def slope(x, w):
-            # As in a gradient penalty: the loss is itself made of a gradient, which the outer gradient goes through.
-            gradients, value = jax.grad(curved, (0, 1), has_aux=True)(x, w)
+        def squared_gradient_norm(x, w):
+            # A function of a gradient, like a gradient penalty, so that its gradient is a second derivative.
+            gradients, value = jax.grad(nonlinear, (0, 1), has_aux=True)(x, w)
             return sum(jnp.sum(gradient**2) for gradient in gradients), (value, gradients)
 
-        return jit(jax.grad(slope, (0, 1), has_aux=True))(x, w)
+        return jit(jax.grad(squared_gradient_norm, (0, 1), has_aux=True))(x, w)
 
     ours, reference = functions(transposed, strides, padding)
-    assert_close(everything(ours), everything(reference))
-
-
-@pytest.mark.parametrize("form", [_products.gather_interleaved, _products.scatter])
-@pytest.mark.parametrize(
-    ("size", "window", "spread", "edges"),
-    [
-        ((5, 4), (3, 3), (1, 1), ((1, 1), (1, 1))),
-        ((3, 4), (4, 4), (2, 2), ((2, 2), (2, 2))),
-        ((3, 2), (5, 3), (2, 3), ((4, 2), (1, 1))),
-        ((2, 3), (2, 4), (3, 1), ((3, 0), (5, 4))),
-        ((4, 4), (3, 2), (2, 2), ((0, 1), (2, -1))),
-    ],
-)
-def test_either_form_serves_any_spread_input(float64, form, size, window, spread, edges):
-    x, w = map(jnp.asarray, arrays((2, *size, 3), (*window, 3, 2)))
-    geometry = Geometry((1, 1), edges, spread, None)
-    want = lax.conv_general_dilated(x, w, (1, 1), edges, spread, dimension_numbers=NUMBERS)
-    assert_close(form(x, w, geometry), want)
+    assert_close(derivatives(ours), derivatives(reference))
 
 
 @every_form
-def test_forward_mode_and_batching_equal_those_of_lax(float64, transposed, shape, window, strides, padding):
+def test_forward_mode_and_vmap_match_lax(float64, transposed, shape, window, strides, padding):
     x, w, dx, dw = map(jnp.asarray, arrays(shape, window, shape, window))
 
-    def everything(conv):
-        def curved(x, w):
+    def transformed(conv):
+        def nonlinear(x, w):
             return jnp.sum(jnp.sin(conv(x, w)))
 
         def transforms():
             return {
                 "jvp": jax.jvp(conv, (x, w), (dx, dw)),
-                "Hessian-vector": jax.jvp(jax.grad(curved, (0, 1)), (x, w), (dx, dw))[1],
-                "jacfwd": jax.jacfwd(lambda bend: conv(x + bend * dx, w + bend * dw))(0.5),
+                "Hessian-vector": jax.jvp(jax.grad(nonlinear, (0, 1)), (x, w), (dx, dw))[1],
+                "jacfwd": jax.jacfwd(lambda t: conv(x + t * dx, w + t * dw))(0.5),
                 "vmap": jax.vmap(conv)(jnp.stack([x, dx]), jnp.stack([w, dw])),
-                "vmap over kernels of grad": jax.vmap(jax.grad(curved, 1), (None, 0))(x, jnp.stack([w, dw])),
+                "vmap over kernels of grad": jax.vmap(jax.grad(nonlinear, 1), (None, 0))(x, jnp.stack([w, dw])),
             }
 
         return jit(transforms)()
 
     ours, reference = functions(transposed, strides, padding)
-    assert_close(everything(ours), everything(reference))
+    assert_close(transformed(ours), transformed(reference))
 
 
 def value_and_pullback(conv, x, w, mix):
@@ -157,7 +138,7 @@ def value_and_pullback(conv, x, w, mix):
 
 @every_form
 @pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float32, 2e-6), (jnp.bfloat16, 8e-3)])
-def test_low_precision_stays_near_the_exact_value(transposed, shape, window, strides, padding, dtype, tolerance):
+def test_low_precision_is_within_tolerance_of_float64(transposed, shape, window, strides, padding, dtype, tolerance):
     ours, reference = functions(transposed, strides, padding)
     x, w = (jnp.asarray(a, dtype) for a in arrays(shape, window))
     (mix,) = (jnp.asarray(a, dtype) for a in arrays(jax.eval_shape(reference, x, w).shape, seed=1))
@@ -170,8 +151,8 @@ def test_low_precision_stays_near_the_exact_value(transposed, shape, window, str
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize(("window", "strides"), [(5, (1, 1)), (8, (2, 2))])
-def test_low_precision_is_summed_in_float32_where_paint_overlaps(dtype, window, strides):
-    """Each output is a sum of sixteen patches or more: rounded one by one, they would lose three times as much."""
+def test_low_precision_is_summed_in_float32_where_windows_overlap(dtype, window, strides):
+    """Each output is a sum over 16 or more windows; rounding each of them would make the error 3 times as large."""
     ours, reference = functions(True, strides, "SAME")
     x, w = (jnp.asarray(a, dtype) for a in arrays((2, 8, 8, 64), (window, window, 64, 2)))
     exact = reference(*(jnp.asarray(np.asarray(a, np.float32)) for a in (x, w)))
@@ -180,7 +161,7 @@ def test_low_precision_is_summed_in_float32_where_paint_overlaps(dtype, window, 
 
 
 @every_form
-def test_gradient_descent_inside_scan_equals_a_loop_with_lax(float64, transposed, shape, window, strides, padding):
+def test_gradient_descent_inside_scan_matches_loop_with_lax(float64, transposed, shape, window, strides, padding):
     ours, reference = functions(transposed, strides, padding)
     x, w = map(jnp.asarray, arrays(shape, window))
 
@@ -195,7 +176,7 @@ def test_gradient_descent_inside_scan_equals_a_loop_with_lax(float64, transposed
 
 
 @every_case
-def test_no_gradient_is_left_to_the_convolution_that_is_slow_in_a_scan(transposed, shape, window, strides, padding):
+def test_gradients_contain_no_xla_convolution_on_cpu(transposed, shape, window, strides, padding):
     ours, reference = functions(transposed, strides, padding)
     x, w = (jnp.asarray(a, jnp.float32) for a in arrays(shape, window))
 
@@ -203,7 +184,7 @@ def test_no_gradient_is_left_to_the_convolution_that_is_slow_in_a_scan(transpose
         return lambda x, w: jnp.sum(jax.grad(lambda x: jnp.sum(jnp.sin(conv(x, w))))(x) ** 2)
 
     def count(conv):
-        # Its text names every XLA convolution, those inside custom rules too.
+        # The text names every XLA convolution, also inside custom rules.
         return str(jax.make_jaxpr(jax.grad(penalty(conv), (0, 1)))(x, w)).count("= conv_general_dilated")
 
     assert count(reference) >= 4
@@ -223,7 +204,7 @@ def test_no_gradient_is_left_to_the_convolution_that_is_slow_in_a_scan(transpose
     ids="-".join,
 )
 @pytest.mark.parametrize("pair", [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)], ids=["Conv", "ConvTranspose"])
-def test_layers_start_and_compute_as_those_of_flax(pair, options):
+def test_initialization_and_outputs_of_layers_match_flax(pair, options):
     ours, flax = (layer(6, (4, 3), **options) for layer in pair)
     x = jax.random.normal(jax.random.key(0), (2, 7, 6, 4))
     got, variables = ours.init_with_output(jax.random.key(1), x)
@@ -234,21 +215,21 @@ def test_layers_start_and_compute_as_those_of_flax(pair, options):
 
 @pytest.mark.parametrize("pair", [(Conv, nn.Conv), (ConvTranspose, nn.ConvTranspose)], ids=["Conv", "ConvTranspose"])
 @pytest.mark.parametrize("axes", [1, 3])
-def test_layers_take_signals_and_volumes(pair, axes):
+def test_layers_match_flax_with_one_and_three_spatial_axes(pair, axes):
     ours, flax = (layer(2, (3,) * axes, strides=(2,) * axes) for layer in pair)
     x = jax.random.normal(jax.random.key(0), (2, *(5, 4, 6)[:axes], 3))
     variables = ours.init(jax.random.key(1), x)
     assert_close(ours.apply(variables, x), flax.apply(variables, x), 1e-6)
 
 
-def test_groups_of_channels_are_those_of_flax():
+def test_groups_of_channels_match_flax():
     x = jax.random.normal(jax.random.key(0), (2, 6, 6, 4))
     ours, flax = (layer(8, (3, 3), strides=(2, 2), feature_group_count=4) for layer in (Conv, nn.Conv))
     variables = ours.init(jax.random.key(1), x)
     assert_close(ours.apply(variables, x), flax.apply(variables, x), 1e-6)
 
 
-def test_on_an_accelerator_everything_is_one_xla_convolution(monkeypatch):
+def test_convolution_on_accelerator_is_one_xla_convolution(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     x, w = jnp.ones((1, 4, 4, 2)), jnp.ones((4, 4, 2, 3))
     for conv in (convolve, convolve_transpose):
@@ -260,15 +241,15 @@ def test_on_an_accelerator_everything_is_one_xla_convolution(monkeypatch):
 @pytest.mark.parametrize(
     ("transposed", "shape", "window", "strides", "padding"), [case for case in CASES if "filtered" in case.id]
 )
-def test_cases_are_filtered_where_they_say_so(transposed, shape, window, strides, padding):
-    """A filtered convolution is a product for each combination of rows, a plain one a single product."""
+def test_cases_named_filtered_use_filtering(transposed, shape, window, strides, padding):
+    """A filtered convolution has a product for each combination of rows, a plain one a single product."""
     ours, _ = functions(transposed, strides, padding)
     jaxpr = jax.make_jaxpr(lambda x, w: ours(x, w))(jnp.ones(shape), jnp.ones(window))
     assert str(jaxpr).count("= dot_general") >= 9
 
 
-def test_a_map_of_four_by_four_is_enlarged_by_nine_products():
-    """As many as halving one takes, whose transpose it is; pixel by pixel of the output there would be sixteen."""
+def test_transposed_convolution_of_4x4_map_takes_nine_products():
+    """As many as the convolution whose transpose it is; one for each pixel of the output would be sixteen."""
     ours = jax.jit(lambda x, w: convolve_transpose(x, w, (2, 2), "SAME"))
     text = ours.lower(jnp.ones((2, 4, 4, 16)), jnp.ones((4, 4, 16, 16))).as_text()
     assert text.count("stablehlo.dot_general") == 9
@@ -277,15 +258,15 @@ def test_a_map_of_four_by_four_is_enlarged_by_nine_products():
 @pytest.mark.parametrize(
     ("shape", "window"),
     [((0, 5, 5, 16), (3, 3, 16, 16)), ((2, 5, 5, 0), (3, 3, 0, 16)), ((2, 3, 3, 16), (5, 5, 16, 16))],
-    ids=["no examples", "no channels", "a window that does not fit"],
+    ids=["no examples", "no channels", "a window larger than the input"],
 )
-def test_where_nothing_is_to_be_computed_the_result_is_that_of_lax(shape, window):
+def test_empty_inputs_and_outputs_match_lax(shape, window):
     ours, reference = functions(False, (1, 1), "VALID")
     got, want = (conv(jnp.ones(shape), jnp.ones(window)) for conv in (ours, reference))
     np.testing.assert_array_equal(got, want)
 
 
-def test_whole_numbers_are_exact_and_dtypes_that_differ_are_refused():
+def test_integers_are_exact_and_different_dtypes_are_rejected():
     x = jnp.full((1, 4, 4, 16), 2**11 + 1, jnp.int32)
     w = jnp.full((3, 3, 16, 16), 2**10 + 1, jnp.int32)
     assert convolve(x, w, (1, 1), "VALID")[0, 0, 0, 0] == 9 * 16 * (2**11 + 1) * (2**10 + 1)
@@ -293,7 +274,7 @@ def test_whole_numbers_are_exact_and_dtypes_that_differ_are_refused():
         convolve(x.astype(jnp.float32), w.astype(jnp.bfloat16), (1, 1), "VALID")
 
 
-def test_shapes_that_do_not_fit_are_named():
+def test_shapes_and_names_that_do_not_fit_are_rejected():
     with pytest.raises(ValueError, match=r"inputs \(1, 4, 4, 2\) and kernel \(3, 3, 3, 1\)"):
         convolve(jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 3, 1)), (1, 1), "SAME")
     with pytest.raises(ValueError, match="channels must be the last axis"):

@@ -1,4 +1,4 @@
-"""DCGAN's networks against the published parameter counts and against float64 NumPy, layer by layer."""
+"""Tests of DCGAN's networks against the published numbers of parameters and NumPy in float64."""
 
 from functools import partial
 from typing import Any
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jaxgen.errors import InputError
-from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator
-from jaxgen.nn.normalization import Normalization
+from jaxgen.nn.dcgan import Discriminator, Generator
+from jaxgen.nn.normalization import STATISTICS, Normalization
 
 MOMENTUM, EPSILON, LEAK = 0.9, 1e-5, 0.2
 
@@ -19,30 +19,30 @@ SIZES = {
     (11, 17, 2): [(11, 17), (6, 9), (3, 5), (2, 3)],
     (28, 28, 1): [(28, 28), (14, 14), (7, 7), (4, 4)],
 }
-"""Shape of a picture -> sizes of the feature maps."""
+"""Shape of an image -> sizes of the feature maps."""
 
 CASES = [
-    *((shape, "batch", training) for shape in SIZES for training in (True, False)),
+    *((shape, "batch", train) for shape in SIZES for train in (True, False)),
     *(((11, 17, 2), other, False) for other in ("none", "layer", "spectral")),
 ]
-each_case = pytest.mark.parametrize(("shape", "normalization", "training"), CASES)
+each_case = pytest.mark.parametrize(("shape", "normalization", "train"), CASES)
 
 
 def convolve(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
-    """Cross-correlation without padding: [batch, height, width, in] with [rows, columns, in, out]."""
+    """Cross-correlate without padding: [batch, height, width, in] with [rows, columns, in, out]."""
     windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))[:, ::stride, ::stride]
     return np.einsum("nhwcij,ijco->nhwo", windows, kernel)
 
 
 def convolve_down(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Stride 2, with as much padding as halves the picture, rounded up; the odd zero goes to the end."""
+    """Cross-correlate with stride 2 and the padding that halves the image, rounded up; an odd zero is at the end."""
     totals = [(-(-size // 2) - 1) * 2 + 4 - size for size in x.shape[1:3]]
     padding = [(0, 0), *[(total // 2, total - total // 2) for total in totals], (0, 0)]
     return convolve(np.pad(x, padding), kernel, stride=2)
 
 
 def convolve_up(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Zeros between the pixels and two around them, then a cross-correlation: twice the size."""
+    """Double the image: put zeros between the pixels and two around them, and cross-correlate."""
     n, height, width, channels = x.shape
     dilated = np.zeros((n, 2 * height + 3, 2 * width + 3, channels))
     dilated[:, 2:-2:2, 2:-2:2] = x
@@ -50,9 +50,9 @@ def convolve_up(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def normalize(
-    x: np.ndarray, normalization: Normalization, params: Any, stats: Any, i: int, training: bool
+    x: np.ndarray, normalization: Normalization, params: Any, stats: Any, i: int, train: bool
 ) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-    """The i-th normalization of what a layer puts out, and the running averages that follow."""
+    """Return the outputs of a layer after the i-th normalization, and the new running statistics."""
     if normalization in ("none", "spectral"):
         return x, {}
     if normalization == "layer":
@@ -61,14 +61,14 @@ def normalize(
         return (x - mean) / np.sqrt(variance + EPSILON) * affine["scale"] + affine["bias"], {}
     name = f"BatchNorm_{i}"
     batch = {"mean": x.mean((0, 1, 2)), "var": x.var((0, 1, 2))}
-    used = batch if training else stats[name]
-    moved = {moment: MOMENTUM * stats[name][moment] + (1 - MOMENTUM) * batch[moment] for moment in batch}
+    used = batch if train else stats[name]
+    running = {moment: MOMENTUM * stats[name][moment] + (1 - MOMENTUM) * batch[moment] for moment in batch}
     normalized = (x - used["mean"]) / np.sqrt(used["var"] + EPSILON)
-    return normalized * params[name]["scale"] + params[name]["bias"], {name: moved}
+    return normalized * params[name]["scale"] + params[name]["bias"], {name: running}
 
 
 def singular_values(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest first, and the right singular vectors as columns."""
+    """Return the singular values, largest first, and the right singular vectors as columns."""
     matrix = np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
     _, values, vectors = np.linalg.svd(matrix, full_matrices=False)
     return values, vectors.T
@@ -81,8 +81,8 @@ def kernel_and_bias(params: Any, name: str, normalization: Normalization) -> tup
 
 
 def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
-    """Variables with numbers of ordinary size everywhere: zeros and ones at the start would hide mistakes."""
-    variables = jax.jit(network.init)(jax.random.key(0), jnp.float32(inputs))
+    """Return random variables, because the initial zeros and ones would hide mistakes."""
+    variables = jax.jit(partial(network.init, train=False))(jax.random.key(0), jnp.float32(inputs))
     random = np.random.default_rng(0)
     variables["params"] = jax.tree.map(
         lambda leaf: jnp.asarray(random.normal(0.05, 0.1, leaf.shape), jnp.float32), variables["params"]
@@ -91,7 +91,7 @@ def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
         variables["batch_stats"] = jax.tree.map(
             lambda leaf: jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), jnp.float32), variables["batch_stats"]
         )
-    if "spectral" in variables:  # What the iteration ends at; it follows 8 vectors, if there are as many.
+    if "spectral" in variables:  # The fixed point of the iteration, which has at most 8 vectors.
         kernels = {name.rsplit("_")[-1]: layer["kernel"] for name, layer in variables["params"].items()}
         variables["spectral"] = {
             f"SpectralNorm_{i}": {"U": jnp.float32(singular_values(kernel)[1][:, :8])} for i, kernel in kernels.items()
@@ -99,8 +99,9 @@ def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
     return variables
 
 
-def apply(network: Any, variables: dict[str, Any], inputs: Any, mutable: list[str]) -> tuple[jax.Array, Any]:
-    return jax.jit(partial(network.apply, mutable=mutable))(variables, jnp.float32(inputs))
+def apply(network: Any, variables: dict[str, Any], inputs: Any, train: bool) -> tuple[Any, Any]:
+    mutable = ["batch_stats"] if train else []
+    return jax.jit(partial(network.apply, train=train, mutable=mutable))(variables, jnp.float32(inputs))
 
 
 def as_float64(variables: dict[str, Any]) -> tuple[Any, Any]:
@@ -114,62 +115,72 @@ def assert_close(actual: Any, expected: Any) -> None:
 
 
 @each_case
-def test_the_generator_computes_what_numpy_does(
-    shape: tuple[int, int, int], normalization: Normalization, training: bool
-) -> None:
+def test_generator_matches_numpy(shape: tuple[int, int, int], normalization: Normalization, train: bool) -> None:
     network = Generator(shape=shape, width=3, normalization=normalization)
-    codes = np.random.default_rng(1).normal(size=(6, 5))
-    variables = variables_of(network, codes)
-    images, updated = apply(network, variables, codes, ["batch_stats"] if training else [])
+    latents = np.random.default_rng(1).normal(size=(6, 5))
+    variables = variables_of(network, latents)
+    images, updated = apply(network, variables, latents, train)
 
     params, stats = as_float64(variables)
     kernel, bias = kernel_and_bias(params, "ConvTranspose_0", normalization)
-    # One pixel under a cross-correlation with full padding is the kernel turned upside down.
-    x, moved = np.einsum("nc,ijco->nijo", codes, kernel[::-1, ::-1]) + bias, {}
+    # The cross-correlation of one pixel with full padding is the kernel rotated by 180 degrees.
+    x, expected_stats = np.einsum("nc,ijco->nijo", latents, kernel[::-1, ::-1]) + bias, {}
     for i, (rows, columns) in enumerate(SIZES[shape][-2::-1]):
-        x, averages = normalize(x, normalization, params, stats, i, training)
-        moved |= averages
+        x, running = normalize(x, normalization, params, stats, i, train)
+        expected_stats |= running
         kernel, bias = kernel_and_bias(params, f"ConvTranspose_{i + 1}", normalization)
         x = convolve_up(np.maximum(x, 0), kernel)[:, :rows, :columns] + bias
     assert_close(images, x)
-    if training:
-        jax.tree.map(assert_close, updated["batch_stats"], moved)
-    # Batch normalization would subtract biases again, but for the last layer's.
+    if train:
+        jax.tree.map(assert_close, updated["batch_stats"], expected_stats)
+    # Batch normalization subtracts biases, except that of the last layer.
     biases = [name for name in params if "Conv" in name and "bias" in params[name]]
     assert len(biases) == (1 if normalization == "batch" else len(SIZES[shape]))
 
 
 @each_case
-def test_the_discriminator_computes_what_numpy_does(
-    shape: tuple[int, int, int], normalization: Normalization, training: bool
-) -> None:
+def test_discriminator_matches_numpy(shape: tuple[int, int, int], normalization: Normalization, train: bool) -> None:
     network = Discriminator(width=3, shape=(2,), normalization=normalization)
     images = np.random.default_rng(1).normal(size=(6, *shape))
     variables = variables_of(network, images)
-    outputs, updated = apply(network, variables, images, [HIDDEN, "batch_stats"] if training else [HIDDEN])
+    outputs, updated = apply(network, variables, images, train)
 
     params, stats = as_float64(variables)
-    x, moved = images, {}
+    x, expected_stats = images, {}
     for i in range(len(SIZES[shape]) - 1):
         kernel, bias = kernel_and_bias(params, f"Conv_{i}", normalization)
         x = convolve_down(x, kernel) + bias
         if i > 0:
-            x, averages = normalize(x, normalization, params, stats, i - 1, training)
-            moved |= averages
+            x, running = normalize(x, normalization, params, stats, i - 1, train)
+            expected_stats |= running
         x = np.where(x > 0, x, LEAK * x)
-        assert_close(updated[HIDDEN][f"layer_{i + 1}"][0], x)
+        (same_outputs, features), _ = apply(network.clone(feature_layer=i + 1), variables, images, train)
+        assert_close(features, x)
+        assert_close(same_outputs, outputs)
     kernel, bias = kernel_and_bias(params, f"Conv_{len(SIZES[shape]) - 1}", normalization)
     assert_close(outputs, np.einsum("nijc,ijco->no", x, kernel) + bias)
-    if training:
-        jax.tree.map(assert_close, updated["batch_stats"], moved)
+    if train:
+        jax.tree.map(assert_close, updated["batch_stats"], expected_stats)
     else:
-        assert "batch_stats" not in updated
+        assert not updated
 
 
-def test_at_64_pixels_they_have_the_published_number_of_parameters() -> None:
-    """PyTorch's DCGAN tutorial, width 64 and 100 noise values: 3,576,704 and 2,765,568, and it has no biases at all."""
-    generator = jax.eval_shape(Generator(shape=(64, 64, 3), width=64).init, jax.random.key(0), jnp.zeros((1, 100)))
-    discriminator = jax.eval_shape(Discriminator(width=64).init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+@pytest.mark.parametrize("feature_layer", [0, 4])
+def test_feature_layer_must_be_a_hidden_layer(feature_layer: int) -> None:
+    network = Discriminator(width=4, feature_layer=feature_layer)
+    with pytest.raises(InputError, match=rf"feature_layer must be from 1 to 3, .* got {feature_layer}\b"):
+        jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
+
+
+def test_numbers_of_parameters_at_64_pixels_are_published_ones() -> None:
+    """The DCGAN tutorial of PyTorch has 3,576,704 and 2,765,568 for width 64 and latent_dim 100, without any biases."""
+    generator, discriminator = (
+        jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros(inputs))
+        for network, inputs in (
+            (Generator(shape=(64, 64, 3), width=64), (1, 100)),
+            (Discriminator(width=64), (1, 64, 64, 3)),
+        )
+    )
     output_biases = 3
     first_and_last_biases = 64 + 1
     for variables, published in (
@@ -179,9 +190,13 @@ def test_at_64_pixels_they_have_the_published_number_of_parameters() -> None:
         assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == published
 
 
-def test_weights_start_as_published() -> None:
-    generator = jax.jit(Generator(shape=(32, 32, 3), width=32).init)(jax.random.key(0), jnp.zeros((1, 100)))
-    discriminator = jax.jit(Discriminator(width=32).init)(jax.random.key(1), jnp.zeros((1, 32, 32, 3)))
+def initialize(network: Any, seed: int, shape: tuple[int, ...]) -> Any:
+    return jax.jit(partial(network.init, train=False))(jax.random.key(seed), jnp.zeros(shape))
+
+
+def test_initial_weights_have_published_distribution() -> None:
+    generator = initialize(Generator(shape=(32, 32, 3), width=32), 0, (1, 100))
+    discriminator = initialize(Discriminator(width=32), 1, (1, 32, 32, 3))
     for params in (generator["params"], discriminator["params"]):
         kernels = [layer["kernel"] for name, layer in params.items() if "Conv" in name]
         scales = np.concatenate([layer["scale"] for name, layer in params.items() if "BatchNorm" in name])
@@ -196,10 +211,10 @@ def test_weights_start_as_published() -> None:
 
 
 @pytest.mark.parametrize("normalization", ["none", "spectral"])
-def test_the_scale_of_the_weights_can_be_chosen(normalization: Normalization) -> None:
+def test_weight_scale_is_standard_deviation_of_initial_weights(normalization: Normalization) -> None:
     options: dict[str, Any] = {"width": 32, "normalization": normalization, "weight_scale": 0.3}
-    generator = jax.jit(Generator(shape=(8, 8, 3), **options).init)(jax.random.key(0), jnp.zeros((1, 100)))
-    discriminator = jax.jit(Discriminator(**options).init)(jax.random.key(1), jnp.zeros((1, 8, 8, 3)))
+    generator = initialize(Generator(shape=(8, 8, 3), **options), 0, (1, 100))
+    discriminator = initialize(Discriminator(**options), 1, (1, 8, 8, 3))
     for params in (generator["params"], discriminator["params"]):
         for layer in params.values():
             deviation = 0.3 / np.sqrt(2 * layer["kernel"].size)
@@ -207,30 +222,31 @@ def test_the_scale_of_the_weights_can_be_chosen(normalization: Normalization) ->
 
 
 @pytest.mark.parametrize(
-    ("normalization", "mutable", "meet"),
+    ("normalization", "train", "depends"),
     [
-        ("batch", ["batch_stats"], True),
-        ("batch", [], False),
-        ("none", ["batch_stats"], False),
-        ("layer", ["batch_stats"], False),
-        ("spectral", ["spectral"], False),
+        ("batch", True, True),
+        ("batch", False, False),
+        ("none", True, False),
+        ("layer", True, False),
+        ("spectral", True, False),
     ],
 )
-def test_only_in_training_mode_and_only_by_batch_norm_do_examples_meet(
-    normalization: Normalization, mutable: list[str], meet: bool
+def test_output_depends_on_other_examples_only_with_batch_normalization_in_training(
+    normalization: Normalization, train: bool, depends: bool
 ) -> None:
     images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
     batches = jnp.stack([images, images.at[1:].add(1.0)])
     network = Discriminator(width=4, normalization=normalization)
-    variables = jax.jit(network.init)(jax.random.key(1), images)
-    outputs, _ = jax.jit(jax.vmap(partial(network.apply, mutable=mutable), (None, 0)))(variables, batches)
-    assert bool(jnp.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == meet
+    variables = jax.jit(partial(network.init, train=False))(jax.random.key(1), images)
+    apply = partial(network.apply, train=train, mutable=STATISTICS)
+    outputs, _ = jax.jit(jax.vmap(apply, (None, 0)))(variables, batches)
+    assert bool(jnp.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == depends
 
 
-def test_pictures_that_are_too_small_are_refused() -> None:
+def test_images_smaller_than_8x8_are_rejected() -> None:
     for network, inputs in (
         (Generator((7, 8, 1), width=4), jnp.zeros((1, 5))),
         (Discriminator(4), jnp.zeros((1, 8, 7, 1))),
     ):
-        with pytest.raises(InputError, match="too small"):
-            network.init(jax.random.key(0), inputs)
+        with pytest.raises(InputError, match="at least 8x8 pixels"):
+            network.init(jax.random.key(0), inputs, train=False)

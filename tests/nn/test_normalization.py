@@ -1,4 +1,4 @@
-"""Normalization against singular values by LAPACK, PyTorch, closed forms and finite differences, in float64."""
+"""Tests of normalization against LAPACK, PyTorch, closed forms and finite differences, in float64."""
 
 from functools import partial
 from typing import Any
@@ -29,13 +29,13 @@ LAYERS = {
 
 
 class Normalized(linen.Module):
-    """`normalize` alone."""
+    """A network of `normalize` alone."""
 
     normalization: Normalization
 
     @linen.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return normalize(self, self.normalization, x)
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        return normalize(self.normalization, x, train=train)
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def arrays(*shapes: tuple[int, ...], seed: int = 0) -> list[np.ndarray]:
 
 
 def random_variables(network: Any, x: Any) -> Any:
-    """In float64; biases too, which zeros would hide. So are the vectors: those of no kernel."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
+    """Return variables in float64, all random: also biases, and vectors, which are not singular vectors then."""
+    shapes = jax.eval_shape(partial(network.init, train=False), jax.random.key(0), x)
     random = np.random.default_rng(1)
     return jax.tree.map(lambda leaf: jnp.asarray(random.normal(size=leaf.shape)), shapes)
 
@@ -61,26 +61,26 @@ def matrix_of(kernel: Any) -> np.ndarray:
 
 
 def singular_vectors(kernel: Any) -> Any:
-    """The right ones, as columns, as many as are followed."""
+    """Return the right singular vectors as columns, at most as many as `SpectralNorm` has."""
     matrix = matrix_of(kernel)
     return jnp.asarray(np.linalg.svd(matrix)[2][: min(8, *matrix.shape)].T)
 
 
-def settled(params: Any) -> dict[str, Any]:
-    """Of an MLP, what the iteration ends at."""
+def converged_vectors(params: Any) -> dict[str, Any]:
+    """Return the collection "spectral" of an MLP at the fixed point of the iteration."""
     return {f"SpectralNorm_{i}": {"U": singular_vectors(params[f"Dense_{i}"]["kernel"])} for i in range(len(params))}
 
 
 def applied(kernel: jax.Array, vectors: jax.Array) -> tuple[jax.Array, Any]:
-    """The matrix that is applied in training, and the vectors that are left."""
+    """Return the matrix that is applied in training, and the stored vectors."""
     layer = SpectralNorm(linen.Dense(kernel.shape[-1], use_bias=False), vectors=vectors.shape[-1])
     variables = {"params": {"layer": {"kernel": kernel}}, "spectral": {"U": vectors}}
-    matrix, moved = layer.apply(variables, jnp.eye(len(kernel)), mutable=["spectral"])
-    return matrix, moved["spectral"]["U"]
+    matrix, updated = layer.apply(variables, jnp.eye(len(kernel)), train=True, mutable=["spectral"])
+    return matrix, updated["spectral"]["U"]
 
 
-def applied_at_rest(kernel: jax.Array, vectors: jax.Array, passes: int) -> jax.Array:
-    """What is applied in each of so many passes in training while the weights do not move."""
+def applied_with_constant_weights(kernel: jax.Array, vectors: jax.Array, passes: int) -> jax.Array:
+    """Return the matrix that is applied in each forward pass in training while the weights are constant."""
     return jax.lax.scan(lambda vectors, _: applied(kernel, vectors)[::-1], vectors, length=passes)[1]
 
 
@@ -89,13 +89,14 @@ def largest(matrices: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
-def test_value_and_gradient_are_those_of_the_kernel_over_its_norm(float64, layer: Any, shape: tuple[int, ...]) -> None:
+def test_value_and_gradient_match_kernel_divided_by_norm(float64, layer: Any, shape: tuple[int, ...]) -> None:
     x = jnp.asarray(arrays(shape)[0])
-    params = random_variables(layer, x)["params"]
+    params = random_variables(SpectralNorm(layer), x)["params"]["layer"]
     vectors = singular_vectors(params["kernel"])
 
     def normalized(params: Any) -> jax.Array:
-        return SpectralNorm(layer).apply({"params": {"layer": params}, "spectral": {"U": vectors}}, x)
+        variables = {"params": {"layer": params}, "spectral": {"U": vectors}}
+        return SpectralNorm(layer).apply(variables, x, train=False)
 
     def divided(params: Any) -> jax.Array:
         kernel = params["kernel"]
@@ -110,19 +111,19 @@ def test_value_and_gradient_are_those_of_the_kernel_over_its_norm(float64, layer
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12), got, expected)
 
 
-def test_with_one_vector_value_gradient_and_vector_are_those_of_pytorch(float64) -> None:
-    """On the way: with a vector that is no singular vector, and is a constant to the gradient nevertheless."""
+def test_value_gradient_and_vector_match_pytorch_with_one_vector(float64) -> None:
+    """Before convergence: the vector is not a singular vector, and the gradient treats it as a constant."""
     kernel, u, mix = arrays((7, 5), (5,), (7, 5))
     layer = spectral_norm(torch.nn.Linear(7, 5, bias=False).double())
     with torch.no_grad():
         layer.parametrizations.weight.original.copy_(torch.tensor(kernel.T))
-        # PyTorch keeps the other vector too, and begins with it.
+        # PyTorch also stores the left vector, and starts the iteration with it.
         layer.parametrizations.weight[0]._v.copy_(torch.tensor(kernel @ u / np.linalg.norm(kernel @ u)))
 
     @partial(jax.value_and_grad, has_aux=True)
     def mixed(kernel: jax.Array, vectors: jax.Array) -> tuple[jax.Array, Any]:
-        matrix, moved = applied(kernel, vectors)
-        return jnp.sum(matrix * mix), (matrix, moved)
+        matrix, updated = applied(kernel, vectors)
+        return jnp.sum(matrix * mix), (matrix, updated)
 
     vectors = jnp.asarray(u)[:, None]
     for _ in range(2):
@@ -141,23 +142,24 @@ def test_with_one_vector_value_gradient_and_vector_are_those_of_pytorch(float64)
         pytest.param(0.5, 1.0, 1.023, 1 + 1e-11, id="a large gap"),
         pytest.param(0.9, 1.0, 1.044, 1.002, id="a smaller gap"),
         pytest.param(0.99, 1.0, 1.005, 1.005, id="a small gap"),
-        pytest.param(0.5, 1e-4, 2.0, 1.0001, id="a kernel that has turned"),
+        pytest.param(0.5, 1e-4, 2.0, 1.0001, id="a start far from the singular vector"),
     ],
 )
-def test_with_one_vector_each_pass_makes_one_step_of_the_power_iteration(
+def test_each_pass_makes_one_step_of_power_iteration_with_one_vector(
     float64, second: float, start: float, first: float, tenth: float
 ) -> None:
-    """Of a kernel with singular values 1 and s, from a start a u_1 + u_2, pass k applies one of norm
+    """For a kernel with singular values 1 and s, and a start a u_1 + u_2, pass k applies a matrix of norm
 
-        sqrt((a^2 + s^(4k)) / (a^2 + s^(4k + 2))),
+        sqrt((a^2 + s^(4k)) / (a^2 + s^(4k + 2))) <= 1 / s.
 
-    at most 1 / s. From half-way, a = 1, it is below 1 + 0.07 / k whatever s is: a gap that is so small that the
-    iteration is slow makes the error small as well.
+    For a = 1 it is below 1 + 0.07 / k for every s: a small gap makes the iteration slow, but the error small as well.
     """
     left, right = (np.linalg.qr(array)[0] for array in arrays((6, 2), (2, 2)))
     kernel, vector = left * [1, second] @ right.T, right @ [start, 1]
     k = np.arange(1, 41)
-    norms = largest(jax.jit(applied_at_rest, static_argnums=2)(kernel, jnp.asarray(vector)[:, None], len(k)))
+    norms = largest(
+        jax.jit(applied_with_constant_weights, static_argnums=2)(kernel, jnp.asarray(vector)[:, None], len(k))
+    )
     expected = np.sqrt((start**2 + second ** (4 * k)) / (start**2 + second ** (4 * k + 2)))
     np.testing.assert_allclose(norms, expected, rtol=1e-12)
     assert norms[0] == pytest.approx(first, rel=0.01)
@@ -167,29 +169,27 @@ def test_with_one_vector_each_pass_makes_one_step_of_the_power_iteration(
 
 
 @pytest.mark.parametrize("shape", [(20, 12), (12, 20)])
-def test_several_vectors_find_the_largest_singular_value_in_their_span(float64, shape: tuple[int, int]) -> None:
-    """Which is that of `(W'W)^k` on the first ones; from as many vectors as singular values, it is found at once."""
+def test_several_vectors_give_largest_singular_value_in_their_span(float64, shape: tuple[int, int]) -> None:
+    """The span is that of `(W'W)^k` times the first vectors; with as many as singular values, k = 1 is exact."""
     kernel, few, all_of_them = arrays(shape, (shape[1], 3), (shape[1], 12))
-    norms = largest(jax.jit(applied_at_rest, static_argnums=2)(kernel, jnp.asarray(few), 6))
+    norms = largest(jax.jit(applied_with_constant_weights, static_argnums=2)(kernel, jnp.asarray(few), 6))
     for k in range(1, 7):
         span = np.linalg.svd(np.linalg.matrix_power(kernel.T @ kernel, k) @ few, full_matrices=False)[0]
         assert norms[k - 1] == pytest.approx(largest(kernel) / largest(kernel @ span), rel=1e-9)
-    at_once = largest(applied_at_rest(jnp.asarray(kernel), jnp.asarray(all_of_them), 1))
+    at_once = largest(applied_with_constant_weights(jnp.asarray(kernel), jnp.asarray(all_of_them), 1))
     np.testing.assert_allclose(at_once, 1, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (288, 32)])
-def test_random_weights_whose_gaps_are_small_are_applied_with_a_norm_near_one(
-    shape: tuple[int, int],
-) -> None:
-    """From the first pass on, in all of 16 draws: `WARM_UP` steps are enough, and later ones spoil nothing."""
+def test_norm_of_random_kernels_with_small_gaps_is_near_one_from_first_pass_on(shape: tuple[int, int]) -> None:
+    """In all of 16 draws: `WARM_UP` steps are enough, and later steps do not increase the error."""
     layer = SpectralNorm(linen.Dense(shape[1], use_bias=False, kernel_init=linen.initializers.normal()))
 
     @jax.jit
     @jax.vmap
     def matrices(key: jax.Array) -> jax.Array:
-        variables = layer.init(key, jnp.zeros((1, shape[0])))
-        return applied_at_rest(variables["params"]["layer"]["kernel"], variables["spectral"]["U"], 20)
+        variables = layer.init(key, jnp.zeros((1, shape[0])), train=False)
+        return applied_with_constant_weights(variables["params"]["layer"]["kernel"], variables["spectral"]["U"], 20)
 
     norms = largest(matrices(jax.random.split(jax.random.key(0), 16)))
     assert norms.min() > 1 - 1e-5
@@ -207,130 +207,133 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize(("network", "shape"), NETWORKS.values(), ids=NETWORKS)
-def test_applied_kernels_are_those_that_the_layers_find(network: Any, shape: tuple[int, ...]) -> None:
-    """Within the network as it runs, with vectors that are no singular vectors: those of another layer would show."""
+def test_applied_kernels_match_kernels_within_forward_pass(network: Any, shape: tuple[int, ...]) -> None:
+    """The vectors are random and not singular vectors, so that the vectors of another layer give another kernel."""
     x = jnp.zeros(shape)
     variables = jax.tree.map(jnp.float32, random_variables(network, x))
-    seen = {}
+    used = {}
 
-    def look(apply: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    def record(apply: Any, args: Any, kwargs: Any, context: Any) -> Any:
         if isinstance(context.module, linen.Dense | Conv | ConvTranspose) and context.method_name == "__call__":
-            seen["/".join(context.module.path)] = context.module.variables["params"]["kernel"]
+            used["/".join(context.module.path)] = context.module.variables["params"]["kernel"]
         return apply(*args, **kwargs)
 
-    with linen.intercept_methods(look):
-        network.apply(variables, x)
+    with linen.intercept_methods(record):
+        network.apply(variables, x, train=False)
     found = applied_kernels(variables["params"], variables["spectral"])
-    assert found.keys() == seen.keys()
-    for path, kernel in seen.items():
+    assert found.keys() == used.keys()
+    for path, kernel in used.items():
         np.testing.assert_allclose(found[path], kernel, rtol=1e-5, err_msg=path)
 
 
-def test_a_zero_kernel_is_applied_as_it_is_and_learns() -> None:
-    """No part of the gradient is so large that an optimizer, which squares it, has infinities from then on."""
+def test_zero_kernel_is_applied_undivided_and_can_be_trained() -> None:
+    """The gradient is small enough that its square in the state of the optimizer is finite."""
     layer, optimizer = SpectralNorm(linen.Dense(12)), optax.adam(0.1)
     x, bias = (jnp.float32(array) for array in arrays((3, 10), (12,)))
     params = {"layer": {"kernel": jnp.zeros((10, 12)), "bias": bias}}
     vectors = jnp.float32(np.linalg.qr(arrays((12, 8))[0])[0])
 
     @jax.jit
-    def move(params: Any, spectral: Any, state: Any) -> Any:
+    def update(params: Any, spectral: Any, state: Any) -> Any:
         def loss(params: Any) -> tuple[jax.Array, Any]:
-            y, moved = layer.apply({"params": params, "spectral": spectral}, x, mutable=["spectral"])
-            return jnp.sum(10 * y), (y, moved["spectral"])
+            y, updated = layer.apply({"params": params, "spectral": spectral}, x, train=True, mutable=["spectral"])
+            return jnp.sum(10 * y), (y, updated["spectral"])
 
-        gradients, (y, moved) = jax.grad(loss, has_aux=True)(params)
+        gradients, (y, spectral) = jax.grad(loss, has_aux=True)(params)
         updates, state = optimizer.update(gradients, state)
-        return y, gradients, optax.apply_updates(params, updates), moved, state
+        return y, gradients, optax.apply_updates(params, updates), spectral, state
 
-    y, gradients, *carried = move(params, {"U": vectors}, optimizer.init(params))
+    y, gradients, *carried = update(params, {"U": vectors}, optimizer.init(params))
     np.testing.assert_array_equal(y, jnp.broadcast_to(bias, (3, 12)))
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((gradients, carried)))
-    # From then on it is a kernel like others.
+    # After the first update the kernel is not zero and is normalized.
     for _ in range(20):
-        before, (y, gradients, *carried) = carried[0]["layer"], move(*carried)
+        before, (y, gradients, *carried) = carried[0]["layer"], update(*carried)
         assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((y, gradients, carried)))
     assert largest(before["kernel"]) > 1
     np.testing.assert_allclose(y, x @ before["kernel"] / largest(before["kernel"]) + before["bias"], rtol=1e-4)
 
 
-def test_weights_start_as_the_layer_makes_them() -> None:
-    """What is divided is the kernel that is applied; the one that is kept, and learns, is as large as it was made."""
+def test_stored_kernel_is_not_normalized() -> None:
+    """Only the kernel that is applied is divided; the parameter is that of the initializer of the layer."""
     kernel, x = jnp.float32(arrays((7, 5))[0]), jnp.ones((3, 7))
     layer = SpectralNorm(linen.Dense(5, kernel_init=lambda *_: kernel))
-    np.testing.assert_array_equal(layer.init(jax.random.key(0), x)["params"]["layer"]["kernel"], kernel)
+    np.testing.assert_array_equal(layer.init(jax.random.key(0), x, train=False)["params"]["layer"]["kernel"], kernel)
 
 
-def test_vectors_move_in_training_and_stay_in_evaluation() -> None:
+def test_vectors_are_stored_in_training_only() -> None:
     layer, (x,) = SpectralNorm(linen.Dense(5), vectors=1), arrays((3, 7))
     x = jnp.float32(x)
-    variables = layer.init(jax.random.key(0), x)
+    variables = layer.init(jax.random.key(0), x, train=False)
     variables["spectral"] = {"U": jnp.full((5, 1), 5**-0.5)}
-    train = jax.jit(partial(layer.apply, mutable=["spectral", "batch_stats"]))
-    evaluate = jax.jit(partial(layer.apply, mutable=["batch_stats"]))
+    train = jax.jit(partial(layer.apply, train=True, mutable=["spectral", "batch_stats"]))
+    evaluate = jax.jit(partial(layer.apply, train=False, mutable=["spectral", "batch_stats"]))
     first, after_first = train(variables, x)
     assert not np.allclose(after_first["spectral"]["U"], variables["spectral"]["U"], atol=1e-2)
     second, after_second = train(variables | after_first, x)
     assert not np.allclose(first, second, rtol=1e-3)
     assert not np.allclose(after_second["spectral"]["U"], after_first["spectral"]["U"], atol=1e-3)
 
-    looked_at, nothing = evaluate(variables | after_first, x)
-    assert not nothing
-    np.testing.assert_array_equal(looked_at, evaluate(variables | after_first, x)[0])
-    np.testing.assert_allclose(looked_at, second, rtol=1e-6)
+    evaluated, stored = evaluate(variables | after_first, x)
+    np.testing.assert_array_equal(stored["spectral"]["U"], after_first["spectral"]["U"])
+    np.testing.assert_array_equal(evaluated, evaluate(variables | after_first, x)[0])
+    np.testing.assert_allclose(evaluated, second, rtol=1e-6)
+    np.testing.assert_array_equal(evaluated, layer.apply(variables | after_first, x, train=False))
 
 
-def test_the_gradient_of_a_gradient_penalty_is_that_of_finite_differences(float64) -> None:
-    """`mean (|| grad_x f(x) || - 1)^2` of a critic with spectral normalization, as a function of all its weights."""
+def test_gradient_of_gradient_penalty_matches_finite_differences(float64) -> None:
+    """The penalty is `mean (|| grad_x f(x) || - 1)^2` of a critic with spectral normalization."""
     critic = MLP(hidden=(6, 5), shape=(), activation=jnp.tanh, normalization="spectral")
     (x,) = arrays((4, 3))
     params = random_variables(critic, x)["params"]
-    spectral = settled(params)
+    spectral = converged_vectors(params)
 
     @jax.jit
     @jax.value_and_grad
     def penalty(params: Any) -> jax.Array:
-        def slope(x: jax.Array) -> jax.Array:
-            critic_at = partial(critic.apply, {"params": params, "spectral": spectral})
-            return jnp.linalg.norm(jax.grad(lambda x: critic_at(x[None])[0])(x))
+        def gradient_norm(x: jax.Array) -> jax.Array:
+            f = partial(critic.apply, {"params": params, "spectral": spectral}, train=False)
+            return jnp.linalg.norm(jax.grad(lambda x: f(x[None])[0])(x))
 
-        return jnp.mean((jax.vmap(slope)(x) - 1) ** 2)
+        return jnp.mean((jax.vmap(gradient_norm)(x) - 1) ** 2)
 
     _, gradient = penalty(params)
     for seed in range(3):
         random = np.random.default_rng(seed)
-        way = jax.tree.map(lambda leaf, random=random: random.normal(size=leaf.shape), params)
-        there, back = (
-            penalty(jax.tree.map(lambda leaf, step, h=h: leaf + h * step, params, way))[0] for h in (1e-5, -1e-5)
+        direction = jax.tree.map(lambda leaf, random=random: random.normal(size=leaf.shape), params)
+        forward, backward = (
+            penalty(jax.tree.map(lambda leaf, step, h=h: leaf + h * step, params, direction))[0] for h in (1e-5, -1e-5)
         )
-        along = sum(jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), gradient, way)))
-        assert float(along) == pytest.approx(float(there - back) / 2e-5, rel=1e-7)
+        derivative = sum(jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), gradient, direction)))
+        assert float(derivative) == pytest.approx(float(forward - backward) / 2e-5, rel=1e-7)
 
 
-def test_a_network_stretches_no_distance() -> None:
+def test_lipschitz_constant_of_network_is_at_most_one() -> None:
     network = MLP(hidden=(16, 16), shape=(3,), activation=partial(linen.leaky_relu, negative_slope=0.2))
     ratios = distance_ratios(network.clone(normalization="spectral"))
     assert 0.01 < ratios.max() <= 1 + 1e-9
-    # The same weights undivided do.
+    # Without normalization the same weights give larger ratios.
     assert distance_ratios(network).max() > 2
 
 
-def test_an_affine_one_keeps_the_distance_along_its_first_singular_vector() -> None:
+def test_lipschitz_constant_of_affine_network_is_one() -> None:
     assert distance_ratios(MLP(hidden=(), shape=(3,), normalization="spectral")).max() == pytest.approx(1, abs=1e-4)
 
 
 def distance_ratios(network: Any) -> np.ndarray:
-    """`||f(x) - f(y)|| / ||x - y||` of 10,000 random pairs of points in the plane."""
+    """Return `||f(x) - f(y)|| / ||x - y||` of 10,000 random pairs of points in the plane."""
     with jax.enable_x64(True):
         x, y = arrays((10_000, 2), (10_000, 2))
         params = random_variables(network, x)["params"]
-        f = jax.jit(partial(network.apply, {"params": params, "spectral": settled(params)}))
+        f = jax.jit(partial(network.apply, {"params": params, "spectral": converged_vectors(params)}, train=False))
         return np.linalg.norm(np.asarray(f(x) - f(y)), axis=1) / np.linalg.norm(x - y, axis=1)
 
 
-def test_norms_stay_above_one_and_near_it_while_a_critic_trains(float64) -> None:
-    """By Adam, with hinge losses, for several seeds at once. Training makes the first singular values nearly equal, and
-    their vectors change places, which a single vector would lose: norms would go above 1.1 here.
+def test_norms_stay_within_a_thousandth_above_one_while_critic_is_trained(float64) -> None:
+    """The critic is trained by Adam on hinge losses, for several seeds at once.
+
+    Training makes the first singular values nearly equal and changes their order. A single vector converges too slowly
+    for this: the norms would exceed 1.1 here.
     """
     critic = MLP(hidden=(16, 16), shape=(), activation=linen.leaky_relu, normalization="spectral")
     optimizer = optax.adam(1e-3, b1=0.5)
@@ -338,10 +341,11 @@ def test_norms_stay_above_one_and_near_it_while_a_critic_trains(float64) -> None
     both = np.concatenate([real, fake * 0.3 + [2, 0]])
 
     def loss(params: Any, spectral: Any) -> tuple[jax.Array, Any]:
-        outputs, moved = critic.apply({"params": params, "spectral": spectral}, both, mutable=["spectral"])
-        return jnp.mean(linen.relu(1 - outputs[:32])) + jnp.mean(linen.relu(1 + outputs[32:])), moved["spectral"]
+        variables = {"params": params, "spectral": spectral}
+        outputs, updated = critic.apply(variables, both, train=True, mutable=["spectral"])
+        return jnp.mean(linen.relu(1 - outputs[:32])) + jnp.mean(linen.relu(1 + outputs[32:])), updated["spectral"]
 
-    def move(carry: Any, _: None) -> tuple[Any, Any]:
+    def update(carry: Any, _: None) -> tuple[Any, Any]:
         params, spectral, state = carry
         gradients, spectral = jax.grad(loss, has_aux=True)(params, spectral)
         updates, state = optimizer.update(gradients, state)
@@ -350,37 +354,41 @@ def test_norms_stay_above_one_and_near_it_while_a_critic_trains(float64) -> None
 
     def train(variables: Any) -> jax.Array:
         start = (variables["params"], variables["spectral"], optimizer.init(variables["params"]))
-        return jax.lax.scan(move, start, length=200)[1]
+        return jax.lax.scan(update, start, length=200)[1]
 
-    variables = jax.jit(jax.vmap(critic.init, (0, None)))(jax.random.split(jax.random.key(0), 3), real)
+    init = partial(critic.init, train=False)
+    variables = jax.jit(jax.vmap(init, (0, None)))(jax.random.split(jax.random.key(0), 3), real)
     variables = jax.tree.map(jnp.float64, variables)
     matrices = jax.jit(jax.vmap(train))(variables)
     assert largest(matrices).min() > 1 - 1e-9
     assert largest(matrices).max() < 1.001
-    alone = jax.jit(train)(jax.tree.map(lambda leaf: leaf[1], variables))
-    # Of values that are nearly equal the largest is a matter of rounding: later on the ways part.
-    np.testing.assert_allclose(alone[:20], matrices[1, :20], rtol=1e-9, atol=1e-12)
+    single = jax.jit(train)(jax.tree.map(lambda leaf: leaf[1], variables))
+    # Rounding decides which of nearly equal singular values is the largest, so that later steps differ.
+    np.testing.assert_allclose(single[:20], matrices[1, :20], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5, 2), (4, 6)])
-def test_layer_normalization_is_that_of_pytorch(shape: tuple[int, ...]) -> None:
-    """Over height, width and channels of each example; PyTorch is given the scales and biases at every pixel."""
+def test_layer_normalization_matches_pytorch(shape: tuple[int, ...]) -> None:
+    """Over height, width and channels of each example; PyTorch takes the scales and biases of every pixel."""
     x, scale, bias = (jnp.float32(array) for array in arrays(shape, shape[-1:], shape[-1:]))
-    y = Normalized("layer").apply({"params": {"LayerNorm_0": {"scale": scale, "bias": bias}}}, 3 * x + 2)
+    variables = {"params": {"LayerNorm_0": {"scale": scale, "bias": bias}}}
+    y = Normalized("layer").apply(variables, 3 * x + 2, train=True)
     at_pixels = [torch.tensor(np.broadcast_to(array, shape[1:]), dtype=torch.float64) for array in (scale, bias)]
     expected = functional.layer_norm(torch.tensor(np.asarray(3 * x + 2, np.float64)), shape[1:], *at_pixels, eps=1e-5)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("normalization", "meet", "changes"),
+    ("normalization", "depends", "changes"),
     [("none", False, False), ("spectral", False, False), ("layer", False, True), ("batch", True, True)],
 )
-def test_examples_meet_in_batch_normalization_alone(normalization: Normalization, meet: bool, changes: bool) -> None:
+def test_only_batch_normalization_makes_output_depend_on_other_examples(
+    normalization: Normalization, depends: bool, changes: bool
+) -> None:
     network, (x,) = Normalized(normalization), arrays((4, 3, 3, 2))
     x = jnp.float32(x)
-    variables = network.init(jax.random.key(0), x)
-    apply = jax.jit(partial(network.apply, variables, mutable=["batch_stats"]))
+    variables = network.init(jax.random.key(0), x, train=False)
+    apply = jax.jit(partial(network.apply, variables, train=True, mutable=["batch_stats"]))
     (y, _), (other, _) = apply(x), apply(x.at[1:].add(1.0))
-    assert bool(jnp.abs(y[0] - other[0]).max() > 1e-3) == meet
+    assert bool(jnp.abs(y[0] - other[0]).max() > 1e-3) == depends
     assert bool(jnp.abs(y - x).max() > 1e-3) == changes

@@ -1,4 +1,4 @@
-"""The references are the programs' own text, NumPy in float64 on rounded numbers, and the same networks in float32."""
+"""Tests of mixed precision against the traced programs, NumPy in float64 on rounded numbers, and float32."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,16 +24,23 @@ from jaxgen.training.loop import fit
 FLOAT32, BFLOAT16 = jnp.dtype(jnp.float32), jnp.dtype(jnp.bfloat16)
 
 ROUNDING = 2**-8
-"""Largest relative distance of a number from its bfloat16, which has 8 digits."""
+"""Largest relative error of rounding to bfloat16, which has 8 bits of precision."""
 
-# (network, shape of its inputs, layers that are products)
+
+class OneLayer(linen.Module):
+    @linen.compact
+    def __call__(self, x, *, train):
+        return linen.Dense(3)(x)
+
+
+# (network, shape of its inputs, number of layers that are products)
 NETWORKS = {
     "mlp": (MLP(hidden=(32, 16), shape=(3,)), (8, 10), 3),
     "convolutions": (ConvEncoder(width=8, features=3), (4, 8, 8, 3), 2),
     "transposed convolutions": (ConvDecoder(shape=(8, 8, 1), width=8), (4, 5), 2),
     "batch normalization": (Discriminator(width=8), (8, 16, 16, 1), 3),
     "residual": (ResNet(blocks=1, classes=3, width=8), (4, 8, 8, 3), 8),
-    "one layer": (linen.Dense(3), (8, 10), 1),
+    "one layer": (OneLayer(), (8, 10), 1),
 }
 every_network = pytest.mark.parametrize(("network", "shape", "layers"), NETWORKS.values(), ids=NETWORKS)
 LAYERS = [
@@ -46,22 +53,22 @@ LAYERS = [
 
 
 @pytest.fixture
-def an_accelerator(monkeypatch):
-    """There convolutions are XLA's; on the CPU they are products of which some are in float32."""
+def accelerator(monkeypatch):
+    """Convolutions are XLA's there; on the CPU they are products, some of which are in float32."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
 
 
-def begin(network, shape):
+def initialize(network, shape, **mode):
     x = jax.random.normal(jax.random.key(0), shape)
-    return jax.jit(network.init)(jax.random.key(1), x), x
+    return jax.jit(partial(network.init, **mode))(jax.random.key(1), x), x
 
 
 def loss_of(network, x):
-    """As a model computes it: a mean of what the network puts out, and its new statistics."""
+    """Return a loss like that of a model: a mean over the outputs, with the new statistics."""
 
     def loss(params, stats):
-        output, moved = network.apply({"params": params, **stats}, x, mutable=["batch_stats"])
-        return jnp.mean(jnp.sin(output)), (output, moved)
+        output, updated = network.apply({"params": params, **stats}, x, train=True, mutable=["batch_stats"])
+        return jnp.mean(jnp.sin(output)), (output, updated)
 
     return loss
 
@@ -72,7 +79,7 @@ def value_and_gradient(network, variables, x):
 
 
 def products(jaxpr):
-    """The equations of all products and convolutions, those of inner programs too."""
+    """Yield the equations of all products and convolutions, also of inner programs."""
     for equation in jaxpr.eqns:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             yield equation
@@ -94,8 +101,8 @@ def stacked(tree):
 
 
 @every_network
-def test_every_product_is_in_bfloat16_and_everything_kept_in_float32(an_accelerator, network, shape, layers):
-    variables, x = jax.eval_shape(lambda: begin(network, shape))
+def test_products_are_in_bfloat16_and_variables_and_results_in_float32(accelerator, network, shape, layers):
+    variables, x = jax.eval_shape(lambda: initialize(network, shape, train=False))
 
     def program(variables, x):
         return value_and_gradient(network, variables, x)
@@ -104,20 +111,20 @@ def test_every_product_is_in_bfloat16_and_everything_kept_in_float32(an_accelera
     with mixed_precision():
         jaxpr, results = jax.make_jaxpr(program, return_shape=True)(variables, x)
     found = list(products(jaxpr))
-    # Forward, and backward by weights and inputs, those of the first layer left out.
+    # One product forward and two backward, by weights and by inputs; the first layer needs no gradient by its inputs.
     assert len(found) == len(in_float32) == 3 * layers - 1
     assert {operand.aval.dtype for product in found for operand in product.invars} == {BFLOAT16}
     assert dtypes(results) == {FLOAT32}
     with mixed_precision():
-        assert jax.eval_shape(lambda: begin(network, shape)) == (variables, x)
+        assert jax.eval_shape(lambda: initialize(network, shape, train=False)) == (variables, x)
 
 
 @pytest.mark.parametrize(
     ("network", "shape", "layers"), [pytest.param(*NETWORKS[name], id=name) for name in NETWORKS if name != "residual"]
 )
-def test_value_and_gradient_are_those_of_float32_within_rounding(network, shape, layers):
-    """Each layer rounds its inputs, weights and outputs, and as much on the way back."""
-    variables, x = begin(network, shape)
+def test_value_and_gradient_match_float32_within_rounding(network, shape, layers):
+    """Each layer rounds its inputs, weights and outputs, and as many numbers in the backward pass."""
+    variables, x = initialize(network, shape, train=False)
     program = jax.jit(partial(value_and_gradient, network))
     (_, (want, _)), gradient = program(variables, x)
     with mixed_precision():
@@ -126,7 +133,7 @@ def test_value_and_gradient_are_those_of_float32_within_rounding(network, shape,
         assert ROUNDING / 16 < relative_error(other, exact) < roundings * ROUNDING
 
 
-def test_a_layer_multiplies_rounded_numbers_and_sums_them_in_float32():
+def test_layer_multiplies_rounded_numbers_and_sums_in_float32():
     random = np.random.default_rng(0)
     x, kernel = random.normal(size=(16, 512)).astype(np.float32), random.normal(size=(512, 8)).astype(np.float32)
     bfloat16 = [array.astype(jnp.bfloat16) for array in (x, kernel)]
@@ -134,12 +141,12 @@ def test_a_layer_multiplies_rounded_numbers_and_sums_them_in_float32():
     with mixed_precision():
         got = linen.Dense(8, use_bias=False).apply({"params": {"kernel": kernel}}, x)
     assert got.dtype == jnp.float32
-    # Rounded once, at the end; else the errors of many sums would add up.
+    # The sum is rounded once, at the end; otherwise the rounding errors of many sums would accumulate.
     np.testing.assert_allclose(got, exact, rtol=ROUNDING, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_kind_of_layer_is_told_unless_it_was_made_with_a_dtype(layer):
+def test_every_type_of_layer_computes_in_bfloat16_unless_created_with_dtype(layer):
     x = jax.random.normal(jax.random.key(0), (2, 5, 5, 3))
     variables = layer.init(jax.random.key(1), x)
     for dtype, expected in ((None, jnp.bfloat16), (jnp.float32, jnp.float32)):
@@ -149,20 +156,19 @@ def test_every_kind_of_layer_is_told_unless_it_was_made_with_a_dtype(layer):
         np.testing.assert_array_equal(got, want.astype(jnp.float32))
 
 
-def test_outputs_go_on_as_bfloat16_until_something_is_float32():
-    """And what was captured was captured once."""
+def test_outputs_stay_bfloat16_until_combined_with_float32():
+    """Each output is captured once."""
     network = Discriminator(width=4)
     collections = ["intermediates", "batch_stats"]
 
     def program():
-        variables, x = begin(network, (2, 16, 16, 1))
-        return network.apply(variables, x, capture_intermediates=True, mutable=collections)
+        variables, x = initialize(network, (2, 16, 16, 1), train=False)
+        return network.apply(variables, x, train=True, capture_intermediates=True, mutable=collections)
 
     with mixed_precision():
-        output, kept = jax.eval_shape(program)
-    layers = {name: values["__call__"] for name, values in kept["intermediates"].items() if "__call__" in values}
-    seen = {name: [value.dtype for value in values] for name, values in layers.items()}
-    assert seen == {
+        output, captured = jax.eval_shape(program)
+    layers = {name: values["__call__"] for name, values in captured["intermediates"].items() if "__call__" in values}
+    assert {name: [value.dtype for value in values] for name, values in layers.items()} == {
         "Conv_0": [BFLOAT16],
         "Conv_1": [BFLOAT16],
         "BatchNorm_0": [FLOAT32],
@@ -172,24 +178,24 @@ def test_outputs_go_on_as_bfloat16_until_something_is_float32():
 
 
 class Twice(linen.Module):
-    """A layer that is used twice, and one inside a loop."""
+    """A layer that is applied twice, and a layer inside a loop."""
 
     def setup(self):
         self.layer = linen.Dense(4)
-        self.loop = linen.scan(Turn, variable_broadcast="params", split_rngs={"params": False}, length=3)()
+        self.loop = linen.scan(LoopBody, variable_broadcast="params", split_rngs={"params": False}, length=3)()
 
     def __call__(self, x):
         return self.loop(self.layer(self.layer(x)).astype(jnp.float32), None)[0]
 
 
-class Turn(linen.Module):
+class LoopBody(linen.Module):
     @linen.compact
     def __call__(self, x, _):
         return jnp.tanh(linen.remat(linen.Dense)(4)(x)).astype(jnp.float32), None
 
 
-def test_shared_layers_and_lifted_ones_are_told():
-    variables, x = jax.eval_shape(lambda: begin(Twice(), (3, 4)))
+def test_shared_and_lifted_layers_compute_in_bfloat16():
+    variables, x = jax.eval_shape(lambda: initialize(Twice(), (3, 4)))
     with mixed_precision():
         jaxpr = jax.make_jaxpr(Twice().apply)(variables, x)
     found = list(products(jaxpr))
@@ -197,25 +203,26 @@ def test_shared_layers_and_lifted_ones_are_told():
     assert {operand.aval.dtype for product in found for operand in product.invars} == {BFLOAT16}
 
 
-def test_compiled_inside_and_outside_are_different_programs():
-    """Else `jit` would hand out the first of them for both."""
+def test_function_is_compiled_separately_inside_and_outside():
+    """Otherwise `jit` would use the program that it compiled first for both."""
     network = MLP(hidden=(8,), shape=(3,))
-    variables, x = begin(network, (4, 10))
-    compiled = jax.jit(network.apply)
+    variables, x = initialize(network, (4, 10), train=False)
+    apply = partial(network.apply, train=False)
+    compiled = jax.jit(apply)
     outside = compiled(variables, x)
     with mixed_precision():
-        inside, expected = compiled(variables, x), network.apply(variables, x)
+        inside, expected = compiled(variables, x), apply(variables, x)
     assert 0 < np.abs(inside - outside).max() < 0.1
     assert relative_error(inside, expected) < ROUNDING / 8
     np.testing.assert_array_equal(compiled(variables, x), outside)
 
 
-def test_transformations_inside_and_outside_give_the_same():
+def test_transformations_inside_and_outside_give_the_same_gradient():
     network = MLP(hidden=(8,), shape=())
-    variables, x = begin(network, (4, 10))
+    variables, x = initialize(network, (4, 10), train=False)
 
     def gradient(variables):
-        return jax.grad(lambda variables: jnp.sum(network.apply(variables, x) ** 2))(variables)
+        return jax.grad(lambda variables: jnp.sum(network.apply(variables, x, train=False) ** 2))(variables)
 
     with mixed_precision():
         want = gradient(variables)
@@ -224,14 +231,14 @@ def test_transformations_inside_and_outside_give_the_same():
         mapped = jax.vmap(gradient)(stacked(variables))
     from_outside = jax.jit(jax.vmap(mixed_precision()(gradient)))(stacked(variables))
     for got in (stacked(jitted), scanned, mapped, from_outside):
-        # Sums in another order are rounded to a neighbour now and then.
+        # Sums in another order are sometimes rounded to a neighbouring number.
         assert relative_error(got, stacked(want)) < ROUNDING / 8
     assert relative_error(gradient(variables), want) > ROUNDING / 8
 
 
-def test_a_decorated_function_takes_it_along_to_other_threads():
+def test_decorated_function_is_in_mixed_precision_in_other_threads():
     network = linen.Dense(3)
-    variables, x = begin(network, (4, 10))
+    variables, x = initialize(network, (4, 10))
     with mixed_precision():
         expected = network.apply(variables, x)
     with ThreadPoolExecutor(1) as other, mixed_precision():
@@ -240,9 +247,9 @@ def test_a_decorated_function_takes_it_along_to_other_threads():
     np.testing.assert_array_equal(plain.result(), network.apply(variables, x))
 
 
-def test_what_fails_leaves_float32_behind():
+def test_layer_is_float32_again_after_an_error():
     network = linen.Dense(3)
-    variables, x = begin(network, (4, 10))
+    variables, x = initialize(network, (4, 10))
     bound = network.bind(variables)
     with pytest.raises(ScopeParamShapeError), mixed_precision():
         bound(x[:, :5])
@@ -250,8 +257,8 @@ def test_what_fails_leaves_float32_behind():
     np.testing.assert_array_equal(bound(x), network.apply(variables, x))
 
 
-def test_a_vae_learns_as_in_float32():
-    """100 turns on digits: the losses of the last ten, whose noise and data are the same."""
+def test_losses_of_vae_match_float32():
+    """The losses of the last 10 of 100 steps on digits; noise and data are the same."""
     digits = load("digits")
     model = vae.build(vae.Config(hidden=(64,), latent_dim=8), digits)
 

@@ -12,7 +12,7 @@ SIDES = st.integers(SMALLEST_IMAGE, 2000)
 
 
 @given(height=SIDES, width=SIDES)
-def test_each_size_is_what_a_stride_2_convolution_makes_of_the_one_before(height: int, width: int) -> None:
+def test_each_size_is_half_of_the_one_before_rounded_up(height: int, width: int) -> None:
     sizes = resolutions(height, width)
     assert sizes[0] == (height, width)
     for before, after in itertools.pairwise(sizes):
@@ -20,19 +20,19 @@ def test_each_size_is_what_a_stride_2_convolution_makes_of_the_one_before(height
 
 
 @given(height=SIDES, width=SIDES)
-def test_halving_stops_at_the_first_map_that_is_small_enough(height: int, width: int) -> None:
+def test_halving_stops_at_first_map_with_both_sides_at_most_smallest_map(height: int, width: int) -> None:
     *larger, last = resolutions(height, width)
     assert max(last) <= SMALLEST_MAP < min(max(size) for size in larger)
 
 
 @pytest.mark.parametrize(
-    ("picture", "code_map"), [((8, 8), (4, 4)), ((32, 32), (4, 4)), ((20, 12), (3, 2)), ((9, 64), (1, 4))]
+    ("image", "last_map"), [((8, 8), (4, 4)), ((32, 32), (4, 4)), ((20, 12), (3, 2)), ((9, 64), (1, 4))]
 )
-def test_the_last_map(image: tuple[int, int], code_map: tuple[int, int]) -> None:
-    assert resolutions(*image)[-1] == code_map
+def test_last_map(image: tuple[int, int], last_map: tuple[int, int]) -> None:
+    assert resolutions(*image)[-1] == last_map
 
 
 @pytest.mark.parametrize("image", [(7, 64), (64, 7), (1, 1)])
-def test_pictures_with_nothing_to_halve_are_refused(image: tuple[int, int]) -> None:
-    with pytest.raises(InputError, match=f"{image[0]}x{image[1]} pixels are too small .* at least 8x8"):
+def test_images_smaller_than_8x8_are_rejected(image: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match=f"at least 8x8 pixels .* got {image[0]}x{image[1]}"):
         resolutions(*image)

@@ -1,4 +1,4 @@
-"""SNGAN's networks against the numbers of table 3 of the paper and against PyTorch in float64, layer by layer."""
+"""Tests of SNGAN's networks against table 3 of the paper and PyTorch in float64."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ EPSILON = 1e-5
 
 
 class Twin:
-    """What PyTorch makes of the variables of one of the networks, layers being called by name."""
+    """PyTorch's layers with the variables of one of the networks; layers are called by name."""
 
     def __init__(self, normalization: Normalization, variables: Any) -> None:
         self.normalization = normalization
@@ -43,20 +43,20 @@ class Twin:
         return functional.conv2d(x, kernel.permute(3, 2, 0, 1), bias, padding="same")
 
     def activation(self, i: int, x: Tensor) -> Tensor:
-        """Normalization and ReLU."""
+        """Apply normalization and ReLU."""
         if self.normalization == "batch":
-            affine, moving = self.params[f"BatchNorm_{i}"], self.stats[f"BatchNorm_{i}"]
-            x = functional.batch_norm(x, moving["mean"], moving["var"], affine["scale"], affine["bias"], eps=EPSILON)
+            affine, running = self.params[f"BatchNorm_{i}"], self.stats[f"BatchNorm_{i}"]
+            x = functional.batch_norm(x, running["mean"], running["var"], affine["scale"], affine["bias"], eps=EPSILON)
         return x.relu()
 
     def up(self, x: Tensor) -> Tensor:
-        """A block of the generator."""
+        """Apply a block of the generator."""
         change = functional.interpolate(self.activation(0, x), scale_factor=2)
         change = self.convolution("Conv_1", self.activation(1, self.convolution("Conv_0", change)))
         return self.convolution("Conv_2", functional.interpolate(x, scale_factor=2)) + change
 
     def down(self, x: Tensor, *, first: bool, halved: bool) -> Tensor:
-        """A block of the discriminator."""
+        """Apply a block of the discriminator."""
         change = self.convolution("Conv_0", x if first else self.activation(0, x))
         change = self.convolution("Conv_1", change.relu() if first else self.activation(1, change))
         if not halved:
@@ -69,8 +69,8 @@ def to_torch(variables: Any) -> Any:
 
 
 def random_variables(network: Any, inputs: np.ndarray) -> Any:
-    """Variables with numbers of ordinary size everywhere; what the iteration ends at, where they are spectral."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.float32(inputs))
+    """Return random variables, and the singular vectors of the kernels where the normalization is spectral."""
+    shapes = shapes_of(network, inputs.shape)
     random = np.random.default_rng(0)
     drawn = {"params": partial(random.normal, 0.05, 0.3), "batch_stats": partial(random.uniform, 0.5, 1.5)}
     variables = {
@@ -81,7 +81,7 @@ def random_variables(network: Any, inputs: np.ndarray) -> Any:
 
 
 def singular_vectors(params: Any, names: Any) -> dict[str, Any]:
-    """Of the kernels of each block; the spectral norms are numbered in the order in which the layers are called."""
+    """Return the vectors of the kernels of each block; Flax numbers them in the order in which layers are called."""
     kernels = [params[name]["kernel"] for name in ("Dense_0", "Conv_0", "Conv_1", "Conv_2") if name in params]
     vectors: dict[str, Any] = {}
     for name in names:
@@ -103,14 +103,14 @@ each_normalization = pytest.mark.parametrize("normalization", ["none", "batch", 
 
 
 @each_normalization
-def test_the_generator_computes_what_pytorch_does(normalization: Normalization) -> None:
+def test_generator_matches_pytorch(normalization: Normalization) -> None:
     network = ResidualGenerator(shape=(16, 24, 3), width=4, normalization=normalization)
-    codes = np.random.default_rng(1).normal(size=(3, 5))
-    variables = random_variables(network, codes)
-    images = jax.jit(network.apply)(variables, jnp.float32(codes))
+    latents = np.random.default_rng(1).normal(size=(3, 5))
+    variables = random_variables(network, latents)
+    images = jax.jit(partial(network.apply, train=False))(variables, jnp.float32(latents))
 
     twin = Twin(normalization, variables)
-    x = twin.dense("Dense_0", torch.tensor(codes)).unflatten(1, (2, 3, 4)).permute(0, 3, 1, 2)
+    x = twin.dense("Dense_0", torch.tensor(latents)).unflatten(1, (2, 3, 4)).permute(0, 3, 1, 2)
     for i in range(3):
         x = twin.block(f"PreactivatedBlock_{i}").up(x)
     x = twin.convolution("Conv_0", twin.activation(0, x))
@@ -118,12 +118,12 @@ def test_the_generator_computes_what_pytorch_does(normalization: Normalization) 
 
 
 @each_normalization
-def test_the_discriminator_computes_what_pytorch_does(normalization: Normalization) -> None:
-    """At odd sizes too, where halving drops the last row or column."""
+def test_discriminator_matches_pytorch(normalization: Normalization) -> None:
+    """The width is odd, so that halving drops the last column."""
     network = ResidualDiscriminator(width=4, shape=(2,), normalization=normalization)
     images = np.random.default_rng(1).normal(size=(3, 16, 11, 3))
     variables = random_variables(network, images)
-    outputs = jax.jit(network.apply)(variables, jnp.float32(images))
+    outputs = jax.jit(partial(network.apply, train=False))(variables, jnp.float32(images))
 
     twin = Twin(normalization, variables)
     x = torch.tensor(images).permute(0, 3, 1, 2)
@@ -133,8 +133,8 @@ def test_the_discriminator_computes_what_pytorch_does(normalization: Normalizati
     assert_close(outputs, twin.dense("Dense_0", twin.activation(0, x).sum(dim=(2, 3))))
 
 
-def test_they_have_the_published_number_of_parameters() -> None:
-    """Table 3, for pictures of 32x32x3: every line of it, with the biases and the batch normalization of the text."""
+def test_numbers_of_parameters_are_published_ones() -> None:
+    """Every line of table 3, for images of 32x32x3, with the biases and the batch normalization of the text."""
 
     def convolution(window: int, channels: int, features: int) -> int:
         return window**2 * channels * features + features
@@ -150,23 +150,26 @@ def test_they_have_the_published_number_of_parameters() -> None:
     down = 2 * convolution(3, 128, 128) + convolution(1, 128, 128)
     unchanged = 2 * convolution(3, 128, 128)
     assert parameters(ResidualDiscriminator(width=128), (1, 32, 32, 3)) == (
-        first + down + 2 * unchanged + 128 + 1  # The weights of the last, dense line and its bias.
+        first + down + 2 * unchanged + 128 + 1  # The weights of the dense layer and its bias.
     )
 
 
 def parameters(network: Any, inputs: tuple[int, ...]) -> int:
-    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(inputs))
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes_of(network, inputs)["params"]))
 
 
-def test_every_kernel_has_its_singular_vectors() -> None:
-    """Where weights are normalized, all are, and nothing else is; else, none."""
+def shapes_of(network: Any, inputs: tuple[int, ...]) -> Any:
+    return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros(inputs))
+
+
+def test_normalization_applies_to_all_layers_and_excludes_others() -> None:
+    """Every kernel has singular vectors with spectral normalization, and none otherwise."""
     for network, inputs in (
         (partial(ResidualGenerator, (16, 16, 3), width=4), (1, 5)),
         (partial(ResidualDiscriminator, width=4), (1, 16, 16, 3)),
     ):
         for normalization in ("none", "batch", "layer", "spectral"):
-            shapes = jax.eval_shape(network(normalization=normalization).init, jax.random.key(0), jnp.zeros(inputs))
+            shapes = shapes_of(network(normalization=normalization), inputs)
             kernels = [leaf.shape for leaf in jax.tree.leaves(shapes["params"]) if leaf.ndim > 1]
             vectors = [len(leaf) for leaf in jax.tree.leaves(shapes.get("spectral", {}))]
             features = [kernel[-1] for kernel in kernels] if normalization == "spectral" else []
@@ -176,12 +179,13 @@ def test_every_kernel_has_its_singular_vectors() -> None:
             assert has_scales == (normalization in ("batch", "layer"))
 
 
-def test_weights_start_as_published() -> None:
-    """Uniform with Glorot's variance, 2 / (fan-in + fan-out), and with twice that in the 3x3 convolutions of blocks."""
+def test_initial_weights_have_published_distribution() -> None:
+    """Uniform with variance 2 / (fan-in + fan-out) (Glorot), and twice that in the 3x3 convolutions of blocks."""
     generator = ResidualGenerator((8, 8, 3), width=16)
     discriminator = ResidualDiscriminator(width=16, normalization="none")
     for network, inputs in ((generator, (1, 100)), (discriminator, (1, 8, 8, 3))):
-        params = jax.jit(network.init)(jax.random.key(0), jnp.zeros(inputs))["params"]
+        init = jax.jit(partial(network.init, train=False))
+        params = init(jax.random.key(0), jnp.zeros(inputs))["params"]
         for path, kernel in jax.tree.leaves_with_path(params):
             where = jax.tree_util.keystr(path)
             if kernel.ndim > 1:
@@ -194,34 +198,35 @@ def test_weights_start_as_published() -> None:
                 assert (kernel == (1 if "scale" in where else 0)).all(), where
 
 
-def test_a_block_that_changes_nothing_is_its_shortcut() -> None:
-    """x itself, also where it is negative: the last thing that happens to it is a sum, not a ReLU."""
+def test_block_with_zero_residual_is_its_shortcut() -> None:
+    """Negative inputs are kept too, because the block ends with a sum and not with a ReLU."""
     x = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
     for block, expected in (
         (PreactivatedBlock(3, "none"), x),
         (PreactivatedBlock(5, "none", resize=double), jnp.repeat(jnp.repeat(x[..., :1] * jnp.ones(5), 2, 1), 2, 2)),
     ):
-        params = jax.jit(block.init)(jax.random.key(1), x)["params"]
+        params = jax.jit(partial(block.init, train=False))(jax.random.key(1), x)["params"]
         params["Conv_1"]["kernel"] = jnp.zeros_like(params["Conv_1"]["kernel"])
         if "Conv_2" in params:  # A shortcut that takes the first channel.
             params["Conv_2"]["kernel"] = jnp.zeros_like(params["Conv_2"]["kernel"]).at[0, 0, 0].set(1)
-        np.testing.assert_array_equal(jax.jit(block.apply)({"params": params}, x), expected)
+        y = jax.jit(partial(block.apply, train=False))({"params": params}, x)
+        np.testing.assert_array_equal(y, expected)
 
 
-def test_pictures_of_other_sizes_are_refused() -> None:
+def test_images_of_unsupported_sizes_are_rejected() -> None:
     assert smallest_map(32, 48) == (4, 6)
-    said = (
-        "the architecture 'resnet' doubles a map 3 times, and 28x28 does not divide by 8: "
-        r"use pictures of 24x24 pixels \(--image-size 24\), or 'dcgan'"
+    message = (
+        "height and width of the images must be multiples of 8 for the architecture 'resnet', got 28x28: "
+        r"use images of 24x24 pixels \(--image-size 24\), or 'dcgan'"
     )
-    with pytest.raises(InputError, match=f"^{said}$"):
+    with pytest.raises(InputError, match=f"^{message}$"):
         smallest_map(28, 28)
-    with pytest.raises(InputError, match=said):
-        jax.eval_shape(ResidualGenerator((28, 28, 1), width=4).init, jax.random.key(0), jnp.zeros((1, 5)))
-    with pytest.raises(InputError, match=r"32x12 does not divide by 8: use .* \(--image-size 8\), or 'dcgan'$"):
+    with pytest.raises(InputError, match=message):
+        shapes_of(ResidualGenerator((28, 28, 1), width=4), (1, 5))
+    with pytest.raises(InputError, match=r"multiples of 8 .* got 32x12: use .* \(--image-size 8\), or 'dcgan'$"):
         smallest_map(32, 12)
-    said = "pictures of 6x40 pixels are too small for it and for 'dcgan', which need at least 8x8: use 'mlp'"
-    with pytest.raises(InputError, match=f"{said}$"):
+    message = "at least 8x8 pixels for the architectures 'resnet' and 'dcgan', got 6x40: use 'mlp'"
+    with pytest.raises(InputError, match=f"{message}$"):
         smallest_map(6, 40)
-    with pytest.raises(InputError, match="pictures of 8x3 pixels cannot be halved 2 times"):
-        jax.eval_shape(ResidualDiscriminator(width=4).init, jax.random.key(0), jnp.zeros((1, 8, 3, 1)))
+    with pytest.raises(InputError, match="at least 4x4 pixels to be halved 2 times, got 8x3"):
+        shapes_of(ResidualDiscriminator(width=4), (1, 8, 3, 1))

@@ -1,4 +1,4 @@
-"""The references are the definition of a correlation, and lax's own convolution in float64."""
+"""Tests of minimal filtering against the definition of a correlation and `jax.lax` in float64."""
 
 import itertools
 from functools import partial
@@ -17,23 +17,23 @@ from jaxgen.nn.cpu_convolution.winograd import FILTERINGS, convolve_filtered, fi
 @pytest.mark.parametrize(
     ("weights", "filtering"), [(n, filtering) for n, each in FILTERINGS.items() for filtering in each]
 )
-def test_the_rows_of_a_filtering_compute_a_correlation_exactly(weights, filtering):
+def test_filtering_matches_correlation_exactly(weights, filtering):
     inputs, kernel, outputs = (np.array(matrix, float) for matrix in filtering)
     assert outputs.shape[0] + weights - 1 == inputs.shape[1]
-    # Small whole numbers and halves: every step is exact.
+    # With small integers and halves every step is exact.
     generator = np.random.default_rng(weights)
     pixels = generator.integers(-50, 50, inputs.shape[1]).astype(float)
     window = 2.0 * generator.integers(-50, 50, weights)
     np.testing.assert_array_equal(outputs @ ((inputs @ pixels) * (kernel @ window)), np.correlate(pixels, window))
 
 
-# Space, window, strides, padding: all numbers of weights, tiles that the outputs do not fill,
-# windows that the stride does not divide, one and three axes, pixels that no window sees.
+# (space, window, strides, padding): all numbers of weights, incomplete tiles, windows that are not a multiple of the
+# stride, one and three axes, pixels outside all windows.
 GEOMETRIES = {
     "two weights": ((8, 8), (4, 4), (2, 2), ((1, 1), (1, 1))),
     "two weights, tiles of three": ((10, 12), (4, 4), (2, 2), ((2, 2), (1, 1))),
     "three weights": ((6, 6), (3, 3), (1, 1), ((1, 1), (1, 1))),
-    "three weights, unfilled": ((7, 5), (3, 3), (1, 1), ((0, 0), (1, 1))),
+    "three weights, incomplete tiles": ((7, 5), (3, 3), (1, 1), ((0, 0), (1, 1))),
     "stride 2, window 5": ((9, 8), (5, 5), (2, 2), ((1, 2), (2, 2))),
     "different along each axis": ((9, 7), (1, 4), (1, 2), ((0, 0), (2, 1))),
     "pixels beyond the last window": ((8, 11), (2, 4), (1, 2), ((0, 0), (0, 0))),
@@ -46,7 +46,7 @@ GEOMETRIES = {
 
 
 @pytest.mark.parametrize(("space", "window", "strides", "padding"), GEOMETRIES.values(), ids=GEOMETRIES)
-def test_filtered_convolutions_equal_those_of_lax(space, window, strides, padding):
+def test_filtered_convolutions_match_lax(space, window, strides, padding):
     axes = "DHW"[-len(space) :]
     numbers = (f"N{axes}C", f"{axes}IO", f"N{axes}C")
     geometry = Geometry(strides, padding, (1,) * len(space), None)
@@ -70,8 +70,8 @@ def test_filtered_convolutions_equal_those_of_lax(space, window, strides, paddin
 
 
 @pytest.mark.parametrize(("size", "window", "stride"), [(32, 4, 2), (16, 3, 1), (15, 4, 2)])
-def test_filtering_costs_no_digits(size, window, stride):
-    """None in the value, a bit in the gradients, that of the inputs being what a transposed convolution is."""
+def test_error_of_filtering_is_within_small_factor_of_plain_product(size, window, stride):
+    """A factor of 1.5 in the value, and about one bit in the gradients, one of which is a transposed convolution."""
     generator = np.random.default_rng(1)
     shapes = (4, size, size, 64), (window, window, 64, 32)
     x, w = (jnp.asarray(generator.normal(size=shape), jnp.float32) for shape in shapes)
@@ -104,7 +104,7 @@ def root_mean_square(array):
     return np.sqrt(np.mean(array**2))
 
 
-def test_filtering_is_left_where_it_would_not_pay():
+def test_filtering_is_used_only_where_it_saves_time():
     def chosen(channels, features, window, dtype=jnp.float32, size=16):
         x = jax.ShapeDtypeStruct((2, size, size, channels), dtype)
         w = jax.ShapeDtypeStruct((window, window, channels, features), dtype)
@@ -116,4 +116,4 @@ def test_filtering_is_left_where_it_would_not_pay():
     assert chosen(32, 3, 3) is None
     assert chosen(32, 32, 1) is None
     assert chosen(32, 32, 7) is None
-    assert chosen(32, 32, 3, size=1) is None, "most of the tile would lie beyond the picture"
+    assert chosen(32, 32, 3, size=1) is None, "most of the tile would lie outside the image"
