@@ -1,15 +1,15 @@
-"""Time jaxgen's costly functions, and measure their memory, beside what a user would otherwise call.
+"""Measure time and memory of jaxgen's costly functions and of the alternatives a user would call.
 
     python benchmarks/functions.py [--quick] [--only NAME] [--json FILE]
     python benchmarks/functions.py --large
 
-Every side, jaxgen and its peers, works in a process of its own with all cores (`taskset` gives them fewer). Their
-results on the same inputs must agree. Then they take turns, so that whatever else the machine does, it does to all of
-them alike; times are medians. Memory is what the first call adds to the process at its peak, beyond the imports, the
+Every side, jaxgen and its peers, runs in a process of its own with all cores (`taskset` assigns fewer). Their results
+on the same inputs must agree. The sides are then timed alternately, so that other load on the machine affects them
+equally; times are medians. Memory is the largest increase of the process during the first call, beyond the imports, the
 inputs and the compiled program (Linux only). The growth is the exponent p of size^p, fitted over the sizes.
 
-`--large` runs the MMD of two samples of 50,000 points in 2,048 dimensions, once, and says how much memory the whole
-process took.
+`--large` runs the MMD of two samples of 50,000 points in 2,048 dimensions once and prints the peak memory of the
+process.
 """
 
 import argparse
@@ -35,16 +35,16 @@ GIB, MIB = 2**30, 2**20
 LARGE = 50_000
 LARGE_LIMIT = 4 * GIB
 ENOUGH = 0.1
-"""Seconds that a turn lasts at least: short calls are repeated."""
+"""Shortest measurement, in seconds: short calls are repeated."""
 LONG = 10.0
-"""Seconds that one call of each side takes together, above which three repeats are enough."""
+"""Total seconds of one call of each side above which three repeats are made."""
 
 
 def main() -> None:
     arguments = parse()
     cores = available_cores()
     versions = {module.__name__: str(module.__version__) for module in (jax, torch, scipy, ot)}
-    print(f"{platform.machine()}, {cores} cores, load before the start {os.getloadavg()[0]:.1f}")
+    print(f"{platform.machine()}, {cores} cores, load before start {os.getloadavg()[0]:.1f}")
     print(", ".join(f"{name} {version}" for name, version in versions.items()) + "\n")
     if arguments.large:
         large()
@@ -63,15 +63,19 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the sizes, 3 repeats in place of 7")
-    parser.add_argument("--only", choices=[comparison.name for comparison in COMPARISONS], help="a single function")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
-    parser.add_argument("--large", action="store_true", help="the MMD of samples larger than their kernel's memory")
+    parser.add_argument("--quick", action="store_true", help="use a quarter of the sizes and 3 repeats instead of 7")
+    parser.add_argument(
+        "--only", choices=[comparison.name for comparison in COMPARISONS], help="measure one function only"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    parser.add_argument(
+        "--large", action="store_true", help="run the MMD of samples whose kernel matrices exceed the memory"
+    )
     return parser.parse_args()
 
 
 def measure(comparison: Comparison, sizes: list[int], *, repeats: int) -> dict[str, Any]:
-    """Compare, then time, one function at all sizes."""
+    """Compare the results of one function, then measure it, at all sizes."""
     measured = [measure_size(comparison, size, repeats=repeats) for size in sizes]
     sides = {
         name: {
@@ -95,13 +99,14 @@ def measure(comparison: Comparison, sizes: list[int], *, repeats: int) -> dict[s
 
 
 def measure_size(comparison: Comparison, size: int, *, repeats: int) -> dict[str, Any]:
-    """Name of the side -> its times and memory; and the largest difference of a peer's result from jaxgen's."""
+    """Return time and memory by name of the side, and the largest difference of a peer's result from jaxgen's."""
     workers = {name: Worker(comparison.name, size, name) for name in comparison.sides}
     try:
         first = {name: worker.first_call() for name, worker in workers.items()}
         differences = [comparison.difference(first[JAXGEN].result, call.result) for call in first.values()]
         if not (difference := max(differences)) <= comparison.tolerance:
-            raise SystemExit(f"{comparison.name} at {size}: results differ by {difference:.1e}: nothing to time")
+            limit = f"at most {comparison.tolerance:.0e} apart"
+            raise SystemExit(f"results of {comparison.name} at {size} must be {limit}, got {difference:.1e}")
         calls = {name: max(1, round(ENOUGH / worker.seconds(1))) for name, worker in workers.items()}
         times: dict[str, list[float]] = {name: [] for name in workers}
         for _ in range(min(repeats, 3) if sum(call.seconds for call in first.values()) > LONG else repeats):
@@ -114,7 +119,7 @@ def measure_size(comparison: Comparison, size: int, *, repeats: int) -> dict[str
 
 
 def growth(sizes: list[int], values: list[float]) -> float | None:
-    """The exponent p of `value ~ size^p`, by least squares of the logarithms; None where there is nothing to see."""
+    """Return the exponent p of `value ~ size^p`, by least squares of the logarithms; None if values are too small."""
     if min(values) < 0.1:
         return None
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
@@ -133,14 +138,14 @@ def print_rows(row: Mapping[str, Any]) -> None:
 
 
 def large() -> None:
-    """Run the large MMD in a fresh process, which holds nothing else."""
+    """Run the large MMD in a new process."""
     worker = Worker(mmd.COMPARISON.name, LARGE, JAXGEN, dimensions=mmd.LARGE_DIMENSIONS)
     call = worker.first_call()
     worker.stop()
     print(f"mmd of 2 x {LARGE:,} points in {mmd.LARGE_DIMENSIONS:,} dimensions: {float(call.result[0]):.3e}")
-    print(f"  {call.seconds:.0f} s; the process took {call.process_memory / GIB:.2f} GiB at its peak")
+    print(f"  {call.seconds:.0f} s; peak memory of the process {call.process_memory / GIB:.2f} GiB")
     if call.process_memory > LARGE_LIMIT:
-        raise SystemExit(f"that is more than {LARGE_LIMIT / GIB:.0f} GiB")
+        raise SystemExit(f"peak memory must be at most {LARGE_LIMIT / GIB:.0f} GiB")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How a test says what a public function of arrays is: its `Case`, from which `test_contract.py` derives its tests.
+"""The `Case` of a public function of arrays, its specification from which `test_contract.py` derives its tests.
 
-A case names the arguments of a function, the domain that each is drawn from, and independent references: the same
-function of float64 NumPy arrays, by another library or written from the formula. The cases of `jaxgen/losses/boxes.py`
-are in `cases/boxes.py`; what no table can say is tested in `losses/test_boxes.py`.
+A case names the arguments of a function, the domain of each, and independent references: the same function of float64
+NumPy arrays, from another library or written from the formula. The cases of `jaxgen/losses/boxes.py` are in
+`cases/boxes.py`; properties that a case cannot express are tested in `losses/test_boxes.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,13 @@ Shape = tuple[int, ...]
 
 
 class Domain(NamedTuple):
-    """Where the values of an argument lie.
+    """Domain of the values of an argument.
 
     Attributes:
-        strategy: shape -> arrays as hypothesis seeks them, edges of the domain, ties and zeros included.
-        sample: (generator, shape) -> an array of generic values, away from kinks, where gradients are compared.
+        strategy: function from a shape to a hypothesis strategy of arrays that include edges of the domain, ties and
+            zeros.
+        sample: function from a generator and a shape to an array of generic values, away from kinks, for gradient
+            checks.
     """
 
     strategy: Callable[[Shape], st.SearchStrategy[np.ndarray]]
@@ -30,24 +32,24 @@ class Domain(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """What one public function is held against.
+    """Specification of one public function.
 
     Attributes:
-        name: of the function as users import it from jaxgen, `losses.huber`.
-        function: the function of its arrays alone; its other arguments are fixed here. It returns one array.
-        arguments: argument name -> domain, in order. Whole numbers stay as they are; all else is float.
-        shapes: one shape for all arguments, or one for each; every entry of the sequence is tried.
-        references: who says so ("SciPy", "POT", "PyTorch", "formula") -> the same function of float64 NumPy arrays.
-        rtol: largest relative error in float32, of every element of the result. More than 1e-5 is stated and explained
-            in the function's docstring.
-        floor: errors of results smaller than this are taken relative to this.
+        name: name of the function as users import it from jaxgen, such as `losses.huber`.
+        function: function of the arrays alone, with its other arguments fixed. It returns one array.
+        arguments: domain of each argument by name, in order. Integers keep their dtype; all other arguments are floats.
+        shapes: shapes that are tested: each entry is one shape for all arguments, or one shape per argument.
+        references: reference function of float64 NumPy arrays by source ("SciPy", "POT", "PyTorch", "formula").
+        rtol: largest relative error of each element in float32. A value above 1e-5 is stated and explained in the
+            function's docstring.
+        floor: smallest magnitude to which errors are relative.
         rtol_double: largest relative error in float64.
         differentiable: whether gradients are compared with finite differences.
-        equal: names of the arguments that must have equal shapes. None: all, where they are given one shape.
-        finite_at: arguments where value and gradient must be finite: kinks, ties, the ends of the domain.
-        rtol_bfloat16: how far the result for bfloat16 may be from that in float32 for the same arguments; half a unit
-            in the last place where only the result is rounded.
-        label: tells cases of one function apart.
+        equal: names of the arguments that must have equal shapes. None: all, if they are given one shape.
+        finite_at: arguments at which value and gradient must be finite: kinks, ties, ends of the domain.
+        rtol_bfloat16: largest relative difference between the result in bfloat16 and that in float32 of the same
+            arguments; half a unit in the last place if only the result is rounded.
+        label: distinguishes several cases of one function.
     """
 
     name: str
@@ -69,7 +71,7 @@ class Case:
 
     @property
     def all_shapes(self) -> list[tuple[Shape, ...]]:
-        """One shape for each argument, as often as shapes are given."""
+        """One shape for each argument, for every entry of `shapes`."""
         return [s if s and isinstance(s[0], tuple) else (s,) * len(self.arguments) for s in self.shapes]
 
     @property
@@ -80,7 +82,7 @@ class Case:
         return tuple(self.arguments) if one_shape and len(self.arguments) > 1 else ()
 
     def drawn(self) -> st.SearchStrategy[tuple[np.ndarray, ...]]:
-        """Arguments of any of the shapes, edges included."""
+        """Return a strategy of arguments of any of the shapes, including edges of the domains."""
         domains = self.arguments.values()
         return st.one_of(
             [
@@ -90,14 +92,14 @@ class Case:
         )
 
     def sampled(self, seed: int = 0, which: int = -1) -> tuple[np.ndarray, ...]:
-        """Generic arguments of one of the shapes, by default the last."""
+        """Return generic arguments of one of the shapes, by default the last."""
         generator = np.random.default_rng(seed)
         shapes = self.all_shapes[which]
         return tuple(d.sample(generator, s) for d, s in zip(self.arguments.values(), shapes, strict=True))
 
 
 def relative_error(got: np.ndarray, want: np.ndarray, floor: float) -> float:
-    """Largest of `|got - want| / max(|want|, floor)`; equal infinities agree, and NaN with nothing."""
+    """Return the largest `|got - want| / max(|want|, floor)`; equal infinities have error 0, NaN has infinite error."""
     got, want = np.broadcast_arrays(np.asarray(got, np.float64), np.asarray(want, np.float64))
     agree = got == want
     with np.errstate(invalid="ignore"):
@@ -107,16 +109,16 @@ def relative_error(got: np.ndarray, want: np.ndarray, floor: float) -> float:
 
 
 def real(scale: float = 10.0) -> Domain:
-    """Numbers of both signs up to `scale`; sampled, normal with a deviation of 1."""
-    elements = st.floats(-scale, scale, width=32, allow_subnormal=False).map(_without_dust)
+    """Return the domain of numbers of both signs up to `scale`; samples are standard normal."""
+    elements = st.floats(-scale, scale, width=32, allow_subnormal=False).map(_flushed)
     return Domain(
         lambda shape: hnp.arrays(np.float64, shape, elements=elements), lambda rng, shape: rng.normal(size=shape)
     )
 
 
 def uniform(low: float = 0.0, high: float = 1.0) -> Domain:
-    """Numbers between two bounds, bounds included; sampled, not nearer to a bound than a tenth of the range."""
-    elements = st.floats(low, high, width=32, allow_subnormal=False).map(_without_dust)
+    """Return the domain of numbers in a closed interval; samples keep a tenth of its length from the ends."""
+    elements = st.floats(low, high, width=32, allow_subnormal=False).map(_flushed)
     margin = 0.1 * (high - low)
     return Domain(
         lambda shape: hnp.arrays(np.float64, shape, elements=elements),
@@ -124,8 +126,8 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Domain:
     )
 
 
-def whole(high: int) -> Domain:
-    """Whole numbers from 0 to below `high`, such as labels."""
+def integers(high: int) -> Domain:
+    """Return the domain of integers from 0 to below `high`, such as labels."""
     return Domain(
         lambda shape: hnp.arrays(np.int32, shape, elements=st.integers(0, high - 1)),
         lambda rng, shape: rng.integers(high, size=shape, dtype=np.int32),
@@ -133,7 +135,7 @@ def whole(high: int) -> Domain:
 
 
 def simplex() -> Domain:
-    """Probabilities along the last axis, zeros included; sampled, none very small."""
+    """Return the domain of probabilities along the last axis, zeros included; samples have no very small ones."""
 
     def normalized(weights: np.ndarray) -> np.ndarray:
         weights = weights + (weights.sum(axis=-1, keepdims=True) == 0)
@@ -141,12 +143,12 @@ def simplex() -> Domain:
 
     elements = st.integers(0, 1000).map(float)
     return Domain(
-        # Rounded to single precision, so that float32 is given what the reference is given.
+        # Rounded to single precision, so that float32 and the reference have the same arguments.
         lambda shape: hnp.arrays(np.float64, shape, elements=elements).map(normalized).map(np.float32).map(np.float64),
         lambda rng, shape: normalized(rng.exponential(size=shape) + 0.1),
     )
 
 
-def _without_dust(x: float) -> float:
-    """Zero in place of numbers whose squares underflow in single precision."""
+def _flushed(x: float) -> float:
+    """Replace numbers whose squares underflow in single precision by 0."""
     return 0.0 if abs(x) < 1e-12 else x

@@ -1,7 +1,7 @@
-"""What every public function of arrays keeps, for every case in `cases/`: one sweep, so that none is forgotten.
+"""Contract of every public function of arrays, tested for every case in `cases/`.
 
-Values are those of the references and gradients those of finite differences; `vmap` equals a loop and `jit` the
-eager function; bfloat16 goes in and out; shapes that do not match raise.
+Values match the references and gradients match finite differences; `vmap` equals a loop and `jit` the eager function;
+bfloat16 is preserved; mismatched shapes raise.
 """
 
 import importlib
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import config, given
+from hypothesis import given, settings
 from jax.test_util import check_grads
 
 from jaxgen import divergences, losses
@@ -26,37 +26,37 @@ BY_MODULE = {
 CASES = [case for cases in BY_MODULE.values() for case in cases]
 MODULE_OF = {case.name: module for module, cases in BY_MODULE.items() for case in cases}
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
-steady = config(max_examples=25, deadline=None, derandomize=True, database=None)
+deterministic = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 
 def arrays(inputs, dtype):
-    """The inputs on the device; whole numbers stay whole."""
+    """Return the inputs as JAX arrays of a floating dtype; integers keep their dtype."""
     return tuple(jnp.asarray(x, dtype if np.issubdtype(x.dtype, np.floating) else x.dtype) for x in inputs)
 
 
 def floating(inputs):
-    """Positions of the inputs that have derivatives."""
+    """Return the positions of the inputs that have derivatives."""
     return tuple(i for i, x in enumerate(inputs) if np.issubdtype(x.dtype, np.floating))
 
 
-def test_every_public_function_has_a_case():
+def test_every_public_function_has_case_with_reference():
     public = {
         f"{module.__name__.removeprefix('jaxgen.')}.{name}"
         for module in (losses, divergences)
         for name in module.__all__
         if not inspect.isclass(getattr(module, name))
     }
-    # Those of an adversarial pair are `losses.hinge.discriminator` and `losses.hinge.generator`.
+    # The two functions of an adversarial loss are `losses.hinge.discriminator` and `losses.hinge.generator`.
     assert {".".join(case.name.split(".")[:2]) for case in CASES} == public
     assert {case.name for case in CASES if case.references} == {case.name for case in CASES}
 
 
 @every_case
-def test_values_are_those_of_the_references(case, record_property):
+def test_values_match_references(case, record_property):
     largest = dict.fromkeys(case.references, 0.0)
     function = jax.jit(case.function)
 
-    @steady
+    @deterministic
     @given(case.drawn())
     def check(inputs):
         got = function(*arrays(inputs, jnp.float32))
@@ -74,7 +74,7 @@ def test_values_are_those_of_the_references(case, record_property):
 
 
 @every_case
-def test_values_in_float64_are_those_of_the_references(case):
+def test_float64_values_match_references(case):
     for which in range(len(case.all_shapes)):
         inputs = case.sampled(which=which)
         with jax.enable_x64(True):
@@ -85,23 +85,23 @@ def test_values_in_float64_are_those_of_the_references(case):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
-def test_gradients_are_those_of_finite_differences(case):
+def test_gradients_match_finite_differences(case):
     stacks = [np.stack(both) for both in zip(case.sampled(0), case.sampled(1), strict=True)]
-    moved = floating(stacks)
+    positions = floating(stacks)
     with jax.enable_x64(True):
         everything = arrays(stacks, jnp.float64)
 
         def function(*floats):
             given = list(everything)
-            for i, x in zip(moved, floats, strict=True):
+            for i, x in zip(positions, floats, strict=True):
                 given[i] = x
-            return jax.vmap(case.function)(*given)  # of a batch, in which some rules of differentiation differ
+            return jax.vmap(case.function)(*given)  # some differentiation rules differ for batches
 
-        check_grads(jax.jit(function), tuple(everything[i] for i in moved), order=1, modes=["fwd", "rev"], eps=1e-6)
+        check_grads(jax.jit(function), tuple(everything[i] for i in positions), order=1, modes=["fwd", "rev"], eps=1e-6)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.finite_at], ids=str)
-def test_values_and_gradients_are_finite_at_the_edges(case):
+def test_values_and_gradients_are_finite_at_edges(case):
     edges = [arrays([np.asarray(x) for x in inputs], jnp.float32) for inputs in case.finite_at]
     total = jax.value_and_grad(lambda *arguments: jnp.sum(case.function(*arguments)), floating(edges[0]))
     compiled = jax.jit(total)
@@ -113,14 +113,14 @@ def test_values_and_gradients_are_finite_at_the_edges(case):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name != "losses.triplet_kind"], ids=str)
-def test_nan_in_is_nothing_finite_out(case):
-    # A network that has diverged must not report a healthy loss.
+def test_nan_arguments_give_non_finite_results(case):
+    # The loss of a network that has diverged must not be finite.
     inputs = [jnp.full_like(x, jnp.nan) if x.dtype == jnp.float32 else x for x in arrays(case.sampled(), jnp.float32)]
     assert not np.isfinite(jax.jit(case.function)(*inputs)).any()
 
 
 @every_case
-def test_vmap_is_a_loop_and_jit_changes_nothing(case):
+def test_vmap_and_jit_match_eager_loop(case):
     stacks = [np.stack(both) for both in zip(case.sampled(1), case.sampled(2), strict=True)]
     stacks = arrays(stacks, jnp.float32)
     mapped = jax.jit(jax.vmap(case.function))(*stacks)
@@ -132,7 +132,7 @@ def test_vmap_is_a_loop_and_jit_changes_nothing(case):
 
 
 @every_case
-def test_bfloat16_goes_in_and_out(case):
+def test_bfloat16_is_preserved(case):
     function = jax.jit(case.function)
     rounded = arrays(case.sampled(), jnp.bfloat16)
     got = function(*rounded)
@@ -142,7 +142,7 @@ def test_bfloat16_goes_in_and_out(case):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.names_of_equal_shape], ids=str)
-def test_shapes_that_do_not_match_are_named(case):
+def test_mismatched_shapes_raise(case):
     names = list(case.arguments)
     shapes = case.all_shapes[-1]
     inputs = [jnp.asarray(x) for x in case.sampled()]
@@ -152,6 +152,6 @@ def test_shapes_that_do_not_match_are_named(case):
         for other in ((*front, last, 1), (*front, last + 1), (*front, 1)):
             wrong = list(inputs)
             wrong[position] = jnp.zeros(other, inputs[position].dtype)
-            with pytest.raises(ValueError, match=re.escape(f"{name} {other}")) as refusal:
+            with pytest.raises(ValueError, match=re.escape(f"{name} {other}")) as error:
                 jax.eval_shape(case.function, *wrong)
-            assert str(shapes[position]) in str(refusal.value)
+            assert str(shapes[position]) in str(error.value)

@@ -1,4 +1,4 @@
-"""The documentation has a page for each module and a row for each function; read as text, without Sphinx."""
+"""Checks that the documentation has a page for each module and a row for each function, by text, without Sphinx."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.mark.parametrize("package", [losses, divergences], ids=lambda package: package.__name__)
-def test_every_module_has_a_page(package):
+def test_every_module_has_page(package):
     name = package.__name__.removeprefix("jaxgen.")
     modules = {path.stem for path in Path(package.__file__).parent.glob("[!_]*.py")}
     pages = {path.stem: path.read_text() for path in (DOCS / name).glob("*.md") if path.stem != "index"}
@@ -23,7 +23,7 @@ def test_every_module_has_a_page(package):
 
 
 @pytest.mark.parametrize("package", [losses, divergences], ids=lambda package: package.__name__)
-def test_the_table_of_which_one_to_use_has_every_function(package):
+def test_table_has_row_for_every_function(package):
     table = (DOCS / package.__name__.removeprefix("jaxgen.") / "index.md").read_text()
     rows = [line for line in table.splitlines() if line.startswith("|")]
     named = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows)))
@@ -33,9 +33,9 @@ def test_the_table_of_which_one_to_use_has_every_function(package):
 
 
 @pytest.mark.parametrize("package", [losses, divergences], ids=lambda package: package.__name__)
-def test_bars_stand_in_formulas_alone(package):
-    """Elsewhere `|x|` would be a substitution that reStructuredText looks for, and the documentation fails."""
+def test_bars_occur_in_formulas_only(package):
+    """Outside code, reStructuredText reads `|x|` as a substitution, and the build of the documentation fails."""
     for name in package.__all__:
         text = re.sub(r"``?[^`]+``?", "", inspect.getdoc(getattr(package, name)) or "")
-        prose = re.sub(r"::\n\n(    .*\n|\n)+|>>> .*", "", text)  # Formulas may also be indented blocks.
+        prose = re.sub(r"::\n\n(    .*\n|\n)+|>>> .*", "", text)  # formulas may also be indented blocks
         assert not re.search(r"\|\w[^|\n]*\|", prose), name

@@ -1,4 +1,4 @@
-"""Identities that tie densities, divergences and reparameterization together, on a model solved in closed form."""
+"""Identities between densities, divergences and reparameterization, for a model with a closed-form solution."""
 
 import jax
 import jax.numpy as jnp
@@ -13,25 +13,25 @@ from jaxgen.models.vae import reparameterize
 LATENT, SIZE, NOISE = 2, 3, 0.7
 WEIGHTS = np.array([[1.0, -0.5], [0.3, 0.8], [-0.6, 0.2]])
 X = np.array([0.4, -1.2, 0.9])
-# Of p(x): z ~ N(0, I), x ~ N(W z, NOISE^2 I), so that x ~ N(0, W W' + NOISE^2 I), and p(z|x) is normal too.
+# The model is z ~ N(0, I), x ~ N(W z, NOISE^2 I), so that x ~ N(0, W W' + NOISE^2 I), and p(z|x) is normal as well.
 POSTERIOR_COVARIANCE = np.linalg.inv(np.eye(LATENT) + WEIGHTS.T @ WEIGHTS / NOISE**2)
 POSTERIOR_MEAN = POSTERIOR_COVARIANCE @ WEIGHTS.T @ X / NOISE**2
 LOG_EVIDENCE = scipy.stats.multivariate_normal(np.zeros(SIZE), WEIGHTS @ WEIGHTS.T + NOISE**2 * np.eye(SIZE)).logpdf(X)
-GUESSES = {
-    "the prior": ([0.0, 0.0], [0.0, 0.0]),
-    "the posterior's mean": (POSTERIOR_MEAN, np.log(np.diag(POSTERIOR_COVARIANCE))),
-    "far off": ([2.0, -1.0], [-3.0, 1.0]),
+POSTERIORS = {
+    "prior": ([0.0, 0.0], [0.0, 0.0]),
+    "posterior mean and variances": (POSTERIOR_MEAN, np.log(np.diag(POSTERIOR_COVARIANCE))),
+    "distant": ([2.0, -1.0], [-3.0, 1.0]),
 }
 
 
 def expected_nll(mean, log_var):
-    """E_q[-log p(x|z)] for q = N(mean, diag exp(log_var)): the loss at the mean, and the spread of W z around it."""
+    """Return E_q[-log p(x|z)] for q = N(mean, diag exp(log_var)): the loss at the mean plus the variance of W z."""
     at_the_mean = gaussian_nll((WEIGHTS @ mean)[None], jnp.asarray(X)[None], log_scale=jnp.log(NOISE))[0]
     return at_the_mean + jnp.sum(jnp.asarray(WEIGHTS) ** 2 @ jnp.exp(log_var)) / (2 * NOISE**2)
 
 
-@pytest.mark.parametrize(("mean", "log_var"), GUESSES.values(), ids=GUESSES)
-def test_evidence_minus_the_guess_is_reconstruction_minus_the_prior(mean, log_var):
+@pytest.mark.parametrize(("mean", "log_var"), POSTERIORS.values(), ids=POSTERIORS)
+def test_evidence_minus_kl_to_posterior_is_elbo(mean, log_var):
     # log p(x) - KL[q(z) || p(z|x)] = E_q log p(x|z) - KL[q(z) || p(z)]
     with jax.enable_x64(True):
         mean, log_var = jnp.asarray(mean), jnp.asarray(log_var)
@@ -43,21 +43,21 @@ def test_evidence_minus_the_guess_is_reconstruction_minus_the_prior(mean, log_va
         assert to_posterior > 0
 
 
-def test_the_bound_is_tight_at_the_posterior_and_the_best_diagonal_guess_is_known():
-    # Among diagonal q the best has the posterior's mean and the inverse of its precision's diagonal.
+def test_elbo_gradient_vanishes_at_optimal_diagonal_posterior():
+    # Among diagonal q the optimum has the posterior's mean and the inverse of the diagonal of its precision.
     with jax.enable_x64(True):
 
         def bound(mean, log_var):
             return expected_nll(mean, log_var) + kl_standard_normal(mean[None], log_var[None])[0]
 
-        best = jnp.asarray(POSTERIOR_MEAN), -jnp.log(jnp.diag(jnp.linalg.inv(jnp.asarray(POSTERIOR_COVARIANCE))))
-        for slope in jax.grad(bound, (0, 1))(*best):
-            np.testing.assert_allclose(slope, 0.0, atol=1e-10)
-        assert bound(*best) > -LOG_EVIDENCE
+        optimum = jnp.asarray(POSTERIOR_MEAN), -jnp.log(jnp.diag(jnp.linalg.inv(jnp.asarray(POSTERIOR_COVARIANCE))))
+        for gradient in jax.grad(bound, (0, 1))(*optimum):
+            np.testing.assert_allclose(gradient, 0.0, atol=1e-10)
+        assert bound(*optimum) > -LOG_EVIDENCE
 
 
-def test_the_reparameterized_gradient_is_that_of_the_score_function():
-    # d/d(mean, log_var) E_q[f(z)]: through the sample, or as E_q[f(z) grad log q(z)].
+def test_reparameterized_gradient_matches_score_function_gradient():
+    # d/d(mean, log_var) E_q[f(z)]: by the reparameterized sample, or as E_q[f(z) grad log q(z)].
     mean, log_var = jnp.array([0.3, -0.8]), jnp.array([-0.5, 0.4])
     n = 200_000
 
@@ -82,7 +82,7 @@ def test_the_reparameterized_gradient_is_that_of_the_score_function():
     pathwise, score = jax.jit(jax.vmap(through_the_sample))(keys), jax.jit(jax.vmap(by_the_score))(keys[::-1])
     standard_error = jnp.sqrt((pathwise.var(axis=0) + score.var(axis=0)) / n)
     assert (jnp.abs(pathwise.mean(axis=0) - score.mean(axis=0)) < 4 * standard_error).all()
-    # Both are the gradient of the expectation in closed form, and the first is known far better.
+    # Both estimate the gradient of the expectation, which has a closed form; the pathwise variance is smaller.
     exact = jnp.concatenate(jax.grad(expected_nll, (0, 1))(mean, log_var))
     for estimate in (pathwise, score):
         assert (jnp.abs(estimate.mean(axis=0) - exact) < 4 * estimate.std(axis=0) / jnp.sqrt(n)).all()

@@ -1,21 +1,21 @@
-"""Every distance right to 1e-5, however near the points, and derivatives too; memory for the pairs alone."""
+"""Accuracy of pairwise distances to 1e-5 for points at any distance, their derivatives, and their memory."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import config, given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 from scipy.spatial.distance import cdist
 
 from jaxgen._pairwise_distances import squared_distances
 
-DIMENSIONS = [1, 3, 16, 17, 64, 300]  # up to 16 differences are taken, from 17 on products
+DIMENSIONS = [1, 3, 16, 17, 64, 300]  # up to 16 differences are used, from 17 on products
 
 
 def clusters(generator, n, dimension, size, radius):
-    """Points around few centres: many near pairs."""
+    """Return points around few centres, with many near pairs."""
     centres = generator.normal(size=(max(n // size, 1), dimension))
     points = centres[generator.integers(len(centres), size=n)]
     return np.float32(points + radius * generator.normal(size=points.shape))
@@ -29,62 +29,62 @@ def largest_relative_error(x, y):
     return np.max(np.abs(got - want) / np.maximum(want, 1e-30))
 
 
-@config(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     dimension=st.sampled_from(DIMENSIONS),
     radius=st.sampled_from([0.0, 1e-6, 1e-3, 0.1, 1.0]),
     far=st.sampled_from([0.0, 1.0, 1e4]),
 )
-def test_every_distance_is_right_to_1e_5(seed, dimension, radius, far):
+def test_distances_are_accurate_to_1e_5(seed, dimension, radius, far):
     generator = np.random.default_rng(seed)
-    # Neither is a multiple of a tile, and the last tiles of both hold near pairs.
+    # Neither size is a multiple of a tile, and the last tiles of both contain near pairs.
     x, y = np.split(np.float32(far) + clusters(generator, 200, dimension, 10, radius), [70])
     y[-3:] = x[-3:]
     assert largest_relative_error(x, y) < 1e-5
 
 
 @pytest.mark.parametrize("dimension", [17, 1000])
-def test_one_outlier_costs_the_others_no_digits(dimension):
+def test_distances_are_accurate_with_extreme_outlier(dimension):
     x = clusters(np.random.default_rng(0), 100, dimension, 100, 1.0)
     x[0] = 1e6
     assert largest_relative_error(x, x) < 1e-5
 
 
-def test_products_of_many_terms_are_as_right_as_the_threshold_assumes():
-    # Points in a plane within many dimensions: distances of every size, from 0 to the spread.
+def test_products_in_many_dimensions_are_as_accurate_as_threshold_assumes():
+    # Points in a plane within many dimensions have distances of every size, from 0 to the spread.
     generator = np.random.default_rng(0)
     x = np.float32(generator.normal(size=(500, 2)) @ generator.normal(size=(2, 5000)))
     assert largest_relative_error(x, x) < 1e-5
 
 
-def test_a_floor_is_what_smaller_distances_are_right_relative_to():
+def test_distances_below_floor_are_accurate_relative_to_floor():
     x = clusters(np.random.default_rng(0), 200, 40, 10, 1e-3)
     want = cdist(np.float64(x), np.float64(x), "sqeuclidean")
     error = np.abs(squared_distances(x, x, floor=20.0) - want)
     assert np.max(error) < 1e-5 * 20.0
-    assert np.max(error[want > 0] / want[want > 0]) > 1e-3  # which is the work that it saves
+    assert np.max(error[want > 0] / want[want > 0]) > 1e-3  # smaller distances are not recomputed
 
 
 @pytest.mark.parametrize("dimension", [3, 20])
 @pytest.mark.parametrize("radius", [1e-3, 1.0], ids=["touching", "apart"])
-def test_derivatives_are_those_of_finite_differences(dimension, radius):
+def test_derivatives_match_finite_differences(dimension, radius):
     generator = np.random.default_rng(0)
     x, y = np.split(clusters(generator, 11, dimension, 4, radius).astype(np.float64), [5])
     with jax.enable_x64(True):
         check_grads(jax.jit(squared_distances), (x, y), order=1, modes=["fwd", "rev"])
-        # Of a set to itself, where points coincide with themselves.
+        # Distances of a set to itself include those of coinciding points.
         check_grads(jax.jit(lambda x: squared_distances(x, x)), (x,), order=1, modes=["fwd", "rev"])
 
 
-def test_second_derivatives_are_those_of_finite_differences():
+def test_second_derivatives_match_finite_differences():
     x, y = np.split(np.random.default_rng(0).normal(size=(5, 20)), [2])
     with jax.enable_x64(True):
         check_grads(jax.jit(squared_distances), (x, y), order=2, modes=["fwd", "rev"])
 
 
 @pytest.mark.parametrize("dimension", [3, 20])
-def test_the_derivative_of_a_distance_is_the_direction_however_near_the_points(dimension):
+def test_gradient_of_distance_is_direction_for_near_points(dimension):
     generator = np.random.default_rng(0)
     x = np.float32(generator.normal(size=(30, dimension)))
     y = np.float32(x[:10] + 1e-5 * generator.normal(size=(10, dimension)))
@@ -96,14 +96,14 @@ def test_the_derivative_of_a_distance_is_the_direction_however_near_the_points(d
 
 
 @pytest.mark.parametrize("dimension", [3, 20])
-def test_the_derivative_where_points_coincide_is_zero(dimension):
+def test_derivative_of_coinciding_points_is_zero(dimension):
     x = np.float32(np.random.default_rng(0).normal(size=(6, dimension)))
     _, tangent = jax.jvp(lambda y: squared_distances(x, y), (x,), (np.ones_like(x),))
     np.testing.assert_array_equal(np.diagonal(tangent), 0.0)
     assert np.all(tangent[~np.eye(6, dtype=bool)] != 0.0)
 
 
-def test_vmap_is_a_loop():
+def test_vmap_matches_loop():
     generator = np.random.default_rng(0)
     x, y = (np.stack([clusters(generator, 80, 30, size, 1e-3) for size in (80, 2)]) for _ in range(2))
     y[1, :5] = x[1, :5]
@@ -113,10 +113,10 @@ def test_vmap_is_a_loop():
 
 
 @pytest.mark.parametrize("dimension", [3, 20])
-def test_a_batch_of_sets_has_the_derivatives_of_each(dimension):
+def test_vmapped_derivatives_match_loop(dimension):
     generator = np.random.default_rng(0)
     x, y = np.float32(generator.normal(size=(2, 3, 7, dimension)))
-    y[1, :4] = x[1, :4] + 1e-5  # Of one set of the batch some points touch.
+    y[1, :4] = x[1, :4] + 1e-5  # some points of one set of the batch nearly touch
 
     def total(x, y):
         return jnp.sqrt(1e-12 + squared_distances(x, y)).sum()
@@ -129,7 +129,7 @@ def test_a_batch_of_sets_has_the_derivatives_of_each(dimension):
 
 @pytest.mark.parametrize("dimension", [3, 300])
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_a_point_that_is_not_finite_spoils_its_own_distances_alone(dimension, broken):
+def test_non_finite_point_affects_only_its_own_distances(dimension, broken):
     x, y = np.float32(np.random.default_rng(0).normal(size=(2, 30, dimension)))
     x[0] = broken
     distances = np.asarray(squared_distances(x, y))
@@ -139,13 +139,13 @@ def test_a_point_that_is_not_finite_spoils_its_own_distances_alone(dimension, br
 
 @pytest.mark.parametrize("outlier", [1e2, 1e3, 1e4])
 @pytest.mark.parametrize("n", [100, 2000])
-def test_an_outlier_of_any_size_costs_the_others_no_digits(outlier, n):
+def test_distances_are_accurate_with_outlier_of_any_size(outlier, n):
     x = np.float32(np.random.default_rng(0).normal(size=(n, 40)))
     x[0] = outlier
     assert largest_relative_error(x, x[:50]) < 1e-5
 
 
-def test_memory_is_for_the_pairs_and_not_for_their_coordinates():
+def test_memory_grows_with_pairs_and_not_with_coordinates():
     points = jax.ShapeDtypeStruct((512, 1024), np.float32)
     pairs = 512 * 512 * 4
 
@@ -157,4 +157,4 @@ def test_memory_is_for_the_pairs_and_not_for_their_coordinates():
 
     forward = temporary(lambda x, y, dx, dy: jax.jvp(total, (x, y), (dx, dy)), points, points, points, points)
     reverse = temporary(jax.grad(total, (0, 1)), points, points)
-    assert max(forward, reverse) < 30 * pairs  # of their coordinates there are 1024
+    assert max(forward, reverse) < 30 * pairs  # there are 1024 coordinates

@@ -1,6 +1,6 @@
-"""The functions whose cost matters, one a file, each with what a user would otherwise call.
+"""Comparisons of jaxgen's costly functions with their alternatives, one per file.
 
-A comparison is added by writing such a file and adding it to this list.
+To add a comparison, write such a file and add it to this list.
 """
 
 from peers import frechet_distance, mmd, pairwise_distance, sliced_wasserstein, triplet_batch_all

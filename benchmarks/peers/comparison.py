@@ -1,4 +1,4 @@
-"""What a comparison is: one function of jaxgen, and how else a user would compute the same."""
+"""Definition of a comparison: one function of jaxgen and other implementations of it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,19 +10,19 @@ import torch
 JAXGEN = "jaxgen"
 
 Side = Callable[..., Callable[[], Any]]
-"""Inputs -> a function without arguments that computes, waits, and returns the result."""
+"""Function from inputs to a function without arguments that computes, waits, and returns the result."""
 
 
 class Comparison(NamedTuple):
     """One function and its peers.
 
     Attributes:
-        name: of the function.
-        growing: what a size counts, in words.
-        sizes: three, from small to large.
-        inputs: size -> the arguments, on the host.
-        sides: name -> how it is computed, jaxgen first.
-        tolerance: largest relative difference of results that counts as agreement.
+        name: name of the function.
+        growing: unit of the size, in words.
+        sizes: three sizes, in ascending order.
+        inputs: function from a size to the arguments, on the host.
+        sides: implementations by name, jaxgen first.
+        tolerance: largest relative difference of results that agree.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Comparison(NamedTuple):
     tolerance: float
 
     def difference(self, result: np.ndarray, other: np.ndarray) -> float:
-        """Largest difference of two results, relative to the largest number in the first."""
+        """Return the largest difference of two results, relative to the largest number in the first."""
         return float(np.max(np.abs(result - other)) / np.max(np.abs(result)))
 
 
 def by_jax(function: Callable) -> Side:
-    """A side that calls a function of JAX arrays, compiled beforehand."""
+    """Return a side that calls a function of JAX arrays, compiled in advance."""
 
     def prepare(*inputs: np.ndarray) -> Callable[[], Any]:
         arrays = [jax.device_put(array) for array in inputs]
@@ -49,7 +49,7 @@ def by_jax(function: Callable) -> Side:
 
 
 def by_torch(function: Callable) -> Side:
-    """A side that calls a function of PyTorch's tensors."""
+    """Return a side that calls a function of PyTorch tensors."""
 
     def prepare(*inputs: np.ndarray) -> Callable[[], Any]:
         tensors = [torch.from_numpy(array) for array in inputs]
@@ -59,5 +59,5 @@ def by_torch(function: Callable) -> Side:
 
 
 def by_numpy(function: Callable) -> Side:
-    """A side that calls a function of NumPy arrays."""
+    """Return a side that calls a function of NumPy arrays."""
     return lambda *inputs: lambda: function(*inputs)

@@ -18,7 +18,7 @@ def inputs(points: int, dimensions: int = DIMENSIONS) -> tuple[np.ndarray, ...]:
 
 
 def bandwidth(dimensions: int) -> float:
-    """About the median distance, and the same for both sides."""
+    """Return about the median distance, for both sides."""
     return (2.0 * dimensions) ** 0.5
 
 
@@ -26,8 +26,8 @@ def of_jaxgen(x: Array, y: Array) -> Array:
     return divergences.mmd(x, y, bandwidth=bandwidth(x.shape[1]))
 
 
-def of_whole_kernels(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The means of the three n x n kernels, the diagonal left out; each kernel in one buffer."""
+def of_complete_kernels(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the result from three n x n kernels without their diagonals, each computed in one buffer."""
     scale = -0.5 / bandwidth(x.shape[1]) ** 2
 
     def total(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -44,6 +44,6 @@ COMPARISON = Comparison(
     growing=f"points, of {DIMENSIONS} dimensions",
     sizes=[2000, 4000, 8000],
     inputs=inputs,
-    sides={JAXGEN: by_jax(of_jaxgen), "PyTorch n x n": by_torch(of_whole_kernels)},
+    sides={JAXGEN: by_jax(of_jaxgen), "PyTorch n x n": by_torch(of_complete_kernels)},
     tolerance=1e-3,
 )

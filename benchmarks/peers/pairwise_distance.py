@@ -24,7 +24,7 @@ COMPARISON = Comparison(
     inputs=inputs,
     sides={
         JAXGEN: by_jax(losses.pairwise_distance),
-        "PyTorch cdist": by_torch(torch.cdist),  # by products, which lose the digits of near points
+        "PyTorch cdist": by_torch(torch.cdist),  # by products, which are not accurate for near points
         "PyTorch exact": by_torch(functools.partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")),
         "SciPy cdist": by_numpy(scipy.spatial.distance.cdist),
     },

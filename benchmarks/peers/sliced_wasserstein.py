@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance, both sides along the same lines."""
+"""Sliced Wasserstein distance, with the same directions on all sides."""
 
 from collections.abc import Callable
 
@@ -24,20 +24,20 @@ def of_jaxgen(x: Array, y: Array) -> Array:
     return divergences.sliced_wasserstein(jax.random.key(0), x, y, n_projections=PROJECTIONS)
 
 
-def lines() -> np.ndarray:
-    """The directions that jaxgen's key stands for, one a column."""
+def directions_of_key() -> np.ndarray:
+    """Return the directions that jaxgen draws from its key, one per column."""
     directions = np.asarray(jax.random.normal(jax.random.key(0), (PROJECTIONS, DIMENSIONS)))
     return (directions / np.linalg.norm(directions, axis=1, keepdims=True)).T
 
 
 def by_pot(x: np.ndarray, y: np.ndarray) -> Callable[[], float]:
-    projections = lines()
+    projections = directions_of_key()
     return lambda: ot.sliced_wasserstein_distance(x, y, projections=projections)
 
 
 def by_sorted_projections(x: np.ndarray, y: np.ndarray) -> Callable[[], torch.Tensor]:
-    """What is short to write where both have as many points; each line's projections lie beside each other."""
-    directions = torch.from_numpy(np.ascontiguousarray(lines().T))
+    """Return the short implementation for equally many points; the projections onto each direction are contiguous."""
+    directions = torch.from_numpy(np.ascontiguousarray(directions_of_key().T))
     x_columns, y_columns = torch.from_numpy(x).T, torch.from_numpy(y).T
 
     def distance() -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A process of its own for each side, in which its memory can be told from that of everything else."""
+"""Process of its own for each side of a comparison, so that its memory can be measured alone."""
 
 import multiprocessing
 import resource
@@ -12,17 +12,17 @@ import torch
 from machine import available_cores
 
 SAMPLE = 10_000
-"""Numbers of a result that are compared: all, or so many of them, evenly spaced."""
+"""Largest number of values of a result that are compared, evenly spaced."""
 
 
 class FirstCall(NamedTuple):
-    """What the first call shows.
+    """Measurements of the first call.
 
     Attributes:
-        result: the numbers to compare.
-        seconds: that it took.
-        memory: bytes that it added to the process at most.
-        process_memory: bytes of the whole process at its peak, from its start.
+        result: values to compare.
+        seconds: duration.
+        memory: largest increase of the process during the call, in bytes.
+        process_memory: peak of the process since its start, in bytes.
     """
 
     result: np.ndarray
@@ -32,7 +32,7 @@ class FirstCall(NamedTuple):
 
 
 class Worker:
-    """One side of one comparison at one size, in a fresh process."""
+    """One side of one comparison at one size, in a new process."""
 
     def __init__(self, comparison: str, size: int, side: str, **options: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -42,12 +42,12 @@ class Worker:
         theirs.close()
 
     def first_call(self) -> FirstCall:
-        """Make the inputs, and compute for the first time."""
-        return self._ask(1)
+        """Make the inputs and compute for the first time."""
+        return self._request(1)
 
     def seconds(self, calls: int) -> float:
-        """Compute so many times, and say how long that took."""
-        return self._ask(calls)
+        """Compute `calls` times and return the duration."""
+        return self._request(calls)
 
     def stop(self) -> None:
         """End the process."""
@@ -55,13 +55,13 @@ class Worker:
         self._process.join(timeout=10)
         self._process.kill()
 
-    def _ask(self, calls: int) -> Any:
+    def _request(self, calls: int) -> Any:
         self._connection.send(calls)
         return self._connection.recv()
 
 
 def _work(connection: Connection, name: str, size: int, side: str, options: dict[str, int]) -> None:
-    """What the process does: the first call, which is measured, then as many as are asked for, which are timed."""
+    """Run the process: measure the first call, then time as many calls as each request asks for."""
     from peers import COMPARISONS
 
     torch.set_num_threads(available_cores())
@@ -82,19 +82,19 @@ def _work(connection: Connection, name: str, size: int, side: str, options: dict
             for _ in range(calls):
                 call()
             connection.send(time.perf_counter() - started)
-    except EOFError:  # Nobody asks any more.
+    except EOFError:  # The parent has closed the connection.
         return
 
 
 def _numbers(result: Any) -> np.ndarray:
-    """The numbers of a result, or some of them."""
+    """Return the values of a result that are compared."""
     parts = result if isinstance(result, tuple) else (result,)
     numbers = np.concatenate([np.asarray(part, np.float64).ravel() for part in parts])
     return numbers[:: max(1, len(numbers) // SAMPLE)]
 
 
 def _reset_peak() -> float:
-    """Let the largest size of this process be its present one, and say what that is."""
+    """Reset the peak memory of this process to its present memory, and return that."""
     clear = Path("/proc/self/clear_refs")
     if clear.exists():
         clear.write_text("5")
@@ -102,7 +102,7 @@ def _reset_peak() -> float:
 
 
 def _status(field: str) -> float:
-    """Bytes of this process as Linux counts them; NaN elsewhere."""
+    """Return a field of the memory of this process in bytes, as Linux counts it; NaN on other systems."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((float(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), float("nan"))

@@ -85,7 +85,7 @@ def sliced_wasserstein(
 
     `SW_p = (mean over t of W_p(x t, y t)^p)^(1/p)` with directions t uniform on the unit sphere: the normalized rows of
     `jax.random.normal(key, (n_projections, dim))`, dim being the size of an event. Its power p is an unbiased estimate
-    of the mean over the whole sphere. Time grows as `n_projections * n * (dim + log n)`; memory as n for the value and
+    of the mean over the sphere. Time grows as `n_projections * n * (dim + log n)`; memory as n for the value and
     as `n_projections * n` for a gradient.
 
     Args:
@@ -143,13 +143,13 @@ def _distances_along(
         # One sort per line instead of one for all: XLA on the CPU runs them on different cores.
         return jnp.stack([_distance(*lines, order) for lines in zip(x_lines, y_lines, strict=True)])
 
-    whole = len(directions) // BLOCK * BLOCK
+    in_blocks = len(directions) // BLOCK * BLOCK
     distances = []
-    if whole:
-        blocks = directions[:whole].reshape(whole // BLOCK, BLOCK, directions.shape[1])
+    if in_blocks:
+        blocks = directions[:in_blocks].reshape(in_blocks // BLOCK, BLOCK, directions.shape[1])
         distances.append(jax.lax.map(along, blocks).ravel())
-    if whole < len(directions):
-        distances.append(along(directions[whole:]))
+    if in_blocks < len(directions):
+        distances.append(along(directions[in_blocks:]))
     return jnp.concatenate(distances)
 
 

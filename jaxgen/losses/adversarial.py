@@ -73,7 +73,7 @@ def _nll_of_fake(logits: Logits) -> Logits:
 
 
 minimax = _pair(_nll_of_real, _nll_of_fake, generated=lambda logits: -_nll_of_fake(logits))
-"""Loss of the zero-sum game, in which the generator minimizes the probability of a correct classification::
+"""Loss of the zero-sum game: the generator minimizes the log-probability that D classifies its samples correctly::
 
     discriminator: -log D(real) - log(1 - D(fake))          generator: log(1 - D(fake))
 
@@ -85,7 +85,7 @@ Reference: Goodfellow et al. 2014, arXiv:1406.2661, equation 1 and theorem 1.
 """
 
 non_saturating = _pair(_nll_of_real, _nll_of_fake, generated=_nll_of_real)
-"""Loss with which GANs are trained in practice: the generator maximizes the probability that D assigns to "real"::
+"""Loss used in practice: the generator maximizes the log-probability that D classifies its samples as real::
 
     discriminator: -log D(real) - log(1 - D(fake))          generator: -log D(fake)
 
@@ -112,7 +112,7 @@ hinge = _pair(
     fake=lambda values: jax.nn.relu(1.0 + values),
     generated=lambda values: -values,
 )
-"""Hinge loss of a support vector machine: outputs beyond the margin of 1 have loss 0 and gradient 0::
+"""Hinge loss: the discriminator's loss and gradient are 0 beyond a margin of 1, as in support vector machines::
 
     discriminator: max(0, 1 - f(real)) + max(0, 1 + f(fake))          generator: -f(fake)
 

@@ -1,6 +1,6 @@
 """Metric learning: distances between embeddings, and triplet losses with triplets given or mined from a labelled batch.
 
-A triplet loss asks that an anchor be nearer to a positive, an example of its own label, than to a negative, an example
+A triplet loss is 0 if an anchor is nearer to a positive, an example of its own label, than to a negative, an example
 of another label, by a margin. `triplet` is the loss of given triplets. Three functions mine triplets from a labelled
 batch: `triplet_batch_all` takes all triplets, `triplet_batch_hard` the hardest triplet of each anchor, and
 `triplet_semi_hard` a semi-hard negative for each pair of anchor and positive. They compute the n^2 distances of a batch

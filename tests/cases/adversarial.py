@@ -1,4 +1,4 @@
-"""References of `jaxgen/losses/adversarial.py`: losses of PyTorch, logarithms of SciPy."""
+"""References of `jaxgen/losses/adversarial.py`: losses of PyTorch and logarithms of SciPy."""
 
 import scipy.special
 import torch
@@ -8,11 +8,11 @@ from tests.contract import Case, real
 
 F = torch.nn.functional
 SHAPES = [(), (6,), (4, 3)]
-SURE = [([0.0, 1.0, -1.0, 1e4, -1e4], [0.0, -1.0, 1.0, -1e4, 1e4])]
+CONFIDENT = [([0.0, 1.0, -1.0, 1e4, -1e4], [0.0, -1.0, 1.0, -1e4, 1e4])]
 
 
 def towards(loss, target):
-    """A loss of PyTorch between logits and one target for all."""
+    """Return a PyTorch loss between logits and one target for all of them."""
     return lambda logits: loss(logits, torch.full_like(logits, target), reduction="none")
 
 
@@ -23,7 +23,7 @@ def margin(sign):
 
 
 def entropy_of_real(logits):
-    # Not PyTorch's cross-entropy with logits, which loses its digits where it is small.
+    # PyTorch's cross-entropy with logits is not accurate where it is small.
     return -F.logsigmoid(logits)
 
 
@@ -38,7 +38,7 @@ def relativistic(first, second):
     return entropy_of_real(first - second.mean()) + entropy_of_fake(second - first.mean())
 
 
-# Name -> the discriminator's and the generator's loss by PyTorch, and by formula where there is another way.
+# Discriminator and generator loss by name, from PyTorch and, where it is independent, from a formula.
 REFERENCES = {
     "minimax": (
         {
@@ -86,7 +86,7 @@ def case(name, side, references):
         "discriminator": ("real_logits", "fake_logits"),
         "generator": ("fake_logits", "real_logits") if name == "relativistic_average" else ("fake_logits",),
     }[side]
-    # Far from the boundary the loss is exp(-logit), to which rounding a mean of logits does as much as it does to them.
+    # Far from the boundary the loss is exp(-logit), whose relative error is the absolute error of the mean logit.
     size = 10.0 if name == "relativistic_average" else 80.0
     return Case(
         f"losses.{name}.{side}",
@@ -94,7 +94,7 @@ def case(name, side, references):
         dict.fromkeys(names, real(size)),
         SHAPES,
         {who: on_tensors(who, reference) for who, reference in references.items()},
-        finite_at=[arguments[: len(names)] for arguments in SURE],
+        finite_at=[arguments[: len(names)] for arguments in CONFIDENT],
     )
 
 

@@ -1,4 +1,4 @@
-"""References of `jaxgen/losses/boxes.py`: Matplotlib, which knows boxes too, PyTorch, and the published formulas."""
+"""References of `jaxgen/losses/boxes.py`: Matplotlib's boxes, PyTorch, and the published formulas."""
 
 import functools
 import math
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.transforms import Bbox, BboxTransformFrom, BboxTransformTo
 
 from jaxgen import losses
-from tests.contract import Case, Domain, real, whole
+from tests.contract import Case, Domain, integers, real
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 BIG, INSIDE, BESIDE = [0.0, 0.0, 10.0, 8.0], [2.0, 2.0, 4.0, 3.0], [20.0, 1.0, 24.0, 3.0]
@@ -25,7 +25,7 @@ EVERY_PAIR = (np.repeat(EVERY_BOX, len(EVERY_BOX), axis=0), np.tile(EVERY_BOX, (
 
 
 def boxes() -> Domain:
-    """Boxes with area, on a grid now and then, so that sides and corners meet."""
+    """Return the domain of boxes with area; some lie on a grid, so that sides and corners meet."""
 
     def elements(low, high):
         return st.one_of(st.integers(int(low), int(high)).map(float), st.floats(low, high, width=16))
@@ -46,12 +46,12 @@ def boxes() -> Domain:
 
 
 def box_by_box(function):
-    """The function of two boxes, applied to all."""
+    """Return the function of two boxes, vectorized."""
     return np.vectorize(lambda *pair: np.asarray(function(*pair)), signature="(a),(b)->(b)")
 
 
 def pair_by_pair(function):
-    """The number that the function has for two boxes, for all of them."""
+    """Return the function of two boxes to a number, vectorized."""
     return np.vectorize(lambda *pair: float(function(*pair)), signature="(a),(b)->()")
 
 
@@ -72,7 +72,7 @@ def decoded_by_matplotlib(proposal, deltas, weights=(1, 1, 1, 1)):
 
 
 def by_centre(box):
-    """Centre, width and height."""
+    """Return centre, width and height."""
     x1, y1, x2, y2 = np.moveaxis(box, -1, 0)
     return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
 
@@ -90,7 +90,7 @@ def decode_formula(proposals, deltas, weights=(1, 1, 1, 1)):
 
 
 def areas_by_matplotlib(a, b):
-    """Intersection, union, and the smallest box around both."""
+    """Return the areas of intersection and union, and the smallest box that encloses both."""
     a, b = matplotlib_box(a), matplotlib_box(b)
     shared = Bbox.intersection(a, b)
     area = lambda box: 0.0 if box is None else box.width * box.height  # noqa: E731
@@ -113,7 +113,7 @@ def loss_by_matplotlib(a, b, kind):
 
 
 def loss_by_torch(a, b, kind):
-    """The published formulas, on tensors, of which `losses/test_boxes.py` takes the gradient."""
+    """Return the loss by the published formulas on tensors; `losses/test_boxes.py` takes its gradient."""
     low, high = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
     shared = (high - low).clamp(min=0).prod(-1)
     (wa, ha), (wb, hb) = ((box[..., 2:] - box[..., :2]).unbind(-1) for box in (a, b))
@@ -149,19 +149,19 @@ def detection_formula(class_logits, deltas, labels, target_deltas, beta=1.0, box
     return -chosen + box_weight * (labels > 0) * np.where(e < beta, e**2 / (2 * beta), e - beta / 2).sum(axis=-1)
 
 
-CODE = {"proposals": boxes(), "boxes": boxes()}
+ENCODE = {"proposals": boxes(), "boxes": boxes()}
 DECODE = {"proposals": boxes(), "deltas": real(2.0)}
 PAIR = {"predicted": boxes(), "target": boxes()}
-DETECTION = {"class_logits": real(20.0), "deltas": real(), "labels": whole(3), "target_deltas": real()}
+DETECTION = {"class_logits": real(20.0), "deltas": real(), "labels": integers(3), "target_deltas": real()}
 SHAPES = [(4,), (3, 4), (2, 5, 4)]
 PAIRS = [((3, 4), (2, 4)), ((2, 3, 4), (2, 5, 4))]
 BATCHES = [((3,), (4,), (), (4,)), ((6, 3), (6, 4), (6,), (6, 4)), ((2, 5, 3), (2, 5, 4), (2, 5), (2, 5, 4))]
-# Errors are relative to 1 where terms cancel: the docstrings say so.
+# Where terms cancel, errors are relative to 1 or more, as the docstrings state.
 CASES = [
-    Case("losses.encode_boxes", losses.encode_boxes, CODE, SHAPES,
+    Case("losses.encode_boxes", losses.encode_boxes, ENCODE, SHAPES,
          {"Matplotlib": box_by_box(encoded_by_matplotlib), "formula": encode_formula},
          floor=1.0, finite_at=[EVERY_PAIR]),
-    Case("losses.encode_boxes", functools.partial(losses.encode_boxes, weights=WEIGHTS), CODE, SHAPES,
+    Case("losses.encode_boxes", functools.partial(losses.encode_boxes, weights=WEIGHTS), ENCODE, SHAPES,
          {"Matplotlib": box_by_box(functools.partial(encoded_by_matplotlib, weights=WEIGHTS)),
           "formula": functools.partial(encode_formula, weights=WEIGHTS)},
          floor=10.0, finite_at=[EVERY_PAIR], label="weights"),
@@ -192,5 +192,5 @@ CASES = [
          BATCHES,
          {"PyTorch": functools.partial(detection_by_torch, beta=0.25, box_weight=2.0),
           "formula": functools.partial(detection_formula, beta=0.25, box_weight=2.0)},
-         floor=1.0, equal=("deltas", "target_deltas"), label="weighed"),
+         floor=1.0, equal=("deltas", "target_deltas"), label="weighted"),
 ]  # fmt: skip

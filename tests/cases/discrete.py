@@ -1,4 +1,4 @@
-"""References of `jaxgen/divergences/discrete.py`: SciPy's, PyTorch's, and the definitions in float64."""
+"""References of `jaxgen/divergences/discrete.py`: SciPy, PyTorch, and the definitions in float64."""
 
 import functools
 import math
@@ -17,12 +17,12 @@ from tests.contract import Case, simplex
 PAIR = {"p": simplex(), "q": simplex()}
 SHAPES = [(2,), (5,), (3, 4)]
 HALVES = [0.5, 0.5, 0.0]
-# Of distributions that are equal or share their support; elsewhere gradients are infinite in truth.
+# Distributions that are equal or share their support; for others the true gradient is infinite.
 SHARED_SUPPORT = [(HALVES, HALVES), (HALVES, [0.25, 0.75, 0.0]), ([0.0, 1.0], [0.0, 1.0])]
 
 
 def pointwise(term):
-    """The sum of a term, which is told where it would meet 0 / 0."""
+    """Return the sum of a term over outcomes; outcomes with p = q = 0, for which it is 0 / 0, contribute 0."""
 
     def divergence(p, q):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,7 +77,7 @@ CASES = [
             "SciPy": lambda p, q: scipy.special.kl_div(p, q).sum(axis=-1),
             "PyTorch": of_torch(lambda p, q: (torch.xlogy(p, p) - torch.xlogy(p, q) - p + q).sum(-1)),
         },
-        floor=1e-9,  # Where float64 cancels too.
+        floor=1e-9,  # float64 cancels below
         finite_at=[*SHARED_SUPPORT, ([1.0, 1e-20, 1e-37], [1.0, 1e-37, 1e-20])],
     ),
     Case(
@@ -155,7 +155,7 @@ CASES = [
     *(
         Case(
             "divergences.f_divergence",
-            functools.partial(divergences.f_divergence, generator=generator, slope_at_infinity=slope),
+            functools.partial(divergences.f_divergence, generator=generator, derivative_at_infinity=limit),
             PAIR,
             SHAPES,
             {"SciPy" if name in ("kl", "js") else "formula": reference},
@@ -163,6 +163,6 @@ CASES = [
             finite_at=[(HALVES[:2], HALVES[:2]), ([1.0, 1e-20], [1.0, 1e-20])],
             label=name,
         )
-        for name, (generator, slope, reference) in GENERATORS.items()
+        for name, (generator, limit, reference) in GENERATORS.items()
     ),
 ]

@@ -1,4 +1,4 @@
-"""References of `jaxgen/divergences/gaussian.py`: PyTorch's, POT's, and the formulas in float64."""
+"""References of `jaxgen/divergences/gaussian.py`: PyTorch, POT, and the formulas in float64."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -19,9 +19,10 @@ LINE, OTHER_LINE = np.ones((2, 2)), np.diag([0.0, 1.0])
 
 
 def covariances(*, least):
-    """`F F' + least I`, F of few small whole numbers, so that float32 holds it and zero eigenvalues are zero.
+    """Return the domain of matrices `F F' + least I` with F of small integers.
 
-    Sampled, of twice as many normal vectors as there are dimensions.
+    They are exact in float32, and so are their zero eigenvalues. Samples are covariances of twice as many normal
+    vectors as there are dimensions.
     """
 
     def of(factors):

@@ -1,4 +1,4 @@
-"""References of `jaxgen/divergences/kernel.py`: scikit-learn, SciPy, and whole matrices in NumPy."""
+"""References of `jaxgen/divergences/kernel.py`: scikit-learn, SciPy, and complete kernel matrices in NumPy."""
 
 import functools
 
@@ -11,7 +11,7 @@ from jaxgen import divergences
 from tests.contract import Case, real
 
 BANDWIDTH = 2.0
-# Few dimensions, events of two axes, and more dimensions than distances are taken from differences in.
+# One dimension, events of two axes, and more dimensions than distances are computed by differences in.
 SHAPES = [((4, 1), (2, 1)), ((3, 2, 2), (6, 2, 2)), ((5, 20), (4, 20))]
 COINCIDING = [(np.full((3, 2), value), np.full((4, 2), value)) for value in (0.0, 1.0, -1e3)]
 
@@ -21,7 +21,7 @@ def flat(x):
 
 
 def discrepancy(kernel, unbiased):
-    """`mean k(x, x') + mean k(y, y') - 2 mean k(x, y)` from the three whole matrices."""
+    """Return `mean k(x, x') + mean k(y, y') - 2 mean k(x, y)` from the three complete matrices."""
 
     def within(x):
         matrix = kernel(x, x)
@@ -31,7 +31,7 @@ def discrepancy(kernel, unbiased):
 
 
 def median_distance(x, y):
-    """The distance that half of the pairs do not exceed, without those that coincide."""
+    """Return the median distance of the pairs that do not coincide."""
     both = np.concatenate([flat(x), flat(y)])
     distances = cdist(both, both)
     distances = distances[distances > 0]
@@ -67,7 +67,7 @@ KERNELS = {
     "imq": {"formula": imq},
     "polynomial": {"scikit-learn": polynomial_by_sklearn, "formula": polynomial},
 }
-# What errors are relative to: the kernel's mean, of |x| |y| where inner products cancel.
+# What errors are relative to: the mean kernel; for the polynomial, that of |x| |y|, since inner products cancel.
 SIZE = {"rbf": 1.0, "imq": 1.0, "polynomial": (3.0**2 + 1) ** 3}
 
 
@@ -97,7 +97,7 @@ CASES = [
         SHAPES,
         {"formula": by_median(rbf)},
         floor=SIZE["rbf"],
-        differentiable=False,  # The bandwidth counts as a constant, which finite differences do not know.
+        differentiable=False,  # the bandwidth is a constant for gradients, but not for finite differences
         finite_at=COINCIDING,
         label="median",
     ),

@@ -22,7 +22,7 @@ WEIGHTS = {
 
 
 def encoder(units, library):
-    """A layer of tanh, the same in JAX and in PyTorch."""
+    """Return a tanh layer, the same in JAX and in PyTorch."""
 
     def encode(x):
         flat = x.reshape(len(x), -1)
@@ -48,7 +48,7 @@ CASES = [
     Case(
         "losses.l1_latent",
         losses.l1_latent,
-        {"code": real()},
+        {"latent": real()},
         SHAPES,
         {"NumPy": lambda x: np.linalg.norm(x.reshape(len(x), -1), 1, axis=1)},
         finite_at=[([[0.0, 1.0]],)],
@@ -56,7 +56,7 @@ CASES = [
     Case(
         "losses.l2_latent",
         losses.l2_latent,
-        {"code": real()},
+        {"latent": real()},
         SHAPES,
         {"NumPy": lambda x: np.linalg.norm(x.reshape(len(x), -1), axis=1) ** 2},
         finite_at=[([[0.0, 1.0]],)],
@@ -68,7 +68,7 @@ CASES = [
             {"x": uniform(-1.0, 1.0)},
             [(3, 4), (2, 3, 2)],
             {"PyTorch": jacobian_norm_by_torch(units)},
-            rtol_bfloat16=0.05,  # The encoder itself computes in bfloat16.
+            rtol_bfloat16=0.05,  # the encoder itself computes in bfloat16
             finite_at=[(np.zeros((1, 4)),)],
             label=f"{units} units",
         )
@@ -76,10 +76,10 @@ CASES = [
     ),
     Case(
         "losses.contractive_penalty_estimate",
-        functools.partial(losses.contractive_penalty_estimate, encoder(1, jnp), jax.random.key(0)),
+        functools.partial(losses.contractive_penalty_estimate, jax.random.key(0), encoder(1, jnp)),
         {"x": uniform(-1.0, 1.0)},
         [(3, 4), (2, 3, 2)],
-        {"PyTorch": jacobian_norm_by_torch(1)},  # For one unit, any sign gives the norm itself.
+        {"PyTorch": jacobian_norm_by_torch(1)},  # for one unit the estimate is exact with either sign
         rtol_bfloat16=0.05,
         finite_at=[(np.zeros((1, 4)),)],
     ),
@@ -102,7 +102,7 @@ CASES = [
                     .numpy()
                 ),
             },
-            floor=1e-9,  # Where float64 cancels too.
+            floor=1e-9,  # float64 cancels below
             finite_at=[([[rho, 1.0, 0.0], [rho, 0.0, 1.0]],)],
             label=f"rho={rho}",
         )

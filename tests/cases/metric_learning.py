@@ -1,4 +1,4 @@
-"""References of `jaxgen/losses/triplet.py`: SciPy, scikit-learn and PyTorch, and loops over all triplets."""
+"""References of `jaxgen/losses/metric_learning.py`: SciPy, scikit-learn and PyTorch, and loops over all triplets."""
 
 import functools
 import itertools
@@ -12,7 +12,7 @@ import torch
 from hypothesis import strategies as st
 
 from jaxgen import losses
-from tests.contract import Case, Domain, real, whole
+from tests.contract import Case, Domain, integers, real
 
 DISTANCES = ["euclidean", "squared_euclidean", "cosine"]
 MARGIN = {"euclidean": 0.5, "squared_euclidean": 0.5, "cosine": 0.25}
@@ -23,16 +23,16 @@ WITHOUT_TRIPLETS = [(np.eye(4), np.int32(labels)) for labels in ([0, 0, 0, 0], [
 
 
 def grid() -> Domain:
-    """Points of which many coincide, or are equally far, but no two distances differ by just the margin."""
-    whole_numbers = st.integers(-4, 4).map(float)
+    """Return the domain of points on a grid: many are equal or equidistant, and no distances differ by the margin."""
+    integer_values = st.integers(-4, 4).map(float)
     return Domain(
-        lambda shape: hnp.arrays(np.float64, shape, elements=whole_numbers),
+        lambda shape: hnp.arrays(np.float64, shape, elements=integer_values),
         lambda rng, shape: rng.normal(size=shape),
     )
 
 
 def scattered() -> Domain:
-    """Points in general position: which triplets are active does not hang on rounding."""
+    """Return the domain of points in general position, for which rounding does not change which triplets are active."""
 
     def sample(rng, shape):
         return np.float64(np.float32(rng.normal(size=shape)))
@@ -43,7 +43,7 @@ def scattered() -> Domain:
 
 
 def distance_formula(x, y, distance):
-    """Between the last axes."""
+    """Return the distance over the last axis."""
     if distance == "cosine":
         norms = np.linalg.norm(x, axis=-1) * np.linalg.norm(y, axis=-1)
         return 1 - np.sum(x * y, axis=-1) / np.where(norms > 0, norms, 1)
@@ -59,7 +59,7 @@ def distance_by_torch(x, y, distance):
 
 
 def pairwise_by_scipy(x, y, distance):
-    if distance == "cosine":  # SciPy's is NaN for zero vectors.
+    if distance == "cosine":  # SciPy's is NaN for zero vectors
         return sklearn.metrics.pairwise.cosine_distances(x, y)
     return scipy.spatial.distance.cdist(x, y, {"squared_euclidean": "sqeuclidean"}.get(distance, distance))
 
@@ -92,7 +92,7 @@ def all_distances(embeddings, distance):
 
 
 def triplets(labels):
-    """Every anchor, positive and negative of a batch, by trying all."""
+    """Yield every anchor, positive and negative of a batch, found by exhaustive search."""
     for a, p, n in itertools.product(range(len(labels)), repeat=3):
         if a != p and labels[a] == labels[p] != labels[n]:
             yield a, p, n
@@ -118,14 +118,14 @@ def batch_hard_by_loops(embeddings, labels, margin, distance):
 
 
 def semi_hard_by_loops(embeddings, labels, margin, distance):
-    """Where no pair has two semi-hard negatives to choose from."""
+    """Return the semi-hard loss if no pair has more than one semi-hard negative."""
     d = all_distances(embeddings, distance)
     differences = {(a, p): d[a, p] - d[a, n] for a, p, n in triplets(labels) if d[a, p] < d[a, n] < d[a, p] + margin}
     return mean(difference + margin for difference in differences.values())
 
 
 def cube_by_torch(embeddings, labels, margin, distance):
-    """Losses of all triplets, n^3 of them before they are clipped, and which there are."""
+    """Return the losses of all n^3 triplets before clipping, and which of them are valid."""
     x, labels = torch.as_tensor(embeddings), torch.as_tensor(labels)
     d = distance_by_torch(x[:, None], x[None], distance)
     same = labels[:, None] == labels
@@ -157,17 +157,17 @@ def loss_alone(mine, **options):
 
 
 def given(reference, **options):
-    """A reference of arrays alone."""
+    """Return the reference as a function of arrays alone."""
     return lambda *arrays: reference(*arrays, *options.values())
 
 
 def mining_cases(name, mine, by_loops, by_torch, shapes, *distances):
     for distance in distances:
         options = {"margin": MARGIN[distance], "distance": distance}
-        # Equal directions of different lengths are equally far by the cosine, but for rounding.
+        # By the cosine, parallel vectors of different lengths are equidistant except for rounding.
         points = scattered() if distance == "cosine" else grid()
         yield Case(
-            f"losses.{name}", loss_alone(mine, **options), {"embeddings": points, "labels": whole(3)}, shapes,
+            f"losses.{name}", loss_alone(mine, **options), {"embeddings": points, "labels": integers(3)}, shapes,
             {"loops": given(by_loops, **options), "PyTorch": given(by_torch, **options)},
             floor=1.0, finite_at=[*COINCIDING, *WITHOUT_TRIPLETS], label=distance,
         )  # fmt: skip
@@ -184,7 +184,7 @@ CASES = [
             "formula": given(triplet_formula, margin=MARGIN[distance], distance=distance)},
            floor=SIZE[distance], finite_at=EDGES, label=distance)
       for distance in DISTANCES),
-    # Whole numbers are given the dtype that the contract asks for.
+    # The result of integers is cast to the dtype that the contract expects.
     Case("losses.triplet_kind", lambda *x: losses.triplet_kind(*x, margin=0.5).astype(x[0].dtype),
          dict.fromkeys(TRIPLET, grid()), SHAPES,
          {"PyTorch": given(kind_by_torch, margin=0.5, distance="euclidean"),
@@ -202,7 +202,7 @@ CASES = [
                   [((3, 2), (3,)), ((12, 20), (12,))], "euclidean", "cosine"),
     *mining_cases("triplet_batch_hard", losses.triplet_batch_hard, batch_hard_by_loops, batch_hard_by_torch,
                   [((3, 2), (3,)), ((12, 20), (12,))], "euclidean"),
-    # Three examples have no pair with two negatives to choose from; the choice itself is tested in `test_triplet.py`.
+    # With three examples no pair has two negatives to choose from; the choice is tested in `test_metric_learning.py`.
     *mining_cases("triplet_semi_hard", functools.partial(losses.triplet_semi_hard, jax.random.key(0)),
                   semi_hard_by_loops, semi_hard_by_torch, [((3, 2), (3,)), ((3, 20), (3,))],
                   "squared_euclidean"),

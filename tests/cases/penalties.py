@@ -1,6 +1,7 @@
-"""References of `jaxgen/losses/penalties.py`: slopes by PyTorch's autograd, of a critic written for both libraries.
+"""References of `jaxgen/losses/penalties.py`: gradient norms by PyTorch's autograd, of one critic for both libraries.
 
-Between an example and itself, and without noise, nothing is random; what is, is tested in `losses/test_penalties.py`.
+Points between an example and itself, or without noise, are deterministic; random points are tested in
+`losses/test_penalties.py`.
 """
 
 import functools
@@ -15,11 +16,11 @@ from tests.contract import Case, real
 
 KEY = jax.random.key(3)
 SHAPES = [(3, 2), (2, 2, 3)]
-ROUNDED_CRITIC = 0.05  # The critic itself computes in bfloat16.
+ROUNDED_CRITIC = 0.05  # the critic itself computes in bfloat16
 
 
 def critic(x):
-    """Of an example with the values x_1, x_2, ...: `sum_k k sin(x_k)`."""
+    """Return `sum_k k sin(x_k)` for an example with the values x_1, x_2, ...."""
     flat = x.reshape(len(x), -1)
     number = np.arange(1.0, flat.shape[1] + 1)
     if isinstance(x, torch.Tensor):
@@ -27,8 +28,8 @@ def critic(x):
     return (jnp.asarray(number, x.dtype) * jnp.sin(flat)).sum(1)
 
 
-def slope(x):
-    """The gradient's norm at each example."""
+def gradient_norm(x):
+    """Return the gradient norm at each example."""
     x = torch.as_tensor(x).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(x).sum(), x)
     return torch.linalg.vector_norm(gradient.reshape(len(x), -1), dim=1).numpy()
@@ -38,7 +39,7 @@ CASES = [
     *(
         Case(
             "losses.gradient_penalty",
-            lambda x, options=options: losses.gradient_penalty(critic, KEY, x, x, **options),
+            lambda x, options=options: losses.gradient_penalty(KEY, critic, x, x, **options),
             {"x": real()},
             SHAPES,
             {"PyTorch": reference},
@@ -48,13 +49,13 @@ CASES = [
             label=", ".join(options),
         )
         for options, reference in (
-            ({}, lambda x: (slope(x) - 1) ** 2),
-            ({"target": 2.0, "one_sided": True}, lambda x: np.maximum(slope(x) - 2, 0) ** 2),
+            ({}, lambda x: (gradient_norm(x) - 1) ** 2),
+            ({"target": 2.0, "one_sided": True}, lambda x: np.maximum(gradient_norm(x) - 2, 0) ** 2),
         )
     ),
     Case(
         "losses.gradient_penalty",
-        functools.partial(losses.gradient_penalty, critic, KEY),
+        functools.partial(losses.gradient_penalty, KEY, critic),
         {"real": real(), "fake": real()},
         SHAPES,
         {},
@@ -63,10 +64,10 @@ CASES = [
     ),
     Case(
         "losses.dragan_penalty",
-        functools.partial(losses.dragan_penalty, critic, KEY, scale=0.0),
+        functools.partial(losses.dragan_penalty, KEY, critic, scale=0.0),
         {"real": real()},
         SHAPES,
-        {"PyTorch": lambda x: (slope(x) - 1) ** 2},
+        {"PyTorch": lambda x: (gradient_norm(x) - 1) ** 2},
         floor=1e-3,
         rtol_bfloat16=ROUNDED_CRITIC,
         finite_at=[(np.full((2, 2), np.pi / 2),)],
@@ -74,7 +75,7 @@ CASES = [
     ),
     Case(
         "losses.dragan_penalty",
-        functools.partial(losses.dragan_penalty, critic, KEY),
+        functools.partial(losses.dragan_penalty, KEY, critic),
         {"real": real()},
         SHAPES,
         {},
@@ -87,7 +88,7 @@ CASES = [
             functools.partial(getattr(losses, name), critic),
             {argument: real()},
             SHAPES,
-            {"PyTorch": lambda x: slope(x) ** 2},
+            {"PyTorch": lambda x: gradient_norm(x) ** 2},
             rtol_bfloat16=ROUNDED_CRITIC,
             finite_at=[(np.full((1, 2), np.pi / 2),)],
         )

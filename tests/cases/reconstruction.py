@@ -6,7 +6,7 @@ import scipy.stats
 import torch
 
 from jaxgen import losses
-from tests.contract import Case, Domain, real, uniform, whole
+from tests.contract import Case, Domain, integers, real, uniform
 
 SHAPES = [(3,), (2, 4), (3, 2, 2)]
 PAIR = {"mean": real(10.0), "targets": real(10.0)}
@@ -14,7 +14,7 @@ SCALED = {**PAIR, "log_scale": real(3.0)}
 
 
 def summed(terms):
-    """Of terms of every value, their sum over the event."""
+    """Return the sum over the event of elementwise terms."""
     return lambda *arrays: np.asarray(terms(*arrays)).reshape(len(arrays[0]), -1).sum(axis=1)
 
 
@@ -32,8 +32,8 @@ def by_torch(distribution):
 
 
 def levels(n):
-    """Values that a pixel of n levels can have, as float32 has them."""
-    indices = whole(n)
+    """Return the domain of the values of a pixel with n levels, rounded to float32."""
+    indices = integers(n)
 
     def values(i):
         return np.float64(np.float32(i / (n - 1)))
@@ -44,7 +44,7 @@ def levels(n):
 
 
 def logistic_mass(n):
-    """The probability of an interval, on the side of the mean where SciPy's distribution function is small."""
+    """Return the probability of an interval, on the side of the mean where SciPy's distribution function is small."""
 
     def terms(mean, targets, log_scale=0.0):
         scale, half = np.exp(log_scale), 0.5 / (n - 1)
@@ -77,7 +77,7 @@ CASES = [
                 )
             ),
         },
-        floor=1e-7,  # Below, PyTorch's cross-entropy has lost its own digits.
+        floor=1e-7,  # PyTorch's cross-entropy is not accurate below
         finite_at=[([[0.0, 1e4, -1e4, 1e4, -1e4]], [[0.5, 1.0, 0.0, 0.0, 1.0]])],
     ),
     *(
@@ -87,7 +87,7 @@ CASES = [
             arguments,
             SHAPES,
             {"SciPy": by_scipy(scipy_distribution), "PyTorch": by_torch(torch_distribution)},
-            floor=1e-2,  # Terms of both signs may cancel: see the module.
+            floor=1e-2,  # terms of both signs may cancel, as the module states
             finite_at=[([[0.0, 1.0, 1e4]], [[0.0, 1.0, -1e4]], [[-100.0, 100.0, 0.0]])[: len(arguments)]],
             label=", ".join(arguments),
         )

@@ -18,7 +18,7 @@ CASES = [
                 (-scipy.stats.norm.logpdf(x, y) - math.log(2 * math.pi) / 2).reshape(len(x), -1).sum(axis=1)
             )
         },
-        floor=1e-3,  # Of a difference from SciPy's constant, which float64 holds to 1e-16 only.
+        floor=1e-3,  # relative to SciPy's constant, which float64 represents to 1e-16
         finite_at=[([[1.0, -1e4]], [[1.0, 1e4]])],
     )
 ]

@@ -1,4 +1,4 @@
-"""References of `jaxgen/divergences/sliced.py`: SciPy's, POT's, and sorting as many points of both in float64."""
+"""References of `jaxgen/divergences/sliced.py`: SciPy, POT, and sorting of equally many points in float64."""
 
 import hypothesis.extra.numpy as hnp
 import jax
@@ -18,7 +18,7 @@ KEY = jax.random.key(7)
 
 
 def counts() -> Domain:
-    """Masses that are whole numbers, some of them 0; sampled, any positive numbers."""
+    """Return the domain of masses that are integers, some of them 0; samples are any positive numbers."""
 
     def with_mass(masses: np.ndarray) -> np.ndarray:
         return masses + (masses.sum() == 0)
@@ -30,7 +30,10 @@ def counts() -> Domain:
 
 
 def repeated(x, y, order):
-    """Each point as often as there are others: then there are as many of both, and sorting matches them."""
+    """Return the distance of samples of equal size, which sorting matches.
+
+    Each point is repeated as often as the other sample has points.
+    """
     gaps = np.repeat(np.sort(x, axis=0), len(y), axis=0) - np.repeat(np.sort(y, axis=0), len(x), axis=0)
     return (np.abs(gaps) ** order).mean(axis=0) ** (1 / order)
 
@@ -81,7 +84,7 @@ CASES = [
         LINE,
         SIZES,
         {"POT": lambda x, y: ot.emd2_1d(x, y) ** 0.5, "formula": lambda x, y: repeated(x, y, 2)},
-        floor=1e-2,  # POT's cumulative masses of 1 / n do not quite meet: its square is wrong by 1e-15 of the range's.
+        floor=1e-2,  # POT's cumulative masses of 1 / n do not coincide: the error of its square is 1e-15 of the range's
         finite_at=TIES,
         label="order 2",
     ),
@@ -91,7 +94,7 @@ CASES = [
         LINE,
         SIZES,
         {"formula": lambda x, y: repeated(x, y, 3.5)},
-        floor=1e-6,  # The formula's powers underflow below.
+        floor=1e-6,  # the powers of the formula underflow below
         finite_at=TIES,
         label="order 3.5",
     ),
@@ -104,7 +107,7 @@ CASES = [
             "SciPy": scipy.stats.wasserstein_distance,
             "POT": lambda x, y, u, v: ot.emd2_1d(x, y, *shares(u, v), "euclidean"),
         },
-        floor=1e-7,  # Of SciPy's and POT's own rounding.
+        floor=1e-7,  # rounding errors of SciPy and POT
         finite_at=[(*points, np.ones(len(points[0])), np.ones(len(points[1]))) for points in TIES],
         label="weights",
     ),
@@ -125,7 +128,7 @@ CASES = [
             POINTS,
             SETS,
             {"POT": sliced_by_pot(order), "formula": sliced_by_formula(order)},
-            floor=1.0,  # Projections of points up to 10 long are rounded to 1e-6.
+            floor=1.0,  # projections of points up to 10 long are rounded to 1e-6
             equal=(),
             finite_at=[(np.ones((3, 2)), np.ones((3, 2))), (np.ones((3, 2)), np.zeros((4, 2)))],
             label=f"order {order}",

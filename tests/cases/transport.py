@@ -1,4 +1,4 @@
-"""References of `jaxgen/divergences/transport.py`: linear programs by SciPy, and Sinkhorn's iteration in float64."""
+"""References of `jaxgen/divergences/transport.py`: linear programs of SciPy, and Sinkhorn's iteration in float64."""
 
 import numpy as np
 import ot
@@ -13,14 +13,14 @@ EPSILON = 4.0
 
 
 def normalized(function):
-    """Of masses that sum to 1, so that each can be moved alone."""
+    """Return the function of masses normalized to sum 1, so that each mass can be perturbed alone."""
     return lambda a, b, cost: function(a / a.sum(), b / b.sum(), cost)
 
 
 def primal(a, b, cost):
     n, m = cost.shape
     rows, columns = np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))
-    # The last constraint follows from the others; with it, rounding would make the program infeasible.
+    # The last constraint follows from the others and is left out: with rounding, the program would be infeasible.
     constraints, masses = np.vstack([rows, columns])[:-1], np.concatenate([a, b])[:-1]
     return scipy.optimize.linprog(cost.ravel(), A_eq=constraints, b_eq=masses).fun
 
@@ -28,23 +28,23 @@ def primal(a, b, cost):
 def dual(a, b, cost):
     n, m = cost.shape
     pairs = np.hstack([np.kron(np.eye(n), np.ones((m, 1))), np.kron(np.ones((n, 1)), np.eye(m))])
-    # One potential may be chosen; left open, the program has no finite solution where rounding parts the totals.
+    # One potential is fixed to 0: otherwise, if rounding makes the totals differ, the program is unbounded.
     bounds = [(0.0, 0.0), *[(None, None)] * (n + m - 1)]
     return -scipy.optimize.linprog(-np.concatenate([a, b]), A_ub=pairs, b_ub=cost.ravel(), bounds=bounds).fun
 
 
-def sinkhorn_divergence(smoothed_cost):
-    """The debiased cost of samples, from the function (squared distances) -> smoothed cost."""
+def sinkhorn_divergence(regularized_cost):
+    """Return the debiased divergence of samples for a function from squared distances to the regularized cost."""
 
     def divergence(x, y):
-        xy, xx, yy = (smoothed_cost(((p[:, None] - q) ** 2).sum(-1)) for p, q in ((x, y), (x, x), (y, y)))
+        xy, xx, yy = (regularized_cost(((p[:, None] - q) ** 2).sum(-1)) for p, q in ((x, y), (x, x), (y, y)))
         return xy - (xx + yy) / 2
 
     return divergence
 
 
 def by_scaling(cost):
-    """Sinkhorn's own iteration, on the scalings u and v of the plan u K v."""
+    """Compute the regularized cost by Sinkhorn's iteration of the scalings u and v of the plan u K v."""
     kernel = np.exp(-cost / EPSILON)
     a, b = (np.full(size, 1 / size) for size in cost.shape)
     u, before = np.ones(len(a)), np.zeros(len(a))
@@ -61,7 +61,7 @@ def by_pot(cost):
 
 
 def regularized(plan, cost):
-    """`sum(P C) + epsilon KL(P || a b')`. POT's own divergence leaves the second term out."""
+    """Return `sum(P C) + epsilon KL(P || a b')`; POT's own value leaves out the second term."""
     return (plan * cost).sum() + EPSILON * (plan * np.log(np.where(plan > 0, plan, 1) * plan.size)).sum()
 
 
@@ -72,8 +72,8 @@ CASES = [
         PROBLEM,
         SIZES,
         {"SciPy": normalized(primal), "SciPy's dual": normalized(dual), "POT": normalized(ot.emd2)},
-        floor=1.0,  # Masses are normalized in float32, and what that moves costs up to 10.
-        rtol_bfloat16=2**-5,  # They are normalized in bfloat16.
+        floor=1.0,  # masses are normalized in float32, and their rounding changes costs of up to 10
+        rtol_bfloat16=2**-5,  # masses are normalized in bfloat16
         finite_at=[(np.ones(2), np.array([2.0, 0.0]), np.zeros((2, 2)))],
     ),
     Case(
@@ -92,7 +92,7 @@ CASES = [
         {"x": real(2.0), "y": real(2.0)},
         [((1, 2), (3, 2)), ((4, 1), (4, 1)), ((5, 3), (4, 3))],
         {"formula": sinkhorn_divergence(by_scaling), "POT": sinkhorn_divergence(by_pot)},
-        floor=1.0,  # A difference of costs, of squared distances up to 48.
+        floor=1.0,  # a difference of costs, of squared distances up to 48
         equal=(),
         finite_at=[(np.ones((3, 2)), np.ones((3, 2))), (np.eye(3), np.eye(3)[::-1])],
     ),

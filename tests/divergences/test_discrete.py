@@ -28,26 +28,26 @@ RANDOM = jnp.asarray(np.random.default_rng(0).dirichlet(np.ones(6), size=(2, 50)
 OF_TWO = [kl, js, total_variation, hellinger, chi_square, cross_entropy, functools.partial(renyi, alpha=0.5)]
 
 
-def test_the_binomial_and_the_uniform_distribution():
+def test_kl_and_js_of_binomial_and_uniform_distribution():
     np.testing.assert_allclose(BINOMIAL, scipy.stats.binom(2, 0.4).pmf([0, 1, 2]), rtol=1e-6)
     np.testing.assert_allclose(kl(BINOMIAL, UNIFORM), 0.0852996, rtol=1e-6)
     np.testing.assert_allclose(kl(UNIFORM, BINOMIAL), 0.097455, rtol=1e-5)
-    # By hand with three decimals it is easily 0.02095.
+    # A calculation by hand with three decimals may give 0.02095.
     np.testing.assert_allclose([js(BINOMIAL, UNIFORM), js(UNIFORM, BINOMIAL)], 0.0224599, rtol=1e-5)
 
 
-def test_two_disjoint_point_masses_are_equally_far_however_far_they_are():
+def test_divergence_of_disjoint_point_masses_does_not_depend_on_distance():
     cells = jnp.eye(6)
     for theta in (4, 5):
         assert kl(cells[0], cells[theta]) == jnp.inf
         assert js(cells[0], cells[theta]) == jnp.float32(math.log(2))
-        # All cells that p does not have look the same to the gradient: it does not say which of them are nearer.
-        slope = jax.grad(js, 1)(cells[0], cells[theta])
-        assert (slope[1:] == slope[1]).all()
+        # The gradient is the same for all cells where p is 0: it does not depend on their distance.
+        gradient = jax.grad(js, 1)(cells[0], cells[theta])
+        assert (gradient[1:] == gradient[1]).all()
     assert kl(cells[0], cells[0]) == js(cells[0], cells[0]) == 0.0
 
 
-def test_what_disjoint_distributions_are_apart():
+def test_values_for_disjoint_distributions():
     p, q = DISJOINT
     assert js(p, q) == jnp.float32(math.log(2))
     assert total_variation(p, q) == 1.0
@@ -62,15 +62,15 @@ def test_what_disjoint_distributions_are_apart():
 
 
 @pytest.mark.parametrize("divergence", [kl, js, total_variation, hellinger, chi_square])
-def test_equal_distributions_are_not_apart_and_pull_nowhere(divergence):
-    value, slope = jax.value_and_grad(divergence, 1)(BINOMIAL, BINOMIAL)
+def test_equal_distributions_have_zero_divergence_and_gradient(divergence):
+    value, gradient = jax.value_and_grad(divergence, 1)(BINOMIAL, BINOMIAL)
     assert value == 0.0
-    # Along the simplex: a common slope of all outcomes moves nothing, as KL's, -1, does.
-    np.testing.assert_allclose(slope - slope.mean(), 0.0, atol=1e-6)
+    # A constant added to the gradient, such as KL's -1, has no effect along the simplex.
+    np.testing.assert_allclose(gradient - gradient.mean(), 0.0, atol=1e-6)
 
 
-def test_near_distributions_keep_their_digits():
-    # Exact in single precision; of the divergences, 1e-7, as the difference of entropies nothing would be left.
+def test_kl_and_js_are_accurate_for_near_distributions():
+    # Exact in single precision. The divergences, 1e-7, would be lost in a difference of entropies.
     p, q = np.array([0.25, 0.25, 0.5]), np.array([0.25 + 2.0**-13, 0.25 - 2.0**-13, 0.5])
     a, b = np.longdouble(p), np.longdouble(q)
     middle = (a + b) / 2
@@ -82,15 +82,15 @@ def test_near_distributions_keep_their_digits():
 
 
 @pytest.mark.parametrize("divergence", OF_TWO)
-def test_outcomes_may_be_on_any_axis(divergence):
+def test_axis_selects_outcomes(divergence):
     p, q = RANDOM
     np.testing.assert_allclose(divergence(p.T, q.T, axis=0), divergence(p, q), rtol=1e-6)
     assert divergence(p[None], q[None], axis=-1).shape == (1, 50)
-    with pytest.raises(ValueError, match=r"no axis 2 of outcomes in p \(50, 6\)"):
+    with pytest.raises(ValueError, match=r"axis must be an axis of p, got axis 2 and p \(50, 6\)"):
         divergence(p, q, axis=2)
 
 
-def test_the_inequalities_between_them_hold():
+def test_inequalities_between_divergences_hold():
     p, q = RANDOM
     assert (total_variation(p, q) <= jnp.sqrt(kl(p, q) / 2)).all()  # Pinsker
     assert (hellinger(p, q) ** 2 <= total_variation(p, q)).all()
@@ -102,13 +102,13 @@ def test_the_inequalities_between_them_hold():
         assert (lower <= higher + 1e-5).all()
 
 
-def test_renyis_special_orders():
+def test_renyi_special_orders():
     p, q = RANDOM
     np.testing.assert_allclose(renyi(p, q, alpha=0.5), -2 * jnp.log1p(-(hellinger(p, q) ** 2)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(renyi(p, q, alpha=2.0), jnp.log1p(chi_square(p, q)), rtol=1e-5)
     np.testing.assert_allclose(renyi(p, q, alpha=0.999), kl(p, q), rtol=1e-2)
     assert (renyi(p, q, alpha=1.0) == kl(p, q)).all()
-    # With all of p's outcomes among q's, order 0 counts what p never sees; with one of them missing, 1 decides.
+    # If q covers all outcomes of p, order 0 measures the mass of q where p is 0; if not, orders from 1 on are infinite.
     p, q = jnp.array([1.0, 0.0]), jnp.array([0.25, 0.75])
     np.testing.assert_allclose(renyi(p, q, alpha=0.0), math.log(4), rtol=1e-6)
     np.testing.assert_allclose(renyi(q, p, alpha=0.5), math.log(4), rtol=1e-6)
@@ -117,13 +117,13 @@ def test_renyis_special_orders():
         renyi(p, q, alpha=-1.0)
 
 
-def test_the_order_may_be_swept():
+def test_renyi_vmaps_over_order():
     p, q = RANDOM[:, 0]
     swept = jax.vmap(lambda alpha: renyi(p, q, alpha=alpha))(jnp.array([0.5, 2.0]))
     np.testing.assert_allclose(swept, [renyi(p, q, alpha=0.5), renyi(p, q, alpha=2.0)], rtol=1e-6)
 
 
-def test_near_distributions_are_never_less_than_nothing_apart():
+def test_kl_and_js_of_near_distributions_are_not_negative():
     logits = jax.random.normal(jax.random.key(0), (1000, 8))
     p, q = jax.nn.softmax(logits), jax.nn.softmax(logits + 3.0)
     assert (kl(p, q) >= 0).all()
@@ -131,8 +131,8 @@ def test_near_distributions_are_never_less_than_nothing_apart():
 
 
 @pytest.mark.parametrize("divergence", [kl, js, cross_entropy])
-def test_a_softmax_may_be_as_sure_as_it_likes(divergence):
-    # Of probabilities down to 2e-35; by the logits, all slopes are between -1 and the logits' range.
+def test_gradients_by_logits_are_accurate_for_peaked_softmax(divergence):
+    # Probabilities down to 2e-35. With respect to the logits, all gradients are between -1 and the range of the logits.
     logits, p = jnp.array([0.0, -80.0, -1.0]), jnp.array([0.4, 0.2, 0.4])
 
     def loss(logits, swap=False):
@@ -146,30 +146,30 @@ def test_a_softmax_may_be_as_sure_as_it_likes(divergence):
 
 
 @pytest.mark.parametrize("divergence", [kl, js, hellinger, chi_square])
-@pytest.mark.parametrize("faint", [1e-12, 1e-20, 1e-37])
-def test_equal_distributions_with_a_faint_outcome_pull_nowhere(divergence, faint):
-    p = jnp.array([0.5, 0.5, faint])
-    slope = jax.grad(divergence, 1)(p, p)
-    np.testing.assert_allclose(slope - slope[0], 0.0, atol=1e-6)
+@pytest.mark.parametrize("rare", [1e-12, 1e-20, 1e-37])
+def test_equal_distributions_with_rare_outcome_have_zero_gradient(divergence, rare):
+    p = jnp.array([0.5, 0.5, rare])
+    gradient = jax.grad(divergence, 1)(p, p)
+    np.testing.assert_allclose(gradient - gradient[0], 0.0, atol=1e-6)
 
 
-def test_cross_entropy_is_entropy_and_divergence():
+def test_cross_entropy_is_entropy_plus_kl():
     p, q = RANDOM
     np.testing.assert_allclose(cross_entropy(p, q), entropy(p) + kl(p, q), rtol=1e-5)
     np.testing.assert_allclose(entropy(jnp.full(8, 1 / 8)), math.log(8), rtol=1e-6)
     assert entropy(jnp.array([0.0, 1.0])) == 0.0
 
 
-def test_the_slopes_by_q_of_a_certain_p_are_finite():
+def test_gradients_by_q_are_finite_for_deterministic_p():
     p, q = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.25, 0.75, 0.0])
-    # By kl one more, which along the simplex is nothing.
+    # The gradient of kl is larger by 1, which has no effect along the simplex.
     assert jax.grad(kl, 1)(p, q)[:2].tolist() == [-3.0, 1.0]
     assert jax.grad(cross_entropy, 1)(p, q)[:2].tolist() == [-4.0, 0.0]
     assert np.isfinite(jax.grad(js, 1)(p, q)).all()
 
 
 @pytest.mark.parametrize(
-    ("generator", "slope", "named"),
+    ("generator", "limit", "named"),
     [
         (lambda t: xlogy(t, t), math.inf, kl),
         (lambda t: 0.5 * jnp.abs(t - 1), 0.5, total_variation),
@@ -177,8 +177,8 @@ def test_the_slopes_by_q_of_a_certain_p_are_finite():
         (lambda t: 0.5 * (xlogy(t, t) - (t + 1) * jnp.log((t + 1) / 2)), math.log(2) / 2, js),
     ],
 )
-def test_generators_generate_the_named_divergences(generator, slope, named):
+def test_f_divergence_matches_named_divergences(generator, limit, named):
     p, q = RANDOM
-    np.testing.assert_allclose(f_divergence(p, q, generator, slope_at_infinity=slope), named(p, q), rtol=1e-4)
+    np.testing.assert_allclose(f_divergence(p, q, generator, derivative_at_infinity=limit), named(p, q), rtol=1e-4)
     p, q = DISJOINT
-    np.testing.assert_allclose(f_divergence(p, q, generator, slope_at_infinity=slope), named(p, q), rtol=1e-6)
+    np.testing.assert_allclose(f_divergence(p, q, generator, derivative_at_infinity=limit), named(p, q), rtol=1e-6)

@@ -14,7 +14,7 @@ from jaxgen.divergences import frechet_distance, kl_multivariate_normal, kl_norm
 
 
 @pytest.mark.parametrize(("mean", "log_var"), [(0.0, 0.0), (1.5, 0.0), (0.0, -2.0), (-0.7, 1.2), (3.0, -4.0)])
-def test_it_is_the_integral_that_defines_it(mean, log_var):
+def test_kl_standard_normal_matches_integral(mean, log_var):
     p, q = scipy.stats.norm(mean, np.exp(log_var / 2)), scipy.stats.norm(0, 1)
     integral, _ = scipy.integrate.quad(
         lambda x: p.pdf(x) * (p.logpdf(x) - q.logpdf(x)), mean - 12 * p.std(), mean + 12 * p.std(), epsabs=1e-12
@@ -23,7 +23,7 @@ def test_it_is_the_integral_that_defines_it(mean, log_var):
     np.testing.assert_allclose(got[0], integral, rtol=1e-5, atol=1e-9)
 
 
-def test_events_are_summed():
+def test_kl_standard_normal_sums_over_event():
     mean, log_var = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
     m, v = np.float64(mean), np.exp(np.float64(log_var))
     want = 0.5 * (m**2 + v - 1 - np.log(v)).sum(axis=(1, 2))
@@ -32,9 +32,9 @@ def test_events_are_summed():
 
 @pytest.mark.parametrize("log_var", [1e-12, 1e-6, -1e-4, 3e-3, -0.1, 0.499, 0.501, -0.6])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-6), (np.float64, 1e-14)])
-def test_a_posterior_near_the_prior_keeps_its_digits(log_var, dtype, tolerance):
+def test_kl_standard_normal_is_accurate_near_prior(log_var, dtype, tolerance):
     exact_log_var = float(dtype(log_var))
-    # The series of exp(x) - 1 - x in exact enough arithmetic: forty terms, smallest first.
+    # The Taylor series of exp(x) - 1 - x in extended precision: forty terms, smallest first.
     terms = np.cumprod([exact_log_var / n for n in range(1, 41)], dtype=np.longdouble)[1:]
     want = 0.5 * float(np.sum(terms[::-1]))
     with jax.enable_x64(True):
@@ -42,14 +42,14 @@ def test_a_posterior_near_the_prior_keeps_its_digits(log_var, dtype, tolerance):
     np.testing.assert_allclose(np.float64(got[0]), want, rtol=tolerance, atol=0)
 
 
-def test_extreme_variances_have_the_right_value_and_a_finite_gradient():
+def test_kl_standard_normal_at_extreme_variances():
     log_var = jnp.array([[-1e4, 0.0, 80.0]])
     value, gradient = jax.value_and_grad(lambda v: kl_standard_normal(jnp.zeros((1, 3)), v).sum())(log_var)
     np.testing.assert_allclose(value, 0.5 * (1e4 - 1 + np.exp(80.0) - 81), rtol=1e-5)
     np.testing.assert_allclose(gradient, [[-0.5, 0.0, 0.5 * np.exp(80.0)]], rtol=1e-5)
 
 
-def test_gradients_are_those_of_finite_differences():
+def test_kl_standard_normal_gradients_match_finite_differences():
     with jax.enable_x64(True):
         mean, log_var = jnp.asarray(np.random.default_rng(1).normal(size=(2, 3, 4)))
         check_grads(jax.jit(kl_standard_normal), (mean, log_var), order=2)
@@ -61,7 +61,7 @@ NEAR = [1e-6, -1e-4, 3e-3, -0.1, 0.499, -0.6]
 @pytest.mark.parametrize(
     ("p", "q"), [((0.0, 0.0), (1.0, 0.5)), ((1.5, -2.0), (1.0, 1.2)), ((-3.0, 0.4), (0.5, -1.0))], ids=str
 )
-def test_kl_normal_is_the_integral_that_defines_it(p, q):
+def test_kl_normal_matches_integral(p, q):
     density_p, density_q = (scipy.stats.norm(mean, np.exp(log_var / 2)) for mean, log_var in (p, q))
     integral, _ = scipy.integrate.quad(
         lambda x: density_p.pdf(x) * (density_p.logpdf(x) - density_q.logpdf(x)), -40, 40, points=[p[0]], epsabs=1e-12
@@ -71,7 +71,7 @@ def test_kl_normal_is_the_integral_that_defines_it(p, q):
 
 
 @pytest.mark.parametrize("change", NEAR)
-def test_a_diagonal_gaussian_near_the_other_keeps_its_digits(change):
+def test_kl_normal_is_accurate_for_near_gaussians(change):
     log_var_q = np.float32(3.0)
     log_var_p = log_var_q + np.float32(change)
     exact = float(log_var_p) - float(log_var_q)
@@ -80,8 +80,8 @@ def test_a_diagonal_gaussian_near_the_other_keeps_its_digits(change):
     np.testing.assert_allclose(got[0], 0.5 * float(np.sum(terms[::-1])), rtol=1e-6, atol=0)
 
 
-def test_where_gaussians_are_equal_the_hessian_is_the_fisher_information():
-    # By mean and log-variance of one component: 1 / variance and 1/2.
+def test_hessian_of_kl_normal_at_equality_is_fisher_information():
+    # With respect to mean and log-variance of one component: 1 / variance and 1/2.
     log_var = 1.2
     with jax.enable_x64(True):
 
@@ -92,27 +92,27 @@ def test_where_gaussians_are_equal_the_hessian_is_the_fisher_information():
     np.testing.assert_allclose(hessian, np.diag([np.exp(-log_var), 0.5]), atol=1e-12)
 
 
-def test_equal_means_of_certain_gaussians_are_no_distance_apart():
-    certain = jnp.full((1, 2), -1e4)
+def test_kl_normal_is_zero_for_equal_means_at_vanishing_variance():
+    log_var = jnp.full((1, 2), -1e4)
     mean = jnp.array([[1.0, -2.0]])
-    np.testing.assert_array_equal(kl_normal(mean, certain, mean, certain), [0.0])
-    np.testing.assert_array_equal(kl_normal(mean, certain, -mean, certain), [np.inf])
-    gradients = jax.grad(lambda *p: kl_normal(*p, mean, certain).sum(), (0, 1))(mean, certain)
+    np.testing.assert_array_equal(kl_normal(mean, log_var, mean, log_var), [0.0])
+    np.testing.assert_array_equal(kl_normal(mean, log_var, -mean, log_var), [np.inf])
+    gradients = jax.grad(lambda *p: kl_normal(*p, mean, log_var).sum(), (0, 1))(mean, log_var)
     np.testing.assert_array_equal(gradients, np.zeros((2, 1, 2)))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-19, 1e19, 1e30])
-def test_the_unit_of_the_means_does_not_matter(scale):
+def test_kl_normal_does_not_depend_on_unit(scale):
     log_var = jnp.full((1, 1), 2 * np.log(scale))
     value, gradient = jax.value_and_grad(lambda mean: kl_normal(mean, log_var, 0 * mean, log_var)[0])(
         jnp.full((1, 1), 3 * scale)
     )
-    np.testing.assert_allclose(value, 4.5, rtol=3e-5)  # The rounding of log_var is that large.
+    np.testing.assert_allclose(value, 4.5, rtol=3e-5)  # the size of the rounding error of log_var
     np.testing.assert_allclose(gradient, [[3 / scale]], rtol=3e-5)
 
 
 def covariance(rng, dim, condition=10.0):
-    """A covariance with turned axes and variances from 1 down to 1 / condition."""
+    """Return a covariance with rotated axes and variances from 1 down to 1 / condition."""
     axes = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
     variances = condition ** -np.append(rng.uniform(size=dim - 2), [0.0, 1.0])
     cov = np.float64(np.float32((axes * variances) @ axes.T))
@@ -139,7 +139,7 @@ def in_float32(function, *inputs):
     return np.float64(compiled(function)(*(jnp.asarray(x, jnp.float32) for x in inputs)))
 
 
-def test_for_diagonal_covariances_both_kl_divergences_are_one():
+def test_multivariate_kl_of_diagonal_covariances_matches_kl_normal():
     rng = np.random.default_rng(2)
     mean_p, log_var_p, mean_q, log_var_q = rng.normal(size=(4, 5, 3))
     diagonal = np.vectorize(np.diag, signature="(k)->(k,k)")
@@ -147,13 +147,13 @@ def test_for_diagonal_covariances_both_kl_divergences_are_one():
     np.testing.assert_allclose(full, in_float64(kl_normal, mean_p, log_var_p, mean_q, log_var_q), rtol=1e-12)
 
 
-def test_kl_from_the_standard_normal_is_the_published_formula():
+def test_multivariate_kl_from_standard_normal_matches_published_formula():
     mean, cov, *_ = random_gaussians(3)
     want = 0.5 * (np.trace(cov) + mean @ mean - 3 - np.log(np.linalg.det(cov)))
     np.testing.assert_allclose(in_float64(kl_multivariate_normal, mean, cov, 0 * mean, np.eye(3)), want, rtol=1e-12)
 
 
-def test_multivariate_kl_is_the_integral_that_defines_it():
+def test_multivariate_kl_matches_integral():
     mean_p, cov_p, mean_q, cov_q = random_gaussians(4, dim=2)
     p, q = scipy.stats.multivariate_normal(mean_p, cov_p), scipy.stats.multivariate_normal(mean_q, cov_q)
     # The trapezoidal rule converges faster than any power for a smooth function that vanishes at the ends.
@@ -163,15 +163,15 @@ def test_multivariate_kl_is_the_integral_that_defines_it():
     np.testing.assert_allclose(in_float64(kl_multivariate_normal, mean_p, cov_p, mean_q, cov_q), integral, rtol=1e-9)
 
 
-def test_multivariate_kl_does_not_depend_on_coordinates():
+def test_multivariate_kl_is_invariant_to_affine_maps():
     mean_p, cov_p, mean_q, cov_q = random_gaussians(5)
     change, shift = np.random.default_rng(6).normal(size=(3, 3)), 5.0
-    moved = (change @ mean_p + shift, change @ cov_p @ change.T, change @ mean_q + shift, change @ cov_q @ change.T)
+    changed = (change @ mean_p + shift, change @ cov_p @ change.T, change @ mean_q + shift, change @ cov_q @ change.T)
     want = in_float64(kl_multivariate_normal, mean_p, cov_p, mean_q, cov_q)
-    np.testing.assert_allclose(in_float64(kl_multivariate_normal, *moved), want, rtol=1e-10)
+    np.testing.assert_allclose(in_float64(kl_multivariate_normal, *changed), want, rtol=1e-10)
 
 
-def test_of_equal_gaussians_the_multivariate_kl_is_zero_and_its_hessian_the_fisher_information():
+def test_multivariate_kl_at_equality_is_zero_with_fisher_information_as_hessian():
     mean, cov, *_ = random_gaussians(7)
     np.testing.assert_allclose(in_float32(kl_multivariate_normal, mean, cov, mean, cov), 0.0, atol=1e-12)
     hessian_by_mean = in_float64(jax.hessian(kl_multivariate_normal), mean, cov, mean, cov)
@@ -183,20 +183,21 @@ def test_of_equal_gaussians_the_multivariate_kl_is_zero_and_its_hessian_the_fish
     [([1.0, 0.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, 0.0]), ([0.0, 0.0], [1.0, 1.0]), ([1.0, 0.0], [0.0, 1.0])],
     ids=["p singular", "q singular", "p a point", "disjoint supports"],
 )
-def test_a_gaussian_without_density_is_infinitely_far_and_pulls_nowhere(cov_p, cov_q):
+def test_multivariate_kl_of_singular_gaussian_is_infinite_with_zero_gradient(cov_p, cov_q):
     mean = jnp.array([1.0, 2.0])
-    turned = jnp.array([[0.6, -0.8], [0.8, 0.6]])
-    for axes in (jnp.eye(2), turned):
+    rotation = jnp.array([[0.6, -0.8], [0.8, 0.6]])
+    for axes in (jnp.eye(2), rotation):
         p, q = (axes @ jnp.diag(jnp.array(variances)) @ axes.T for variances in (cov_p, cov_q))
         value, gradients = jax.value_and_grad(kl_multivariate_normal, (0, 1, 2, 3))(mean, p, 0.0 * mean, q)
         assert value > 1e6
-        assert np.isinf(value) or axes is turned  # Rounding may leave a singular covariance with a tiny variance.
+        # Rounding may leave a singular covariance with a tiny positive variance.
+        assert np.isinf(value) or axes is rotation
         for gradient in gradients:
             assert not np.isnan(gradient).any()
             assert np.isfinite(value) or not gradient.any()
 
 
-def test_equal_gaussians_without_density_are_no_distance_apart_and_what_is_unknown_stays_so():
+def test_multivariate_kl_of_equal_singular_gaussians_is_zero_and_nan_propagates():
     mean, line = jnp.array([1.0, 2.0]), jnp.diag(jnp.array([1.0, 0.0]))
     assert kl_multivariate_normal(mean, line, mean, line) == 0
     assert kl_multivariate_normal(mean, line, mean + 1.0, line) == np.inf
@@ -206,7 +207,7 @@ def test_equal_gaussians_without_density_are_no_distance_apart_and_what_is_unkno
 
 @pytest.mark.parametrize("condition", [1e1, 1e3, 1e5])
 @pytest.mark.parametrize("apart", [1e-3, 1e-1, 1.0])
-def test_multivariate_kl_in_single_precision_is_as_exact_as_it_says(condition, apart):
+def test_multivariate_kl_has_documented_accuracy_in_single_precision(condition, apart):
     for seed in range(3):
         mean_p, cov_p, mean_q, other = random_gaussians(seed, 8, condition)
         cov_q = np.float64(np.float32((1 - apart) * cov_p + apart * other))
@@ -216,7 +217,7 @@ def test_multivariate_kl_in_single_precision_is_as_exact_as_it_says(condition, a
         assert error <= 1e-7 * condition * (want + np.sqrt(want) + 1e-7 * condition)
 
 
-def test_of_commuting_covariances_the_distance_is_that_of_the_deviations():
+def test_frechet_distance_of_commuting_covariances_matches_closed_form():
     mean_p, mean_q = np.random.default_rng(8).normal(size=(2, 4))
     axes = np.linalg.qr(np.random.default_rng(9).normal(size=(4, 4)))[0]
     deviations_p, deviations_q = np.array([[2.0, 1.0, 0.5, 0.0], [1.0, 1.0, 0.0, 0.3]])
@@ -226,26 +227,26 @@ def test_of_commuting_covariances_the_distance_is_that_of_the_deviations():
     np.testing.assert_allclose(in_float32(frechet_distance, mean_p, cov_p, mean_q, cov_q), want, rtol=1e-5)
 
 
-def test_the_distance_is_the_cost_of_the_optimal_map():
-    # T = P^-1/2 (P^1/2 Q P^1/2)^1/2 P^-1/2 carries p to q; it costs tr((I - T) P (I - T)).
+def test_frechet_distance_is_cost_of_optimal_map():
+    # The optimal map is T = P^-1/2 (P^1/2 Q P^1/2)^1/2 P^-1/2; its cost is tr((I - T) P (I - T)).
     mean_p, cov_p, mean_q, cov_q = random_gaussians(10)
     root = scipy.linalg.sqrtm(cov_p)
     inverse = np.linalg.inv(root)
     optimal = inverse @ scipy.linalg.sqrtm(root @ cov_q @ root) @ inverse
     np.testing.assert_allclose(optimal @ cov_p @ optimal, cov_q, rtol=1e-9)
-    stays = np.eye(3) - optimal
-    want = np.sum((mean_p - mean_q) ** 2) + np.trace(stays @ cov_p @ stays)
+    remainder = np.eye(3) - optimal
+    want = np.sum((mean_p - mean_q) ** 2) + np.trace(remainder @ cov_p @ remainder)
     np.testing.assert_allclose(in_float64(frechet_distance, mean_p, cov_p, mean_q, cov_q), want, rtol=1e-10)
     with jax.enable_x64(True):
         gradient = jax.jit(jax.grad(frechet_distance, (0, 1, 2, 3)))
         gradients = gradient(*map(jnp.asarray, (mean_p, cov_p, mean_q, cov_q)))
     back = np.eye(3) - np.linalg.inv(optimal)
-    for got, want in zip(gradients, (2 * (mean_p - mean_q), stays, 2 * (mean_q - mean_p), back), strict=True):
+    for got, want in zip(gradients, (2 * (mean_p - mean_q), remainder, 2 * (mean_q - mean_p), back), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("variances", [[3.0, 1.0, 0.2], [3.0, 1.0, 0.0], [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]], ids=str)
-def test_equal_gaussians_are_exactly_no_distance_apart(variances):
+def test_frechet_distance_and_gradient_of_equal_gaussians_are_exactly_zero(variances):
     axes = np.linalg.qr(np.random.default_rng(11).normal(size=(3, 3)))[0]
     cov = jnp.asarray(axes @ np.diag(variances) @ axes.T, jnp.float32)
     mean = jnp.array([1.0, 2.0, 3.0])
@@ -258,8 +259,8 @@ def test_equal_gaussians_are_exactly_no_distance_apart(variances):
 
 @pytest.mark.parametrize("examples", [(20, 200), (20, 30), (200, 20), (1, 200)], ids=str)
 @pytest.mark.parametrize("decay", [0.0, 1.0])
-def test_covariances_of_fewer_examples_than_dimensions(examples, decay):
-    # The centred examples, over the root of their number, are roots of their covariance: the truth does not need it.
+def test_frechet_distance_with_fewer_examples_than_dimensions(examples, decay):
+    # The centred examples, divided by the root of their number, are roots of their covariance, so no root is computed.
     dim, rng = 64, np.random.default_rng(12)
     root_p, root_q = (rng.normal(size=(n, dim)) * np.arange(1, dim + 1) ** -decay for n in examples)
     root_p, root_q = (np.float64(np.float32((x - x.mean(axis=0)) / np.sqrt(len(x)))) for x in (root_p, root_q))
@@ -271,14 +272,14 @@ def test_covariances_of_fewer_examples_than_dimensions(examples, decay):
     value_and_gradient = jax.jit(jax.value_and_grad(distance))
     value, gradient = value_and_gradient(*(jnp.asarray(x, jnp.float32) for x in (root_p, root_q.T @ root_q)))
     np.testing.assert_allclose(value, np.sum(root_p**2) + np.sum(root_q**2) - 2 * overlap.sum(), rtol=3e-6)
-    # By the root of P it is `2 root (I - T)`: nothing is needed of T in directions that P does not have.
+    # With respect to the root of P the gradient is `2 root (I - T)`, which needs T only in directions that P has.
     shared = overlap > 1e-6
     np.testing.assert_allclose(gradient, 2 * (root_p - left[:, shared] @ right[shared] @ root_q), atol=1e-5)
 
 
 @pytest.mark.parametrize("condition", [1e1, 1e3, 1e5])
 @pytest.mark.parametrize("apart", [1e-3, 1e-1, 1.0])
-def test_frechet_distance_in_single_precision_is_as_exact_as_it_says(condition, apart):
+def test_frechet_distance_has_documented_accuracy_in_single_precision(condition, apart):
     for seed in range(3):
         mean, cov_p, _, other = random_gaussians(seed, 8, condition)
         cov_q = np.float64(np.float32((1 - apart) * cov_p + apart * other))
@@ -287,18 +288,18 @@ def test_frechet_distance_in_single_precision_is_as_exact_as_it_says(condition, 
         assert abs(np.sqrt(got) - np.sqrt(want)) <= 1e-7 * np.sqrt(condition * np.trace(cov_p + cov_q))
 
 
-def test_descent_carries_one_covariance_to_the_other():
-    # The gradient by A of P = A A' is 2 (I - T) A: half a step along it, against the square root's curvature, is T A.
+def test_gradient_step_by_root_reaches_target_covariance():
+    # The gradient with respect to A, with P = A A', is 2 (I - T) A: subtracting half of it gives T A.
     _, cov_p, _, cov_q = random_gaussians(13)
     root, mean = jnp.asarray(np.linalg.cholesky(cov_p), jnp.float32), jnp.zeros(3)
     target = jnp.asarray(cov_q, jnp.float32)
     gradient = jax.grad(lambda a: frechet_distance(mean, a @ a.T, mean, target))(root)
-    moved = root - 0.5 * gradient
-    np.testing.assert_allclose(moved @ moved.T, target, atol=1e-5)
+    updated = root - 0.5 * gradient
+    np.testing.assert_allclose(updated @ updated.T, target, atol=1e-5)
 
 
 @pytest.mark.parametrize("function", [kl_multivariate_normal, frechet_distance])
-def test_only_the_symmetric_part_of_a_covariance_counts(function):
+def test_only_symmetric_part_of_covariance_is_used(function):
     mean_p, cov_p, mean_q, cov_q = random_gaussians(14)
     skew = np.triu(np.ones((3, 3)), 1) - np.tril(np.ones((3, 3)), -1)
     want = in_float64(function, mean_p, cov_p, mean_q, cov_q)
@@ -307,12 +308,12 @@ def test_only_the_symmetric_part_of_a_covariance_counts(function):
 
 @pytest.mark.parametrize("function", [kl_multivariate_normal, frechet_distance])
 @pytest.mark.parametrize(("mean", "cov"), [((3,), (2, 2)), ((3,), (3,)), ((2, 3), (3, 3)), ((), (1, 1))], ids=str)
-def test_covariances_must_fit_the_means(function, mean, cov):
+def test_mismatched_covariance_shapes_raise(function, mean, cov):
     mean, cov = jnp.zeros(mean), jnp.zeros(cov)
     with pytest.raises(ValueError, match=re.escape(f"got mean_p {mean.shape} and cov_p {cov.shape}")):
         function(mean, cov, mean, cov)
 
 
-def test_four_lone_numbers_are_no_batch():
+def test_scalars_in_place_of_batches_raise():
     with pytest.raises(ValueError, match="mean_p must have a leading axis"):
         kl_normal(*(jnp.float32(0.0),) * 4)

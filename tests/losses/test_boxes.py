@@ -12,7 +12,7 @@ from jaxgen import losses
 from jaxgen.errors import InputError
 from tests.cases.boxes import EVERY_BOX, EVERY_PAIR, LINE, POINT, REVERSED, boxes, loss_by_torch
 
-# Compiled as a whole: operation by operation, XLA would take most of the time.
+# Jitted: running operation by operation would take most of the time of these tests.
 box_iou = jax.jit(losses.box_iou)
 iou_loss = jax.jit(losses.iou_loss, static_argnames="kind")
 encode_boxes, decode_boxes = jax.jit(losses.encode_boxes), jax.jit(losses.decode_boxes)
@@ -26,7 +26,7 @@ def some_boxes(n, seed=0):
 
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), FINE_WEIGHTS])
-def test_encoding_and_decoding_are_inverses(weights):
+def test_decode_boxes_inverts_encode_boxes(weights):
     proposals, targets = some_boxes(100), some_boxes(100, seed=1)
     with jax.enable_x64(True):
         deltas = encode_boxes(jnp.asarray(proposals), jnp.asarray(targets), weights=weights)
@@ -36,10 +36,10 @@ def test_encoding_and_decoding_are_inverses(weights):
         np.testing.assert_allclose(encode_boxes(proposals, decoded, weights=weights), wanted, rtol=0, atol=1e-12)
 
 
-def test_boxes_without_area_come_back_from_their_deltas_too():
+def test_boxes_without_area_are_recovered_from_deltas():
     proposals, targets = np.float32(EVERY_PAIR)
     valid = (proposals[:, 2:] - proposals[:, :2] > 0).all(axis=1)
-    # A box of 1e4 that comes from one of 1e-6 has grown by more than `decode_boxes` allows unless it is told so.
+    # A side of 1e4 encoded relative to 1e-6 exceeds the default max_log_scale of `decode_boxes`.
     back = decode_boxes(proposals, encode_boxes(proposals, targets), max_log_scale=math.inf)
     reversed_ = (targets[:, 2:] < targets[:, :2]).any(axis=1)
     scale = np.abs(EVERY_PAIR).max(axis=(0, 2))
@@ -47,28 +47,28 @@ def test_boxes_without_area_come_back_from_their_deltas_too():
     assert (error[valid & ~reversed_] <= 2e-6 + 1e-6 * scale[valid & ~reversed_]).all()
 
 
-def test_deltas_of_zero_give_the_proposal_itself():
+def test_zero_deltas_decode_to_proposals():
     assert decode_boxes(jnp.asarray(EVERY_BOX), jnp.zeros(EVERY_BOX.shape)).tolist() == np.float32(EVERY_BOX).tolist()
 
 
-def test_growth_stops_at_the_largest_scale():
+def test_decoded_sides_are_bounded_by_max_log_scale():
     proposal = jnp.array([0.0, 0.0, 2.0, 2.0])
     grown = decode_boxes(proposal, jnp.array([0.0, 0.0, 1e4, 10.0]))
     np.testing.assert_allclose(grown, [1 - 62.5, 1 - 62.5, 1 + 62.5, 1 + 62.5], rtol=1e-6)
-    weighed = decode_boxes(proposal, jnp.array([0.0, 0.0, 4.0, 4.0]), weights=(1, 1, 4, 8), max_log_scale=0.75)
-    np.testing.assert_allclose(weighed[2:] - weighed[:2], 2 * np.exp([0.75, 0.5]), rtol=1e-6)
-    slopes = jax.jacobian(lambda delta: decode_boxes(proposal, jnp.array([0.0, 0.0, delta, 0.0])))(5.0)
-    assert slopes.tolist() == [0.0] * 4
+    weighted = decode_boxes(proposal, jnp.array([0.0, 0.0, 4.0, 4.0]), weights=(1, 1, 4, 8), max_log_scale=0.75)
+    np.testing.assert_allclose(weighted[2:] - weighted[:2], 2 * np.exp([0.75, 0.5]), rtol=1e-6)
+    jacobian = jax.jacobian(lambda delta: decode_boxes(proposal, jnp.array([0.0, 0.0, delta, 0.0])))(5.0)
+    assert jacobian.tolist() == [0.0] * 4
 
 
-def test_neither_deltas_nor_losses_depend_on_the_unit_of_length():
+def test_deltas_and_losses_are_scale_invariant():
     a, b = np.float32(some_boxes(50)), np.float32(some_boxes(50, seed=1))
     np.testing.assert_array_equal(encode_boxes(a * 64, b * 64), encode_boxes(a, b))
     for kind in KINDS:
         np.testing.assert_array_equal(iou_loss(a * 64, b * 64, kind=kind), iou_loss(a, b, kind=kind))
 
 
-def test_iou_is_that_of_counted_pixels():
+def test_box_iou_matches_pixel_counts():
     corners = np.random.default_rng(0).integers(0, 12, size=(60, 2, 2))
     pixels = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     columns, rows = np.meshgrid(np.arange(12), np.arange(12))
@@ -79,7 +79,7 @@ def test_iou_is_that_of_counted_pixels():
     np.testing.assert_allclose(box_iou(pixels, pixels), shared / np.maximum(union, 1), rtol=1e-6)
 
 
-def test_iou_losses_are_those_of_every_pair():
+def test_iou_loss_matches_box_iou_of_all_pairs():
     a, b = some_boxes(5), some_boxes(7, seed=1)
     pairs = jnp.broadcast_to(a[:, None], (5, 7, 4)), jnp.broadcast_to(b, (5, 7, 4))
     np.testing.assert_allclose(iou_loss(*pairs), 1 - box_iou(jnp.asarray(a), jnp.asarray(b)), rtol=1e-6)
@@ -95,14 +95,14 @@ def test_iou_losses_are_those_of_every_pair():
         ("ciou", [0.0, 0.75 + 1 / 16, 1 + 2.5 / 13, 1.25, 1.25]),
     ],
 )
-def test_squares_in_squares_and_beside_them(kind, wanted):
+def test_iou_losses_match_closed_form_for_squares(kind, wanted):
     big, quarter, above, corner = [-1.0, -1, 1, 1], [0.0, 0, 1, 1], [0.0, 1, 1, 2], [1.0, 1, 2, 2]
     predicted = jnp.array([big, big, big, big, quarter])
     target = jnp.array([big, quarter, above, corner, corner])
     np.testing.assert_allclose(iou_loss(predicted, target, kind=kind), wanted, atol=1e-6)
 
 
-def test_ciou_compares_shapes():
+def test_ciou_compares_aspect_ratios():
     tall, wide = jnp.array([-1.0, -2.0, 1.0, 2.0]), jnp.array([-2.0, -1.0, 2.0, 1.0])
     v = 4 / math.pi**2 * (math.atan(2) - math.atan(0.5)) ** 2
     wanted = 1 - 1 / 3 + v**2 / (1 - 1 / 3 + v)
@@ -110,7 +110,7 @@ def test_ciou_compares_shapes():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_those_of_pytorch(kind):
+def test_gradients_match_pytorch(kind):
     a, b = some_boxes(200), some_boxes(200, seed=1)
     tensors = [torch.tensor(x, requires_grad=True) for x in (a, b)]
     loss_by_torch(*tensors, kind).sum().backward()
@@ -120,44 +120,44 @@ def test_gradients_are_those_of_pytorch(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_which_losses_pull_boxes_together_that_do_not_overlap(kind):
+def test_gradient_direction_for_boxes_that_do_not_overlap(kind):
     target = jnp.array([0.0, 0.0, 3.0, 2.0])
     far = jnp.array(
         [[x, y, x + 2.0, y + 1.0] for x in (-20.0, 0.5, 7.0) for y in (-9.0, 0.5, 4.0) if (x, y) != (0.5, 0.5)]
     )
-    moved = lambda shift: iou_loss(far + jnp.tile(shift, 2), jnp.broadcast_to(target, far.shape), kind=kind)  # noqa: E731
-    slopes = jax.jit(jax.jacobian(moved))(jnp.zeros(2))
+    shifted = lambda shift: iou_loss(far + jnp.tile(shift, 2), jnp.broadcast_to(target, far.shape), kind=kind)  # noqa: E731
+    gradients = jax.jit(jax.jacobian(shifted))(jnp.zeros(2))
     towards = (target[:2] + target[2:] - far[:, :2] - far[:, 2:]) / 2
     if kind == "iou":
-        assert not slopes.any()
+        assert not gradients.any()
     else:
-        assert (jnp.sum(slopes * towards, axis=1) < -0.01).all()
+        assert (jnp.sum(gradients * towards, axis=1) < -0.01).all()
 
 
 @pytest.mark.parametrize("kind", ["giou", "diou", "ciou"])
-def test_descent_brings_a_far_box_onto_its_target(kind):
+def test_gradient_descent_matches_distant_box_to_target(kind):
     target = jnp.array([4.0, 4.0, 6.0, 7.0])
 
     optimizer = optax.adam(optax.linear_schedule(0.1, 0.0, 1000))
 
-    def move(carry, _):
+    def step(carry, _):
         box, state = carry
         updates, state = optimizer.update(jax.grad(lambda box: iou_loss(box, target, kind=kind))(box), state)
         return (box + updates, state), None
 
     start = jnp.array([-3.0, -2.0, -1.0, -1.0])
-    (box, _), _ = jax.lax.scan(move, (start, optimizer.init(start)), length=1000)
+    (box, _), _ = jax.lax.scan(step, (start, optimizer.init(start)), length=1000)
     assert iou_loss(box, target) < 0.01
 
 
-@pytest.mark.parametrize("nothing", [POINT, LINE, REVERSED])
-def test_a_box_without_area_shares_nothing(nothing):
-    others = jnp.array([nothing, [0.0, 0.0, 10.0, 10.0]])
-    assert box_iou(jnp.array([nothing]), others).tolist() == [[0.0, 0.0]]
+@pytest.mark.parametrize("empty", [POINT, LINE, REVERSED])
+def test_box_without_area_has_zero_iou(empty):
+    others = jnp.array([empty, [0.0, 0.0, 10.0, 10.0]])
+    assert box_iou(jnp.array([empty]), others).tolist() == [[0.0, 0.0]]
 
 
 @pytest.mark.parametrize("side", [1e-8, 1e-7, 9e-7, 1.1e-6, 1e-3])
-def test_equal_boxes_share_all_from_the_smallest_area_on(side):
+def test_equal_boxes_have_iou_one_above_smallest_area(side):
     for box in (jnp.array([0.0, 0.0, side, side]), jnp.array([0.0, 0.0, side**2, 1.0])):
         wanted = min(side**2 / 1e-12, 1.0)
         np.testing.assert_allclose(box_iou(box[None], box[None]), [[wanted]], rtol=1e-5)
@@ -166,7 +166,7 @@ def test_equal_boxes_share_all_from_the_smallest_area_on(side):
 
 
 @pytest.mark.parametrize(("kind", "most"), [("iou", 1.0), ("giou", 2.0), ("diou", 2.0), ("ciou", 2.5)])
-def test_boxes_in_the_right_order_have_at_most_the_stated_loss_and_may_have_it(kind, most):
+def test_documented_upper_bounds_hold_and_are_attained(kind, most):
     in_order = np.all([boxes[:, :2] <= boxes[:, 2:] for boxes in EVERY_PAIR], axis=(0, 2))
     tall, wide = np.array([0.0, 0.0, 1e-6, 100.0]), np.array([1e10, 1e10, 1e10 + 1e4, 1e10])
     a, b = (np.float32([*boxes[in_order], box]) for boxes, box in zip(EVERY_PAIR, (tall, wide), strict=True))
@@ -176,13 +176,13 @@ def test_boxes_in_the_right_order_have_at_most_the_stated_loss_and_may_have_it(k
 
 
 @pytest.mark.parametrize("kind", ["giou", "diou", "ciou"])
-def test_a_point_is_pulled_to_its_target(kind):
+def test_gradient_of_box_without_area_points_to_target(kind):
     point, target = jnp.array([5.0, 5.0, 5.0, 5.0]), jnp.array([6.0, 6.0, 9.0, 9.0])
     downhill = -jax.grad(lambda box: iou_loss(box, target, kind=kind))(point)
     assert (downhill[:2] + downhill[2:] > 0.01).all()
 
 
-def test_background_has_neither_box_loss_nor_gradient_whatever_its_deltas():
+def test_background_has_zero_box_loss_and_gradient_for_any_deltas():
     logits = jnp.array([[2.0, 1.0], [2.0, 1.0]])
     labels = jnp.array([0, 1])
     deltas = jnp.array([[jnp.nan, jnp.inf, 1e4, 0.0], [3.0, 0.0, 0.0, 0.0]])
@@ -196,13 +196,13 @@ def test_background_has_neither_box_loss_nor_gradient_whatever_its_deltas():
     assert gradients[1].tolist() == [[0.0] * 4, [1.0, 0.0, 0.0, 0.0]]
 
 
-def test_smooth_l1_is_continuous_at_its_threshold():
+def test_detection_loss_is_continuous_at_threshold():
     around = jnp.array([0.25 - 1e-4, 0.25 + 1e-4])[:, None] * jnp.ones(4)
     below, above = detection_loss(jnp.array([[0.0, 100.0]] * 2), around, jnp.ones(2, int), jnp.zeros((2, 4)), beta=0.25)
     np.testing.assert_allclose([below, above], 4 * 0.125, atol=1e-3)
 
 
-def test_the_threshold_and_the_weight_of_boxes_may_be_annealed():
+def test_detection_loss_vmaps_over_threshold_and_box_weight():
     generator = np.random.default_rng(0)
     logits, labels = generator.normal(size=(6, 3)), np.array([0, 1, 2, 0, 1, 2])
     deltas, targets = generator.normal(size=(2, 6, 4))
@@ -216,33 +216,33 @@ def test_the_threshold_and_the_weight_of_boxes_may_be_annealed():
 
 
 @pytest.mark.parametrize("label", [-1, -2, 3, 100])
-def test_a_label_that_is_no_class_has_no_loss(label):
+def test_loss_of_invalid_label_is_nan(label):
     loss = detection_loss(jnp.zeros((2, 3)), jnp.ones((2, 4)), jnp.array([label, 1]), jnp.zeros((2, 4)))
     np.testing.assert_allclose(loss, [math.nan, math.log(3) + 2.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [np.zeros(2), [1.0, 0.0], np.array([True, False])])
-def test_labels_that_are_no_whole_numbers_are_refused(labels):
-    with pytest.raises(InputError, match=r"labels must be whole numbers, got (float|bool)"):
+def test_non_integer_labels_raise(labels):
+    with pytest.raises(InputError, match=r"labels must be integers, got (float|bool)"):
         losses.detection_loss(jnp.zeros((2, 3)), jnp.zeros((2, 4)), labels, jnp.zeros((2, 4)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_a_number_stays_so(kind):
+def test_nan_coordinates_give_nan(kind):
     box, where = np.array([0.0, 0.0, 2.0, 1.0]), np.eye(4, dtype=bool)
-    broken, whole = np.where(where, np.nan, box), np.broadcast_to(box, (4, 4))
-    for pair in ((broken, whole), (whole, broken)):
+    broken, finite = np.where(where, np.nan, box), np.broadcast_to(box, (4, 4))
+    for pair in ((broken, finite), (finite, broken)):
         assert np.isnan(iou_loss(*pair, kind=kind)).all()
         assert np.isnan(box_iou(*pair)).all()
-        # A coordinate is in the delta of the centre and in that of the side.
+        # Each coordinate affects the delta of a centre and that of a side.
         assert np.isnan(encode_boxes(*pair)).sum(axis=1).tolist() == [2] * 4
         assert np.isnan(decode_boxes(*pair)).sum(axis=1).tolist() == [2] * 4
-    loss = detection_loss(broken[:, :3], whole, np.ones(4, int), broken)
+    loss = detection_loss(broken[:, :3], finite, np.ones(4, int), broken)
     assert np.isnan(loss).all()
 
 
 @pytest.mark.parametrize("given", [np.asarray, np.ndarray.tolist], ids=["NumPy", "lists"])
-def test_whatever_can_be_an_array_is_taken(given):
+def test_array_likes_are_accepted(given):
     a, b = np.array([[0, 0, 10, 10], [1, 2, 3, 5]]), np.array([[5, 0, 15, 20], [0, 2, 4, 3]])
     arrays, given_arrays = [jnp.asarray(x, jnp.float32) for x in (a, b)], [given(a), given(b)]
     for function in (losses.encode_boxes, losses.decode_boxes, losses.box_iou, losses.iou_loss):
@@ -254,17 +254,19 @@ def test_whatever_can_be_an_array_is_taken(given):
     np.testing.assert_array_equal(got, losses.detection_loss(*arrays, jnp.asarray(labels), arrays[0]))
 
 
-@pytest.mark.parametrize("code", [losses.encode_boxes, losses.decode_boxes], ids=["encode", "decode"])
-def test_weights_are_four_numbers(code):
+@pytest.mark.parametrize("function", [losses.encode_boxes, losses.decode_boxes], ids=["encode", "decode"])
+def test_weights_must_be_four_numbers(function):
     given = np.float32([[0.0, 0.0, 2.0, 2.0], [0.0, 1.0, 2.0, 4.0]])
     for weights, shape in (((1.0, 1.0), "(2,)"), (2.0, "()"), (np.ones((4, 1)), "(4, 1)"), (np.ones((2, 4)), "(2, 4)")):
         with pytest.raises(ValueError, match=f"weights must be four numbers, got shape {re.escape(shape)}"):
-            code(given, given, weights=weights)
+            function(given, given, weights=weights)
     for weights in ([10, 10, 5, 5], np.array(FINE_WEIGHTS), jnp.array(FINE_WEIGHTS)):
-        np.testing.assert_array_equal(code(given, given, weights=weights), code(given, given, weights=FINE_WEIGHTS))
+        np.testing.assert_array_equal(
+            function(given, given, weights=weights), function(given, given, weights=FINE_WEIGHTS)
+        )
 
 
-def test_an_unknown_kind_is_refused():
+def test_unknown_kind_raises():
     with pytest.raises(ValueError, match="there is no kind of IoU 'gious': did you mean 'giou'"):
         iou_loss(jnp.zeros(4), jnp.zeros(4), kind="gious")
 
@@ -294,6 +296,6 @@ def test_an_unknown_kind_is_refused():
         ),
     ],
 )
-def test_shapes_that_do_not_match_are_named(call, message):
+def test_mismatched_shapes_raise(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""What holds for every loss of examples, and needs no table: there must be examples."""
+"""Losses of batches require an axis of examples."""
 
 import functools
 
@@ -19,7 +19,7 @@ from jaxgen import divergences, losses
         (divergences.kl_standard_normal, "mean"),
     ],
 )
-def test_two_lone_numbers_are_no_batch(loss, name):
+def test_two_scalars_in_place_of_batches_raise(loss, name):
     with pytest.raises(ValueError, match=f"{name} must have a leading axis"):
         loss(jnp.float32(0.0), jnp.float32(0.0))
 
@@ -27,14 +27,14 @@ def test_two_lone_numbers_are_no_batch(loss, name):
 @pytest.mark.parametrize(
     ("loss", "name"),
     [
-        (losses.l1_latent, "code"),
-        (losses.l2_latent, "code"),
+        (losses.l1_latent, "latent"),
+        (losses.l2_latent, "latent"),
         (functools.partial(losses.sparsity_penalty, rho=0.1), "activations"),
         (functools.partial(losses.contractive_penalty, jnp.tanh), "x"),
         (functools.partial(losses.r1_penalty, jnp.sum), "real"),
         (functools.partial(losses.r2_penalty, jnp.sum), "fake"),
     ],
 )
-def test_a_lone_number_is_no_batch(loss, name):
+def test_scalar_in_place_of_batch_raises(loss, name):
     with pytest.raises(ValueError, match=f"{name} must have a leading axis"):
         loss(jnp.float32(0.0))

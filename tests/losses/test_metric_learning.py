@@ -23,18 +23,18 @@ from tests.cases.metric_learning import (
     triplets,
 )
 
-# Compiled as a whole: operation by operation, XLA would take most of the time.
+# Jitted: running operation by operation would take most of the time of these tests.
 pairwise_distance = jax.jit(losses.pairwise_distance, static_argnames="distance")
 triplet, triplet_kind = (
     jax.jit(function, static_argnames="distance") for function in (losses.triplet, losses.triplet_kind)
 )
-# Labels 3 and 4 occur once: they are negatives, and never anchors.
+# Labels 3 and 4 occur once, so these examples are negatives and never anchors.
 LABELS = np.int32([0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4])
 EMBEDDINGS = np.float64(np.float32(np.random.default_rng(0).normal(size=(11, 3))))
-any_semi_hard = functools.partial(triplet_semi_hard, jax.random.key(0))
+batch_semi_hard = functools.partial(triplet_semi_hard, jax.random.key(0))
 every_distance = pytest.mark.parametrize("distance", DISTANCES)
 every_miner = pytest.mark.parametrize(
-    "mine", [triplet_batch_all, triplet_batch_hard, any_semi_hard], ids=["batch all", "batch hard", "semi-hard"]
+    "mine", [triplet_batch_all, triplet_batch_hard, batch_semi_hard], ids=["batch all", "batch hard", "semi-hard"]
 )
 
 
@@ -45,20 +45,20 @@ def compiled(mine, distance):
 
 
 def mined(mine, embeddings, labels, distance="euclidean"):
-    """Loss, information and gradient, at the margin of that distance."""
+    """Return loss, statistics and gradient, at the margin of that distance."""
     (loss, info), gradient = compiled(mine, distance)(jnp.asarray(embeddings, jnp.float32), jnp.asarray(labels))
     return loss, info, gradient
 
 
 def gradient_by_torch(loss, embeddings):
-    """Of a loss of a tensor."""
+    """Return the gradient of a loss of a tensor."""
     tensor = torch.tensor(embeddings, requires_grad=True)
     loss(tensor).backward()
     return tensor.grad.numpy()
 
 
 @every_distance
-def test_distances_of_all_pairs_are_those_of_each(distance):
+def test_pairwise_distance_matches_distances_of_single_pairs(distance):
     x = jnp.asarray(np.concatenate([EMBEDDINGS, EMBEDDINGS[:2], 2 * EMBEDDINGS[:2]]), jnp.float32)
     rows, columns = (jnp.broadcast_to(points, (len(x), len(x), 3)) for points in (x[:, None], x))
     one_by_one = triplet(rows, columns, rows, margin=0.0, distance=distance)
@@ -67,13 +67,13 @@ def test_distances_of_all_pairs_are_those_of_each(distance):
 
 @every_distance
 @pytest.mark.parametrize("dim", [3, 40])
-def test_a_distance_to_oneself_is_zero_even_far_from_the_origin(distance, dim):
+def test_distance_to_itself_is_zero_far_from_origin(distance, dim):
     points = jnp.asarray(np.random.default_rng(0).normal(size=(9, dim)) + 100.0, jnp.float32)
     assert not jnp.diagonal(pairwise_distance(points, points, distance=distance)).any()
 
 
 @every_distance
-def test_gradients_of_distances_are_those_of_pytorch(distance):
+def test_gradients_of_distances_match_pytorch(distance):
     x, y = np.random.default_rng(0).normal(size=(2, 6, 24))
     weights = np.random.default_rng(1).normal(size=(6, 6))
     tensors = [torch.tensor(points, requires_grad=True) for points in (x, y)]
@@ -88,35 +88,36 @@ def test_gradients_of_distances_are_those_of_pytorch(distance):
         np.testing.assert_allclose(gradient, tensor.grad, rtol=1e-9, atol=1e-12)
 
 
-def test_cosine_distance_keeps_its_digits_where_directions_nearly_agree():
+def test_cosine_distance_is_accurate_for_nearly_parallel_vectors():
     angles = np.array([1e-3, 1e-2, 0.1])
     x, y = np.array([[3.0, 0.0]]), 5.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     got = pairwise_distance(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32), distance="cosine")
-    # `1 - x y / (|x| |y|)` in single precision would have an error of 6e-8.
+    # `1 - x y / (|x| |y|)` in single precision has an error of 6e-8.
     wanted = 2 * np.sin(angles / 2) ** 2
     assert (np.abs(got[0] - wanted) <= 2e-7 * np.sqrt(wanted)).all()
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
-def test_points_that_coincide_and_zero_vectors_have_no_gradient(distance):
+def test_gradient_is_zero_for_coinciding_points_and_zero_vectors(distance):
     point = jnp.zeros((1, 3)) if distance == "cosine" else jnp.ones((1, 3))
-    slope = jax.grad(lambda x: pairwise_distance(x, jnp.ones((1, 3)), distance=distance).sum())(point)
-    assert not slope.any()
+    gradient = jax.grad(lambda x: pairwise_distance(x, jnp.ones((1, 3)), distance=distance).sum())(point)
+    assert not gradient.any()
 
 
-def test_a_zero_vector_is_at_right_angles_to_all():
+def test_cosine_distance_of_zero_vector_is_one():
     rows = jnp.array([[0.0, 0.0], [2.0, 1.0]])
     np.testing.assert_allclose(pairwise_distance(rows, rows, distance="cosine"), [[1, 1], [1, 0]], atol=1e-7)
 
 
-def test_no_loss_and_no_gradient_at_the_margin_and_beyond():
+def test_triplet_loss_and_gradient_are_zero_at_and_beyond_margin():
     anchor, positive, negative = jnp.zeros((3, 1)), jnp.ones((3, 1)), jnp.array([[1.5], [2.0], [2.5]])
-    loss, slopes = triplet(anchor, positive, negative), jax.grad(lambda n: triplet(anchor, positive, n).sum())(negative)
+    loss = triplet(anchor, positive, negative)
+    gradient = jax.grad(lambda n: triplet(anchor, positive, n).sum())(negative)
     assert loss.tolist() == [0.5, 0.0, 0.0]
-    assert slopes.ravel().tolist() == [-1.0, 0.0, 0.0]
+    assert gradient.ravel().tolist() == [-1.0, 0.0, 0.0]
 
 
-def test_kinds_are_those_of_the_loss():
+def test_triplet_kind_agrees_with_loss():
     anchor, positive, negative = np.random.default_rng(0).normal(size=(3, 1000, 2)).astype(np.float32)
     for distance in DISTANCES:
         kind = triplet_kind(anchor, positive, negative, margin=MARGIN[distance], distance=distance)
@@ -130,12 +131,12 @@ def test_kinds_are_those_of_the_loss():
 @pytest.mark.parametrize(
     ("negative", "margin", "kind"), [(2.0, 1.0, 0), (1.0, 1.0, 2), (1.0, 0.0, 0), (0.5, 0.0, 2), (0.0, 1.0, 2)]
 )
-def test_kinds_at_ties(negative, margin, kind):
+def test_triplet_kind_at_ties(negative, margin, kind):
     assert triplet_kind(jnp.zeros(1), jnp.ones(1), jnp.full(1, negative), margin=margin) == kind
 
 
 @every_distance
-def test_batch_all_is_all_triplets(distance):
+def test_batch_all_matches_loops_and_pytorch(distance):
     margin = MARGIN[distance]
     loss, info, gradient = mined(triplet_batch_all, EMBEDDINGS, LABELS, distance)
     np.testing.assert_allclose(loss, batch_all_by_loops(EMBEDDINGS, LABELS, margin, distance), rtol=1e-5)
@@ -149,7 +150,7 @@ def test_batch_all_is_all_triplets(distance):
 
 
 @every_distance
-def test_batch_hard_is_the_hardest_triplet_of_each_anchor(distance):
+def test_batch_hard_matches_loops_and_pytorch(distance):
     margin = MARGIN[distance]
     loss, info, gradient = mined(triplet_batch_hard, EMBEDDINGS, LABELS, distance)
     np.testing.assert_allclose(loss, batch_hard_by_loops(EMBEDDINGS, LABELS, margin, distance), rtol=1e-5)
@@ -165,7 +166,7 @@ def test_batch_hard_is_the_hardest_triplet_of_each_anchor(distance):
 
 @every_distance
 @every_miner
-def test_the_batch_is_described_as_loops_describe_it(mine, distance):
+def test_triplet_info_matches_loops(mine, distance):
     margin = MARGIN[distance]
     _, info, _ = mined(mine, EMBEDDINGS, LABELS, distance)
     d = all_distances(EMBEDDINGS, distance)
@@ -181,13 +182,13 @@ def test_the_batch_is_described_as_loops_describe_it(mine, distance):
         np.testing.assert_allclose(got, wanted, rtol=1e-5)
 
 
-# An anchor at 0 and a positive at 1, whose semi-hard negatives at a margin of 1/2 are at 1.1, 1.2, 1.3 and 1.4. When
-# the positive is the anchor all negatives are nearer than 1, or farther than 3/2.
+# For the anchor at 0 and the positive at 1, with a margin of 1/2, the semi-hard negatives are at 1.1, 1.2, 1.3 and 1.4.
+# For the reversed pair all negatives are nearer than 1 or farther than 3/2.
 LINE = np.array([0.0, 1.0, 0.2, 1.0, 1.1, 1.2, 1.3, 1.4, 2.6])
 LINE_LABELS = np.int32([0, 0, 1, 2, 3, 4, 5, 6, 7])
 
 
-def test_semi_hard_negatives_are_chosen_uniformly_and_no_others():
+def test_semi_hard_negatives_are_chosen_uniformly():
     keys = jax.random.split(jax.random.key(0), 4000)
     mine = functools.partial(triplet_semi_hard, labels=jnp.asarray(LINE_LABELS), margin=0.5)
     loss, info = jax.jit(jax.vmap(mine, in_axes=(0, None)))(keys, jnp.asarray(LINE[:, None], jnp.float32))
@@ -198,8 +199,8 @@ def test_semi_hard_negatives_are_chosen_uniformly_and_no_others():
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_pairs_choose_their_semi_hard_negatives_independently():
-    # Two anchors far apart, each with one pair and three semi-hard negatives, told apart by powers of 4 in the loss.
+def test_semi_hard_negatives_of_pairs_are_independent():
+    # Two distant anchors, each with one pair and three semi-hard negatives, encoded in the loss by powers of 4.
     offsets = np.array([0.0, 1.0, 1.0 + 1 / 64, 1.0 + 2 / 64, 1.0 + 3 / 64])
     line = np.concatenate([offsets, 1000.0 + np.array([0.0, 1.0, 1.0 + 4 / 64, 1.0 + 8 / 64, 1.0 + 12 / 64])])
     labels = jnp.array([0, 0, 1, 2, 3, 4, 4, 5, 6, 7])
@@ -207,29 +208,29 @@ def test_pairs_choose_their_semi_hard_negatives_independently():
     mine = functools.partial(triplet_semi_hard, embeddings=jnp.asarray(line[:, None], jnp.float32), labels=labels)
     loss, info = jax.jit(jax.vmap(lambda key: mine(key, margin=0.25)))(keys)
     assert (info.mined == 2).all()
-    code = np.round((0.25 - np.asarray(loss)) * 2 * 64).astype(int)
-    counts = np.array([[np.sum(code == i + 4 * j) for i in (1, 2, 3)] for j in (1, 2, 3)])
+    choice = np.round((0.25 - np.asarray(loss)) * 2 * 64).astype(int)
+    counts = np.array([[np.sum(choice == i + 4 * j) for i in (1, 2, 3)] for j in (1, 2, 3)])
     assert counts.sum() == len(keys)
     assert scipy.stats.chisquare(counts.ravel()).pvalue > 1e-3
 
 
 @every_distance
-def test_semi_hard_mining_takes_every_pair_that_has_such_a_negative(distance):
+def test_semi_hard_mining_uses_every_pair_with_semi_hard_negative(distance):
     margin = MARGIN[distance]
     d = all_distances(EMBEDDINGS, distance)
     semi_hard = {}
     for a, p, n in triplets(LABELS):
         if d[a, p] < d[a, n] < d[a, p] + margin:
             semi_hard.setdefault((a, p), []).append(d[a, p] - d[a, n] + margin)
-    loss, info, gradient = mined(any_semi_hard, EMBEDDINGS, LABELS, distance)
+    loss, info, gradient = mined(batch_semi_hard, EMBEDDINGS, LABELS, distance)
     assert info.mined == info.active == len(semi_hard) > 5
     lowest, highest = (np.mean([best(found) for found in semi_hard.values()]) for best in (min, max))
     assert lowest - 1e-6 <= loss <= highest + 1e-6
     assert (gradient != 0).any()
 
 
-def test_the_gradient_is_that_of_the_chosen_distances_alone():
-    loss, _, gradient = mined(any_semi_hard, LINE[:, None], LINE_LABELS)
+def test_semi_hard_gradient_is_that_of_chosen_distances():
+    loss, _, gradient = mined(batch_semi_hard, LINE[:, None], LINE_LABELS)
     wanted = np.zeros(len(LINE))
     wanted[1] = 1.0
     wanted[np.flatnonzero(np.isclose(LINE, 1.5 - loss))] = -1.0
@@ -238,7 +239,7 @@ def test_the_gradient_is_that_of_the_chosen_distances_alone():
 
 @every_miner
 @pytest.mark.parametrize("labels", [[0], [0, 0, 0], [0, 1, 2]], ids=["alone", "one label", "no pair"])
-def test_a_batch_without_triplets_costs_nothing(mine, labels):
+def test_batch_without_triplets_has_zero_loss(mine, labels):
     loss, info, gradient = mined(mine, EMBEDDINGS[: len(labels)], np.int32(labels))
     assert loss == 0.0
     assert not gradient.any()
@@ -247,7 +248,7 @@ def test_a_batch_without_triplets_costs_nothing(mine, labels):
 
 
 @every_miner
-def test_an_empty_batch_costs_nothing(mine):
+def test_empty_batch_has_zero_loss(mine):
     loss, info, gradient = mined(mine, np.zeros((0, 3)), np.zeros(0, np.int32))
     assert loss == 0.0
     assert gradient.shape == (0, 3)
@@ -255,25 +256,25 @@ def test_an_empty_batch_costs_nothing(mine):
 
 
 @every_distance
-def test_collapsed_embeddings_cost_the_margin_and_have_no_semi_hard_negative(distance):
+def test_collapsed_embeddings_have_loss_margin_and_no_semi_hard_negative(distance):
     collapsed, margin = np.ones_like(EMBEDDINGS), MARGIN[distance]
-    for mine, wanted in ((triplet_batch_all, margin), (triplet_batch_hard, margin), (any_semi_hard, 0.0)):
+    for mine, wanted in ((triplet_batch_all, margin), (triplet_batch_hard, margin), (batch_semi_hard, 0.0)):
         loss, info, gradient = mined(mine, collapsed, LABELS, distance)
         np.testing.assert_allclose(loss, wanted, rtol=1e-6)
         assert info.hard == 1.0
         assert np.isfinite(gradient).all()
 
 
-def test_equally_hard_negatives_share_the_gradient():
-    # The first anchor has both negatives at a distance of 2, the second has the last at a distance of 1.
+def test_equally_hard_negatives_share_gradient():
+    # The first anchor has both negatives at distance 2, the second anchor has the last one at distance 1.
     embeddings, labels = jnp.array([[0.0], [1.0], [-2.0], [2.0]]), jnp.array([0, 0, 1, 2])
-    slopes = jax.jit(jax.grad(lambda x: triplet_batch_hard(x, labels, margin=3.0)[0]))(embeddings)
-    np.testing.assert_allclose(slopes.ravel(), [-1.0, 1.5, 0.25, -0.75])
+    gradient = jax.jit(jax.grad(lambda x: triplet_batch_hard(x, labels, margin=3.0)[0]))(embeddings)
+    np.testing.assert_allclose(gradient.ravel(), [-1.0, 1.5, 0.25, -0.75])
 
 
 @every_distance
 @pytest.mark.parametrize("broken", [[0], [10], range(11)], ids=["an anchor", "a mere negative", "all"])
-def test_what_is_not_a_number_stays_so(distance, broken):
+def test_nan_embeddings_give_nan(distance, broken):
     points = EMBEDDINGS.copy()
     points[list(broken), 1] = np.nan
     x, y = jnp.asarray(points, jnp.float32), jnp.asarray(EMBEDDINGS[:5], jnp.float32)
@@ -283,27 +284,27 @@ def test_what_is_not_a_number_stays_so(distance, broken):
     for arguments in itertools.permutations([x, x[::-1] + 1.0, x[::-1]]):
         got = triplet(*arguments, margin=0.5, distance=distance)
         np.testing.assert_array_equal(np.isnan(got), wanted | wanted[::-1])
-    for mine in (triplet_batch_all, triplet_batch_hard, any_semi_hard):
+    for mine in (triplet_batch_all, triplet_batch_hard, batch_semi_hard):
         assert np.isnan(mined(mine, points, LABELS, distance)[0])
 
 
 @pytest.mark.parametrize("mine", [triplet_batch_all, triplet_batch_hard], ids=["batch all", "batch hard"])
-def test_neither_order_nor_names_of_labels_nor_a_rotation_matter(mine):
+def test_batch_losses_are_invariant_to_order_relabelling_and_rotation(mine):
     generator = np.random.default_rng(1)
     order, (rotation, _) = generator.permutation(11), np.linalg.qr(generator.normal(size=(3, 3)))
-    moved = mined(mine, (EMBEDDINGS @ rotation + 2.0)[order], 7 - 3 * LABELS[order])
-    for got, wanted in zip(moved[:2], mined(mine, EMBEDDINGS, LABELS)[:2], strict=True):
+    transformed = mined(mine, (EMBEDDINGS @ rotation + 2.0)[order], 7 - 3 * LABELS[order])
+    for got, wanted in zip(transformed[:2], mined(mine, EMBEDDINGS, LABELS)[:2], strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-5)
 
 
-def test_counts_of_large_batches_do_not_overflow():
+def test_triplet_counts_of_large_batches_do_not_overflow():
     labels = jnp.arange(2100) % 2
     count = jax.jit(lambda x: triplet_batch_all(x, labels)[1].triplets)(jnp.zeros((2100, 1)))
     np.testing.assert_allclose(count, 2100 * 1049 * 1050, rtol=1e-6)
 
 
 @every_miner
-def test_memory_grows_with_the_square_of_the_batch(mine):
+def test_memory_grows_with_square_of_batch_size(mine):
     n = 512
     shapes = jax.ShapeDtypeStruct((n, 8), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.int32)
     compiled = jax.jit(jax.value_and_grad(mine, has_aux=True)).lower(*shapes).compile()
@@ -324,11 +325,11 @@ def batch_loss(mine):
         (losses.triplet_kind, THREE_TRIPLETS),
         (batch_loss(triplet_batch_all), (EMBEDDINGS, LABELS)),
         (batch_loss(triplet_batch_hard), (EMBEDDINGS, LABELS)),
-        (batch_loss(any_semi_hard), (EMBEDDINGS, LABELS)),
+        (batch_loss(batch_semi_hard), (EMBEDDINGS, LABELS)),
     ],
     ids=["triplet", "kind", "batch all", "batch hard", "semi-hard"],
 )
-def test_the_margin_may_be_annealed(function, arguments):
+def test_triplet_losses_vmap_over_margin(function, arguments):
     margins = np.float32([0.0, 0.1, 0.5, 2.0])
     mapped = jax.jit(jax.vmap(lambda margin: function(*arguments, margin=margin)))(margins)
     one_by_one = [function(*arguments, margin=float(margin)) for margin in margins]
@@ -337,7 +338,7 @@ def test_the_margin_may_be_annealed(function, arguments):
 
 
 @pytest.mark.parametrize("given", [np.asarray, np.ndarray.tolist], ids=["NumPy", "lists"])
-def test_whatever_can_be_an_array_is_taken(given):
+def test_array_likes_are_accepted(given):
     points, labels = np.array([[0, 0], [3, 4], [6, 0], [0, 1]]), np.array([0, 0, 1, 1])
     arrays, given_points, given_labels = jnp.asarray(points, jnp.float32), given(points), given(labels)
     for distance in (losses.pairwise_distance(given_points, given_points), pairwise_distance(arrays, arrays)):
@@ -346,13 +347,13 @@ def test_whatever_can_be_an_array_is_taken(given):
     given_rows = [given(np.asarray(x, int)) for x in rows]
     for function in (losses.triplet, losses.triplet_kind):
         np.testing.assert_array_equal(function(*given_rows), function(*rows))
-    for mine in (triplet_batch_all, triplet_batch_hard, any_semi_hard):
+    for mine in (triplet_batch_all, triplet_batch_hard, batch_semi_hard):
         got, wanted = mine(given_points, given_labels)[0], mine(arrays, jnp.asarray(labels))[0]
         assert got == wanted
         assert got.dtype == jnp.float32
 
 
-def test_unknown_distances_are_refused():
+def test_unknown_distance_raises():
     with pytest.raises(ValueError, match="there is no distance 'euclidian': did you mean 'euclidean'"):
         pairwise_distance(jnp.zeros((1, 2)), jnp.zeros((1, 2)), distance="euclidian")
     with pytest.raises(ValueError, match="there is no distance 'manhattan'"):
@@ -360,7 +361,7 @@ def test_unknown_distances_are_refused():
 
 
 @every_miner
-def test_negative_margins_and_missing_labels_are_refused(mine):
+def test_invalid_margins_and_label_shapes_raise(mine):
     not_one = r"one number, got shape \(2,\)"
     for margin, message in ((-1.0, "at least 0, got -1"), (math.nan, "at least 0, got nan"), (np.ones(2), not_one)):
         with pytest.raises(InputError, match=f"margin must be {message}"):
@@ -371,7 +372,7 @@ def test_negative_margins_and_missing_labels_are_refused(mine):
         mine(jnp.zeros((2, 3, 1)), jnp.zeros(2, int))
 
 
-def test_points_that_are_no_rows_of_one_length_are_refused():
+def test_invalid_point_shapes_raise():
     with pytest.raises(ValueError, match=r"got x \(2, 3\) and y \(2, 4\)"):
         pairwise_distance(jnp.zeros((2, 3)), jnp.zeros((2, 4)))
     with pytest.raises(ValueError, match=r"got x \(3,\) and y \(2, 3\)"):

@@ -11,38 +11,38 @@ from jaxgen.losses import clip_weights, dragan_penalty, gradient_penalty, r1_pen
 KEY = jax.random.key(0)
 SHAPE = (6, 4, 4, 2)
 REAL, FAKE = jax.random.normal(jax.random.key(1), (2, *SHAPE))
-SLOPE = jax.random.normal(jax.random.key(2), SHAPE[1:])
+WEIGHTS = jax.random.normal(jax.random.key(2), SHAPE[1:])
 
 
 def linear(x):
-    return jnp.tensordot(x, SLOPE, 3)
+    return jnp.tensordot(x, WEIGHTS, 3)
 
 
-def test_a_linear_critic_pays_for_the_norm_of_its_slope_over_all_axes():
-    norm = np.linalg.norm(np.float64(SLOPE).ravel())
-    np.testing.assert_allclose(gradient_penalty(linear, KEY, REAL, FAKE), (norm - 1) ** 2, rtol=1e-5)
-    np.testing.assert_allclose(gradient_penalty(linear, KEY, REAL, FAKE, target=0.0), norm**2, rtol=1e-5)
+def test_gradient_penalty_matches_closed_form_for_linear_critic():
+    norm = np.linalg.norm(np.float64(WEIGHTS).ravel())
+    np.testing.assert_allclose(gradient_penalty(KEY, linear, REAL, FAKE), (norm - 1) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(gradient_penalty(KEY, linear, REAL, FAKE, target=0.0), norm**2, rtol=1e-5)
 
 
-def test_one_sided_frees_slopes_below_the_target():
-    norm = float(np.linalg.norm(np.float64(SLOPE).ravel()))
-    above = gradient_penalty(linear, KEY, REAL, FAKE, target=norm - 2.0, one_sided=True)
+def test_one_sided_penalty_is_zero_for_gradient_norms_below_target():
+    norm = float(np.linalg.norm(np.float64(WEIGHTS).ravel()))
+    above = gradient_penalty(KEY, linear, REAL, FAKE, target=norm - 2.0, one_sided=True)
     np.testing.assert_allclose(above, 4.0, rtol=1e-5)
-    assert not gradient_penalty(linear, KEY, REAL, FAKE, target=norm + 2.0, one_sided=True).any()
+    assert not gradient_penalty(KEY, linear, REAL, FAKE, target=norm + 2.0, one_sided=True).any()
 
 
-def test_there_is_one_weight_per_example_uniform_between_real_and_fake():
-    # The critic's slope is the point itself: with real = 1 and fake = 0 everywhere, its norm is u * sqrt(pixels).
+def test_interpolation_weights_are_uniform_and_one_per_example():
+    # The critic's gradient is the point itself: with real = 1 and fake = 0 everywhere, its norm is u * sqrt(pixels).
     pixels = 9
     penalty = gradient_penalty(
-        lambda x: 0.5 * jnp.sum(x**2, (1, 2)), KEY, jnp.ones((4000, 3, 3)), jnp.zeros((4000, 3, 3)), target=0.0
+        KEY, lambda x: 0.5 * jnp.sum(x**2, (1, 2)), jnp.ones((4000, 3, 3)), jnp.zeros((4000, 3, 3)), target=0.0
     )
     weights = np.sqrt(np.float64(penalty) / pixels)
-    # Were there a weight per pixel, their mean square would gather around 1/3 and be uniform no longer.
+    # With one weight per pixel, the mean square would concentrate around 1/3 and the weights would not be uniform.
     assert scipy.stats.kstest(weights, "uniform").pvalue > 0.01
 
 
-def test_the_mean_is_that_of_the_integral_over_the_segment():
+def test_mean_gradient_penalty_matches_integral_over_segment():
     real, fake = np.array([2.0, 1.0]), np.array([-1.0, 0.5])
 
     def cost(u):
@@ -50,75 +50,76 @@ def test_the_mean_is_that_of_the_integral_over_the_segment():
 
     exact, _ = scipy.integrate.quad(cost, 0, 1)
     many = (20_000, 1)
-    penalty = gradient_penalty(lambda x: jnp.sum(x**3, 1), KEY, jnp.tile(real, many), jnp.tile(fake, many))
+    penalty = gradient_penalty(KEY, lambda x: jnp.sum(x**3, 1), jnp.tile(real, many), jnp.tile(fake, many))
     assert abs(penalty.mean() - exact) < 4 * penalty.std() / np.sqrt(len(penalty))
 
 
-def test_a_flat_critic_has_a_finite_gradient():
+def test_gradient_of_penalty_is_finite_for_constant_critic():
     def loss(w):
-        return gradient_penalty(lambda x: jnp.sum(w * x, (1, 2, 3)), KEY, REAL, FAKE).mean()
+        return gradient_penalty(KEY, lambda x: jnp.sum(w * x, (1, 2, 3)), REAL, FAKE).mean()
 
     value, gradient = jax.value_and_grad(loss)(jnp.zeros(SHAPE[1:]))
     assert value == 1.0
     assert not gradient.any()
 
 
-def test_the_gradient_of_a_nonlinear_critic_is_that_of_finite_differences():
+def test_gradient_of_penalty_matches_finite_differences_for_nonlinear_critic():
     with jax.enable_x64(True):
         real, fake = (jnp.asarray(x, jnp.float64) for x in (REAL, FAKE))
 
         @jax.jit
         def loss(w):
-            return gradient_penalty(lambda x: jnp.tanh(jnp.sum(w * x**2, (1, 2, 3))), KEY, real, fake).mean()
+            return gradient_penalty(KEY, lambda x: jnp.tanh(jnp.sum(w * x**2, (1, 2, 3))), real, fake).mean()
 
-        check_grads(loss, (0.1 * jnp.asarray(SLOPE, jnp.float64),), order=1)
+        check_grads(loss, (0.1 * jnp.asarray(WEIGHTS, jnp.float64),), order=1)
 
 
-def test_what_does_not_fit_is_named():
+def test_mismatched_shapes_and_critic_outputs_raise():
     with pytest.raises(ValueError, match=r"real \(6, 4, 4, 2\) and fake \(3, 4, 4, 2\)"):
-        gradient_penalty(linear, KEY, REAL, FAKE[:3])
+        gradient_penalty(KEY, linear, REAL, FAKE[:3])
     for penalty in (gradient_penalty, dragan_penalty, r1_penalty, r2_penalty):
-        arguments = {gradient_penalty: (KEY, REAL, FAKE), dragan_penalty: (KEY, REAL)}.get(penalty, (REAL,))
+        key = (KEY,) if penalty in (gradient_penalty, dragan_penalty) else ()
+        examples = (REAL, FAKE) if penalty is gradient_penalty else (REAL,)
         with pytest.raises(ValueError, match=r"one value per example \(6,\), got \(6, 1\)"):
-            penalty(lambda x: linear(x)[:, None], *arguments)
+            penalty(*key, lambda x: linear(x)[:, None], *examples)
 
 
-def test_bytes_and_no_examples_at_all_are_examples_too():
+def test_integer_examples_and_empty_batches_are_accepted():
     images = jnp.ones((6, 4, 4, 2), jnp.uint8)
-    squared = np.square(np.float64(SLOPE)).sum()
+    squared = np.square(np.float64(WEIGHTS)).sum()
     np.testing.assert_allclose(r1_penalty(linear, images), squared, rtol=1e-5)
-    for penalty in (gradient_penalty(linear, KEY, REAL[:0], FAKE[:0]), r1_penalty(linear, REAL[:0])):
+    for penalty in (gradient_penalty(KEY, linear, REAL[:0], FAKE[:0]), r1_penalty(linear, REAL[:0])):
         assert penalty.shape == (0,)
 
 
-def test_r1_and_r2_of_a_linear_critic_are_its_squared_slope_everywhere():
-    squared = np.square(np.float64(SLOPE)).sum()
+def test_r1_and_r2_of_linear_critic_are_squared_gradient_norm():
+    squared = np.square(np.float64(WEIGHTS)).sum()
     np.testing.assert_allclose(r1_penalty(linear, REAL), squared, rtol=1e-5)
     np.testing.assert_allclose(r2_penalty(linear, FAKE), squared, rtol=1e-5)
 
 
-def test_dragan_looks_between_an_example_and_its_noisy_copy():
-    # At x = 0 with f = |x|^2 / 2 the slope is the noise itself: scale * deviation * u * e, u and e uniform on [0, 1].
+def test_dragan_points_lie_between_example_and_noisy_copy():
+    # At x = 0 with f = |x|^2 / 2 the gradient is the noise: scale * deviation * u * e, u and e uniform on [0, 1].
     examples = jnp.concatenate([jnp.zeros((20_000, 1)), jnp.full((20_000, 1), 100.0)])
     deviation = 50.0
-    penalty = dragan_penalty(lambda x: 0.5 * jnp.sum(x**2, 1), KEY, examples, scale=0.2, target=0.0)
-    moved = np.sqrt(np.float64(penalty[:20_000])) / (0.2 * deviation)
+    penalty = dragan_penalty(KEY, lambda x: 0.5 * jnp.sum(x**2, 1), examples, scale=0.2, target=0.0)
+    noise = np.sqrt(np.float64(penalty[:20_000])) / (0.2 * deviation)
     # The product of two uniform variables has the distribution function z - z log z.
-    assert scipy.stats.kstest(moved, lambda z: z - z * np.log(np.maximum(z, 1e-30))).pvalue > 0.01
+    assert scipy.stats.kstest(noise, lambda z: z - z * np.log(np.maximum(z, 1e-30))).pvalue > 0.01
 
 
-def test_dragan_holds_the_slope_to_its_target():
-    norm = float(np.linalg.norm(np.float64(SLOPE).ravel()))
-    np.testing.assert_allclose(dragan_penalty(linear, KEY, REAL, target=norm - 3.0), 9.0, rtol=1e-5)
+def test_dragan_penalty_matches_closed_form_for_linear_critic():
+    norm = float(np.linalg.norm(np.float64(WEIGHTS).ravel()))
+    np.testing.assert_allclose(dragan_penalty(KEY, linear, REAL, target=norm - 3.0), 9.0, rtol=1e-5)
 
 
-def test_clipped_weights_are_in_the_box_and_counters_are_left_alone():
-    params = {"dense": {"kernel": SLOPE * 10, "bias": jnp.array([0.001, -0.5])}, "steps": jnp.array(7)}
+def test_clip_weights_bounds_floats_and_keeps_integers():
+    params = {"dense": {"kernel": WEIGHTS * 10, "bias": jnp.array([0.001, -0.5])}, "steps": jnp.array(7)}
     clipped = clip_weights(params, 0.01)
     assert jax.tree.structure(clipped) == jax.tree.structure(params)
     assert jnp.abs(clipped["dense"]["kernel"]).max() == jnp.float32(0.01)
     np.testing.assert_array_equal(clipped["dense"]["bias"], np.float32([0.001, -0.01]))
     assert clipped["steps"] == 7
-    assert clip_weights(SLOPE.astype(jnp.bfloat16), np.float64(0.01)).dtype == jnp.bfloat16
+    assert clip_weights(WEIGHTS.astype(jnp.bfloat16), np.float64(0.01)).dtype == jnp.bfloat16
     with pytest.raises(ValueError, match="bound must be above 0, got -1"):
         clip_weights(params, -1.0)

@@ -13,19 +13,19 @@ from jaxgen.losses import absolute_error, huber, smooth_l1, squared_error
 @pytest.mark.parametrize(
     ("error", "mean_error"), [(absolute_error, mean_absolute_error), (squared_error, mean_squared_error)]
 )
-def test_means_are_those_of_scikit_learn(error, mean_error):
+def test_mean_errors_match_scikit_learn(error, mean_error):
     predictions, targets = np.random.default_rng(0).normal(size=(2, 20, 6)).astype(np.float32)
     columns = error(jnp.asarray(predictions), jnp.asarray(targets)).mean(axis=0)
     np.testing.assert_allclose(columns, mean_error(targets, predictions, multioutput="raw_values"), rtol=1e-5)
 
 
-def test_squared_error_is_that_of_optax():
+def test_squared_error_matches_optax():
     predictions, targets = jax.random.normal(jax.random.key(0), (2, 7, 3))
     np.testing.assert_array_equal(squared_error(predictions, targets), optax.squared_error(predictions, targets))
 
 
 @pytest.mark.parametrize(
-    ("error", "slopes"),
+    ("error", "gradient"),
     [
         (absolute_error, [-1, 0, 1]),
         (squared_error, [-4, 0, 6]),
@@ -34,12 +34,12 @@ def test_squared_error_is_that_of_optax():
         (functools.partial(smooth_l1, beta=0.0), [-1, 0, 1]),
     ],
 )
-def test_slopes(error, slopes):
+def test_gradients_match_closed_form(error, gradient):
     predictions, targets = jnp.array([1.0, 2.0, 6.0]), jnp.array([3.0, 2.0, 3.0])
-    np.testing.assert_allclose(jax.grad(lambda p: error(p, targets).sum())(predictions), slopes, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(lambda p: error(p, targets).sum())(predictions), gradient, rtol=1e-6)
 
 
-def test_unsigned_pictures_do_not_wrap_around():
+def test_unsigned_integers_do_not_wrap_around():
     black, white = jnp.array([0], jnp.uint8), jnp.array([255], jnp.uint8)
     assert absolute_error(black, white).tolist() == [255.0]
     assert squared_error(black, white).tolist() == [65025.0]
@@ -47,36 +47,37 @@ def test_unsigned_pictures_do_not_wrap_around():
 
 
 @pytest.mark.parametrize("threshold", [0.25, 1.0, 3.0])
-def test_value_and_slope_are_continuous_at_the_threshold(threshold):
-    # Printed as x^2 / beta below and |x| - 1/2 above, as some notes have it, smooth L1 would jump here.
+def test_value_and_derivative_are_continuous_at_threshold(threshold):
+    # Smooth L1 with x^2 / beta below the threshold and |x| - 1/2 above, as some texts print it, is discontinuous here.
     around = threshold * jnp.array([1 - 1e-6, 1.0, 1 + 1e-6])
-    for loss, height, slope in (
+    for loss, height, derivative in (
         (functools.partial(smooth_l1, beta=threshold), threshold / 2, 1.0),
         (functools.partial(huber, delta=threshold), threshold**2 / 2, threshold),
     ):
         np.testing.assert_allclose(loss(around, jnp.zeros(3)), height, rtol=1e-5)
-        np.testing.assert_allclose(jax.grad(lambda x, f=loss: f(x, jnp.zeros(3)).sum())(around), slope, rtol=1e-5)
+        np.testing.assert_allclose(jax.grad(lambda x, f=loss: f(x, jnp.zeros(3)).sum())(around), derivative, rtol=1e-5)
 
 
-def test_smooth_l1_is_huber_over_its_threshold():
+def test_smooth_l1_is_huber_divided_by_threshold():
     errors = jnp.linspace(-3, 3, 25)
     np.testing.assert_allclose(
         smooth_l1(errors, jnp.zeros(25), beta=0.7), huber(errors, jnp.zeros(25), delta=0.7) / 0.7, rtol=1e-6
     )
 
 
-def test_thresholds_may_be_swept():
+def test_smooth_l1_vmaps_over_threshold():
     errors, thresholds = jnp.linspace(-3, 3, 25), jnp.array([0.0, 0.5, 2.0])
     swept = jax.vmap(lambda beta: smooth_l1(errors, jnp.zeros(25), beta=beta))(thresholds)
     for row, beta in zip(swept, thresholds, strict=True):
         np.testing.assert_allclose(row, smooth_l1(errors, jnp.zeros(25), beta=float(beta)), rtol=1e-6)
 
 
-def test_one_outlier_pulls_no_further_than_the_threshold():
-    # The mean of the data minimizes the squared error and follows the outlier; Huber's minimum stays with the others.
+def test_huber_bounds_influence_of_outlier():
+    # The minimizer of the squared error is the mean, which follows the outlier; that of Huber's loss stays with the
+    # rest.
     data = jnp.array([0.0, 0.1, -0.1, 0.2, 100.0])
-    slope_at_one = jax.grad(lambda centre: huber(jnp.full(5, centre), data, delta=0.5).sum())(1.0)
-    assert slope_at_one > 0
+    derivative_at_one = jax.grad(lambda centre: huber(jnp.full(5, centre), data, delta=0.5).sum())(1.0)
+    assert derivative_at_one > 0
     assert jax.grad(lambda centre: squared_error(jnp.full(5, centre), data).sum())(1.0) < 0
 
 
@@ -89,6 +90,6 @@ def test_one_outlier_pulls_no_further_than_the_threshold():
         (functools.partial(smooth_l1, beta=-1.0), "beta must be at least 0, got -1.0"),
     ],
 )
-def test_impossible_thresholds_are_refused(loss, sentence):
+def test_invalid_thresholds_raise(loss, sentence):
     with pytest.raises(ValueError, match=sentence):
         loss(jnp.zeros(1), jnp.zeros(1))

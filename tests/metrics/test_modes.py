@@ -16,7 +16,7 @@ def noisy(modes, size, scale, seed=0):
     return RING[generator.choice(modes, size)] + scale * generator.normal(size=(size, 2)).astype(np.float32)
 
 
-def test_it_agrees_with_a_search_tree():
+def test_mode_coverage_matches_kd_tree():
     samples = np.float32(noisy(range(5), 500, 0.2))
     coverage = mode_coverage(jnp.asarray(samples), jnp.asarray(RING), scale=0.1, threshold=1.5)
     distances, nearest = scipy.spatial.KDTree(np.float64(RING)).query(np.float64(samples))
@@ -27,52 +27,52 @@ def test_it_agrees_with_a_search_tree():
     np.testing.assert_allclose(coverage.kl, scipy.stats.entropy(counts / 500, np.full(8, 1 / 8)), rtol=1e-5)
 
 
-def test_the_true_mixture_covers_all_and_has_the_quality_of_the_chi_distribution():
-    # Within 3 standard deviations of its centre lies a two-dimensional Gaussian with probability 1 - exp(-9/2).
+def test_coverage_of_samples_from_true_mixture():
+    # A two-dimensional Gaussian is within 3 standard deviations of its centre with probability 1 - exp(-9/2).
     size = 100_000
     coverage = mode_coverage(jnp.asarray(noisy(range(8), size, 0.01)), jnp.asarray(RING), scale=0.01)
     expected = scipy.stats.chi(2).cdf(3.0)
     assert int(coverage.covered) == 8
     assert abs(float(coverage.high_quality) - expected) < 4 * np.sqrt(expected * (1 - expected) / size)
-    # Of 2 n KL, chi-squared with 7 degrees of freedom, the mean is 7.
+    # 2 n KL is chi-squared with 7 degrees of freedom, whose mean is 7.
     assert 0.0 < float(coverage.kl) < 30 / (2 * size)
 
 
-def test_a_collapsed_generator_has_divergence_log_modes():
+def test_divergence_of_collapsed_generator_is_log_modes():
     coverage = mode_coverage(jnp.tile(RING[3], (10, 1)), jnp.asarray(RING), scale=0.01)
     assert (int(coverage.covered), float(coverage.high_quality)) == (1, 1.0)
     np.testing.assert_allclose(coverage.kl, np.log(8), rtol=1e-6)
 
 
-def test_samples_between_the_modes_are_counted_but_cover_nothing():
+def test_samples_outside_threshold_are_counted_but_do_not_cover():
     coverage = mode_coverage(0.9 * jnp.asarray(RING), jnp.asarray(RING), scale=0.01)
     assert (int(coverage.covered), float(coverage.high_quality)) == (0, 0.0)
     assert coverage.counts.tolist() == [1] * 8
     np.testing.assert_allclose(coverage.kl, 0.0, atol=1e-7)
 
 
-def test_it_compiles_and_maps_over_seeds():
+def test_mode_coverage_jits_and_vmaps():
     batches = jnp.stack([noisy(range(8), 100, 0.05), noisy(range(2), 100, 0.05)])
     mapped = jax.jit(jax.vmap(lambda x: mode_coverage(x, jnp.asarray(RING), scale=0.05)))(batches)
     assert mapped.covered.tolist() == [8, 2]
-    lone = mode_coverage(batches[1], jnp.asarray(RING), scale=0.05)
-    jax.tree.map(lambda many, one: np.testing.assert_allclose(many[1], one, rtol=1e-6), mapped, lone)
+    single = mode_coverage(batches[1], jnp.asarray(RING), scale=0.05)
+    jax.tree.map(lambda many, one: np.testing.assert_allclose(many[1], one, rtol=1e-6), mapped, single)
 
 
 @pytest.mark.parametrize(("samples", "centers"), [((5, 3), (8, 2)), ((5,), (8, 2)), ((0, 2), (8, 2))])
-def test_shapes_that_do_not_fit_are_named(samples, centers):
+def test_mismatched_shapes_raise(samples, centers):
     with pytest.raises(ValueError, match=r"got samples \(.*\) and centers \(8, 2\)"):
         mode_coverage(jnp.zeros(samples), jnp.zeros(centers), scale=1.0)
 
 
-def test_each_mode_may_have_its_own_scale():
+def test_scale_may_differ_between_modes():
     samples = jnp.array([[-4.0], [-3.5], [4.0], [4.4]])
     coverage = mode_coverage(samples, jnp.array([[-4.0], [4.0]]), scale=jnp.array([0.1, 0.2]), threshold=3.0)
-    # Half a unit is five standard deviations of the left mode, and 0.4 two of the right one.
+    # 0.5 is five standard deviations of the first mode, and 0.4 is two of the second.
     assert (int(coverage.covered), float(coverage.high_quality)) == (2, 0.75)
 
 
-def test_labels_are_counted_as_scipy_does():
+def test_label_coverage_matches_scipy():
     labels = np.random.default_rng(0).geometric(0.02, 3000) % 100
     coverage = label_coverage(jnp.asarray(labels), 100)
     counts = np.bincount(labels, minlength=100)
@@ -81,8 +81,8 @@ def test_labels_are_counted_as_scipy_does():
     np.testing.assert_allclose(coverage.kl, scipy.stats.entropy(counts, np.ones(100)), rtol=1e-5)
 
 
-def test_uniform_labels_have_the_divergence_of_chi_squared():
-    # 2 n KL of n uniform labels is nearly chi-squared with 999 degrees of freedom: that many samples are not at 0.
+def test_divergence_of_uniform_labels_is_chi_squared():
+    # 2 n KL of n uniform labels is nearly chi-squared with 999 degrees of freedom, so it is not near 0.
     size = 26_000
     coverage = label_coverage(jnp.asarray(np.random.default_rng(1).integers(0, 1000, size)), 1000)
     assert int(coverage.covered) == 1000
@@ -90,23 +90,23 @@ def test_uniform_labels_have_the_divergence_of_chi_squared():
     assert low < float(coverage.kl) < 1.02 * high
 
 
-def test_a_mode_is_covered_by_confident_samples_alone():
+def test_only_confident_samples_cover_modes():
     labels = jnp.array([5, 5, 6, 7, 7])
     confidence = jnp.array([0.2, 0.9, 0.89, 1.0, jnp.nan])
-    doubtful, all_taken = label_coverage(labels, 8, confidence=confidence), label_coverage(labels, 8)
-    assert (int(doubtful.covered), int(all_taken.covered)) == (2, 3)
-    np.testing.assert_allclose(doubtful.high_quality, 2 / 5, rtol=1e-6)
-    assert doubtful.counts.tolist() == all_taken.counts.tolist() == [0, 0, 0, 0, 0, 2, 1, 2]
+    confident, all_samples = label_coverage(labels, 8, confidence=confidence), label_coverage(labels, 8)
+    assert (int(confident.covered), int(all_samples.covered)) == (2, 3)
+    np.testing.assert_allclose(confident.high_quality, 2 / 5, rtol=1e-6)
+    assert confident.counts.tolist() == all_samples.counts.tolist() == [0, 0, 0, 0, 0, 2, 1, 2]
     assert int(label_coverage(labels, 8, confidence=confidence, threshold=0.5).covered) == 3
 
 
-def test_one_label_alone_has_divergence_log_modes():
+def test_divergence_of_single_label_is_log_modes():
     coverage = label_coverage(jnp.full(10, 999), 1000)
     assert int(coverage.covered) == 1
     np.testing.assert_allclose(coverage.kl, np.log(1000), rtol=1e-6)
 
 
-def test_labels_compile_and_map_over_seeds():
+def test_label_coverage_jits_and_vmaps():
     labels = jnp.array([[0, 1, 2, 2], [1, 1, 1, 1]])
     mapped = jax.jit(jax.vmap(lambda row: label_coverage(row, 3)))(labels)
     assert mapped.covered.tolist() == [3, 1]
@@ -122,10 +122,10 @@ def test_labels_compile_and_map_over_seeds():
         (np.zeros(0, int), None, r"labels must be integers \[batch\], got int.* \(0,\)"),
         (np.zeros(2), None, r"labels must be integers \[batch\], got float.* \(2,\)"),
         (np.zeros(2, int), np.zeros(3), r"got labels \(2,\) and confidence \(3,\)"),
-        (np.array([3, 8]), None, "label 8 is outside the range: the 8 modes are 0 to 7"),
-        (np.array([-1, 8]), None, "label -1 is outside the range"),
+        (np.array([3, 8]), None, r"labels must be in \[0, 8\), got 8"),
+        (np.array([-1, 8]), None, r"labels must be in \[0, 8\), got -1"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(labels, confidence, message):
+def test_invalid_labels_raise(labels, confidence, message):
     with pytest.raises(ValueError, match=message):
         label_coverage(jnp.asarray(labels), 8, confidence=None if confidence is None else jnp.asarray(confidence))
