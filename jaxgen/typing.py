@@ -13,6 +13,7 @@ __all__ = [
     "Batch",
     "Float",
     "Int",
+    "Key",
     "KeyArray",
     "Metrics",
     "Params",

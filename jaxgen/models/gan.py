@@ -34,7 +34,8 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, Regularizer, State, game, unchanged
 from jaxgen.losses import AdversarialLoss, clip_weights
 from jaxgen.models.gan_architectures import make_discriminator, make_generator
-from jaxgen.models.gan_config import LOSSES, PENALTIES, Config, PenaltyFunction, completed, optimizer_of_discriminator
+from jaxgen.models.gan_config import LOSSES, PENALTIES, PenaltyFunction, completed, optimizer_of_discriminator
+from jaxgen.models.gan_config import Config as Config
 from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
 from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.optimizer import make_optimizer
