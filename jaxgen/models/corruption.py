@@ -1,4 +1,4 @@
-"""Ways to corrupt an example, for denoising autoencoders: pure functions of a key (Vincent et al. 2010)."""
+"""Corruptions of the input of denoising autoencoders, as pure functions of a key (Vincent et al. 2010)."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -15,12 +15,12 @@ def gaussian_noise(key: KeyArray, x: Float[Array, "*shape"], *, scale: float) ->
     """Add isotropic Gaussian noise: `x + scale * epsilon`, epsilon ~ N(0, I).
 
     Args:
-        key: of the noise.
-        x: values in any unit.
+        key: PRNG key of the noise.
+        x: values, of any shape and in any unit.
         scale: standard deviation of the noise, in units of x.
 
     Returns:
-        The noisy values, not clipped to any range.
+        The values with noise, not clipped.
 
     Reference:
         Vincent et al. 2010, "Stacked Denoising Autoencoders", JMLR 11, section 3.3.
@@ -33,15 +33,15 @@ def gaussian_noise(key: KeyArray, x: Float[Array, "*shape"], *, scale: float) ->
 
 
 def masking_noise(key: KeyArray, x: Float[Array, "*shape"], *, probability: float) -> Float[Array, "*shape"]:
-    """Set every value to 0 with the given probability, independently; the others keep their value.
+    """Set each value to 0 with the given probability, independently of the others.
 
     Args:
-        key: of the noise.
-        x: values in any unit.
-        probability: that a value is lost, in [0, 1].
+        key: PRNG key of the noise.
+        x: values, of any shape and in any unit.
+        probability: probability that a value is set to 0, in [0, 1].
 
     Returns:
-        The values that are left, unscaled, and zeros.
+        The values, not rescaled, some of them set to 0.
 
     Reference:
         Vincent et al. 2010, "Stacked Denoising Autoencoders", JMLR 11, section 3.3.
@@ -56,17 +56,17 @@ def masking_noise(key: KeyArray, x: Float[Array, "*shape"], *, probability: floa
 def salt_and_pepper(
     key: KeyArray, x: Float[Array, "*shape"], *, probability: float, low: float = 0.0, high: float = 1.0
 ) -> Float[Array, "*shape"]:
-    """Set every value, with the given probability, to the lowest or the highest one by a fair coin.
+    """Replace each value, with the given probability, by the lowest or the highest value, both equally likely.
 
     Args:
-        key: of the noise.
-        x: values in [low, high].
-        probability: that a value is replaced, in [0, 1].
-        low: what pepper is.
-        high: what salt is.
+        key: PRNG key of the noise.
+        x: values in [low, high], of any shape.
+        probability: probability that a value is replaced, in [0, 1].
+        low: value of pepper.
+        high: value of salt.
 
     Returns:
-        The values with some replaced.
+        The values, some of them replaced.
 
     Reference:
         Vincent et al. 2010, "Stacked Denoising Autoencoders", JMLR 11, section 3.3.
@@ -82,6 +82,7 @@ def salt_and_pepper(
 
 
 Corruption = Callable[[KeyArray, Array, float], Array]
+"""`(key, x, level) -> corrupted x`; the level is the standard deviation or the probability."""
 
 CORRUPTIONS: dict[str, Corruption] = {
     "none": lambda key, x, level: x,
@@ -89,4 +90,4 @@ CORRUPTIONS: dict[str, Corruption] = {
     "masking": lambda key, x, level: masking_noise(key, x, probability=level),
     "salt_and_pepper": lambda key, x, level: salt_and_pepper(key, x, probability=level),
 }
-"""Name of a corruption -> `(key, x, level) -> corrupted x`, the level being the scale or the probability."""
+"""Name -> corruption."""

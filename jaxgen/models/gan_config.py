@@ -199,7 +199,7 @@ def completed(config: Config, example: Batch) -> Config:
     """
     images, architecture = is_image(example), config.architecture or ("dcgan" if is_image(example) else "mlp")
     if architecture != "mlp" and not images:
-        raise InputError(f"the architecture '{architecture}' is for pictures, and these data are points: use 'mlp'")
+        raise InputError(f"the architecture '{architecture}' is for images, and these data are points: use 'mlp'")
     if config.condition != "none":
         labels_of(example)
     discriminator_normalization: Normalization = "none"

@@ -1,4 +1,4 @@
-"""The labels of conditional models: one or many, as integers or as indicator vectors."""
+"""Labels of conditional models: one label or several, as integers or as indicator vectors."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -15,38 +15,38 @@ Labels: TypeAlias = Int[AnyArray, "..."] | Sequence[int] | int
 
 
 def labels_of(batch: Batch) -> Int[Array, " batch"]:
-    """The labels of a batch.
+    """Return the labels of a batch.
 
     Args:
-        batch: of a data set with labels.
+        batch: batch of a data set with labels.
 
     Returns:
-        One integer for each example.
+        One integer per example.
 
     Raises:
-        InputError: if there are none.
+        InputError: if the batch has no labels.
 
     Example:
         >>> labels_of({"point": jnp.zeros((4, 2))})
         Traceback (most recent call last):
-        jaxgen.errors.InputError: a conditional model needs labels, and these data have only ['point']
+        jaxgen.errors.InputError: the data must have labels for this model, got only ['point']: choose data with labels
     """
     if "label" not in batch:
-        raise InputError(f"a conditional model needs labels, and these data have only {sorted(batch)}")
+        raise InputError(f"the data must have labels for this model, got only {sorted(batch)}: choose data with labels")
     return batch["label"]
 
 
 def count_classes(example: Batch) -> int:
-    """The number of classes of some data: `label.max() + 1`.
+    """Return the number of classes, `label.max() + 1`.
 
     Args:
-        example: the smallest batch that shows what the data look like.
+        example: batch that represents the data, as of `jaxgen.data.example`: its largest label is that of the data.
 
     Returns:
-        The number.
+        Number of classes.
 
     Raises:
-        InputError: if there are no labels.
+        InputError: if the batch has no labels.
 
     Example:
         >>> count_classes({"label": np.array([0, 9])})
@@ -56,18 +56,18 @@ def count_classes(example: Batch) -> int:
 
 
 def each_label(label: Labels | None, n: int, classes: int) -> Int[Array, " n"]:
-    """One label for each of n examples.
+    """Return one label for each of n examples.
 
     Args:
-        label: one for all, or one for each; where nothing is given, the classes take turns: 0, 1, ..., 0, 1, ...
+        label: one label for all examples, or one for each; None for all classes in order: 0, 1, ..., 0, 1, ...
         n: number of examples.
-        classes: how many there are.
+        classes: number of classes.
 
     Returns:
-        The labels.
+        The labels, [n].
 
     Raises:
-        InputError: if there are neither one nor n, or they are not what `one_hot` takes.
+        InputError: if the number of labels is neither 1 nor n, or `check_labels` rejects them.
 
     Example:
         >>> each_label(None, 5, 3).tolist(), each_label(2, 3, 3).tolist()
@@ -76,24 +76,24 @@ def each_label(label: Labels | None, n: int, classes: int) -> Int[Array, " n"]:
     if label is None:
         return jnp.arange(n) % classes
     if np.shape(label) not in ((), (n,)):
-        raise InputError(f"give one label or {n} labels for {n} examples, got labels of shape {np.shape(label)}")
+        raise InputError(f"label must be one label or {n} labels for {n} examples, got shape {np.shape(label)}")
     check_labels(label, classes)
     return jnp.broadcast_to(jnp.asarray(label), (n,))
 
 
 def one_hot(label: Labels, classes: int) -> Float[Array, "*shape classes"]:
-    """Labels as indicator vectors.
+    """Return labels as indicator vectors.
 
     Args:
-        label: integers in [0, classes).
-        classes: how many there are.
+        label: integers in [0, classes), of any shape.
+        classes: number of classes.
 
     Returns:
-        float32, 1 at the label and 0 elsewhere; a traced label outside the range, which cannot be refused, gives 0
-        everywhere.
+        float32, 1 at the label and 0 elsewhere. The value of a traced label is not checked; outside the range it gives
+        0 everywhere.
 
     Raises:
-        InputError: if labels are not integers, or are known and outside the range.
+        InputError: if labels are not integers, or not traced and outside the range.
 
     Example:
         >>> one_hot(jnp.array([0, 2]), 3)
@@ -105,27 +105,27 @@ def one_hot(label: Labels, classes: int) -> Float[Array, "*shape classes"]:
 
 
 def check_labels(label: Labels, classes: int) -> None:
-    """Refuse labels that no class has.
+    """Check that labels are integers in [0, classes), as far as their values are known.
 
     Args:
-        label: integers in [0, classes).
-        classes: how many there are.
+        label: labels of any shape; of traced ones only the type is checked.
+        classes: number of classes.
 
     Raises:
-        InputError: if labels are not integers, or are known and outside the range.
+        InputError: if labels are not integers, or not traced and outside the range.
 
     Example:
         >>> check_labels(jnp.array([0, 3]), 3)
         Traceback (most recent call last):
-        jaxgen.errors.InputError: label 3 is outside the range: the 3 classes are 0 to 2
+        jaxgen.errors.InputError: label must be from 0 to 2, as there are 3 classes, got 3
     """
     known = not isinstance(label, jax.core.Tracer)
-    # In NumPy, as under jit even the minimum of a constant would be traced.
+    # In NumPy, because under jit even the minimum of a constant would be traced.
     labels: Any = np.asarray(label) if known else label
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise InputError(f"labels must be integers, got {labels.dtype}")
+        raise InputError(f"label must be an integer, got {labels.dtype}")
     if known and labels.size:
         lowest, highest = int(labels.min()), int(labels.max())
         if lowest < 0 or highest >= classes:
             wrong = lowest if lowest < 0 else highest
-            raise InputError(f"label {wrong} is outside the range: the {classes} classes are 0 to {classes - 1}")
+            raise InputError(f"label must be from 0 to {classes - 1}, as there are {classes} classes, got {wrong}")

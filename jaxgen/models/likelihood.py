@@ -1,4 +1,4 @@
-"""How likely a decoder's output makes an example: the choices that the variational models share."""
+"""The distributions p(x|z) of the variational models, as functions of the decoder's output."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -12,12 +12,12 @@ LikelihoodName = Literal["bernoulli", "gaussian", "laplace"]
 
 
 class Likelihood(NamedTuple):
-    """p(x|z), given what the decoder says of z.
+    """A distribution p(x|z), given the decoder's output for z.
 
     Attributes:
-        nll: `(decoded, x, log_scale) -> -log p(x|z)` in nats per example.
-        mean: `decoded -> E[x|z]`, what is shown as a sample.
-        scaled: whether the distribution has a scale. One without covers [0, 1] only, which is for pictures.
+        nll: `(decoded, x, log_scale) -> -log p(x|z)` in nats per example, summed over the axes of an example.
+        mean: `decoded -> E[x|z]`, which is returned as a sample.
+        scaled: whether the distribution has a scale. Distributions without one are for values in [0, 1], i.e. images.
     """
 
     nll: Callable[[Array, Array, Array], Float[Array, " batch"]]
@@ -46,4 +46,4 @@ LIKELIHOODS: dict[str, Likelihood] = {
         scaled=True,
     ),
 }
-"""Name of a likelihood -> what it is."""
+"""Name -> distribution."""

@@ -34,6 +34,7 @@ def init_network(network: Any, key: KeyArray, *inputs: Any) -> Params:
         Flax variables: `params` and the collections of statistics.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from jaxgen.nn.mlp import MLP
         >>> sorted(init_network(MLP(hidden=(), shape=()), jax.random.key(0), jnp.zeros((1, 2))))
         ['params']
@@ -59,6 +60,7 @@ def apply_network(
         The output; and `{name: new statistics}`, or nothing where no statistics are updated.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from jaxgen.nn.mlp import MLP
         >>> network = MLP(hidden=(), shape=())
         >>> params = {"discriminator": init_network(network, jax.random.key(0), jnp.zeros((1, 2)))["params"]}
@@ -91,6 +93,7 @@ def check_network(
         InputError: if the module cannot be called so, or its output is not one array of that shape.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from jaxgen.nn.mlp import MLP
         >>> check_network("encoder", MLP(hidden=(), shape=(3,)), (jnp.zeros((2, 5)),), (4,))
         Traceback (most recent call last):

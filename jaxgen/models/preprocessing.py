@@ -1,4 +1,4 @@
-"""What a model is asked to model: the pictures or the points of a batch, as floating-point numbers."""
+"""The examples of a batch as floating-point numbers: images in [0, 1] or [-1, 1], and points."""
 
 import jax.numpy as jnp
 
@@ -7,16 +7,16 @@ from jaxgen.typing import Array, Batch, Float
 
 
 def preprocess(batch: Batch) -> Float[Array, " batch *event"]:
-    """The examples of a batch: pictures with values in [0, 1], points as they are.
+    """Return the examples of a batch: images with values in [0, 1], points unchanged.
 
     Args:
-        batch: holds `image` (uint8, 0..255, or floats in [0, 1]) or `point`.
+        batch: batch with `image` (uint8 from 0 to 255, or floats in [0, 1]) or `point`.
 
     Returns:
-        The examples, float32 unless they came as other floats.
+        The examples, [batch, ...]; bytes as float32 divided by 255, floats unchanged.
 
     Raises:
-        InputError: if the batch holds neither.
+        InputError: if the batch has neither `image` nor `point`.
 
     Example:
         >>> preprocess({"image": jnp.full((1, 2, 2, 1), 255, jnp.uint8)})[0, 0, 0]
@@ -27,28 +27,34 @@ def preprocess(batch: Batch) -> Float[Array, " batch *event"]:
 
 
 def is_image(batch: Batch) -> bool:
-    """Whether the examples are pictures, whose values a model should keep in [0, 1], and not points.
+    """Return whether the examples are images, with values in [0, 1], and not points.
 
     Args:
-        batch: holds `image` or `point`.
+        batch: batch with `image` or `point`.
 
     Returns:
-        Whether it holds `image`.
+        Whether the batch has `image`.
 
     Raises:
-        InputError: if it holds neither.
+        InputError: if the batch has neither.
 
     Example:
         >>> is_image({"point": jnp.zeros((4, 2))})
         False
     """
     if "image" not in batch and "point" not in batch:
-        raise InputError(f"a batch needs an array named 'image' or 'point', and this one has {sorted(batch)}")
+        raise InputError(f"a batch must have an array 'image' or 'point', got {sorted(batch)}")
     return "image" in batch
 
 
 def to_signed(images: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Values in [0, 1] as values in [-1, 1], the range of a tanh.
+    """Map values from [0, 1] to [-1, 1], the range of tanh: `2 x - 1`.
+
+    Args:
+        images: values in [0, 1].
+
+    Returns:
+        Values in [-1, 1].
 
     Example:
         >>> to_signed(jnp.array([0.0, 0.25, 1.0]))
@@ -58,7 +64,13 @@ def to_signed(images: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def from_signed(signed: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Undo `to_signed`.
+    """Map values from [-1, 1] to [0, 1], the inverse of `to_signed`: `(x + 1) / 2`.
+
+    Args:
+        signed: values in [-1, 1].
+
+    Returns:
+        Values in [0, 1].
 
     Example:
         >>> from_signed(jnp.array([-1.0, -0.5, 1.0]))

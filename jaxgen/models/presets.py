@@ -1,7 +1,7 @@
-"""GANs under their usual names: each is a `Config` of `jaxgen.models.gan` with the published options.
+"""Published GANs by name: each is a `Config` of `jaxgen.models.gan` with the published options.
 
-Differences from the paper are stated beside its reference. Options that depend on the data (the dimension of the
-latent, the architecture for points) are None. Any option can be overridden, as in
+Differences from the paper are stated in the reference. Options that depend on the data (the dimension of the latent,
+the architecture) are None where the paper does not fix them. Any option can be overridden, as in
 `jaxgen train wgan-gp --data ring --hidden 16 16`.
 """
 
@@ -11,12 +11,12 @@ from jaxgen.models.gan_config import Config
 
 
 class Preset(NamedTuple):
-    """A published combination of options.
+    """Published combination of options.
 
     Attributes:
         config: options.
         summary: description in a few words.
-        reference: the paper, and the place in it.
+        reference: paper, and section, equation or table.
         family: name of the family to which the options belong.
     """
 
@@ -27,7 +27,7 @@ class Preset(NamedTuple):
 
     @property
     def description(self) -> str:
-        """One line for the list of models."""
+        """The summary and the reference, as one line for the list of models."""
         return f"{self.summary} ({self.reference})"
 
 
@@ -99,7 +99,7 @@ PRESETS: dict[str, Preset] = {
             b1=0.5,
         ),
         "generator loss after ten discriminator updates; for points",
-        "Metz et al. 2017, arXiv:1611.02163, the mixture of Gaussians, with our usual activations and initial weights",
+        "Metz et al. 2017, arXiv:1611.02163, mixture of Gaussians, with the default activations and initial weights",
     ),
     "cgan": Preset(
         Config(condition="concatenation", latent_distribution="uniform", latent_dim=100),

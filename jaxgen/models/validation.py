@@ -1,4 +1,4 @@
-"""Checks of what a `Config` was given, each with one sentence that says what would be right."""
+"""Checks of the values of options, each with a message that states the valid range."""
 
 import math
 
@@ -6,13 +6,13 @@ from jaxgen.errors import InputError
 
 
 def check_positive(**values: int | float) -> None:
-    """Refuse values that are not greater than zero.
+    """Check that values are positive and finite.
 
     Args:
-        values: option name -> its value.
+        **values: option name -> value.
 
     Raises:
-        InputError: naming the first option that is not positive.
+        InputError: if a value is not positive or not finite; the message names the first such option.
 
     Example:
         >>> check_positive(latent_dim=2, learning_rate=0.0)
@@ -25,13 +25,13 @@ def check_positive(**values: int | float) -> None:
 
 
 def check_not_negative(**values: int | float) -> None:
-    """Refuse values below zero.
+    """Check that values are finite and not negative.
 
     Args:
-        values: option name -> its value.
+        **values: option name -> value.
 
     Raises:
-        InputError: naming the first option that is negative.
+        InputError: if a value is negative or not finite; the message names the first such option.
 
     Example:
         >>> check_not_negative(beta=-1.0)

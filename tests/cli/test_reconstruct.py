@@ -41,7 +41,7 @@ def test_the_picture_has_a_place_for_each(label, columns, rows, cvae, tmp_path, 
 
 def test_labels_that_cannot_be_are_refused(vae, cvae, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "label 10 is outside the range: the 10 classes are 0 to 9" in refused("reconstruct", cvae, "--label", 10)
+    assert "label must be from 0 to 9, as there are 10 classes, got 10" in refused("reconstruct", cvae, "--label", 10)
     assert "--label" in refused("reconstruct", cvae, "--label", "every")
     for label in (3, "all"):
         assert "'vae' cannot be conditioned on label" in refused("reconstruct", vae, "--label", label)

@@ -29,6 +29,6 @@ def test_labels_that_cannot_be_are_refused(vae, cvae, tmp_path, refused, monkeyp
     monkeypatch.chdir(tmp_path)
     for label in (10, -1):
         sentence = refused("sample", cvae, "--label", label)
-        assert sentence == f"label {label} is outside the range: the 10 classes are 0 to 9"
+        assert sentence == f"label must be from 0 to 9, as there are 10 classes, got {label}"
     assert refused("sample", vae, "--label", 3) == "the model 'vae' cannot be conditioned on label"
     assert list(tmp_path.iterdir()) == []

@@ -18,13 +18,13 @@ from jaxgen.typing import Batch
 
 @functools.lru_cache
 def pixels(split: str) -> np.ndarray:
-    """The digits as float64 vectors with values in [0, 1]."""
+    """Return the digits as float64 vectors with values in [0, 1]."""
     return load("digits", split=split)["image"].reshape(-1, 64) / 255.0
 
 
-def principal_components(latent: int) -> tuple[PCA, float]:
-    """The components of the training digits, and the error per pixel that they leave on the test digits."""
-    pca = PCA(latent).fit(pixels("train"))
+def principal_components(latent_dim: int) -> tuple[PCA, float]:
+    """Return the principal components of the training digits, and their error per pixel on the test digits."""
+    pca = PCA(latent_dim).fit(pixels("train"))
     test = pixels("test")
     return pca, float(np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2))
 
@@ -34,9 +34,9 @@ def mse(model: Model, state: State) -> float:
     return float(metrics["mse"].mean())
 
 
-def linear_model(data: Batch, **choices: Any) -> tuple[Model, State, dict[str, np.ndarray]]:
-    """A linear autoencoder as it starts, but with biases, and its weights in float64."""
-    model = build(Config(architecture="linear", **choices), data)
+def linear_model(data: Batch, **options: Any) -> tuple[Model, State, dict[str, np.ndarray]]:
+    """Return a linear autoencoder with random weights and biases, and its weights in float64."""
+    model = build(Config(architecture="linear", **options), data)
     state = model.init(jax.random.key(0), data)
     leaves, structure = jax.tree.flatten(state.params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
@@ -50,10 +50,10 @@ def linear_model(data: Batch, **choices: Any) -> tuple[Model, State, dict[str, n
     return model, state, weights
 
 
-def test_the_linear_autoencoder_finds_the_principal_components() -> None:
+def test_linear_autoencoder_finds_principal_components() -> None:
     digits = load("digits")
     model = build(Config(architecture="linear", latent_dim=4, learning_rate=1e-2), digits)
-    # All digits in every batch: without the noise of small batches, Adam needs no decay of its rate to converge.
+    # Every batch has all digits: without the noise of small batches Adam converges at a constant learning rate.
     state = fit(model, digits, key=jax.random.key(0), steps=1500, batch_size=len(digits["image"])).state
     pca, best = principal_components(4)
     assert mse(model, state) == pytest.approx(best, rel=0.005)
@@ -62,15 +62,15 @@ def test_the_linear_autoencoder_finds_the_principal_components() -> None:
     assert angles.max() < 2.0
 
 
-@pytest.mark.parametrize("choices", [{"hidden": (128, 64)}, {"architecture": "conv", "width": 16}])
-def test_a_curved_plane_fits_the_digits_better_than_the_best_flat_one(choices: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{"hidden": (128, 64)}, {"architecture": "conv", "width": 16}])
+def test_nonlinear_autoencoder_has_lower_test_error_than_principal_components(options: dict[str, Any]) -> None:
     digits = load("digits")
-    model = build(Config(latent_dim=2, learning_rate=5e-3, **choices), digits)
+    model = build(Config(latent_dim=2, learning_rate=5e-3, **options), digits)
     state = fit(model, digits, key=jax.random.key(0), steps=600, batch_size=128).state
     assert mse(model, state) < 0.95 * principal_components(2)[1]
 
 
-def test_the_denoising_autoencoder_learns_the_wiener_filter() -> None:
+def test_linear_denoising_autoencoder_learns_wiener_filter() -> None:
     x = np.random.default_rng(0).normal(size=(1000, 2)) * [2.0, 0.5] + [3.0, -1.0]
     data = {"point": x.astype(np.float32)}
     model = build(
@@ -79,42 +79,42 @@ def test_the_denoising_autoencoder_learns_the_wiener_filter() -> None:
     )
     state = fit(model, data, key=jax.random.key(0), steps=3000, batch_size=1000).state
     covariance = np.cov(x.T)
-    # The best affine guess of x, given x with noise of variance 1.
+    # The best affine estimate of x from x with noise of variance 1.
     gain = np.linalg.solve(covariance + np.eye(2), covariance)
     noisy = np.array([[0.0, 0.0], [3.0, -1.0], [5.0, 1.0]], np.float32)
     expected = x.mean(axis=0) + (noisy - x.mean(axis=0)) @ gain
     np.testing.assert_allclose(model.reconstruct(state, {"point": noisy}), expected, atol=0.1)
 
 
-def test_the_loss_and_the_errors_agree_with_numpy() -> None:
+def test_loss_metrics_and_evaluation_match_numpy() -> None:
     rng = np.random.default_rng(0)
     data = {"image": rng.integers(0, 256, (7, 8, 8, 1), np.uint8)}
     model, state, w = linear_model(data, latent_dim=3, l1=0.7, l2=0.3)
     x = data["image"].reshape(7, 64) / 255.0
-    code = x @ w["encoder_kernel"] + w["encoder_bias"]
-    reconstruction = code @ w["decoder_kernel"] + w["decoder_bias"]
+    latent = x @ w["encoder_kernel"] + w["encoder_bias"]
+    reconstruction = latent @ w["decoder_kernel"] + w["decoder_bias"]
     error = ((reconstruction - x) ** 2).sum(axis=1)
-    penalty = 0.7 * np.abs(code).sum(axis=1) + 0.3 * (code**2).sum(axis=1)
+    penalty = 0.7 * np.abs(latent).sum(axis=1) + 0.3 * (latent**2).sum(axis=1)
 
     loss, (_, metrics) = model.players[0].loss(jax.random.key(0), state.params, state, data)
     assert float(loss) == pytest.approx(np.mean(error + penalty), rel=1e-5)
     assert float(metrics["squared_error"]) == pytest.approx(error.mean(), rel=1e-5)
     assert float(metrics["penalty"]) == pytest.approx(penalty.mean(), rel=1e-5)
-    np.testing.assert_allclose(model.encode(state, data), code, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.encode(state, data), latent, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.reconstruct(state, data).reshape(7, 64), reconstruction, rtol=1e-4, atol=1e-5)
     errors = model.evaluate(jax.random.key(0), state, data)
     np.testing.assert_allclose(errors["squared_error"], error, rtol=1e-5)
     np.testing.assert_allclose(errors["mse"], error / 64, rtol=1e-5)
 
 
-def test_samples_are_decoded_standard_normal_codes() -> None:
+def test_samples_are_decoded_standard_normal_latents() -> None:
     model, state, w = linear_model({"point": np.zeros((1, 3), np.float32)}, latent_dim=2)
     samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)
     np.testing.assert_allclose(samples.mean(axis=0), w["decoder_bias"], atol=0.02)
     np.testing.assert_allclose(np.cov(samples.T), w["decoder_kernel"].T @ w["decoder_kernel"], rtol=0.03, atol=0.01)
 
 
-def test_nothing_is_corrupted_outside_training() -> None:
+def test_corruption_applies_to_training_only() -> None:
     digits = load("digits", split="test")
     plain, noisy = (build(Config(corruption=corruption), digits) for corruption in ("none", "masking"))
     state = plain.init(jax.random.key(0), digits)
@@ -125,32 +125,37 @@ def test_nothing_is_corrupted_outside_training() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "message"),
+    ("options", "message"),
     [
-        ({"latent": 0}, "latent must be positive and finite, got 0"),
+        ({"latent_dim": 0}, "latent_dim must be positive and finite, got 0"),
         ({"hidden": (400, 0)}, "hidden must be positive and finite, got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be positive"),
         ({"l1": -0.1}, "l1 must be finite and not negative"),
-        ({"corruption": "masking", "corruption_level": 1.5}, "corruption_level of masking is a probability, got 1.5"),
+        (
+            {"corruption": "masking", "corruption_level": 1.5},
+            "corruption_level must be a probability, at most 1, for masking, got 1.5",
+        ),
         ({"corruption": "gausian"}, "no corruption 'gausian': did you mean 'gaussian'"),
         ({"architecture": "convolutional"}, "no architecture 'convolutional'"),
-        ({"architecture": "conv"}, r"needs pictures, and these examples have shape \(2,\)"),
+        ({"architecture": "conv"}, r"shape must be \(height, width, channels\) .* got \(2,\)"),
         ({"corruption": "salt_and_pepper"}, "salt and pepper are black and white"),
     ],
 )
-def test_choices_that_cannot_work_are_refused(choices: dict[str, Any], message: str) -> None:
+def test_invalid_options_raise_input_error(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build(Config(**choices), {"point": np.zeros((1, 2), np.float32)})
+        build(Config(**options), {"point": np.zeros((1, 2), np.float32)})
 
 
-def test_pictures_too_small_for_convolutions_are_refused_before_training() -> None:
-    with pytest.raises(InputError, match="5x9 pixels are too small for a convolutional network"):
+def test_images_too_small_for_convolutions_raise_input_error_on_build() -> None:
+    with pytest.raises(InputError, match="at least 8x8 pixels for a convolutional network, got 5x9"):
         build(Config(architecture="conv"), {"image": np.zeros((1, 5, 9, 1), np.uint8)})
 
 
-def test_a_code_without_distribution_is_its_own_draw() -> None:
+def test_sample_posterior_returns_latent_of_deterministic_encoder() -> None:
     data = {"point": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}
     model, state, weights = linear_model(data, latent_dim=2)
-    code = data["point"] @ weights["encoder_kernel"] + weights["encoder_bias"]
+    latent = data["point"] @ weights["encoder_kernel"] + weights["encoder_bias"]
     for seed in range(2):
-        np.testing.assert_allclose(model.posterior(jax.random.key(seed), state, data), code, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            model.sample_posterior(jax.random.key(seed), state, data), latent, rtol=1e-5, atol=1e-6
+        )

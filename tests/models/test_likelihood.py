@@ -11,25 +11,25 @@ from jaxgen.models.likelihood import LIKELIHOODS, LikelihoodName
 DECODED = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
 LOG_SCALE = -0.7
 
-# Name -> the distribution p(x|z) in SciPy, given what the decoder says.
 DISTRIBUTIONS = {
     "bernoulli": scipy.stats.bernoulli(scipy.special.expit(np.float64(DECODED))),
     "gaussian": scipy.stats.norm(np.float64(DECODED), np.exp(LOG_SCALE)),
     "laplace": scipy.stats.laplace(np.float64(DECODED), np.exp(LOG_SCALE)),
 }
+"""Name -> the distribution p(x|z) in SciPy, given the decoder's output."""
 
 
-def test_every_name_has_a_likelihood() -> None:
+def test_likelihoods_are_those_of_the_type_of_names() -> None:
     assert set(LIKELIHOODS) == set(get_args(LikelihoodName)) == set(DISTRIBUTIONS)
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_mean_is_that_of_the_distribution(name: str) -> None:
+def test_mean_matches_scipy(name: str) -> None:
     np.testing.assert_allclose(LIKELIHOODS[name].mean(jnp.asarray(DECODED)), DISTRIBUTIONS[name].mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_the_likelihood_is_that_of_the_distribution(name: str) -> None:
+def test_nll_matches_scipy(name: str) -> None:
     x = DISTRIBUTIONS[name].rvs(random_state=np.random.default_rng(1)).astype(np.float32)
     distribution = DISTRIBUTIONS[name]
     log_likelihood = distribution.logpmf(x) if name == "bernoulli" else distribution.logpdf(np.float64(x))
@@ -38,7 +38,7 @@ def test_the_likelihood_is_that_of_the_distribution(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_only_those_that_say_so_have_a_scale(name: str) -> None:
+def test_nll_depends_on_scale_only_where_scaled(name: str) -> None:
     arguments = jnp.asarray(DECODED), jnp.ones_like(DECODED)
     narrow, wide = (LIKELIHOODS[name].nll(*arguments, jnp.float32(scale)) for scale in (-1.0, 1.0))
     assert np.array_equal(narrow, wide) != LIKELIHOODS[name].scaled

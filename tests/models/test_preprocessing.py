@@ -6,7 +6,7 @@ from jaxgen.errors import InputError
 from jaxgen.models.preprocessing import is_image, preprocess
 
 
-def test_bytes_become_their_share_of_255() -> None:
+def test_bytes_are_divided_by_255() -> None:
     every_byte = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     values = preprocess({"image": every_byte})
     assert values.dtype == jnp.float32
@@ -15,13 +15,13 @@ def test_bytes_become_their_share_of_255() -> None:
 
 
 @pytest.mark.parametrize("name", ["image", "point"])
-def test_floats_are_taken_as_they_are(name: str) -> None:
+def test_floats_are_unchanged(name: str) -> None:
     values = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
     np.testing.assert_array_equal(preprocess({name: values, "label": np.zeros(3)}), values)
 
 
-def test_a_batch_is_pictures_where_it_holds_an_image() -> None:
+def test_batch_is_of_images_if_it_has_an_array_image() -> None:
     assert is_image({"image": 0, "label": 0})
     assert not is_image({"point": 0})
-    with pytest.raises(InputError, match=r"'image' or 'point', and this one has \['label', 'x'\]"):
+    with pytest.raises(InputError, match=r"must have an array 'image' or 'point', got \['label', 'x'\]"):
         preprocess({"x": np.zeros(3), "label": np.zeros(3)})

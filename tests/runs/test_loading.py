@@ -118,13 +118,13 @@ def test_the_same_code_under_other_labels(fresh):
 def test_labels_outside_the_range_are_refused(label, fresh):
     run = fresh("cvae")
     wrong = np.max(label) if np.max(label) > 9 else -1
-    with pytest.raises(InputError, match=f"label {wrong} is outside the range: the 10 classes are 0 to 9"):
+    with pytest.raises(InputError, match=f"label must be from 0 to 9, as there are 10 classes, got {wrong}"):
         run.reconstruct(SOME, label=label)
-    with pytest.raises(InputError, match=f"label {wrong} is outside the range: the 10 classes are 0 to 9"):
+    with pytest.raises(InputError, match=f"label must be from 0 to 9, as there are 10 classes, got {wrong}"):
         run.sample(jax.random.key(0), 23, label=label)
     mislabelled = SOME | {"label": np.broadcast_to(label, 23)}
     for function in (run.encode, run.reconstruct):
-        with pytest.raises(InputError, match=f"label {wrong} is outside the range"):
+        with pytest.raises(InputError, match=f"label must be from 0 to 9, .* got {wrong}"):
             function(mislabelled)
 
 
@@ -136,7 +136,7 @@ def test_what_a_run_cannot_do_is_said(fresh):
         (lambda: vae.restyle(SOME), "the model 'vae' cannot be conditioned on label"),
         (lambda: vae.reconstruct(SOME, colour=3), "the model 'vae' cannot be conditioned on colour"),
         (lambda: cvae.reconstruct(SOME, label=[1, 2]), "give one label or 23 for 23 examples"),
-        (lambda: cvae.encode({"image": SOME["image"]}), "needs labels"),
+        (lambda: cvae.encode({"image": SOME["image"]}), "must have labels"),
         (lambda: vae.encode({"image": SOME["image"][:0]}), "same number of examples, got"),
         (lambda: vae.sample(jax.random.key(0), 0), "must be at least 1, got 0"),
     ]:
