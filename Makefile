@@ -12,17 +12,21 @@ ifneq ($(DATA),)
 export JAXGEN_TEST_DATA ?= $(abspath $(DATA))
 endif
 
-.PHONY: demo test lint types format clean benchmark docs
+.PHONY: demo test check lint types format clean benchmark docs
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
 	$(BIN)/jaxgen train vae --data digits --steps 3000 --out $(DEMO)
 	$(BIN)/jaxgen sample $(DEMO) --out $(DEMO)/samples.png
 	$(BIN)/jaxgen reconstruct $(DEMO) --out $(DEMO)/reconstructions.png
-	@echo "Pictures: $(DEMO)/samples.png and $(DEMO)/reconstructions.png"
+	@echo "Figures: $(DEMO)/samples.png and $(DEMO)/reconstructions.png"
 
 test: lint types
 	$(BIN)/pytest -n auto
+
+# The quick check before a commit: lint, types, and the tests that belong to the files changed since main.
+check: lint types
+	$(BIN)/python tests/changed.py | xargs --no-run-if-empty $(BIN)/pytest -n auto -q
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
