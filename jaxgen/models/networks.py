@@ -77,6 +77,39 @@ def apply_network(
     return output, {name: collections}
 
 
+def standing_statistics(network: Any, variables: Params, batches: Array) -> Params:
+    """Recompute the running statistics of a network for its present parameters.
+
+    Every batch is passed with `train=True`, and only the statistics that result are kept. With a momentum of 0.9, 100
+    batches leave a weight of 0.9^100 = 3e-5 to the statistics before them.
+
+    Args:
+        network: module as described above.
+        variables: its variables, e.g. averaged parameters with statistics of other ones.
+        batches: inputs `[passes, batch, ...]`, e.g. latents.
+
+    Returns:
+        Variables with the same parameters.
+
+    Reference:
+        Brock et al. 2019, arXiv:1809.11096, appendix C.1 ("standing statistics").
+
+    Example:
+        >>> from jaxgen.nn.mlp import MLP
+        >>> network, key = MLP(hidden=(4,), shape=(), normalization="batch"), jax.random.key(0)
+        >>> variables = init_network(network, key, jax.random.normal(key, (2, 3)))
+        >>> sorted(standing_statistics(network, variables, jax.random.normal(key, (100, 50, 3))))
+        ['batch_stats', 'params']
+    """
+    stats = {name: collection for name, collection in variables.items() if name != "params"}
+
+    def update(stats: Stats, inputs: Array) -> tuple[Stats, None]:
+        given = {"params": variables["params"], **stats}
+        return {**stats, **network.apply(given, inputs, train=True, mutable=list(stats))[1]}, None
+
+    return {"params": variables["params"], **jax.lax.scan(update, stats, batches)[0]}
+
+
 def check_network(
     role: str, network: Any, inputs: tuple[Any, ...], output: tuple[int, ...], *, with_features: bool = False
 ) -> None:
