@@ -1,8 +1,7 @@
 """Training a generative model as a game of pure functions.
 
 An autoencoder is a game with one player, a GAN has two, VAE/GAN has three; in WGAN-GP one player makes five updates per
-step. A player owns the parameters of some networks and minimizes a loss over them. `game` turns a list of players into
-two functions::
+step. A player minimizes a loss over the parameters of some networks. `game` makes two functions of a list of players::
 
     init: (key, batch) -> state                      networks, their statistics, every player's optimizer state
     step: (key, state, batch) -> (state, metrics)    one step: every player makes its updates, in order or at once
