@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype as promote
 from flax.linen.linear import default_kernel_init
-from flax.linen.linear import promote_dtype as promote
 from jax import lax
 
 from jaxgen.nn import cpu_convolution
