@@ -5,7 +5,8 @@ import os
 import jaxtyping
 
 # Most of the suite's time is the compilation of programs that run once: these options make XLA compile
-# quickly rather than compile fast programs. Processes that tests start inherit this; `XLA_FLAGS= pytest` tests with everything on.
+# quickly rather than compile fast programs. Processes that tests start inherit this; `XLA_FLAGS= pytest` tests with all
+# optimizations.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1")
 
 # Programs are compiled anew in every test, and nothing is left in the user's own cache folder.
