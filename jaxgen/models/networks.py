@@ -8,8 +8,9 @@ A network is a Flax Linen module, or any object with the same `init` and `apply`
 - `train` is a Python bool. Where it is True, normalization uses the statistics of the batch, running statistics are
   updated, and dropout is active; the key of the stream `dropout` is passed by `rngs`. Networks are initialized with
   `train=False`.
-- The result is one array `[batch, ...]` of the shape that the family states. Collections other than `params` are
-  statistics: they are stored in `State.stats` and updated by passes with `train=True`.
+- `condition` is `[batch, ...]` as well, e.g. one-hot labels.
+- The result is one array `[batch, ...]` of the shape that the family states, without a final nonlinearity; the
+  discriminator of VAE/GAN returns (logits, features). Collections other than `params` are statistics: they are stored in `State.stats` and updated by passes with `train=True`.
 
 `check_network` tests this when a model is built, without computing anything.
 """

@@ -1,19 +1,6 @@
-"""Encoders and decoders by the name of their architecture, and the interface of the networks of all models.
+"""Encoders and decoders by the name of their architecture, and the type of the networks of all models.
 
-A network is a Flax module. It is called in one of two ways,
-
-    module(inputs, train=...)    or    module(inputs, condition, train=...)
-
-- `inputs`: array [batch, *event], one example or latent per row. An encoder, a classifier and a discriminator take
-  examples, a decoder and a generator take latents [batch, latent].
-- `condition`: array [batch, condition], such as one-hot labels, only in networks that take one.
-- `train`: Python bool, keyword-only and required. With True the network normalizes by the statistics of the batch,
-  writes its new statistics into the collections `jaxgen.nn.normalization.STATISTICS`, and may draw from the random
-  stream "dropout". With False it uses the statistics that it is given, writes nothing and draws nothing.
-
-It returns an array [batch, *output] without a final nonlinearity; `jaxgen.nn.dcgan.Discriminator` with a
-`feature_layer` returns (outputs, features). It is initialized with `train=False`, and all of its variables are created
-then. In training it is applied with `mutable=STATISTICS`, outside training with nothing mutable.
+How a network is called, and what it must return, is described in `jaxgen.models.networks`.
 """
 
 from collections.abc import Sequence
@@ -31,7 +18,7 @@ Architecture = Literal["linear", "mlp", "conv"]
 
 @runtime_checkable
 class Network(Protocol):
-    """A Flax module that is called as the description of this module says."""
+    """A Flax module that is called as `jaxgen.models.networks` describes."""
 
     def init(self, key: KeyArray, /, *inputs: Any, train: bool) -> Any:
         """Return the variables, `{"params": ..., ...}`, for inputs, and perhaps a condition, of these shapes."""
