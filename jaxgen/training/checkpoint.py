@@ -1,14 +1,14 @@
-"""Checkpoints: what a run needs to go on, on disk, either whole or not there.
+"""Checkpoints of a run on disk, from which it can be continued. A checkpoint is complete or absent.
 
-Orbax writes a checkpoint beside its final place and renames it when it is complete, so a process that is killed leaves
-no half-written one behind. Whether a file was damaged afterwards no renaming can tell: the sums of all files are added
-last, and `restore` takes the newest checkpoint whose files still have their sums.
+Orbax writes a checkpoint to a temporary folder and renames it when it is complete, so a process that is killed does not
+leave an incomplete checkpoint. Damage to a file after that is found by checksums: those of all files are added last,
+and `restore` uses the newest checkpoint whose files match their checksums.
 
     <folder>/<step>/state           the leaves of the state under their names, e.g. "params/encoder/Dense_0/kernel"
-    <folder>/<step>/meta            what the caller added, as JSON
-    <folder>/<step>/SHA256SUMS      of all files, as `sha256sum --check` takes it
+    <folder>/<step>/meta            metadata of the caller, as JSON
+    <folder>/<step>/SHA256SUMS      checksums of all files, in the format of `sha256sum --check`
 
-Arrays and JSON are all that is ever read: nothing is unpickled.
+Only arrays and JSON are read; nothing is unpickled.
 """
 
 import contextlib
@@ -37,29 +37,29 @@ SUMS = "SHA256SUMS"
 
 
 class Skipped(NamedTuple):
-    """A checkpoint that could not be used.
+    """A checkpoint that cannot be used.
 
     Attributes:
-        step: of the checkpoint.
-        reason: why not.
+        step: step of the checkpoint.
+        reason: the reason, a clause that follows "the checkpoint of step 100".
     """
 
     step: int
     reason: str
 
     def __str__(self) -> str:
-        """Say it in one clause."""
+        """Return it as one clause."""
         return f"the checkpoint of step {self.step} {self.reason}"
 
 
 class Restored(NamedTuple):
-    """What `restore` found.
+    """A checkpoint that was read.
 
     Attributes:
-        step: turns played when it was saved.
-        state: as it was saved, bit by bit.
-        meta: what was saved beside it.
-        skipped: newer checkpoints that could not be used, the newest first.
+        step: number of completed steps.
+        state: the saved state, equal in every bit.
+        meta: the metadata that were saved with it.
+        skipped: newer checkpoints that cannot be used, the newest first.
     """
 
     step: int
@@ -71,19 +71,20 @@ class Restored(NamedTuple):
 def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any] | None = None, keep: int = 3) -> None:
     """Write a checkpoint, then delete all but the newest few.
 
-    Returns when the checkpoint is complete on disk. Checkpoints of the same or of later steps are deleted first: they
-    belong to a future from which the run went back.
+    Returns when the checkpoint is complete on disk. Checkpoints of the same step or of later steps are deleted first:
+    they belong to a training that was continued from an earlier step.
 
     Args:
-        folder: of the checkpoints of one run; made where it does not exist.
-        step: turns played.
-        state: of one run or, with a leading axis, of several.
-        meta: to keep beside the state; anything that JSON can hold, and it comes back as JSON gives it (keys are
-            strings, sequences are lists).
-        keep: how many checkpoints to keep, at least 1.
+        folder: folder of the checkpoints of one run; created if it does not exist.
+        step: number of completed steps.
+        state: state of one seed, or of several along a leading axis.
+        meta: metadata to save with the state; anything that JSON can represent. It is restored as JSON returns it: keys
+            are strings, sequences are lists.
+        keep: number of checkpoints to keep, at least 1.
 
     Raises:
-        InputError: if the disk is full or the folder cannot be written. Earlier checkpoints are untouched.
+        InputError: if the disk is full or the folder cannot be written. Earlier checkpoints are not changed.
+        TypeError: if JSON cannot represent the metadata. Nothing is written.
 
     Example:
         >>> import jax.numpy as jnp
@@ -97,37 +98,37 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
     from orbax import checkpoint as orbax
 
     folder = Path(folder).absolute()
-    meta = json.loads(json.dumps(meta or {}))  # What is not JSON fails here, before anything is touched.
+    meta = json.loads(json.dumps(meta or {}))  # Metadata that are not JSON raise here, before anything is changed.
     leaves = _named_leaves(jax.device_get(state))
     content = orbax.args.Composite(state=orbax.args.StandardSave(leaves), meta=orbax.args.JsonSave(meta))
     options = orbax.CheckpointManagerOptions(enable_async_checkpointing=False, cleanup_tmp_directories=True)
     try:
-        with _interrupts_wait(), orbax.CheckpointManager(folder, options=options) as manager:
+        with _delayed_interrupts(), orbax.CheckpointManager(folder, options=options) as manager:
             _reserve(folder, sum(leaf.nbytes for leaf in leaves.values()))
             for later in [known for known in manager.all_steps() if known >= step]:
                 manager.delete(later)
             manager.save(step, args=content, force=True)
             checkpoint = folder / str(step)
-            # Renamed into place: a checkpoint with sums has all of them.
+            # Renamed when it is complete: a checkpoint with checksums has all of them.
             unnamed = checkpoint / f".{SUMS}.tmp"
             unnamed.write_text(_sums(checkpoint))
             unnamed.replace(checkpoint / SUMS)
-            # Only now: with keep=1 there must be a whole checkpoint at every moment.
+            # Only now: with keep=1 there must be a complete checkpoint at every moment.
             for old in sorted(manager.all_steps())[:-keep]:
                 manager.delete(old)
-    except Exception as error:  # Orbax lets through what its storage layer raises, of whatever type.
+    except Exception as error:  # Orbax does not catch the errors of its storage layer, which are of any type.
         raise InputError(
             f"the checkpoint of step {step} could not be written to {folder} ({_first_line(error)}); "
-            "earlier ones are untouched: see that there is room and resume"
+            "earlier ones are unchanged: make sure that the disk has space, and resume the run"
         ) from error
 
 
 @contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait until a checkpoint is written: Orbax's own threads would go on, and fail as the process ends."""
+def _delayed_interrupts() -> Iterator[None]:
+    """Delay Ctrl-C until a checkpoint is written: Orbax's threads would continue, and fail when the process ends."""
     before = signal.getsignal(signal.SIGINT)
     if before is None or threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread is interrupted, and only it may say what happens then.
+        yield  # Only the main thread is interrupted, and only it may set the handler.
         return
     interrupts: list[int] = []
     signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
@@ -140,13 +141,13 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def steps(folder: str | Path) -> list[int]:
-    """The steps of the checkpoints in a folder, in ascending order.
+    """Return the steps of the checkpoints in a folder.
 
     Args:
-        folder: of the checkpoints of one run; it may be missing.
+        folder: folder of the checkpoints of one run; it may be missing.
 
     Returns:
-        The steps, those of damaged checkpoints and of those that were never completed too.
+        The steps in ascending order, including those of damaged and of incomplete checkpoints.
 
     Example:
         >>> steps("no such folder")
@@ -158,13 +159,13 @@ def steps(folder: str | Path) -> list[int]:
 
 
 def completed(folder: str | Path) -> list[int]:
-    """The steps of the checkpoints that were written to the end: a process may have been killed in the last one.
+    """Return the steps of the complete checkpoints; the last one is incomplete if its process was killed.
 
     Args:
-        folder: of the checkpoints of one run; it may be missing.
+        folder: folder of the checkpoints of one run; it may be missing.
 
     Returns:
-        The steps, in ascending order.
+        The steps in ascending order.
 
     Example:
         >>> completed("no such folder")
@@ -174,15 +175,15 @@ def completed(folder: str | Path) -> list[int]:
 
 
 def restore(folder: str | Path, like: State, *, until: int | None = None) -> Restored:
-    """Read the newest checkpoint that is whole.
+    """Read the newest complete checkpoint.
 
     Args:
-        folder: of the checkpoints of one run. Nothing in it is changed.
-        like: a state of the same model, or its shapes alone as `jax.eval_shape` gives them.
-        until: the last step that is considered, of an earlier state; all of them where nothing is given.
+        folder: folder of the checkpoints of one run. Nothing in it is changed.
+        like: state of the same model, or only its shapes, as `jax.eval_shape` returns them.
+        until: largest step that is considered; None for no limit.
 
     Returns:
-        What was saved, and which newer checkpoints were skipped because they are cut, damaged, or of another model.
+        What was saved, and the newer checkpoints that are incomplete, damaged, or of another model.
 
     Raises:
         InputError: if no checkpoint can be used.
@@ -197,12 +198,12 @@ def restore(folder: str | Path, like: State, *, until: int | None = None) -> Res
 
     expected = _named_leaves(like)
     skipped: list[Skipped] = []
-    with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as reader:
+    with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as checkpointer:
         for step in reversed(steps(folder)):
             if until is not None and step > until:
                 continue
             try:
-                leaves, meta = _read(reader, Path(folder).absolute() / str(step), expected)
+                leaves, meta = _read(checkpointer, Path(folder).absolute() / str(step), expected)
             except _UnusableError as error:
                 skipped.append(Skipped(step, str(error)))
                 continue
@@ -214,20 +215,24 @@ def restore(folder: str | Path, like: State, *, until: int | None = None) -> Res
 
 
 class _UnusableError(Exception):
-    """Why a checkpoint cannot be used; goes on from "the checkpoint of step 100"."""
+    """The reason why a checkpoint cannot be used, a clause that follows "the checkpoint of step 100"."""
 
 
-def _read(reader: "Checkpointer", folder: Path, expected: Mapping[str, Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
-    """Read one checkpoint: the leaves in the order of those expected, and the caller's meta."""
+def _read(
+    checkpointer: "Checkpointer", folder: Path, expected: Mapping[str, Any]
+) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Read one checkpoint: the leaves in the order of the expected ones, and the metadata."""
     from orbax.checkpoint import args
 
     try:
-        # First, because the readers of damaged files fail in ways of their own, and noisily.
+        # First, because Orbax prints tracebacks when it reads damaged files.
         _check_sums(folder)
-        content = reader.restore(folder, args=args.Composite(state=args.StandardRestore(), meta=args.JsonRestore()))
+        content = checkpointer.restore(
+            folder, args=args.Composite(state=args.StandardRestore(), meta=args.JsonRestore())
+        )
     except _UnusableError:
         raise
-    except Exception as error:  # Of whatever type, such as when another process deletes the checkpoint meanwhile.
+    except Exception as error:  # Of any type, for example because another process deletes the checkpoint.
         raise _UnusableError(f"cannot be read ({_first_line(error)})") from error
     if difference := _difference(content.state, expected):
         raise _UnusableError(f"is of another model: {difference}")
@@ -235,7 +240,7 @@ def _read(reader: "Checkpointer", folder: Path, expected: Mapping[str, Any]) -> 
 
 
 def _sums(folder: Path) -> str:
-    """One line per file of a checkpoint: its SHA-256 and its path."""
+    """Return one line per file of a checkpoint: its SHA-256 and its path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and SUMS not in path.name)
     return "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files
@@ -244,7 +249,7 @@ def _sums(folder: Path) -> str:
 
 def _check_sums(folder: Path) -> None:
     if not (folder / SUMS).is_file():
-        raise _UnusableError("was never completed")
+        raise _UnusableError("is incomplete")
     recorded = (folder / SUMS).read_text(errors="replace")
     if not re.fullmatch(r"([0-9a-f]{64}  .+\n)+", recorded):
         raise _UnusableError(f"is damaged: its {SUMS} changed after it was written")
@@ -255,29 +260,29 @@ def _check_sums(folder: Path) -> None:
 
 
 def _difference(leaves: Mapping[str, np.ndarray], expected: Mapping[str, Any]) -> str | None:
-    """Say in what the leaves of a checkpoint differ from those of a model; None if in nothing."""
+    """Return the first difference between the leaves of a checkpoint and those of a model, None if they are equal."""
     if missing := sorted(expected.keys() - leaves.keys()):
         return f"it has no {missing[0]}"
     if surplus := sorted(leaves.keys() - expected.keys()):
-        return f"it has {surplus[0]}, which this one has not"
+        return f"it has {surplus[0]}, which this model does not have"
     for name, leaf in expected.items():
-        held = leaves[name]
-        if (held.shape, held.dtype) != (leaf.shape, leaf.dtype):
-            return f"its {name} is {held.dtype} {held.shape}, not {leaf.dtype} {leaf.shape}"
+        saved = leaves[name]
+        if (saved.shape, saved.dtype) != (leaf.shape, leaf.dtype):
+            return f"its {name} is {saved.dtype} {saved.shape}, not {leaf.dtype} {leaf.shape}"
     return None
 
 
 def _named_leaves(state: PyTree) -> dict[str, Any]:
-    """Name of a leaf -> the leaf: flat, so that a checkpoint does not depend on how optax nests its states."""
+    """Return name -> leaf as a flat dict, so that a checkpoint does not depend on how optax nests its states."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def _reserve(folder: Path, size: int) -> None:
-    """Find out that the disk is full before Orbax does, whose writing threads print a traceback each."""
+    """Raise an error if the disk is full before Orbax writes, each of whose threads would print a traceback."""
     if hasattr(os, "posix_fallocate"):
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size + 2**20)  # The rest is for metadata.
+            os.posix_fallocate(file.fileno(), 0, size + 2**20)  # 1 MiB for metadata.
 
 
 def _first_line(error: Exception) -> str:

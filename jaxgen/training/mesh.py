@@ -1,7 +1,7 @@
-"""Data parallelism: the batch is spread over the devices, everything else is on each of them.
+"""Data parallelism: the batch is sharded over the devices, everything else is replicated on each of them.
 
-The step is written for the whole batch; the compiler splits the work by the sharding of its arguments and adds the
-sums over devices that gradients and batch statistics need. The result is that of one device, up to rounding.
+The step is written for the complete batch; the compiler divides the computation by the sharding of its arguments and
+adds the sums over devices that gradients and batch statistics need. The result is that of one device within rounding.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ AXIS = "batch"
 
 
 def data_parallel_mesh(batch_size: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Line the devices up along the batch.
+    """Return a mesh of devices along one axis, over which batches are sharded.
 
     Args:
-        batch_size: examples that are spread over them.
-        devices: which ones; all local devices where nothing is given.
+        batch_size: number of examples that are divided among the devices.
+        devices: devices of the mesh; all local ones where it is None.
 
     Returns:
-        A mesh with one axis.
+        A mesh with the axis `batch`.
 
     Raises:
-        InputError: if the examples cannot be spread evenly.
+        InputError: if the number of examples is not a multiple of the number of devices.
 
     Example:
         >>> dict(data_parallel_mesh(64, jax.local_devices()[:1]).shape)
@@ -34,16 +34,20 @@ def data_parallel_mesh(batch_size: int, devices: Sequence[jax.Device] | None = N
     """
     devices = jax.local_devices() if devices is None else devices
     if batch_size % len(devices):
-        raise InputError(
-            f"a batch of {batch_size} examples does not spread evenly over {len(devices)} devices: "
-            f"give a multiple of {len(devices)}"
-        )
-    # Automatic axes: the compiler chooses how intermediate results are laid out.
+        raise InputError(f"batch_size must be a multiple of {len(devices)}, the number of devices, got {batch_size}")
+    # Automatic axes: the compiler chooses the layout of intermediate results.
     return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
-    """Put a copy of every array on every device of the mesh.
+    """Copy every array to every device of the mesh.
+
+    Args:
+        tree: pytree of arrays.
+        mesh: mesh of the devices.
+
+    Returns:
+        The same pytree, each device with all of it.
 
     Example:
         >>> import numpy as np
@@ -54,7 +58,14 @@ def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
 
 
 def spread(batch: Batch, mesh: Mesh) -> Batch:
-    """Spread the leading axis of every array over the devices of the mesh, inside a compiled function.
+    """Shard the leading axis of every array over the devices of the mesh, inside a compiled function.
+
+    Args:
+        batch: arrays with the examples along the leading axis.
+        mesh: mesh of the devices.
+
+    Returns:
+        The same batch, each device with an equal share of consecutive examples.
 
     Example:
         >>> import numpy as np

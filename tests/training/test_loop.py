@@ -479,7 +479,7 @@ class TestBatchSize:
             check(point_gan(), points, size)
 
     def test_a_size_that_the_devices_do_not_allow_is_refused(self, check, point_gan, points):
-        with pytest.raises(InputError, match="a multiple of 2"):
+        with pytest.raises(InputError, match="must be a multiple of 2, the number of devices, got 15"):
             check(point_gan(), points, 15, jax.local_devices()[:1] * 2)
 
     def test_the_examples_of_a_stream_are_counted_too(self, check, point_gan, images):
