@@ -110,7 +110,7 @@ def fit(
         steps: number of steps in all, including those before `first_step`.
         batch_size: number of examples in one update of a player; phases may have their own.
         state: state to continue from, `model.init` where it is None. Its buffers are not changed.
-        first_step: number of steps that `state` has completed.
+        first_step: number of steps that `state` has completed, `state.step`.
         diverged: seeds that had diverged before `first_step`.
         chunk: largest number of steps between two calls of the callbacks, at least 1.
         callbacks: functions called in this order after every chunk.
@@ -144,6 +144,10 @@ def fit(
         callbacks = [_of_single_seed(callback) for callback in callbacks]
     keys = jnp.atleast_1d(key)
     state = initial_state(model, keys, example_of(data)) if state is None else state
+    if int(state.step) != first_step:
+        raise InputError(
+            f"first_step must be the number of steps that the state has completed, {int(state.step)}, got {first_step}"
+        )
     # Copies: a state that the caller still holds must survive the donation of its buffers.
     state = jax.jit(_copy)(state)
     lost, compile_seconds = dict(diverged or {}), 0.0

@@ -11,9 +11,9 @@ from jaxgen.data.streaming import ArraySource
 from jaxgen.game import Model, Player, game
 from jaxgen.training import batch_feed
 from jaxgen.training.batch_feed import from_arrays, from_stream
-from jaxgen.training.loop import fit
+from jaxgen.training.loop import fit, initial_state
 from jaxgen.training.mesh import data_parallel_mesh
-from jaxgen.training.seeds import seed_keys
+from jaxgen.training.seeds import seed_keys, select_seed
 
 BATCH = 12
 BYTES = BATCH * (8 * 8 + 4)
@@ -101,13 +101,16 @@ def mean() -> Model:
 
 @pytest.mark.parametrize("key", [jax.random.key(2), seed_keys(2, 2)], ids=["one seed", "two seeds"])
 def test_training_from_a_stream_is_training_from_memory_bit_by_bit(key, mean, images, monkeypatch):
+    state = initial_state(mean, jnp.atleast_1d(key), images).replace(step=jnp.int32(3))
+    state = state if key.ndim else select_seed(state, 0)
+
     def train(data):
         chunks = []
 
         def record(chunk):
             chunks.append((chunk.step, chunk.steps, jax.tree.map(np.array, chunk.state), chunk.metrics))
 
-        fit(mean, data, key=key, steps=17, batch_size=BATCH, chunk=7, first_step=3, callbacks=[record])
+        fit(mean, data, key=key, steps=17, batch_size=BATCH, chunk=7, state=state, first_step=3, callbacks=[record])
         return chunks
 
     from_memory, from_disk = train(images), train(Stream(ArraySource(images)))

@@ -16,7 +16,7 @@ from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.training import loop
 from jaxgen.training.chunk import Chunk, Divergence
-from jaxgen.training.loop import Fit, check_batch_size, fit, run_keys
+from jaxgen.training.loop import Fit, check_batch_size, fit, initial_state, run_keys
 from jaxgen.training.seeds import seed_keys, select_seed
 
 BATCH = 16
@@ -363,9 +363,11 @@ class TestDivergence:
 
     def test_seeds_that_diverged_before_a_pause_stay_diverged(self, points):
         before, newly = {1: Divergence(2, "first", "loss"), 2: Divergence(4, "second", "loss")}, []
+        model, keys = diverging_game(), seed_keys(0, 3)
+        state = initial_state(model, keys, {}).replace(step=jnp.int32(4))
         result = fit(
-            diverging_game(), points, key=seed_keys(0, 3), steps=8, batch_size=BATCH, chunk=2, first_step=4,
-            diverged=before, callbacks=[lambda chunk: newly.append(chunk.newly_diverged)],
+            model, points, key=keys, steps=8, batch_size=BATCH, chunk=2, state=state, first_step=4, diverged=before,
+            callbacks=[lambda chunk: newly.append(chunk.newly_diverged)],
         )  # fmt: skip
         assert result.diverged == before
         assert newly == [{}, {}]
@@ -452,6 +454,15 @@ def test_impossible_numbers_of_steps_and_seeds_are_refused(choices, message, poi
     possible = {"key": jax.random.key(0), "steps": 10, "batch_size": BATCH}
     with pytest.raises(InputError, match=message):
         fit(point_gan(), points, **possible | choices)
+
+
+def test_a_first_step_other_than_that_of_the_state_is_refused(complete, point_gan, points):
+    """Keys and batches follow `first_step`; regularizers, averages and schedules follow the step of the state."""
+    arguments = {"key": jax.random.key(3), "steps": 30, "batch_size": BATCH}
+    with pytest.raises(InputError, match="number of steps that the state has completed, 23, got 0"):
+        fit(point_gan(), points, state=complete.state, **arguments)
+    with pytest.raises(InputError, match="number of steps that the state has completed, 0, got 5"):
+        fit(point_gan(), points, first_step=5, **arguments)
 
 
 class TestBatchSize:
