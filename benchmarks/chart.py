@@ -1,8 +1,8 @@
-"""The bar chart of the training steps: how many times as fast as PyTorch.
+"""The bar chart of the training steps: the time of PyTorch divided by that of jaxgen.
 
-    python benchmarks/chart.py REPORT PICTURE
+    python benchmarks/chart.py REPORT FIGURE
 
-draws it of what `train_step.py --json REPORT` has written.
+draws it from the file that `train_step.py --json REPORT` has written.
 """
 
 import json
@@ -19,18 +19,18 @@ OURS, LINE = "#3b6fb6", "#8a8a8a"
 
 
 def draw(report: Mapping[str, Any]) -> Figure:
-    """One bar for each workload that was timed on both sides, the first on top."""
+    """Return a figure with one bar for each workload that was timed on both sides, the first on top."""
     rows = [row for row in report["workloads"] if row["ratio"] is not None]
     figure = Figure(figsize=(8, 1.4 + 0.42 * len(rows)), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # So that the line does not cross what is written.
+    background = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # So that the line does not cross the labels.
     bars = axes.barh([row["name"] for row in rows], [row["ratio"] for row in rows], color=OURS, height=0.65)
-    axes.bar_label(bars, [_label(row) for row in rows], padding=4, fontsize=9, bbox=behind)
+    axes.bar_label(bars, [_label(row) for row in rows], padding=4, fontsize=9, bbox=background)
     axes.invert_yaxis()
     axes.axvline(1, color=LINE, linewidth=1.2)
-    # Room for what is written behind the longest bar.
+    # Space for the label of the longest bar.
     axes.set_xlim(0, 1.5 * max([1, *(row["ratio"] for row in rows)]))
-    axes.set_xlabel("times as fast as PyTorch, which the grey line stands for")
+    axes.set_xlabel("speed relative to PyTorch (grey line)")
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure.suptitle("A training step of jaxgen and of PyTorch", fontsize=12)

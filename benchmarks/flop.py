@@ -1,7 +1,7 @@
-"""Floating-point operations of a training step: those of the algorithm, and those that the compiler left in it.
+"""Floating-point operations of a training step: those of the algorithm, and those of the compiled program.
 
-The first are the products and convolutions that PyTorch calls, forward and backward. How jaxgen computes a convolution
-cannot inflate that number, so it is the one that shares of the machine's speed are taken of.
+The first are the products and convolutions that PyTorch calls, forward and backward. This number does not depend on how
+jaxgen computes a convolution, so shares of the machine's speed are computed from it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,22 +20,22 @@ from jaxgen.typing import Batch
 
 
 def of_algorithm(twin: Twin, batch: TorchBatch) -> int:
-    """Count the products and convolutions of one turn.
+    """Count the operations of the products and convolutions of one step.
 
     Args:
-        twin: not compiled, which plays this turn.
-        batch: of the turn.
+        twin: PyTorch side, not compiled; the step changes its parameters.
+        batch: batch of the step.
 
     Returns:
-        Multiplications and additions.
+        Number of multiplications and additions.
     """
     with Counter() as counter:
-        twin.turn(batch)
+        twin.step(batch)
     return counter.flop
 
 
 class Counter(TorchDispatchMode):
-    """Counts as PyTorch's `FlopCounterMode`, which does not work where the gradient of a gradient is taken."""
+    """Counter of operations like PyTorch's `FlopCounterMode`, which fails where gradients of gradients are computed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,31 +48,33 @@ class Counter(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Carry out an operation, and count what it takes."""
+        """Execute an operation and add its cost to the count."""
         result = operation(*args, **(kwargs or {}))
         if count := flop_registry.get(operation.overloadpacket):
             self.flop += count(*args, **(kwargs or {}), out_val=result)
         return result
 
 
-def of_compiled_turn(compiled: Compiled, model: Model, state: State, batch: Batch) -> float:
-    """Count the operations in the compiled program of one turn, elementwise ones included.
+def of_compiled_step(compiled: Compiled, model: Model, state: State, batch: Batch) -> float:
+    """Count the operations of the compiled program of one step, elementwise ones included.
+
+    XLA counts the body of a loop once. Its remaining iterations, the further updates of a player, are added here.
 
     Args:
-        compiled: the program, which plays one turn.
-        model: that it plays.
-        state: or its shapes.
-        batch: of one move, or its shapes.
+        compiled: program of one step of the model.
+        model: model without regularizers.
+        state: state of the model, or its shapes.
+        batch: batch of one update, or its shapes.
 
     Returns:
-        What the compiler counts, and what it leaves out: to it, the body of a loop runs once, however often it does.
+        Number of operations.
     """
-    again = ((player.updates - 1, player) for player in model.players if player.updates > 1)
-    return _flop(compiled) + sum(times * _flop(_one_move(player, state, batch)) for times, player in again)
+    repeated = ((player.updates - 1, player) for player in model.players if player.updates > 1)
+    return _flop(compiled) + sum(times * _flop(_one_update(player, state, batch)) for times, player in repeated)
 
 
-def _one_move(player: Player, state: State, batch: Batch) -> Compiled:
-    """The program of one move of a player, which is a turn of a game that it plays alone."""
+def _one_update(player: Player, state: State, batch: Batch) -> Compiled:
+    """The program of one update of a player, as a step of a game with this player alone."""
     _, step = game(lambda key, batch: {}, [player._replace(updates=1)])
     return jit(step).lower(jax.random.key(0), state, batch).compile()
 

@@ -1,4 +1,4 @@
-"""How the time of a training step grows with the batch and with the width of the networks."""
+"""Growth of the time of a training step with the batch size and with the width of the networks."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import jax
 import torch
 from functions import growth
 from report import COMPILED, EAGER, FIT
-from sides import Fit, TorchTurns
+from sides import Fit, TorchSteps
 from timing import Side, interleaved
 from workloads.twin import endless_batches
 from workloads.workload import Workload
@@ -39,26 +39,26 @@ def measure(workloads: Sequence[Workload], device: torch.device | None) -> list[
 
 
 def milliseconds(workload: Workload, size: dict[str, int], device: torch.device | None) -> dict[str, float]:
-    """Name of the side -> milliseconds a step."""
+    """Return the milliseconds per step by name of the side."""
     scaled = workload.scaled(**size)
     data = scaled.data()
     model = scaled.build(data)
-    turns = max(1, scaled.turns * workload.batch_size // scaled.batch_size // 4)
+    steps = max(1, scaled.steps * workload.batch_size // scaled.batch_size // 4)
     key = jax.random.key(0)
     sides: dict[str, Side] = {
-        FIT: Fit(model, data, key=key, batch_size=scaled.batch_size, turns=turns, chunks=REPEATS + 1)
+        FIT: Fit(model, data, key=key, batch_size=scaled.batch_size, steps=steps, chunks=REPEATS + 1)
     }
     if device is not None:
         state = model.init(key, {name: array[:1] for name, array in data.items()})
         twin = scaled.twin(state.params, compiled=scaled.compile_is_faster).to(device)
         tensors = tuple(tensor.to(device) for tensor in scaled.tensors(data))
         batches = endless_batches(tensors, scaled.batch_size * model.slices)
-        sides[COMPILED if scaled.compile_is_faster else EAGER] = TorchTurns(twin, batches, turns=turns)
+        sides[COMPILED if scaled.compile_is_faster else EAGER] = TorchSteps(twin, batches, steps=steps)
     return {name: times.median for name, times in interleaved(sides, repeats=REPEATS).items()}
 
 
 def print_row(row: dict) -> None:
-    """A line for each side, and one for the ratios."""
+    """Print one line for each side and one for the ratios."""
     growing = row["growing"].replace("_", " ")
     print(f"{row['name']}, {growing:18}" + "".join(f"{size:>10,}" for size in row["sizes"]) + f"{'growth':>9}")
     for name, values in row["sides"].items():

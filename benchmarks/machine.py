@@ -1,4 +1,4 @@
-"""What a benchmark runs on."""
+"""The machine on which a benchmark runs."""
 
 import os
 import platform
@@ -10,17 +10,17 @@ import torch
 
 
 def describe() -> dict[str, Any]:
-    """The machine and the versions: `text` to print, `report` to write down."""
+    """Return the machine and the versions: `text` to print, `report` for the JSON file."""
     cores = available_cores()
     devices = [f"{processor()}, {cores} core" + "s" * (cores != 1)]
     if jax.default_backend() != "cpu":
         devices.insert(0, jax.devices()[0].device_kind)
     lines = [
         ", ".join(devices),
-        f"jax {jax.__version__}, PyTorch {torch.__version__}, load before the start {os.getloadavg()[0]:.1f}",
+        f"jax {jax.__version__}, PyTorch {torch.__version__}, load before start {os.getloadavg()[0]:.1f}",
     ]
     if torch_device() is None:
-        lines.append(f"PyTorch cannot use {devices[0]}: jaxgen is compared with nothing")
+        lines.append(f"PyTorch cannot use {devices[0]}: only jaxgen is timed")
     versions = {"jax": jax.__version__, "torch": str(torch.__version__)}
     return {
         "text": "\n".join(lines),
@@ -29,28 +29,28 @@ def describe() -> dict[str, Any]:
 
 
 def torch_device() -> torch.device | None:
-    """Where PyTorch works, which is where jaxgen does; None where it cannot."""
+    """Return PyTorch's device of the same kind as that of JAX; None if PyTorch cannot use it."""
     if jax.default_backend() == "cpu":
         return torch.device("cpu")
     return torch.device("cuda") if jax.default_backend() == "gpu" and torch.cuda.is_available() else None
 
 
 def use_all_cores() -> None:
-    """Let PyTorch have what XLA has: a thread for each core, no denormal numbers on the CPU, TF32 on a GPU."""
+    """Configure PyTorch like XLA: one thread per core, denormal numbers flushed to zero on the CPU, TF32 on a GPU."""
     torch.set_num_threads(available_cores())
-    # Before the first operation: threads that are there already would keep their denormals, which are slow.
+    # Before the first operation: existing threads would keep computing with denormal numbers, which is slow.
     torch.set_flush_denormal(True)
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
 
 
 def available_cores() -> int:
-    """Those that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:
-    """The processor's name, as the operating system knows it."""
+    """Return the name of the processor according to the operating system."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

@@ -1,6 +1,6 @@
-"""Bytes that a training step needs at its peak, the data set left out, on both sides as their allocators see them.
+"""Peak memory of a training step in bytes without the data set, as the allocator of each side reports it.
 
-Buffers inside a library's routine are nobody's tensors and not counted, on neither side.
+Buffers that a library allocates within a routine are not tensors, and are counted on neither side.
 """
 
 import os
@@ -13,29 +13,29 @@ from torch.profiler import ProfilerActivity, profile
 from workloads.twin import Batch, Twin
 from workloads.workload import Data
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # Else PyTorch's profiler tells the terminal that it starts and stops.
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # Else PyTorch's profiler prints when it starts and stops.
 
 
 def of_program(compiled: Compiled, data: Data) -> int:
-    """What the compiler has planned for a program, without the data that it is given."""
+    """Return the bytes that the compiler has planned for a program, without the data that it receives."""
     plan = compiled.memory_analysis()
     planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
     return planned - plan.alias_size_in_bytes - sum(array.nbytes for array in data.values())
 
 
 def of_twin(twin: Twin, batches: Iterator[Batch]) -> int:
-    """What is there between two turns, parameters and optimizers' states, and what a turn adds to it."""
-    there = 0
+    """Return the bytes of parameters and optimizer states, plus those that a step allocates at its peak."""
+    allocated = 0
     for player in twin.players:
         for parameter in twin.parameters[player.name]:
             parameter.grad = None
             tensors = [value for value in player.optimizer.state[parameter].values() if torch.is_tensor(value)]
-            there += sum(tensor.nbytes for tensor in (parameter, *tensors))
-    return there + added(lambda: twin.play(batches, turns=1), twin.device)
+            allocated += sum(tensor.nbytes for tensor in (parameter, *tensors))
+    return allocated + peak_increase(lambda: twin.run(batches, steps=1), twin.device)
 
 
-def added(work: Callable[[], None], device: torch.device) -> int:
-    """The most that some work adds to the memory that PyTorch has allocated."""
+def peak_increase(work: Callable[[], None], device: torch.device) -> int:
+    """Return the largest increase, in bytes, of the memory that PyTorch has allocated during a call."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -1,4 +1,4 @@
-"""What the times of the training steps mean: ratios, shares, and the bars that they are held against."""
+"""Ratios and shares that follow from the times of the training steps, and the targets that they should meet."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,20 @@ EAGER, COMPILED = "torch", "torch.compile"
 TORCH = (EAGER, COMPILED)
 
 RUNS = 8
-"""Seeds at once."""
+"""Number of seeds at once."""
 
 Row = Mapping[str, Any]
-"""What is known of a workload."""
+"""Measurements of one workload."""
 
 
-class Bar(NamedTuple):
-    """What the numbers are held against.
+class Target(NamedTuple):
+    """A limit for a measured number.
 
     Attributes:
-        text: what is looked at.
-        measured: the number that decides, None where it was not measured.
-        limit: of that number.
-        at_least: whether it may not fall short of the limit; else it may not exceed it.
+        text: description of the number.
+        measured: measured number; None if it was not measured.
+        limit: limit of the number.
+        at_least: whether the limit is a lower limit; otherwise it is an upper one.
     """
 
     text: str
@@ -32,21 +32,21 @@ class Bar(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the number keeps to its limit; NaN does not."""
+        """Whether the number is within its limit; False for NaN."""
         if self.measured is None:
             return False
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def __str__(self) -> str:
-        """Say it in a line."""
-        asked = f"{self.text}, {'at least' if self.at_least else 'at most'} {self.limit:.2f}"
+        """Return the target, whether it holds, and the number, in one line."""
+        target = f"{self.text}, {'at least' if self.at_least else 'at most'} {self.limit:.2f}"
         if self.measured is None:
-            return f"not measured: {asked}"
-        return f"{'holds' if self.holds else 'MISSED'}: {asked}: {self.measured:.2f}"
+            return f"not measured: {target}"
+        return f"{'holds' if self.holds else 'MISSED'}: {target}: {self.measured:.2f}"
 
 
 def complete(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to a workload's times what follows from them; `torch` is PyTorch's faster mode."""
+    """Add to the times of a workload what follows from them; `torch` is the faster mode of PyTorch."""
     sides = row["sides"]
     ours = sides[FIT]["ms"]
     mode = min((name for name in TORCH if name in sides), key=lambda name: sides[name]["ms"], default=None)
@@ -70,7 +70,7 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _seeds(milliseconds: float, ours: float, theirs: float | None) -> dict[str, float | None]:
-    """All runs at once, as a share of the time of one after the other, and times as fast as PyTorch's one by one."""
+    """The time of all seeds at once, relative to runs one after the other in jaxgen and in PyTorch."""
     return {
         "ms": milliseconds,
         "against_eight_runs": milliseconds / (RUNS * ours),
@@ -79,39 +79,44 @@ def _seeds(milliseconds: float, ours: float, theirs: float | None) -> dict[str, 
 
 
 def geometric_mean(rows: Sequence[Row]) -> float | None:
-    """Of the ratios; None where there are none."""
+    """Return the geometric mean of the ratios; None if there are none."""
     ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
     return statistics.geometric_mean(ratios) if ratios else None
 
 
-def bars(rows: Sequence[Row]) -> list[Bar]:
-    """All that is asked for, of those workloads that were measured."""
+def targets(rows: Sequence[Row]) -> list[Target]:
+    """Return all targets with the numbers of the measured workloads."""
     shares = [row["gemm_share"] for row in rows if row["convolutional"]]
     seeds = {
         kind: [row["seeds"]["against_eight_runs"] for row in rows if row["seeds"] and row["convolutional"] == kind]
         for kind in (False, True)
     }
     return [
-        Bar("geometric mean of the ratios", geometric_mean(rows), 1.5),
-        Bar("smallest ratio", min(_measured(rows, "ratio"), default=None), 1.0),
-        Bar("smallest share of the GEMM rate with convolutions", min(shares, default=None), 0.6),
-        Bar("scanned and single steps apart", max(_measured(rows, "scan_distance"), default=None), 0.15, False),
-        Bar("8 seeds in the time of 8 runs, MLPs", max(seeds[False], default=None), 0.5, False),
-        Bar("8 seeds in the time of 8 runs, convolutions", max(seeds[True], default=None), 0.9, False),
+        Target("geometric mean of the ratios", geometric_mean(rows), 1.5),
+        Target("smallest ratio", min(_measured(rows, "ratio"), default=None), 1.0),
+        Target("smallest share of the GEMM rate with convolutions", min(shares, default=None), 0.6),
+        Target(
+            "relative difference of fit and single steps",
+            max(_measured(rows, "scan_distance"), default=None),
+            0.15,
+            at_least=False,
+        ),
+        Target("time of 8 seeds / 8 runs, MLPs", max(seeds[False], default=None), 0.5, at_least=False),
+        Target("time of 8 seeds / 8 runs, convolutions", max(seeds[True], default=None), 0.9, at_least=False),
     ]
 
 
 def print_row(row: Row) -> None:
-    """All sides of a workload."""
+    """Print all sides of a workload."""
     agreement = f"losses agree within {row['loss_difference']:.0e}, " if row["loss_difference"] is not None else ""
     compiled = f", {row['compiled_flop'] / 1e9:.3g} in the compiled program" if row["compiled_flop"] else ""
     print(
-        f"{row['name']}: {agreement}{row['flop'] / 1e9:.3g} GFLOP a step{compiled}; "
-        f"GEMM {row['gemm_gflops']:.0f} GFLOP/s beside it"
+        f"{row['name']}: {agreement}{row['flop'] / 1e9:.3g} GFLOP/step{compiled}; "
+        f"GEMM in the same repeats {row['gemm_gflops']:.0f} GFLOP/s"
     )
-    print(f"  {'':17}{'ms a step':>10}{'spread':>8}{'examples/s':>12}{'of GEMM':>9}{'compiled in':>13}{'memory':>11}")
+    print(f"  {'':17}{'ms/step':>10}{'spread':>8}{'examples/s':>12}{'of GEMM':>9}{'compiled in':>13}{'memory':>11}")
     for name, side in row["sides"].items():
-        # All seeds make a step in the time of one turn.
+        # In the measured time every seed completes one step.
         runs = RUNS if name == SEEDS else 1
         rate = runs * row["examples"] / side["ms"] * 1e3
         share = runs * row["flop"] / side["ms"] / 1e6 / row["gemm_gflops"]
@@ -126,11 +131,9 @@ def print_row(row: Row) -> None:
 
 
 def print_summary(report: Mapping[str, Any]) -> None:
-    """One line a workload, and which bars hold."""
+    """Print one line per workload, and which targets hold."""
     rows = report["workloads"]
-    print(
-        f"{'':14}{'jaxgen ms':>11}{'torch ms':>11}{'ratio':>8}{'of GEMM':>9}{'torch':>7}{'scan/step':>11}{'seeds':>8}"
-    )
+    print(f"{'':14}{'jaxgen ms':>11}{'torch ms':>11}{'ratio':>8}{'of GEMM':>9}{'torch':>7}{'fit/step':>11}{'seeds':>8}")
     for row in rows:
         scanned = row["jaxgen_step_ms"] and row["jaxgen_ms"] / row["jaxgen_step_ms"]
         seeds = row["seeds"] and row["seeds"]["against_eight_runs"]
@@ -139,9 +142,9 @@ def print_summary(report: Mapping[str, Any]) -> None:
             f"{_number(row['ratio'], 8, '.2f')}{row['gemm_share']:9.0%}{_number(row['torch_gemm_share'], 7, '.0%')}"
             f"{_number(scanned, 11, '.2f')}{_number(seeds, 8, '.2f')}"
         )
-    print(f"GEMM {report['gemm_gflops']:.0f} GFLOP/s; seeds: 8 at once in the time of 8 runs one after another\n")
-    for bar in bars(rows):
-        print(bar)
+    print(f"GEMM {report['gemm_gflops']:.0f} GFLOP/s; seeds: time of 8 at once / 8 runs one after the other\n")
+    for target in targets(rows):
+        print(target)
 
 
 def _measured(rows: Sequence[Row], name: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""What is timed: jaxgen's training in two forms, PyTorch's, and the matrix product that both are held against."""
+"""The sides that are timed: training in jaxgen in two forms, training in PyTorch, and a matrix product as reference."""
 
 import time
 from collections.abc import Iterator
@@ -20,22 +20,22 @@ from jaxgen.typing import Array, Batch, Key, KeyArray
 
 
 class Fit:
-    """jaxgen as users run it: `fit`, a chunk at a time.
+    """Training in jaxgen as users run it: `fit`, one chunk per repeat.
 
-    `fit` runs in a thread of its own. Its hook is called between two compiled chunks, and there it waits until it is
-    asked to go on.
+    `fit` runs in a thread of its own. Its callback, which is called between two compiled chunks, waits there until the
+    next chunk is requested.
 
     Args:
-        model: to train.
-        data: on which.
-        key: of the run; several train as many runs at once.
-        batch_size: examples a move.
-        turns: of a chunk.
-        chunks: that will be asked for.
-        state: where to begin; as `fit` does where there is none.
+        model: model to train.
+        data: arrays to train on.
+        key: key of the run; an array of keys trains as many seeds at once.
+        batch_size: number of examples per update.
+        steps: number of steps per chunk.
+        chunks: number of chunks that will be requested.
+        state: first state; None for the initial state of `fit`.
 
     Attributes:
-        history: the metrics of the chunks that were played.
+        history: metrics of the completed chunks.
     """
 
     def __init__(
@@ -45,123 +45,123 @@ class Fit:
         *,
         key: Key[Array, "..."],
         batch_size: int,
-        turns: int,
+        steps: int,
         chunks: int,
         state: State | None = None,
     ) -> None:
-        self.turns = turns
+        self.steps = steps
         self.history: list[dict[str, np.ndarray]] = []
-        options = {"batch_size": batch_size, "chunk": turns, "state": state}
-        self._arguments = {"key": key, "steps": turns * chunks, **options}
-        self._go, self._over = Semaphore(0), Semaphore(0)
+        options = {"batch_size": batch_size, "chunk": steps, "state": state}
+        self._arguments = {"key": key, "steps": steps * chunks, **options}
+        self._requested, self._completed = Semaphore(0), Semaphore(0)
         self._outcome: Result | Exception | None = None
-        # If the benchmark ends early, nobody asks any more, and the thread may not keep the process alive.
-        self._thread = Thread(target=self._run, args=(model, data), daemon=True)
+        # If the benchmark ends early, the thread waits forever and must not keep the process alive.
+        self._thread = Thread(target=self._fit, args=(model, data), daemon=True)
         self._thread.start()
 
-    def play(self) -> None:
-        """Play the next chunk; the first also compiles."""
+    def run(self) -> None:
+        """Run the next chunk; the first call also compiles."""
         if self._outcome is None:
-            self._go.release()
-            self._over.acquire()
+            self._requested.release()
+            self._completed.acquire()
         if isinstance(self._outcome, Exception):
             raise self._outcome
 
     @property
     def compile_seconds(self) -> float:
-        """The time that the compiler took, known after the last chunk."""
+        """Seconds of the compilation, available after the last chunk."""
         self._thread.join()
         assert isinstance(self._outcome, Result)
         return self._outcome.compile_seconds
 
-    def _run(self, model: Model, data: Data) -> None:
-        self._go.acquire()
+    def _fit(self, model: Model, data: Data) -> None:
+        self._requested.acquire()
         try:
-            self._outcome = fit(model, data, callbacks=[self._pause], **self._arguments)
+            self._outcome = fit(model, data, callbacks=[self._wait], **self._arguments)
         except Exception as error:
             self._outcome = error
-            self._over.release()
+            self._completed.release()
 
-    def _pause(self, chunk: Chunk) -> None:
+    def _wait(self, chunk: Chunk) -> None:
         self.history.append(chunk.metrics)
-        self._over.release()
+        self._completed.release()
         if chunk.step < self._arguments["steps"]:
-            self._go.acquire()
+            self._requested.acquire()
 
 
 class SingleSteps:
-    """jaxgen step by step, each a call of a compiled function that draws its batch and plays one turn.
+    """Training in jaxgen step by step: each step is a call of a compiled function that also selects its batch.
 
     Args:
-        model: to train.
-        data: on which.
-        batch_size: examples a move.
-        turns: of a repeat.
+        model: model to train.
+        data: arrays to train on.
+        batch_size: number of examples per update.
+        steps: number of steps per repeat.
 
     Attributes:
-        compiled: the program.
-        compile_seconds: the time that the compiler took.
+        compiled: the compiled function.
+        compile_seconds: seconds of its compilation.
     """
 
-    def __init__(self, model: Model, data: Data, *, batch_size: int, turns: int) -> None:
+    def __init__(self, model: Model, data: Data, *, batch_size: int, steps: int) -> None:
         examples = len(next(iter(data.values())))
 
-        def turn(key: KeyArray, state: State, data: Batch, number: Array) -> State:
-            order_key, turns_key = jax.random.split(key)
+        def train_step(key: KeyArray, state: State, data: Batch, number: Array) -> State:
+            order_key, steps_key = jax.random.split(key)
             indices = batch_indices(order_key, number, examples=examples, batch_size=batch_size * model.slices)
-            return model.step(jax.random.fold_in(turns_key, number), state, take(data, indices))[0]
+            return model.step(jax.random.fold_in(steps_key, number), state, take(data, indices))[0]
 
-        self.turns = turns
-        self._key, self._data, self._played = jax.random.key(0), jax.device_put(dict(data)), 0
+        self.steps = steps
+        self._key, self._data, self._completed = jax.random.key(0), jax.device_put(dict(data)), 0
         self._state = jax.jit(model.init)(self._key, {name: array[:1] for name, array in self._data.items()})
         started = time.perf_counter()
-        program = jit(turn, donate_argnums=1)
+        program = jit(train_step, donate_argnums=1)
         self.compiled = program.lower(self._key, self._state, self._data, np.int32(0)).compile()
         self.compile_seconds = time.perf_counter() - started
 
-    def play(self) -> None:
-        """Play the next turns."""
-        for number in range(self._played, self._played + self.turns):
+    def run(self) -> None:
+        """Run the next steps."""
+        for number in range(self._completed, self._completed + self.steps):
             self._state = self.compiled(self._key, self._state, self._data, np.int32(number))
-        self._played += self.turns
+        self._completed += self.steps
         jax.block_until_ready(self._state)
 
 
-class TorchTurns:
-    """PyTorch's side.
+class TorchSteps:
+    """Training in PyTorch.
 
     Args:
-        twin: to train.
-        batches: on which.
-        turns: of a repeat.
+        twin: networks and players to train.
+        batches: batches to train on.
+        steps: number of steps per repeat.
     """
 
-    def __init__(self, twin: Twin, batches: Iterator[TorchBatch], *, turns: int) -> None:
-        self.turns = turns
+    def __init__(self, twin: Twin, batches: Iterator[TorchBatch], *, steps: int) -> None:
+        self.steps = steps
         self._twin, self._batches = twin, batches
 
-    def play(self) -> None:
-        """Play the next turns."""
-        self._twin.play(self._batches, self.turns)
+    def run(self) -> None:
+        """Run the next steps."""
+        self._twin.run(self._batches, self.steps)
 
 
 class Products:
-    """Products of two square matrices: as many operations a second as the machine can be expected to do.
+    """Products of two square matrices, as a reference for the operations per second that the machine can reach.
 
     Args:
-        size: of the matrices.
-        turns: products of a repeat.
+        size: number of rows of each matrix.
+        steps: number of products per repeat.
         precision: dtype of the matrices.
     """
 
-    def __init__(self, *, size: int, turns: int, precision: str = FLOAT32) -> None:
-        self.turns = turns
+    def __init__(self, *, size: int, steps: int, precision: str = FLOAT32) -> None:
+        self.steps = steps
         self.flop = 2 * size**3
         self._factors = jax.random.normal(jax.random.key(0), (2, size, size), precision)
         self._product = jax.jit(jnp.matmul)
 
-    def play(self) -> None:
-        """Multiply."""
-        for _ in range(self.turns):
+    def run(self) -> None:
+        """Compute the products."""
+        for _ in range(self.steps):
             product = self._product(*self._factors)
         jax.block_until_ready(product)

@@ -1,4 +1,4 @@
-"""Timing in interleaved repeats: whatever else the machine does, it does to all sides alike."""
+"""Timing in interleaved repeats, so that other load on the machine affects all sides alike."""
 
 import statistics
 import time
@@ -10,42 +10,42 @@ class Side(Protocol):
     """Something to time.
 
     Attributes:
-        turns: that it plays in one repeat.
+        steps: number of steps in one repeat.
     """
 
-    turns: int
+    steps: int
 
-    def play(self) -> None:
-        """Play these turns, and return when they are over."""
+    def run(self) -> None:
+        """Run these steps and return when they are complete."""
 
 
 class Times(NamedTuple):
-    """What was measured of one side.
+    """Measured times of one side.
 
     Attributes:
-        milliseconds: a turn, one number per repeat.
+        milliseconds: milliseconds per step, one number per repeat.
     """
 
     milliseconds: list[float]
 
     @property
     def median(self) -> float:
-        """Of the repeats, milliseconds a turn."""
+        """Median over the repeats, in milliseconds per step."""
         return statistics.median(self.milliseconds)
 
     @property
     def spread(self) -> float:
-        """Half the distance between the quartiles, as a share of the median."""
+        """Half the distance between the quartiles, divided by the median."""
         lower, _, upper = statistics.quantiles(self.milliseconds, n=4)
         return (upper - lower) / 2 / self.median
 
 
 def interleaved(sides: Mapping[str, Side], *, repeats: int) -> dict[str, Times]:
-    """Let all sides take turns: one repeat of each, over and over.
+    """Time all sides alternately: one repeat of each, over and over.
 
     Args:
         sides: name -> side.
-        repeats: that count; one more, the first, warms up and does not.
+        repeats: number of timed repeats. One more is run before them to warm up and is not timed.
 
     Returns:
         Name -> times.
@@ -54,6 +54,6 @@ def interleaved(sides: Mapping[str, Side], *, repeats: int) -> dict[str, Times]:
     for _ in range(repeats + 1):
         for name, side in sides.items():
             started = time.perf_counter()
-            side.play()
-            milliseconds[name].append((time.perf_counter() - started) / side.turns * 1e3)
+            side.run()
+            milliseconds[name].append((time.perf_counter() - started) / side.steps * 1e3)
     return {name: Times(values[1:]) for name, values in milliseconds.items()}

@@ -1,4 +1,4 @@
-"""The MLP autoencoder, 784-400-20, on pictures of the size of MNIST's."""
+"""The fully connected autoencoder 784-400-20, on images of the size of MNIST's."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ from workloads.workload import Workload
 
 
 def mlp_autoencoder(*, width: int = 400, batch_size: int = 128) -> Workload:
-    """One hidden layer on either side of the code."""
+    """Return the workload with one hidden layer in the encoder and one in the decoder."""
     config = Config(architecture="mlp", hidden=(width,), latent_dim=20, learning_rate=1e-3)
 
     def twin(params: Params, *, compiled: bool) -> Twin:
@@ -33,6 +33,6 @@ def mlp_autoencoder(*, width: int = 400, batch_size: int = 128) -> Workload:
         batch_size=batch_size,
         twin=twin,
         scaled=mlp_autoencoder,
-        turns=300,
+        steps=300,
         compile_is_faster=True,
     )

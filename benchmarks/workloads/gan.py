@@ -1,4 +1,4 @@
-"""Generative adversarial networks: fully connected ones on points of a ring, DCGAN and WGAN-GP on pictures."""
+"""Generative adversarial networks: fully connected on points of a ring; DCGAN and WGAN-GP on images."""
 
 from functools import partial
 
@@ -19,8 +19,8 @@ from workloads.workload import Draw, Workload
 
 
 def ring_gan(*, width: int = 64, batch_size: int = 256) -> Workload:
-    """Two hidden layers each, on eight Gaussians around the origin of the plane."""
-    # jaxgen's defaults for points, spelled out.
+    """Return the workload with two hidden layers per network, on eight Gaussians around the origin of the plane."""
+    # The defaults of jaxgen for points.
     config = Config(
         loss="non_saturating",
         hidden=(width, width),
@@ -36,7 +36,7 @@ def ring_gan(*, width: int = 64, batch_size: int = 256) -> Workload:
         discriminate = mlp(params["discriminator"], nn.LeakyReLU(LEAK))
 
         def discriminator_loss(real: Tensor, z: Tensor) -> Tensor:
-            # Without batch normalization, real and generated examples may share one pass, which is faster.
+            # Without batch normalization, real and generated examples can share one forward pass, which is faster.
             real_logits, fake_logits = discriminate(torch.cat([real, generate(z)])).chunk(2)
             return softplus(-real_logits).mean() + softplus(fake_logits).mean()
 
@@ -55,15 +55,15 @@ def ring_gan(*, width: int = 64, batch_size: int = 256) -> Workload:
         twin=twin,
         scaled=ring_gan,
         seeds=True,
-        turns=1000,
+        steps=1000,
         compile_is_faster=True,
     )
 
 
 def dcgan(
-    name: str, shape: Shape, *, turns: int, seeds: bool = False, width: int = 64, batch_size: int = 64
+    name: str, shape: Shape, *, steps: int, seeds: bool = False, width: int = 64, batch_size: int = 64
 ) -> Workload:
-    """Convolutions and batch normalization, on pictures."""
+    """Return the workload with convolutions and batch normalization, on images."""
     # Radford et al. 2016, section 4.
     config = Config(
         loss="non_saturating",
@@ -96,16 +96,16 @@ def dcgan(
         batch_size=batch_size,
         noise=_noise(config),
         twin=twin,
-        scaled=partial(dcgan, name, shape, turns=turns, seeds=seeds),
+        scaled=partial(dcgan, name, shape, steps=steps, seeds=seeds),
         convolutional=True,
         seeds=seeds,
-        turns=turns,
-        comparable_turns=0,
+        steps=steps,
+        comparable_steps=0,
     )
 
 
-def wgan_gp(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size: int = 64) -> Workload:
-    """DCGAN's networks, the critic's without batch normalization and moving five times a turn, on pictures."""
+def wgan_gp(name: str, shape: Shape, *, steps: int, width: int = 64, batch_size: int = 64) -> Workload:
+    """Return the workload with DCGAN's networks; the critic has no batch normalization and five updates per step."""
     # Gulrajani et al. 2017, algorithm 1.
     config = Config(
         loss="wasserstein",
@@ -121,23 +121,23 @@ def wgan_gp(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size:
 
     def twin(params: Params, *, compiled: bool) -> Twin:
         generate = generator(params["generator"], shape[:2])
-        criticize = Discriminator(params["discriminator"], shape[:2])
+        critic = Discriminator(params["discriminator"], shape[:2])
 
         def gradient_penalty(real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
             between = weight * real + (1 - weight) * fake
-            gradients = torch.func.grad(lambda x: criticize(x).sum())(between)
+            gradients = torch.func.grad(lambda x: critic(x).sum())(between)
             return (gradients.flatten(1).norm(dim=1) - 1).square().mean()
 
         def critic_loss(real: Tensor, z: Tensor, weight: Tensor) -> Tensor:
             fake = generate(z)
-            real_values, fake_values = criticize(torch.cat([real, fake])).chunk(2)
+            real_values, fake_values = critic(torch.cat([real, fake])).chunk(2)
             distance = real_values.mean() - fake_values.mean()
             return config.penalty_weight * gradient_penalty(real, fake, weight) - distance
 
         def generator_loss(real: Tensor, z: Tensor) -> Tensor:
-            return -criticize(generate(z)).mean()
+            return -critic(generate(z)).mean()
 
-        return _twin(config, generate, criticize, critic_loss, generator_loss, compiled=compiled)
+        return _twin(config, generate, critic, critic_loss, generator_loss, compiled=compiled)
 
     return Workload(
         name=name,
@@ -147,10 +147,10 @@ def wgan_gp(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size:
         batch_size=batch_size,
         noise=_noise(config),
         twin=twin,
-        scaled=partial(wgan_gp, name, shape, turns=turns),
+        scaled=partial(wgan_gp, name, shape, steps=steps),
         convolutional=True,
-        turns=turns,
-        comparable_turns=0,
+        steps=steps,
+        comparable_steps=0,
     )
 
 
@@ -163,18 +163,18 @@ def _twin(
     *,
     compiled: bool,
 ) -> Twin:
-    """The two players; the noise of a loss with a penalty has weights for it, one per picture."""
+    """The two players; the noise of a loss with a penalty includes one interpolation weight per image."""
 
-    def codes(x: Tensor) -> Noise:
+    def latents(x: Tensor) -> Noise:
         return (normal(x, config.latent_dim),)
 
-    def codes_and_weights(x: Tensor) -> Noise:
+    def latents_and_weights(x: Tensor) -> Noise:
         return normal(x, config.latent_dim), uniform(x, 1, 1, 1)
 
     def optimizer(network: nn.Module) -> torch.optim.Optimizer:
         return adam(network, learning_rate=config.learning_rate, b1=config.b1, b2=config.b2)
 
-    noise = codes_and_weights if config.penalty_weight else codes
+    noise = latents_and_weights if config.penalty_weight else latents
     players = [
         TorchPlayer(
             "discriminator",
@@ -184,23 +184,23 @@ def _twin(
             noise,
             updates=config.discriminator_updates,
         ),
-        TorchPlayer("generator", generator_loss, generate, optimizer(generate), codes),
+        TorchPlayer("generator", generator_loss, generate, optimizer(generate), latents),
     ]
     return Alternating(players, compiled=compiled)
 
 
 def _noise(config: Config) -> dict[str, Draw]:
-    """The same as `jaxgen.models.gan` draws it."""
+    """The noise as `jaxgen.models.gan` draws it."""
 
-    def codes(key: KeyArray, n: int) -> tuple[Array, ...]:
+    def latents(key: KeyArray, n: int) -> tuple[Array, ...]:
         return (jax.random.normal(key, (n, config.latent_dim)),)
 
-    def codes_and_weights(key: KeyArray, n: int) -> tuple[Array, ...]:
-        noise_key, penalty_key = jax.random.split(key)
+    def latents_and_weights(key: KeyArray, n: int) -> tuple[Array, ...]:
+        latent_key, penalty_key = jax.random.split(key)
         weights = (jax.random.uniform(penalty_key, (n, 1, 1, 1)),) if config.penalty_weight else ()
-        return codes(noise_key, n) + weights
+        return latents(latent_key, n) + weights
 
-    def codes_alone(key: KeyArray, n: int) -> tuple[Array, ...]:
-        return codes(jax.random.split(key)[0], n)
+    def latents_alone(key: KeyArray, n: int) -> tuple[Array, ...]:
+        return latents(jax.random.split(key)[0], n)
 
-    return {"discriminator": codes_and_weights, "generator": codes_alone}
+    return {"discriminator": latents_and_weights, "generator": latents_alone}

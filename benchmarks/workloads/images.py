@@ -1,4 +1,4 @@
-"""Pictures to train on, in the form that each side takes."""
+"""Images to train on, as each side expects them."""
 
 import numpy as np
 import torch
@@ -11,21 +11,26 @@ Shape = tuple[int, int, int]
 
 
 def noise_images(shape: Shape, *, examples: int = 2_000) -> dict[str, np.ndarray]:
-    """Make pictures of noise: the time of a step does not depend on what they show."""
+    """Return images of uniform noise: the time of a step does not depend on the content."""
     return {"image": np.random.default_rng(0).integers(0, 256, (examples, *shape), dtype=np.uint8)}
 
 
 def channels_first(data: Data, *, signed: bool = False) -> Batch:
-    """Pictures with values in [0, 1], or signed in [-1, 1], for convolutions: `[examples, channels, height, width]`.
+    """Return images for convolutions, `[examples, channels, height, width]`.
 
-    In memory the channels stay last, where PyTorch's convolutions are fastest, in every batch that is taken of them.
+    In memory the channels remain last, where PyTorch's convolutions are fastest, also in every batch that is indexed
+    from the result.
+
+    Args:
+        data: images in uint8, or in [0, 1].
+        signed: whether the values of the result are in [-1, 1] rather than in [0, 1].
     """
     images = torch.tensor(_unit(data["image"])).permute(0, 3, 1, 2)
     return (2 * images - 1 if signed else images,)
 
 
 def rows(data: Data) -> Batch:
-    """Pictures as rows of values in [0, 1], for fully connected layers."""
+    """Return images as rows of values in [0, 1], for fully connected layers."""
     return (torch.tensor(_unit(data["image"])).flatten(1),)
 
 

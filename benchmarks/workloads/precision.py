@@ -1,4 +1,4 @@
-"""Mixed precision, of a workload's two sides: products in bfloat16, parameters, optimizers and losses in float32."""
+"""Mixed precision on both sides of a workload: products in bfloat16; parameters, optimizers and losses in float32."""
 
 import jax
 
@@ -9,15 +9,15 @@ from workloads.twin import Twin
 from workloads.workload import FLOAT32, Data, Workload
 
 
-def in_words(precision: str) -> str:
-    """What the products are computed in, and everything else."""
+def describe_precision(precision: str) -> str:
+    """Return a description of the precision of the products and of everything else."""
     if precision != FLOAT32:
         return f"products in {precision}, everything else in float32"
-    return "float32" if jax.default_backend() == "cpu" else "float32, products in TF32 where the device has it"
+    return "float32" if jax.default_backend() == "cpu" else "float32, products in TF32 where the device supports it"
 
 
 def in_precision(workload: Workload, precision: str) -> Workload:
-    """The same workload, within jaxgen's `mixed_precision` and PyTorch's `autocast` if products are in bfloat16."""
+    """Return the workload with products in a precision, by jaxgen's `mixed_precision` and PyTorch's `autocast`."""
     if precision == workload.precision:
         return workload
 

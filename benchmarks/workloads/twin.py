@@ -1,8 +1,8 @@
-"""The PyTorch side of a workload: the same game, written as a good PyTorch user would write it.
+"""The PyTorch side of a workload: the same game, written as an experienced PyTorch user would write it.
 
 All data are tensors in memory, an epoch is a random permutation of them, gradients are set to None instead of zero,
-Adam is the fused one, and nothing waits for a number that nobody reads. A player is moved by the gradient of its own
-parameters alone, as in jaxgen: while it moves, those of its opponents require none.
+Adam is fused, and nothing synchronizes with the device within a repeat. A player is updated by the gradient with
+respect to its own parameters alone, as in jaxgen: meanwhile those of its opponents do not require gradients.
 """
 
 from abc import ABC, abstractmethod
@@ -15,30 +15,30 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 Batch = tuple[Tensor, ...]
-"""What a twin learns from, e.g. pictures, or pictures and labels."""
+"""Tensors on which a twin is trained, e.g. images, or images and labels."""
 
 Noise = tuple[Tensor, ...]
-"""What one move needs of random numbers."""
+"""Random numbers of one update."""
 
-Given = Mapping[str, Sequence[Noise]]
-"""Player name -> the noise of each of its moves."""
+GivenNoise = Mapping[str, Sequence[Noise]]
+"""Player name -> the noise of each of its updates."""
 
 Loss = Callable[..., Tensor]
 """`(*batch, *noise) -> loss`, a scalar; in a simultaneous game `(*terms) -> loss`."""
 
 
 def normal(x: Tensor, *shape: int) -> Tensor:
-    """Draw from N(0, 1), for each example of x."""
+    """Draw from N(0, 1), an array of this shape for each example of x."""
     return torch.randn(len(x), *shape, dtype=x.dtype, device=x.device)
 
 
 def uniform(x: Tensor, *shape: int) -> Tensor:
-    """Draw from the interval [0, 1], for each example of x."""
+    """Draw from the uniform distribution on [0, 1], an array of this shape for each example of x."""
     return torch.rand(len(x), *shape, dtype=x.dtype, device=x.device)
 
 
-def nothing(x: Tensor) -> Noise:
-    """The noise of a player that needs none."""
+def no_noise(x: Tensor) -> Noise:
+    """Return the noise of a deterministic loss, an empty tuple."""
     return ()
 
 
@@ -46,19 +46,19 @@ class TorchPlayer(NamedTuple):
     """One player.
 
     Attributes:
-        name: of the player in jaxgen.
-        loss: what it minimizes.
-        network: that it moves.
-        optimizer: of that network's parameters.
-        noise: draws what its loss needs, `examples -> noise`.
-        updates: moves a turn, each on a fresh slice of the batch.
+        name: name of the player in jaxgen.
+        loss: loss that it minimizes.
+        network: network that it trains.
+        optimizer: optimizer of that network's parameters.
+        noise: `examples -> noise`, the random numbers of its loss.
+        updates: number of updates per step, each on a different slice of the batch.
     """
 
     name: str
     loss: Loss
     network: nn.Module
     optimizer: Optimizer
-    noise: Callable[[Tensor], Noise] = nothing
+    noise: Callable[[Tensor], Noise] = no_noise
     updates: int = 1
 
 
@@ -66,10 +66,10 @@ class Twin(ABC):
     """The players of one game.
 
     Attributes:
-        players: in order of moving.
-        parameters: player name -> what it moves.
-        simultaneous: whether all of them answer to the same parameters, with the same noise.
-        mixed_precision: whether forward passes go through `torch.autocast`, to bfloat16.
+        players: the players, in order of their updates.
+        parameters: player name -> the parameters that it trains.
+        simultaneous: whether all players update at once, with the same noise.
+        mixed_precision: whether forward passes run within `torch.autocast` to bfloat16.
     """
 
     simultaneous: bool
@@ -80,55 +80,55 @@ class Twin(ABC):
         self.parameters = {player.name: list(player.network.parameters()) for player in players}
 
     @abstractmethod
-    def losses(self, batch: Batch, noise: Given | None = None) -> dict[str, Tensor]:
-        """What every player's loss is before anybody moves, with the examples and the noise of its first move."""
+    def losses(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
+        """Return every player's loss without updates, with the examples and the noise of its first update."""
 
     @abstractmethod
-    def turn(self, batch: Batch, noise: Given | None = None) -> dict[str, Tensor]:
-        """Let every player make its moves.
+    def step(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
+        """Make the updates of all players.
 
         Args:
-            batch: the examples of all moves of the most active player.
-            noise: drawn where nothing is given.
+            batch: examples of one step: those of one update, times the largest number of updates of any player.
+            noise: noise of all updates; None to draw it.
 
         Returns:
-            Player name -> its loss before the move, averaged over its moves.
+            Player name -> its loss before the update, averaged over its updates.
         """
 
-    def play(self, batches: Iterator[Batch], turns: int) -> None:
-        """Play many turns, and return when they are over."""
-        for _ in range(turns):
-            self.turn(next(batches))
+    def run(self, batches: Iterator[Batch], steps: int) -> None:
+        """Run many steps and return when they are complete."""
+        for _ in range(steps):
+            self.step(next(batches))
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 
     def to(self, where: Any) -> "Twin":
-        """Move the networks to a device, or change their precision; before the first turn."""
+        """Convert the networks to a device or a dtype; call it before the first step."""
         for player in self.players:
             player.network.to(where)
         return self
 
     def in_mixed_precision(self) -> "Twin":
-        """Let products be in bfloat16 from now on; parameters and optimizers stay as they are."""
+        """Compute products in bfloat16 from now on; parameters and optimizers remain unchanged."""
         self.mixed_precision = True
         return self
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context of a forward pass. As PyTorch advises, the backward pass is outside."""
+        """Return the context of a forward pass. As PyTorch advises, the backward pass is outside."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.mixed_precision else nullcontext()
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """Device of the networks."""
         return next(self.players[0].network.parameters()).device
 
 
 class Alternating(Twin):
-    """Players that move one after the other, each seeing what those before it have done.
+    """Players that update in order, each with the parameters that those before it have updated.
 
     Args:
-        players: in order of moving.
-        compiled: whether their losses go through `torch.compile`.
+        players: the players, in order of their updates.
+        compiled: whether their losses are compiled by `torch.compile`.
     """
 
     simultaneous = False
@@ -143,44 +143,44 @@ class Alternating(Twin):
             for name in self.parameters
         }
 
-    def losses(self, batch: Batch, noise: Given | None = None) -> dict[str, Tensor]:
-        """What every player's loss is before anybody moves."""
+    def losses(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
+        """Return every player's loss without updates."""
         return {player.name: self._loss(player, 0, batch, noise).detach() for player in self.players}
 
-    def turn(self, batch: Batch, noise: Given | None = None) -> dict[str, Tensor]:
-        """Let every player make its moves."""
+    def step(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
+        """Make the updates of all players in order."""
         losses = {}
         for player in self.players:
-            moves = [self._move(player, i, batch, noise) for i in range(player.updates)]
-            losses[player.name] = moves[0] if len(moves) == 1 else torch.stack(moves).mean()
+            values = [self._update(player, i, batch, noise) for i in range(player.updates)]
+            losses[player.name] = values[0] if len(values) == 1 else torch.stack(values).mean()
         return losses
 
-    def _move(self, player: TorchPlayer, i: int, batch: Batch, noise: Given | None) -> Tensor:
+    def _update(self, player: TorchPlayer, i: int, batch: Batch, noise: GivenNoise | None) -> Tensor:
         player.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(player, i, batch, noise)
         loss.backward()
         player.optimizer.step()
         return loss.detach()
 
-    def _loss(self, player: TorchPlayer, i: int, batch: Batch, noise: Given | None) -> Tensor:
-        # Examples are dealt to the moves one by one, as in jaxgen.
-        seen = batch if self.slices == 1 else tuple(array[i :: self.slices] for array in batch)
-        drawn = player.noise(seen[0]) if noise is None else noise[player.name][i]
+    def _loss(self, player: TorchPlayer, i: int, batch: Batch, noise: GivenNoise | None) -> Tensor:
+        # Neighbouring examples belong to different slices, as in jaxgen.
+        examples = batch if self.slices == 1 else tuple(array[i :: self.slices] for array in batch)
+        drawn = player.noise(examples[0]) if noise is None else noise[player.name][i]
         _require_gradients(self.opponents[player.name], False)
         with self.autocast():
-            loss = player.loss(*seen, *drawn)
+            loss = player.loss(*examples, *drawn)
         _require_gradients(self.opponents[player.name], True)
         return loss
 
 
 class Simultaneous(Twin):
-    """Players that move at once, by gradients of one forward pass.
+    """Players that update at once, by gradients through one forward pass.
 
     Args:
-        forward: the pass, `(*batch, *noise) -> terms`, of which the players' losses are made.
-        noise: draws what it needs, `examples -> noise`.
-        players: who plays.
-        compiled: whether the pass goes through `torch.compile`.
+        forward: forward pass, `(*batch, *noise) -> terms`, from which the players' losses are computed.
+        noise: `examples -> noise`, the random numbers of the forward pass.
+        players: the players.
+        compiled: whether the forward pass is compiled by `torch.compile`.
     """
 
     simultaneous = True
@@ -197,12 +197,12 @@ class Simultaneous(Twin):
         self.forward = torch.compile(forward) if compiled else forward
         self.noise = noise
 
-    def losses(self, batch: Batch, noise: Given | None = None) -> dict[str, Tensor]:
-        """What every player's loss is before anybody moves."""
+    def losses(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
+        """Return every player's loss without updates."""
         return {name: loss.detach() for name, loss in self._losses(batch, noise).items()}
 
-    def turn(self, batch: Batch, noise: Given | None = None) -> dict[str, Tensor]:
-        """Let every player move once."""
+    def step(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
+        """Make one update of every player."""
         losses = self._losses(batch, noise)
         for player in self.players:
             own, last = self.parameters[player.name], player is self.players[-1]
@@ -213,7 +213,7 @@ class Simultaneous(Twin):
             player.optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _losses(self, batch: Batch, noise: Given | None) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch, noise: GivenNoise | None) -> dict[str, Tensor]:
         drawn = self.noise(batch[0]) if noise is None else noise[self.players[0].name][0]
         with self.autocast():
             terms = self.forward(*batch, *drawn)
@@ -221,31 +221,31 @@ class Simultaneous(Twin):
 
 
 def adam(network: nn.Module, *, learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> Optimizer:
-    """Adam, each step one kernel for all parameters."""
+    """Return Adam with one kernel per update for all parameters."""
     return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(b1, b2), fused=True)
 
 
 def endless_batches(arrays: Batch, batch_size: int) -> Iterator[Batch]:
-    """Go through the data in a new random order each epoch, leaving out the incomplete last batch.
+    """Iterate over the data in a new random order in each epoch, without the incomplete last batch.
 
     Args:
-        arrays: all data, as the twin takes them.
-        batch_size: examples a turn: those of one move, times the moves of the most active player.
+        arrays: all data, as tensors for the twin.
+        batch_size: number of examples per step: those of one update, times the largest number of updates of any player.
 
     Yields:
-        One batch a turn.
+        The batch of one step.
 
     Raises:
-        ValueError: if there are fewer examples than that.
+        ValueError: if the data have fewer examples.
     """
     examples = len(arrays[0])
     if examples < batch_size:
-        raise ValueError(f"a batch of {batch_size} cannot be taken of {examples} examples")
+        raise ValueError(f"batch_size must be at most the {examples} examples of the data, got {batch_size}")
     while True:
         order = torch.randperm(examples, device=arrays[0].device)
         for first in range(0, examples - batch_size + 1, batch_size):
-            chosen = order[first : first + batch_size]
-            yield tuple(array[chosen] for array in arrays)
+            indices = order[first : first + batch_size]
+            yield tuple(array[indices] for array in arrays)
 
 
 def _require_gradients(parameters: Sequence[nn.Parameter], required: bool) -> None:

@@ -1,4 +1,4 @@
-"""Variational autoencoders of pictures, fully connected and convolutional."""
+"""Variational autoencoders of images, fully connected and convolutional."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from workloads.workload import Draw, Workload
 
 
 class TorchVAE(nn.Module):
-    """The twin's network."""
+    """Network of the twin."""
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class TorchVAE(nn.Module):
         self.decoder = decoder
 
     def forward(self, x: Tensor, epsilon: Tensor) -> Tensor:
-        """The negative evidence lower bound, nats per example."""
+        """Return the negative evidence lower bound in nats per example."""
         mean, log_var = self.encoder(x).chunk(2, dim=1)
         z = mean + torch.exp(log_var / 2) * epsilon
         reconstruction = binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
@@ -33,7 +33,7 @@ class TorchVAE(nn.Module):
 
 
 def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
-    """784-400-20, on pictures of the size of MNIST's."""
+    """Return the fully connected workload 784-400-20, on images of the size of MNIST's."""
     config = Config(architecture="mlp", hidden=(width,), latent_dim=20, learning_rate=1e-3)
 
     def twin(params: Params, *, compiled: bool) -> Twin:
@@ -49,13 +49,13 @@ def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
         twin=twin,
         scaled=mlp_vae,
         seeds=True,
-        turns=250,
+        steps=250,
         compile_is_faster=True,
     )
 
 
-def conv_vae(name: str, shape: Shape, *, turns: int, width: int = 32, batch_size: int = 128) -> Workload:
-    """Stride-2 convolutions down to the code and up again."""
+def conv_vae(name: str, shape: Shape, *, steps: int, width: int = 32, batch_size: int = 128) -> Workload:
+    """Return the workload with convolutions of stride 2 in the encoder, and their transposes in the decoder."""
     config = Config(architecture="conv", width=width, latent_dim=20, learning_rate=1e-3)
 
     def twin(params: Params, *, compiled: bool) -> Twin:
@@ -72,9 +72,9 @@ def conv_vae(name: str, shape: Shape, *, turns: int, width: int = 32, batch_size
         batch_size=batch_size,
         noise=_noise(config),
         twin=twin,
-        scaled=partial(conv_vae, name, shape, turns=turns),
+        scaled=partial(conv_vae, name, shape, steps=steps),
         convolutional=True,
-        turns=turns,
+        steps=steps,
     )
 
 
@@ -88,7 +88,7 @@ def _twin(config: Config, encoder: nn.Module, decoder: nn.Module, *, compiled: b
 
 
 def _noise(config: Config) -> dict[str, Draw]:
-    """The same as `jaxgen.models.vae` draws it."""
+    """The noise as `jaxgen.models.vae` draws it."""
 
     def epsilon(key: KeyArray, n: int) -> tuple[Array, ...]:
         return (jax.random.normal(key, (n, config.latent_dim)),)

@@ -1,6 +1,5 @@
-"""VAE/GAN (Larsen et al. 2016, arXiv:1512.09300): three players that move at once, by gradients of one forward pass."""
+"""VAE/GAN (Larsen et al. 2016, arXiv:1512.09300): three players that update at once, from one forward pass."""
 
-from collections.abc import Iterable
 from functools import partial
 
 import jax
@@ -16,8 +15,8 @@ from workloads.twin import Loss, Noise, Simultaneous, TorchPlayer, Twin, normal
 from workloads.workload import Workload
 
 
-def vaegan(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size: int = 64) -> Workload:
-    """DCGAN's networks, a discriminator with more outputs being the encoder."""
+def vaegan(name: str, shape: Shape, *, steps: int, width: int = 64, batch_size: int = 64) -> Workload:
+    """Return the workload with DCGAN's networks; the encoder is a discriminator with more outputs."""
     config = Config(width=width, latent_dim=20, gamma=1e-3, learning_rate=3e-4)
 
     def epsilons(key: KeyArray, n: int) -> tuple[Array, ...]:
@@ -31,21 +30,21 @@ def vaegan(name: str, shape: Shape, *, turns: int, width: int = 64, batch_size: 
         batch_size=batch_size,
         noise=dict.fromkeys(("encoder", "decoder", "discriminator"), epsilons),
         twin=partial(twin, config, shape),
-        scaled=partial(vaegan, name, shape, turns=turns),
+        scaled=partial(vaegan, name, shape, steps=steps),
         convolutional=True,
-        turns=turns,
-        comparable_turns=1,
+        steps=steps,
+        comparable_steps=1,
     )
 
 
 def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twin:
-    """The PyTorch side."""
+    """Return the PyTorch side."""
     encoder = Discriminator(params["encoder"], shape[:2])
     decoder = generator(params["decoder"], shape[:2])
     discriminator = Discriminator(params["discriminator"], shape[:2])
 
     def forward(x: Tensor, epsilon: Tensor, z_prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """L_prior, L_like and L_GAN, means over the batch."""
+        """Return L_prior, L_like and L_GAN, means over the batch."""
         mean, log_var = encoder(x).chunk(2, dim=1)
         reconstruction = decoder(mean + torch.exp(log_var / 2) * epsilon)
         # Each batch is normalized by its own statistics.
@@ -65,7 +64,10 @@ def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twi
         return normal(x, config.latent_dim), normal(x, config.latent_dim)
 
     def player(name: str, network: nn.Module, loss: Loss) -> TorchPlayer:
-        return TorchPlayer(name, loss, network, RMSProp(network.parameters(), lr=config.learning_rate))
+        rmsprop = torch.optim.RMSprop(
+            network.parameters(), lr=config.learning_rate, alpha=config.b2, eps=config.eps, foreach=True
+        )
+        return TorchPlayer(name, loss, network, rmsprop)
 
     players = [
         player("encoder", encoder, lambda prior, like, adversarial: prior + like),
@@ -73,36 +75,3 @@ def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twi
         player("discriminator", discriminator, lambda prior, like, adversarial: -adversarial),
     ]
     return Simultaneous(forward, noise, players, compiled=compiled)
-
-
-class RMSProp(torch.optim.Optimizer):
-    """RMSProp as Optax has it: epsilon is added under the root, where PyTorch adds it to the root.
-
-        nu = decay nu + (1 - decay) g^2,    w -= learning rate  g / sqrt(nu + epsilon)
-
-    All parameters are moved by one call an operation, as PyTorch's own optimizers do it.
-    """
-
-    def __init__(
-        self, parameters: Iterable[nn.Parameter], *, lr: float, decay: float = 0.9, epsilon: float = 1e-8
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "decay": decay, "epsilon": epsilon})
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Move all parameters that have a gradient."""
-        for group in self.param_groups:
-            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-            gradients = [parameter.grad for parameter in parameters]
-            squares = [self._mean_square(parameter) for parameter in parameters]
-            torch._foreach_mul_(squares, group["decay"])
-            torch._foreach_addcmul_(squares, gradients, gradients, value=1 - group["decay"])
-            roots = torch._foreach_add(squares, group["epsilon"])
-            torch._foreach_sqrt_(roots)
-            torch._foreach_addcdiv_(parameters, gradients, roots, value=-group["lr"])
-
-    def _mean_square(self, parameter: nn.Parameter) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["mean_square"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        return state["mean_square"]

@@ -1,4 +1,4 @@
-"""What a workload is."""
+"""The type of a workload."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -11,33 +11,33 @@ from jaxgen.typing import Array, KeyArray
 from workloads.twin import Batch, Twin
 
 Data = Mapping[str, np.ndarray]
-"""Name -> array, as jaxgen takes them; the leading axis counts examples."""
+"""Name -> array, as jaxgen expects them; the leading axis is that of the examples."""
 
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 Draw = Callable[[KeyArray, int], tuple[Array, ...]]
-"""`(key of the move, examples) -> noise`, as a player's loss draws it in jaxgen."""
+"""`(key of the update, number of examples) -> noise`, as a player's loss draws it in jaxgen."""
 
 
 class Workload(NamedTuple):
     """A training step that is timed in jaxgen and in PyTorch.
 
     Attributes:
-        name: in the table.
-        build: the jaxgen model for such data.
-        data: makes the arrays that jaxgen trains on.
-        tensors: the same data as the twin takes them.
-        batch_size: examples a move.
-        noise: player name -> its noise, for those that need any: by it both sides are given the same noise when their
-            losses are compared.
-        twin: `(parameters, compiled=...) -> the same in PyTorch`, starting from these weights.
-        scaled: `(width=..., batch_size=...) -> the same workload` with other networks or batches.
-        convolutional: whether there are convolutions in it.
+        name: name in the table.
+        build: function of the data that builds the jaxgen model.
+        data: function that creates the arrays on which jaxgen trains.
+        tensors: function of these arrays that returns the tensors on which the twin trains.
+        batch_size: number of examples per update.
+        noise: player name -> its noise in jaxgen, for players that use any. It is passed to the twin when the losses of
+            both sides are compared.
+        twin: `(parameters, compiled=...) -> twin`, the PyTorch side with these weights.
+        scaled: `(width=..., batch_size=...) -> workload`, the same with other networks or batches.
+        convolutional: whether it contains convolutions.
         seeds: whether eight seeds at once are timed too.
-        turns: between two looks at the clock, one or two seconds' worth on four cores.
+        steps: number of steps per repeat, which take one or two seconds on four cores.
         compile_is_faster: whether PyTorch is faster with `torch.compile` than without.
-        comparable_turns: over how many turns losses in float32 can be held against each other; see `agreement`.
-        precision: of the products; everything else is in float32.
+        comparable_steps: number of steps at which losses in float32 agree closely; see `agreement`.
+        precision: precision of the products; everything else is in float32.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Workload(NamedTuple):
     batch_size: int
     twin: Callable[..., Twin]
     scaled: Callable[..., "Workload"]
-    turns: int
+    steps: int
     noise: Mapping[str, Draw] = MappingProxyType({})
     convolutional: bool = False
     seeds: bool = False
     compile_is_faster: bool = False
-    comparable_turns: int = 3
+    comparable_steps: int = 3
     precision: str = FLOAT32

@@ -1,10 +1,10 @@
-"""Ratios, shares and bars follow from the times."""
+"""Ratios, shares and targets follow from the times."""
 
 import math
 
 import pytest
 from chart import draw
-from report import bars, complete, geometric_mean, print_row, print_summary
+from report import complete, geometric_mean, print_row, print_summary, targets
 
 from jaxgen.plot import render
 
@@ -27,8 +27,8 @@ def row(milliseconds, *, convolutional=True, name="one"):
     )
 
 
-def test_a_complete_row():
-    """10^9 operations in 10 ms are 100 GFLOP/s, half of the machine's 200."""
+def test_ratios_and_shares_follow_from_times():
+    """10^9 operations in 10 ms are 100 GFLOP/s, half of the 200 of the matrix product."""
     measured = row(EVERYTHING)
     assert (measured["torch_mode"], measured["ratio"]) == ("torch.compile", 2.0)
     assert (measured["gemm_share"], measured["torch_gemm_share"]) == (0.5, 0.25)
@@ -37,34 +37,34 @@ def test_a_complete_row():
     assert measured["seeds"] == {"ms": 40.0, "against_eight_runs": 0.5, "against_torch": 4.0}
 
 
-def test_scanned_steps_may_be_the_faster_ones():
+def test_scan_distance_is_positive_when_fit_is_faster_than_single_steps():
     assert row(EVERYTHING | {"jaxgen step": 12.0})["scan_distance"] == pytest.approx(0.2)
 
 
-def test_what_was_not_measured_is_none():
+def test_numbers_that_were_not_measured_are_none():
     measured = row({"jaxgen fit": 10.0})
     for name in ("torch_ms", "ratio", "torch_gemm_share", "jaxgen_step_ms", "scan_distance", "seeds"):
         assert measured[name] is None
     assert geometric_mean([measured]) is None
-    assert {bar.text: bar.holds for bar in bars([measured])}["geometric mean of the ratios"] is False
-    assert sum(str(bar).startswith("not measured") for bar in bars([measured])) == 5
+    assert {target.text: target.holds for target in targets([measured])}["geometric mean of the ratios"] is False
+    assert sum(str(target).startswith("not measured") for target in targets([measured])) == 5
 
 
-def test_the_worst_workload_decides():
+def test_targets_use_the_worst_workload():
     fast = row({"jaxgen fit": 5.0, "jaxgen step": 5.0, "torch": 45.0, "8 seeds at once": 10.0}, convolutional=False)
     slow = row({"jaxgen fit": 8.0, "jaxgen step": 8.8, "torch": 8.0, "8 seeds at once": 64.0})
-    decided = [(bar.measured, bar.holds) for bar in bars([fast, slow])]
-    measured, holds = zip(*decided, strict=True)
+    results = [(target.measured, target.holds) for target in targets([fast, slow])]
+    measured, holds = zip(*results, strict=True)
     assert measured == pytest.approx((3.0, 1.0, 0.625, 0.1, 0.25, 1.0))
     assert holds == (True, True, True, True, True, False)
 
 
-def test_no_number_keeps_no_bar():
-    assert not bars([row(EVERYTHING | {"jaxgen fit": math.nan})])[1].holds
+def test_nan_misses_a_target():
+    assert not targets([row(EVERYTHING | {"jaxgen fit": math.nan})])[1].holds
 
 
-def test_everything_is_printed(capsys):
-    rows = [row(EVERYTHING, name="both"), row({"jaxgen fit": 10.0}, name="alone")]
+def test_rows_and_summary_are_printed(capsys):
+    rows = [row(EVERYTHING, name="both"), row({"jaxgen fit": 10.0}, name="single")]
     for one in rows:
         print_row(one)
     print_summary({"gemm_gflops": 200.0, "workloads": rows})
@@ -80,12 +80,12 @@ def test_everything_is_printed(capsys):
     summary = [line.split() for line in lines if line.split()[1:2] == ["10.000"]]
     assert summary == [
         ["both", "10.000", "20.000", "2.00", "50%", "25%", "1.25", "0.50"],
-        ["alone", "10.000", "-", "-", "50%", "-", "-", "-"],
+        ["single", "10.000", "-", "-", "50%", "-", "-", "-"],
     ]
 
 
-def test_bars_are_as_long_as_the_ratios():
-    rows = [row(EVERYTHING, name="both"), row({"jaxgen fit": 10.0}, name="alone"), row(EVERYTHING, name="again")]
+def test_lengths_of_bars_in_the_chart_are_the_ratios():
+    rows = [row(EVERYTHING, name="both"), row({"jaxgen fit": 10.0}, name="single"), row(EVERYTHING, name="again")]
     report = {"device": "a machine", "precision": "bfloat16", "geomean_ratio": 2.0, "workloads": rows}
     figure = draw(report)
     (axes,) = figure.axes

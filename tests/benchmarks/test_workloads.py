@@ -1,4 +1,4 @@
-"""Each workload of the benchmark computes the same in PyTorch as in jaxgen: only then are their times comparable."""
+"""Each workload computes the same in PyTorch as in jaxgen: only then are their times comparable."""
 
 import itertools
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from agreement import TURNS, Run, begin, compare, compare_turns
+from agreement import STEPS, Run, begin, compare, compare_steps
 from jax.extend.core import Jaxpr, JaxprEqn
 from torch import nn
 from workloads import WORKLOADS
@@ -20,27 +20,26 @@ from jaxgen.game import State
 from jaxgen.typing import PyTree
 
 TOLERANCE = 1e-9
-"""In float64 rounding errors start at 1e-16, and no activation is so near its kink that they push it across."""
+"""Largest relative difference in float64, whose rounding errors are too small to change the sign of an activation."""
 
 every_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 
 
 @every_workload
-def test_losses_agree_for_several_turns(workload: Workload) -> None:
+def test_losses_agree_in_float64_at_several_steps(workload: Workload) -> None:
     workload = small(workload)
     data = workload.data()
     state = random_state(workload, data)
     twin = workload.twin(state.params, compiled=False).to(torch.float64)
     with jax.enable_x64(True):
         data, state = in_float64(data), in_float64(state)
-        compared = compare_turns(begin(workload, workload.build(data), data, jax.random.key(1), state), twin)
-    assert len(compared) == TURNS
-    assert max(turn.difference for turn in compared) <= TOLERANCE
+        compared = compare_steps(begin(workload, workload.build(data), data, jax.random.key(1), state), twin)
+    assert len(compared) == STEPS
+    assert max(step.difference for step in compared) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["MLP VAE", "DCGAN 28"])
-def test_losses_agree_in_bfloat16(name: str) -> None:
-    """And a twin with another bias does not."""
+def test_losses_agree_in_bfloat16_and_differ_for_another_bias(name: str) -> None:
     workload = next(in_precision(small(workload), BFLOAT16) for workload in WORKLOADS if workload.name == name)
     data = workload.data()
     state = random_state(workload, data)
@@ -54,8 +53,7 @@ def test_losses_agree_in_bfloat16(name: str) -> None:
     assert not compare(run, other).holds
 
 
-def test_losses_near_zero_may_differ_by_the_rounding_of_what_they_are_the_mean_of() -> None:
-    """In bfloat16; in float32 nothing is near enough to zero."""
+def test_difference_of_losses_near_zero_is_relative_to_the_least_size_in_bfloat16_only() -> None:
     found = {}
     for precision in (FLOAT32, BFLOAT16):
         workload = in_precision(small(WORKLOADS[0]), precision)
@@ -64,8 +62,8 @@ def test_losses_near_zero_may_differ_by_the_rounding_of_what_they_are_the_mean_o
         twin = workload.twin(state.params, compiled=False)
         player = twin.players[0].name
         run = Run(workload, workload.build(data), data, jax.random.key(1), state, {player: np.full(1, 1e-3)})
-        twin.turn = lambda *given, player=player: {player: torch.tensor(1e-3 + 1e-5)}
-        found[precision] = compare_turns(run, twin)[0].difference
+        twin.step = lambda *given, player=player: {player: torch.tensor(1e-3 + 1e-5)}
+        found[precision] = compare_steps(run, twin)[0].difference
     assert found == {FLOAT32: pytest.approx(1e-2, rel=1e-3), BFLOAT16: pytest.approx(1e-3, rel=1e-3)}
 
 
@@ -73,28 +71,28 @@ def test_losses_near_zero_may_differ_by_the_rounding_of_what_they_are_the_mean_o
 def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
     workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """jaxgen's on an accelerator; on the CPU its convolutions are products of which some are in float32."""
+    """In jaxgen for an accelerator: on the CPU some of the products that make up its convolutions are in float32."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     workload = in_precision(small(workload), BFLOAT16)
     data = workload.data()
     model, state = workload.build(data), random_state(workload, data)
     batch = {name: array[: workload.batch_size * model.slices] for name, array in data.items()}
-    jaxpr, (moved, metrics) = jax.make_jaxpr(model.step, return_shape=True)(jax.random.key(0), state, batch)
+    jaxpr, (updated, metrics) = jax.make_jaxpr(model.step, return_shape=True)(jax.random.key(0), state, batch)
     assert {operand.aval.dtype for product in products(jaxpr) for operand in product.invars} == {jnp.dtype(BFLOAT16)}
-    assert moved == jax.eval_shape(lambda state: state.replace(step=jnp.int32(0)), state)
+    assert updated == jax.eval_shape(lambda state: state.replace(step=jnp.int32(0)), state)
     assert {metric.dtype for metric in metrics.values()} == {jnp.dtype(FLOAT32)}
 
-    twin, put_out = workload.twin(state.params, compiled=False), set()
+    twin, dtypes = workload.twin(state.params, compiled=False), set()
     layers = [layer for player in twin.players for layer in player.network.modules() if isinstance(layer, PRODUCTS)]
     for layer in layers:
-        layer.register_forward_hook(lambda layer, given, output: put_out.add(output.dtype))
-    losses = twin.turn(workload.tensors(batch))
-    assert put_out == {torch.bfloat16}
+        layer.register_forward_hook(lambda layer, given, output: dtypes.add(output.dtype))
+    losses = twin.step(workload.tensors(batch))
+    assert dtypes == {torch.bfloat16}
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
     assert {parameter.dtype for player in twin.players for parameter in player.network.parameters()} == {torch.float32}
 
 
-def test_workloads_in_bfloat16_stay_so_when_they_are_scaled() -> None:
+def test_scaled_workloads_keep_their_precision() -> None:
     workload = in_precision(WORKLOADS[0], BFLOAT16)
     scaled = workload.scaled(batch_size=8)
     assert (scaled.name, scaled.batch_size, scaled.precision) == (WORKLOADS[0].name, 8, BFLOAT16)
@@ -102,18 +100,17 @@ def test_workloads_in_bfloat16_stay_so_when_they_are_scaled() -> None:
 
 
 @every_workload
-def test_bytes_are_shown_as_the_values_they_stand_for(workload: Workload) -> None:
-    """What the test above gives in float64, the benchmark gives as jaxgen's data come."""
+def test_tensors_of_uint8_data_equal_those_of_float64_data(workload: Workload) -> None:
+    """The comparison in float64 starts from float64 data, the benchmark from the uint8 data of jaxgen."""
     data = {name: array[:6] for name, array in workload.data().items()}
-    for shown, exact in zip(workload.tensors(data), workload.tensors(in_float64(data)), strict=True):
-        assert shown.dtype in (torch.float32, torch.int64)
-        np.testing.assert_allclose(shown, exact, rtol=0, atol=1e-6)
-        assert shown.stride() == exact.stride()
+    for tensor, exact in zip(workload.tensors(data), workload.tensors(in_float64(data)), strict=True):
+        assert tensor.dtype in (torch.float32, torch.int64)
+        np.testing.assert_allclose(tensor, exact, rtol=0, atol=1e-6)
+        assert tensor.stride() == exact.stride()
 
 
 @every_workload
-def test_the_twin_draws_noise_as_jaxgen_does(workload: Workload) -> None:
-    """Of the same shapes, and of the same mean and standard deviation as far as 4,000 draws tell."""
+def test_noise_of_the_twin_has_the_shape_mean_and_standard_deviation_of_jaxgens(workload: Workload) -> None:
     twin = small_twin(workload)
     n = 4_000
     for player in twin.players:
@@ -126,18 +123,18 @@ def test_the_twin_draws_noise_as_jaxgen_does(workload: Workload) -> None:
 
 
 @every_workload
-def test_playing_moves_every_player(workload: Workload) -> None:
+def test_steps_of_the_twin_change_the_weights_of_every_player(workload: Workload) -> None:
     twin = small_twin(workload)
     before = [weights(player) for player in twin.players]
-    # Enough examples for five moves of a critic.
-    twin.play(endless_batches(workload.tensors(workload.data()), 40), turns=2)
+    # Enough examples for five updates of a critic.
+    twin.run(endless_batches(workload.tensors(workload.data()), 40), steps=2)
     for player, old in zip(twin.players, before, strict=True):
         assert torch.isfinite(weights(player)).all()
         assert not torch.equal(weights(player), old)
 
 
 @every_workload
-def test_a_workload_is_scaled_to_other_networks_and_batches(workload: Workload) -> None:
+def test_scaled_workloads_have_the_given_width_and_batch_size(workload: Workload) -> None:
     for other, width, batch_size in (
         (workload.scaled(), sizes(workload), workload.batch_size),
         (workload.scaled(batch_size=8), sizes(workload), 8),
@@ -146,16 +143,16 @@ def test_a_workload_is_scaled_to_other_networks_and_batches(workload: Workload) 
     assert sum(sizes(workload.scaled(width=4))) < sum(sizes(workload)) < sum(sizes(workload.scaled(width=512)))
 
 
-def test_batches_visit_every_example_at_most_once_an_epoch() -> None:
+def test_batches_contain_every_example_at_most_once_per_epoch() -> None:
     numbers = torch.arange(10)
     images = torch.rand(10, 5, 4, 3).permute(0, 3, 1, 2)
     batches = list(itertools.islice(endless_batches((images, numbers), 3), 6))
     for epoch in (batches[:3], batches[3:]):
-        assert len(set(torch.cat([chosen for _, chosen in epoch]).tolist())) == 9
-    for shown, chosen in batches:
-        assert shown.is_contiguous(memory_format=torch.channels_last)
-        assert torch.equal(shown, images[chosen])
-    with pytest.raises(ValueError, match="a batch of 11 cannot be taken of 10 examples"):
+        assert len(set(torch.cat([indices for _, indices in epoch]).tolist())) == 9
+    for batch, indices in batches:
+        assert batch.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(batch, images[indices])
+    with pytest.raises(ValueError, match="batch_size must be at most the 10 examples of the data, got 11"):
         next(endless_batches((numbers,), 11))
 
 
@@ -163,7 +160,7 @@ PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def products(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    """All products and convolutions, those of inner programs too."""
+    """All products and convolutions, including those of inner programs."""
     for equation in jaxpr.eqns:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             yield equation
@@ -180,8 +177,7 @@ def small_twin(workload: Workload) -> Twin:
     return small(workload).twin(random_state(small(workload), workload.data()).params, compiled=False)
 
 
-def first_state(workload: Workload, data: Data) -> State:
-    """Its shapes alone."""
+def shapes_of_state(workload: Workload, data: Data) -> State:
     batch = {name: array[:1] for name, array in data.items()}
     return jax.eval_shape(workload.build(data).init, jax.random.key(0), batch)
 
@@ -191,20 +187,20 @@ def weights(player: TorchPlayer) -> torch.Tensor:
 
 
 def sizes(workload: Workload) -> list[int]:
-    return [leaf.size for leaf in jax.tree.leaves(first_state(workload, workload.data()).params)]
+    return [leaf.size for leaf in jax.tree.leaves(shapes_of_state(workload, workload.data()).params)]
 
 
 def random_state(workload: Workload, data: Data) -> State:
-    """A first state with weights of ordinary size everywhere: zeros and ones at the start would hide mistakes."""
+    """A first state with random weights everywhere: initial zeros and ones would hide errors."""
     random = np.random.default_rng(0)
-    shapes = first_state(workload, data)
+    shapes = shapes_of_state(workload, data)
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     weights = jax.tree.map(lambda leaf: random.normal(0.0, 0.1, leaf.shape).astype(leaf.dtype), shapes.params)
     return state.replace(params=weights)
 
 
 def in_float64(arrays: PyTree) -> PyTree:
-    """Numbers of float32 in float64, bytes as the values in [0, 1] that they stand for, other integers as they are."""
+    """float32 as float64, uint8 as values in [0, 1], other integers unchanged."""
 
     def convert(array: np.ndarray) -> np.ndarray:
         if array.dtype == np.uint8:
