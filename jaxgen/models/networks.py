@@ -10,7 +10,8 @@ A network is a Flax Linen module, or any object with the same `init` and `apply`
   `train=False`.
 - `condition` is `[batch, ...]` as well, e.g. one-hot labels.
 - The result is one array `[batch, ...]` of the shape that the family states, without a final nonlinearity; the
-  discriminator of VAE/GAN returns (logits, features). Collections other than `params` are statistics: they are stored in `State.stats` and updated by passes with `train=True`.
+  discriminator of VAE/GAN returns (logits, features). Collections other than `params` are statistics: they are stored
+  in `State.stats` and updated by passes with `train=True`.
 
 `check_network` tests this when a model is built, without computing anything.
 """
