@@ -1,103 +1,229 @@
-"""config.json: what is written comes back, and what has been damaged is named."""
+"""config.json: what is written is read again, and damage is named."""
 
+import dataclasses
 import json
+import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from jaxgen.errors import InputError
-from jaxgen.models import REGISTRY
-from jaxgen.runs.config import RunConfig, RunDescription, check_unchanged, read_config, write_config
+from jaxgen.models import REGISTRY, Family
+from jaxgen.runs.config import (
+    RunConfig,
+    RunDescription,
+    check_unchanged,
+    read_config,
+    with_absolute_paths,
+    write_config,
+)
+from jaxgen.training.seeds import seed_keys
 
 EXAMPLE = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9], np.int32)}
 
 
-def asked(family="vae", **changes):
-    config = {name: changes.pop(name) for name in ("latent", "hidden", "learning_rate") if name in changes}
-    return RunDescription(family, RunConfig(model_config=REGISTRY[family].config(**config), **changes), EXAMPLE)
+@dataclass(frozen=True)
+class OutsideConfig:
+    """Options of all types that options have."""
+
+    number: int = 1
+    rate: float = 0.5
+    switch: bool = False
+    name: str = "a"
+    widths: tuple[int, ...] = (3, 4)
+    range: tuple[int, float] = (0, 0.5)
+    optional: float | None = None
+
+
+OUTSIDE = Family("outside", OutsideConfig, lambda config, example: None, "is not part of the package")
+
+
+def description(family="vae", **changes):
+    options = {name: changes.pop(name) for name in ("latent_dim", "hidden", "learning_rate") if name in changes}
+    return RunDescription(family, RunConfig(REGISTRY[family].config(**options), **changes), EXAMPLE)
+
+
+def set_options(text, options):
+    content = json.loads(text)
+    content["config"]["model_config"] = options
+    return json.dumps(content)
+
+
+def content_of(folder):
+    return json.loads((folder / "config.json").read_text())
 
 
 @pytest.mark.parametrize("family", REGISTRY)
-def test_what_is_written_is_read(family, tmp_path):
-    written = RunDescription(
-        family, RunConfig(model_config=REGISTRY[family].config(), steps=7, seeds=3, data="ring"), EXAMPLE
-    )
+def test_a_description_of_each_family_is_read_as_it_was_written(family, tmp_path):
+    config = RunConfig(REGISTRY[family].config(), steps=7, seeds=3, data="ring")
+    written = RunDescription(family, config, EXAMPLE)
     write_config(tmp_path, written)
     read = read_config(tmp_path)
     assert read[:2] == written[:2]
+    assert read.custom is False
     assert {name: (a.shape, a.dtype) for name, a in read.example.items()} == {
         name: (a.shape, a.dtype) for name, a in EXAMPLE.items()
     }
     assert read.example["label"].max() == 9
 
 
-@pytest.mark.parametrize(
-    ("example", "gone", "kept"),
-    [
-        (EXAMPLE, "hidden", {"width": 32, "b1": 0.5}),
-        ({"point": np.zeros((1, 2), np.float32)}, "width", {"hidden": (64, 64), "b1": 0.5}),
-    ],
-)
-def test_choices_that_were_once_saved_though_they_did_not_apply_are_left_out(example, gone, kept, tmp_path):
-    write_config(
-        tmp_path, RunDescription("gan", RunConfig(model_config=REGISTRY["gan"].config(learning_rate=0.125)), example)
-    )
-    path = tmp_path / "config.json"
-    content = json.loads(path.read_text())
-    content["settings"]["config"] |= {"hidden": [64, 64], "width": 32, "b1": 0.5}
-    path.write_text(json.dumps(content))
-    config = read_config(tmp_path).config.model_config
-    assert (getattr(config, gone), config.learning_rate) == (None, 0.125)
-    assert {name: getattr(config, name) for name in kept} == kept
-    REGISTRY["gan"].build(config, example)
+def test_the_file_holds_family_config_example_and_versions(tmp_path):
+    write_config(tmp_path, description(latent_dim=5, steps=7, seeds=2))
+    content = content_of(tmp_path)
+    assert set(content) == {"family", "custom", "config", "example", "versions"}
+    assert (content["family"], content["custom"]) == ("vae", False)
+    assert set(content["config"]) == {field.name for field in dataclasses.fields(RunConfig)}
+    assert (content["config"]["steps"], content["config"]["seeds"]) == (7, 2)
+    assert content["config"]["model_config"]["latent_dim"] == 5
+    assert content["example"] == {"image": {"shape": [8, 8, 1], "dtype": "uint8"}, "label": {"classes": 10}}
 
 
-def test_versions_of_the_libraries_are_kept(tmp_path):
-    write_config(tmp_path, asked())
-    versions = json.loads((tmp_path / "config.json").read_text())["versions"]
+def test_versions_of_the_libraries_are_stored(tmp_path):
+    write_config(tmp_path, description())
+    versions = content_of(tmp_path)["versions"]
     assert set(versions) == {"python", "jaxgen", "jax", "jaxlib", "flax", "optax", "numpy"}
     assert versions["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda text: text[: len(text) // 2], "is damaged"),
         (lambda text: "[]", "is damaged"),
-        (lambda text: text.replace('"vae"', '"veae"'), "did you mean 'vae'?"),
-        (lambda text: text.replace('"latent": 20', '"latent": "x"'), "the setting 'latent' cannot be 'x'"),
-        (lambda text: text.replace('"latent": 20', '"latent": -1'), "latent"),
+        (lambda text: text.replace('"vae"', "3"), "is damaged"),
+        (lambda text: text.replace('"vae"', '"veae"'), "is of the family 'veae', which is not part of jaxgen"),
+        (lambda text: text.replace('"latent_dim": 20', '"latent_dim": "x"'), "the option 'latent_dim' cannot be 'x'"),
+        (lambda text: text.replace('"latent_dim": 20', '"latent_dim": -1'), "latent_dim"),
+        (lambda text: text.replace('"latent_dim": 20', '"latent_dimm": 20'), "did you mean 'latent_dim'?"),
         (lambda text: text.replace('"steps": 5000', '"stepps": 5000'), "did you mean 'steps'?"),
-        (lambda text: text.replace('"steps": 5000', '"steps": true'), "the setting 'steps' cannot be True"),
+        (lambda text: text.replace('"steps": 5000', '"steps": true'), "the option 'steps' cannot be True"),
+        (lambda text: set_options(text, None), "the option 'model_config' cannot be None"),
+        (lambda text: set_options(text, [1]), "the option 'model_config' cannot be [1]"),
         (lambda text: text.replace('"uint8"', '"object"'), "dtype"),
     ],
 )
-def test_damage_is_named(damage, said, tmp_path):
-    write_config(tmp_path, asked())
+def test_damage_is_named(damage, message, tmp_path):
+    write_config(tmp_path, description())
     path = tmp_path / "config.json"
     before = path.read_text()
     path.write_text(damage(before))
     assert path.read_text() != before
     with pytest.raises(InputError, match=r".") as error:
         read_config(tmp_path)
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "config.json" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_only_steps_may_change(tmp_path):
-    check_unchanged(asked(), asked(steps=9000), tmp_path)
+def test_a_folder_without_a_config_is_not_a_run_folder(tmp_path):
+    with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
+        read_config(tmp_path)
+
+
+class TestFamilyFromOutside:
+    @pytest.fixture
+    def written(self):
+        return RunDescription(
+            "outside", RunConfig(OutsideConfig(widths=(7,), range=(2, 2.5), optional=1.5), steps=3), EXAMPLE
+        )
+
+    def test_its_options_are_read_as_they_were_written(self, written, tmp_path):
+        write_config(tmp_path, written)
+        assert read_config(tmp_path, family=OUTSIDE)[:2] == written[:2]
+
+    def test_it_must_be_given(self, written, tmp_path):
+        write_config(tmp_path, written)
+        with pytest.raises(InputError, match=r"of the family 'outside', which is not part of jaxgen: .* --family"):
+            read_config(tmp_path)
+
+    def test_it_must_be_that_of_the_run(self, written, tmp_path):
+        write_config(tmp_path, written)
+        with pytest.raises(InputError, match="holds a run of the model 'outside', not 'vae'"):
+            read_config(tmp_path, family=REGISTRY["vae"])
+
+    @pytest.mark.parametrize(
+        ("option", "value"), [("rate", "x"), ("switch", 1), ("widths", [0.5]), ("range", [1]), ("range", 1),
+         ("optional", "x"), ("number", 1.5)],
+    )  # fmt: skip
+    def test_values_of_other_types_are_refused(self, option, value, written, tmp_path):
+        write_config(tmp_path, written)
+        path = tmp_path / "config.json"
+        path.write_text(set_options(path.read_text(), {option: value}))
+        with pytest.raises(InputError, match=f"the option '{option}' cannot be"):
+            read_config(tmp_path, family=OUTSIDE)
+
+    @pytest.mark.parametrize("name", ["a_family_to_import", "a_family_to_import.py", "a_family_to_import:FAMILY"])
+    def test_reading_does_not_import_what_the_file_names(self, name, tmp_path, monkeypatch):
+        (tmp_path / "a_family_to_import.py").write_text("raise AssertionError('this file has been executed')")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(tmp_path)
+        write_config(tmp_path, RunDescription(name, RunConfig(OutsideConfig()), EXAMPLE))
+        with pytest.raises(InputError, match="which is not part of jaxgen"):
+            read_config(tmp_path)
+        write_config(tmp_path, RunDescription(name, RunConfig(OutsideConfig()), EXAMPLE, custom=True))
+        assert read_config(tmp_path).family == name
+        assert "a_family_to_import" not in sys.modules
+
+
+class TestCustomModel:
+    def test_options_of_an_unknown_family_are_a_dict(self, tmp_path):
+        write_config(tmp_path, RunDescription("outside", RunConfig(OutsideConfig(), steps=3), EXAMPLE, custom=True))
+        read = read_config(tmp_path)
+        assert (read.family, read.custom, read.config.steps) == ("outside", True, 3)
+        assert read.config.model_config == dataclasses.asdict(OutsideConfig()) | {"widths": [3, 4], "range": [0, 0.5]}
+
+    def test_options_of_a_known_family_are_its_config(self, tmp_path):
+        written = description()._replace(custom=True)
+        write_config(tmp_path, written)
+        assert (read_config(tmp_path)[:2], read_config(tmp_path).custom) == (written[:2], True)
+
+    def test_a_model_needs_no_options(self, tmp_path):
+        write_config(tmp_path, RunDescription("mine", RunConfig(None, steps=3), EXAMPLE, custom=True))
+        assert read_config(tmp_path).config == RunConfig(None, steps=3)
+
+    def test_a_run_of_a_custom_model_is_resumed_with_one(self, tmp_path):
+        custom = description()._replace(custom=True)
+        check_unchanged(custom, custom, tmp_path)
+        with pytest.raises(InputError, match=r"call jaxgen.load_run\(folder, model=model\)"):
+            check_unchanged(custom, description(), tmp_path)
+
+
+def test_only_steps_and_the_folder_of_the_data_may_change(tmp_path):
+    check_unchanged(description(), description(steps=9000, data_dir="elsewhere"), tmp_path)
     for change, option in [
-        ({"seed": 1}, "--seed 0"),
-        ({"latent": 3}, "--latent-dim 20"),
-        ({"hidden": (3, 4)}, "--hidden 400"),
+        ({"seed": 1}, "--seed 0, not 1: a resumed run may differ only in more --steps"),
+        ({"latent_dim": 3}, "--latent-dim 20, not 3"),
+        ({"hidden": (3, 4)}, "--hidden 400, not 3 4"),
     ]:
         with pytest.raises(InputError, match=option):
-            check_unchanged(asked(), asked(**change), tmp_path)
+            check_unchanged(description(), description(**change), tmp_path)
     with pytest.raises(InputError, match="model 'vae', not 'gan'"):
-        check_unchanged(asked(), asked("gan"), tmp_path)
+        check_unchanged(description(), description("gan"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["steps", "batch_size", "seeds", "log_every", "checkpoint_every", "image_every"])
-def test_counts_are_positive(name):
+def test_counts_must_be_positive(name):
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')} must be at least 1, got 0"):
-        asked(**{name: 0})
+        description(**{name: 0})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_seeds_must_be_32_bit_integers(seed):
+    with pytest.raises(InputError, match=f"--seed must be between 0 and 2147483647, got {seed}"):
+        description(seed=seed)
+
+
+def test_keys_are_those_of_consecutive_seeds():
+    for seeds, count in ((None, 1), (1, 1), (3, 3)):
+        assert (RunConfig(None, seed=5, seeds=seeds).keys == seed_keys(5, count)).all()
+
+
+def test_paths_of_a_config_become_absolute_and_names_of_data_sets_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "ring").mkdir()
+    config = with_absolute_paths(RunConfig(None, data="images", data_dir="elsewhere"))
+    assert (config.data, config.data_dir) == (str(tmp_path / "images"), str(tmp_path / "elsewhere"))
+    for data in ("ring", "absent"):
+        assert with_absolute_paths(RunConfig(None, data=data)) == RunConfig(None, data=data)

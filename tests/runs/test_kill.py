@@ -1,4 +1,4 @@
-"""Killed at any moment and resumed, a run ends with the bits of one that was left alone."""
+"""A run that is killed at any moment and resumed ends with the bits of one without an interruption."""
 
 import random
 import signal
@@ -6,28 +6,28 @@ import subprocess
 import sys
 import time
 
-import jax
-import numpy as np
+from jaxgen.models import vae
+from jaxgen.runs import RunConfig, load_run, train
+from tests.small_runs import assert_same_state, log_lines, untimed
 
-from jaxgen.runs import load_run
+KILLS, STEPS = 5, 6000
 
-KILLS = 5
-
-
-def command(folder, *more):
-    every = ["--log-every", "50", "--checkpoint-every", "200", "--image-every", "6000"]
-    config = ["--hidden", "64", "--latent-dim", "4", "--steps", "6000", "--batch-size", "64", *every]
-    return [sys.executable, "-m", "jaxgen", "train", "vae", *config, "--out", str(folder), *more]
-
-
-def finish(folder, *more):
-    done = subprocess.run(command(folder, *more), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+CONFIG = RunConfig(
+    vae.Config(hidden=(64,), latent_dim=4),
+    steps=STEPS,
+    batch_size=64,
+    log_every=50,
+    checkpoint_every=200,
+    image_every=STEPS,
+)
 
 
-def kill(folder, delay, *more):
-    """Kill the run some time after it has made progress; whether it was still running."""
-    process = subprocess.Popen(command(folder, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def kill(folder, delay, *, resume):
+    """Start the run by the command line, kill it after its next checkpoint and a delay, and return whether it ran."""
+    every = ["--log-every", "50", "--checkpoint-every", "200", "--image-every", f"{STEPS}"]
+    options = ["--hidden", "64", "--latent-dim", "4", "--steps", f"{STEPS}", "--batch-size", "64", *every]
+    command = [sys.executable, "-m", "jaxgen", "train", "vae", *options, "--out", str(folder), *["--resume"] * resume]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     before = newest(folder)
     while process.poll() is None and newest(folder) == before:
         time.sleep(0.01)
@@ -37,20 +37,22 @@ def kill(folder, delay, *more):
 
 
 def newest(folder):
+    """Step of the newest checkpoint, also of one that is not complete."""
     if not (folder / "checkpoints").is_dir():
         return 0
     return max((int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdecimal()), default=0)
 
 
-def test_killed_five_times_and_resumed_gives_the_same_bits(tmp_path):
+def test_a_run_killed_five_times_and_resumed_has_the_same_bits(tmp_path):
+    """The runs without a kill are computed in this process, which also compares the command line with the function."""
     moments = random.Random(0)
-    finish(tmp_path / "whole")
-    killed = [kill(tmp_path / "killed", moments.uniform(0, 0.2), *["--resume"] * (i > 0)) for i in range(KILLS)]
-    assert all(killed), "the run was over before it could be killed five times"
-    finish(tmp_path / "killed", "--resume")
-    whole, resumed = load_run(tmp_path / "whole"), load_run(tmp_path / "killed")
-    assert whole.step == resumed.step == 6000
-    for x, y in zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True):
-        np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
-    lines = [(tmp_path / name / "metrics.jsonl").read_text().count("\n") for name in ("whole", "killed")]
-    assert lines[0] == lines[1] == 6000 // 50
+    train(tmp_path / "complete", "vae", CONFIG)
+    killed = [kill(tmp_path / "killed", moments.uniform(0, 0.2), resume=number > 0) for number in range(KILLS)]
+    assert all(killed), "the run ended before it could be killed five times"
+    train(tmp_path / "killed", "vae", CONFIG, resume=True)
+    complete, resumed = load_run(tmp_path / "complete"), load_run(tmp_path / "killed")
+    assert resumed.step == STEPS
+    assert_same_state(resumed, complete)
+    lines = [log_lines(tmp_path / name) for name in ("complete", "killed")]
+    assert len(lines[0]) == STEPS // 50
+    assert untimed(lines[0]) == untimed(lines[1])

@@ -1,331 +1,311 @@
-"""A run folder: what is in it, going on with it, and everything that can be wrong with it."""
+"""Training into a run folder: what is in it, what is refused, and what is left of a run that fails."""
 
 import dataclasses
 import json
-import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import filelock
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from jaxgen.data import Stream, load
 from jaxgen.errors import DivergenceError, InputError
-from jaxgen.game import Model, Player, game
-from jaxgen.models import REGISTRY, Family, vae
-from jaxgen.runs import RunConfig, evaluate_run, load_run, train
+from jaxgen.models import REGISTRY, vae
+from jaxgen.runs import evaluate_run, load_run, train
 from jaxgen.training import loop
 from jaxgen.training.checkpoint import save
-
-SETTINGS = RunConfig(
-    config=vae.Config(hidden=(16,), latent_dim=3),
-    steps=60,
-    batch_size=32,
-    log_every=10,
-    checkpoint_every=20,
-    image_every=30,
-)
-
-
-def changed(**changes):
-    return dataclasses.replace(SETTINGS, **changes)
-
-
-def leaves(run):
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(run.state)]
-
-
-def assert_same_bits(a, b):
-    for x, y in zip(leaves(a), leaves(b), strict=True):
-        np.testing.assert_array_equal(x, y)
+from tests.small_runs import DIVERGING, LINEAR, DivergingConfig, LinearConfig, assert_same_state, log_lines
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "vae"
-    train(folder, "vae", SETTINGS)
-    return folder
+def diverging_config(linear_config):
+    return dataclasses.replace(linear_config, model_config=DivergingConfig())
 
 
-@pytest.fixture
-def copy(finished, tmp_path):
-    return Path(shutil.copytree(finished, tmp_path / "copy"))
+def files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
-def test_everything_is_in_the_folder(finished):
-    assert {path.name for path in finished.iterdir() if not path.name.startswith(".")} == {
-        "config.json",
-        "metrics.jsonl",
-        "checkpoints",
-        "samples",
-        "summary.json",
-        "tensorboard",
-    }
-    assert list((finished / "tensorboard").glob("events.out.tfevents.*"))
-    assert sorted(path.name for path in (finished / "samples").iterdir()) == [
-        f"step-{step:08d}-{what}.png" for step in (30, 60) for what in ("reconstructions", "samples")
-    ]
-    lines = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
-    summary = json.loads((finished / "summary.json").read_text())
-    assert summary["step"] == 60
-    assert summary["test"]["elbo"] == pytest.approx(
-        -summary["test"]["kl"] - summary["test"]["reconstruction"], rel=1e-5
+class TestFolder:
+    def test_it_holds_config_log_checkpoints_images_and_summary(self, finished_vae):
+        assert {path.name for path in finished_vae.iterdir() if not path.name.startswith(".")} == {
+            "config.json",
+            "metrics.jsonl",
+            "checkpoints",
+            "samples",
+            "summary.json",
+            "tensorboard",
+        }
+        assert list((finished_vae / "tensorboard").glob("events.out.tfevents.*"))
+        assert sorted(path.name for path in (finished_vae / "samples").iterdir()) == [
+            f"step-{step:08d}-{kind}.png" for step in (30, 60) for kind in ("reconstructions", "samples")
+        ]
+        assert [line["step"] for line in log_lines(finished_vae)] == [10, 20, 30, 40, 50, 60]
+        assert not any("seeds" in line for line in log_lines(finished_vae))
+        summary = json.loads((finished_vae / "summary.json").read_text())
+        assert (summary["family"], summary["data"], summary["step"]) == ("vae", "digits", 60)
+        assert summary["diverged"] == {}
+        assert summary["test"]["elbo"] == pytest.approx(
+            -summary["test"]["kl"] - summary["test"]["reconstruction"], rel=1e-5
+        )
+
+    def test_a_run_is_loaded_and_sampled_from_without_its_data(self, finished_vae, monkeypatch):
+        def no_data(*_, **__):
+            raise AssertionError("the data set was loaded")
+
+        monkeypatch.setattr("jaxgen.data.load", no_data)
+        monkeypatch.setattr("jaxgen.data.sources.load", no_data)
+        run = load_run(finished_vae)
+        samples = run.sample(jax.random.key(0), 16)
+        assert samples.shape == (16, 8, 8, 1)
+        assert 0 <= float(samples.min()) < float(samples.max()) <= 1
+        np.testing.assert_array_equal(samples, run.sample(jax.random.key(0), 16))
+        assert not np.array_equal(samples, run.sample(jax.random.key(1), 16))
+
+    def test_a_state_has_a_leading_axis_of_seeds_on_everything_but_the_step(self, finished, finished_two_seeds):
+        for folder, seeds in ((finished, 1), (finished_two_seeds, 2)):
+            state = load_run(folder, family=LINEAR).state
+            assert state.step.shape == ()
+            assert {leaf.shape[0] for leaf in jax.tree.leaves(state.replace(step=None))} == {seeds}
+            assert int(state.step) == 60
+
+    def test_a_model_without_figures_has_no_folder_of_them(self, tmp_path, linear_config):
+        config = dataclasses.replace(linear_config, model_config=LinearConfig(samples=False), steps=10)
+        train(tmp_path / "run", LINEAR, config)
+        assert not (tmp_path / "run" / "samples").exists()
+        assert [set(line) for line in log_lines(tmp_path / "run")] == [
+            {"step", "seconds", "net/loss", "net/gradient_norm"}
+        ]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"batch_size": 64}, "--batch-size 32, not 64"),
+            ({"steps": 40}, "trained for 60 steps already"),
+            ({"model_config": LinearConfig(latent_dim=4)}, "--latent-dim 3, not 4"),
+            ({"family": "gan", "model_config": REGISTRY["gan"].config()}, "model 'linear', not 'gan'"),
+            ({"resume": False}, "--resume"),
+        ],
     )
+    def test_a_run_is_resumed_only_as_it_was(self, changes, message, copy, linear_config):
+        before = files(copy)
+        family, resume = changes.get("family", LINEAR), changes.get("resume", True)
+        changes = {name: value for name, value in changes.items() if name not in ("family", "resume")}
+        with pytest.raises(InputError, match=message):
+            train(copy, family, dataclasses.replace(linear_config, **changes), resume=resume)
+        assert files(copy) == before
 
+    def test_a_folder_in_use_is_not_changed(self, copy, linear_config):
+        before = files(copy)
+        with filelock.FileLock(copy / ".lock"), pytest.raises(InputError, match="in use by another process"):
+            train(copy, LINEAR, linear_config, resume=True)
+        assert files(copy) == before
 
-def test_two_lines_load_a_run_and_sample_from_it_without_its_data(finished, monkeypatch):
-    def no_data(*_, **__):
-        raise AssertionError("the data set was asked for")
+    def test_a_file_is_not_a_folder(self, tmp_path, linear_config):
+        (tmp_path / "run").write_text("")
+        for resume in (False, True):
+            with pytest.raises(InputError, match="is a file, and a run is stored in a folder"):
+                train(tmp_path / "run", LINEAR, linear_config, resume=resume)
 
-    monkeypatch.setattr("jaxgen.data.load", no_data)
-    monkeypatch.setattr("jaxgen.data.sources.load", no_data)
-    run = load_run(finished)
-    samples = run.sample(jax.random.key(0), 16)
-    assert samples.shape == (16, 8, 8, 1)
-    assert 0 <= float(samples.min()) < float(samples.max()) <= 1
-    np.testing.assert_array_equal(samples, run.sample(jax.random.key(0), 16))
-    assert not np.array_equal(samples, run.sample(jax.random.key(1), 16))
-
-
-def test_more_steps_give_the_bits_of_one_long_run(finished, tmp_path):
-    train(tmp_path / "run", "vae", changed(steps=30))
-    train(tmp_path / "run", "vae", SETTINGS, resume=True)
-    assert_same_bits(load_run(tmp_path / "run"), load_run(finished))
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [10, 20, 30, 40, 50, 60]
-
-
-def test_a_finished_run_may_be_resumed(copy, finished):
-    train(copy, "vae", SETTINGS, resume=True)
-    assert_same_bits(load_run(copy), load_run(finished))
-
-
-def test_a_damaged_checkpoint_is_passed_over(copy, finished):
-    for path in (copy / "checkpoints" / "60").rglob("*"):
-        if path.is_file():
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    run = load_run(copy)
-    assert run.step == 40
-    assert "60" in run.skipped[0]
-    said = []
-    train(copy, "vae", SETTINGS, resume=True, say=said.append)
-    assert any("60" in line for line in said)
-    assert "going on from step 40" in said
-    assert_same_bits(load_run(copy), load_run(finished))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"settings": changed(batch_size=64)}, "--batch-size 32, not 64"),
-        ({"settings": changed(steps=40)}, "trained for 60 steps already"),
-        ({"family": "gan", "settings": changed(config=REGISTRY["gan"].config())}, "model 'vae', not 'gan'"),
-        ({"resume": False}, "--resume"),
-    ],
-)
-def test_a_run_goes_on_as_it_was(wrong, said, copy):
-    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    arguments = {"family": "vae", "settings": SETTINGS, "resume": True} | wrong
-    with pytest.raises(InputError, match=said):
-        train(copy, **arguments)
-    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file() and path.name != ".lock"} == {
-        path: content for path, content in before.items() if path.name != ".lock"
-    }
-
-
-def test_a_folder_in_use_is_left_alone(copy):
-    with filelock.FileLock(copy / ".lock"), pytest.raises(InputError, match="in use by another process"):
-        train(copy, "vae", SETTINGS, resume=True)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (changed(batch_size=5000), "5000"),
-        (changed(data="digitz"), "did you mean 'digits'?"),
-        (changed(config=vae.Config(architecture="conv"), data="ring"), "pictures"),
-    ],
-)
-def test_nothing_is_written_for_a_run_that_cannot_be(config, said, tmp_path):
-    with pytest.raises(InputError, match=said):
-        train(tmp_path / "run", "vae", config)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_run_killed_in_its_first_checkpoint_starts_over(copy, finished):
-    for folder in (copy / "checkpoints").iterdir():
-        if folder.name != "20":
-            shutil.rmtree(folder)
-    # Orbax has renamed the folder into place, and the process died before the sums of its files were written.
-    (copy / "checkpoints" / "20").mkdir(exist_ok=True)
-    (copy / "checkpoints" / "20" / "SHA256SUMS").unlink(missing_ok=True)
-    said = []
-    train(copy, "vae", SETTINGS, resume=True, say=said.append)
-    assert any("starting from the beginning" in line for line in said)
-    assert_same_bits(load_run(copy), load_run(finished))
-
-
-def test_what_is_wrong_with_the_test_split_is_known_before_the_training(tmp_path):
-    images = np.zeros((40, 8, 8, 1), np.uint8)
-    np.savez(tmp_path / "few.npz", image=images[:9])
-    # Every tenth example is for testing.
-    label = np.where(np.arange(40) % 10 == 9, 7, 1)
-    np.savez(tmp_path / "new_label.npz", image=images, label=label)
-    for name, said in (("few", "test split"), ("new_label", "label 7, the largest of the training split is 1")):
-        with pytest.raises(InputError, match=said):
-            train(tmp_path / "run", "vae", changed(data=str(tmp_path / f"{name}.npz"), batch_size=4))
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"batch_size": 5000}, "5000"),
+            ({"data": "digitz"}, r"did you mean 'digits'\?"),
+            ({"model_config": vae.Config(architecture="conv"), "data": "ring"}, "use 'mlp' for points"),
+        ],
+    )
+    def test_nothing_is_written_for_an_impossible_run(self, changes, message, tmp_path, vae_config):
+        with pytest.raises(InputError, match=message):
+            train(tmp_path / "run", "vae", dataclasses.replace(vae_config, **changes))
         assert not (tmp_path / "run").exists()
 
+    def test_an_unknown_family_is_refused(self, tmp_path, vae_config):
+        with pytest.raises(InputError, match=r"there is no model 'veae': did you mean 'vae'\?"):
+            train(tmp_path / "run", "veae", vae_config)
 
-def test_points_are_trained_on_and_their_modes_are_counted(tmp_path):
-    config = REGISTRY["gan"].config(hidden=(8,), latent_dim=2)
-    summary = train(tmp_path / "run", "gan", changed(config=config, data="ring", steps=10, seeds=2))
-    assert set(summary["test"]) >= {"modes", "high_quality", "mode_kl"}
-    assert len(summary["test"]["modes"]["runs"]) == 2
-    assert load_run(tmp_path / "run").sample(jax.random.key(0), 7).shape == (2, 7, 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class DoomedConfig:
-    pass
-
-
-def build_doomed(config, example):
-    """One number that goes down by one a turn; its square root is not real from turn 27 on."""
-
-    def loss(key, params, state, batch):
-        return params["x"] + 0 * jnp.sqrt(params["x"]), ({}, {})
-
-    players = (Player("counter", ("x",), loss, optax.sgd(1.0)),)
-    init, step = game(lambda key, batch: {"x": {"params": jnp.float32(25.5)}}, players)
-    return Model(init, step, lambda key, state, n: jnp.full((n, 8, 8, 1), state.params["x"]), players=players)
+    def test_a_wrong_test_split_is_refused_before_the_training(self, tmp_path, linear_config):
+        images = np.zeros((40, 8, 8, 1), np.uint8)
+        np.savez(tmp_path / "few.npz", image=images[:9])
+        # Every tenth example is for testing.
+        label = np.where(np.arange(40) % 10 == 9, 7, 1)
+        np.savez(tmp_path / "new_label.npz", image=images, label=label)
+        for name, message in (("few", "test split"), ("new_label", "label 7, the largest of the training split is 1")):
+            config = dataclasses.replace(linear_config, data=str(tmp_path / f"{name}.npz"), batch_size=4)
+            with pytest.raises(InputError, match=message):
+                train(tmp_path / "run", LINEAR, config)
+            assert not (tmp_path / "run").exists()
 
 
-def test_divergence_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setitem(REGISTRY, "doomed", Family(DoomedConfig, build_doomed, "diverges"))
-    with pytest.raises(DivergenceError) as error:
-        train(tmp_path / "run", "doomed", changed(config=DoomedConfig()))
-    assert "loss of player 'counter' is not finite at step 27; the last good checkpoint is that of step 20" in str(
-        error.value
-    )
-    run = load_run(tmp_path / "run")
-    assert run.step == 20
-    assert float(run.state.params["x"]) == 5.5
+class TestDivergence:
+    def test_the_last_checkpoint_before_it_is_named_and_kept(self, tmp_path, diverging_config):
+        with pytest.raises(DivergenceError) as error:
+            train(tmp_path / "run", DIVERGING, diverging_config)
+        assert str(error.value) == (
+            "the loss of player 'counter' is not finite at step 27; the last checkpoint before it is that of step 20"
+        )
+        run = load_run(tmp_path / "run", family=DIVERGING)
+        assert run.step == 20
+        assert run.state.params["x"].tolist() == [5.5]
+
+    def test_damaged_and_missing_checkpoints_are_named(self, tmp_path, diverging_config, monkeypatch):
+        def save_and_damage(folder, step, state, **meta):
+            save(folder, step, state, **meta)
+            if step == 20:
+                (folder / "20" / "meta" / "metadata").write_text("{")
+
+        monkeypatch.setattr("jaxgen.callbacks.checkpoints.save", save_and_damage)
+        for name, changes, message in [
+            ("run", {"checkpoint_every": 10}, "at step 27; the last checkpoint before it is that of step 10"),
+            ("single", {}, r"at step 27; no checkpoint in .* can be used: the checkpoint of step 20 is damaged"),
+            ("none", {"log_every": 30}, "at step 27; there is no checkpoint yet"),
+        ]:
+            with pytest.raises(DivergenceError, match=message):
+                train(tmp_path / name, DIVERGING, dataclasses.replace(diverging_config, **changes))
+            assert (tmp_path / name / "config.json").is_file()
 
 
-def test_divergence_names_a_checkpoint_that_is_whole(tmp_path, monkeypatch):
-    def save_and_damage(folder, step, state, **meta):
-        save(folder, step, state, **meta)
-        if step == 20:
-            (Path(folder) / "20" / "meta" / "metadata").write_text("{")
-
-    monkeypatch.setattr("jaxgen.runs.training.save", save_and_damage)
-    monkeypatch.setitem(REGISTRY, "doomed", Family(DoomedConfig, build_doomed, "diverges"))
-    with pytest.raises(DivergenceError, match="at step 27; the last good checkpoint is that of step 10"):
-        train(tmp_path / "run", "doomed", changed(config=DoomedConfig(), checkpoint_every=10))
-    with pytest.raises(DivergenceError, match=r"at step 27; no checkpoint in .* can be used: the checkpoint of"):
-        train(tmp_path / "lone", "doomed", changed(config=DoomedConfig()))
-    with pytest.raises(DivergenceError, match="at step 27; there is no checkpoint yet"):
-        train(tmp_path / "none", "doomed", changed(config=DoomedConfig(), log_every=30))
-
-
-class TestANewRunThatIsGivenUp:
-    @pytest.mark.parametrize("error", [InputError("no room"), OSError("no room"), KeyboardInterrupt()])
-    def test_before_its_first_turns_are_over_leaves_no_folder(self, error, tmp_path, monkeypatch):
+class TestNewRunThatFails:
+    @pytest.mark.parametrize("error", [InputError("no space"), OSError("no space"), KeyboardInterrupt()])
+    def test_before_its_first_chunk_is_complete_it_leaves_no_folder(self, error, tmp_path, linear_config, monkeypatch):
         def fail(*_, **__):
             raise error
 
         monkeypatch.setattr("jaxgen.runs.training.fit", fail)
         with pytest.raises(type(error)):
-            train(tmp_path / "run", "vae", SETTINGS)
+            train(tmp_path / "run", LINEAR, linear_config)
         assert list(tmp_path.iterdir()) == []
 
-    def test_for_want_of_room_for_its_config_leaves_no_folder(self, tmp_path, full_disk):
-        with full_disk(free=100), pytest.raises(InputError, match=r"config.json could not be written: File too large"):
-            train(tmp_path / "run", "vae", SETTINGS)
+    def test_without_space_for_its_config_it_leaves_no_folder(self, tmp_path, linear_config, full_disk):
+        message = r"config.json could not be written: File too large"
+        with full_disk(free=100), pytest.raises(InputError, match=message):
+            train(tmp_path / "run", LINEAR, linear_config)
         assert list(tmp_path.iterdir()) == []
 
-    def test_later_on_keeps_what_it_has(self, tmp_path, monkeypatch):
+    def test_after_its_first_chunk_it_keeps_its_folder(self, tmp_path, linear_config, monkeypatch):
         def fail(*_, **__):
-            raise InputError("no room")
+            raise InputError("no space")
 
-        monkeypatch.setattr("jaxgen.callbacks.image_grid.write_figure", fail)
-        with pytest.raises(InputError, match="no room"):
-            train(tmp_path / "run", "vae", SETTINGS)
-        assert load_run(tmp_path / "run").step == 20
-        assert (tmp_path / "run" / "metrics.jsonl").read_text().count("\n") == 3
+        monkeypatch.setattr("jaxgen.plot.save", fail)
+        with pytest.raises(InputError, match="no space"):
+            train(tmp_path / "run", LINEAR, dataclasses.replace(linear_config, image_every=30))
+        assert load_run(tmp_path / "run", family=LINEAR).step == 20
+        assert len(log_lines(tmp_path / "run")) == 3
 
-    def test_a_resumed_one_keeps_its_folder(self, copy, monkeypatch):
+    def test_a_resumed_run_keeps_its_folder(self, copy, linear_config, monkeypatch):
         (copy / "metrics.jsonl").write_text("")
 
         def fail(*_, **__):
-            raise InputError("no room")
+            raise InputError("no space")
 
         monkeypatch.setattr("jaxgen.runs.training.fit", fail)
-        with pytest.raises(InputError, match="no room"):
-            train(copy, "vae", SETTINGS, resume=True)
-        assert load_run(copy).step == 60
+        with pytest.raises(InputError, match="no space"):
+            train(copy, LINEAR, linear_config, resume=True)
+        assert load_run(copy, family=LINEAR).step == 60
 
 
-def test_turns_and_compiler_are_timed_apart_and_over_all_sessions(tmp_path, monkeypatch):
-    """By a clock that stands still, but that a turn takes a second and the compiler an hour."""
-    now = 0.0
+def test_steps_and_compilation_are_timed_separately_and_over_all_sessions(tmp_path, diverging_config, monkeypatch):
+    """The clock advances by one second per step and by one hour per compilation, and not otherwise."""
+    clock, compile_stage = SimpleNamespace(now=0.0), loop._compile
 
-    def compiler(*arguments):
-        program = compile_turns(*arguments)
+    def compile_slowly(*arguments):
+        program = compile_stage(*arguments)
+        clock.now += 3600
 
-        def play(key, state, fetched, first, count):
-            nonlocal now
-            now += int(count)
-            return program(key, state, fetched, first, count)
+        def run_slowly(keys, state, fetched, first, count):
+            clock.now += int(count)
+            return program(keys, state, fetched, first, count)
 
-        nonlocal now
-        now += 3600
-        return play
+        return run_slowly
 
-    compile_turns = loop._compile
-    monkeypatch.setattr(loop, "_compile", compiler)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setitem(REGISTRY, "doomed", Family(DoomedConfig, build_doomed, "diverges later than this"))
+    monkeypatch.setattr(loop, "_compile", compile_slowly)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))
 
     def session(steps, **choices):
-        summary = train(tmp_path / "run", "doomed", changed(config=DoomedConfig(), steps=steps), **choices)
+        config = dataclasses.replace(diverging_config, steps=steps)
+        summary = train(tmp_path / "run", DIVERGING, config, **choices)
         assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
         return summary["compile_seconds"], summary["seconds"]
 
     assert session(15) == (3600, 15)
     assert session(25, resume=True) == (2 * 3600, 25)
-    assert session(25, resume=True) == (2 * 3600, 25)  # Nothing was left to do.
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["seconds"] for line in lines] == [10, 5, 5, 5]
+    assert session(25, resume=True) == (2 * 3600, 25)  # No step was left.
+    assert [line["seconds"] for line in log_lines(tmp_path / "run")] == [10, 5, 5, 5]
 
 
-def test_a_stream_trains_as_memory_does(finished, tmp_path, monkeypatch):
+def test_a_stream_gives_the_result_of_arrays(finished, tmp_path, linear_config, monkeypatch):
     monkeypatch.setattr("jaxgen.data.streaming.MEMORY_LIMIT", 0)
     assert isinstance(load("digits"), Stream)
-    train(tmp_path / "run", "vae", SETTINGS)
-    for x, y in zip(leaves(load_run(finished)), leaves(load_run(tmp_path / "run")), strict=True):
+    train(tmp_path / "run", LINEAR, linear_config)
+    arrays, streamed = (load_run(folder, family=LINEAR) for folder in (finished, tmp_path / "run"))
+    for x, y in zip(jax.tree.leaves(arrays.state), jax.tree.leaves(streamed.state), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
-    held, streamed = (json.loads((folder / "summary.json").read_text()) for folder in (finished, tmp_path / "run"))
-    assert streamed["test"] == pytest.approx(held["test"], rel=1e-4)
-    assert len(list((tmp_path / "run" / "samples").iterdir())) == 4
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (finished, tmp_path / "run")]
+    assert summaries[1]["test"] == pytest.approx(summaries[0]["test"], rel=1e-4)
+    names = [sorted(path.name for path in (folder / "samples").iterdir()) for folder in (finished, tmp_path / "run")]
+    assert names[0] == names[1]
+    assert len(names[1]) == 2
 
 
-def test_several_seeds_are_several_runs(tmp_path):
-    summary = train(tmp_path / "run", "vae", changed(seeds=3, steps=20))
-    run = load_run(tmp_path / "run")
-    samples = run.sample(jax.random.key(0), 5)
-    assert samples.shape == (3, 5, 8, 8, 1)
-    values = summary["test"]["elbo"]["runs"]
-    assert len(set(values)) == 3
-    assert summary["test"]["elbo"]["mean"] == pytest.approx(np.mean(values))
-    assert summary["test"]["elbo"]["sd"] == pytest.approx(np.std(values, ddof=1))
-    assert summary["test"]["elbo"]["worst"] == min(values)
-    train(tmp_path / "lone", "vae", changed(seed=2, steps=20))
-    alone = evaluate_run(load_run(tmp_path / "lone"))
-    assert alone["elbo"] == pytest.approx(values[2], rel=1e-4)
+class TestSeveralSeeds:
+    def test_each_seed_is_evaluated(self, finished_two_seeds, tmp_path, linear_config):
+        summary = json.loads((finished_two_seeds / "summary.json").read_text())["test"]["mse"]
+        assert load_run(finished_two_seeds, family=LINEAR).sample(jax.random.key(0), 5).shape == (2, 5, 8, 8, 1)
+        values = summary["seeds"]
+        assert len(set(values)) == 2
+        assert summary["mean"] == pytest.approx(np.mean(values))
+        assert summary["sd"] == pytest.approx(np.std(values, ddof=1), rel=1e-4)
+        assert summary["worst"] == max(values)
+        train(tmp_path / "single", LINEAR, dataclasses.replace(linear_config, seed=1))
+        alone = evaluate_run(load_run(tmp_path / "single", family=LINEAR))
+        assert alone["mse"] == pytest.approx(values[1], rel=1e-4)
+
+    def test_lines_of_the_log_have_means_and_the_values_of_all_seeds(self, finished, finished_two_seeds):
+        for single, line in zip(log_lines(finished), log_lines(finished_two_seeds), strict=True):
+            assert set(line) == set(single) | {"seeds"}
+            assert set(line["seeds"]) == set(single) - {"step", "seconds"}
+            for name, values in line["seeds"].items():
+                assert line[name] == pytest.approx(np.mean(values), rel=1e-6)
+            # Seed 0 of two is the run with seed 0.
+            assert line["seeds"]["net/loss"][0] == pytest.approx(single["net/loss"], rel=1e-5)
+            assert line["seeds"]["net/loss"][0] != line["seeds"]["net/loss"][1]
+
+    def test_a_seed_that_diverges_is_left_out(self, tmp_path, diverging_config):
+        """The number of each seed starts at 4.5 or at 1000.5, so that only some have a negative number at step 20."""
+        notices = []
+
+        def build(config, example):
+            model = DIVERGING.build(config, example)
+
+            def init(key, batch):
+                state = model.init(key, batch)
+                return state.replace(params={"x": jax.numpy.where(jax.random.bernoulli(key), 4.5, 1000.5)})
+
+            return model._replace(init=init)
+
+        config = dataclasses.replace(diverging_config, seeds=6, seed=3, steps=20)
+        summary = train(tmp_path / "run", DIVERGING._replace(build=build), config, notify=notices.append)
+        run = load_run(tmp_path / "run", family=DIVERGING._replace(build=build))
+        assert 0 < len(run.diverged) < 6
+        assert {where.step for where in run.diverged.values()} == {6}
+        assert set(summary["diverged"]) == {str(seed) for seed in run.diverged}
+        assert run.first_finite == min(set(range(6)) - set(run.diverged))
+        for seed, notice in zip(sorted(run.diverged), notices, strict=True):
+            assert notice.startswith(f"the run with seed {3 + seed} was left out: the loss of player 'counter'")
+        line = log_lines(tmp_path / "run")[-1]
+        assert [value is None for value in line["seeds"]["counter/loss"]] == [seed in run.diverged for seed in range(6)]
+        assert line["counter/loss"] == pytest.approx(1000.5 - 14.5)
+
+
+def test_images_and_measurements_do_not_change_the_training(finished, tmp_path, linear_config):
+    """The callbacks have keys of their own."""
+    config = dataclasses.replace(linear_config, image_every=20)
+    train(tmp_path / "run", LINEAR, config)
+    assert_same_state(*(load_run(folder, family=LINEAR) for folder in (tmp_path / "run", finished)))
+    measured = [line["step"] for line in log_lines(tmp_path / "run") if "samples/sliced_wasserstein" in line]
+    assert measured == [20, 40, 60]
+    last = [log_lines(folder)[-1]["samples/sliced_wasserstein"] for folder in (tmp_path / "run", finished)]
+    assert last[0] == last[1]
