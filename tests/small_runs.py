@@ -23,8 +23,10 @@ from jaxgen.training.loop import initial_state
 def untrained(family: str, seeds: int | None = None) -> Run:
     """A run on digits with two-dimensional latents, before its first step."""
     shown = example(load("digits"))
-    options = {"gan": {"latent_dim": 2, "width": 4}, "classifier": {"architecture": "mlp", "hidden": (16,)}}
-    config = RunConfig(REGISTRY[family].config(**options.get(family, {"latent_dim": 2, "hidden": (16,)})), seeds=seeds)
+    options: dict[str, Any] = {"hidden": (16,)} | ({} if family == "classifier" else {"latent_dim": 2})
+    if family in ("classifier", "gan"):
+        options["architecture"] = "mlp"
+    config = RunConfig(REGISTRY[family].config(**options), seeds=seeds)
     model = REGISTRY[family].build(config.model_config, shown)
     return Run(Path("absent"), family, config, shown, model, initial_state(model, config.keys, shown), 0, {}, ())
 

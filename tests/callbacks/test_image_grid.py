@@ -1,115 +1,131 @@
-"""The pictures of a run show what they say they show."""
-
-import dataclasses
+"""Figures during the training: when they are drawn, of which seed, and what they show."""
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgen.callbacks.image_grid import ImageGrid, draw_pairs, draw_styles, first_examples, latent_size, layout
-from jaxgen.data import Stream, load
+from jaxgen import plot
+from jaxgen.callbacks.image_grid import ImageGrid, latent_size, layout
+from jaxgen.callbacks.keys import callback_key
+from jaxgen.data import Stream, example, first_examples, load
 from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import InputError
-from jaxgen.models import cvae, vae
-from jaxgen.plot.grid import tile
-from jaxgen.runs import images
-from jaxgen.training.loop import Chunk, Divergence
+from jaxgen.models import cvae, gan, vae
+from jaxgen.training.chunk import Divergence
+from jaxgen.training.seeds import select_seed
 
 DIGITS = load("digits")
 
 
-def chunk(run, step, *, turns=20, diverged=None):
-    return Chunk(step, run.state, {"vae/loss": np.zeros(turns)}, 0.1, diverged or {})
+@pytest.fixture
+def grid(tmp_path):
+    """`grid(run)`: the callback of a run on digits, with figures at every 20th step."""
+
+    def build(run, *, data=DIGITS, folder=tmp_path / "samples", every=20, last=100):
+        return ImageGrid(folder, run.model, "digits", data, every=every, last=last, seed=0)
+
+    return build
 
 
-def hook(run, folder, **changes):
-    return ImageGrid(folder, run.model, dataclasses.replace(run.config, **changes), DIGITS)
+@pytest.fixture
+def drawn(monkeypatch):
+    """The arguments of the functions that draw, by the name of the figure; nothing is rendered."""
+    arguments = {}
+
+    def record(name):
+        return lambda *given, **options: arguments.update({name: (given, options)})
+
+    for name in ("samples", "reconstructions", "scatter_by_label"):
+        monkeypatch.setattr(plot, name, record(name))
+    monkeypatch.setattr(plot, "save", lambda figure, path: None)
+    return arguments
 
 
-def once(figure, grid):
-    """The pixels of a figure, in [0, 1], without their repetition by enlargement."""
-    (image,) = figure.images
-    factor = len(image.get_array()) // len(grid)
-    return np.asarray(image.get_array())[::factor, ::factor]
-
-
-def test_originals_are_above_their_reconstructions():
-    originals, reconstructions = np.random.default_rng(0).random((2, 20, 8, 8, 1))
-    blank = np.ones((12, 8, 8, 1))
-    rows = [originals[:16], reconstructions[:16], originals[16:], blank, reconstructions[16:], blank]
-    grid = tile(np.concatenate(rows), columns=16)
-    np.testing.assert_allclose(once(draw_pairs(originals, reconstructions), grid), grid, rtol=1e-6)
-
-
-def test_an_original_comes_before_its_styles():
-    originals = np.random.default_rng(0).random((3, 8, 8, 1))
-    styles = np.random.default_rng(1).random((3, 10, 8, 8, 1))
-    rows = [image for i in range(3) for image in (originals[i], *styles[i])]
-    grid = tile(np.stack(rows), columns=11)
-    np.testing.assert_allclose(once(draw_styles(originals, styles), grid), grid, rtol=1e-6)
-
-
-def test_styles_of_points_are_shown_over_the_data():
-    originals, styles = np.random.default_rng(0).random((5, 2)), np.random.default_rng(1).random((5, 3, 2))
-    drawn = {c.get_label(): c.get_offsets() for c in draw_styles(originals, styles).axes[0].collections}
-    np.testing.assert_allclose(drawn["data"], originals)
-    np.testing.assert_allclose(drawn["generated"], styles.reshape(15, 2))
-
-
-def test_it_is_drawn_when_it_is_time(fresh, tmp_path):
+def test_figures_are_drawn_at_every_kth_step_and_the_last_one(fresh, grid, chunk_of, tmp_path):
     run = fresh("vae")
-    draw = hook(run, tmp_path / "samples", image_every=40, steps=100)
+    callback = grid(run, every=40)
     for step in (20, 40, 60, 80, 100):
-        draw(chunk(run, step))
+        callback(chunk_of(run.state, step))
+        assert (tmp_path / "samples").exists() is (step >= 40)
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
-        f"step-{step:08d}-{what}.png" for step in (40, 80, 100) for what in ("codes", "reconstructions", "samples")
+        f"step-{step:08d}-{kind}.png" for step in (40, 80, 100) for kind in ("latents", "reconstructions", "samples")
     ]
     for path in (tmp_path / "samples").iterdir():
         with Image.open(path) as image:
             image.load()
 
 
-def test_a_stream_shows_what_memory_shows(fresh, tmp_path):
+def test_a_stream_gives_the_figures_of_arrays(fresh, grid, chunk_of, tmp_path):
     run = fresh("vae")
-    for name, data in (("held", DIGITS), ("streamed", Stream(ArraySource(DIGITS)))):
-        ImageGrid(tmp_path / name, run.model, run.config, data)(chunk(run, run.config.steps))
-    for path in (tmp_path / "held").iterdir():
-        assert path.read_bytes() == (tmp_path / "streamed" / path.name).read_bytes()
+    for name, data in (("arrays", DIGITS), ("stream", Stream(ArraySource(DIGITS)))):
+        grid(run, data=data, folder=tmp_path / name)(chunk_of(run.state, 20))
+    assert len(list((tmp_path / "arrays").iterdir())) == 3
+    for path in (tmp_path / "arrays").iterdir():
+        assert path.read_bytes() == (tmp_path / "stream" / path.name).read_bytes()
 
 
-def test_of_several_seeds_the_first_sound_one_is_shown(fresh, tmp_path, monkeypatch):
+def test_of_several_seeds_the_first_finite_one_is_drawn(fresh, grid, chunk_of, drawn):
     run = fresh("cvae", seeds=2)
-    drawn = []
-    monkeypatch.setattr(images, "draw_pairs", lambda originals, reconstructions: drawn.append(reconstructions))
-    monkeypatch.setattr(images, "write_figure", lambda path, figure: None)
-    hook(run, tmp_path, image_every=20)(chunk(run, 20, diverged={0: Divergence(7, "vae", "loss")}))
+    grid(run)(chunk_of(run.state, 20, diverged={0: Divergence(7, "vae", "loss")}))
+    (originals, decoded), _ = drawn["reconstructions"]
     expected = run.reconstruct(first_examples(DIGITS, 32))[1]
-    np.testing.assert_allclose(drawn[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(decoded, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(originals, DIGITS["image"][:32] / 255, rtol=1e-6)
 
 
-def test_a_full_disk_leaves_no_half_picture(fresh, tmp_path, full_disk):
+def test_samples_are_those_of_the_key_of_the_callback_and_latents_those_of_labelled_data(fresh, grid, chunk_of, drawn):
     run = fresh("vae")
-    draw = hook(run, tmp_path, image_every=20)
+    state = select_seed(run.state, 0)
+    grid(run)(chunk_of(run.state, 20))
+    (samples,), options = drawn["samples"]
+    np.testing.assert_allclose(
+        samples, run.model.sample(callback_key(0, "image_grid"), state, 64), rtol=1e-5, atol=1e-6
+    )
+    assert options == {"data": None, "columns": 8}
+    (latents,), options = drawn["scatter_by_label"]
+    first = first_examples(DIGITS, 1000)
+    np.testing.assert_allclose(latents, run.model.encode(state, first), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(options["label"], first["label"])
+
+
+def test_a_model_without_samples_reconstructions_and_latents_has_no_figures(fresh, grid, chunk_of, drawn, tmp_path):
+    run = fresh("classifier")
+    grid(run)(chunk_of(run.state, 20))
+    assert drawn == {}
+    assert not (tmp_path / "samples").exists()
+
+
+def test_a_full_disk_leaves_no_incomplete_figure(fresh, grid, chunk_of, tmp_path, full_disk):
+    run = fresh("vae")
+    callback = grid(run, folder=tmp_path)
     with full_disk(free=1000), pytest.raises(InputError, match="could not be written"):
-        draw(chunk(run, 20))
+        callback(chunk_of(run.state, 20))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("config", "size"), [(vae.Config(latent_dim=2), 2), (cvae.Config(latent_dim=7), 7)])
-def test_the_dimension_of_the_code_is_known_beforehand(config, size):
-    assert latent_size((cvae if isinstance(config, cvae.Config) else vae).build(config, DIGITS), DIGITS) == size
+def test_the_dimension_of_the_latent_is_known_without_computing_it(config, size):
+    model = (cvae if isinstance(config, cvae.Config) else vae).build(config, DIGITS)
+    assert latent_size(model, example(DIGITS)) == size
 
 
-def test_a_model_without_encoder_has_no_code(fresh):
-    run = fresh("gan")
-    assert latent_size(run.model, run.example) is None
+def test_a_model_without_encoder_has_no_dimension_of_the_latent():
+    assert latent_size(gan.build(gan.Config(), DIGITS), example(DIGITS)) is None
 
 
-def test_a_conditional_model_shows_every_class(fresh):
-    run = fresh("cvae")
-    count, columns = layout(run.model, run.example)
-    assert (count % 10, columns) == (0, 10)
-    samples = run.sample(jax.random.key(0), count)
-    # A column is a class.
-    np.testing.assert_allclose(samples[3::10], run.sample(jax.random.key(0), count, label=3)[3::10], rtol=1e-5)
+class TestLayout:
+    def test_samples_of_a_conditional_model_have_a_column_for_each_class(self, fresh):
+        run = fresh("cvae")
+        count, columns = layout(run.model, run.example)
+        assert (count % 10, columns) == (0, 10)
+        samples = run.sample(jax.random.key(0), count)
+        labelled = run.sample(jax.random.key(0), count, label=3)
+        np.testing.assert_allclose(samples[3::10], labelled[3::10], rtol=1e-5)
+
+    def test_several_seeds_have_a_row_each(self, fresh):
+        assert layout(fresh("cvae").model, fresh("cvae").example, several_seeds=True) == (10, 10)
+        assert layout(fresh("vae").model, fresh("vae").example, several_seeds=True) == (8, 8)
+
+    def test_points_are_drawn_in_one_plot(self, fresh):
+        assert layout(fresh("vae").model, {"point": np.zeros((1, 2), np.float32)}) == (2500, 1)

@@ -10,22 +10,22 @@ from jaxgen.models import vae
 from jaxgen.runs import RunConfig, load_run, train
 from tests.small_runs import assert_same_state, log_lines, untimed
 
-KILLS, STEPS = 5, 6000
+KILLS, STEPS = 5, 3000
 
 CONFIG = RunConfig(
-    vae.Config(hidden=(64,), latent_dim=4),
+    vae.Config(hidden=(16,), latent_dim=4),
     steps=STEPS,
     batch_size=64,
     log_every=50,
-    checkpoint_every=200,
+    checkpoint_every=100,
     image_every=STEPS,
 )
 
 
 def kill(folder, delay, *, resume):
     """Start the run by the command line, kill it after its next checkpoint and a delay, and return whether it ran."""
-    every = ["--log-every", "50", "--checkpoint-every", "200", "--image-every", f"{STEPS}"]
-    options = ["--hidden", "64", "--latent-dim", "4", "--steps", f"{STEPS}", "--batch-size", "64", *every]
+    every = ["--log-every", "50", "--checkpoint-every", "100", "--image-every", f"{STEPS}"]
+    options = ["--hidden", "16", "--latent-dim", "4", "--steps", f"{STEPS}", "--batch-size", "64", *every]
     command = [sys.executable, "-m", "jaxgen", "train", "vae", *options, "--out", str(folder), *["--resume"] * resume]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     before = newest(folder)
