@@ -110,7 +110,7 @@ def describe_chunk(chunk: Chunk) -> str:
     losses = {
         name.removesuffix("/loss"): mean_over_seeds(values, chunk.diverged)
         for name, values in chunk.metrics.items()
-        if name.endswith("/loss")
+        if name.endswith("/loss") and not np.ma.getmaskarray(values).all()
     }
     shown = "  ".join(f"{name} {'-' if loss is None else f'{loss:.4g}'}" for name, loss in losses.items())
     return f"{shown}  ({len(chunk.diverged)} diverged)" if chunk.diverged else shown

@@ -346,7 +346,8 @@ def _feed(
 def _order_key(key: KeyArray, phase: int) -> KeyArray:
     """The key of the order of the examples in a phase, each of which has epochs of its own."""
     order = run_keys(key).order
-    return jax.random.fold_in(order, phase) if phase else order
+    # From the upper end of the numbers: epoch e of a phase has the key fold_in(order, e).
+    return jax.random.fold_in(order, np.uint32(2**32 - phase)) if phase else order
 
 
 def _compile(

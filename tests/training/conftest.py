@@ -114,7 +114,7 @@ def single_steps() -> Callable[..., list[tuple[Any, Any]]]:
         history, first = [], 0
         for number, phase in enumerate(phases):
             last = steps if phase.steps is None else min(steps, first + phase.steps)
-            order_of_phase = order if number == 0 else jax.random.fold_in(order, number)
+            order_of_phase = order if number == 0 else jax.random.fold_in(order, np.uint32(2**32 - number))
             size = {"examples": len(next(iter(data.values()))), "batch_size": (phase.batch_size or batch_size)}
             size["batch_size"] *= max(player.updates for player in phase.players)
             if number > 0:

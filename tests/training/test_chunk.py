@@ -160,3 +160,9 @@ def test_means_of_many_steps_are_computed_in_float64():
 )
 def test_durations_have_minutes_and_seconds(seconds, expected):
     assert format_duration(seconds) == expected
+
+
+def test_description_leaves_out_losses_that_no_step_of_the_chunk_computes() -> None:
+    skipped = np.ma.masked_all((1, 2))
+    chunk = Chunk(2, None, {"d/loss": np.ones((1, 2)), "d/r1/loss": skipped}, 0.1, {})
+    assert describe_chunk(chunk) == "d 1"
