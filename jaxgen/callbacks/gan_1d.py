@@ -68,6 +68,11 @@ def why_not_gan_1d(model: Model, *, data: str, loss: str | None, example: Batch)
         return f"with the loss '{loss}' the discriminator does not give probabilities"
     if model.conditions:
         return "the discriminator is conditional: the optimal one differs from class to class"
+    if model.sample is None or model.decode is None:
+        return "the model does not decode its samples from latents"
+    state = jax.eval_shape(model.init, jax.random.key(0), example)
+    if "real_output" not in jax.eval_shape(model.evaluate, jax.random.key(0), state, example):
+        return "the output of the discriminator is not among the metrics of the model"
     return None
 
 
@@ -86,7 +91,7 @@ def without_averages(state: State) -> State:
     Example:
         >>> from jaxgen.models import gan
         >>> example = {"point": np.zeros((1, 1), np.float32)}
-        >>> state = gan.build(gan.Config(ema=0.9), example).init(jax.random.key(0), example)
+        >>> state = gan.build(gan.Config(hidden=(8,), ema=0.9), example).init(jax.random.key(0), example)
         >>> sorted(state.ema), sorted(without_averages(state).ema)
         (['generator'], [])
     """

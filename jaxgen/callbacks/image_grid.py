@@ -111,6 +111,7 @@ def layout(model: Model, shown: Batch, *, several_seeds: bool = False) -> tuple[
         The number of samples and the number of columns.
 
     Example:
+        >>> import numpy as np
         >>> from jaxgen.models import cvae
         >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
         >>> layout(cvae.build(cvae.Config(), shown), shown)
@@ -133,6 +134,7 @@ def latent_size(model: Model, shown: Batch) -> int | None:
         The dimension.
 
     Example:
+        >>> import numpy as np
         >>> from jaxgen.models import vae
         >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
         >>> latent_size(vae.build(vae.Config(latent_dim=2), shown), shown)

@@ -66,7 +66,9 @@ class Progress:
             self._next_line = now + SECONDS_BETWEEN_LINES
 
     def compiled(self, seconds: float) -> None:
-        """Show how long the compilation took, which counts in no speed that is shown."""
+        """Show how long a compilation took; it does not count in the speeds that are shown."""
+        if self._start is not None:
+            self._start += seconds
         self._bar.update(self._task, description="")
         self._print(f"compiled in {seconds:.1f} s")
 

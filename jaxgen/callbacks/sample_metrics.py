@@ -64,7 +64,7 @@ class SampleMetrics:
         >>> from jaxgen.training.seeds import seed_keys
         >>> from jaxgen.data import load
         >>> ring = load("ring", examples=100)
-        >>> model = gan.build(gan.Config(), ring)
+        >>> model = gan.build(gan.Config(hidden=(8,)), ring)
         >>> metrics = SampleMetrics(model, DataSource("ring"), ring, every=10, last=10, seed=0)
         >>> state = initial_state(model, seed_keys(0, 1), ring)
         >>> print(*metrics(Chunk(10, state, {"generator/loss": np.zeros((1, 10))}, 0.1, {})))
@@ -147,7 +147,6 @@ def stacked_metrics(
     return jax.tree.map(lambda *values: jnp.stack(values), *found)
 
 
-@cache
 def digit_classifier(source: DataSource, steps: int | None = None) -> DigitClassifier:
     """Return the classifier of a data set of grayscale images of ten classes, trained once per process.
 
@@ -161,10 +160,15 @@ def digit_classifier(source: DataSource, steps: int | None = None) -> DigitClass
     Raises:
         InputError: if the data are not such images, or do not fit in memory.
     """
+    return _digit_classifier(source, steps or CLASSIFIER_STEPS.get(source.name, 2000))
+
+
+@cache
+def _digit_classifier(source: DataSource, steps: int) -> DigitClassifier:
     images = source.load("train")
     if isinstance(images, Stream):
         raise InputError(f"{source.name} is streamed from disk, and the classifier is trained with data in memory")
-    return train_digit_classifier(jax.random.key(0), images, steps=steps or CLASSIFIER_STEPS.get(source.name, 2000))
+    return train_digit_classifier(jax.random.key(0), images, steps=steps)
 
 
 def _sample_and_measure(model: Model, data: str, count: int, key: KeyArray, state: State) -> tuple[Array, Metrics]:

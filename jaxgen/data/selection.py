@@ -17,6 +17,7 @@ def first_examples(data: Batch | Stream, count: int) -> Batch:
         A batch.
 
     Example:
+        >>> import numpy as np
         >>> first_examples({"label": np.arange(9)}, 3)
         {'label': array([0, 1, 2])}
     """
@@ -39,6 +40,7 @@ def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
         A batch.
 
     Example:
+        >>> import jax, numpy as np
         >>> drawn = random_examples(jax.random.key(0), {"label": np.repeat(np.arange(2), 500)}, 100)["label"]
         >>> len(drawn), sorted(set(drawn.tolist()))
         (100, [0, 1])

@@ -48,7 +48,7 @@ def reconstructions(originals: Shaped[AnyArray, "n ..."], decoded: Shaped[AnyArr
     """Draw examples and their reconstructions.
 
     Args:
-        originals: `[n, *event]`.
+        originals: `[n, *event]`; images have values in [0, 1], or are uint8.
         decoded: their reconstructions, `[n, *event]`.
 
     Returns:
@@ -61,6 +61,7 @@ def reconstructions(originals: Shaped[AnyArray, "n ..."], decoded: Shaped[AnyArr
     originals, decoded = np.asarray(originals), np.asarray(decoded)
     if originals.ndim != 4:
         return scatter(decoded, data=originals)
+    originals, decoded = _unit_values(originals), _unit_values(decoded)
     columns = min(PAIRS, len(originals))
     # White images fill the last row.
     fill = np.ones((-len(originals) % columns, *originals.shape[1:]))
@@ -74,7 +75,7 @@ def styles(originals: Shaped[AnyArray, "n ..."], restyled: Shaped[AnyArray, "n c
     """Draw examples, and their styles transferred to all classes.
 
     Args:
-        originals: `[n, *event]`.
+        originals: `[n, *event]`; images have values in [0, 1], or are uint8.
         restyled: `[n, classes, *event]`.
 
     Returns:
@@ -87,5 +88,10 @@ def styles(originals: Shaped[AnyArray, "n ..."], restyled: Shaped[AnyArray, "n c
     originals, restyled = np.asarray(originals), np.asarray(restyled)
     if originals.ndim != 4:
         return scatter(restyled.reshape(-1, originals.shape[-1]), data=originals)
-    rows = np.concatenate([originals[:, None], restyled], axis=1)
+    rows = np.concatenate([_unit_values(originals)[:, None], _unit_values(restyled)], axis=1)
     return image_grid(rows.reshape(-1, *originals.shape[1:]), columns=rows.shape[1])
+
+
+def _unit_values(images: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """Images with values in [0, 1]: an array of several images has one scale."""
+    return images / 255 if images.dtype == np.uint8 else images
