@@ -1,4 +1,4 @@
-"""`jaxgen analyze RUN`."""
+"""`jaxgen report RUN`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,31 +6,33 @@ from pathlib import Path
 from jaxgen.cli.output import check_seed, load_with_notice
 from jaxgen.cli.parse import RunFolder, parse
 from jaxgen.cli.table import print_metrics
-from jaxgen.report.report import write_report
+from jaxgen.report import write_report
 
 
 @dataclass(frozen=True)
 class Options:
-    """Make every figure and number that applies to a trained run, and a page that shows them.
+    """Write a report of a run: all figures and metrics that apply to it, in one HTML file.
 
     Attributes:
-        run: the run folder.
-        out: folder they go to: `index.html`, `analysis.json` and the figures; RUN/analysis where nothing is given.
-        seed: of all draws.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
+        run: run folder.
+        out: output folder for index.html, report.json and the figures; RUN/report by default.
+        seed: seed of the samples and of everything else that is drawn.
+        data_dir: folder of the data sets, if it is not that of the training.
+        family: Python file, module or entry point that defines the family of the run, if it is not part of jaxgen.
     """
 
     run: RunFolder
     out: Path | None = None
     seed: int = 0
     data_dir: str | None = None
+    family: str | None = None
 
 
 def run(arguments: list[str]) -> None:
-    """Analyze, print the numbers, and say where the page is."""
-    options = parse(Options, arguments, command="jaxgen analyze")
-    seed, trained = check_seed(options.seed), load_with_notice(options.run)
-    found = write_report(trained, folder=options.out, seed=seed, data_dir=options.data_dir)
-    if found.numbers:
-        print_metrics(found.numbers, title=f"{trained.family} on {trained.config.data}, step {trained.step}")
-    print(found.page)
+    """Write the report, and print its metrics and its path."""
+    options = parse(Options, arguments, command="jaxgen report")
+    seed, trained = check_seed(options.seed), load_with_notice(options.run, options.family)
+    report = write_report(trained, folder=options.out, seed=seed, data_dir=options.data_dir)
+    if report.metrics:
+        print_metrics(report.metrics, title=f"{trained.family} on {trained.config.data}, step {trained.step}")
+    print(report.path)

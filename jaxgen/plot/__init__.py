@@ -1,6 +1,7 @@
 """Figures: functions that take arrays and return matplotlib figures."""
 
 from jaxgen.plot.animation import animate, render_animation
+from jaxgen.plot.confusion import confusion_matrix
 from jaxgen.plot.curves import (
     Comparison,
     collisions,
@@ -22,6 +23,7 @@ __all__ = [
     "Snapshot",
     "animate",
     "collisions",
+    "confusion_matrix",
     "discriminators",
     "gan_1d",
     "generator_gradients",

@@ -14,10 +14,11 @@ from jaxgen.recipes.theory import (
     optimal_discriminator_experiment,
     saturation_experiment,
 )
-from jaxgen.report.section import subject_of
-from jaxgen.report.training import loss_and_quality, quality
+from jaxgen.report.loss_and_quality import loss_and_quality
+from jaxgen.report.quality import quality
+from jaxgen.report.section import load_input
 from jaxgen.runs import Run, RunConfig
-from jaxgen.runs.sample_metrics import class_metrics
+from jaxgen.runs.sample_metrics import classifier_metrics
 from jaxgen.typing import KeyArray
 
 PACGAN: Config = dataclasses.replace(PRESETS["pacgan"].config, latent_dim=2)
@@ -150,8 +151,8 @@ def _losses_on_fashion() -> ModelComparison:
             "mode_kl": "KL divergence of class shares from uniform, nats",
             "high_quality": "share of samples with a classifier confidence of at least 0.9",
         },
-        measure=class_metrics,
-        quick_measure=partial(class_metrics, count=1000, classifier_steps=100),
+        measure=classifier_metrics,
+        quick_measure=partial(classifier_metrics, count=1000, classifier_steps=100),
         claims=[
             Claim("minimax, no batch norm", "WGAN, no batch norm", "frechet_distance"),
             Claim("non-saturating, no batch norm", "WGAN, no batch norm", "frechet_distance"),
@@ -216,13 +217,13 @@ def _critics_on_digits() -> ModelComparison:
 
 def loss_correlation(run: Run, key: KeyArray) -> dict[str, list[float]]:
     """Compute the report's metrics of discriminator loss and sample quality for every seed; NaN for diverged seeds."""
-    numbers: dict[str, Sequence[float]] = {}
-    subject = subject_of(run, seed=run.config.seed)
+    metrics: dict[str, Sequence[float]] = {}
+    inputs = load_input(run, seed=run.config.seed)
     for section in (loss_and_quality, quality):
-        numbers |= section(subject).numbers
+        metrics |= section(inputs).metrics
     return {
-        name: [dict(zip(subject.sound, values, strict=True)).get(i, math.nan) for i in range(run.config.seeds or 1)]
-        for name, values in numbers.items()
+        name: [dict(zip(inputs.finite, values, strict=True)).get(i, math.nan) for i in range(run.config.seeds or 1)]
+        for name, values in metrics.items()
     }
 
 

@@ -17,17 +17,16 @@ import jax
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.callbacks.log import summarize
-from jaxgen.callbacks.sample_metrics import some_examples
-from jaxgen.data import load
+from jaxgen.data import random_examples
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import unchanged
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
-from jaxgen.runs.config import located, read_config
+from jaxgen.runs.config import read_config, with_absolute_paths
 from jaxgen.runs.evaluation import LARGER_IS_BETTER
-from jaxgen.runs.outputs import make_folder, write_figure, write_json
+from jaxgen.runs.outputs import make_folder, write_json
+from jaxgen.training.seeds import summarize
 from jaxgen.typing import KeyArray
 
 if TYPE_CHECKING:
@@ -256,7 +255,7 @@ class ModelComparison:
                 for name, values in further.items()
             }
         return {
-            metric: MetricResult(tuple(test[metric]["runs"]), entry.published.get(metric))
+            metric: MetricResult(tuple(test[metric]["seeds"]), entry.published.get(metric))
             for metric in self.metrics
             if metric in test
         }
@@ -291,7 +290,7 @@ def run_recipe(recipe: Recipe, request: Request) -> Outcome:
     outcome = recipe.run(request)
     write_json(request.folder / "results.json", _results(recipe, request, outcome))
     for name, figure in outcome.figures.items():
-        write_figure(request.folder / f"{file_name(name)}.png", figure)
+        plot.save(figure, request.folder / f"{file_name(name)}.png")
     return outcome
 
 
@@ -332,13 +331,13 @@ def _shortened(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
 def _run_summary(folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]) -> dict[str, Any]:
     """Return the stored summary of a complete run, or train the run to its end and return the new summary."""
     begun = (folder / "config.json").is_file()
-    if begun and read_config(folder)[:2] == (family, located(config)):
+    if begun and read_config(folder)[:2] == (family, with_absolute_paths(config)):
         # A missing or damaged summary is computed again.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             summary = json.loads((folder / "summary.json").read_text())
             if summary["step"] == config.steps:
                 return {**summary, "test": dict(summary["test"])}
-    return train(folder, family, config, resume=begun, say=notify)
+    return train(folder, family, config, resume=begun, notify=notify)
 
 
 def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:
@@ -371,10 +370,10 @@ def _samples_figure(runs: Mapping[str, Run]) -> "Figure":
         config = run.config
         count = FIGURE_POINTS if "point" in run.example else FIGURE_IMAGES
         drawn = np.asarray(run.sample(jax.random.key(config.seed), count))
-        shown = drawn if config.seeds is None else drawn[run.first_run]
+        shown = drawn if config.seeds is None else drawn[run.first_finite]
         if "point" in run.example:
-            data = load(config.data, data_dir=config.data_dir)
-            points[name] = (shown, some_examples(jax.random.key(config.seed), data, FIGURE_POINTS)["point"])
+            data = config.source.load("train")
+            points[name] = (shown, random_examples(jax.random.key(config.seed), data, FIGURE_POINTS)["point"])
         else:
             images[name] = shown
     return plot.scatter_panels(points) if points else plot.image_rows(images)

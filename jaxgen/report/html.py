@@ -1,4 +1,4 @@
-"""One HTML page that shows figures and numbers: no scripts, and nothing that is not in the folder."""
+"""The HTML file of a report: figures, captions and a table of metrics, without scripts or external files."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -19,7 +19,7 @@ table { border-collapse: collapse; }
 td, th { padding: 0.15rem 1rem 0.15rem 0; text-align: left; border-bottom: 1px solid #eee; }
 """
 
-PAGE = Template("""<!DOCTYPE html>
+HTML = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -31,11 +31,11 @@ PAGE = Template("""<!DOCTYPE html>
 <h1>$title</h1>
 $sections
 <section>
-<h2>Numbers</h2>
-$numbers
+<h2>Metrics</h2>
+$metrics
 </section>
 <section>
-<h2>What is left out, and why</h2>
+<h2>Sections that are left out</h2>
 <ul>
 $left_out
 </ul>
@@ -48,55 +48,55 @@ $left_out
 def write_html(
     title: str,
     sections: Mapping[str, Sequence[FigureFile]],
-    numbers: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     left_out: Mapping[str, str],
 ) -> str:
-    """Write the page.
+    """Return the HTML of a report.
 
     Args:
-        title: of the page.
-        sections: heading -> figures, which are files beside the page.
-        numbers: name -> number, or `mean` and `sd` over seeds; None where it is not finite.
-        left_out: heading -> why there is nothing under it.
+        title: title of the report.
+        sections: heading -> figures, which are files in the same folder.
+        metrics: metric name -> number, or `mean` and `sd` over seeds; None where it is not finite.
+        left_out: heading -> reason why the section is left out.
 
     Returns:
-        HTML 5.
+        An HTML 5 document.
 
     Example:
-        >>> page = write_html("a < b", {"Samples": [FigureFile("x.png", b"", "Two & two.")]}, {"mmd": 0.25}, {})
-        >>> [line for line in page.splitlines() if "figure>" in line or "<td>" in line or "<h1>" in line]
+        >>> html = write_html("a < b", {"Samples": [FigureFile("x.png", b"", "Two & two.")]}, {"mmd": 0.25}, {})
+        >>> [line for line in html.splitlines() if "figure>" in line or "<td>" in line or "<h1>" in line]
         ['<h1>a &lt; b</h1>', '<figure><img src="x.png" alt="Two &amp; two.">',
          '<figcaption>Two &amp; two.</figcaption></figure>', '<tr><td>mmd</td><td>0.25</td></tr>']
     """
-    return PAGE.substitute(
+    return HTML.substitute(
         title=escape(title),
         style=STYLE,
-        sections="\n".join(_section(heading, images) for heading, images in sections.items() if images),
-        numbers=_table(numbers),
-        left_out="\n".join(f"<li>{escape(heading)}: {escape(why)}</li>" for heading, why in left_out.items()),
+        sections="\n".join(_section(heading, figures) for heading, figures in sections.items() if figures),
+        metrics=_table(metrics),
+        left_out="\n".join(f"<li>{escape(heading)}: {escape(reason)}</li>" for heading, reason in left_out.items()),
     )
 
 
-def _section(heading: str, images: Sequence[FigureFile]) -> str:
-    figures = [
-        f'<figure><img src="{escape(image.name)}" alt="{escape(_first_sentence(image.caption))}">\n'
-        f"<figcaption>{escape(image.caption)}</figcaption></figure>"
-        for image in images
+def _section(heading: str, figures: Sequence[FigureFile]) -> str:
+    elements = [
+        f'<figure><img src="{escape(figure.name)}" alt="{escape(_first_sentence(figure.caption))}">\n'
+        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+        for figure in figures
     ]
-    return "\n".join(["<section>", f"<h2>{escape(heading)}</h2>", *figures, "</section>"])
+    return "\n".join(["<section>", f"<h2>{escape(heading)}</h2>", *elements, "</section>"])
 
 
 def _first_sentence(text: str) -> str:
     return text.partition(". ")[0].removesuffix(".") + "."
 
 
-def _table(numbers: Mapping[str, Any]) -> str:
-    rows = [f"<tr><td>{escape(name)}</td><td>{_shown(value)}</td></tr>" for name, value in numbers.items()]
+def _table(metrics: Mapping[str, Any]) -> str:
+    rows = [f"<tr><td>{escape(name)}</td><td>{_formatted(value)}</td></tr>" for name, value in metrics.items()]
     return "\n".join(["<table>", *rows, "</table>"])
 
 
-def _shown(value: Any) -> str:
+def _formatted(value: Any) -> str:
     if not isinstance(value, Mapping):
         return "-" if value is None else f"{value:.5g}"
-    mean, sd = _shown(value["mean"]), value["sd"]
+    mean, sd = _formatted(value["mean"]), value["sd"]
     return mean if sd is None else f"{mean} &plusmn; {sd:.2g}"

@@ -1,5 +1,6 @@
-"""Every figure and number of the laboratory that applies to a run, in one folder, with a page that shows them."""
+"""The report of a run: the table of its sections, and the folder that they are written to."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,115 +8,145 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.atomic_write import write_atomic
-from jaxgen.callbacks.log import summarize
 from jaxgen.errors import InputError
+from jaxgen.report.animations import animations
+from jaxgen.report.arithmetic import class_arithmetic
+from jaxgen.report.birthday import birthday
+from jaxgen.report.evaluation import evaluation
+from jaxgen.report.gan_1d import gan_1d
+from jaxgen.report.gradient_norms import gradient_norms
 from jaxgen.report.html import write_html
-from jaxgen.report.section import FigureFile, NotApplicable, ReportInput, Section, Topic, subject_of
-from jaxgen.report import discriminator, latents, samples, training
+from jaxgen.report.interpolation import interpolation
+from jaxgen.report.latent_density import latent_density
+from jaxgen.report.latents import latents
+from jaxgen.report.loss_and_quality import loss_and_quality
+from jaxgen.report.losses import losses
+from jaxgen.report.manifold import manifold
+from jaxgen.report.optimal_discriminator import optimal_discriminator
+from jaxgen.report.posterior import posterior
+from jaxgen.report.predictions import predictions
+from jaxgen.report.quality import quality
+from jaxgen.report.samples import samples
+from jaxgen.report.section import NotApplicable, ReportInput, Section, SectionFunction, load_input
+from jaxgen.report.spectral_norms import spectral_norms
+from jaxgen.report.styles import style_transfer
+from jaxgen.report.traversals import latent_traversals
 from jaxgen.runs.evaluation import LARGER_IS_BETTER
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import make_folder, write_json
+from jaxgen.training.seeds import summarize
 
-PAGE = "index.html"
-"""Name of the page in the folder."""
-
-TOPICS: dict[str, Topic] = {
-    "Samples": samples.samples,
-    "On the test split": samples.evaluation,
-    "Losses": training.losses,
-    "Quality of samples over training": training.quality,
-    "Loss and quality": training.loss_and_quality,
-    "Pictures over training": training.films,
-    "The game on the line": discriminator.line_over_training,
-    "The best discriminator": discriminator.optimum,
-    "Slope of the discriminator": discriminator.slope,
-    "Norms of the layers": discriminator.norms,
-    "Birthday test": samples.birthday,
-    "Codes and prior": latents.posterior,
-    "Samples through a mixture": latents.density,
-    "Interpolation": latents.interpolation,
-    "Arithmetic by class": latents.class_arithmetic,
-    "Coordinates of the code": latents.coordinates,
-    "The plane of codes": latents.manifold,
-    "Transfer of style": latents.styles,
+SECTIONS: dict[str, SectionFunction] = {
+    "Samples": samples,
+    "Evaluation on the test split": evaluation,
+    "Predictions": predictions,
+    "Losses": losses,
+    "Sample quality over training": quality,
+    "Loss and sample quality": loss_and_quality,
+    "Animations": animations,
+    "1-D GAN": gan_1d,
+    "Optimal discriminator": optimal_discriminator,
+    "Gradient norm of the discriminator": gradient_norms,
+    "Spectral norms": spectral_norms,
+    "Birthday test": birthday,
+    "Latents by class": latents,
+    "Aggregate posterior and prior": posterior,
+    "Samples from a fitted latent density": latent_density,
+    "Interpolation": interpolation,
+    "Class arithmetic": class_arithmetic,
+    "Latent traversals": latent_traversals,
+    "Latent manifold": manifold,
+    "Style transfer": style_transfer,
 }
-"""Heading -> what is found out under it, in the order of the page."""
+"""Heading -> section, in the order of the report."""
 
-BEST_IF_LARGE = LARGER_IS_BETTER | {"rank_correlation", "support", "support_at_least", "value"}
-"""Numbers of which the worst seed has the smallest value."""
+LARGER_IS_BETTER_IN_REPORT = LARGER_IS_BETTER | {"rank_correlation", "support", "support_at_least", "value"}
+"""Metrics of which the worst seed has the smallest value."""
 
 
-class Analysis(NamedTuple):
-    """What was found, and where it is.
+class Report(NamedTuple):
+    """A report that has been written.
 
     Attributes:
-        page: the HTML file.
-        numbers: name -> number, None where it is not finite; for a run of several seeds what `summarize` makes of them.
-        left_out: heading of a topic -> why there is nothing under it: it does not apply, or cannot be had.
+        path: path of the HTML file.
+        metrics: metric name -> value, None where it is not finite; for a run of several seeds what `summarize` returns.
+        left_out: heading of a section -> reason why it is left out: it does not apply, or its input cannot be had.
     """
 
-    page: Path
-    numbers: dict[str, Any]
+    path: Path
+    metrics: dict[str, Any]
     left_out: dict[str, str]
 
 
-def write_report(run: Run, *, folder: str | Path | None = None, seed: int = 0, data_dir: str | None = None) -> Analysis:
-    """Make every figure and number that applies to a run.
+def write_report(
+    run: Run,
+    *,
+    folder: str | Path | None = None,
+    seed: int = 0,
+    data_dir: str | None = None,
+    sections: Mapping[str, SectionFunction] = SECTIONS,
+) -> Report:
+    """Write the report of a run: all figures and metrics that apply to it.
 
-    The same run and seed give the same files. The page is written last.
+    The same run and seed give the same files. The HTML file is written last.
 
     Args:
-        run: to be analyzed; of several seeds, numbers are those of all that have not diverged, and pictures of the
-            first of them.
-        folder: where everything goes, `analysis` in the run folder where nothing is given: `index.html`,
-            `analysis.json` and the figures.
-        seed: of all draws.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
+        run: run to report on. Of several seeds, metrics are those of all that have not diverged, and figures show the
+            first of these.
+        folder: output folder: `index.html`, `report.json` and the figures; None for `report` in the run folder.
+        seed: seed of everything that sections draw.
+        data_dir: folder of the data sets, if it is not that of the training.
+        sections: heading -> section; e.g. `SECTIONS` and further sections of the user.
 
     Returns:
-        An `Analysis`.
+        The metrics, and the sections that are left out.
 
     Raises:
         InputError: if the folder cannot be written, or the data cannot be loaded or have changed.
     """
-    folder = run.folder / "analysis" if folder is None else Path(folder)
+    folder = run.folder / "report" if folder is None else Path(folder)
     make_folder(folder)
-    subject = subject_of(run, seed=seed, data_dir=data_dir)
-    sections: dict[str, tuple[FigureFile, ...]] = {}
-    numbers: dict[str, Any] = {}
+    inputs = load_input(run, seed=seed, data_dir=data_dir)
+    results: dict[str, Section] = {}
     left_out: dict[str, str] = {}
-    for heading, topic in TOPICS.items():
+    for heading, section in sections.items():
         try:
-            section = topic(subject)
+            results[heading] = section(inputs)
         except (NotApplicable, InputError) as reason:
             left_out[heading] = str(reason)
             continue
-        sections[heading] = tuple(section.images)
-        numbers |= _summed_up(subject, section)
-        for image in section.images:
-            write_atomic(folder / image.name, image.content)
-    figures = {heading: [image.name for image in images] for heading, images in sections.items()}
+        for figure in results[heading].figures:
+            write_atomic(folder / figure.name, figure.content)
+    metrics = {name: value for result in results.values() for name, value in _summarized(inputs, result).items()}
+    content = {
+        "family": run.family,
+        "data": run.config.data,
+        "step": run.step,
+        "seed": seed,
+        "metrics": metrics,
+        "figures": {heading: [figure.name for figure in result.figures] for heading, result in results.items()},
+        "left_out": left_out,
+    }
+    write_json(folder / "report.json", content)
     title = f"{run.family} on {run.config.data}, step {run.step}"
-    write_json(
-        folder / "analysis.json",
-        {"run": title, "seed": seed, "numbers": numbers, "figures": figures, "left_out": left_out},
-    )
-    write_atomic(folder / PAGE, write_html(title, sections, numbers, left_out).encode())
-    return Analysis(folder / PAGE, numbers, left_out)
+    figures = {heading: result.figures for heading, result in results.items()}
+    write_atomic(folder / "index.html", write_html(title, figures, metrics, left_out).encode())
+    return Report(folder / "index.html", metrics, left_out)
 
 
-def _summed_up(subject: ReportInput, section: Section) -> dict[str, Any]:
-    """Each number over the seeds, or alone."""
-    seeds = subject.run.config.seeds
+def _summarized(inputs: ReportInput, section: Section) -> dict[str, Any]:
+    """The metrics of a section over seeds, or those of a single run."""
+    seeds = inputs.run.config.seeds
     if seeds is None:
-        return {name: float(of[0]) if np.isfinite(of[0]) else None for name, of in section.numbers.items()}
-    found = {}
-    for name, of in section.numbers.items():
-        every = np.full(seeds, np.nan)
-        every[subject.sound] = of
-        found[name] = summarize(
-            jnp.asarray(every), larger_is_better=name in BEST_IF_LARGE, left_out=subject.run.diverged
+        return {name: float(value) if np.isfinite(value) else None for name, [value] in section.metrics.items()}
+    metrics = {}
+    for name, values in section.metrics.items():
+        of_seeds = np.full(seeds, np.nan)
+        of_seeds[inputs.finite] = values
+        larger_is_better = name in LARGER_IS_BETTER_IN_REPORT
+        metrics[name] = summarize(
+            jnp.asarray(of_seeds), larger_is_better=larger_is_better, left_out=inputs.run.diverged
         )
-        if np.isinf(every).any():  # As a support beyond reach is: then there is no mean.
-            found[name] |= {"mean": None, "sd": None}
-    return found
+        if np.isinf(of_seeds).any():  # The support size, if there are no duplicates; then there is no mean.
+            metrics[name] |= {"mean": None, "sd": None}
+    return metrics

@@ -1,46 +1,57 @@
-"""What the laboratory has found out about a run, topic by topic, and what it looks at.
+"""What a section of the report is, what it receives, and functions that several sections use.
 
-A topic is a function `(subject) -> section`: it makes the figures and numbers of one question, or raises `NotApplicable`
-with the reason why this run does not pose it. `jaxgen.report.report` lists them all.
+A section is a function `(inputs) -> Section`. It computes the figures and metrics of one question about a run, or
+raises `NotApplicable` with the reason why the question does not apply. `jaxgen.report.SECTIONS` lists all sections.
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.callbacks.sample_metrics import some_examples
-from jaxgen.data import Stream, load
+from jaxgen.data import Stream, random_examples
+from jaxgen.data.large_arrays import map_batches
+from jaxgen.errors import InputError
+from jaxgen.game import State
 from jaxgen.models.labels import each_label
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.runs.evaluation import load_test_split, with_data_in
-from jaxgen.runs.loading import LARGEST_BATCH, Run
-from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
+from jaxgen.runs.loading import Run, abstract_state
+from jaxgen.training.checkpoint import completed, restore
+from jaxgen.training.loop import initial_state
+from jaxgen.training.seeds import add_seed_axis, select_seed
+from jaxgen.typing import AnyArray, Array, Batch, Float, Int, KeyArray, Shaped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Function = TypeVar("Function")
+
 EXAMPLES = 5000
-"""Examples of either split that are looked at, at most."""
+"""Largest number of examples of each split that sections use."""
+
+NO_SAMPLES = "the model does not sample"
+NO_ENCODER = "the model has no encoder"
+NO_DECODER = "the model has no decoder"
 
 
-class NotApplicable(Exception):  # noqa: N818  It is no error.
-    """Why a topic has nothing to say about a run, as a clause."""
+class NotApplicable(Exception):  # noqa: N818  It is not an error.
+    """Raised by a section that does not apply to a run; the message is the reason, as a clause."""
 
 
 class FigureFile(NamedTuple):
     """A figure as the content of a file.
 
     Attributes:
-        name: of the file.
-        content: of the file, PNG or GIF.
-        caption: what is seen, what it should look like, and who says so.
+        name: name of the file.
+        content: content of the file, PNG or GIF.
+        caption: what the figure shows, what is expected, and the reference.
     """
 
     name: str
@@ -49,233 +60,322 @@ class FigureFile(NamedTuple):
 
 
 class Section(NamedTuple):
-    """What one topic has found.
+    """Result of a section.
 
     Attributes:
-        images: in the order in which they are shown.
-        numbers: name -> the value for each run that has not diverged.
+        figures: figures in the order of the report.
+        metrics: metric name -> its value for each seed that has not diverged.
     """
 
-    images: Sequence[FigureFile] = ()
-    numbers: Mapping[str, Sequence[float]] = {}
+    figures: Sequence[FigureFile] = ()
+    metrics: Mapping[str, Sequence[float]] = {}
 
 
-Topic = Callable[["ReportInput"], Section]
+SectionFunction = Callable[["ReportInput"], Section]
 
 
 @dataclasses.dataclass(frozen=True)
 class ReportInput:
-    """A run to be analyzed, and the data that it was trained on.
+    """What a section receives: a run and its data.
 
     Attributes:
-        run: with all of its seeds.
-        seed: of all draws.
-        training: examples of the training split.
-        test: the whole test split, for averages over it.
-        some: examples of the test split.
+        run: the run with all of its seeds.
+        seed: seed of everything that sections draw.
+        training_examples: random examples of the training split, at most `EXAMPLES`.
+        test_split: the complete test split.
+        test_examples: random examples of the test split, at most `EXAMPLES`.
     """
 
     run: Run
     seed: int
-    training: Batch
-    test: Batch | Stream
-    some: Batch
+    training_examples: Batch
+    test_split: Batch | Stream
+    test_examples: Batch
 
     @property
     def key(self) -> KeyArray:
-        """The key of all draws."""
+        """PRNG key of everything that sections draw."""
         return jax.random.key(self.seed)
 
     @property
-    def sound(self) -> list[int]:
+    def finite(self) -> list[int]:
         """Numbers of the seeds that have not diverged."""
         return [i for i in range(self.run.config.seeds or 1) if i not in self.run.diverged]
 
     @cached_property
     def runs(self) -> list[Run]:
-        """Each seed that has not diverged, as a run of its own."""
-        return [single(self.run, i) for i in self.sound]
+        """One run of a single seed for each seed that has not diverged."""
+        return [single(self.run, i) for i in self.finite]
 
     @property
-    def shown(self) -> Run:
-        """The run of which pictures are shown, where only one can be shown."""
+    def first_run(self) -> Run:
+        """The first of `runs`: figures that can show one seed only show this one."""
         return self.runs[0]
 
     @property
-    def images(self) -> bool:
-        """Whether the data are pictures, not points."""
+    def has_images(self) -> bool:
+        """Whether the data are images; otherwise they are points."""
         return is_image(self.run.example)
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl` that are whole."""
+        """The complete lines of `metrics.jsonl`."""
         path, lines = self.run.folder / "metrics.jsonl", []
         for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
             try:
                 lines.append(dict(json.loads(line)))
             except ValueError:
-                continue  # Of a run that is still going on, or was killed.
+                continue  # Incomplete: the run is in progress or was killed.
         return lines
 
-    def history(self, *names: str) -> tuple[np.ndarray, list[np.ndarray]]:
-        """What the log says of some metrics: the steps where all of them are, and the values `[runs, steps]` of each.
+    def history(
+        self, *names: str, complete: bool = True
+    ) -> tuple[Int[np.ndarray, " steps"], list[Float[np.ndarray, "seeds steps"]]]:
+        """Return the logged values of some metrics, for the seeds that have not diverged.
+
+        Args:
+            *names: names of the metrics.
+            complete: whether to return only the steps at which all of the metrics were logged; otherwise those at which
+                any of them was.
+
+        Returns:
+            The steps, and the values of each metric; NaN where a value is not finite or was not logged.
 
         Raises:
-            NotApplicable: if no line has them.
+            NotApplicable: if there are no such steps.
         """
-        lines = [line for line in self.log if all(name in line for name in names)]
+        needed = all if complete else any
+        lines = [line for line in self.log if needed(name in line for name in names)]
         if not lines:
             raise NotApplicable(f"the log has no {' beside '.join(names)}")
-        steps = np.array([line["step"] for line in lines])
-        several = self.run.config.seeds is not None
-        values = [
-            [[line["runs"][name][i] if several else line[name] for line in lines] for i in self.sound] for name in names
-        ]
-        return steps, [np.array(value, float) for value in values]  # None becomes NaN.
+        values = [[[self._logged(line, name, i) for line in lines] for i in self.finite] for name in names]
+        return np.array([line["step"] for line in lines]), [np.array(value, float) for value in values]
+
+    def _logged(self, line: Mapping[str, Any], name: str, seed: int) -> float | None:
+        if name not in line:
+            return None
+        return line[name] if self.run.config.seeds is None else line["seeds"][name][seed]
 
 
-def subject_of(run: Run, *, seed: int, data_dir: str | None = None) -> ReportInput:
-    """Load what a run was trained on, and what it was not.
+def load_input(run: Run, *, seed: int, data_dir: str | None = None) -> ReportInput:
+    """Load the data of a run for its report.
 
     Args:
-        run: to be analyzed.
-        seed: of all draws.
-        data_dir: where data sets are kept, if not where they were at the time of the training.
+        run: run to report on.
+        seed: seed of everything that sections draw.
+        data_dir: folder of the data sets, if it is not that of the training.
 
     Returns:
-        What topics are asked of.
+        The input of all sections.
 
     Raises:
-        InputError: if the data cannot be loaded, or do not look like those of the training.
+        InputError: if the data cannot be loaded, or their shapes differ from those of the training.
     """
     run, key = with_data_in(run, data_dir), jax.random.key(seed)
-    config = run.config
-    test = load_test_split(config, run.example)
-    training = load(config.data, split="train", data_dir=config.data_dir, image_size=config.image_size)
-    return ReportInput(run, seed, some_examples(key, training, EXAMPLES), test, some_examples(key, test, EXAMPLES))
+    test, training = load_test_split(run.config, run.example), run.config.source.load("train")
+    return ReportInput(
+        run=run,
+        seed=seed,
+        training_examples=random_examples(key, training, EXAMPLES),
+        test_split=test,
+        test_examples=random_examples(key, test, EXAMPLES),
+    )
 
 
 def single(run: Run, number: int) -> Run:
-    """One of the runs that were trained together, as if it had been trained alone.
+    """Return one seed of a run as a run of a single seed.
 
     Args:
-        run: of one seed or of several.
-        number: of the seed, counted from 0.
+        run: run of one seed or of several.
+        number: number of the seed, counted from 0.
 
     Returns:
-        A run without an axis of runs in its state.
+        The run as if this seed had been trained alone; its state has a leading axis of one seed.
     """
     if run.config.seeds is None:
         return run
     config = dataclasses.replace(run.config, seeds=None, seed=run.config.seed + number)
-    return run._replace(config=config, state=jax.tree.map(lambda x: x[number], run.state), diverged={})
+    return run._replace(config=config, state=_only_seed(run.state, number), diverged={})
+
+
+def state_of(run: Run) -> State:
+    """Return the state of a run of a single seed, without the axis of seeds.
+
+    Args:
+        run: run of a single seed.
+
+    Returns:
+        The state that the model's functions take.
+    """
+    return _first_seed(run.state)
+
+
+def checkpointed_runs(run: Run) -> list[tuple[int, Run]]:
+    """Return the first seed that has not diverged, before training and at every checkpoint.
+
+    Args:
+        run: run of one seed or of several.
+
+    Returns:
+        The number of completed steps, and the run of a single seed with its state at that step.
+    """
+    like = abstract_state(run.model, run.config, run.example)
+    states = {0: initial_state(run.model, run.config.keys, run.example)}
+    for step in completed(run.folder / "checkpoints"):
+        # Instead of a damaged checkpoint the one before it is restored again, if there is one.
+        with contextlib.suppress(InputError):
+            restored = restore(run.folder / "checkpoints", like, until=step)
+            states[restored.step] = restored.state
+    return [(step, single(run._replace(state=state), run.first_finite)) for step, state in states.items()]
 
 
 def png(name: str, figure: "Figure", caption: str) -> FigureFile:
-    """A figure as a picture of the page.
+    """Render a figure as a PNG file of the report.
 
     Args:
-        name: of the file, without its ending.
-        figure: to draw.
-        caption: as `FigureFile` has it.
+        name: name of the file without its suffix.
+        figure: figure to render.
+        caption: caption in the report.
 
     Returns:
-        The picture.
+        The file.
 
     Example:
         >>> from matplotlib.figure import Figure
-        >>> png("nothing", Figure(figsize=(1, 1)), "Nothing at all.").name
-        'nothing.png'
+        >>> png("empty", Figure(figsize=(1, 1)), "An empty figure.").name
+        'empty.png'
     """
     return FigureFile(f"{name}.png", plot.render(figure, "png"), caption)
 
 
 def gif(name: str, frames: Sequence[Any], caption: str, *, seconds: float = 0.3) -> FigureFile:
-    """Figures one after the other as a picture of the page.
+    """Render figures as an animated GIF file of the report.
 
     Args:
-        name: of the file, without its ending.
-        frames: figures, or pictures as `plot.render_animation` takes them.
-        caption: as `FigureFile` has it.
-        seconds: that a frame is shown.
+        name: name of the file without its suffix.
+        frames: figures, or images as `plot.render_animation` takes them.
+        caption: caption in the report.
+        seconds: duration of a frame in seconds.
 
     Returns:
-        The picture.
+        The file.
 
     Example:
-        >>> gif("nothing", [np.zeros((8, 8, 3), np.uint8)], "Nothing at all.").name
-        'nothing.gif'
+        >>> gif("black", [np.zeros((8, 8, 3), np.uint8)], "A black image.").name
+        'black.gif'
     """
     return FigureFile(f"{name}.gif", plot.render_animation(frames, seconds=seconds), caption)
 
 
-def values(batch: Batch) -> Float[np.ndarray, " n *event"]:
-    """The examples of a batch as floats: pictures from 0 to 1, points as they are.
+def preprocessed(batch: Batch) -> Float[np.ndarray, " n *event"]:
+    """Return the examples of a batch as floats: images in [0, 1], points unchanged.
 
     Args:
-        batch: of pictures or points.
+        batch: batch of images or points.
 
     Returns:
-        An array of NumPy.
+        The examples as a NumPy array.
 
     Example:
-        >>> values({"point": np.array([[0.5, 2.0]], np.float32)})
+        >>> preprocessed({"point": np.array([[0.5, 2.0]], np.float32)})
         array([[0.5, 2. ]], dtype=float32)
     """
     return np.asarray(preprocess(batch))
 
 
-def prior_latents(run: Run, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-    """Codes as the model itself draws them to sample.
+def select_examples(batch: Batch, indices: Sequence[int] | Int[np.ndarray, " n"]) -> Batch:
+    """Return the examples with the given indices.
 
     Args:
-        run: of one seed or of several, which all draw the same.
-        key: of the draw.
-        n: how many.
+        batch: batch of examples.
+        indices: indices of the examples.
 
     Returns:
-        One code a row.
+        A batch of these examples in this order.
+
+    Example:
+        >>> select_examples({"label": np.array([4, 5, 6])}, [2, 0])
+        {'label': array([6, 4])}
+    """
+    return {name: np.asarray(array)[np.asarray(indices)] for name, array in batch.items()}
+
+
+def indices_over_classes(batch: Batch, count: int) -> Int[np.ndarray, " count"]:
+    """Return indices of examples that cycle through the classes: successive examples have different labels.
+
+    Args:
+        batch: batch of examples; without labels, the first examples are chosen.
+        count: number of indices.
+
+    Returns:
+        The indices; some repeat where there are fewer examples.
+
+    Example:
+        >>> batch = {"point": np.zeros((5, 2)), "label": np.array([0, 0, 0, 1, 1])}
+        >>> indices_over_classes(batch, 4).tolist()
+        [0, 3, 1, 4]
+    """
+    if "label" not in batch:
+        return np.arange(count) % len(preprocessed(batch))
+    label = np.asarray(batch["label"])
+    by_class = [np.flatnonzero(label == k) for k in np.unique(label)]
+    chosen = [by_class[i % len(by_class)] for i in range(count)]
+    return np.array([indices[i // len(by_class) % len(indices)] for i, indices in enumerate(chosen)])
+
+
+def prior_latents(run: Run, key: KeyArray, n: int) -> Float[Array, "n latent"]:
+    """Draw latents from the distribution from which the model draws them to sample.
+
+    Args:
+        run: run of one seed or of several; the distribution is the same for all.
+        key: PRNG key of the latents.
+        n: number of latents.
+
+    Returns:
+        `[n, latent_dim]`.
 
     Raises:
-        NotApplicable: if it samples without any.
+        NotApplicable: if the model does not sample latents.
     """
-    if run.model.prior is None:
-        raise NotApplicable("the model draws no codes")
-    return run.model.prior(key, n)
+    return offered(run.model.sample_latent, "the model does not sample latents")(key, n)
 
 
 def posterior_latents(run: Run, key: KeyArray, batch: Batch) -> Float[Array, "n latent"]:
-    """Draw a code for each example from what the encoder says of it, as many at once as fit into memory.
+    """Draw one latent from q(z|x) for each example.
 
     Args:
-        run: a single one.
-        key: of the draws.
-        batch: the examples.
+        run: run of a single seed.
+        key: PRNG key of the draws.
+        batch: any number of examples.
 
     Returns:
-        One code a row: a draw from q(z|x), or the code itself where the encoder gives no distribution.
+        `[n, latent_dim]`; the latents of `encode` where the encoder gives no distribution.
 
     Raises:
         NotApplicable: if the model has no encoder.
     """
-    if run.model.posterior is None:
-        raise NotApplicable("no codes: the model has no encoder")
-    compiled = jax.jit(run.model.posterior)
-    parts = []
-    for first in range(0, len(values(batch)), LARGEST_BATCH):
-        part = {name: array[first : first + LARGEST_BATCH] for name, array in batch.items()}
-        parts.append(compiled(jax.random.fold_in(key, first), run.state, part))
-    return jnp.concatenate(parts)
+    offered(run.model.encode, NO_ENCODER)
+    draw = run.model.sample_posterior
+    if draw is None:
+        return run.encode(batch)
+
+    def of_batch(part: dict[str, Any]) -> Array:
+        numbers = part.pop("number")
+        return _drawn(draw, jax.random.fold_in(key, int(numbers[0])), run.state, part)
+
+    return map_batches(of_batch, {"number": np.arange(len(preprocessed(batch))), **batch})
 
 
-def decode(run: Run, codes: Float[AnyArray, "n latent"], label: AnyArray | int | None = None) -> np.ndarray:
-    """Decode codes, as many at once as fit into memory.
+def decode(
+    run: Run, latents: Float[AnyArray, "n latent"], label: AnyArray | int | None = None
+) -> Shaped[np.ndarray, " n *event"]:
+    """Decode any number of latents.
 
     Args:
-        run: a single one.
-        codes: one a row.
-        label: what a conditional model is told, one for all or one for each; it goes through the classes if nothing is
-            given. A model that is not conditional is told nothing.
+        run: run of a single seed.
+        latents: latents [n, latent_dim].
+        label: condition of a model that is conditional on labels, one for all or one for each; None to cycle through
+            the classes. Other models do not use it.
 
     Returns:
         `[n, *event]`.
@@ -283,52 +383,69 @@ def decode(run: Run, codes: Float[AnyArray, "n latent"], label: AnyArray | int |
     Raises:
         NotApplicable: if the model has no decoder.
     """
-    if run.model.decode is None:
-        raise NotApplicable("the model has no decoder")
-    compiled, n = jax.jit(run.model.decode), len(codes)
-    told = {"label": each_label(label, n, run.classes)} if "label" in run.model.conditions else {}
-    parts = [slice(first, first + LARGEST_BATCH) for first in range(0, n, LARGEST_BATCH)]
-    decoded = [
-        compiled(run.state, codes[part], **{name: array[part] for name, array in told.items()}) for part in parts
-    ]
-    return np.concatenate([np.asarray(part) for part in decoded])
+    function, n = offered(run.model.decode, NO_DECODER), len(latents)
+    conditions = {"label": each_label(label, n, run.classes)} if "label" in run.model.conditions else {}
+    return np.asarray(map_batches(lambda part: _decoded(function, run.state, *part), (latents, conditions)))
 
 
-def need_latents(subject: ReportInput) -> None:
-    """Stop unless the model has an encoder and a decoder.
-
-    Raises:
-        NotApplicable: if it lacks one.
-    """
-    if subject.run.model.encode is None or subject.run.model.decode is None:
-        raise NotApplicable("no codes: the model has no encoder")
+def label_note(run: Run) -> str:
+    """Return the sentence of a caption for latents that are all decoded with label 0; empty if unconditional."""
+    return " All latents are decoded with label 0." if "label" in run.model.conditions else ""
 
 
-def need_discriminator(subject: ReportInput) -> None:
-    """Stop unless there is a player called so.
+def offered(function: Function | None, reason: str) -> Function:
+    """Return a function of a model that a section needs.
+
+    Args:
+        function: the function, None if the model does not offer it.
+        reason: why the section does not apply then.
+
+    Returns:
+        The function.
 
     Raises:
-        NotApplicable: if there is none.
+        NotApplicable: if the model does not offer it.
+
+    Example:
+        >>> offered(None, "the model does not sample")
+        Traceback (most recent call last):
+        jaxgen.report.section.NotApplicable: the model does not sample
     """
-    if not any(player.name == "discriminator" for player in subject.run.model.players):
+    if function is None:
+        raise NotApplicable(reason)
+    return function
+
+
+def require_discriminator(inputs: ReportInput) -> None:
+    """Raise `NotApplicable` unless one player is named `discriminator`."""
+    if not any(player.name == "discriminator" for player in inputs.run.model.players):
         raise NotApplicable("the model has no discriminator")
 
 
-def need_images(subject: ReportInput) -> None:
-    """Stop unless the data are pictures.
-
-    Raises:
-        NotApplicable: if they are not.
-    """
-    if not subject.images:
-        raise NotApplicable("the data are points, not pictures")
+def require_images(inputs: ReportInput) -> None:
+    """Raise `NotApplicable` unless the data are images."""
+    if not inputs.has_images:
+        raise NotApplicable("the data are points, not images")
 
 
-def need_no_condition(subject: ReportInput) -> None:
-    """Stop if the model is told the class of its examples.
+# Compiled once for all seeds, sections and batches of the same size.
 
-    Raises:
-        NotApplicable: if it is.
-    """
-    if subject.run.model.conditions:
-        raise NotApplicable("the model is told the class, so its codes do not hold it")
+
+@jax.jit
+def _only_seed(state: State, number: Int[Array, ""]) -> State:
+    return add_seed_axis(select_seed(state, number))
+
+
+@jax.jit
+def _first_seed(state: State) -> State:
+    return select_seed(state, 0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _drawn(draw: Callable[..., Array], key: KeyArray, state: State, batch: Batch) -> Array:
+    return draw(key, select_seed(state, 0), batch)
+
+
+@partial(jax.jit, static_argnums=0)
+def _decoded(function: Callable[..., Array], state: State, latents: Array, conditions: Mapping[str, Array]) -> Array:
+    return function(select_seed(state, 0), latents, **conditions)

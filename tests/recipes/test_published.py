@@ -18,7 +18,7 @@ def test_loss_correlation_is_computed_per_seed(tmp_path):
     lines = [
         {"step": step, **dict.fromkeys((*names, "samples/sliced_wasserstein"), 0.0)}
         | {
-            "runs": {
+            "seeds": {
                 "discriminator/real_output": [estimate + 7.0] * 4,
                 "discriminator/fake_output": [7.0] * 4,
                 "discriminator/loss": [10.0] * 4,

@@ -61,7 +61,7 @@ def test_results_match_evaluation_of_the_runs(done: Path) -> None:
         evaluated = evaluate_run(run)
         for metric in ("modes", "high_quality"):
             row = results["rows"][name][metric]
-            assert row["values"] == evaluated[metric]["runs"]
+            assert row["values"] == evaluated[metric]["seeds"]
             assert row["mean"] == pytest.approx(np.mean(row["values"]))
             assert row["seeds"] == 3
     assert results["rows"]["GAN"]["modes"]["published"] == {"mean": 6.3, "error": 0.5}

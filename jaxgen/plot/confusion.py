@@ -1,0 +1,49 @@
+"""Plots of the predictions of a classifier."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxgen.typing import AnyArray, Int
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_COUNTS = 20
+"""Largest number of classes for which the counts are written into the cells."""
+
+
+def confusion_matrix(counts: Int[AnyArray, "classes classes"]) -> "Figure":
+    """Plot a confusion matrix: the colour of a cell is its share of the row, its text the number of examples.
+
+    Args:
+        counts: number of examples of each true label (row) and predicted label (column), [classes, classes].
+
+    Returns:
+        Figure with one pair of axes and a colour bar.
+
+    Raises:
+        ValueError: if the matrix is not square.
+
+    Example:
+        >>> figure = confusion_matrix(np.array([[9, 1], [0, 5]]))
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['9', '1', '5']
+    """
+    from matplotlib.figure import Figure
+
+    counts = np.asarray(counts)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"counts must be [classes, classes], got {counts.shape}")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
+    axes = figure.add_subplot(xlabel="predicted label", ylabel="true label")
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    figure.colorbar(image, ax=axes, label="share of the true label")
+    if len(counts) <= MAX_COUNTS:
+        axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
+        for row, column in np.argwhere(counts):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            centred: dict[str, Any] = {"horizontalalignment": "center", "verticalalignment": "center"}
+            axes.text(column, row, str(counts[row, column]), color=colour, fontsize="small", **centred)
+    return figure

@@ -1,0 +1,26 @@
+"""Section "Sample quality over training": the sample metrics that were logged during training."""
+
+from jaxgen import plot
+from jaxgen.callbacks.sample_metrics import PREFIX
+from jaxgen.report.section import NotApplicable, ReportInput, Section, png
+
+
+def quality(inputs: ReportInput) -> Section:
+    """Plot the logged sample metrics over training, and report the last sliced Wasserstein distance."""
+    names = sorted({name for line in inputs.log for name in line if name.startswith(PREFIX)})
+    if not names:
+        raise NotApplicable("the log has no sample metrics")
+    steps, curves = inputs.history(*names)
+    metrics = dict(zip((name.removeprefix(PREFIX) for name in names), curves, strict=True))
+    figure = plot.training_curves(steps, {name: {inputs.run.family: curve} for name, curve in metrics.items()})
+    last = {"sliced_wasserstein": metrics["sliced_wasserstein"][:, -1].tolist()}
+    return Section([png("quality", figure, CAPTION)], last)
+
+
+CAPTION = (
+    "Metrics of samples during training, always from the same latents. sliced_wasserstein is the distance from as many "
+    "training examples; it should decrease, but not to 0, since two samples of the data differ as well. On a mixture, "
+    "modes and high_quality (share of samples within 3 standard deviations of a mode) should increase, and mode_kl, "
+    "the KL divergence of the shares of the modes from the true ones, should decrease to 0 (Srivastava et al. 2017, "
+    "arXiv:1705.07761)."
+)
