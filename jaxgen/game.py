@@ -208,9 +208,7 @@ def game(
         networks = {name: dict(variables) for name, variables in init_networks(key, batch).items()}
         _check_names(players, averages, networks)
         params = {name: variables.get("params", {}) for name, variables in networks.items()}
-        stats = {
-            name: {kind: x for kind, x in variables.items() if kind != "params"} for name, variables in networks.items()
-        }
+        stats = {name: {kind: x for kind, x in of.items() if kind != "params"} for name, of in networks.items()}
         return State(
             step=jnp.zeros((), jnp.int32),
             params=params,
@@ -228,7 +226,7 @@ def game(
         metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
         batch_size = next((len(x) for x in jax.tree.leaves(batch)), 0) // slices
         averaged = {name: updated_average(state, name, average, batch_size) for name, average in averages.items()}
-        return state.replace(step=state.step + 1, ema=averaged), metrics
+        return state.replace(step=state.step + 1, ema=state.ema | averaged), metrics
 
     return init, step
 
@@ -322,15 +320,17 @@ def _update_at_once(
     trained = _only(tuple(name for player in players for name in player.trains), state.params)
     values, differential, rest = jax.linearize(losses, trained, has_aux=True)
     updated, reports = state, {}
-    for index, player in enumerate(players):
+    for player in players:
         value, (stats, metrics) = values[player.name], rest[player.name]
         _check_loss(player, value)
         backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], trained)
         gradients = _only(player.trains, backward(jnp.ones_like(value))[0])
         updated = _apply_gradients(player, updated, gradients, stats)
+        reports[player.name] = _report(value, gradients, metrics)
+    for index, player in enumerate(players, 1 + len(players)):
         # `split(key)[i]` is `fold_in(key, i)`: a key from the player's own could be one that its loss splits off.
-        updated, regularized = _regularize(player, jax.random.fold_in(key, 1 + len(players) + index), updated, batch)
-        reports[player.name] = _report(value, gradients, metrics) | regularized
+        updated, regularized = _regularize(player, jax.random.fold_in(key, index), updated, batch)
+        reports[player.name] |= regularized
     return updated, reports
 
 

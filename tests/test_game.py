@@ -816,3 +816,19 @@ class TestSchedules:
         for expected in (1.0 - 2.0, 1.0 - 2.0 - 1.0):
             state, _ = jitted(jax.random.key(0), state, {})
             assert float(state.params["x"]) == expected
+
+
+def test_average_that_begins_in_a_later_phase_stays_in_the_state_of_the_first() -> None:
+    def init_networks(key, batch):
+        return {"x": {"params": jnp.float32(8.0)}}
+
+    def loss(key, params, state, batch):
+        return params["x"] ** 2, ({}, {})
+
+    player = Player("x", ("x",), loss, optax.sgd(0.25))
+    init, averaging = game(init_networks, [player], ema={"x": Average(constant_decay(0.5))})
+    _, plain = game(init_networks, [player])
+    state, _ = plain(jax.random.key(1), init(jax.random.key(0), {}), {})
+    assert float(state.ema["x"]["params"]) == 8.0
+    state, _ = averaging(jax.random.key(1), state, {})
+    assert float(state.ema["x"]["params"]) == 5.0  # (8 + 2) / 2

@@ -13,7 +13,7 @@ import math
 import warnings
 from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -245,7 +245,7 @@ def _solve(a: Float[Array, " n"], b: Float[Array, " m"], cost: Float[Array, "n m
     return _Solution(*solution)
 
 
-def _solve_on_host(network_simplex: Callable, tolerance: float, *arrays: Array) -> tuple[np.ndarray, ...]:
+def _solve_on_host(network_simplex: Callable[..., Any], tolerance: float, *arrays: Array) -> tuple[np.ndarray, ...]:
     """Return the parts of a `_Solution` in the dtype of the arrays; NaN if an array has values that are not finite."""
     a, b, cost = (np.asarray(array, np.float64) for array in arrays)
     if all(np.isfinite(array).all() for array in (a, b, cost)):
@@ -257,7 +257,9 @@ def _solve_on_host(network_simplex: Callable, tolerance: float, *arrays: Array) 
         return tuple(np.asarray(part, arrays[0].dtype) for part in solution)
 
 
-def _optimum(network_simplex: Callable, a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, ...]:
+def _optimum(
+    network_simplex: Callable[..., Any], a: np.ndarray, b: np.ndarray, cost: np.ndarray
+) -> tuple[np.ndarray, ...]:
     plan, f, has_mass = np.zeros_like(cost), np.zeros_like(a), np.full_like(a, True, bool)
     # POT's tolerances are absolute, so costs and masses are scaled to about 1, by powers of two, which is exact.
     of_cost, of_mass = (np.frexp(size)[1] for size in (np.abs(cost).max(), a.sum()))

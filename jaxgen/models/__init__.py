@@ -6,12 +6,14 @@ combinations of options under their names. `load_family` loads a family from out
 
 from typing import Any
 
-from jaxgen.errors import check_known
+from jaxgen.errors import InputError, check_known
+from jaxgen.game import Model
 from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, vae, vaegan
 from jaxgen.models.family import Family, load_family
 from jaxgen.models.presets import PRESETS, Preset
+from jaxgen.typing import Batch
 
-__all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "load_family", "starting_point"]
+__all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "build_model", "load_family", "starting_point"]
 
 FAMILIES = (
     Family(
@@ -72,3 +74,35 @@ def starting_point(name: str) -> tuple[Family, Any]:
     if name in REGISTRY:
         return REGISTRY[name], REGISTRY[name].config()
     return REGISTRY[PRESETS[name].family], PRESETS[name].config
+
+
+def build_model(family: Family, config: Any, example: Batch) -> Model:
+    """Build the model of a family; what a family from outside the package raises becomes one sentence.
+
+    Args:
+        family: family of the model.
+        config: options of the family.
+        example: batch of any size that shows the shape of the data.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: if the options do not fit the data, or a family from outside the package fails.
+
+    Example:
+        >>> import numpy as np
+        >>> family, config = starting_point("vae")
+        >>> build_model(family, config, {"image": np.zeros((1, 8, 8, 1))}).players[0].name
+        'vae'
+    """
+    if REGISTRY.get(family.name) is family:
+        return family.build(config, example)
+    try:
+        return family.build(config, example)
+    except InputError:
+        raise
+    except Exception as error:  # Whatever the user's own code raises.
+        raise InputError(
+            f"the family '{family.name}' cannot build its model: {type(error).__name__}: {error}"
+        ) from error

@@ -19,6 +19,7 @@ A network is a Flax Linen module, or any object with the same `init` and `apply`
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, KeyArray, Params, Stats
@@ -79,16 +80,20 @@ def apply_network(
     return output, {name: collections}
 
 
-def standing_statistics(network: Any, variables: Params, batches: Array) -> Params:
+def standing_statistics(
+    key: KeyArray, network: Any, variables: Params, batches: Array, conditions: Array | None = None
+) -> Params:
     """Recompute the running statistics of a network for its present parameters.
 
     Every batch is passed with `train=True`, and only the statistics that result are kept. With a momentum of 0.9, 100
     batches leave a weight of 0.9^100 = 3e-5 to the statistics before them.
 
     Args:
+        key: PRNG key of dropout.
         network: module as described above.
         variables: its variables, e.g. averaged parameters with statistics of other ones.
         batches: inputs `[passes, batch, ...]`, e.g. latents.
+        conditions: conditions `[passes, batch, ...]` of a conditional network.
 
     Returns:
         Variables with the same parameters.
@@ -100,16 +105,39 @@ def standing_statistics(network: Any, variables: Params, batches: Array) -> Para
         >>> from jaxgen.nn.mlp import MLP
         >>> network, key = MLP(hidden=(4,), shape=(), normalization="batch"), jax.random.key(0)
         >>> variables = init_network(network, key, jax.random.normal(key, (2, 3)))
-        >>> sorted(standing_statistics(network, variables, jax.random.normal(key, (100, 50, 3))))
+        >>> sorted(standing_statistics(key, network, variables, jax.random.normal(key, (100, 50, 3))))
         ['batch_stats', 'params']
     """
     stats = {name: collection for name, collection in variables.items() if name != "params"}
 
-    def update(stats: Stats, inputs: Array) -> tuple[Stats, None]:
-        given = {"params": variables["params"], **stats}
-        return {**stats, **network.apply(given, inputs, train=True, mutable=list(stats))[1]}, None
+    def update(stats: Stats, part: Any) -> tuple[Stats, None]:
+        number, inputs, condition = part
+        given, rngs = {"params": variables["params"], **stats}, {"dropout": jax.random.fold_in(key, number)}
+        _, new = network.apply(given, *_given((inputs, condition)), train=True, rngs=rngs, mutable=list(stats))
+        return {**stats, **new}, None
 
-    return {"params": variables["params"], **jax.lax.scan(update, stats, batches)[0]}
+    return {
+        "params": variables["params"],
+        **jax.lax.scan(update, stats, (np.arange(len(batches)), batches, conditions))[0],
+    }
+
+
+def make_dropout_key(key: KeyArray, number: int = 0) -> KeyArray:
+    """Return a key for dropout that differs from all keys that a loss splits off the same key.
+
+    Args:
+        key: PRNG key of a loss.
+        number: number of the network, where several use the same key.
+
+    Returns:
+        The key.
+
+    Example:
+        >>> key = jax.random.key(0)
+        >>> bool(make_dropout_key(key) == make_dropout_key(key, 1))
+        False
+    """
+    return jax.random.fold_in(key, np.uint32(2**32 - 1 - number))
 
 
 def check_network(

@@ -30,12 +30,13 @@ class RunConfig(Generic[ModelConfig]):
     Attributes:
         model_config: options of the model's family.
         data: name of a data set, or path of a folder of images or of an .npz file.
-        data_dir: folder of the data sets.
-        image_size: side in pixels to which a folder of images is scaled and cropped.
+        data_dir: folder of the data sets; by default $TFDS_DATA_DIR, or ~/tensorflow_datasets.
+        image_size: height and width in pixels to which images are scaled and cropped; by default images keep their
+            size, which must be the same for all.
         steps: number of training steps.
         batch_size: number of examples in one update of a player.
         seed: seed of all random numbers.
-        seeds: number of runs to train at once, with seeds SEED, SEED + 1, ...
+        seeds: number of runs to train at once, with seeds SEED, SEED + 1, ...; by default a single run.
         log_every: number of steps between two lines of the log. The training stops for nothing else: checkpoints and
             images that are due between two lines are made with the next one.
         checkpoint_every: number of steps between two checkpoints; a multiple of log_every to have them exactly there.
@@ -187,7 +188,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         ) from None
     known = _family(path, name, family, custom=custom)
     try:
-        return RunDescription(name, _config_from(config, known), example_from(shown), custom)
+        return RunDescription(name, _config_from(config, known, custom=custom), example_from(shown), custom)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -214,6 +215,10 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
     if before.custom and not now.custom:
         raise InputError(custom_model_message(folder))
+    if now.custom and not before.custom:
+        raise InputError(f"{folder} was trained with the model of its family '{before.family}': leave out `model`")
+    if now.custom and not before.custom:
+        raise InputError(f"{folder} was trained with the model that its family builds: resume it without another model")
     old, new = _flat(before.config), _flat(now.config)
     for name in old:
         if name not in ("steps", "data_dir") and old[name] != new.get(name):
@@ -259,7 +264,7 @@ def _flat(config: RunConfig[Any]) -> dict[str, Any]:
 def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Family | None:
     """The family of a run; None for a custom model of an unknown one."""
     if family is not None and family.name != name:
-        raise InputError(f"{path} is of the family '{name}', and the one given is '{family.name}'")
+        raise InputError(f"{path.parent} holds a run of the model '{name}', not '{family.name}'")
     known = family or REGISTRY.get(name)
     if known is None and not custom:
         raise InputError(
@@ -269,11 +274,13 @@ def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Fa
     return known
 
 
-def _config_from(content: Mapping[str, Any], family: Family | None) -> RunConfig[Any]:
+def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: bool) -> RunConfig[Any]:
     outer = _fields_from(RunConfig, {**content, "model_config": None}, skip=("model_config",))
     options = content.get("model_config")
-    if family is None or options is None:
+    if family is None or (custom and options is None):
         return RunConfig(model_config=options, **outer)
+    if not isinstance(options, Mapping):
+        raise InputError(f"the option 'model_config' cannot be {options!r}")
     return RunConfig(model_config=family.config(**_fields_from(family.config, options)), **outer)
 
 
@@ -304,7 +311,10 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return value in arguments
     if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(item, arguments[0]) for item in value)
+        if not isinstance(value, tuple):
+            return False
+        items = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        return len(items) == len(value) and all(map(_fits, value, items))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))

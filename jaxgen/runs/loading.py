@@ -12,7 +12,7 @@ from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.models import REGISTRY, Family
+from jaxgen.models import REGISTRY, Family, build_model
 from jaxgen.models.labels import check_labels
 from jaxgen.runs.config import RunConfig, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
@@ -128,13 +128,15 @@ class Run(NamedTuple):
             InputError: if the model has no encoder, or no such condition.
         """
         encode, decode, reconstruct = self.model.encode, self.model.decode, self.model.reconstruct
-        if encode is None or decode is None or reconstruct is None:
+        if reconstruct is None:
             raise InputError(f"the model '{self.family}' has no encoder or no decoder, so it cannot reconstruct")
         n = _count(batch)
         self._check_labels(batch.get("label"))
         self._check_conditions(n, conditions)
         if not conditions:
             return self._apply(reconstruct, batch)
+        if encode is None or decode is None:
+            raise InputError(f"the model '{self.family}' has no encoder or no decoder to use with other conditions")
         given = {name: np.broadcast_to(value, (n,)) for name, value in conditions.items()}
         return self._apply(_with_conditions(encode, decode), (batch, given))
 
@@ -225,8 +227,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
     if model is None:
         if description.custom:
             raise InputError(custom_model_message(folder))
-        build = (family or REGISTRY[description.family]).build
-        model = build(description.config.model_config, description.example)
+        family = family or REGISTRY[description.family]
+        model = build_model(family, description.config.model_config, description.example)
     restored = restore(folder / "checkpoints", abstract_state(model, description.config, description.example))
     return Run(
         folder=folder,

@@ -15,7 +15,7 @@ from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data import Stream, example
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
-from jaxgen.models import REGISTRY, Family
+from jaxgen.models import REGISTRY, Family, build_model
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
@@ -111,11 +111,11 @@ def train(
     description = RunDescription(family.name, config, example(data), custom=model is not None)
     if before is not None:
         check_unchanged(before, description, folder)
-    model = model or family.build(config.model_config, description.example)
+    model = model or build_model(family, config.model_config, description.example)
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, description.example) if model.evaluate is not None else None
-    with _locked(folder), contextlib.nullcontext() if resume else _removed_if_nothing_was_learned(folder):
+    with _locked(folder, new=not resume), contextlib.nullcontext() if resume else _removed_if_incomplete(folder):
         start = _resumed(folder, model, description, notify) if resume else Start()
         write_config(folder, description)
         durations = dataclasses.replace(start.durations)
@@ -153,7 +153,7 @@ def _fit(
                 first_step=start.step,
                 diverged=start.diverged,
                 chunk=config.log_every,
-                callbacks=[durations, progress, *_callbacks(folder, config, model, data, log, durations)],
+                callbacks=[durations, progress, *_callbacks(folder, description, model, data, log, durations)],
                 on_compiled=on_compiled,
             )
         except DivergenceError as error:
@@ -162,15 +162,16 @@ def _fit(
 
 def _callbacks(
     folder: Path,
-    config: RunConfig[Any],
+    description: RunDescription,
     model: Model,
     data: Batch | Stream,
     log: MetricsLog,
     durations: Durations,
 ) -> list[Callback]:
     """What happens between two chunks, as far as the model can do it."""
+    config = description.config
     due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
-    loss = getattr(config.model_config, "loss", None)
+    loss = None if description.custom else getattr(config.model_config, "loss", None)
     metrics = [SampleMetrics(model, config.source, data, **due)] if model.sample is not None else []
     grid = ImageGrid(folder / "samples", model, config.data, data, loss=loss, **due)
     checkpoints = Checkpoints(
@@ -184,6 +185,8 @@ def _callbacks(
 
 def _family(family: str | Family) -> Family:
     if isinstance(family, Family):
+        if REGISTRY.get(family.name, family) != family:
+            raise InputError(f"the name of a family must not be that of another family of jaxgen, got '{family.name}'")
         return family
     check_known("model", family, REGISTRY)
     return REGISTRY[family]
@@ -193,11 +196,15 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
     if not resume and folder.exists():
-        raise InputError(f"{folder} exists: give another --out, or --resume to resume the run in it")
+        raise InputError(_exists(folder))
+
+
+def _exists(folder: Path) -> str:
+    return f"{folder} exists: give another --out, or --resume to resume the run in it"
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, *, new: bool) -> Iterator[None]:
     """Lock the folder for this process; the operating system releases the lock when the process ends in any way."""
     make_folder(folder)
     lock = filelock.FileLock(folder / ".lock")
@@ -206,11 +213,13 @@ def _locked(folder: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise InputError(f"{folder} is in use by another process: wait for it, or give another --out") from None
     with held:
+        if new and (folder / "config.json").exists():  # Of a process that began after the folder was looked for.
+            raise InputError(_exists(folder))
         yield
 
 
 @contextlib.contextmanager
-def _removed_if_nothing_was_learned(folder: Path) -> Iterator[None]:
+def _removed_if_incomplete(folder: Path) -> Iterator[None]:
     """Delete the folder of a new run that ends before its first chunk is complete."""
     try:
         yield

@@ -1,7 +1,9 @@
 """Phases of a training: which step function, batch size and optimizer states belong to which step."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import jax
 
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, Player, State
@@ -69,8 +71,11 @@ def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: Sta
     Returns:
         The state; parameters and statistics are unchanged.
 
+    Raises:
+        InputError: if an optimizer has a state of another structure, which checkpoints could not hold.
+
     Example:
-        >>> import jax, jax.numpy as jnp, optax
+        >>> import jax.numpy as jnp, optax
         >>> from jaxgen.game import game
         >>> point = Player("point", ("x",), lambda key, p, state, batch: (p["x"] ** 2, ({}, {})), optax.adam(0.25))
         >>> init, step = game(lambda key, batch: {"x": {"params": jnp.float32(8.0)}}, [point])
@@ -83,4 +88,11 @@ def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: Sta
         for player in players
         if player.name in names
     }
+    for name, own in opt.items():
+        structures: list[Any] = [jax.tree.structure(own), jax.tree.structure(state.opt.get(name))]
+        if structures[0] != structures[1]:
+            raise InputError(
+                f"the optimizer of player '{name}' must have a state of the same structure in all phases: use the same "
+                "optimizer, with other options or schedules of the step"
+            )
     return state.replace(opt=state.opt | opt)

@@ -13,7 +13,7 @@ def test_standing_statistics_are_mean_and_variance_of_the_hidden_layer_over_all_
     variables = init_network(network, jax.random.key(0), batches[0])
     kernel = np.asarray(variables["params"]["Dense_0"]["kernel"], np.float64)
     hidden = batches.reshape(-1, 3) @ kernel
-    [found] = standing_statistics(network, variables, batches)["batch_stats"].values()
+    [found] = standing_statistics(jax.random.key(1), network, variables, batches)["batch_stats"].values()
     np.testing.assert_allclose(found["mean"], hidden.mean(axis=0), atol=0.03 * hidden.std())
     np.testing.assert_allclose(found["var"], hidden.var(axis=0), rtol=0.06)
 
@@ -22,4 +22,4 @@ def test_standing_statistics_leave_parameters_and_networks_without_statistics_as
     network = MLP(hidden=(4,), shape=(2,))
     inputs = np.ones((3, 5, 3), np.float32)
     variables = init_network(network, jax.random.key(0), inputs[0])
-    assert standing_statistics(network, variables, inputs) == variables
+    assert standing_statistics(jax.random.key(1), network, variables, inputs) == variables

@@ -283,3 +283,18 @@ def test_a_reset_optimizer_is_that_of_the_current_parameters_and_others_are_kept
     assert_same_bits(found.opt["net"], players[0].tx.init({"net": state.params["net"]}))
     assert_same_bits(found.opt["scale"], changed["scale"])
     assert_same_bits(found.replace(opt={}), state)
+
+
+def test_phases_whose_optimizers_have_states_of_another_structure_are_refused_before_training() -> None:
+    def init_networks(key, batch):
+        return {"x": {"params": jnp.zeros(2)}}
+
+    def loss(key, params, state, batch):
+        return jnp.sum((params["x"] - batch["point"].mean(0)) ** 2), ({}, {})
+
+    first, second = (Player("x", ("x",), loss, tx) for tx in (optax.adam(0.1), optax.sgd(0.1, momentum=0.9)))
+    init, step = game(init_networks, [first])
+    later = Phase("later", None, game(init_networks, [second])[1], (second,), reset=("x",))
+    model = Model(init, step, (first,), phases=(Phase("first", 2, step, (first,)), later))
+    with pytest.raises(InputError, match="optimizer of player 'x' must have a state of the same structure"):
+        fit(model, {"point": np.ones((8, 2), np.float32)}, key=jax.random.key(0), steps=4, batch_size=4)
