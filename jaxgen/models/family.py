@@ -1,10 +1,13 @@
 """What a family of models is, and how one that is not part of the package is loaded."""
 
+import dataclasses
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
-from importlib.metadata import entry_points
+import types
+import typing
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,22 +54,12 @@ def load_family(source: str) -> Family:
     """
     announced = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if source.endswith(".py"):
-        family = getattr(_load_file(Path(source).expanduser()), "FAMILY", None)
+        found = _load_file(Path(source).expanduser())
     elif source in announced:
-        family = _guarded(source, announced[source].load)
-        family = getattr(family, "FAMILY", family)
+        found = _guarded(source, announced[source].load)
     else:
-        try:
-            known = importlib.util.find_spec(source) is not None
-        except (ImportError, ValueError):
-            known = False
-        if not known:
-            raise InputError(
-                f"there is no family '{source}': give the path of a .py file, an importable module, or an installed "
-                f"entry point of {ENTRY_POINTS}; {suggest(source, announced)}"
-            )
-        family = getattr(_guarded(source, lambda: importlib.import_module(source)), "FAMILY", None)
-    return _checked(source, family)
+        found = _guarded(source, lambda: _load_module(source, announced))
+    return _checked(source, found if isinstance(found, Family) else getattr(found, "FAMILY", None))
 
 
 def _load_file(path: Path) -> Any:
@@ -83,19 +76,63 @@ def _load_file(path: Path) -> Any:
     return module
 
 
+def _load_module(name: str, announced: Mapping[str, EntryPoint]) -> Any:
+    unknown = InputError(
+        f"there is no family '{name}': give the path of a .py file, an importable module, or an installed entry point "
+        f"of {ENTRY_POINTS}; {suggest(name, announced) if announced else 'no entry point is installed'}"
+    )
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise unknown
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # Only if the module or a package around it is missing, not a module that it imports.
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise unknown from None
+        raise
+
+
 def _guarded(source: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except InputError:
         raise
-    except Exception as error:  # Whatever the user's own code raises.
-        raise InputError(f"the family '{source}' could not be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # Whatever the user's own code raises.
+        reason = " ".join(str(error).split())
+        raise InputError(f"the family '{source}' could not be imported: {type(error).__name__}: {reason}") from error
 
 
 def _checked(source: str, family: Any) -> Family:
     if not isinstance(family, Family):
         raise InputError(
             f"'{source}' must define FAMILY = jaxgen.Family(name=..., config=..., build=..., summary=...), got "
-            f"{type(family).__name__}"
+            f"{'no FAMILY' if family is None else type(family).__name__}"
         )
+    if not (isinstance(family.config, type) and dataclasses.is_dataclass(family.config)):
+        raise InputError(f"the config of the family in '{source}' must be a dataclass, got {family.config!r}")
+    required = [
+        field.name
+        for field in dataclasses.fields(family.config)
+        if field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    if required:
+        raise InputError(f"every option of the family in '{source}' must have a default, got none for '{required[0]}'")
+    for name, hint in _guarded(source, lambda: typing.get_type_hints(family.config)).items():
+        if not _is_storable(hint):
+            raise InputError(
+                f"the option '{name}' of the family in '{source}' must be an int, float, str, bool or Literal, a "
+                f"tuple[..., ...] of one of these, or None, got {hint}"
+            )
     return family
+
+
+def _is_storable(hint: Any) -> bool:
+    """Whether values of a type are stored in the `config.json` of a run and read again."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return all(map(_is_storable, arguments))
+    if origin is tuple:
+        return (
+            arguments[1:] == (Ellipsis,) and typing.get_origin(arguments[0]) is not tuple and _is_storable(arguments[0])
+        )
+    return origin is typing.Literal or hint in (int, float, str, bool, types.NoneType)

@@ -30,14 +30,15 @@ class OptimizerConfig:
         b1: decay of the mean of gradients (adam, adamw).
         b2: decay of the mean of squared gradients (adam, adamw, rmsprop).
         eps: number added to the root of the mean of squared gradients (adam, adamw, rmsprop).
-        momentum: momentum (sgd).
+        momentum: decay of the accumulated gradient (sgd); 0 for SGD without momentum.
         weight_decay: weight of the decay of parameters, decoupled from the gradient for adamw, added to it otherwise.
-        clip_norm: largest norm of a gradient; larger ones are scaled down to it.
+        clip_norm: largest norm of a player's gradient; a larger gradient is scaled down to it. By default none is.
         schedule: learning rate over the steps: constant; cosine or linear decay to `final_factor` times the learning
             rate; or step, a multiplication by `final_factor` after every `decay_steps` steps.
         decay_steps: number of steps of the decay, counted after the warm-up (cosine, linear), or between two drops
-            (step).
-        final_factor: factor of the learning rate at the end of a decay, or at each drop.
+            (step); required by these schedules.
+        final_factor: factor of the learning rate at the end of a decay, by default 0 (cosine, linear), or at each drop,
+            by default 0.1 (step).
         warmup_steps: number of steps in which the learning rate grows linearly from 0.
     """
 
@@ -109,7 +110,11 @@ def make_optimizer(
             root, which has no derivative at 0.
 
     Returns:
-        The optimizer. Its learning rate is a function of the step of the training, not of the number of updates.
+        The optimizer. Its learning rate is a function of the step of the training, not of the number of updates: its
+        `update` needs the argument `step`, which the game passes.
+
+    Raises:
+        InputError: if an option that the optimizer needs is None.
 
     Reference:
         Karras et al. 2020, arXiv:1912.04958, appendix B (the correction).
@@ -120,7 +125,10 @@ def make_optimizer(
         >>> updates
         Array([-0.5, -0.5], dtype=float32)
     """
-    assert config.learning_rate is not None
+    if config.learning_rate is None:
+        raise InputError("learning_rate must be positive and finite, got None")
+    if config.b1 is None and config.optimizer in ("adam", "adamw"):
+        raise InputError(f"b1 must be a decay from 0 to below 1 for {config.optimizer}, got None")
     correction = 1 / (1 + sum(1 / regularizer.every for regularizer in regularizers))
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     decay = [optax.add_decayed_weights(config.weight_decay)] if config.weight_decay else []
@@ -134,8 +142,8 @@ def _direction(config: OptimizerConfig, correction: float, differentiable: bool)
     root = 1e-16 if differentiable else 0.0
     b2 = config.b2**correction
     if config.optimizer in ("adam", "adamw"):
-        b1 = 0.0 if config.b1 is None else config.b1**correction
-        return optax.scale_by_adam(b1, b2, config.eps, eps_root=root)
+        assert config.b1 is not None
+        return optax.scale_by_adam(config.b1**correction, b2, config.eps, eps_root=root)
     if config.optimizer == "rmsprop":
         return optax.scale_by_rms(b2, 1e-16 if differentiable else config.eps, eps_in_sqrt=differentiable)
     momentum = config.momentum**correction
