@@ -1,1 +1,1 @@
-"""The command line: parse, call, print. Nothing here knows a model, and nothing is imported before it is needed."""
+"""The command line: each command parses its arguments, calls the library and prints. Imports are deferred."""

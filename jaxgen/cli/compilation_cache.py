@@ -1,7 +1,7 @@
-"""Compiled programs are kept on disk: a command that was given before does not wait for the compiler again.
+"""Cache of compiled programs on disk, so that a command that is repeated does not compile again.
 
-This is JAX's persistent compilation cache. It is switched on for commands alone: what a process that imports jaxgen
-keeps, and where, is not for a library to say.
+This is JAX's persistent compilation cache. It is enabled for commands only: whether a process that imports jaxgen
+writes such a cache, and where, is the choice of that process.
 """
 
 import os
@@ -16,21 +16,22 @@ OPTIONS = {
     "jax_persistent_cache_min_compile_time_secs": 0.1,
     "jax_compilation_cache_max_size": 256 * 2**20,
 }
-"""How programs are kept where the user's environment says nothing else.
+"""Options of JAX's cache, each of which an environment variable of its name overrides.
 
-Reading a program takes some hundredths of a second, so those that are compiled in less than a tenth gain nothing. JAX
-looks at every file when it adds one: 256 MiB are a few thousand programs, which takes it a third of a second.
+Reading a program takes some hundredths of a second, so caching gains nothing for programs that are compiled in less
+than a tenth. JAX inspects every file when it adds one: 256 MiB are a few thousand programs, which takes it a third of a
+second.
 """
 
 
-def keep_compiled_programs() -> None:
-    """Keep what is compiled from here on in `$XDG_CACHE_HOME/jaxgen/programs`, by default `~/.cache/jaxgen/programs`.
+def cache_compiled_programs() -> None:
+    """Cache programs compiled from now on in `$XDG_CACHE_HOME/jaxgen/programs`, or `~/.cache/jaxgen/programs`.
 
-    Nothing is changed where JAX's cache is set up or switched off already, by `JAX_COMPILATION_CACHE_DIR` or by
-    `JAX_ENABLE_COMPILATION_CACHE`. A folder that cannot be used costs one line to the user, who has to wait for the
-    compiler each time but for nothing else.
+    Nothing changes if JAX's cache is already configured by `JAX_COMPILATION_CACHE_DIR`, or disabled by
+    `JAX_ENABLE_COMPILATION_CACHE`. If the folder cannot be used, one line on stderr says so, and programs are compiled
+    each time.
     """
-    config: Any = jax.config  # Whose options no type checker knows.
+    config: Any = jax.config  # Type checkers do not know its options.
     if config.jax_compilation_cache_dir is not None or not config.jax_enable_compilation_cache:
         return
     try:
@@ -39,32 +40,32 @@ def keep_compiled_programs() -> None:
         for option, value in OPTIONS.items():
             if option.upper() not in os.environ:
                 config.update(option, value)
-        # Without a bound JAX writes no times, by which what is unfinished is told, and takes no lock.
+        # JAX writes the files by which incomplete programs are found, and locks the folder, only for a bounded size.
         if config.jax_compilation_cache_max_size != -1:
-            _drop_unfinished(folder)
+            _delete_incomplete(folder)
     except (OSError, RuntimeError) as error:
         from jaxgen.cli.output import notice
 
-        notice(f"compiled programs are not kept for later commands: {error}")
+        notice(f"compiled programs are not cached for later commands: {error}")
         return
     config.update("jax_compilation_cache_dir", str(folder))
-    # A file that cannot be read or written later on, as on a full disk, is one more compilation, and JAX would say so.
+    # A file that cannot be read or written later, as on a full disk, costs one compilation, of which JAX would warn.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
 
 
 def _folder() -> Path:
-    # By the XDG specification a relative path is to be ignored.
+    # The XDG specification requires that a relative path is ignored.
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "jaxgen" / "programs"
 
 
-def _drop_unfinished(folder: Path) -> None:
-    """Delete what processes have left that were killed, or met a full disk, while they wrote a program.
+def _delete_incomplete(folder: Path) -> None:
+    """Delete incomplete programs of processes that were killed, or found the disk full, while they wrote them.
 
-    JAX writes `KEY-cache` in place, then `KEY-atime`. Of a part of the former it would try to make sense each time and
-    never replace it, and for want of the latter it cannot tell what to delete.
+    JAX writes `KEY-cache` in place, then `KEY-atime`. It would try to read an incomplete `KEY-cache` each time and
+    never replace it, and without `KEY-atime` it cannot determine which programs to delete.
     """
-    with filelock.FileLock(folder / ".lockfile", timeout=10):  # JAX's own, which it holds while it writes both.
+    with filelock.FileLock(folder / ".lockfile", timeout=10):  # JAX's own lock, which it holds while it writes both.
         names = {path.name for path in folder.iterdir()}
         for name in names:
             if name.endswith("-cache") and f"{name.removesuffix('-cache')}-atime" not in names:

@@ -15,12 +15,12 @@ from jaxgen.errors import InputError, suggest
 
 @dataclass(frozen=True)
 class Options:
-    """Prepare a data set, so that training finds it.
+    """Prepare a data set, so that it can be loaded by its name.
 
     Attributes:
-        name: a data set, e.g. mnist.
-        data_dir: where data sets are kept.
-        source: a folder that holds the original files, where they are not to be downloaded.
+        name: name of a data set, e.g. mnist.
+        data_dir: folder of the data sets; by default $TFDS_DATA_DIR, or ~/tensorflow_datasets.
+        source: folder of the original files (mnist, fashion_mnist, kmnist, cifar10); by default they are downloaded.
     """
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
@@ -29,14 +29,14 @@ class Options:
 
 
 def run(arguments: list[str]) -> None:
-    """Prepare, and say where the result is."""
+    """Prepare a data set and print its folder."""
     actions = ("prepare",)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: jaxgen data prepare NAME [--data-dir DIR] [--source FOLDER]")
+        print("usage: jaxgen data prepare NAME [OPTIONS]\n\njaxgen data prepare --help shows the options.")
         return
     if arguments[0] not in actions:
         raise InputError(f"jaxgen data has no action '{arguments[0]}': {suggest(arguments[0], actions)}")
     options = parse(Options, arguments[1:], command="jaxgen data prepare")
-    with contextlib.redirect_stdout(sys.stderr):  # What tensorflow-datasets tells is not the result.
-        place = prepare(options.name, data_dir=options.data_dir, source=options.source)
-    print(place)
+    with contextlib.redirect_stdout(sys.stderr):  # The messages of tensorflow-datasets are not the result.
+        folder = prepare(options.name, data_dir=options.data_dir, source=options.source)
+    print(folder)

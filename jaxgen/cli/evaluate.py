@@ -17,7 +17,7 @@ class Options:
 
     Attributes:
         run: run folder.
-        seed: seed of the noise in the metrics.
+        seed: seed of the noise in the metrics, and of the samples that they are computed from.
         data_dir: folder of the data sets, if it is not that of the training.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
         json: print the metrics as JSON instead of a table.

@@ -1,7 +1,7 @@
-"""The command `jaxgen`: finds the subcommand, runs it, and turns errors into one sentence and an exit status.
+"""The command `jaxgen`: run a subcommand, and report an error as one sentence with an exit status.
 
-Exit status 0: done. 1: the training diverged. 2: something the user gave is wrong. 130: interrupted. 141: nobody reads
-the output any more.
+Exit status 0: success. 1: the training diverged. 2: invalid input, or a file that cannot be read or written. 130:
+interrupted. 141: the output is a pipe that was closed.
 """
 
 import os
@@ -14,11 +14,11 @@ COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
     "sample": "sample new examples from a trained run: jaxgen sample RUN --out samples.png",
     "reconstruct": "encode and decode test examples: jaxgen reconstruct RUN --out pairs.png",
-    "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png draws two-dimensional latents)",
+    "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png: figure of two-dimensional latents)",
     "evaluate": "evaluate a run on the test split: jaxgen evaluate RUN",
-    "report": "make every figure and metric of a run, in one HTML page: jaxgen report RUN",
+    "report": "make every figure and metric of a run, as HTML: jaxgen report RUN",
     "reproduce": "run a published experiment: jaxgen reproduce pacgan-mixtures --quick",
-    "list": "list the models and the data sets",
+    "list": "list the models, their presets and the data sets",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
 }
 
@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status.
 
     Args:
-        arguments: as typed after `jaxgen`; those of the process where nothing is given.
+        arguments: arguments after `jaxgen`; None for those of the process.
+
+    Raises:
+        SystemExit: always, with the exit status.
 
     Example:
         >>> main(["--version"])
@@ -39,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except InputError as error:
         _fail(str(error), status=2)
-    except BrokenPipeError:  # As with `jaxgen list | head -1`.
-        # Python flushes once more when it exits, and would complain.
+    except BrokenPipeError:  # As in `jaxgen list | head -1`.
+        # Python flushes stdout again at exit, which would print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except OSError as error:
@@ -62,14 +65,14 @@ def _run(arguments: list[str]) -> None:
         print(f"jaxgen {__version__}")
     else:
         command = _command(arguments[0])
-        from jaxgen.cli.compilation_cache import keep_compiled_programs
+        from jaxgen.cli.compilation_cache import cache_compiled_programs
 
-        keep_compiled_programs()
+        cache_compiled_programs()
         command(arguments[1:])
 
 
 def usage() -> str:
-    """What `jaxgen --help` prints."""
+    """Return the text that `jaxgen --help` prints."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {description}" for name, description in COMMANDS.items()]
     return "\n".join(
@@ -86,7 +89,7 @@ def usage() -> str:
 
 
 def _command(name: str) -> Callable[[list[str]], None]:
-    """Import a command when it is asked for: most of them need JAX, which takes a second to import."""
+    """Import one command only: most of them need JAX, which takes a second to import."""
     match name:
         case "train":
             from jaxgen.cli.train import run

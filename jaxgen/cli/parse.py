@@ -1,4 +1,4 @@
-"""Arguments to dataclass, by tyro; what tyro refuses becomes one sentence."""
+"""Parse arguments into a dataclass by tyro, and report each of its errors as one sentence."""
 
 import contextlib
 import io
@@ -13,25 +13,26 @@ import tyro
 from jaxgen.errors import InputError, suggest
 
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-"""The folder of a run, which is given without an option's name."""
+"""Type of the path of a run folder, a positional argument."""
 
 MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
 
 
 def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any = None) -> Any:
-    """Read the arguments of a command.
+    """Parse the arguments of a command.
 
     Args:
-        options: the dataclass of what can be given; nested dataclasses add their fields to it.
-        arguments: as typed after the command.
-        command: for the usage line, e.g. `jaxgen sample`.
-        default: what holds where nothing is given.
+        options: dataclass of the options; the fields of nested dataclasses are options as well.
+        arguments: arguments after the command.
+        command: name of the command for the usage line and for errors, e.g. `jaxgen sample`.
+        default: instance of `options` with the values of options that are not given; None for the defaults of the
+            dataclass.
 
     Returns:
         An instance of `options`.
 
     Raises:
-        InputError: if an option is unknown, or a value is not of its type.
+        InputError: if an option is unknown, a value is not of its type, or the dataclass refuses a value.
 
     Example:
         >>> import dataclasses
@@ -55,12 +56,12 @@ def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any 
     except SystemExit as stop:
         if not stop.code:
             raise
-    _refuse_what_does_not_fit(arguments, _printed(lambda: read(["--help"])), command)
+    _check_arguments(arguments, _printed(lambda: read(["--help"])), command)
     raise InputError(_sentence(_printed(lambda: read(arguments))))
 
 
 def _printed(call: Callable[[], Any]) -> str:
-    """What tyro prints before it exits, in plain letters, and in lines so long that it breaks no word."""
+    """The text that tyro prints before it exits, with lines so long that none is wrapped."""
     printed = io.StringIO()
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = str(10**6)
@@ -77,8 +78,8 @@ def _printed(call: Callable[[], Any]) -> str:
     return printed.getvalue()
 
 
-def _refuse_what_does_not_fit(arguments: Sequence[str], usage: str, command: str) -> None:
-    """Name the first thing that is wrong with the words themselves, if tyro's refusal was because of one."""
+def _check_arguments(arguments: Sequence[str], usage: str, command: str) -> None:
+    """Raise an InputError for the first unknown option, invalid value, and unexpected or missing argument, if any."""
     options: dict[str, str] = dict(re.findall(r"^\W*(--[a-z0-9-]+)(?: ([A-Z{[]\S*))?", usage, flags=re.MULTILINE))
     places = re.findall(r"^\W*([A-Z]+) +(.+) \(required\)", usage, flags=re.MULTILINE)
     words, given = _grouped(arguments)
@@ -94,14 +95,14 @@ def _refuse_what_does_not_fit(arguments: Sequence[str], usage: str, command: str
         words += values[len(taken) :]
     if len(words) > len(places):
         raise InputError(
-            f"{command} has no use for '{words[len(places)]}': a value stands after the name of its option"
+            f"{command} got the unexpected argument '{words[len(places)]}': give a value after the name of its option"
         )
     for name, description in places[len(words) :]:
         raise InputError(f"{command} needs {name}: {description.rstrip('.')}")
 
 
 def _grouped(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """The words before any option, and every option with the words after it."""
+    """The words before the first option, and each option with the words after it."""
     words: list[str] = []
     given: list[tuple[str, list[str]]] = []
     for argument in arguments:
@@ -119,17 +120,17 @@ KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PATH": ("path", str),
     "STR": ("name", str),
 }
-"""What tyro calls a type -> what a user calls it, and how it is read."""
+"""Name of a type in tyro's help -> its name in messages, and the function that reads a value."""
 
 
 class Expected(NamedTuple):
-    """What may stand after an option; nothing after one that is on or off.
+    """The values that may follow an option; none follow a flag.
 
     Attributes:
-        kinds: of values, keys of `KINDS`.
+        kinds: types of the values, keys of `KINDS`.
         choices: words that are values.
-        several: whether there may be more than one value.
-        optional: whether it may be left open, which is written as None.
+        several: whether more than one value may follow.
+        optional: whether the word None is a value.
     """
 
     kinds: tuple[str, ...]
@@ -139,23 +140,23 @@ class Expected(NamedTuple):
 
     @classmethod
     def of(cls, shown: str) -> "Expected":
-        """Read what tyro shows after an option: `{mlp,conv}`, `[INT` of `[INT [INT ...]]`, or with `{None}|` before."""
+        """Parse the text after an option in tyro's help: `{mlp,conv}`, `[INT` of `[INT [INT ...]]`, `{None}|FLOAT`."""
         words = [word for group in re.findall(r"{(.*?)}", shown) for word in group.split(",")]
         choices = tuple(word for word in words if word != "None")
         return cls(tuple(re.findall(r"[A-Z]{2,}", shown)), choices, "[" in shown, "None" in words)
 
     def __bool__(self) -> bool:
-        """Whether anything is expected."""
+        """Whether any value is expected."""
         return bool(self.kinds or self.choices)
 
     def __str__(self) -> str:
-        """Say it after "takes"."""
+        """The values as they are named after "must be"."""
         if self.several:
             return " or ".join(f"{KINDS[kind][0]}s with spaces between them" for kind in self.kinds)
         return " or ".join([*(f"a {KINDS[kind][0]}" for kind in self.kinds), *self.choices])
 
     def check(self, option: str, value: str) -> None:
-        """Refuse a value that is none of these."""
+        """Raise an InputError if a value is not one of these."""
         if value in self.choices or (self.optional and value == "None"):
             return
         for kind in self.kinds:
@@ -164,12 +165,12 @@ class Expected(NamedTuple):
                 return
         if not self.kinds:
             raise InputError(f"{option} cannot be '{value}': {suggest(value, self.choices)}")
-        raise InputError(f"{option} takes {self}, got '{value}'")
+        raise InputError(f"{option} must be {self}, got '{value}'")
 
 
 def _sentence(complaint: str) -> str:
-    """What tyro says, without the title before the first rule, what it tried and the advice after the second one."""
+    """The error of tyro without its title, which precedes the first rule, its attempts, and the advice after them."""
     parts = re.split(r"^\s*-{3,}\s*$", complaint, flags=re.MULTILINE)
     sentence = " ".join(parts[min(1, len(parts) - 1)].split("Got errors:")[0].split())
-    # A check of a dataclass says by itself what is wrong; where in the nesting of dataclasses is nothing to the user.
+    # The message of a dataclass's own check is complete; the path to the nested dataclass is not part of the interface.
     return re.sub(r"^Error parsing (?!-)\S+: ", "", sentence) or "the arguments could not be read"

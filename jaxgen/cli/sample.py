@@ -27,7 +27,7 @@ class Options:
         run: run folder.
         out: output file: a figure (.png, .pdf, .svg), or .npz for the arrays, under `samples`, with a leading axis of
             seeds for a run of several.
-        n: number of samples; by default a grid of images, or 2500 points.
+        n: number of samples; by default as many as fill a grid of images, or 2500 points.
         seed: seed of the samples.
         label: class of the samples, for conditional models.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.

@@ -1,4 +1,4 @@
-"""Numbers as a table."""
+"""Print metrics as a table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,12 @@ from rich.table import Table
 
 
 def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
-    """Print metrics, one a line; of several seeds mean, standard deviation and worst.
+    """Print metrics, one per line; for several seeds their mean, standard deviation and worst value.
 
     Args:
-        metrics: metric name -> number, or `mean`, `sd` and `worst` over seeds.
-        title: over the table.
+        metrics: metric name -> number, or a mapping with `mean`, `sd` and `worst` over seeds; None where a value is not
+            finite.
+        title: line above the table.
 
     Example:
         >>> print_metrics({"elbo": -24.4}, title="vae")

@@ -1,4 +1,4 @@
-"""`jaxgen encode`: the codes of test examples, as arrays and as a picture of the plane."""
+"""`jaxgen encode`: latents of test examples, as arrays and as a figure of two-dimensional latents."""
 
 import dataclasses
 import json
@@ -13,57 +13,56 @@ from jaxgen.runs import load_run
 TEST = load("digits", split="test")
 
 
-def test_the_whole_test_split_is_encoded(vae, tmp_path, jaxgen):
+def test_all_test_examples_are_encoded(vae, tmp_path, jaxgen):
     assert jaxgen("encode", vae, "--out", tmp_path / "x.npz") == (0, f"{tmp_path / 'x.npz'}\n", "")
     with np.load(tmp_path / "x.npz") as arrays:
-        assert set(arrays) == {"codes", "label"}
+        assert set(arrays) == {"latents", "label"}
         np.testing.assert_array_equal(arrays["label"], TEST["label"])
-        run = load_run(vae)
-        np.testing.assert_allclose(arrays["codes"], run.model.encode(run.state, TEST), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(arrays["latents"], load_run(vae).encode(TEST), rtol=1e-5, atol=1e-6)
 
 
-def test_of_several_seeds_the_leading_axis_are_the_seeds(cvae, tmp_path, jaxgen):
+def test_latents_of_several_seeds_have_leading_seed_axis(cvae, tmp_path, jaxgen):
     assert jaxgen("encode", cvae, "--out", tmp_path / "x.npz", "--n", 7).status == 0
     with np.load(tmp_path / "x.npz") as arrays:
-        assert arrays["codes"].shape == (2, 7, 2)
+        assert arrays["latents"].shape == (2, 7, 2)
         assert arrays["label"].shape == (7,)
 
 
 @pytest.mark.parametrize("name", ["vae", "cvae"])
-def test_the_plane_is_drawn_with_the_colours_of_the_labels(name, request, tmp_path, jaxgen, monkeypatch):
+def test_figure_receives_latents_of_first_seed_and_labels(name, request, tmp_path, jaxgen, monkeypatch):
     drawn = []
     monkeypatch.setattr("jaxgen.plot.scatter_by_label", lambda points, label: drawn.append((points, label)))
     monkeypatch.setattr("jaxgen.cli.encode.write_figure", lambda path, figure: None)
     run = load_run(request.getfixturevalue(name))
     assert jaxgen("encode", run.folder, "--out", tmp_path / "x.png").status == 0
     ((points, label),) = drawn
-    codes = run.encode(TEST)
-    np.testing.assert_allclose(points, codes if name == "vae" else codes[0], rtol=1e-5, atol=1e-6)
+    latents = run.encode(TEST)
+    np.testing.assert_allclose(points, latents if name == "vae" else latents[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(label, TEST["label"])
 
 
-def test_the_picture_is_a_picture(vae, tmp_path, jaxgen):
+def test_figure_file_has_a_colour_for_each_class(vae, tmp_path, jaxgen):
     assert jaxgen("encode", vae, "--out", tmp_path / "x.png").status == 0
     with Image.open(tmp_path / "x.png") as image:
         colours = {colour for count, colour in image.convert("RGB").getcolors(2**24) if count > 20}
     assert len(colours) > 10
 
 
-def test_codes_that_are_not_of_the_plane_are_for_arrays(vae, tmp_path, refused, monkeypatch):
+def test_figure_of_three_dimensional_latents_is_refused(vae, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     config = json.loads((vae / "config.json").read_text())
-    config["settings"]["config"]["latent_dim"] = 3
+    config["config"]["model_config"]["latent_dim"] = 3
     monkeypatch.setattr("jaxgen.runs.loading.restore", lambda folder, like: Restored(like))
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     sentence = refused("encode", "run")
-    assert sentence == "a picture shows codes of 2 dimensions, and these have 3: give --out codes.npz"
+    assert sentence == "a figure shows latents of 2 dimensions, and these have 3: give --out latents.npz"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 @dataclasses.dataclass
 class Restored:
-    """A checkpoint that nobody looks into."""
+    """A checkpoint of shapes only."""
 
     state: object
     step: int = 0

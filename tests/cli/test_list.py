@@ -1,12 +1,14 @@
-"""`jaxgen list` shows what there is."""
+"""`jaxgen list`: models, presets and data sets, one per line."""
 
 from jaxgen.data import DATASETS
-from jaxgen.models import REGISTRY
+from jaxgen.models import PRESETS, REGISTRY
 
 
-def test_families_and_data_sets_are_shown_one_a_line(jaxgen):
-    said = jaxgen("list")
-    assert said.status == 0
-    for name, entry in (REGISTRY | DATASETS).items():
-        (line,) = (line for line in said.out.splitlines() if line.split()[0] == name)
-        assert line.endswith(entry.description)
+def test_models_presets_and_data_sets_are_listed_one_per_line(jaxgen):
+    result = jaxgen("list")
+    assert result.status == 0
+    described = {name: family.summary for name, family in REGISTRY.items()}
+    described |= {name: entry.description for name, entry in (PRESETS | DATASETS).items()}
+    for name, description in described.items():
+        (line,) = (line for line in result.out.splitlines() if line.split()[0] == name)
+        assert line.endswith(description)

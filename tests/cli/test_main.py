@@ -1,4 +1,4 @@
-"""The command line as a user types it: its help, its exit status, and every natural mistake."""
+"""The command line: help, exit status, and one sentence for each invalid input."""
 
 import subprocess
 import sys
@@ -9,33 +9,33 @@ from jaxgen.cli.main import COMMANDS
 from jaxgen.errors import DivergenceError, InputError
 
 
-def test_help_needs_no_jax():
+def test_usage_does_not_import_jax():
     program = "import sys; from jaxgen.cli.main import usage; usage(); sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
-def test_help_names_every_command(jaxgen):
-    said = jaxgen("--help")
-    assert said.status == 0
+def test_help_lists_every_command(jaxgen):
+    result = jaxgen("--help")
+    assert result.status == 0
     assert set(COMMANDS) == {
         "train",
         "sample",
         "reconstruct",
         "encode",
         "evaluate",
-        "analyze",
+        "report",
         "reproduce",
         "list",
         "data",
     }
-    assert all(f"\n  {command} " in said.out for command in COMMANDS)
+    assert all(f"\n  {command} " in result.out for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command, jaxgen):
-    said = jaxgen(command, "--help")
-    assert said.status == 0
-    assert said.out.startswith("usage: jaxgen ")
+    result = jaxgen(command, "--help")
+    assert result.status == 0
+    assert result.out.startswith("usage: jaxgen ")
 
 
 @pytest.mark.parametrize(
@@ -48,19 +48,19 @@ def test_every_command_has_help(command, jaxgen):
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_every_end_has_its_status_and_one_sentence(error, status, sentence, jaxgen, monkeypatch):
+def test_each_error_has_its_exit_status_and_one_sentence(error, status, sentence, jaxgen, monkeypatch):
     def fail(*_, **__):
         raise error
 
     monkeypatch.setattr("jaxgen.cli.train.train", fail)
-    said = jaxgen("train", "vae")
-    assert said.status == status
-    assert said.err.startswith(f"jaxgen: error: {sentence}")
-    assert said.err.count("\n") == 1
+    result = jaxgen("train", "vae")
+    assert result.status == status
+    assert result.err.startswith(f"jaxgen: error: {sentence}")
+    assert result.err.count("\n") == 1
 
 
-def test_nobody_reads_the_output_any_more():
-    """As with `jaxgen list | head -1`."""
+def test_closed_pipe_ends_with_status_141_and_no_message():
+    """As in `jaxgen list | head -1`."""
     process = subprocess.Popen([sys.executable, "-m", "jaxgen", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -74,15 +74,16 @@ WRONG = {
     "no model": (["train", "--steps", "3"], "name the model"),
     "a data set": (["train", "vae", "--data", "digts"], "did you mean 'digits'?"),
     "an option": (["train", "vae", "--latnt", "3"], "did you mean '--latent-dim'?"),
-    "a word": (["train", "vae", "digits"], "digits"),
+    "an argument": (["train", "vae", "digits"], "digits"),
     "a number": (["train", "vae", "--latent-dim", "many"], "--latent-dim"),
     "a choice": (["train", "vae", "--likelihood", "poisson"], "bernoulli"),
-    "a value": (["train", "vae", "--latent-dim", "0"], "latent must be positive and finite, got 0"),
+    "a value": (["train", "vae", "--latent-dim", "0"], "latent_dim must be positive and finite, got 0"),
     "an infinite value": (
         ["train", "vae", "--learning-rate", "inf"],
         "learning_rate must be positive and finite, got inf",
     ),
     "steps": (["train", "vae", "--steps", "0"], "--steps must be at least 1, got 0"),
+    "images": (["train", "vae", "--image-every", "0"], "--image-every must be at least 1, got 0"),
     "a batch": (["train", "vae", "--batch-size", "5000"], "1437"),
     "no run": (["sample", "nowhere"], "nowhere"),
     "resuming nothing": (["train", "vae", "--resume", "--out", "nowhere"], "nowhere"),
@@ -91,8 +92,8 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
-def test_mistakes_get_one_sentence(arguments, said, refused, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("arguments", "part"), WRONG.values(), ids=WRONG)
+def test_invalid_arguments_give_one_sentence_and_write_nothing(arguments, part, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert said in refused(*arguments)
+    assert part in refused(*arguments)
     assert list(tmp_path.iterdir()) == []

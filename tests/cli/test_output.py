@@ -1,9 +1,9 @@
-"""Where results go: a name that says which kind of file, a folder that is there, a disk with room."""
+"""Output files of commands: valid names, folders that exist, full disks, and damaged checkpoints."""
 
 import pytest
 
 
-def test_names_that_cannot_be_written_are_refused_before_any_work(refused, vae, tmp_path, monkeypatch):
+def test_invalid_output_is_refused_before_any_work(refused, vae, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in ("sample", "reconstruct", "encode"):
         assert ".png, .pdf, .svg or .npz" in refused(command, vae, "--out", "x.jpgg")
@@ -16,7 +16,7 @@ def test_names_that_cannot_be_written_are_refused_before_any_work(refused, vae, 
 
 @pytest.mark.parametrize("name", ["x.png", "x.npz"])
 @pytest.mark.parametrize("command", ["sample", "reconstruct", "encode"])
-def test_a_full_disk_leaves_the_picture_that_was_there(command, name, refused, vae, tmp_path, full_disk):
+def test_full_disk_leaves_previous_file_unchanged(command, name, refused, vae, tmp_path, full_disk):
     (tmp_path / name).write_bytes(b"of another day")
     with full_disk(free=100):
         sentence = refused(command, vae, "--out", tmp_path / name)
@@ -25,9 +25,9 @@ def test_a_full_disk_leaves_the_picture_that_was_there(command, name, refused, v
 
 
 @pytest.mark.parametrize("command", ["sample", "reconstruct", "encode", "evaluate"])
-def test_a_damaged_checkpoint_is_passed_over_with_a_word(command, jaxgen, damaged, tmp_path):
+def test_damaged_checkpoint_is_skipped_with_a_notice(command, jaxgen, damaged, tmp_path):
     out = [] if command == "evaluate" else ["--out", tmp_path / "x.npz"]
-    said = jaxgen(command, damaged, *out)
-    assert said.status == 0
-    (line,) = said.err.splitlines()
-    assert line.startswith("jaxgen: passing over a damaged checkpoint: the checkpoint of step 20 is damaged")
+    result = jaxgen(command, damaged, *out)
+    assert result.status == 0
+    (line,) = result.err.splitlines()
+    assert line.startswith("jaxgen: skipping a damaged checkpoint: the checkpoint of step 20 is damaged")

@@ -1,4 +1,4 @@
-"""`jaxgen sample`: as a picture and as arrays, of one seed and of several."""
+"""`jaxgen sample`: samples as a figure and as arrays, of one seed and of several."""
 
 import numpy as np
 from PIL import Image
@@ -6,17 +6,17 @@ from PIL import Image
 from jaxgen.runs import load_run
 
 
-def test_samples_as_picture_and_as_arrays(vae, tmp_path, jaxgen):
+def test_samples_as_figure_and_as_arrays(vae, tmp_path, jaxgen):
     assert jaxgen("sample", vae, "--out", tmp_path / "x.png", "--n", 9).status == 0
     with Image.open(tmp_path / "x.png") as image:
         assert min(image.size) >= 3 * 8
-    said = jaxgen("sample", vae, "--out", tmp_path / "x.npz", "--n", 9, "--seed", 3)
-    assert said == (0, f"{tmp_path / 'x.npz'}\n", "")
+    result = jaxgen("sample", vae, "--out", tmp_path / "x.npz", "--n", 9, "--seed", 3)
+    assert result == (0, f"{tmp_path / 'x.npz'}\n", "")
     with np.load(tmp_path / "x.npz") as arrays:
         assert arrays["samples"].shape == (9, 8, 8, 1)
 
 
-def test_of_several_seeds_the_leading_axis_are_the_seeds(cvae, tmp_path, jaxgen):
+def test_samples_of_several_seeds_have_leading_seed_axis(cvae, tmp_path, jaxgen):
     assert jaxgen("sample", cvae, "--out", tmp_path / "x.npz", "--n", 20, "--label", 3).status == 0
     with np.load(tmp_path / "x.npz") as arrays:
         samples = arrays["samples"]
@@ -25,7 +25,7 @@ def test_of_several_seeds_the_leading_axis_are_the_seeds(cvae, tmp_path, jaxgen)
     assert load_run(cvae).config.seeds == 2
 
 
-def test_labels_that_cannot_be_are_refused(vae, cvae, tmp_path, refused, monkeypatch):
+def test_invalid_labels_are_refused(vae, cvae, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for label in (10, -1):
         sentence = refused("sample", cvae, "--label", label)
