@@ -77,7 +77,8 @@ def test_completed_recipe_is_not_trained_again(done: Path, monkeypatch: pytest.M
 
 
 def test_interrupted_recipe_resumes_to_the_same_results(done: Path, tmp_path: Path) -> None:
-    run_recipe(recipe_of(comparison(steps=2)), Request(tmp_path, notify=lambda line: None))
+    """The first model has half of its steps, and the second one has not been started."""
+    run_recipe(recipe_of(comparison(steps=2)), Request(tmp_path, only=["GAN"], notify=lambda line: None))
     run_recipe(recipe_of(comparison()), Request(tmp_path, notify=lambda line: None))
     resumed, uninterrupted = (json.loads((folder / "results.json").read_text())["rows"] for folder in (tmp_path, done))
     assert resumed == uninterrupted
@@ -98,7 +99,7 @@ def test_only_selects_models(done: Path, tmp_path: Path) -> None:
 
 
 def test_quick_recipe_has_fewer_steps_and_seeds_and_the_changed_config(tmp_path: Path) -> None:
-    run_recipe(recipe_of(comparison()), Request(tmp_path, quick=True, notify=lambda line: None))
+    run_recipe(recipe_of(comparison()), Request(tmp_path, quick=True, only=["GAN"], notify=lambda line: None))
     run = load_run(tmp_path / "gan")
     assert (run.step, run.config.seeds, run.config.model_config) == (2, 2, Config(hidden=(5,), latent_dim=2))
     assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
