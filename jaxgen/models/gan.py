@@ -38,6 +38,7 @@ from jaxgen.models.gan_config import LOSSES, PENALTIES, PenaltyFunction, complet
 from jaxgen.models.gan_config import Config as Config
 from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
 from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.networks import make_dropout_key
 from jaxgen.models.optimizer import make_optimizer
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
 from jaxgen.nn.autoencoding import Network
@@ -66,7 +67,8 @@ def build(
         discriminator: module in place of the named architecture, `[batch, *event] -> [batch]`, one logit per example;
             `[batch, 1 + classes]` with projection or an auxiliary classifier.
         loss: pair of losses in place of the named one.
-        penalty: `(key, critic, real, fake) -> penalty` per example in place of the named one.
+        penalty: `(key, critic, real, fake) -> penalty` per example in place of the named one. Options that need a
+            penalty, such as `penalty_every`, need `config.penalty` to name one.
         penalty_weight: weight of that penalty.
         generator_optimizer: optimizer in place of that of the config.
         discriminator_optimizer: optimizer in place of that of the config.
@@ -91,7 +93,7 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
-    config = completed(config, example)
+    config = completed(config, example, own_penalty=penalty is not None)
     objective = Objective(
         networks=_networks(config, example, generator, discriminator),
         config=config,
@@ -163,7 +165,7 @@ def loss_on_examples(
 ) -> tuple[Array, tuple[Stats, Metrics]]:
     """Compute the discriminator's loss on given packed examples; the adversarial term is also a metric of its own."""
     networks = objective.networks
-    dropout_key = jax.random.fold_in(key, 1)
+    dropout_key = make_dropout_key(key)
     of_real, of_fake, new = networks.discriminate_both(real, fake, label, params, stats, key=dropout_key)
     value = objective.loss.discriminator(of_real.logit, of_fake.logit).mean()
     metrics = {"adversarial_loss": value, "real_output": of_real.logit.mean(), "fake_output": of_fake.logit.mean()}
@@ -210,16 +212,16 @@ def generator_loss(
     latent_key, unrolled_key = jax.random.split(key)
     networks, label = objective.networks, objective.networks.label(batch)
     real, stats, metrics = networks.real(batch), state.stats, {}
-    z, dropout_key = networks.sample_latent(latent_key, len(real)), jax.random.fold_in(latent_key, 1)
-    fake, new = networks.generate(z, label, params, stats, train=True, key=dropout_key)
+    z, dropout_keys = networks.sample_latent(latent_key, len(real)), jax.random.split(make_dropout_key(key, 1), 3)
+    fake, new = networks.generate(z, label, params, stats, train=True, key=dropout_keys[0])
     real, fake = networks.pack(real), networks.pack(fake)
     if objective.config.unrolled_steps:
         on_examples = partial(loss_on_examples, objective, real=real, fake=fake, label=label)
         params, stats = _unrolled(opponent, on_examples, objective.config.unrolled_steps, unrolled_key, params, state)
-    of_fake, _ = networks.discriminate(fake, label, params, stats, train=True, key=dropout_key)
+    of_fake, _ = networks.discriminate(fake, label, params, stats, train=True, key=dropout_keys[1])
     real_logit = None
     if objective.loss.relativistic:
-        real_logit = networks.discriminate(real, label, params, stats, train=True, key=dropout_key)[0].logit
+        real_logit = networks.discriminate(real, label, params, stats, train=True, key=dropout_keys[2])[0].logit
     value = objective.loss.generator(of_fake.logit, real_logit).mean()
     if label is not None and of_fake.class_logits is not None:
         metrics["class_nll"] = _class_nll(of_fake, label)
@@ -319,7 +321,7 @@ def _real_and_fake(
     """The packed real examples of a batch, as many packed generated ones, and the labels of both."""
     networks, label = objective.networks, objective.networks.label(batch)
     real = networks.real(batch)
-    z, dropout_key = networks.sample_latent(key, len(real)), jax.random.fold_in(key, 1)
+    z, dropout_key = networks.sample_latent(key, len(real)), make_dropout_key(key)
     fake, _ = networks.generate(z, label, params, state.stats, train=True, key=dropout_key)
     return networks.pack(real), networks.pack(fake), label
 
@@ -329,9 +331,10 @@ def _penalty(
 ) -> Float[Array, ""]:
     """The mean penalty over the examples."""
     assert objective.penalty is not None
+    dropout_key = make_dropout_key(key, 1)
 
     def critic(x: Array) -> Float[Array, " batch"]:
-        return objective.networks.discriminate(x, label, params, stats, train=True)[0].logit
+        return objective.networks.discriminate(x, label, params, stats, train=True, key=dropout_key)[0].logit
 
     return objective.penalty(key, critic, real, fake).mean()
 

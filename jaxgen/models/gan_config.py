@@ -77,40 +77,49 @@ class Config(OptimizerConfig):
     The options of the optimizer are those of both players, unless the discriminator has its own.
 
     Attributes:
-        learning_rate: learning rate; 0.0002 for images, 0.001 for points, where networks are small.
-        b1: decay of the mean of gradients (adam, adamw); 0.5.
+        learning_rate: learning rate, after the warm-up and before the decay of a schedule; by default 0.0002 for
+            images and 0.001 for points, where networks are small.
+        b1: decay of the mean of gradients (adam, adamw); by default 0.5.
         architecture: architecture of both networks: mlp, or for images dcgan (the default) and resnet.
         hidden: widths of the hidden layers of the generator and, without discriminator_hidden, of the discriminator
-            (mlp); two of 64.
-        discriminator_hidden: widths of the hidden layers of the discriminator (mlp).
+            (mlp); by default 64 64.
+        discriminator_hidden: widths of the hidden layers of the discriminator (mlp); by default those of the generator.
         maxout: number of affine maps of which each hidden unit of the discriminator is the maximum (mlp); 1 for leaky
             ReLU units.
         width: channels of the discriminator's first convolution, and before the generator's last one (dcgan); of all
-            blocks of the discriminator, the generator's having twice as many (resnet); 32.
-        weight_scale: standard deviation of the initial weights (mlp, dcgan); 0.02 for dcgan, LeCun's for mlp.
-        latent_dim: dimension of the latent z; 100 for images, for points the number of their coordinates.
+            blocks of the discriminator, the generator's having twice as many (resnet); by default 32.
+        weight_scale: standard deviation of the initial weights (mlp, dcgan); by default 0.02 for dcgan and LeCun's
+            initialization for mlp.
+        latent_dim: dimension of the latent z; by default 100 for images, and for points the number of their
+            coordinates.
         latent_distribution: distribution of z: standard normal, or uniform on [-1, 1].
-        loss: adversarial loss.
-        penalty: penalty on the gradient of the discriminator.
-        penalty_weight: weight of the penalty; the published one.
+        loss: adversarial loss of the discriminator and the generator.
+        penalty: penalty on the gradient of the discriminator with respect to its input.
+        penalty_weight: weight of the penalty; by default the published one.
         penalty_every: number of steps between two updates with the penalty. 1 adds it to the loss of every update;
             more make it an update of its own, weighted by this number (lazy regularization).
-        clip: bound to which the discriminator's weights are clipped after each of its updates.
-        generator_normalization: batch for dcgan and resnet, none for mlp.
-        discriminator_normalization: batch for dcgan without a penalty, spectral for resnet, otherwise none.
+        clip: largest absolute value of the discriminator's weights, to which they are clipped after each of its
+            updates; by default they are not clipped.
+        generator_normalization: normalization of the generator's layers; by default batch for dcgan and resnet, none
+            for mlp.
+        discriminator_normalization: normalization of the discriminator's layers; by default batch for dcgan without a
+            penalty, spectral for resnet without clip, otherwise none.
         condition: how the networks are conditioned on the class of an example.
         packing: number of examples that the discriminator is applied to together.
-        unrolled_steps: number of the discriminator's next updates through which the generator's gradient flows.
+        unrolled_steps: number of the discriminator's next updates through which the generator's gradient flows; 0 for
+            none.
         discriminator_updates: number of discriminator updates per step.
         generator_updates: number of generator updates per step.
-        discriminator_optimizer: optimizer of the discriminator, if not that of both players.
-        discriminator_learning_rate: learning rate of the discriminator, if not that of both players.
-        discriminator_b1: b1 of the discriminator's optimizer, if not that of both players.
-        discriminator_b2: b2 of the discriminator's optimizer, if not that of both players.
-        discriminator_weight_decay: weight decay of the discriminator, if not that of both players.
-        ema: constant decay per step of the moving average of the generator, from which samples are then drawn.
+        discriminator_optimizer: optimizer of the discriminator; by default that of both players.
+        discriminator_learning_rate: learning rate of the discriminator; by default that of both players.
+        discriminator_b1: b1 of the discriminator's optimizer; by default that of both players.
+        discriminator_b2: b2 of the discriminator's optimizer; by default that of both players.
+        discriminator_weight_decay: weight decay of the discriminator; by default that of both players.
+        ema: constant decay per step of the moving average of the generator, from which samples are then drawn; by
+            default there is no average.
         ema_half_life: half-life in examples of that average, in place of a constant decay.
-        ema_ramp_up: largest half-life as a share of the examples so far; 0.05 in the code of StyleGAN2-ADA.
+        ema_ramp_up: largest half-life as a share of the examples so far; 0.05 in the code of StyleGAN2-ADA; by default
+            the half-life is not limited.
         ema_start: step at which an average with a half-life begins.
     """
 
@@ -178,12 +187,13 @@ def optimizer_of_discriminator(config: Config) -> OptimizerConfig:
     return OptimizerConfig(**shared | {name: value for name, value in own.items() if value is not None})
 
 
-def completed(config: Config, example: Batch) -> Config:
+def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> Config:
     """Replace the options that are None by what suits the data and the other options.
 
     Args:
         config: options.
         example: batch of any size that shows the shape of the data.
+        own_penalty: whether the discriminator has a penalty that is not one of the named ones.
 
     Returns:
         Options in which None remains where an option does not apply, or means that something is not done.
@@ -205,7 +215,7 @@ def completed(config: Config, example: Batch) -> Config:
     discriminator_normalization: Normalization = "none"
     if config.discriminator_normalization is not None:
         discriminator_normalization = config.discriminator_normalization
-    elif architecture == "dcgan" and config.penalty == "none":
+    elif architecture == "dcgan" and config.penalty == "none" and not own_penalty:
         discriminator_normalization = "batch"
     elif architecture == "resnet" and config.clip is None:
         discriminator_normalization = "spectral"
@@ -308,8 +318,10 @@ def _check_combination(config: Config) -> None:
     for name, architectures in ARCHITECTURES_OF.items():
         if config.architecture not in (None, *architectures) and getattr(config, name) != getattr(Config, name):
             raise InputError(f"{name} does not apply to the architecture '{config.architecture}': {_instead(name)}")
-    if config.b1 is not None and config.optimizer not in ("adam", "adamw"):
-        raise InputError(f"b1 applies to adam and adamw, not to '{config.optimizer}': leave it out")
+    own_optimizer = config.discriminator_optimizer or config.optimizer
+    for name, optimizer in (("b1", config.optimizer), ("discriminator_b1", own_optimizer)):
+        if getattr(config, name) is not None and optimizer not in ("adam", "adamw"):
+            raise InputError(f"{name} applies to adam and adamw, not to '{optimizer}': leave it out")
 
 
 def _instead(option: str) -> str:

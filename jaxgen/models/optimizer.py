@@ -39,7 +39,8 @@ class OptimizerConfig:
             (step); required by these schedules.
         final_factor: factor of the learning rate at the end of a decay, by default 0 (cosine, linear), or at each drop,
             by default 0.1 (step).
-        warmup_steps: number of steps in which the learning rate grows linearly from 0.
+        warmup_steps: number of steps in which the learning rate grows linearly; with w of them, step i (from 0) has
+            (i + 1) / (w + 1) of it.
     """
 
     optimizer: OptimizerName = "adam"
@@ -95,7 +96,11 @@ def check_decay(name: str, value: float | None) -> None:
 
 
 def make_optimizer(
-    config: OptimizerConfig, *, regularizers: Sequence[Regularizer] = (), differentiable: bool = False
+    config: OptimizerConfig,
+    *,
+    regularizers: Sequence[Regularizer] = (),
+    differentiable: bool = False,
+    eps_in_root: bool = False,
 ) -> optax.GradientTransformation:
     """Return the optimizer of a player.
 
@@ -108,6 +113,7 @@ def make_optimizer(
         regularizers: regularizers of the player.
         differentiable: whether the updates are differentiated, as by an unrolled GAN: 1e-16 is then added under the
             root, which has no derivative at 0.
+        eps_in_root: whether rmsprop adds eps under the root and not to it.
 
     Returns:
         The optimizer. Its learning rate is a function of the step of the training, not of the number of updates: its
@@ -132,12 +138,14 @@ def make_optimizer(
     correction = 1 / (1 + sum(1 / regularizer.every for regularizer in regularizers))
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
     decay = [optax.add_decayed_weights(config.weight_decay)] if config.weight_decay else []
-    direction = _direction(config, correction, differentiable)
+    direction = _direction(config, correction, differentiable, eps_in_root)
     parts += [direction, *decay] if config.optimizer == "adamw" else [*decay, direction]
     return optax.chain(*parts, _scale_by_schedule(_schedule(config, correction * config.learning_rate)))
 
 
-def _direction(config: OptimizerConfig, correction: float, differentiable: bool) -> optax.GradientTransformation:
+def _direction(
+    config: OptimizerConfig, correction: float, differentiable: bool, eps_in_root: bool
+) -> optax.GradientTransformation:
     """The transformation of gradients before the learning rate."""
     root = 1e-16 if differentiable else 0.0
     b2 = config.b2**correction
@@ -145,7 +153,8 @@ def _direction(config: OptimizerConfig, correction: float, differentiable: bool)
         assert config.b1 is not None
         return optax.scale_by_adam(config.b1**correction, b2, config.eps, eps_root=root)
     if config.optimizer == "rmsprop":
-        return optax.scale_by_rms(b2, 1e-16 if differentiable else config.eps, eps_in_sqrt=differentiable)
+        eps = 1e-16 if differentiable and not eps_in_root else config.eps
+        return optax.scale_by_rms(b2, eps, eps_in_sqrt=differentiable or eps_in_root)
     momentum = config.momentum**correction
     return optax.trace(momentum) if momentum else optax.identity()
 

@@ -28,7 +28,7 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError
 from jaxgen.game import Loss, Model, Player, State, game
 from jaxgen.losses import feature_similarity
-from jaxgen.models.networks import apply_network, check_network, init_network
+from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, OptimizerName, make_optimizer
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
 from jaxgen.models.vae import reparameterize
@@ -42,13 +42,14 @@ from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 class Config(OptimizerConfig):
     """Options of a VAE/GAN.
 
-    The options of the optimizer, by default RMSProp with the paper's learning rate, are those of all three players.
+    The options of the optimizer, by default RMSProp with the paper's learning rate, are those of all three players;
+    RMSProp adds eps under the root of the mean of squared gradients.
 
     Attributes:
         width: channels of the first convolution of the encoder and the discriminator, and before the decoder's last.
         latent_dim: dimension of the latent.
-        layer: l, the hidden layer of the discriminator in which images are compared, counted from 1; the last one where
-            it is None. The first is not normalized, so that distances in it are small at first.
+        layer: l, the hidden layer of the discriminator in which images are compared, counted from 1; by default the
+            last one. The first is not normalized, so that distances in it are small at first.
         gamma: weight of L_like against L_GAN for the decoder: a large one keeps the content, a small one gives the
             style of real images.
     """
@@ -184,7 +185,7 @@ def shared_pass(networks: Networks, key: KeyArray, params: Params, state: State,
 def forward(networks: Networks, key: KeyArray, x: Array, params: Params, stats: Stats, *, train: bool) -> Terms:
     """Compute all terms for real images x with values in [-1, 1]."""
     latent_key, prior_key = jax.random.split(key)
-    dropout_keys = jax.random.split(jax.random.fold_in(key, 1), 6)
+    dropout_keys = jax.random.split(make_dropout_key(key), 6)
     mean, log_var, encoder_stats = _posterior(networks, x, params, stats, train=train, key=dropout_keys[0])
     z = reparameterize(latent_key, mean, log_var)
     z_p = jax.random.normal(prior_key, z.shape)
@@ -294,7 +295,7 @@ def _players(config: Config, optimizer: optax.GradientTransformation | None) -> 
         "decoder": partial(decoder_loss, config),
         "discriminator": discriminator_loss,
     }
-    tx = optimizer or make_optimizer(config)
+    tx = optimizer or make_optimizer(config, eps_in_root=True)
     return tuple(Player(name=name, trains=(name,), loss=loss, tx=tx) for name, loss in losses.items())
 
 
