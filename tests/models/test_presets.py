@@ -1,4 +1,4 @@
-"""Presets against the numbers that stand in the papers, written down here by hand."""
+"""Presets against the numbers of the papers, which are repeated here."""
 
 import dataclasses
 from typing import Any
@@ -29,14 +29,14 @@ PLAIN: dict[str, Any] = {
     "discriminator_learning_rate": None,
     "ema": None,
 }
-"""What a paper leaves as it was in the papers before it."""
+"""Options that a paper does not change."""
 
 DCGAN: dict[str, Any] = PLAIN | {
-    # Radford, Metz & Chintala 2016, section 4: Adam with 0.0002 and beta1 of 0.5; weights from N(0, 0.02^2); the noise
-    # is uniform, of 100 dimensions; batch normalization in both networks. Beta2 is Adam's own.
+    # Radford, Metz & Chintala 2016, section 4: Adam with 0.0002 and beta1 of 0.5; weights from N(0, 0.02^2); z is
+    # uniform, of 100 dimensions; batch normalization in both networks. Beta2 is Adam's default.
     "architecture": "dcgan",
-    "latent": 100,
-    "prior": "uniform",
+    "latent_dim": 100,
+    "latent_distribution": "uniform",
     "generator_normalization": "batch",
     "discriminator_normalization": "batch",
     "learning_rate": 2e-4,
@@ -45,9 +45,9 @@ DCGAN: dict[str, Any] = PLAIN | {
 }
 
 PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "dcgan": (IMAGES, DCGAN | {"width": 64}),  # Of the authors' code.
-    # Arjovsky, Chintala & Bottou 2017, algorithm 1: alpha = 0.00005, c = 0.01, n_critic = 5, RMSProp, whose decay is
-    # PyTorch's own in the authors' code.
+    "dcgan": (IMAGES, DCGAN | {"width": 64}),  # The width of the authors' code.
+    # Arjovsky, Chintala & Bottou 2017, algorithm 1: alpha = 0.00005, c = 0.01, n_critic = 5, RMSProp, whose decay in
+    # the authors' code is PyTorch's default.
     "wgan": (
         IMAGES,
         PLAIN
@@ -85,8 +85,8 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
         | {
             "architecture": "resnet",
             "width": 128,
-            "latent": 128,
-            "prior": "normal",
+            "latent_dim": 128,
+            "latent_distribution": "normal",
             "loss": "hinge",
             "generator_normalization": "batch",
             "discriminator_normalization": "spectral",
@@ -99,7 +99,7 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
     # Mao et al. 2017, section 4: Adam with beta1 of 0.5 and 0.0002 (for characters; 0.001 for scenes).
     "lsgan": (IMAGES, PLAIN | {"loss": "least_squares", "learning_rate": 2e-4, "b1": 0.5, "b2": 0.999}),
     # Lin et al. 2018, section 4.1: generator of 4 layers of 400 with batch normalization, discriminator of 3 layers of
-    # 200 maxout units of 5 pieces without it, noise of two dimensions. In the authors' code: weights from N(0, 0.02^2),
+    # 200 maxout units of 5 pieces without it, z of two dimensions. In the authors' code: weights from N(0, 0.02^2),
     # Adam with 0.0001 and beta1 of 0.8.
     "pacgan": (
         POINTS,
@@ -110,8 +110,8 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
             "discriminator_hidden": (200, 200, 200),
             "maxout": 5,
             "weight_scale": 0.02,
-            "latent": 2,
-            "prior": "normal",
+            "latent_dim": 2,
+            "latent_distribution": "normal",
             "generator_normalization": "batch",
             "discriminator_normalization": "none",
             "packing": 2,
@@ -129,39 +129,40 @@ PAPERS: dict[str, tuple[Any, dict[str, Any]]] = {
             "architecture": "mlp",
             "hidden": (128, 128),
             "discriminator_hidden": (128,),
-            "latent": 256,
-            "prior": "normal",
+            "latent_dim": 256,
+            "latent_distribution": "normal",
             "unrolled_steps": 10,
             "learning_rate": 1e-4,
             "b1": 0.5,
             "b2": 0.999,
         },
     ),
-    # Mirza & Osindero 2014, section 4.1: uniform noise of 100 dimensions, the class as a further input of both
-    # networks. The rest is DCGAN's.
+    # Mirza & Osindero 2014, section 4.1: uniform z of 100 dimensions, the class as a further input of both
+    # networks. All else is as in DCGAN.
     "cgan": (IMAGES, DCGAN | {"condition": "concatenation"}),
-    # Odena, Olah & Shlens 2017, appendix: an input of 110 dimensions, Adam with beta1 of 0.5, beta2 of 0.999 and rates
-    # around 0.0002. The networks are DCGAN's.
-    "acgan": (IMAGES, DCGAN | {"condition": "auxiliary_classifier", "latent": 110, "prior": "normal"}),
+    # Odena, Olah & Shlens 2017, appendix: an input of 110 dimensions, Adam with beta1 of 0.5, beta2 of 0.999 and
+    # learning rates around 0.0002. The networks are those of DCGAN.
+    "acgan": (
+        IMAGES,
+        DCGAN | {"condition": "auxiliary_classifier", "latent_dim": 110, "latent_distribution": "normal"},
+    ),
 }
-"""Preset -> data like those of the paper, and the choices in the paper."""
+"""Preset -> data of the shape in the paper, and the options in the paper."""
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_have_the_numbers_of_the_papers(name: str) -> None:
-    """After what a preset leaves to the data has been filled in."""
+def test_presets_have_the_options_of_the_papers(name: str) -> None:
     example, published = PAPERS[name]
-    chosen = dataclasses.asdict(completed(PRESETS[name].config, example))
-    assert {choice: chosen[choice] for choice in published} == published
+    options = dataclasses.asdict(completed(PRESETS[name].config, example))
+    assert {option: options[option] for option in published} == published
 
 
 @pytest.mark.parametrize("name", ["dcgan", "pacgan"])
-def test_weights_start_with_the_published_standard_deviation(name: str) -> None:
-    """0.02, as far as the numbers of a kernel can tell."""
+def test_initial_weights_have_the_published_standard_deviation(name: str) -> None:
     example, _ = PAPERS[name]
     state = jax.jit(build(PRESETS[name].config, example).init)(jax.random.key(0), example)
     kernels = [leaf for leaf in jax.tree.leaves(state.params) if leaf.ndim > 1]
     assert len(kernels) >= 8
     for kernel in kernels:
-        # The standard error of a standard deviation, five times.
+        # Five times the standard error of a standard deviation.
         assert float(jnp.sqrt((kernel**2).mean())) == pytest.approx(0.02, rel=5 / np.sqrt(2 * kernel.size))

@@ -16,27 +16,27 @@ from jaxgen.training.loop import fit
 from jaxgen.typing import Batch
 
 STANDARD_ERRORS = 5.0
-"""The keys are fixed, so a mean this many standard errors off means a bias and not bad luck."""
+"""Largest deviation of a mean that passes; the keys are fixed, so a larger one is the result of a bias."""
 
 
-def shaken(model: Model, data: Batch) -> State:
-    """A state with all parameters, biases too, away from where they start."""
-    state = model.init(jax.random.key(0), data)
+def perturbed(model: Model, data: Batch) -> State:
+    """Return an initial state with noise on all parameters, so that no bias is 0."""
+    state = jax.jit(model.init)(jax.random.key(0), data)
     leaves, structure = jax.tree.flatten(state.params)
     keys = jax.random.split(jax.random.key(1), len(leaves))
     leaves = [leaf + 0.3 * jax.random.normal(key, jnp.shape(leaf)) for leaf, key in zip(leaves, keys, strict=True)]
     return state.replace(params=jax.tree.unflatten(structure, leaves))
 
 
-def certain(state: State, latent: int) -> State:
-    """The same linear model, but its encoder is sure of the code: the variance of q(z|x) is exp(-60)."""
+def without_variance(state: State, latent_dim: int) -> State:
+    """Return the state of a linear model in which the variance of q(z|x) is exp(-60)."""
     kernel, bias = (state.params["encoder"]["Dense_0"][name] for name in ("kernel", "bias"))
-    sure = {"Dense_0": {"kernel": kernel.at[:, latent:].set(0.0), "bias": bias.at[latent:].set(-60.0)}}
-    return state.replace(params=state.params | {"encoder": sure})
+    encoder = {"Dense_0": {"kernel": kernel.at[:, latent_dim:].set(0.0), "bias": bias.at[latent_dim:].set(-60.0)}}
+    return state.replace(params=state.params | {"encoder": encoder})
 
 
 def linear_maps(state: State) -> list[np.ndarray]:
-    """Kernel and bias of a linear encoder, kernel and bias of its decoder, in float64."""
+    """Return kernel and bias of a linear encoder, kernel and bias of its decoder, in float64."""
     layers = [state.params[network]["Dense_0"] for network in ("encoder", "decoder")]
     return [np.asarray(layer[name], np.float64) for layer in layers for name in ("kernel", "bias")]
 
@@ -45,26 +45,26 @@ def five_points() -> Batch:
     return {"point": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}
 
 
-def test_codes_are_drawn_with_the_mean_and_the_variance_that_the_encoder_gives() -> None:
+def test_sample_posterior_has_mean_and_variance_of_the_encoder() -> None:
     data = five_points()
     model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian"), data)
-    state = shaken(model, data)
+    state = perturbed(model, data)
     keys = jax.random.split(jax.random.key(2), 20_000)
-    draws = np.asarray(jax.vmap(lambda key: model.posterior(key, state, data))(keys), np.float64)
+    draws = np.asarray(jax.vmap(lambda key: model.sample_posterior(key, state, data))(keys), np.float64)
     a, a0, _, _ = linear_maps(state)
     mean, log_var = np.split(data["point"].astype(np.float64) @ a + a0, 2, axis=1)
     deviation, error = np.exp(log_var / 2), STANDARD_ERRORS / math.sqrt(len(keys))
     np.testing.assert_array_less(np.abs(draws.mean(axis=0) - mean), error * deviation)
     np.testing.assert_array_less(np.abs(draws.std(axis=0) / deviation - 1), error / math.sqrt(2))
-    # Every coordinate of every example is drawn for itself.
+    # The coordinates of all examples are independent.
     between = np.corrcoef(draws.reshape(len(keys), -1).T) - np.eye(10)
     assert np.abs(between).max() < error
 
 
-def test_the_bound_falls_short_of_the_likelihood_by_the_divergence_from_the_true_posterior() -> None:
+def test_elbo_is_log_likelihood_minus_divergence_from_true_posterior() -> None:
     data, scale = five_points(), 0.7
     model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian", scale=scale), data)
-    state = shaken(model, data)
+    state = perturbed(model, data)
     keys = jax.random.split(jax.random.key(2), 20_000)
     bounds = np.asarray(jax.jit(jax.vmap(lambda key: model.evaluate(key, state, data)["elbo"]))(keys), np.float64)
     mean_bound, standard_error = bounds.mean(axis=0), bounds.std(axis=0) / math.sqrt(len(bounds))
@@ -90,12 +90,12 @@ def test_the_bound_falls_short_of_the_likelihood_by_the_divergence_from_the_true
 
 @pytest.mark.parametrize("learn_scale", [False, True])
 @pytest.mark.parametrize(("name", "distribution"), [("gaussian", stats.norm), ("laplace", stats.laplace)])
-def test_likelihoods_with_a_scale_agree_with_scipy(name: str, distribution: Any, learn_scale: bool) -> None:
+def test_reconstruction_with_scaled_likelihood_matches_scipy(name: str, distribution: Any, learn_scale: bool) -> None:
     data = five_points()
     model = build(
         Config(architecture="linear", latent_dim=2, likelihood=name, scale=0.3, learn_scale=learn_scale), data
     )
-    state = certain(shaken(model, data), latent_dim=2)
+    state = without_variance(perturbed(model, data), latent_dim=2)
     scale = np.exp(np.float64(state.params["scale"])) if learn_scale else 0.3
     assert learn_scale == (scale != 0.3)
     a, a0, w, b = linear_maps(state)
@@ -106,10 +106,10 @@ def test_likelihoods_with_a_scale_agree_with_scipy(name: str, distribution: Any,
     np.testing.assert_allclose(model.reconstruct(state, data), reconstruction, rtol=1e-4, atol=1e-5)
 
 
-def test_the_bernoulli_likelihood_is_the_cross_entropy_with_the_grey_values() -> None:
+def test_reconstruction_with_bernoulli_likelihood_is_cross_entropy_with_grey_values() -> None:
     data = {"image": np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)}
     model = build(Config(architecture="linear", latent_dim=2), data)
-    state = certain(shaken(model, data), latent_dim=2)
+    state = without_variance(perturbed(model, data), latent_dim=2)
     a, a0, w, b = linear_maps(state)
     x = data["image"].reshape(4, 64) / 255.0
     p = 1 / (1 + np.exp(-((x @ a + a0)[:, :2] @ w + b)))
@@ -123,28 +123,28 @@ def test_the_bernoulli_likelihood_is_the_cross_entropy_with_the_grey_values() ->
     ("name", "best"),
     [("gaussian", lambda residual: np.sqrt(np.mean(residual**2))), ("laplace", lambda r: np.mean(np.abs(r)))],
 )
-def test_the_learned_scale_is_pulled_to_the_size_of_the_residual(name: str, best: Any) -> None:
+def test_loss_is_stationary_where_learned_scale_is_that_of_the_residual(name: str, best: Any) -> None:
     data = five_points()
     model = build(Config(architecture="linear", latent_dim=2, likelihood=name, learn_scale=True), data)
-    state = certain(shaken(model, data), latent_dim=2)
+    state = without_variance(perturbed(model, data), latent_dim=2)
     optimum = best(np.asarray(model.reconstruct(state, data) - data["point"], np.float64))
 
-    def slope(scale: float) -> float:
-        """Derivative of the loss by the logarithm of the scale."""
+    def derivative(scale: float) -> float:
+        """Return the derivative of the loss with respect to the logarithm of the scale."""
         params = state.params | {"scale": jnp.float32(np.log(scale))}
         return float(jax.grad(lambda p: model.players[0].loss(jax.random.key(0), p, state, data)[0])(params)["scale"])
 
-    assert slope(optimum) == pytest.approx(0.0, abs=1e-4)
-    assert slope(0.9 * optimum) < -0.1
-    assert slope(1.1 * optimum) > 0.1
+    assert derivative(optimum) == pytest.approx(0.0, abs=1e-4)
+    assert derivative(0.9 * optimum) < -0.1
+    assert derivative(1.1 * optimum) > 0.1
 
 
-def test_the_linear_model_reaches_the_likelihood_of_probabilistic_pca() -> None:
+def test_linear_model_reaches_likelihood_of_probabilistic_pca() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(1000, 5)) + 1.0
     data = {"point": x.astype(np.float32)}
-    choices = {"likelihood": "gaussian", "learn_scale": True, "learning_rate": 1e-2}
-    model = build(Config(architecture="linear", latent_dim=2, **choices), data)
+    options = {"likelihood": "gaussian", "learn_scale": True, "learning_rate": 1e-2}
+    model = build(Config(architecture="linear", latent_dim=2, **options), data)
     state = fit(model, data, key=jax.random.key(0), steps=2000, batch_size=1000).state
     keys = jax.random.split(jax.random.key(1), 100)
     bound = jax.jit(jax.vmap(lambda key: model.evaluate(key, state, data)["elbo"].mean()))(keys).mean()
@@ -154,12 +154,12 @@ def test_the_linear_model_reaches_the_likelihood_of_probabilistic_pca() -> None:
     assert float(jnp.exp(state.params["scale"])) == pytest.approx(math.sqrt(pca.noise_variance_), rel=0.03)
 
 
-def test_beta_weighs_the_divergence() -> None:
+def test_beta_is_the_weight_of_the_kl_term() -> None:
     data = {"image": np.zeros((4, 8, 8, 1), np.uint8)}
     losses = {}
     for beta in (0.0, 1.0, 4.0):
         model = build(Config(hidden=(16,), latent_dim=2, beta=beta), data)
-        state = model.init(jax.random.key(0), data)
+        state = jax.jit(model.init)(jax.random.key(0), data)
         loss, (_, metrics) = model.players[0].loss(jax.random.key(1), state.params, state, data)
         losses[beta] = float(loss)
     assert losses[0.0] == pytest.approx(float(metrics["reconstruction"]), rel=1e-6)
@@ -167,17 +167,17 @@ def test_beta_weighs_the_divergence() -> None:
     assert losses[1.0] - losses[0.0] == pytest.approx(float(metrics["kl"]), rel=1e-3)
 
 
-def test_samples_are_means_of_decoded_standard_normal_codes() -> None:
+def test_samples_are_means_of_decoded_standard_normal_latents() -> None:
     data = five_points()
     model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian"), data)
-    state = shaken(model, data)
+    state = perturbed(model, data)
     _, _, w, b = linear_maps(state)
     samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)
     np.testing.assert_allclose(samples.mean(axis=0), b, atol=0.02)
     np.testing.assert_allclose(np.cov(samples.T), w.T @ w, rtol=0.03, atol=0.01)
 
 
-def test_gradients_flow_through_the_sample() -> None:
+def test_gradients_through_reparameterized_draws_are_unbiased() -> None:
     mean, log_var = jnp.array([[0.5]]), jnp.array([[-0.4]])
 
     def second_moment(mean: jax.Array, log_var: jax.Array, key: jax.Array) -> jax.Array:
@@ -191,32 +191,32 @@ def test_gradients_flow_through_the_sample() -> None:
         assert abs(draws.mean() - expected) < STANDARD_ERRORS * draws.std() / math.sqrt(draws.size)
 
 
-@pytest.mark.parametrize("choices", [{}, {"architecture": "conv", "width": 16}])
-def test_digits_are_explained_better_than_by_independent_pixels(choices: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{}, {"architecture": "conv", "width": 16}])
+def test_elbo_of_test_digits_exceeds_likelihood_of_independent_pixels(options: dict[str, Any]) -> None:
     digits, test = load("digits"), load("digits", split="test")
-    model = build(Config(latent_dim=8, learning_rate=5e-3, **choices), digits)
+    model = build(Config(latent_dim=8, learning_rate=5e-3, **options), digits)
     state = fit(model, digits, key=jax.random.key(0), steps=400, batch_size=128).state
     bound = float(jax.jit(model.evaluate)(jax.random.key(1), state, test)["elbo"].mean())
     p = np.clip(digits["image"].mean(axis=0) / 255.0, 1e-3, 1 - 1e-3)
     x = test["image"] / 255.0
     independent = (x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=(1, 2, 3)).mean()
-    # No model can do better than to know every grey value.
+    # The likelihood of a model that predicts every grey value exactly, an upper bound.
     known = np.clip(x, 1e-9, 1 - 1e-9)
     entropy = -(known * np.log(known) + (1 - known) * np.log(1 - known)).sum(axis=(1, 2, 3)).mean()
     assert independent + 1.0 < bound < -entropy
 
 
 @pytest.mark.parametrize(
-    ("choices", "message"),
+    ("options", "message"),
     [
         ({"likelihood": "bernuolli"}, "no likelihood 'bernuolli': did you mean 'bernoulli'"),
-        ({"likelihood": "bernoulli"}, "the bernoulli likelihood is for pictures"),
+        ({"likelihood": "bernoulli"}, "the bernoulli likelihood is for images"),
         ({"learn_scale": True}, "the bernoulli likelihood has no scale to learn: choose gaussian or laplace"),
         ({"scale": 0.0}, "scale must be positive and finite, got 0.0"),
         ({"beta": -1.0}, "beta must be finite and not negative, got -1.0"),
-        ({"latent": 0}, "latent must be positive and finite, got 0"),
+        ({"latent_dim": 0}, "latent_dim must be positive and finite, got 0"),
     ],
 )
-def test_choices_that_cannot_work_are_refused(choices: dict[str, Any], message: str) -> None:
+def test_invalid_options_raise_input_error(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build(Config(**choices), {"point": np.zeros((1, 2), np.float32)})
+        build(Config(**options), {"point": np.zeros((1, 2), np.float32)})

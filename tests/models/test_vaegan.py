@@ -1,4 +1,4 @@
-"""The three players against the published equations, written down again from the outputs of the networks."""
+"""The three players against the published equations, computed from the outputs of the networks."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models.vaegan import Config, build
-from jaxgen.nn.dcgan import HIDDEN, Discriminator, Generator
+from jaxgen.nn.dcgan import Discriminator, Generator
 
 CONFIG = Config(width=32, latent_dim=8)
 KEY = jax.random.key(5)
@@ -26,12 +26,12 @@ BATCH = {"image": load("digits")["image"][:64]}
 NETWORKS = {
     "encoder": Discriminator(width=32, shape=(16,)),
     "decoder": Generator(shape=(8, 8, 1), width=32),
-    "discriminator": Discriminator(width=32),
+    "discriminator": Discriminator(width=32, feature_layer=2),
 }
 
 
-class Turn(NamedTuple):
-    """A state before and after one turn, what the turn reports, and the jitted turn, which takes a while to compile."""
+class Step(NamedTuple):
+    """The states before and after one step, its metrics, and the compiled step function."""
 
     model: Model
     step: Any
@@ -41,21 +41,21 @@ class Turn(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def turn() -> Turn:
+def first() -> Step:
     model = build(CONFIG, BATCH)
     step = jax.jit(model.step)
     start = jax.jit(model.init)(jax.random.key(3), BATCH)
     end, metrics = step(KEY, start, BATCH)
-    return Turn(model, step, start, end, {name: float(value) for name, value in metrics.items()})
+    return Step(model, step, start, end, {name: float(value) for name, value in metrics.items()})
 
 
 class Reference(NamedTuple):
-    """What one turn should have come to, for every network or player.
+    """The expected results of one step.
 
     Attributes:
-        outputs: what the equations are about.
-        batches: mean and variance that every batch normalization saw, for each forward pass of its network in order.
-        gradients: of the player's loss.
+        outputs: the variables of the equations.
+        batches: network -> mean and variance of the inputs of every batch normalization, in each forward pass in order.
+        gradients: player -> gradient of its loss.
     """
 
     outputs: dict[str, jax.Array]
@@ -64,7 +64,7 @@ class Reference(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reference(turn: Turn) -> Reference:
+def reference(first: Step) -> Reference:
     @jax.jit
     def compute(start: State) -> Reference:
         gradients = {
@@ -75,32 +75,31 @@ def reference(turn: Turn) -> Reference:
         }
         return Reference(*forward(start.params, start), gradients)
 
-    return compute(turn.start)
+    return compute(first.start)
 
 
 def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array], dict[str, list[Any]]]:
-    """All forward passes by batch statistics, and the statistics of the batches."""
+    """Compute all forward passes with batch statistics, and the statistics of the batches."""
     batches: dict[str, list[Any]] = {name: [] for name in NETWORKS}
 
-    def run(name: str, x: jax.Array) -> tuple[jax.Array, Any]:
+    def run(name: str, x: jax.Array) -> Any:
         variables = {"params": params[name], **start.stats[name]}
-        output, updated = NETWORKS[name].apply(variables, x, mutable=["batch_stats", HIDDEN])
-        averages = {"batch_stats": updated["batch_stats"]}
-        batches[name].append(jax.tree.map(lambda new, old: (new - 0.9 * old) / 0.1, averages, dict(start.stats[name])))
-        return output, updated.get(HIDDEN)
+        output, updated = NETWORKS[name].apply(variables, x, train=True, mutable=["batch_stats"])
+        batches[name].append(jax.tree.map(lambda new, old: (new - 0.9 * old) / 0.1, updated, dict(start.stats[name])))
+        return output
 
     def discriminate(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        logits, hidden = run("discriminator", x)
-        return logits, hidden["layer_2"][0].reshape(len(x), -1)
+        logits, features = run("discriminator", x)
+        return logits, features.reshape(len(x), -1)
 
     pass_key, *_ = jax.random.split(KEY, 1 + len(NETWORKS))
     epsilon_key, prior_key = jax.random.split(pass_key)
     epsilon, z_prior = (jax.random.normal(key, (64, 8)) for key in (epsilon_key, prior_key))
     x = jnp.float32(BATCH["image"]) / 255 * 2 - 1
-    encoded, _ = run("encoder", x)
+    encoded = run("encoder", x)
     mean, log_var = encoded[:, :8], encoded[:, 8:]
-    reconstruction = jnp.tanh(run("decoder", mean + jnp.sqrt(jnp.exp(log_var)) * epsilon)[0])
-    sampled = jnp.tanh(run("decoder", z_prior)[0])
+    reconstruction = jnp.tanh(run("decoder", mean + jnp.sqrt(jnp.exp(log_var)) * epsilon))
+    sampled = jnp.tanh(run("decoder", z_prior))
     real, features = discriminate(x)
     reconstructed, reconstructed_features = discriminate(reconstruction)
     outputs = {
@@ -116,9 +115,9 @@ def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array],
 
 
 def published_losses(o: dict[str, Any], gamma: float) -> dict[str, float]:
-    """Equations 2, 7 and 8 of the paper in float64, by SciPy's densities, and the sums of Algorithm 1.
+    """Compute the losses of Algorithm 1 from equations 2, 7 and 8 of the paper in float64, by SciPy's densities.
 
-    L_like is given up to the constant of the normal density.
+    L_like is without the constant of the normal density.
     """
     o = {name: np.asarray(value, np.float64) for name, value in o.items()}
     variance = np.exp(o["log_var"])
@@ -134,7 +133,7 @@ def published_losses(o: dict[str, Any], gamma: float) -> dict[str, float]:
 
 
 def differentiable_losses(o: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The same up to constants, for gradients."""
+    """Compute the same losses without constants, for gradients."""
     prior = 0.5 * (jnp.exp(o["log_var"]) + o["mean"] ** 2 - o["log_var"]).sum(-1)
     like = 0.5 * ((o["features"] - o["reconstructed_features"]) ** 2).sum(-1)
     real, *fakes = (jax.nn.sigmoid(o[name]) for name in ("real", "reconstructed", "sampled"))
@@ -146,23 +145,23 @@ def differentiable_losses(o: dict[str, jax.Array]) -> dict[str, jax.Array]:
     }
 
 
-def test_the_losses_are_the_published_ones(turn: Turn, reference: Reference) -> None:
+def test_losses_match_the_published_equations(first: Step, reference: Reference) -> None:
     for name, value in published_losses(reference.outputs, CONFIG.gamma).items():
-        assert turn.metrics[f"{name}/loss"] == pytest.approx(value, rel=1e-5)
+        assert first.metrics[f"{name}/loss"] == pytest.approx(value, rel=1e-5)
 
 
-def test_every_player_follows_the_gradient_of_its_own_loss_at_the_start_of_the_turn(
-    turn: Turn, reference: Reference
+def test_every_player_is_updated_by_the_gradient_of_its_own_loss_at_the_initial_parameters(
+    first: Step, reference: Reference
 ) -> None:
-    """So L_GAN does not reach the encoder, L_like not the discriminator, and nobody what the others have just done."""
+    """L_GAN has no effect on the encoder, L_like none on the discriminator, and all updates are simultaneous."""
     for name in NETWORKS:
-        # The first step of RMSProp: nu = 0.1 gradient^2, and the parameters move against the gradient's sign.
-        (nu,) = (part.nu for part in jax.tree.leaves(turn.end.opt[name], is_leaf=is_scaling) if is_scaling(part))
+        # In the first step of RMSProp nu = 0.1 gradient^2, and each parameter changes against the sign of its gradient.
+        (nu,) = (part.nu for part in jax.tree.leaves(first.end.opt[name], is_leaf=is_scaling) if is_scaling(part))
         gradients = jax.tree.map(
             lambda nu, before, after: jnp.sign(before - after) * jnp.sqrt(nu / 0.1),
             nu[name],
-            turn.start.params[name],
-            turn.end.params[name],
+            first.start.params[name],
+            first.end.params[name],
         )
         largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(reference.gradients[name]))
         chex.assert_trees_all_close(gradients, reference.gradients[name], rtol=1e-3, atol=1e-5 * largest)
@@ -172,23 +171,23 @@ def is_scaling(part: Any) -> bool:
     return isinstance(part, optax.ScaleByRmsState)
 
 
-def test_every_player_moves_its_own_running_averages_through_all_its_forward_passes(
-    turn: Turn, reference: Reference
+def test_running_statistics_are_updated_by_every_forward_pass_of_their_network(
+    first: Step, reference: Reference
 ) -> None:
     for name, batches in reference.batches.items():
-        average = turn.start.stats[name]
+        average = first.start.stats[name]
         for batch in batches:
             average = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, average, batch)
-        chex.assert_trees_all_close(turn.end.stats[name], average, rtol=1e-4, atol=1e-5)
+        chex.assert_trees_all_close(first.end.stats[name], average, rtol=1e-4, atol=1e-5)
     assert [len(reference.batches[name]) for name in NETWORKS] == [1, 2, 3]
 
 
-def test_evaluation_is_per_example_in_the_chosen_layer_and_in_pixels_of_the_unit_interval(turn: Turn) -> None:
-    """The variance of q(z|x) is made tiny, so that the one code drawn is its mean."""
-    params = jax.tree.map(jnp.copy, turn.end.params)
+def test_evaluation_is_per_example_in_the_given_layer_and_in_pixels_of_the_unit_interval(first: Step) -> None:
+    """The variance of q(z|x) is set to exp(-40), so that the latent is its mean."""
+    params = jax.tree.map(jnp.copy, first.end.params)
     last = params["encoder"]["Conv_2"]
     last["kernel"], last["bias"] = last["kernel"].at[..., 8:].set(0), last["bias"].at[8:].set(-40.0)
-    state = turn.end.replace(params=params)
+    state = first.end.replace(params=params)
     evaluate = jax.jit(build(replace(CONFIG, layer=1), BATCH).evaluate)
     metrics = evaluate(KEY, state, BATCH)
     others = {"image": np.concatenate([BATCH["image"][:1], 255 - BATCH["image"][1:]])}
@@ -196,9 +195,9 @@ def test_evaluation_is_per_example_in_the_chosen_layer_and_in_pixels_of_the_unit
         np.testing.assert_allclose(values[0], metrics[name][0], rtol=1e-4)
 
     images = BATCH["image"] / np.float32(255)
-    reconstruction = np.asarray(jax.jit(turn.model.reconstruct)(state, BATCH))
+    reconstruction = np.asarray(jax.jit(first.model.reconstruct)(state, BATCH))
     np.testing.assert_allclose(metrics["mse"], np.square(reconstruction - images).mean((1, 2, 3)), rtol=1e-4)
-    mean = np.float64(turn.model.encode(state, BATCH))
+    mean = np.float64(first.model.encode(state, BATCH))
     np.testing.assert_allclose(metrics["kl"], 0.5 * (np.exp(-40) + mean**2 - 1 + 40).sum(-1), rtol=1e-5)
 
     layer = params["discriminator"]["Conv_0"]
@@ -210,55 +209,57 @@ def test_evaluation_is_per_example_in_the_chosen_layer_and_in_pixels_of_the_unit
     np.testing.assert_allclose(metrics["feature_nll"], 0.5 * np.square(features[0] - features[1]).sum(-1), rtol=1e-3)
 
 
-def test_training_on_digits_improves_reconstructions_and_samples(turn: Turn) -> None:
+def test_training_on_digits_reduces_mse_and_energy_distance(first: Step) -> None:
     images, held_out = load("digits")["image"], load("digits", split="test")
     random = np.random.default_rng(0)
-    sample = jax.jit(lambda state: turn.model.sample(jax.random.key(1), state, 360))
-    reconstruct = jax.jit(turn.model.reconstruct)
+    sample = jax.jit(lambda state: first.model.sample(jax.random.key(1), state, 360))
+    reconstruct = jax.jit(first.model.reconstruct)
     real = held_out["image"] / 255
 
     def measured(state: State) -> tuple[float, float]:
         return np.square(reconstruct(state, held_out) - real).mean(), energy_distance(np.asarray(sample(state)), real)
 
-    state = turn.start
+    state = first.start
     for i in range(300):
         batch = {"image": images[random.integers(0, len(images), 64)]}
-        state, _ = turn.step(jax.random.fold_in(jax.random.key(2), i), state, batch)
-    (mse, distance), (mse_before, distance_before) = measured(state), measured(turn.start)
+        state, _ = first.step(jax.random.fold_in(jax.random.key(2), i), state, batch)
+    (mse, distance), (mse_before, distance_before) = measured(state), measured(first.start)
     assert mse < mse_before / 3
     assert distance < distance_before / 15
 
 
 def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'|, at least 0, and 0 for equal distributions."""
+    """Return 2 E|X - Y| - E|X - X'| - E|Y - Y'|, which is at least 0, and 0 for equal distributions."""
     x, y = x.reshape(len(x), -1), y.reshape(len(y), -1)
     return float(2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean())
 
 
 @pytest.mark.parametrize(
-    ("choices", "example", "message"),
+    ("options", "example", "message"),
     [
         ({}, {"point": np.zeros((1, 2))}, "these data are points"),
-        ({"layer": 3}, BATCH, "layer must be from 1 to 2, .* 8x8 pictures, got 3"),
+        ({"layer": 3}, BATCH, "layer must be from 1 to 2, .* 8x8 images, got 3"),
         ({"layer": 0}, BATCH, "layer must be from 1 to 2"),
         ({"gamma": -1.0}, BATCH, "gamma must be finite and not negative, got -1.0"),
-        ({}, {"image": np.zeros((1, 7, 7, 1), np.uint8)}, "too small"),
+        ({}, {"image": np.zeros((1, 7, 7, 1), np.uint8)}, "at least 8x8 pixels"),
     ],
 )
-def test_choices_that_cannot_work_are_refused_with_the_reason(
-    choices: dict[str, Any], example: dict[str, Any], message: str
+def test_invalid_options_raise_input_error_with_the_reason(
+    options: dict[str, Any], example: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        build(Config(**choices), example)
+        build(Config(**options), example)
 
 
-def test_codes_are_drawn_with_the_mean_and_the_variance_that_the_encoder_gives(turn: Turn) -> None:
-    model, state, batch = turn.model, turn.end, {"image": BATCH["image"][:3]}
+def test_sample_posterior_has_mean_and_variance_of_the_encoder(first: Step) -> None:
+    model, state, batch = first.model, first.end, {"image": BATCH["image"][:3]}
     variables = {"params": state.params["encoder"], **state.stats["encoder"]}
-    output = NETWORKS["encoder"].apply(variables, batch["image"] / 127.5 - 1)
+    output = NETWORKS["encoder"].apply(variables, batch["image"] / 127.5 - 1, train=False)
     mean, log_var = np.split(np.asarray(output, np.float64), 2, axis=1)
     keys = jax.random.split(KEY, 20_000)
-    draws = np.asarray(jax.lax.map(lambda key: model.posterior(key, state, batch), keys, batch_size=2000), np.float64)
+    draws = np.asarray(
+        jax.lax.map(lambda key: model.sample_posterior(key, state, batch), keys, batch_size=2000), np.float64
+    )
     deviation, error = np.exp(log_var / 2), 5 / np.sqrt(len(keys))
     np.testing.assert_array_less(np.abs(draws.mean(axis=0) - mean), error * deviation + 1e-5)
     np.testing.assert_array_less(np.abs(draws.std(axis=0) / deviation - 1), error / np.sqrt(2))
