@@ -21,12 +21,13 @@ demo: $(VENV)/.installed
 	$(BIN)/jaxgen reconstruct $(DEMO) --out $(DEMO)/reconstructions.png
 	@echo "Figures: $(DEMO)/samples.png and $(DEMO)/reconstructions.png"
 
+# Files are not divided between workers: the tests of one share compiled programs.
 test: lint types
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 # The quick check before a commit: lint, types, and the tests that belong to the files changed since main.
 check: lint types
-	$(BIN)/python tests/changed.py | xargs --no-run-if-empty $(BIN)/pytest -n auto -q
+	$(BIN)/python tests/changed.py | xargs --no-run-if-empty $(BIN)/pytest -n auto --dist loadfile -q
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

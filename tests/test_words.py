@@ -1,4 +1,4 @@
-"""The library is written in the words of its field: what the papers, optax and Flax call by one name has that name here.
+"""The library is written in the words of its field: what papers, optax and Flax call by one name has that name here.
 
 Every text file of the repository is checked as a whole: identifiers, docstrings, comments, messages, option help, docs.
 """
@@ -61,7 +61,9 @@ def words_that_are_out(text: str) -> Counter[str]:
 
 
 def checked_files() -> list[str]:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     return [
         name
         for name in listed

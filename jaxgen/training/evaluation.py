@@ -1,6 +1,7 @@
 """Averages of a model's metrics over a whole data set."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,9 @@ from jaxgen.data.large_arrays import LARGEST_BATCH, split_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.training.seeds import add_seed_axis, over_seeds
-from jaxgen.typing import Array, Batch, Key
+from jaxgen.typing import Array, Batch, Float, Key, KeyArray, Metrics
+
+Evaluate = Callable[[KeyArray, State, Batch], Metrics]
 
 
 def evaluate(
@@ -45,23 +48,26 @@ def evaluate(
     examples = count_examples(data)
     if not examples:
         raise InputError("the data must have at least one example, got none")
-    evaluate_batch = model.evaluate
     totals: dict[str, np.ndarray] = {}
     state = state if several_seeds else add_seed_axis(state)
-
-    @jax.jit
-    def sums(state: State, number: Array, batch: Batch) -> dict[str, Array]:
-        def of_seed(state: State) -> dict[str, Array]:
-            metrics = evaluate_batch(jax.random.fold_in(key, number), state, batch)
-            return jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
-
-        return over_seeds(of_seed)(state)
-
     for number, batch in enumerate(_batches(data)):
-        for name, value in sums(state, jnp.int32(number), batch).items():
+        for name, value in _sums(model.evaluate, key, state, jnp.int32(number), batch).items():
             totals[name] = totals.get(name, np.float64(0)) + np.asarray(value, np.float64)
     means = {name: (total / examples).astype(np.float32) for name, total in totals.items()}
     return means if several_seeds else {name: value[0] for name, value in means.items()}
+
+
+@partial(jax.jit, static_argnums=0)  # One program for all evaluations of a model on batches of the same size.
+def _sums(
+    evaluate_batch: Evaluate, key: KeyArray, state: State, number: Array, batch: Batch
+) -> dict[str, Float[Array, " seeds"]]:
+    """The sums of the metrics over the examples of a batch, for every seed."""
+
+    def of_seed(state: State) -> dict[str, Array]:
+        metrics = evaluate_batch(jax.random.fold_in(key, number), state, batch)
+        return jax.tree.map(lambda values: jnp.sum(values, axis=0), metrics)
+
+    return over_seeds(of_seed)(state)
 
 
 def _batches(data: Batch | Stream) -> Iterator[Batch]:
