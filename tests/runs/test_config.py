@@ -182,11 +182,13 @@ class TestCustomModel:
         write_config(tmp_path, RunDescription("mine", RunConfig(None, steps=3), EXAMPLE, custom=True))
         assert read_config(tmp_path).config == RunConfig(None, steps=3)
 
-    def test_a_run_of_a_custom_model_is_resumed_with_one(self, tmp_path):
+    def test_only_a_run_of_a_custom_model_is_resumed_with_one(self, tmp_path):
         custom = description()._replace(custom=True)
         check_unchanged(custom, custom, tmp_path)
         with pytest.raises(InputError, match=r"call jaxgen.load_run\(folder, model=model\)"):
             check_unchanged(custom, description(), tmp_path)
+        with pytest.raises(InputError, match="was trained with the model that its family builds: resume it without"):
+            check_unchanged(description(), custom, tmp_path)
 
 
 def test_only_steps_and_the_folder_of_the_data_may_change(tmp_path):

@@ -110,6 +110,11 @@ class TestRefusals:
             with pytest.raises(InputError, match="is a file, and a run is stored in a folder"):
                 train(tmp_path / "run", LINEAR, linear_config, resume=resume)
 
+    def test_a_folder_without_a_run_is_not_resumed(self, tmp_path, linear_config):
+        with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
+            train(tmp_path / "run", LINEAR, linear_config, resume=True)
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
