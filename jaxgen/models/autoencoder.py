@@ -23,7 +23,7 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_latent, l2_latent, squared_error
 from jaxgen.models.corruption import CORRUPTIONS, Corruption, CorruptionName
-from jaxgen.models.networks import apply_network, check_network, init_network
+from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
@@ -166,7 +166,7 @@ def loss(
     """
     x, stats = preprocess(batch), state.stats
     corrupted = networks.corrupt(key, x, config.corruption_level)
-    keys = jax.random.fold_in(key, 1), jax.random.fold_in(key, 2)
+    keys = make_dropout_key(key), make_dropout_key(key, 1)
     z, encoder_stats = apply_network(networks.encoder, "encoder", params, stats, corrupted, train=True, key=keys[0])
     decoded, decoder_stats = apply_network(networks.decoder, "decoder", params, stats, z, train=True, key=keys[1])
     error = _sum_over_pixels(squared_error(decoded, x))

@@ -19,7 +19,7 @@ import optax
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.labels import count_classes, labels_of
-from jaxgen.models.networks import apply_network, check_network, init_network
+from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess, to_signed
 from jaxgen.models.validation import check_not_negative, check_positive
@@ -40,7 +40,7 @@ class Config(OptimizerConfig):
 
     Attributes:
         architecture: fully connected layers; strided convolutions as in DCGAN's discriminator; or the residual network
-            for small images of He et al. 2016. None for conv on images and mlp on points.
+            for small images of He et al. 2016. By default conv for images and mlp for points.
         hidden: widths of the hidden layers (mlp).
         width: channels of the first convolution (conv, resnet).
         blocks: number of residual blocks per stage (resnet).
@@ -139,7 +139,7 @@ def loss(
     classifier: Classifier, key: KeyArray, params: Params, state: State, batch: Batch
 ) -> tuple[Array, tuple[Stats, Metrics]]:
     """Compute the mean cross-entropy of a batch, `mean of -log softmax(f(x))_y`, in nats."""
-    dropout_key = jax.random.fold_in(key, 1)
+    dropout_key = make_dropout_key(key)
     x = classifier.inputs(classifier.augment(key, preprocess(batch)))
     logits, stats = apply_network(classifier.network, "classifier", params, state.stats, x, train=True, key=dropout_key)
     cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, labels_of(batch))

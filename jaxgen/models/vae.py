@@ -23,7 +23,7 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
-from jaxgen.models.networks import apply_network, check_network, init_network
+from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
@@ -43,8 +43,9 @@ class Config(OptimizerConfig):
         width: channels of the encoder's first convolution (conv).
         latent_dim: dimension of the latent.
         likelihood: distribution p(x|z). Bernoulli is for images and also takes grey values in [0, 1].
-        scale: standard deviation of the Gaussian, or scale of the Laplace likelihood, in units of x.
-        learn_scale: whether the scale is learned, one for all pixels, starting from `scale`.
+        scale: standard deviation of the Gaussian, or scale of the Laplace likelihood, in units of x (gaussian,
+            laplace).
+        learn_scale: whether the scale is learned, one for all pixels, starting from `scale` (gaussian, laplace).
         beta: weight of the KL term; 1 gives the evidence lower bound.
     """
 
@@ -198,7 +199,7 @@ def elbo_terms(
     networks: Networks, config: Config, key: KeyArray, params: Params, stats: Stats, batch: Batch, *, train: bool
 ) -> Terms:
     """Compute the terms of the evidence lower bound from one draw of z per example."""
-    encoder_key, decoder_key = jax.random.fold_in(key, 1), jax.random.fold_in(key, 2)
+    encoder_key, decoder_key = make_dropout_key(key), make_dropout_key(key, 1)
     mean, log_var, encoder_stats = _posterior(networks, params, stats, batch, train=train, key=encoder_key)
     z = reparameterize(key, mean, log_var)
     decoded, decoder_stats = apply_network(
