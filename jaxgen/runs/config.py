@@ -219,13 +219,16 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         raise InputError(f"{folder} was trained with the model of its family '{before.family}': leave out `model`")
     if now.custom and not before.custom:
         raise InputError(f"{folder} was trained with the model that its family builds: resume it without another model")
-    old, new = _flat(before.config), _flat(now.config)
-    for name in old:
-        if name not in ("steps", "data_dir") and old[name] != new.get(name):
-            raise InputError(
-                f"{folder} was trained with {option(name)} {format_value(old[name])}, not "
-                f"{format_value(new.get(name))}: a resumed run may differ only in more --steps"
-            )
+    old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
+    options = old.pop("model_config") or {}, new.pop("model_config") or {}
+    old |= {name: new[name] for name in ("steps", "data_dir")}
+    for was, given in (options, (old, new)):
+        for name in was:
+            if was[name] != given.get(name):
+                raise InputError(
+                    f"{folder} was trained with {option(name)} {format_value(was[name])}, not "
+                    f"{format_value(given.get(name))}: a resumed run may differ only in more --steps"
+                )
 
 
 def custom_model_message(folder: Path) -> str:
@@ -254,11 +257,6 @@ def format_value(value: Any) -> str:
         ('64 32', '(none)', '0.5')
     """
     return " ".join(map(str, value)) or "(none)" if isinstance(value, tuple) else str(value)
-
-
-def _flat(config: RunConfig[Any]) -> dict[str, Any]:
-    values = dataclasses.asdict(config)
-    return (values.pop("model_config") or {}) | values
 
 
 def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Family | None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,3 +230,13 @@ def test_paths_of_a_config_become_absolute_and_names_of_data_sets_stay(tmp_path,
     assert (config.data, config.data_dir) == (str(tmp_path / "images"), str(tmp_path / "elsewhere"))
     for data in ("ring", "absent"):
         assert with_absolute_paths(RunConfig(None, data=data)) == RunConfig(None, data=data)
+
+
+def test_option_of_a_model_with_the_name_of_one_of_the_run_is_compared_too():
+    @dataclasses.dataclass(frozen=True)
+    class Own:
+        steps: int = 1
+
+    before, now = (RunDescription("own", RunConfig(Own(steps)), EXAMPLE) for steps in (1, 2))
+    with pytest.raises(InputError, match="--steps 1, not 2"):
+        check_unchanged(before, now, Path("runs/x"))
