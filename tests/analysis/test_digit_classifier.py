@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.analysis.digit_classifier import DigitClassifier, DigitPrediction, _random_shift, train_digit_classifier
+from jaxgen.analysis.digit_classifier import DigitClassifier, DigitPrediction, train_digit_classifier
 from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.metrics.modes import label_coverage
+from jaxgen.models.classifier import shift_images
 
 REAL = os.environ.get("JAXGEN_TEST_DATA")
 SAMPLES = 26_000
@@ -93,7 +94,7 @@ def test_stacked_prediction_matches_single_digits_per_channel(trained: Trained) 
 
 def test_random_shifts_are_at_most_a_sixteenth_and_all_occur() -> None:
     dot = jnp.zeros((500, 28, 28, 1)).at[:, 10, 20].set(1.0)
-    shifted = np.asarray(_random_shift(jax.random.key(0), dot))
+    shifted = np.asarray(shift_images(jax.random.key(0), dot, max_shift=2))
     _, rows, columns, _ = np.nonzero(shifted)
     assert len(rows) == 500
     assert {*zip(rows - 10, columns - 20, strict=True)} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}

@@ -278,7 +278,8 @@ def test_the_batch_size_of_every_phase_is_checked(images):
 def test_a_reset_optimizer_is_that_of_the_current_parameters_and_others_are_kept():
     players = phased().players
     state = State(jnp.int32(5), {"net": jnp.ones(2), "scale": jnp.ones(())}, {}, {}, {})
-    changed = {player.name: jax.tree.map(lambda x: x + 3, player.tx.init({})) for player in players}
+    own = {player.name: {name: state.params[name] for name in player.trains} for player in players}
+    changed = {player.name: jax.tree.map(lambda x: x + 3, player.tx.init(own[player.name])) for player in players}
     found = reset_optimizers(players, ("net",), state.replace(opt=changed))
     assert_same_bits(found.opt["net"], players[0].tx.init({"net": state.params["net"]}))
     assert_same_bits(found.opt["scale"], changed["scale"])
