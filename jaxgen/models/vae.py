@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgen.divergences import kl_standard_normal
@@ -144,7 +145,7 @@ def build(
         likelihood=likelihood or _likelihood(config, example),
         condition=condition,
     )
-    two = jax.tree.map(lambda x: jnp.zeros((2, *x.shape[1:]), x.dtype), dict(example))
+    two = {name: np.zeros((2, *x.shape[1:]), x.dtype) for name, x in example.items()}
     x, c = preprocess(two), condition(two)
     check_network("encoder", networks.encoder, (x, c), (features,))
     check_network("decoder", networks.decoder, (jnp.zeros((2, config.latent_dim)), c), shape)

@@ -216,8 +216,6 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
     if before.custom and not now.custom:
         raise InputError(custom_model_message(folder))
     if now.custom and not before.custom:
-        raise InputError(f"{folder} was trained with the model of its family '{before.family}': leave out `model`")
-    if now.custom and not before.custom:
         raise InputError(f"{folder} was trained with the model that its family builds: resume it without another model")
     old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
     options = old.pop("model_config") or {}, new.pop("model_config") or {}

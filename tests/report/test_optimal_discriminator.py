@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from jaxgen.game import Model
+from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY
 from jaxgen.report.optimal_discriminator import optimal_discriminator
 from jaxgen.training.seeds import add_seed_axis
@@ -19,14 +19,20 @@ MEAN = 2.0
 def linear_critic(weights):
     """A GAN on points with a linear discriminator and a generator of N(MEAN, I)."""
 
+    def init(key, batch):
+        return State(jnp.zeros((), jnp.int32), {}, {}, {}, {})
+
     def sample(key, state, n):
         return MEAN + jax.random.normal(key, (n, len(weights)))
+
+    def decode(state, latent):
+        return latent
 
     def evaluate(key, state, batch):
         return {"real_output": batch["point"] @ jnp.asarray(weights)}
 
     players = REGISTRY["gan"].build(REGISTRY["gan"].config(), {"point": np.zeros((1, 2), np.float32)}).players
-    return Model(None, None, players, sample=sample, evaluate=evaluate)
+    return Model(init, None, players, sample=sample, decode=decode, evaluate=evaluate)
 
 
 def log_p(x):
