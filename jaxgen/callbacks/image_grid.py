@@ -12,6 +12,7 @@ from jaxgen.callbacks.keys import callback_key
 from jaxgen.data import Stream, example, first_examples
 from jaxgen.game import Model, State
 from jaxgen.models.preprocessing import preprocess
+from jaxgen.plot.examples import PAIRS
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.seeds import first_finite, select_seed
 from jaxgen.typing import Batch
@@ -27,9 +28,6 @@ POINTS = 2500
 
 LATENTS = 1000
 """Examples whose latents are drawn."""
-
-PAIRS = 16
-"""Originals in a row, with their reconstructions below."""
 
 
 class ImageGrid:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import jax
 
+from jaxgen.game import unchanged
 from jaxgen.losses import bernoulli_nll, gaussian_nll, laplace_nll
 from jaxgen.typing import Array, Float
 
@@ -25,10 +26,6 @@ class Likelihood(NamedTuple):
     scaled: bool
 
 
-def _identity(decoded: Array) -> Array:
-    return decoded
-
-
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood(
         nll=lambda logits, x, _: bernoulli_nll(logits, x),
@@ -37,12 +34,12 @@ LIKELIHOODS: dict[str, Likelihood] = {
     ),
     "gaussian": Likelihood(
         nll=lambda mean, x, log_scale: gaussian_nll(mean, x, log_scale=log_scale),
-        mean=_identity,
+        mean=unchanged,
         scaled=True,
     ),
     "laplace": Likelihood(
         nll=lambda mean, x, log_scale: laplace_nll(mean, x, log_scale=log_scale),
-        mean=_identity,
+        mean=unchanged,
         scaled=True,
     ),
 }
