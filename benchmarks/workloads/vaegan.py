@@ -1,5 +1,6 @@
 """VAE/GAN (Larsen et al. 2016, arXiv:1512.09300): three players that update at once, from one forward pass."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import jax
@@ -64,9 +65,7 @@ def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twi
         return normal(x, config.latent_dim), normal(x, config.latent_dim)
 
     def player(name: str, network: nn.Module, loss: Loss) -> TorchPlayer:
-        rmsprop = torch.optim.RMSprop(
-            network.parameters(), lr=config.learning_rate, alpha=config.b2, eps=config.eps, foreach=True
-        )
+        rmsprop = RMSProp(network.parameters(), lr=config.learning_rate, decay=config.b2, eps=config.eps)
         return TorchPlayer(name, loss, network, rmsprop)
 
     players = [
@@ -75,3 +74,34 @@ def twin(config: Config, shape: Shape, params: Params, *, compiled: bool) -> Twi
         player("discriminator", discriminator, lambda prior, like, adversarial: -adversarial),
     ]
     return Simultaneous(forward, noise, players, compiled=compiled)
+
+
+class RMSProp(torch.optim.Optimizer):
+    """RMSProp with eps added under the root, as `jaxgen.models.vaegan` trains; PyTorch adds it to the root.
+
+        nu = decay nu + (1 - decay) g^2,    w -= learning_rate g / sqrt(nu + eps)
+
+    Each operation is one call for all parameters, as in PyTorch's own optimizers.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, decay: float, eps: float) -> None:
+        super().__init__(parameters, {"lr": lr, "decay": decay, "eps": eps})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            gradients = [parameter.grad for parameter in parameters]
+            squares = [self._mean_square(parameter) for parameter in parameters]
+            torch._foreach_mul_(squares, group["decay"])
+            torch._foreach_addcmul_(squares, gradients, gradients, value=1 - group["decay"])
+            roots = torch._foreach_add(squares, group["eps"])
+            torch._foreach_sqrt_(roots)
+            torch._foreach_addcdiv_(parameters, gradients, roots, value=-group["lr"])
+
+    def _mean_square(self, parameter: nn.Parameter) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["mean_square"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        return state["mean_square"]
