@@ -1,5 +1,7 @@
 """What holds for all tests, and has to be said before any of them imports JAX or jaxgen."""
 
+import gc
+import importlib.metadata
 import os
 
 import jaxtyping
@@ -7,10 +9,17 @@ import jaxtyping
 # Most of the suite's time is the compilation of programs that run once: these options make XLA compile
 # quickly rather than compile fast programs. Processes that tests start inherit this; `XLA_FLAGS= pytest` tests with all
 # optimizations.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1")
+flags = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    # This emitter of fusions compiles in a third of the time; jaxlib 0.12 ends a process that is given this option.
+    flags += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", flags)
 
 # Programs are compiled anew in every test, and nothing is left in the user's own cache folder.
 os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
+
+# JAX traces with many objects that live long: at Python's own thresholds a twelfth of the time is garbage collection.
+gc.set_threshold(200_000, 50, 1000)
 
 # The networks' annotated types and shapes are checked at every call. Elsewhere tests need to give what the annotations
 # forbid: shapes to pure functions that refuse them by themselves, names that do not exist, shapes in place of arrays.

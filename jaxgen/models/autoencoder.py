@@ -123,8 +123,8 @@ def build(
         decoder=decoder or make_decoder(config.architecture, hidden=hidden, width=width, shape=shape),
         corrupt=corrupt or CORRUPTIONS[config.corruption],
     )
-    check_network("encoder", networks.encoder, (jnp.zeros((2, *shape)),), (latent_dim,))
-    check_network("decoder", networks.decoder, (jnp.zeros((2, latent_dim)),), shape)
+    check_network("encoder", encoder, (jnp.zeros((2, *shape)),), (latent_dim,))
+    check_network("decoder", decoder, (jnp.zeros((2, latent_dim)),), shape)
     player = Player(
         name="autoencoder",
         trains=("encoder", "decoder"),

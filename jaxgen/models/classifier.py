@@ -118,7 +118,7 @@ def build(
     classifier = Classifier(
         network=network or _network(config, images, classes), images=images, augment=augment or shift
     )
-    check_network("classifier", classifier.network, (jnp.zeros((2, *shape)),), (classes,))
+    check_network("classifier", network, (jnp.zeros((2, *shape)),), (classes,))
     player = Player(
         name="classifier",
         trains=("classifier",),

@@ -101,7 +101,7 @@ def build(
         penalty=penalty or (PENALTIES[config.penalty].function if config.penalty != "none" else None),
         penalty_weight=penalty_weight if penalty is not None else config.penalty_weight or 0.0,
     )
-    objective.networks.check()
+    objective.networks.check(generator, discriminator)
     players = _players(objective, generator_optimizer, discriminator_optimizer)
     init, step = game(objective.networks.init, players, ema=_averages(config))
     networks = objective.networks

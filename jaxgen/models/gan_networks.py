@@ -78,12 +78,12 @@ class Networks(NamedTuple):
             "discriminator": init_network(self.discriminator, discriminator_key, x),
         }
 
-    def check(self) -> None:
-        """Raise an InputError if a module does not fit its role."""
+    def check(self, generator: Network | None, discriminator: Network | None) -> None:
+        """Raise an InputError if a module of the user's own does not fit its role; None is a named architecture."""
         z, x = self._blank_inputs(2)
         outputs = 1 + self.classes if self.condition in ("projection", "auxiliary_classifier") else 0
-        check_network("generator", self.generator, (z,), self.shape)
-        check_network("discriminator", self.discriminator, (x,), (outputs,) if outputs else ())
+        check_network("generator", generator, (z,), self.shape)
+        check_network("discriminator", discriminator, (x,), (outputs,) if outputs else ())
 
     def real(self, batch: Batch) -> Float[Array, " batch *event"]:
         """Return the real examples as inputs of the discriminator, before packing."""

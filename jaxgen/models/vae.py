@@ -147,8 +147,8 @@ def build(
     )
     two = {name: np.zeros((2, *x.shape[1:]), x.dtype) for name, x in example.items()}
     x, c = preprocess(two), condition(two)
-    check_network("encoder", networks.encoder, (x, c), (features,))
-    check_network("decoder", networks.decoder, (jnp.zeros((2, config.latent_dim)), c), shape)
+    check_network("encoder", encoder, (x, c), (features,))
+    check_network("decoder", decoder, (jnp.zeros((2, config.latent_dim)), c), shape)
     player = Player(
         name="vae",
         trains=("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder"),

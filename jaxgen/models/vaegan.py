@@ -158,9 +158,9 @@ def build(
         discriminator=discriminator or Discriminator(width=width, feature_layer=_layer(config, shape)),
     )
     image, z = jnp.zeros((2, *shape)), jnp.zeros((2, config.latent_dim))
-    check_network("encoder", networks.encoder, (image,), (2 * config.latent_dim,))
-    check_network("decoder", networks.decoder, (z,), shape)
-    check_network("discriminator", networks.discriminator, (image,), (), with_features=True)
+    check_network("encoder", encoder, (image,), (2 * config.latent_dim,))
+    check_network("decoder", decoder, (z,), shape)
+    check_network("discriminator", discriminator, (image,), (), with_features=True)
     players = _players(config, optimizer)
     init, step = game(partial(init_networks, networks, config), players, shared=partial(shared_pass, networks))
     return Model(
