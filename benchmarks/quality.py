@@ -27,8 +27,8 @@ from jaxgen.game import Model, State
 from jaxgen.metrics import CONFIDENT, mixture_metrics
 from jaxgen.models import PRESETS, REGISTRY, autoencoder, cvae, gan, vae, vaegan
 from jaxgen.plot import image_grid, save
-from jaxgen.training.evaluation import evaluate
 from jaxgen.training.loop import fit
+from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import over_seeds, seed_keys
 from jaxgen.typing import Array, Batch, Key
 

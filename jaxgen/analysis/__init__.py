@@ -1,15 +1,6 @@
 """Analysis of games with known optima, of trained generators and of their latents."""
 
 from jaxgen.analysis.best_response import AgainstOptimum, compare_with_optimum, sample_gradients, train_discriminator
-from jaxgen.analysis.birthday import (
-    BirthdayTest,
-    NearestPairs,
-    SupportSize,
-    birthday_test,
-    nearest_pairs,
-    smallest_distance,
-    support_size,
-)
 from jaxgen.analysis.digit_classifier import DigitClassifier, DigitPrediction, train_digit_classifier
 from jaxgen.analysis.latent_density import LatentDensity, aggregate_posterior_mmd, fit_latent_density
 from jaxgen.analysis.latents import arithmetic, class_means, interpolate, lerp, manifold_grid, slerp, traversals
@@ -19,6 +10,15 @@ from jaxgen.analysis.optimum import (
     optimal_logits,
     value_at_optimum,
     value_from_logits,
+)
+from jaxgen.analysis.support_estimation import (
+    BirthdayTest,
+    NearestPairs,
+    SupportSize,
+    birthday_test,
+    nearest_pairs,
+    smallest_distance,
+    support_size,
 )
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 
 from jaxgen import plot
-from jaxgen.callbacks.gan_1d import Gan1D, why_not_gan_1d
+from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.data import Stream, example, first_examples
 from jaxgen.game import Model, State

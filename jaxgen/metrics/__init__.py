@@ -1,7 +1,7 @@
 """Metrics of generated samples: pure functions of samples, labels, logits or features."""
 
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
-from jaxgen.metrics.samples import (
+from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
     class_metrics,
     frechet_distance_of_features,

@@ -18,7 +18,7 @@ from jaxgen.report.loss_and_quality import loss_and_quality
 from jaxgen.report.quality import quality
 from jaxgen.report.section import load_input
 from jaxgen.runs import Run, RunConfig
-from jaxgen.runs.sample_metrics import classifier_metrics
+from jaxgen.runs.classifier_metrics import classifier_metrics
 from jaxgen.typing import KeyArray
 
 PACGAN: Config = dataclasses.replace(PRESETS["pacgan"].config, latent_dim=2)

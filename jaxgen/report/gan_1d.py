@@ -1,6 +1,6 @@
 """Section "1-D GAN": data, generator and discriminator of a 1-D GAN from the start to the end of the training."""
 
-from jaxgen.callbacks.gan_1d import Gan1D, why_not_gan_1d
+from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d
 from jaxgen.report.section import NotApplicable, ReportInput, Section, checkpointed_runs, png, state_of
 
 

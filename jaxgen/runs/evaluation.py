@@ -9,10 +9,10 @@ import numpy as np
 from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
 from jaxgen.data import STACKED, Stream, example
 from jaxgen.errors import InputError
+from jaxgen.runs.classifier_metrics import sampled_parts
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run
-from jaxgen.runs.sample_metrics import sampled_parts
-from jaxgen.training.evaluation import evaluate
+from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import summarize
 from jaxgen.typing import Array, Batch
 

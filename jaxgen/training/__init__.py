@@ -2,8 +2,8 @@
 
 from jaxgen.training.chunk import Callback, Chunk, Divergence
 from jaxgen.training.compiler import jit
-from jaxgen.training.evaluation import evaluate
 from jaxgen.training.loop import Fit, check_batch_size, fit
+from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import seed_keys, summarize
 
 __all__ = [

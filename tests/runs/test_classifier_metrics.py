@@ -14,7 +14,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.runs import Run, RunConfig
-from jaxgen.runs.sample_metrics import classifier_metrics, sampled_parts
+from jaxgen.runs.classifier_metrics import classifier_metrics, sampled_parts
 
 TEST = load("digits", split="test")
 
@@ -76,7 +76,7 @@ def test_each_seed_is_measured_separately():
 
 
 def test_samples_come_in_parts_with_an_axis_of_seeds_and_different_keys(monkeypatch):
-    monkeypatch.setattr("jaxgen.runs.sample_metrics.PART", 30)
+    monkeypatch.setattr("jaxgen.runs.classifier_metrics.PART", 30)
     for seeds in (None, 2):
         images = jnp.asarray(TEST["image"]) if seeds is None else jnp.stack([jnp.asarray(TEST["image"])] * 2)
         run = image_run(images, seeds=seeds, state=None if seeds is None else jnp.arange(2))

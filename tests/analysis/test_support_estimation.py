@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 
 from jaxgen.analysis import birthday_test, nearest_pairs, smallest_distance, support_size
-from jaxgen.analysis.birthday import BLOCK, MAX_REAL
+from jaxgen.analysis.support_estimation import BLOCK, MAX_REAL
 from jaxgen.errors import InputError
 
 

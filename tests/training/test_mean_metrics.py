@@ -9,8 +9,8 @@ from jaxgen.data import Stream
 from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.training import evaluation
-from jaxgen.training.evaluation import evaluate
+from jaxgen.training import mean_metrics
+from jaxgen.training.mean_metrics import evaluate
 
 KEY = jax.random.key(5)
 
@@ -49,7 +49,7 @@ def data(request, images):
 @pytest.fixture(params=[1, 7, 20, 60, 1000])
 def batch_size(request, monkeypatch):
     """Some divide the 60 examples, some do not, one is larger."""
-    monkeypatch.setattr(evaluation, "LARGEST_BATCH", request.param)
+    monkeypatch.setattr(mean_metrics, "LARGEST_BATCH", request.param)
     return request.param
 
 
