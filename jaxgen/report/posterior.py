@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgen.analysis import aggregate_posterior_mmd
-from jaxgen.report.latents import encoded_examples, latent_keys, principal_plane
+from jaxgen.report.latents_by_class import encoded_examples, latent_keys, principal_plane
 from jaxgen.report.section import NO_ENCODER, ReportInput, Section, offered, png, prior_latents
 from jaxgen.typing import Float
 

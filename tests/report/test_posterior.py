@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen.analysis import aggregate_posterior_mmd
-from jaxgen.report.latents import latents
+from jaxgen.report.latents_by_class import latents
 from jaxgen.report.posterior import posterior
 from jaxgen.report.section import load_input, single
 from tests.report.small_reports import inputs_of, recorded, without_files
@@ -44,7 +44,7 @@ def test_collapsed_posterior_is_as_close_to_the_prior_as_the_prior_itself(traine
 def test_latents_of_a_deterministic_encoder_are_those_of_encode(trained, monkeypatch):
     run = trained("embedding")
     test = run.config.source.load("test")
-    drawn = without_files(monkeypatch, "latents")
+    drawn = without_files(monkeypatch, "latents_by_class")
     latents(inputs_of(run, test_examples=test))
     plotted = {int(c.get_label()): c.get_offsets() for c in drawn[0][0].axes[0].collections}
     encoded = np.asarray(run.encode(test))
@@ -57,8 +57,8 @@ def test_latents_of_a_deterministic_encoder_are_those_of_encode(trained, monkeyp
 def test_latents_are_projected_to_the_plane_of_their_largest_variance(trained, monkeypatch, dim):
     scales = np.array([0.1, 5.0, 2.0])[:dim]
     values = np.random.default_rng(0).normal(size=(200, dim)) * scales
-    monkeypatch.setattr("jaxgen.report.latents.posterior_latents", lambda run, key, batch: jnp.asarray(values))
-    drawn = without_files(monkeypatch, "latents")
+    monkeypatch.setattr("jaxgen.report.latents_by_class.posterior_latents", lambda run, key, batch: jnp.asarray(values))
+    drawn = without_files(monkeypatch, "latents_by_class")
     latents(inputs_of(trained("embedding"), test_examples={"label": np.zeros(200, int)}))
     [collection] = drawn[0][0].axes[0].collections
     variances = np.sort(np.var(collection.get_offsets(), axis=0))[::-1]

@@ -12,13 +12,13 @@ from jaxgen.errors import InputError
 from jaxgen.report.animations import animations
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.birthday import birthday
-from jaxgen.report.evaluation import evaluation
 from jaxgen.report.gan_1d import gan_1d
 from jaxgen.report.gradient_norms import gradient_norms
+from jaxgen.report.held_out_metrics import evaluation
 from jaxgen.report.html import write_html
 from jaxgen.report.interpolation import interpolation
-from jaxgen.report.latent_density import latent_density
-from jaxgen.report.latents import latents
+from jaxgen.report.latent_density_samples import latent_density
+from jaxgen.report.latents_by_class import latents
 from jaxgen.report.loss_and_quality import loss_and_quality
 from jaxgen.report.losses import losses
 from jaxgen.report.manifold import manifold
