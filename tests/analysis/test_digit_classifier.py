@@ -37,11 +37,13 @@ def arrays(*args: Any, **options: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(
-    scope="module", params=[("digits", 1000, 0.98), *([("mnist", 2000, 0.99)] if REAL else [])], ids=lambda p: p[0]
+    scope="module",
+    params=[("digits", 1000, 32, 0.98), *([("mnist", 1200, 16, 0.99)] if REAL else [])],
+    ids=lambda param: param[0],
 )
 def trained(request: pytest.FixtureRequest) -> Trained:
-    name, steps, accuracy = request.param
-    classifier = train_digit_classifier(jax.random.key(0), arrays(name), steps=steps)
+    name, steps, width, accuracy = request.param
+    classifier = train_digit_classifier(jax.random.key(0), arrays(name), steps=steps, width=width)
     stacked = arrays(f"stacked_{name}", split="test", examples=SAMPLES)
     # Floats in [0, 1], like samples of a model.
     prediction = classifier.predict(stacked["image"].astype(np.float32) / 255)

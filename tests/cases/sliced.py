@@ -39,7 +39,7 @@ def repeated(x, y, order):
 
 
 def directions(size):
-    normal = np.float64(jax.random.normal(KEY, (20, size), jnp.float32)).T
+    normal = np.float64(jax.random.normal(KEY, (17, size), jnp.float32)).T
     return normal / np.linalg.norm(normal, axis=0)
 
 
@@ -52,7 +52,7 @@ def with_weights(order):
 
 
 def sliced(order):
-    return lambda x, y: divergences.sliced_wasserstein(KEY, x, y, n_projections=20, order=order)
+    return lambda x, y: divergences.sliced_wasserstein(KEY, x, y, n_projections=17, order=order)
 
 
 def sliced_by_pot(order):
