@@ -34,12 +34,12 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, Regularizer, State, game, unchanged
 from jaxgen.losses import AdversarialLoss, clip_weights
 from jaxgen.models.gan_architectures import make_discriminator, make_generator
-from jaxgen.models.gan_config import LOSSES, PENALTIES, PenaltyFunction, completed, optimizer_of_discriminator
+from jaxgen.models.gan_config import LOSSES, PENALTIES, PenaltyFunction, completed
 from jaxgen.models.gan_config import Config as Config
 from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
 from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.networks import make_dropout_key
-from jaxgen.models.optimizer import make_optimizer
+from jaxgen.models.optimizer import make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
 from jaxgen.nn.autoencoding import Network
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from jaxgen import losses
 from jaxgen.errors import InputError, check_known
@@ -12,7 +12,7 @@ from jaxgen.losses import AdversarialLoss, dragan_penalty, gradient_penalty, r1_
 from jaxgen.losses.penalties import Critic
 from jaxgen.models.gan_networks import ConditionName, LatentDistribution
 from jaxgen.models.labels import labels_of
-from jaxgen.models.optimizer import OptimizerConfig, OptimizerName, check_decay
+from jaxgen.models.optimizer import AdversarialOptimizerConfig, check_decay
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.normalization import Normalization
@@ -71,7 +71,7 @@ ARCHITECTURES_OF: dict[str, tuple[Architecture, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(OptimizerConfig):
+class Config(AdversarialOptimizerConfig):
     """Options of a generative adversarial network. None is replaced by what suits the data and the other options.
 
     The options of the optimizer are those of both players, unless the discriminator has its own.
@@ -110,11 +110,6 @@ class Config(OptimizerConfig):
             none.
         discriminator_updates: number of discriminator updates per step.
         generator_updates: number of generator updates per step.
-        discriminator_optimizer: optimizer of the discriminator; by default that of both players.
-        discriminator_learning_rate: learning rate of the discriminator; by default that of both players.
-        discriminator_b1: b1 of the discriminator's optimizer; by default that of both players.
-        discriminator_b2: b2 of the discriminator's optimizer; by default that of both players.
-        discriminator_weight_decay: weight decay of the discriminator; by default that of both players.
         ema: constant decay per step of the moving average of the generator, from which samples are then drawn; by
             default there is no average.
         ema_half_life: half-life in examples of that average, in place of a constant decay.
@@ -145,11 +140,6 @@ class Config(OptimizerConfig):
     unrolled_steps: int = 0
     discriminator_updates: int = 1
     generator_updates: int = 1
-    discriminator_optimizer: OptimizerName | None = None
-    discriminator_learning_rate: float | None = None
-    discriminator_b1: float | None = None
-    discriminator_b2: float | None = None
-    discriminator_weight_decay: float | None = None
     ema: float | None = None
     ema_half_life: float | None = None
     ema_ramp_up: float | None = None
@@ -159,32 +149,6 @@ class Config(OptimizerConfig):
         self.check_optimizer()
         _check_values(self)
         _check_combination(self)
-
-
-def optimizer_of_discriminator(config: Config) -> OptimizerConfig:
-    """Return the options of the discriminator's optimizer: its own where they are given, else those of both players.
-
-    Args:
-        config: options, completed for the data.
-
-    Returns:
-        Options of the optimizer alone.
-
-    Example:
-        >>> optimizer_of_discriminator(Config(learning_rate=1e-4, discriminator_learning_rate=4e-4)).learning_rate
-        0.0004
-    """
-    own: dict[str, Any] = {
-        "optimizer": config.discriminator_optimizer,
-        "learning_rate": config.discriminator_learning_rate,
-        "b1": config.discriminator_b1,
-        "b2": config.discriminator_b2,
-        "weight_decay": config.discriminator_weight_decay,
-    }
-    shared = {field.name: getattr(config, field.name) for field in fields(OptimizerConfig)}
-    if own["optimizer"] in ("adam", "adamw") and shared["b1"] is None:
-        shared["b1"] = 0.5
-    return OptimizerConfig(**shared | {name: value for name, value in own.items() if value is not None})
 
 
 def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> Config:
@@ -219,6 +183,8 @@ def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> C
         discriminator_normalization = "batch"
     elif architecture == "resnet" and config.clip is None:
         discriminator_normalization = "spectral"
+    averages = ("adam", "adamw")
+    only_discriminator_has_b1 = config.optimizer not in averages and config.discriminator_optimizer in averages
     weight = config.penalty_weight
     if weight is None and config.penalty != "none":
         penalty = PENALTIES[config.penalty]
@@ -233,7 +199,10 @@ def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> C
         generator_normalization=config.generator_normalization or ("none" if architecture == "mlp" else "batch"),
         discriminator_normalization=discriminator_normalization,
         learning_rate=config.learning_rate or (2e-4 if images else 1e-3),
-        b1=0.5 if config.b1 is None and config.optimizer in ("adam", "adamw") else config.b1,
+        b1=0.5 if config.b1 is None and config.optimizer in averages else config.b1,
+        discriminator_b1=0.5
+        if only_discriminator_has_b1 and config.discriminator_b1 is None
+        else config.discriminator_b1,
     )
 
 
@@ -247,7 +216,6 @@ def _check_values(config: Config) -> None:
         ("architecture", config.architecture, get_args(Architecture)),
         ("normalization", config.generator_normalization, get_args(Normalization)),
         ("normalization", config.discriminator_normalization, get_args(Normalization)),
-        ("discriminator_optimizer", config.discriminator_optimizer, get_args(OptimizerName)),
     ):
         if name is not None:
             check_known(kind, name, choices)
@@ -266,16 +234,13 @@ def _check_values(config: Config) -> None:
         "latent_dim",
         "penalty_weight",
         "clip",
-        "discriminator_learning_rate",
         "ema_half_life",
         "ema_ramp_up",
     )
     given = {name: value for name in optional if (value := getattr(config, name)) is not None}
     check_positive(**positive, **given)
     check_not_negative(unrolled_steps=config.unrolled_steps, ema_start=config.ema_start)
-    check_not_negative(discriminator_weight_decay=config.discriminator_weight_decay or 0.0)
-    for decay in ("discriminator_b1", "discriminator_b2", "ema"):
-        check_decay(decay, getattr(config, decay))
+    check_decay("ema", config.ema)
 
 
 def _check_combination(config: Config) -> None:

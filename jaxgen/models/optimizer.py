@@ -5,7 +5,7 @@ From Python any `optax.GradientTransformation` can be passed to `build` instead.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 import jax.numpy as jnp
@@ -58,22 +58,96 @@ class OptimizerConfig:
 
     def check_optimizer(self) -> None:
         """Raise an InputError if an option has an impossible value or does not apply."""
-        check_known("optimizer", self.optimizer, get_args(OptimizerName))
-        check_known("schedule", self.schedule, get_args(ScheduleName))
-        positive = {"learning_rate": self.learning_rate, "clip_norm": self.clip_norm, "decay_steps": self.decay_steps}
-        check_positive(eps=self.eps, **{name: value for name, value in positive.items() if value is not None})
-        check_not_negative(weight_decay=self.weight_decay, warmup_steps=self.warmup_steps)
-        for name in ("b1", "b2", "momentum"):
-            check_decay(name, getattr(self, name))
-        if self.final_factor is not None:
-            check_not_negative(final_factor=self.final_factor)
-        decays = self.schedule != "constant"
-        if decays and self.decay_steps is None:
-            raise InputError(f"decay_steps must be given for the schedule '{self.schedule}', e.g. the steps of the run")
-        if not decays and (self.decay_steps is not None or self.final_factor is not None):
-            raise InputError(
-                "decay_steps and final_factor have no effect on the schedule 'constant': choose cosine, linear or step"
-            )
+        _check_options(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialOptimizerConfig(OptimizerConfig):
+    """Options of the optimizer of all players, and those in which that of the discriminator differs.
+
+    Attributes:
+        discriminator_optimizer: optimizer of the discriminator; by default that of all players.
+        discriminator_learning_rate: learning rate of the discriminator; by default that of all players.
+        discriminator_b1: b1 of the discriminator's optimizer; by default that of all players.
+        discriminator_b2: b2 of the discriminator's optimizer; by default that of all players.
+        discriminator_eps: eps of the discriminator's optimizer; by default that of all players.
+        discriminator_momentum: momentum of the discriminator's optimizer; by default that of all players.
+        discriminator_weight_decay: weight decay of the discriminator; by default that of all players.
+        discriminator_clip_norm: largest norm of the discriminator's gradient; by default that of all players.
+        discriminator_schedule: schedule of the discriminator's learning rate; by default that of all players.
+        discriminator_decay_steps: number of steps of that schedule's decay, or between two drops; by default that of
+            all players.
+        discriminator_final_factor: factor of the discriminator's learning rate at the end of a decay, or at each drop;
+            by default that of all players.
+        discriminator_warmup_steps: number of steps in which the discriminator's learning rate grows linearly; by
+            default that of all players.
+    """
+
+    discriminator_optimizer: OptimizerName | None = None
+    discriminator_learning_rate: float | None = None
+    discriminator_b1: float | None = None
+    discriminator_b2: float | None = None
+    discriminator_eps: float | None = None
+    discriminator_momentum: float | None = None
+    discriminator_weight_decay: float | None = None
+    discriminator_clip_norm: float | None = None
+    discriminator_schedule: ScheduleName | None = None
+    discriminator_decay_steps: int | None = None
+    discriminator_final_factor: float | None = None
+    discriminator_warmup_steps: int | None = None
+
+    def check_optimizer(self) -> None:
+        """Raise an InputError if an option of any player has an impossible value or does not apply."""
+        _check_options(self)
+        _check_options(optimizer_of_discriminator(self), prefix="discriminator_")
+
+
+def optimizer_of_discriminator(config: AdversarialOptimizerConfig) -> OptimizerConfig:
+    """Return the options of the discriminator's optimizer: its own where they are given, else those of all players.
+
+    Where only the discriminator has the schedule 'constant', the decay of the other players does not apply to it.
+
+    Args:
+        config: options.
+
+    Returns:
+        Options of the optimizer alone.
+
+    Example:
+        >>> config = AdversarialOptimizerConfig(learning_rate=1e-4, discriminator_learning_rate=4e-4)
+        >>> optimizer_of_discriminator(config).learning_rate
+        0.0004
+    """
+    names = [field.name for field in fields(OptimizerConfig)]
+    shared = {name: getattr(config, name) for name in names}
+    own = {name: getattr(config, f"discriminator_{name}") for name in names}
+    if own["schedule"] == "constant":
+        shared |= {"decay_steps": None, "final_factor": None}
+    return OptimizerConfig(**shared | {name: value for name, value in own.items() if value is not None})
+
+
+def _check_options(config: OptimizerConfig, prefix: str = "") -> None:
+    """Check the options of an optimizer, whose names in messages begin with the prefix."""
+    check_known(f"{prefix}optimizer", config.optimizer, get_args(OptimizerName))
+    check_known(f"{prefix}schedule", config.schedule, get_args(ScheduleName))
+    for name in ("learning_rate", "eps", "clip_norm", "decay_steps"):
+        if (value := getattr(config, name)) is not None:
+            check_positive(**{prefix + name: value})
+    for name in ("weight_decay", "warmup_steps", "final_factor"):
+        if (value := getattr(config, name)) is not None:
+            check_not_negative(**{prefix + name: value})
+    for name in ("b1", "b2", "momentum"):
+        check_decay(prefix + name, getattr(config, name))
+    decays = config.schedule != "constant"
+    if decays and config.decay_steps is None:
+        raise InputError(
+            f"{prefix}decay_steps must be given for the schedule '{config.schedule}', e.g. the steps of the run"
+        )
+    if not decays and (config.decay_steps is not None or config.final_factor is not None):
+        raise InputError(
+            f"{prefix}decay_steps and {prefix}final_factor have no effect on the schedule 'constant': choose cosine, "
+            f"linear or step"
+        )
 
 
 def check_decay(name: str, value: float | None) -> None:

@@ -26,10 +26,15 @@ import optax
 
 from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError
-from jaxgen.game import Loss, Model, Player, State, game
+from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import feature_similarity
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
-from jaxgen.models.optimizer import OptimizerConfig, OptimizerName, make_optimizer
+from jaxgen.models.optimizer import (
+    AdversarialOptimizerConfig,
+    OptimizerName,
+    make_optimizer,
+    optimizer_of_discriminator,
+)
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
 from jaxgen.models.vae import reparameterize
 from jaxgen.models.validation import check_not_negative, check_positive
@@ -39,11 +44,11 @@ from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(OptimizerConfig):
+class Config(AdversarialOptimizerConfig):
     """Options of a VAE/GAN.
 
-    The options of the optimizer, by default RMSProp with the paper's learning rate, are those of all three players;
-    RMSProp adds eps under the root of the mean of squared gradients.
+    The options of the optimizer, by default RMSProp with the paper's learning rate, are those of all three players,
+    unless the discriminator has its own. RMSProp adds eps under the root of the mean of squared gradients.
 
     Attributes:
         width: channels of the first convolution of the encoder and the discriminator, and before the decoder's last.
@@ -119,7 +124,9 @@ def build(
     encoder: Network | None = None,
     decoder: Network | None = None,
     discriminator: Network | None = None,
-    optimizer: optax.GradientTransformation | None = None,
+    encoder_optimizer: optax.GradientTransformation | None = None,
+    decoder_optimizer: optax.GradientTransformation | None = None,
+    discriminator_optimizer: optax.GradientTransformation | None = None,
 ) -> Model:
     """Build a VAE/GAN for images of the shape of an example.
 
@@ -131,7 +138,9 @@ def build(
         decoder: module in place of the convolutional one, `[batch, latent_dim] -> [batch, *event]`, before a tanh.
         discriminator: module in place of the convolutional one, `[batch, *event] -> ([batch], [batch, *features])`: one
             logit per image, and the layer in which images are compared.
-        optimizer: optimizer of each of the three players in place of that of the config.
+        encoder_optimizer: optimizer in place of that of the config.
+        decoder_optimizer: optimizer in place of that of the config.
+        discriminator_optimizer: optimizer in place of that of the config.
 
     Returns:
         The model. `sample(key, state, n)` decodes draws from N(0, I). `evaluate` gives, from one draw of z per example,
@@ -161,7 +170,12 @@ def build(
     check_network("encoder", encoder, (image,), (2 * config.latent_dim,))
     check_network("decoder", decoder, (z,), shape)
     check_network("discriminator", discriminator, (image,), (), with_features=True)
-    players = _players(config, optimizer)
+    shared, own = (make_optimizer(c, eps_in_root=True) for c in (config, optimizer_of_discriminator(config)))
+    players = (
+        Player("encoder", ("encoder",), encoder_loss, encoder_optimizer or shared),
+        Player("decoder", ("decoder",), partial(decoder_loss, config), decoder_optimizer or shared),
+        Player("discriminator", ("discriminator",), discriminator_loss, discriminator_optimizer or own),
+    )
     init, step = game(partial(init_networks, networks, config), players, shared=partial(shared_pass, networks))
     return Model(
         init=init,
@@ -286,17 +300,6 @@ def evaluate(networks: Networks, key: KeyArray, state: State, batch: Batch) -> M
         "reconstructed_output": terms.reconstructed_output,
         "sampled_output": terms.sampled_output,
     }
-
-
-def _players(config: Config, optimizer: optax.GradientTransformation | None) -> tuple[Player, ...]:
-    """The three players, whose losses are computed from one forward pass."""
-    losses: dict[str, Loss] = {
-        "encoder": encoder_loss,
-        "decoder": partial(decoder_loss, config),
-        "discriminator": discriminator_loss,
-    }
-    tx = optimizer or make_optimizer(config, eps_in_root=True)
-    return tuple(Player(name=name, trains=(name,), loss=loss, tx=tx) for name, loss in losses.items())
 
 
 def _posterior(

@@ -8,7 +8,8 @@ import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.models.gan import build
-from jaxgen.models.gan_config import Config, completed, optimizer_of_discriminator
+from jaxgen.models.gan_config import Config, completed
+from jaxgen.models.optimizer import optimizer_of_discriminator
 
 POINTS = {"point": np.zeros((1, 2), np.float32)}
 IMAGES = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
@@ -50,6 +51,10 @@ IMAGES = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
         ({"discriminator_learning_rate": 0.0}, "discriminator_learning_rate must be positive and finite, got 0.0"),
         ({"unrolled_steps": -1}, "unrolled_steps must be finite and not negative, got -1"),
         ({"discriminator_weight_decay": -1.0}, "discriminator_weight_decay must be finite and not negative, got -1.0"),
+        ({"discriminator_eps": 0.0}, "discriminator_eps must be positive and finite, got 0.0"),
+        ({"discriminator_momentum": 1.0}, "discriminator_momentum must be a decay from 0 to below 1, got 1.0"),
+        ({"discriminator_schedule": "cosine"}, "discriminator_decay_steps must be given for the schedule 'cosine'"),
+        ({"discriminator_final_factor": 0.1}, "discriminator_final_factor have no effect on the schedule 'constant'"),
         ({"b1": -0.1}, "b1 must be a decay from 0 to below 1, got -0.1"),
         ({"b1": 1.0}, "b1 must be a decay from 0 to below 1, got 1.0"),
         ({"discriminator_b2": 1.0}, "discriminator_b2 must be a decay from 0 to below 1, got 1.0"),
@@ -113,6 +118,16 @@ def test_options_that_are_none_get_values_where_they_apply(
         ({"discriminator_optimizer": "sgd", "momentum": 0.7}, {"optimizer": "sgd", "momentum": 0.7}),
         ({"optimizer": "sgd", "discriminator_optimizer": "adamw"}, {"optimizer": "adamw", "b1": 0.5}),
         ({"weight_decay": 0.1, "discriminator_weight_decay": 0.0}, {"weight_decay": 0.0}),
+        ({"discriminator_eps": 1e-6, "discriminator_clip_norm": 2.0}, {"eps": 1e-6, "clip_norm": 2.0}),
+        ({"clip_norm": 1.0, "discriminator_momentum": 0.5}, {"clip_norm": 1.0, "momentum": 0.5}),
+        (
+            {"schedule": "linear", "decay_steps": 5, "discriminator_schedule": "constant"},
+            {"schedule": "constant", "decay_steps": None},
+        ),
+        (
+            {"warmup_steps": 3, "discriminator_schedule": "step", "discriminator_decay_steps": 7},
+            {"schedule": "step", "decay_steps": 7, "warmup_steps": 3},
+        ),
         ({"schedule": "linear", "decay_steps": 5}, {"schedule": "linear", "decay_steps": 5}),
     ],
 )

@@ -357,7 +357,10 @@ def test_own_corruption_replaces_the_named_one() -> None:
     np.testing.assert_array_equal(own.reconstruct(state, POINTS), plain.reconstruct(state, POINTS))
 
 
-OPTIMIZERS = dict.fromkeys(FAMILIES, ("optimizer",)) | {"gan": ("generator_optimizer", "discriminator_optimizer")}
+OPTIMIZERS = dict.fromkeys(FAMILIES, ("optimizer",)) | {
+    "gan": ("generator_optimizer", "discriminator_optimizer"),
+    "vaegan": ("encoder_optimizer", "decoder_optimizer", "discriminator_optimizer"),
+}
 """Family -> arguments of its build function for optimizers."""
 
 

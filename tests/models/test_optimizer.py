@@ -118,7 +118,7 @@ def test_schedules_match_optax_as_functions_of_the_step(options: dict[str, Any],
     tx = make_optimizer(OptimizerConfig(optimizer="sgd", momentum=0.0, learning_rate=RATE, **options))
     ones = jnp.ones(())
     rate = jax.jit(lambda step: -tx.update(ones, tx.init(ones), ones, step=step)[0])
-    expected = jax.jit(jax.vmap(schedule))(jnp.arange(12))
+    expected = [schedule(step) for step in range(12)]
     np.testing.assert_allclose([rate(jnp.int32(step)) for step in range(12)], expected, rtol=1e-5, atol=1e-9)
 
 

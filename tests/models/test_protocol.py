@@ -14,7 +14,7 @@ from jaxgen.data import example
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY
-from jaxgen.models.optimizer import OptimizerConfig, OptimizerName, make_optimizer
+from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig, OptimizerName, make_optimizer
 from jaxgen.typing import Batch
 
 IMAGES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (20, 12, 3)]
@@ -64,7 +64,7 @@ def variants() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name, family in REGISTRY.items():
         hints = typing.get_type_hints(family.config)
-        shared = {field.name for field in dataclasses.fields(OptimizerConfig)}
+        shared = {field.name for field in dataclasses.fields(AdversarialOptimizerConfig)}
         for field in dataclasses.fields(family.config):
             if field.name in shared:
                 continue
@@ -156,6 +156,22 @@ def test_options_of_the_optimizer_apply_to_every_player_of_every_family(name: st
     for player in model.players:
         own = {network: state.params[network] for network in player.trains}
         assert forms(state.opt[player.name]) == forms(jax.eval_shape(expected.init, own))
+
+
+@pytest.mark.parametrize("optimizer", typing.get_args(OptimizerName))
+@pytest.mark.parametrize("name", ["gan", "vaegan"])
+def test_own_options_of_the_discriminator_apply_to_it_alone(name: str, optimizer: Any) -> None:
+    options = {"optimizer": optimizer, "clip_norm": 0.5, "weight_decay": 0.1, "schedule": "cosine", "decay_steps": 9}
+    own = {f"discriminator_{option}": value for option, value in options.items()}
+    model, shared = (build(name, SMALLEST, **more, **FEW_LAYERS[name]) for more in (own, {}))
+    state, other = (jax.eval_shape(m.init, jax.random.key(0), data(SMALLEST)) for m in (model, shared))
+    expected = make_optimizer(OptimizerConfig(**options))
+    for player in model.players:
+        if player.name == "discriminator":
+            networks = {network: state.params[network] for network in player.trains}
+            assert forms(state.opt[player.name]) == forms(jax.eval_shape(expected.init, networks))
+        else:
+            assert forms(state.opt[player.name]) == forms(other.opt[player.name])
 
 
 @pytest.mark.parametrize("name", REGISTRY)
