@@ -115,6 +115,28 @@ def with_averages(state: "State") -> "State":
     )
 
 
+def without_averages(state: "State") -> "State":
+    """Return the state without moving averages, whose samples are the discriminator's inputs in training.
+
+    Where a moving average of the generator is kept, models sample from it. The discriminator is trained with the
+    generator itself, and can be optimal only for that one.
+
+    Args:
+        state: state of one seed or of several.
+
+    Returns:
+        The same state with an empty `ema`.
+
+    Example:
+        >>> from jaxgen.models import gan
+        >>> example = {"point": jnp.zeros((1, 1))}
+        >>> state = gan.build(gan.Config(hidden=(8,), ema=0.9), example).init(jax.random.key(0), example)
+        >>> sorted(state.ema), sorted(without_averages(state).ema)
+        (['generator'], [])
+    """
+    return state.replace(ema={})
+
+
 def updated_average(state: "State", name: str, average: Average, batch_size: int) -> Params:
     """Return the moving average of a network after a step.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
+from jaxgen.averaging import without_averages
 from jaxgen.data import SYNTHETIC
 from jaxgen.game import Model, State
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
@@ -74,28 +75,6 @@ def why_not_gan_1d(model: Model, *, data: str, loss: str | None, example: Batch)
     if "real_output" not in jax.eval_shape(model.evaluate, jax.random.key(0), state, example):
         return "the output of the discriminator is not among the metrics of the model"
     return None
-
-
-def without_averages(state: State) -> State:
-    """Return the state without moving averages, whose samples are the discriminator's inputs in training.
-
-    Where a moving average of the generator is kept, models sample from it. The discriminator is trained with the
-    generator itself, and can be optimal only for that one.
-
-    Args:
-        state: state of one seed or of several.
-
-    Returns:
-        The same state with an empty `ema`.
-
-    Example:
-        >>> from jaxgen.models import gan
-        >>> example = {"point": np.zeros((1, 1), np.float32)}
-        >>> state = gan.build(gan.Config(hidden=(8,), ema=0.9), example).init(jax.random.key(0), example)
-        >>> sorted(state.ema), sorted(without_averages(state).ema)
-        (['generator'], [])
-    """
-    return state.replace(ema={})
 
 
 class Gan1D:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import jax
 import numpy as np
 
-from jaxgen.callbacks.gan_1d_figure import without_averages
+from jaxgen.averaging import without_averages
 from jaxgen.game import State
 from jaxgen.report.gan_1d import average_note
 from jaxgen.report.section import (

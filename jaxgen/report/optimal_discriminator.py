@@ -9,7 +9,8 @@ import numpy as np
 from jaxgen import plot
 from jaxgen.analysis import AgainstOptimum, compare_with_optimum
 from jaxgen.analysis import optimal_discriminator as optimal_probability
-from jaxgen.callbacks.gan_1d_figure import GRID, Gan1D, without_averages
+from jaxgen.averaging import without_averages
+from jaxgen.callbacks.gan_1d_figure import GRID, Gan1D
 from jaxgen.report.gan_1d import average_note, make_gan_1d
 from jaxgen.report.section import NotApplicable, ReportInput, Section, png, state_of
 from jaxgen.runs.loading import Run

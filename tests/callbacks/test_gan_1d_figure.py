@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d, without_averages
+from jaxgen.averaging import without_averages
+from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d
 from jaxgen.game import State
 from jaxgen.models import gan, vae
 
