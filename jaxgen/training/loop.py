@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import keystr, tree_leaves_with_path
 
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.data import example as example_of
@@ -124,7 +125,8 @@ def fit(
         others but have no meaning.
 
     Raises:
-        InputError: if a number of steps or the batch size is impossible; see `check_batch_size`.
+        InputError: if a number of steps or the batch size is impossible, see `check_batch_size`, or the state is not
+            one of this model for these seeds.
         DivergenceError: if a loss or a gradient is not finite, in the only seed or in all of them. The callbacks are
             not called for the chunk in which that happened.
 
@@ -140,11 +142,16 @@ def fit(
     _check_steps(key, steps, first_step, chunk)
     check_batch_size(model, data, batch_size, devices)
     callbacks = [*callbacks, _PrintedProgress(first_step, steps)] if progress else callbacks
+    if not isinstance(state, State | None):
+        raise InputError(f"state must be a jaxgen.State, got {type(state).__name__}: give the state of a result of fit")
     if key.ndim == 0:
         state = None if state is None else jax.jit(add_seed_axis)(state)
         callbacks = [_of_single_seed(callback) for callback in callbacks]
     keys = jnp.atleast_1d(key)
-    state = initial_state(model, keys, example_of(data)) if state is None else state
+    if state is None:
+        state = initial_state(model, keys, example_of(data))
+    else:
+        _check_state(model, keys, state, example_of(data))
     if int(state.step) != first_step:
         raise InputError(
             f"first_step must be the number of steps that the state has completed, {int(state.step)}, got {first_step}"
@@ -296,6 +303,20 @@ class _PrintedProgress:
                 f"{chunk.step}/{self.steps}  {describe_chunk(chunk)}  {speed:.3g} step/s  {left} left", file=sys.stderr
             )
             self.next_line = time.perf_counter() + SECONDS_BETWEEN_LINES
+
+
+def _check_state(model: Model, keys: Key[Array, " seeds"], state: State, example: Batch) -> None:
+    """Refuse a state of another model or of another number of seeds."""
+    expected = jax.eval_shape(partial(initial_state, model, example=example), keys)
+    wanted, found = ({keystr(path): np.shape(x) for path, x in tree_leaves_with_path(s)} for s in (expected, state))
+    different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if different:
+        first = different[0]
+        condition = f"have the shape {wanted[first]}" if first in wanted else "not exist"
+        raise InputError(
+            f"state must come from the same model and as many keys, {keys.size}: state{first} must {condition}, got "
+            f"{found.get(first, 'none')}"
+        )
 
 
 def _copy(state: State) -> State:

@@ -14,6 +14,7 @@ from jaxgen.data import Stream
 from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, Regularizer, State, game
+from jaxgen.models import gan
 from jaxgen.training import loop
 from jaxgen.training.chunk import Chunk, Divergence
 from jaxgen.training.loop import Fit, check_batch_size, fit, initial_state, run_keys
@@ -463,6 +464,25 @@ def test_a_first_step_other_than_that_of_the_state_is_refused(complete, point_ga
         fit(point_gan(), points, state=complete.state, **arguments)
     with pytest.raises(InputError, match="number of steps that the state has completed, 0, got 5"):
         fit(point_gan(), points, first_step=5, **arguments)
+
+
+def test_a_state_of_another_model_or_number_of_seeds_is_refused(complete, point_gan, points):
+    arguments = {"steps": 30, "first_step": 23, "batch_size": BATCH}
+    several, of_several = seed_keys(3, 2), jax.tree.map(lambda x: jnp.stack([x, x]), complete.state)
+    other = gan.build(gan.Config(hidden=(9,)), points)
+    for model, key, state, message in (
+        (point_gan(), several, complete.state, r"as many keys, 2: state.* must have the shape \(2,.*\), got \("),
+        (point_gan(), jax.random.key(3), of_several.replace(step=23), r"as many keys, 1: .* got \(1, 2"),
+        (
+            other,
+            jax.random.key(3),
+            complete.state,
+            r"the same model .*: state.ema\['critic'\].* must not exist, got \(1, ",
+        ),
+        (point_gan(), jax.random.key(3), complete.state.params, "state must be a jaxgen.State, got dict"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fit(model, points, key=key, state=state, **arguments)
 
 
 class TestBatchSize:
