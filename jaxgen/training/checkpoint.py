@@ -28,7 +28,7 @@ import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.game import State
-from jaxgen.typing import PyTree
+from jaxgen.training.leaves import first_difference, named_leaves
 
 if TYPE_CHECKING:
     from orbax.checkpoint import Checkpointer
@@ -99,7 +99,7 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
 
     folder = Path(folder).absolute()
     meta = json.loads(json.dumps(meta or {}))  # Metadata that are not JSON raise here, before anything is changed.
-    leaves = _named_leaves(jax.device_get(state))
+    leaves = named_leaves(jax.device_get(state))
     content = orbax.args.Composite(state=orbax.args.StandardSave(leaves), meta=orbax.args.JsonSave(meta))
     options = orbax.CheckpointManagerOptions(enable_async_checkpointing=False, cleanup_tmp_directories=True)
     try:
@@ -196,7 +196,7 @@ def restore(folder: str | Path, like: State, *, until: int | None = None) -> Res
     """
     from orbax import checkpoint as orbax
 
-    expected = _named_leaves(like)
+    expected = named_leaves(like)
     skipped: list[Skipped] = []
     with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as checkpointer:
         for step in reversed(steps(folder)):
@@ -234,7 +234,7 @@ def _read(
         raise
     except Exception as error:  # Of any type, for example because another process deletes the checkpoint.
         raise _UnusableError(f"cannot be read ({_first_line(error)})") from error
-    if difference := _difference(content.state, expected):
+    if difference := first_difference(content.state, expected):
         raise _UnusableError(f"is of another model: {difference}")
     return [content.state[name] for name in expected], content.meta
 
@@ -257,25 +257,6 @@ def _check_sums(folder: Path) -> None:
         paths = sorted({line.partition("  ")[2] for line in changed})
         others = f" and {len(paths) - 1} other files" if len(paths) > 1 else ""
         raise _UnusableError(f"is damaged: its {paths[0]}{others} changed after it was written")
-
-
-def _difference(leaves: Mapping[str, np.ndarray], expected: Mapping[str, Any]) -> str | None:
-    """Return the first difference between the leaves of a checkpoint and those of a model, None if they are equal."""
-    if missing := sorted(expected.keys() - leaves.keys()):
-        return f"it has no {missing[0]}"
-    if surplus := sorted(leaves.keys() - expected.keys()):
-        return f"it has {surplus[0]}, which this model does not have"
-    for name, leaf in expected.items():
-        saved = leaves[name]
-        if (saved.shape, saved.dtype) != (leaf.shape, leaf.dtype):
-            return f"its {name} is {saved.dtype} {saved.shape}, not {leaf.dtype} {leaf.shape}"
-    return None
-
-
-def _named_leaves(state: PyTree) -> dict[str, Any]:
-    """Return name -> leaf as a flat dict, so that a checkpoint does not depend on how optax nests its states."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
 def _reserve(folder: Path, size: int) -> None:

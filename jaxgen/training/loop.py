@@ -23,12 +23,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jax.tree_util import keystr, tree_leaves_with_path
 
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.data import example as example_of
 from jaxgen.errors import DivergenceError, InputError
-from jaxgen.game import Model, State
+from jaxgen.game import Model, Phase, State
 from jaxgen.training.batch_feed import BatchFeed, from_arrays, from_stream
 from jaxgen.training.chunk import (
     Callback,
@@ -41,6 +40,7 @@ from jaxgen.training.chunk import (
     mask_skipped,
 )
 from jaxgen.training.compiler import jit
+from jaxgen.training.leaves import first_difference, named_leaves
 from jaxgen.training.mesh import data_parallel_mesh, replicate, spread
 from jaxgen.training.phases import Stage, reset_optimizers, stages
 from jaxgen.training.seeds import add_seed_axis, over_seeds, select_seed
@@ -160,7 +160,7 @@ def fit(
     state = jax.jit(_copy)(state)
     lost, compile_seconds = dict(diverged or {}), 0.0
     chunks: list[tuple[int, dict[str, np.ndarray]]] = []
-    for stage in _checked_stages(model, steps, state):
+    for stage in _checked_stages(model, steps, state, batch_size, example_of(data)):
         if stage.steps.stop <= first_step:
             continue
         program = _Program(model, data, keys, state, stage, first_step, batch_size, chunk, devices)
@@ -308,15 +308,8 @@ class _PrintedProgress:
 def _check_state(model: Model, keys: Key[Array, " seeds"], state: State, example: Batch) -> None:
     """Refuse a state of another model or of another number of seeds."""
     expected = jax.eval_shape(partial(initial_state, model, example=example), keys)
-    wanted, found = ({keystr(path): np.shape(x) for path, x in tree_leaves_with_path(s)} for s in (expected, state))
-    different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    if different:
-        first = different[0]
-        condition = f"have the shape {wanted[first]}" if first in wanted else "not exist"
-        raise InputError(
-            f"state must come from the same model and as many keys, {keys.size}: state{first} must {condition}, got "
-            f"{found.get(first, 'none')}"
-        )
+    if difference := first_difference(named_leaves(state), named_leaves(expected)):
+        raise InputError(f"state must come from the same model and as many keys, {keys.size}, but {difference}")
 
 
 def _copy(state: State) -> State:
@@ -356,14 +349,41 @@ def _cut(steps: range, length: int) -> list[range]:
     return [range(max(first, steps.start), min(first + length, steps.stop)) for first in firsts]
 
 
-def _checked_stages(model: Model, steps: int, state: State) -> list[Stage]:
+def _checked_stages(model: Model, steps: int, state: State, batch_size: int, example: Batch) -> list[Stage]:
     """The stages of the training; what is wrong with a later one is known before the first."""
-    found = stages(model, steps)
+    found, seed = stages(model, steps), jax.eval_shape(lambda state: select_seed(state, 0), state)
     for stage in found:
         players = stage.phase.players
-        reset = partial(reset_optimizers, players, [player.name for player in players])
-        jax.eval_shape(reset, select_seed(state, 0))
+        jax.eval_shape(partial(reset_optimizers, players, [player.name for player in players]), seed)
+    for stage in found[1:]:  # The first one is compiled at once.
+        examples = (stage.phase.batch_size or batch_size) * stage.phase.slices
+        batch = {name: jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype) for name, x in example.items()}
+        try:
+            _forms(stage.phase, jax.random.key(0), seed, batch)
+        except InputError:
+            raise
+        except Exception as error:  # Whatever a step of the user's own raises.
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                f"the step of phase '{stage.phase.name}' must accept the state and the batches of the training, got "
+                f"{type(error).__name__}: {reason}"
+            ) from error
     return found
+
+
+def _forms(phase: Phase, key: KeyArray, state: State, batch: Batch) -> Metrics:
+    """Shapes and dtypes of the metrics of a step, without computing it; the state must keep its form."""
+
+    def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
+        return phase.step(key, state, phase.preprocess(batch))
+
+    new, metrics = jax.eval_shape(step, key, state, batch)
+    if difference := first_difference(named_leaves(new), named_leaves(state)):
+        raise InputError(f"the step of phase '{phase.name}' must return a state of the same form, but {difference}")
+    for name, metric in metrics.items():
+        if metric.shape:
+            raise InputError(f"the metric '{name}' must be a scalar, got an array of shape {metric.shape}")
+    return metrics
 
 
 def _feed(
@@ -400,8 +420,9 @@ def _compile(
             state, metrics = step(i, state)
             return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
 
-        metrics = jax.eval_shape(step, first, state)[1]
-        history = jax.tree.map(lambda m: jnp.zeros((feed.steps, *m.shape), m.dtype), metrics)
+        batch = jax.eval_shape(lambda: feed.batch(fetched, order, first, first))
+        metrics = _forms(phase, steps_key, state, batch)
+        history = {name: jnp.zeros(feed.steps, metric.dtype) for name, metric in metrics.items()}
         return jax.lax.fori_loop(0, count, record, (state, history))
 
     def run_all(

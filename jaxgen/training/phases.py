@@ -1,12 +1,11 @@
 """Phases of a training: which step function, batch size and optimizer states belong to which step."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import jax
+from typing import NamedTuple
 
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, Player, State
+from jaxgen.training.leaves import first_difference, named_leaves
 
 
 class Stage(NamedTuple):
@@ -72,10 +71,10 @@ def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: Sta
         The state; parameters and statistics are unchanged.
 
     Raises:
-        InputError: if an optimizer has a state of another structure, which checkpoints could not hold.
+        InputError: if an optimizer has a state of another form, which checkpoints could not hold.
 
     Example:
-        >>> import jax.numpy as jnp, optax
+        >>> import jax, jax.numpy as jnp, optax
         >>> from jaxgen.game import game
         >>> point = Player("point", ("x",), lambda key, p, state, batch: (p["x"] ** 2, ({}, {})), optax.adam(0.25))
         >>> init, step = game(lambda key, batch: {"x": {"params": jnp.float32(8.0)}}, [point])
@@ -89,10 +88,9 @@ def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: Sta
         if player.name in names
     }
     for name, own in opt.items():
-        structures: list[Any] = [jax.tree.structure(own), jax.tree.structure(state.opt.get(name))]
-        if structures[0] != structures[1]:
+        if difference := first_difference(named_leaves(own), named_leaves(state.opt.get(name))):
             raise InputError(
-                f"the optimizer of player '{name}' must have a state of the same structure in all phases: use the same "
-                "optimizer, with other options or schedules of the step"
+                f"the optimizer of player '{name}' must have a state of the same form in all phases, but {difference}: "
+                f"use the same optimizer, with other options or schedules of the step"
             )
     return state.replace(opt=state.opt | opt)

@@ -286,16 +286,77 @@ def test_a_reset_optimizer_is_that_of_the_current_parameters_and_others_are_kept
     assert_same_bits(found.replace(opt={}), state)
 
 
-def test_phases_whose_optimizers_have_states_of_another_structure_are_refused_before_training() -> None:
-    def init_networks(key, batch):
-        return {"x": {"params": jnp.zeros(2)}}
+class TestLaterPhases:
+    """What is wrong with a later phase is refused before the first step."""
 
+    def train(self, tx=optax.adam(0.1), *, ema=None, step=None, reset=("x",)):  # noqa: B008
+        def init_networks(key, batch):
+            return {"x": {"params": jnp.zeros(2)}}
+
+        def loss(key, params, state, batch):
+            return jnp.sum((params["x"] - batch["point"].mean(0)) ** 2), ({}, {"mean": batch["point"].mean(0)[0]})
+
+        first, second = (Player("x", ("x",), loss, tx) for tx in (optax.adam(0.1), tx))
+        init, first_step = game(init_networks, [first])
+        second_step = game(init_networks, [second], ema=ema or {})[1] if step is None else step(first_step)
+        later = Phase("later", None, second_step, (second,), reset=reset)
+        model = Model(init, first_step, (first,), phases=(Phase("first", 2, first_step, (first,)), later))
+        called = []
+        data = {"point": np.ones((8, 2), np.float32)}
+        try:
+            fit(model, data, key=jax.random.key(0), steps=4, batch_size=4, chunk=1, callbacks=[called.append])
+        except Exception:
+            assert called == []
+            raise
+        return called
+
+    def test_the_same_optimizer_is_accepted(self):
+        assert len(self.train(optax.adam(0.2))) == 4
+
+    @pytest.mark.parametrize(
+        ("tx", "difference"),
+        [
+            (optax.sgd(0.1, momentum=0.9), "but it has no 0/count"),
+            (optax.adam(0.1, mu_dtype=jnp.bfloat16), r"but its 0/mu/x is bfloat16 \(2,\), not float32 \(2,\)"),
+        ],
+        ids=["other structure", "other dtype"],
+    )
+    def test_an_optimizer_with_a_state_of_another_form_is_refused(self, tx, difference):
+        with pytest.raises(InputError, match=f"'x' must have a state of the same form in all phases, {difference}"):
+            self.train(tx)
+
+    def test_an_average_that_the_state_does_not_have_is_refused(self):
+        with pytest.raises(InputError, match=r"step of phase 'later' must accept the state .*, got KeyError: 'x'"):
+            self.train(ema={"x": Average(constant_decay(0.9))})
+
+    def test_a_step_that_changes_the_form_of_the_state_is_refused(self):
+        def with_half_precision(step):
+            def later(key, state, batch):
+                state, metrics = step(key, state, batch)
+                return state.replace(params=jax.tree.map(lambda x: x.astype(jnp.bfloat16), state.params)), metrics
+
+            return later
+
+        with pytest.raises(InputError, match=r"a state of the same form, but its params/x is bfloat16 \(2,\)"):
+            self.train(step=with_half_precision)
+
+    def test_a_metric_that_is_an_array_is_refused(self):
+        def with_array(step):
+            def later(key, state, batch):
+                state, metrics = step(key, state, batch)
+                return state, metrics | {"x/per": jnp.ones(5)}
+
+            return later
+
+        with pytest.raises(InputError, match=r"the metric 'x/per' must be a scalar, got an array of shape \(5,\)"):
+            self.train(step=with_array)
+
+
+def test_a_metric_that_is_an_array_is_refused_without_phases():
     def loss(key, params, state, batch):
-        return jnp.sum((params["x"] - batch["point"].mean(0)) ** 2), ({}, {})
+        return jnp.sum(params["x"] ** 2), ({}, {"per": params["x"]})
 
-    first, second = (Player("x", ("x",), loss, tx) for tx in (optax.adam(0.1), optax.sgd(0.1, momentum=0.9)))
-    init, step = game(init_networks, [first])
-    later = Phase("later", None, game(init_networks, [second])[1], (second,), reset=("x",))
-    model = Model(init, step, (first,), phases=(Phase("first", 2, step, (first,)), later))
-    with pytest.raises(InputError, match="optimizer of player 'x' must have a state of the same structure"):
-        fit(model, {"point": np.ones((8, 2), np.float32)}, key=jax.random.key(0), steps=4, batch_size=4)
+    player = Player("x", ("x",), loss, optax.sgd(0.1))
+    model = Model(*game(lambda key, batch: {"x": {"params": jnp.ones(5)}}, [player]), (player,))
+    with pytest.raises(InputError, match=r"the metric 'x/per' must be a scalar, got an array of shape \(5,\)"):
+        fit(model, {"point": np.ones((8, 2), np.float32)}, key=jax.random.key(0), steps=3, batch_size=4)

@@ -1,0 +1,51 @@
+"""Comparison of two states by names, shapes and dtypes of their arrays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.typing import PyTree
+
+
+def named_leaves(state: PyTree) -> dict[str, Any]:
+    """Return name -> leaf as a flat dict, which does not depend on how optax nests its states.
+
+    Args:
+        state: any pytree.
+
+    Returns:
+        The leaves in their order, by their paths.
+
+    Example:
+        >>> named_leaves({"params": {"w": 1.0, "b": 2.0}})
+        {'params/b': 2.0, 'params/w': 1.0}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def first_difference(leaves: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+    """Return the first difference between the names, shapes and dtypes of leaves and those that a model has.
+
+    Args:
+        leaves: name -> leaf.
+        expected: name -> leaf, or its shape and dtype.
+
+    Returns:
+        A clause about the state, None if there is no difference.
+
+    Example:
+        >>> first_difference({"w": jnp.zeros(3)}, {"w": jnp.zeros(2)})
+        'its w is float32 (3,), not float32 (2,)'
+    """
+    if missing := sorted(expected.keys() - leaves.keys()):
+        return f"it has no {missing[0]}"
+    if surplus := sorted(leaves.keys() - expected.keys()):
+        return f"it has {surplus[0]}, which this model does not have"
+    for name, leaf in expected.items():
+        found, wanted = (f"{jnp.result_type(x)} {jnp.shape(x)}" for x in (leaves[name], leaf))
+        if found != wanted:
+            return f"its {name} is {found}, not {wanted}"
+    return None
