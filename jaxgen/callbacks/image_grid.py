@@ -9,6 +9,7 @@ import jax
 from jaxgen import plot
 from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d
 from jaxgen.callbacks.keys import callback_key
+from jaxgen.callbacks.seed_axis import with_seed_axis
 from jaxgen.data import Stream, example, first_examples
 from jaxgen.game import Model, State
 from jaxgen.models.preprocessing import preprocess
@@ -79,8 +80,9 @@ class ImageGrid:
         """Draw, if it is due."""
         if not chunk.reaches(self.every) and chunk.step != self.last:
             return
-        seeds = len(jax.tree.leaves(chunk.state.params)[0])
-        state = select_seed(chunk.state, first_finite(seeds, chunk.diverged))
+        states = with_seed_axis(chunk).state
+        seeds = len(jax.tree.leaves(states.params)[0])
+        state = select_seed(states, first_finite(seeds, chunk.diverged))
         for kind, figure in self._figures(state, chunk.step):
             self.folder.mkdir(exist_ok=True)
             plot.save(figure, self.folder / f"step-{chunk.step:08d}-{kind}.png")

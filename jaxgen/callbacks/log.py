@@ -150,4 +150,6 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"the log {path} could not be written ({error}): see that there is room and resume") from error
+        raise InputError(
+            f"the log {path} could not be written ({error}): make sure that the disk has space, and resume the run"
+        ) from error

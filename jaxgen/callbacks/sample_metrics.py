@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgen.analysis import DigitClassifier, train_digit_classifier
 from jaxgen.callbacks.keys import callback_key
+from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import STACKED, SYNTHETIC, DataSource, Stream, random_examples
 from jaxgen.data.stacked import CHANNELS, CLASSES
 from jaxgen.divergences import sliced_wasserstein
@@ -47,7 +48,7 @@ class SampleMetrics:
         samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples of a mixture (`mixture_metrics`); of
                                       10,000 classified samples of stacked digits (`label_metrics`)
 
-    Latents, examples and projections are the same each time, so that two values differ only by what was learned between
+    Latents, examples and projections are the same each time, so that two values differ only by the training between
     them, and a run that was killed and resumed has the same values as one that was not.
 
     Args:
@@ -87,7 +88,9 @@ class SampleMetrics:
         """Measure samples if it is due."""
         if not chunk.reaches(self.every) and chunk.step != self.last:
             return None
-        return {PREFIX + name: np.asarray(value)[:, None] for name, value in self.measure(chunk.state).items()}
+        metrics = self.measure(with_seed_axis(chunk).state)
+        values = {PREFIX + name: np.asarray(value)[:, None] for name, value in metrics.items()}
+        return values if has_seed_axis(chunk) else {name: value[0] for name, value in values.items()}
 
     def measure(self, state: State) -> Metrics:
         """Return the metrics of a state, `[seeds]` each."""
