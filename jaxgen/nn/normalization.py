@@ -6,6 +6,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
+from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Params, PyTree
 
 Normalization: TypeAlias = Literal["none", "batch", "layer", "spectral"]
@@ -202,6 +203,10 @@ def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, 
     Returns:
         Path of a layer -> its normalized kernel, for the layers with spectral normalization.
 
+    Raises:
+        InputError: if it is ambiguous which layer the vectors belong to, because layers with as many features have
+            names of the user's own or are of several types.
+
     Example:
         >>> class Network(linen.Module):
         ...     @linen.compact
@@ -212,19 +217,36 @@ def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, 
         >>> {path: round(float(jnp.linalg.norm(kernel, ord=2)), 3) for path, kernel in kernels.items()}
         {'Dense_0': 1.0}
     """
-    layers = sorted((name for name in params if "kernel" in params[name]), key=_number)
+    # A layer that is created in `setup` belongs to its `SpectralNorm`.
+    modules = {"SpectralNorm": spectral} if "U" in spectral else spectral
     found: dict[str, Array] = {}
-    for name, inner in sorted(spectral.items(), key=lambda item: _number(item[0])):
-        if "U" not in inner:
+    vectors: dict[int, list[str]] = {}
+    for name, inner in sorted(modules.items(), key=lambda item: _position(item[0])):
+        if isinstance(inner, dict) and "U" in inner and name not in params:
+            vectors.setdefault(len(inner["U"]), []).append(name)
+        elif isinstance(inner, dict) and name in params:
             found |= {f"{name}/{path}": kernel for path, kernel in applied_kernels(params[name], inner).items()}
-            continue
-        # Flax numbers the modules of each type in the order of application. The shapes say which type comes next.
-        layer = next(layer for layer in layers if params[layer]["kernel"].shape[-1] == len(inner["U"]))
-        layers.remove(layer)
-        kernel = params[layer]["kernel"]
-        matrix = kernel.reshape(-1, kernel.shape[-1])
-        found[layer] = kernel / _largest_within(matrix, _step(matrix, inner["U"]))
+    kernels = {name: inner["kernel"] for name, inner in params.items() if isinstance(inner, dict) and "kernel" in inner}
+    for features, names in vectors.items():
+        layers = sorted((name for name, kernel in kernels.items() if kernel.shape[-1] == features), key=_position)
+        # Flax numbers the modules of each type in the order of application.
+        if len(layers) != len(names) or not (len(names) == 1 or (_is_numbered(names) and _is_numbered(layers))):
+            raise InputError(
+                f"the layers with spectral normalization and {features} features must have the names that Flax gives, "
+                f"or be a single one, got {', '.join(layers) or 'none'} for {', '.join(names)}"
+            )
+        found |= {
+            layer: _applied(kernels[layer], modules[name]["U"]) for layer, name in zip(layers, names, strict=True)
+        }
     return found
+
+
+def _applied(
+    kernel: Float[Array, "*window features"], basis: Float[Array, "features vectors"]
+) -> Float[Array, "*window features"]:
+    """Return the kernel W / sigma that is applied with these stored vectors."""
+    matrix = kernel.reshape(-1, kernel.shape[-1])
+    return kernel / _largest_within(matrix, _step(matrix, basis))
 
 
 def _step(
@@ -245,6 +267,14 @@ def _largest_within(
     return jnp.sqrt(jnp.where(square > 0, square, 1.0))
 
 
-def _number(name: str) -> int:
-    """Return the number at the end of the name of a module."""
-    return int(name.rpartition("_")[2])
+def _position(name: str) -> tuple[str, int]:
+    """Return the sort key of the name of a module: its type and its number, where Flax has given the name."""
+    prefix, _, number = name.rpartition("_")
+    return (prefix, int(number)) if number.isdecimal() else (name, 0)
+
+
+def _is_numbered(names: list[str]) -> bool:
+    """Return whether Flax has given the names of these modules, which are of one type."""
+    return len({_position(name)[0] for name in names}) == 1 and all(
+        name.rpartition("_")[2].isdecimal() for name in names
+    )

@@ -23,6 +23,10 @@ def spectral_norms(inputs: ReportInput) -> Section:
     if not any("spectral" in collections for collections in inputs.run.state.stats.values()):
         raise NotApplicable("no layer has spectral normalization")
     norms = [(step, layer_norms(state_of(run))) for step, run in checkpointed_runs(inputs.run)]
+    if not norms[0][1]:
+        raise NotApplicable(
+            "the collection 'spectral' of the networks is not that of jaxgen.nn.normalization.SpectralNorm"
+        )
     caption = (
         "Largest singular value of every normalized kernel, before training and at the stored checkpoints: the kernel "
         "is divided by the estimate of its largest singular value that is updated during training, and then decomposed "

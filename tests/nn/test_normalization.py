@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from jaxgen.errors import InputError
 from jaxgen.nn import dcgan, sngan
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.mlp import MLP
@@ -196,12 +197,41 @@ def test_norm_of_random_kernels_with_small_gaps_is_near_one_from_first_pass_on(s
     assert norms.max() < 1 + 1e-4
 
 
+class Named(linen.Module):
+    """A network whose layers with spectral normalization have these names, beside a parameter of its own."""
+
+    names: tuple[str | None, ...] = (None, "head")
+    features: tuple[int, ...] = (5, 2)
+
+    @linen.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        x = x * self.param("scale", linen.initializers.ones, (x.shape[-1],))
+        for name, features in zip(self.names, self.features, strict=True):
+            x = SpectralNorm(linen.Dense(features, name=name))(x, train=train)
+        return x
+
+
+class SetUp(linen.Module):
+    """A network with layers of the same shape that are created in `setup`."""
+
+    def setup(self) -> None:
+        self.first = SpectralNorm(linen.Dense(4))
+        self.second = SpectralNorm(linen.Dense(4, name="named"))
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        return self.second(self.first(x, train=train), train=train)
+
+
 NETWORKS = {
     "mlp": (MLP(hidden=(6, 5), shape=(2,), normalization="spectral"), (3, 4)),
     "dcgan, generator": (dcgan.Generator((8, 8, 1), 4, "spectral"), (3, 5)),
     "dcgan, discriminator": (dcgan.Discriminator(4, normalization="spectral"), (3, 8, 8, 1)),
     "resnet, generator": (sngan.ResidualGenerator((16, 16, 3), 4, "spectral"), (3, 5)),
     "resnet, discriminator": (sngan.ResidualDiscriminator(4), (3, 16, 16, 3)),
+    "names of the user's own": (Named(), (3, 4)),
+    "a name that ends in a digit": (Named(("layer2",), (5,)), (3, 4)),
+    "layers in setup": (SetUp(), (3, 4)),
+    "a single layer": (SpectralNorm(linen.Dense(5)), (3, 4)),
 }
 """Networks and the shapes of their inputs."""
 
@@ -224,6 +254,25 @@ def test_applied_kernels_match_kernels_within_forward_pass(network: Any, shape: 
     assert found.keys() == used.keys()
     for path, kernel in used.items():
         np.testing.assert_allclose(found[path], kernel, rtol=1e-5, err_msg=path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("second", "first"), "and 4 features must have the names that Flax gives, or be a single one, got first, sec"),
+        ((None, "first"), "got Dense_0, first for SpectralNorm_0, SpectralNorm_1"),
+    ],
+)
+def test_named_layers_of_the_same_number_of_features_are_ambiguous(names: tuple[str | None, ...], message: str) -> None:
+    variables = random_variables(Named(names, (4, 4)), jnp.zeros((3, 4)))
+    with pytest.raises(InputError, match=message):
+        applied_kernels(variables["params"], variables["spectral"])
+
+
+def test_collection_of_another_module_is_no_spectral_normalization() -> None:
+    assert (
+        applied_kernels({"own": {"kernel": jnp.ones((2, 2))}}, {"own": jnp.ones(2), "other": {"x": jnp.ones(2)}}) == {}
+    )
 
 
 def test_zero_kernel_is_applied_undivided_and_can_be_trained() -> None:
