@@ -58,8 +58,8 @@ class Regularizer(NamedTuple):
     the same optimizer state, by the gradient of `every * loss`. In all other steps the term is not computed.
 
     Attributes:
-        name: name of the term; its metrics are reported as `player/name/...`, NaN at steps without it.
-        loss: function of the same signature as `Player.loss`; its batch is that of the player's last update.
+        name: name of the term; its metrics are `player/name/...`, NaN (integers: 0) at steps without it; `fit` masks them.
+        loss: function as `Player.loss`; its batch is that of the player's last update, also where a forward pass is shared.
         every: number of steps between two updates with this term, at least 1.
 
     Reference:
@@ -138,7 +138,7 @@ class Model(NamedTuple):
         evaluate: `(key, state, batch) -> metrics`, one value per example, so that any batching gives the same mean.
         sample_latent: `(key, n) -> latent`, the latents that `sample` draws with that key and decodes.
         sample_posterior: `(key, state, batch) -> latent`, one draw of q(z|x) per example; the latent itself where the
-            encoder is deterministic. Offered wherever `encode` is.
+            encoder is deterministic. Families of the package that encode offer it.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
     """

@@ -53,7 +53,7 @@ def build(
     discriminator: Network | None = None,
     loss: AdversarialLoss | None = None,
     penalty: PenaltyFunction | None = None,
-    penalty_weight: float = 1.0,
+    penalty_weight: float | None = None,
     generator_optimizer: optax.GradientTransformation | None = None,
     discriminator_optimizer: optax.GradientTransformation | None = None,
 ) -> Model:
@@ -69,7 +69,7 @@ def build(
         loss: pair of losses in place of the named one.
         penalty: `(key, critic, real, fake) -> penalty` per example in place of the named one. Options that need a
             penalty, such as `penalty_every`, need `config.penalty` to name one.
-        penalty_weight: weight of that penalty.
+        penalty_weight: weight of that penalty; by default `config.penalty_weight`, or 1.
         generator_optimizer: optimizer in place of that of the config.
         discriminator_optimizer: optimizer in place of that of the config.
 
@@ -93,13 +93,14 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
+    given_weight = config.penalty_weight if penalty_weight is None else penalty_weight
     config = completed(config, example, own_penalty=penalty is not None)
     objective = Objective(
         networks=_networks(config, example, generator, discriminator),
         config=config,
         loss=loss or LOSSES[config.loss],
         penalty=penalty or (PENALTIES[config.penalty].function if config.penalty != "none" else None),
-        penalty_weight=penalty_weight if penalty is not None else config.penalty_weight or 0.0,
+        penalty_weight=_penalty_weight(config, given_weight, own=penalty is not None),
     )
     objective.networks.check(generator, discriminator)
     players = _players(objective, generator_optimizer, discriminator_optimizer)
@@ -284,6 +285,13 @@ def _players(
         updates=config.generator_updates,
     )
     return discriminator, generator
+
+
+def _penalty_weight(config: Config, given: float | None, *, own: bool) -> float:
+    """The weight of the penalty: of the user's own one the given weight, else that of the completed config."""
+    if own:
+        return 1.0 if given is None else given
+    return config.penalty_weight or 0.0
 
 
 def _averages(config: Config) -> dict[str, Average]:

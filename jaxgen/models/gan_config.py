@@ -176,6 +176,8 @@ def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> C
         raise InputError(f"the architecture '{architecture}' is for images, and these data are points: use 'mlp'")
     if config.condition != "none":
         labels_of(example)
+    if own_penalty and config.discriminator_normalization == "batch":
+        raise InputError(_batch_with_penalty("of one's own"))
     discriminator_normalization: Normalization = "none"
     if config.discriminator_normalization is not None:
         discriminator_normalization = config.discriminator_normalization
@@ -253,10 +255,7 @@ def _check_combination(config: Config) -> None:
             "('gradient'), clip (0.01), or 'spectral' as discriminator_normalization"
         )
     if penalized and normalization == "batch":
-        raise InputError(
-            f"the penalty '{config.penalty}' needs a discriminator whose output for an example depends on that example "
-            f"alone, and the discriminator_normalization 'batch' mixes examples: choose 'layer' or 'none'"
-        )
+        raise InputError(_batch_with_penalty(f"'{config.penalty}'"))
     if not penalized and (config.penalty_weight is not None or config.penalty_every != 1):
         raise InputError(
             "penalty_weight and penalty_every apply to a penalty, and there is none: give one, e.g. 'gradient'"
@@ -287,6 +286,14 @@ def _check_combination(config: Config) -> None:
     for name, optimizer in (("b1", config.optimizer), ("discriminator_b1", own_optimizer)):
         if getattr(config, name) is not None and optimizer not in ("adam", "adamw"):
             raise InputError(f"{name} applies to adam and adamw, not to '{optimizer}': leave it out")
+
+
+def _batch_with_penalty(penalty: str) -> str:
+    """Why a penalty excludes batch normalization."""
+    return (
+        f"the penalty {penalty} needs a discriminator whose output for an example depends on that example alone, and "
+        f"the discriminator_normalization 'batch' mixes examples: choose 'layer' or 'none'"
+    )
 
 
 def _instead(option: str) -> str:

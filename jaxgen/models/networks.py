@@ -13,7 +13,8 @@ A network is a Flax Linen module, or any object with the same `init` and `apply`
   discriminator of VAE/GAN returns (logits, features). Collections other than `params` are statistics: they are stored
   in `State.stats` and updated by passes with `train=True`.
 
-`check_network` tests this for a module of the user's own when a model is built, without computing anything.
+`check_network` tests this for a module of the user's own when a model is built, with `train=True` and `train=False`,
+without computing anything.
 """
 
 from typing import Any
@@ -165,16 +166,11 @@ def check_network(
     if network is None:
         return
     given = _given(inputs)
+    expected = (len(given[0]), *output)
     try:
         key = jax.random.key(0)
         variables = jax.eval_shape(lambda *arrays: network.init(key, *arrays, train=False), *given)
-        result, _ = jax.eval_shape(
-            lambda variables, *arrays: network.apply(
-                variables, *arrays, train=True, rngs={"dropout": key}, mutable=[k for k in variables if k != "params"]
-            ),
-            variables,
-            *given,
-        )
+        results = [_result_shapes(network, variables, given, train=train) for train in (True, False)]
     except InputError:
         raise
     except Exception as error:  # Whatever a module of the user's own raises.
@@ -184,14 +180,28 @@ def check_network(
             f"the {role} must be a Flax module that can be called as module({shapes}, train=...), got "
             f"{type(network).__name__}: {reason}"
         ) from error
-    if with_features:
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise InputError(f"the {role} must return a pair (output, features), got {type(result).__name__}")
-        result = result[0]
-    expected = (len(given[0]), *output)
-    if getattr(result, "shape", None) != expected:
-        wanted, found = _named(output), _shape(result) if hasattr(result, "shape") else type(result).__name__
-        raise InputError(f"the {role} must return an array {wanted} for inputs {_shape(given[0])}, got {found}")
+    for result in results:
+        if with_features:
+            if not (isinstance(result, tuple) and len(result) == 2 and hasattr(result[1], "shape")):
+                raise InputError(
+                    f"the {role} must return a pair of arrays (output, features), got {type(result).__name__}"
+                )
+            result = result[0]
+        if getattr(result, "shape", None) != expected:
+            wanted, found = _named(output), _shape(result) if hasattr(result, "shape") else type(result).__name__
+            raise InputError(f"the {role} must return an array {wanted} for inputs {_shape(given[0])}, got {found}")
+
+
+def _result_shapes(network: Any, variables: Params, inputs: tuple[Any, ...], *, train: bool) -> Any:
+    """What a network returns in training or outside it, as shapes."""
+
+    def apply(variables: Params, *arrays: Any) -> Any:
+        if not train:
+            return network.apply(variables, *arrays, train=False)
+        rngs, collections = {"dropout": jax.random.key(0)}, [name for name in variables if name != "params"]
+        return network.apply(variables, *arrays, train=True, rngs=rngs, mutable=collections)[0]
+
+    return jax.eval_shape(apply, variables, *inputs)
 
 
 def _given(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -185,8 +185,8 @@ def make_optimizer(
     Args:
         config: options; the learning rate and b1 must not be None.
         regularizers: regularizers of the player.
-        differentiable: whether the updates are differentiated, as by an unrolled GAN: 1e-16 is then added under the
-            root, which has no derivative at 0.
+        differentiable: whether the updates are differentiated, as by an unrolled GAN: the root, which has no derivative
+            at 0, then has a small number added under it, 1e-16 for adam and eps^2 in place of eps for rmsprop.
         eps_in_root: whether rmsprop adds eps under the root and not to it.
 
     Returns:
@@ -227,7 +227,7 @@ def _direction(
         assert config.b1 is not None
         return optax.scale_by_adam(config.b1**correction, b2, config.eps, eps_root=root)
     if config.optimizer == "rmsprop":
-        eps = 1e-16 if differentiable and not eps_in_root else config.eps
+        eps = config.eps**2 if differentiable and not eps_in_root else config.eps
         return optax.scale_by_rms(b2, eps, eps_in_sqrt=differentiable or eps_in_root)
     momentum = config.momentum**correction
     return optax.trace(momentum) if momentum else optax.identity()

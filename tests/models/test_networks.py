@@ -222,6 +222,28 @@ class Raising(linen.Module):
         raise RuntimeError("not finished\nyet")
 
 
+class AlwaysDropout(linen.Module):
+    """A module that needs a key outside training too."""
+
+    @linen.compact
+    def __call__(self, inputs: Array, condition: Array | None = None, *, train: bool) -> Array:
+        """Return the inputs with dropout."""
+        return linen.Dropout(0.1, deterministic=False)(inputs)
+
+
+class OtherShape(linen.Module):
+    """A module that fits its role in training only."""
+
+    shape: tuple[int, ...]
+    with_features: bool
+
+    @linen.compact
+    def __call__(self, inputs: Array, condition: Array | None = None, *, train: bool) -> Any:
+        """Return zeros, of another shape outside training."""
+        output = jnp.zeros((len(inputs), *(self.shape if train else (9,))))
+        return (output, inputs) if self.with_features else output
+
+
 class Pair(linen.Module):
     """A module that returns a tuple of three."""
 
@@ -256,10 +278,12 @@ def test_modules_that_do_not_fit_their_role_raise_input_error(name: str, argumen
     with_features = modules[argument].with_features
     call = rf"the {role} must be a Flax module that can be called as module\({inputs}, train=...\), got "
     shape = rf"the {role} must return an array {output} for inputs \[.*\], got "
-    not_features = rf"the {role} must return a pair \(output, features\), got "
+    not_features = rf"the {role} must return a pair of arrays \(output, features\), got "
     for module, message in (
         (MissingTrain(), call + r"MissingTrain: .*unexpected keyword argument 'train'"),
         (Raising(), call + "Raising: not finished$"),
+        (AlwaysDropout(), call + "AlwaysDropout: .*dropout"),
+        (OtherShape(modules[argument].shape, with_features), shape + r"\[batch, 9\]$"),
         (lambda x, train: x, call + "function: 'function' object has no attribute 'init'"),
         (Own, call),
         ("encoder", call + "str: "),
@@ -296,14 +320,26 @@ def test_own_adversarial_loss_replaces_the_named_one() -> None:
     assert metrics["generator/loss"] == pytest.approx(np.cosh(f).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("weight", [1.0, 0.5])
-def test_own_penalty_is_added_with_its_weight(weight: float) -> None:
+@pytest.mark.parametrize(
+    ("options", "arguments", "weight"),
+    [
+        ({}, {}, 1.0),
+        ({}, {"penalty_weight": 0.5}, 0.5),
+        ({"penalty": "r1"}, {}, 1.0),
+        ({"penalty": "r1", "penalty_weight": 3.0}, {}, 3.0),
+        ({"penalty": "r1", "penalty_weight": 3.0}, {"penalty_weight": 0.5}, 0.5),
+    ],
+    ids=str,
+)
+def test_own_penalty_is_added_with_its_weight(
+    options: dict[str, Any], arguments: dict[str, float], weight: float
+) -> None:
     key = jax.random.key(5)
     model = gan.build(
-        MLP,
+        replace(MLP, **options),
         POINTS,
         penalty=lambda key, critic, real, fake: jnp.square(critic(real)) + jnp.abs(critic(2 * fake)),
-        penalty_weight=weight,
+        **arguments,
     )
     start, metrics = first_step(model, POINTS, key)
     fake = generated(start, discriminator_latent(key, 0, (40, 3)))
@@ -311,6 +347,12 @@ def test_own_penalty_is_added_with_its_weight(weight: float) -> None:
     assert metrics["discriminator/penalty"] == pytest.approx(expected, rel=1e-4)
     rest = metrics["discriminator/loss"] - metrics["discriminator/adversarial_loss"]
     assert rest == pytest.approx(weight * expected, rel=1e-4)
+
+
+def test_own_penalty_is_refused_with_batch_normalization() -> None:
+    config = replace(MLP, discriminator_normalization="batch")
+    with pytest.raises(InputError, match=r"the penalty of one's own needs .* 'batch' mixes examples: choose 'layer'"):
+        gan.build(config, POINTS, penalty=gradient_penalty)
 
 
 def test_own_penalty_equal_to_a_named_one_gives_its_results() -> None:

@@ -204,6 +204,14 @@ def test_updates_are_differentiable_at_zero_gradients_where_requested(optimizer:
     np.testing.assert_allclose(updated(ones, differentiable=True), updated(ones, differentiable=False), rtol=1e-6)
 
 
+@pytest.mark.parametrize("gradient", [1e-3, 1e-2, 1.0])
+def test_differentiable_rmsprop_follows_eps(gradient: float) -> None:
+    config = OptimizerConfig(optimizer="rmsprop", learning_rate=RATE, b2=0.0, eps=1e-2)
+    tx, x = make_optimizer(config, differentiable=True), jnp.float32(gradient)
+    updates, _ = tx.update(x, tx.init(x), x, step=jnp.int32(0))
+    assert float(updates) == pytest.approx(-RATE * gradient / math.sqrt(gradient**2 + 1e-2**2), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
