@@ -58,8 +58,8 @@ class Regularizer(NamedTuple):
     the same optimizer state, by the gradient of `every * loss`. In all other steps the term is not computed.
 
     Attributes:
-        name: name of the term; its metrics are `player/name/...`, NaN (integers: 0) at steps without it; `fit` masks them.
-        loss: function as `Player.loss`; its batch is that of the player's last update, also where a forward pass is shared.
+        name: name of the term; its metrics are `player/name/...`, NaN (integers: 0) at steps without it.
+        loss: function as `Player.loss`; its batch is that of the last update, also where players share a forward pass.
         every: number of steps between two updates with this term, at least 1.
 
     Reference:

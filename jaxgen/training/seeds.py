@@ -1,8 +1,8 @@
 """Several independent seeds in one compiled program.
 
 Inside `fit` every state has a leading axis of seeds, also that of a single seed; for a single key it is removed before
-callbacks and the caller receive the state. Only the step counter has no such axis: all seeds are at the same step, so that what happens at every
-k-th step remains a branch of the program and is not computed for nothing.
+callbacks and the caller receive the state. Only the step counter has no such axis: all seeds are at the same step, so
+that what happens at every k-th step remains a branch of the program and is not computed for nothing.
 """
 
 import math
