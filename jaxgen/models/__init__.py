@@ -1,19 +1,23 @@
 """Model families, one per file: a frozen `Config` and `build(config, example) -> Model`.
 
-`REGISTRY` holds the families of the package: a family is added by adding a line to it. `PRESETS` are published
-combinations of options under their names. `load_family` loads a family from outside the package.
+`REGISTRY` holds the families of the package by name: a family is added by adding an entry to `FAMILIES`. `PRESETS` are
+published combinations of options under their names. `load_family` loads a family from outside the package.
 """
 
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
 from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, vae, vaegan
-from jaxgen.models.family import Family, load_family
+from jaxgen.models.family import Family, describe_error, load_family
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
 
-__all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "build_model", "load_family", "starting_point"]
+__all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "build_model", "family_errors", "load_family", "starting_point"]
 
 FAMILIES = (
     Family(
@@ -96,13 +100,34 @@ def build_model(family: Family, config: Any, example: Batch) -> Model:
         >>> build_model(family, config, {"image": np.zeros((1, 8, 8, 1))}).players[0].name
         'vae'
     """
-    if REGISTRY.get(family.name) is family:
+    with family_errors(family):
         return family.build(config, example)
+
+
+@contextlib.contextmanager
+def family_errors(family: Family) -> Iterator[None]:
+    """Raise what the code of a family from outside the package raises as one sentence that names its file.
+
+    Args:
+        family: family whose functions are called in this context; errors of the package's own are not changed.
+
+    Raises:
+        InputError: in place of any other exception.
+
+    Example:
+        >>> with family_errors(Family("mine", object, None, "")):
+        ...     {}["absent"]
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: the family 'mine' fails: KeyError: 'absent'
+    """
     try:
-        return family.build(config, example)
+        yield
     except InputError:
         raise
     except Exception as error:  # Whatever the user's own code raises.
-        raise InputError(
-            f"the family '{family.name}' cannot build its model: {type(error).__name__}: {error}"
-        ) from error
+        if REGISTRY.get(family.name) is family:
+            raise
+        file = getattr(sys.modules.get(family.config.__module__), "__file__", None)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        place = f" in {file}{f', line {lines[-1]},' if lines else ''}" if file else ""
+        raise InputError(f"the family '{family.name}'{place} fails: {describe_error(error)}") from error

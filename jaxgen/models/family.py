@@ -56,10 +56,46 @@ def load_family(source: str) -> Family:
     if source.endswith(".py"):
         found = _load_file(Path(source).expanduser())
     elif source in announced:
-        found = _guarded(source, announced[source].load)
+        found = _imported(source, announced[source].load)
     else:
-        found = _guarded(source, lambda: _load_module(source, announced))
+        found = _imported(source, lambda: _load_module(source, announced))
     return _checked(source, found if isinstance(found, Family) else getattr(found, "FAMILY", None))
+
+
+def option_types(config: type) -> dict[str, Any]:
+    """Return the types of the options of a dataclass. Class variables are not options.
+
+    Args:
+        config: dataclass.
+
+    Returns:
+        Name of an option -> its type.
+
+    Raises:
+        InputError: if a field has `init=False`: its value could not be given when a run is loaded.
+
+    Example:
+        >>> @dataclasses.dataclass(frozen=True)
+        ... class Config:
+        ...     width: int = 4
+        >>> option_types(Config)
+        {'width': <class 'int'>}
+    """
+    for field in dataclasses.fields(config):
+        if not field.init:
+            raise InputError(f"the field '{field.name}' of {config.__name__} must not have init=False: use a property")
+    hints = typing.get_type_hints(config).items()
+    return {name: hint for name, hint in hints if typing.ClassVar not in (hint, typing.get_origin(hint))}
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the type and the message of an error in one line.
+
+    Example:
+        >>> describe_error(KeyError("x"))
+        "KeyError: 'x'"
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _load_file(path: Path) -> Any:
@@ -72,7 +108,7 @@ def _load_file(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Dataclasses look up their module there.
     loader = spec.loader
-    _guarded(str(path), lambda: loader.exec_module(module))
+    _imported(str(path), lambda: loader.exec_module(module))
     return module
 
 
@@ -92,14 +128,17 @@ def _load_module(name: str, announced: Mapping[str, EntryPoint]) -> Any:
         raise
 
 
-def _guarded(source: str, load: Callable[[], Any]) -> Any:
+def _imported(source: str, load: Callable[[], Any]) -> Any:
+    return _guarded(f"the family '{source}' could not be imported", load)
+
+
+def _guarded(complaint: str, call: Callable[[], Any]) -> Any:
     try:
-        return load()
+        return call()
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # Whatever the user's own code raises.
-        reason = " ".join(str(error).split())
-        raise InputError(f"the family '{source}' could not be imported: {type(error).__name__}: {reason}") from error
+        raise InputError(f"{complaint}: {describe_error(error)}") from error
 
 
 def _checked(source: str, family: Any) -> Family:
@@ -117,7 +156,8 @@ def _checked(source: str, family: Any) -> Family:
     ]
     if required:
         raise InputError(f"every option of the family in '{source}' must have a default, got none for '{required[0]}'")
-    for name, hint in _guarded(source, lambda: typing.get_type_hints(family.config)).items():
+    _guarded(f"the default options of the family in '{source}' must be valid", family.config)
+    for name, hint in _imported(source, lambda: option_types(family.config)).items():
         if not _is_storable(hint):
             raise InputError(
                 f"the option '{name}' of the family in '{source}' must be an int, float, str, bool or Literal, a "

@@ -11,7 +11,7 @@ import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY, family
-from jaxgen.models.family import ENTRY_POINTS, Family, load_family
+from jaxgen.models.family import ENTRY_POINTS, Family, load_family, option_types
 
 SOURCE = """
 from dataclasses import dataclass
@@ -146,6 +146,19 @@ def test_unknown_sources_raise_input_error(
             SOURCE.replace("config=Config", "config=dict"),
             "the config of the family in '.*' must be a dataclass, got",
         ),
+        (
+            SOURCE.replace("    hidden", "    def __post_init__(self):\n        raise KeyError('x')\n\n    hidden"),
+            "the default options of the family in '.*' must be valid: KeyError: 'x'",
+        ),
+        (
+            "import dataclasses\n"
+            + SOURCE.replace("    hidden", "    area: int = dataclasses.field(init=False, default=9)\n    hidden"),
+            "the field 'area' of Config must not have init=False: use a property",
+        ),
+        (
+            "import dataclasses\n" + SOURCE.replace("    hidden", "    seen: dataclasses.InitVar[int] = 3\n    hidden"),
+            "the option 'seen' of the family in '.*' must be an int, float, str",
+        ),
         (SOURCE.replace("int = 3", "int"), "every option of the family in '.*' must have a default, got none for 'lat"),
     ],
 )
@@ -159,6 +172,12 @@ def test_sources_that_define_no_family_raise_input_error(
     with pytest.raises(InputError, match=message) as raised:
         load_family(source)
     assert "\n" not in str(raised.value)
+
+
+def test_class_variables_are_no_options(folder: Path) -> None:
+    fields = "\n    SIZES: typing.ClassVar[dict] = {}\n    hidden"
+    (folder / "own.py").write_text("import typing\n" + SOURCE.replace("\n    hidden", fields))
+    assert option_types(load_family(str(folder / "own.py")).config) == {"latent_dim": int, "hidden": tuple[int, ...]}
 
 
 def test_input_error_of_the_source_is_not_wrapped(folder: Path) -> None:
