@@ -10,7 +10,8 @@ from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, suggest
-from jaxgen.models import PRESETS, REGISTRY, Family, load_family, starting_point
+from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, starting_point
+from jaxgen.models.family import option_types
 from jaxgen.models.optimizer import OptimizerConfig
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
@@ -25,7 +26,7 @@ class Options(Generic[ModelConfig]):
     Attributes:
         config: model, data, and duration of the training.
         out: run folder; by default runs/MODEL-DATA.
-        resume: resume from the newest complete checkpoint; --steps may be larger than before.
+        resume: resume from the newest complete checkpoint; only --steps and --data-dir may differ.
     """
 
     config: RunConfig[ModelConfig]
@@ -58,7 +59,8 @@ def run(arguments: list[str]) -> None:
         return
     name, family, config, command, rest = _choice(arguments)
     options_type: Any = Options[type(config)]  # type: ignore[misc]
-    options = parse(options_type, rest, command=command, default=options_type(RunConfig(config)))
+    with family_errors(family):
+        options = parse(options_type, rest, command=command, default=options_type(RunConfig(config)))
     folder = options.out or _default_folder(name, options.config.data)
     if options.resume:
         # What is not given stays as it was; what is given is compared with what it was.
@@ -69,7 +71,8 @@ def run(arguments: list[str]) -> None:
         if name in PRESETS:
             _check_preset(name, folder, before.config.model_config, options.config.model_config)
         default = options_type(config=before.config)
-        options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
+        with family_errors(family):
+            options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
     summary = train(folder, family, options.config, resume=options.resume, notify=notice)
     if summary["test"]:
         # A resumed run keeps its own options, whatever preset is named now.
@@ -105,10 +108,10 @@ def _choice(arguments: list[str]) -> Choice:
 def _own(family: Family, source: str, rest: list[str]) -> Choice:
     """A family from outside the package; its options must not have the names of those of a run."""
     taken = {field.name for kind in (RunConfig, Options) for field in dataclasses.fields(kind)}
-    for field in dataclasses.fields(family.config):
-        if field.name in taken:
+    for name in option_types(family.config):
+        if name in taken:
             raise InputError(
-                f"the family '{family.name}' must not have an option '{field.name}', which is one of the run: rename it"
+                f"the family '{family.name}' must not have an option '{name}', which is one of the run: rename it"
             )
     return Choice(family.name, family, family.config(), f"jaxgen train {source}", rest)
 

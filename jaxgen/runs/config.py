@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import platform
 import types
 import typing
@@ -13,7 +14,8 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, DataSource, describe, example_from
 from jaxgen.errors import InputError, check_known
-from jaxgen.models import REGISTRY, Family
+from jaxgen.models import REGISTRY, Family, family_errors
+from jaxgen.models.family import option_types
 from jaxgen.runs.outputs import write_json
 from jaxgen.training.seeds import seed_keys
 from jaxgen.typing import Array, Batch, Key
@@ -194,7 +196,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
 
 
 def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -> None:
-    """Check that a resumed run differs only in more steps and in the place of its data.
+    """Check that a resumed run differs only in the number of its steps and in the folder of its data.
 
     Args:
         before: description of the run.
@@ -209,7 +211,8 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         >>> before, now = (RunDescription("vae", RunConfig(vae.Config(), seed=seed), {}) for seed in (0, 1))
         >>> check_unchanged(before, now, Path("runs/x"))
         Traceback (most recent call last):
-        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a resumed run may differ only in more --steps
+        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a resumed run may differ only in --steps and
+        --data-dir
     """
     if before.family != now.family:
         raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
@@ -225,8 +228,37 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
             if was[name] != given.get(name):
                 raise InputError(
                     f"{folder} was trained with {option(name)} {format_value(was[name])}, not "
-                    f"{format_value(given.get(name))}: a resumed run may differ only in more --steps"
+                    f"{format_value(given.get(name))}: a resumed run may differ only in --steps and --data-dir"
                 )
+
+
+def check_options(family: Family, options: Any, *, custom: bool) -> None:
+    """Check that the options of a model can be stored in a `config.json` and read again.
+
+    Args:
+        family: family of the model.
+        options: options of the model.
+        custom: whether the model is not the one that the family builds from the options; then they may be None.
+
+    Raises:
+        InputError: if they are not of the family, or a number is not finite.
+
+    Example:
+        >>> from jaxgen.models import gan
+        >>> check_options(REGISTRY["vae"], gan.Config, custom=True)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: model_config must be None or a vae Config, got <class '...'>
+    """
+    if options is None and custom:
+        return
+    # Exactly: the further options of a subclass could not be read.
+    if type(options) is not family.config:
+        raise InputError(f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {options!r}")
+    for name in option_types(family.config):
+        value = getattr(options, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
 
 
 def custom_model_message(folder: Path) -> str:
@@ -277,14 +309,15 @@ def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: b
         return RunConfig(model_config=options, **outer)
     if not isinstance(options, Mapping):
         raise InputError(f"the option 'model_config' cannot be {options!r}")
-    return RunConfig(model_config=family.config(**_fields_from(family.config, options)), **outer)
+    with family_errors(family):
+        return RunConfig(model_config=family.config(**_fields_from(family.config, options)), **outer)
 
 
 def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """Check the values of a dataclass that come from JSON, which has lists for tuples."""
     if not isinstance(content, Mapping):
         raise InputError(f"the fields of {kind.__name__} must be a mapping, got {content!r}")
-    hints = {name: hint for name, hint in typing.get_type_hints(kind).items() if name not in skip}
+    hints = {name: hint for name, hint in option_types(kind).items() if name not in skip}
     if unknown := set(content) - set(hints) - set(skip):
         check_known("option", min(unknown), hints)
     values = {}

@@ -12,7 +12,7 @@ from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.models import REGISTRY, Family, build_model
+from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
 from jaxgen.runs.config import RunConfig, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
@@ -229,7 +229,11 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
             raise InputError(custom_model_message(folder))
         family = family or REGISTRY[description.family]
         model = build_model(family, description.config.model_config, description.example)
-    restored = restore(folder / "checkpoints", abstract_state(model, description.config, description.example))
+        with family_errors(family):
+            state = abstract_state(model, description.config, description.example)
+    else:
+        state = abstract_state(model, description.config, description.example)
+    restored = restore(folder / "checkpoints", state)
     return Run(
         folder=folder,
         family=description.family,

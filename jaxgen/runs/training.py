@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import filelock
+import jax
+import jax.numpy as jnp
 
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data import Stream, example
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
-from jaxgen.models import REGISTRY, Family, build_model
+from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
+    check_options,
     check_unchanged,
     read_config,
     with_absolute_paths,
@@ -30,7 +33,8 @@ from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.chunk import Callback, Chunk, Divergence
 from jaxgen.training.loop import Fit, check_batch_size, fit
-from jaxgen.typing import Batch
+from jaxgen.training.phases import stages
+from jaxgen.typing import Batch, KeyArray
 
 Notify = Callable[[str], None]
 
@@ -92,8 +96,8 @@ def train(
         config: everything else that determines the run.
         model: model in place of the one that the family builds from the config, e.g. with modules of the user's own;
             the run is then loaded by `load_run(folder, model=model)`.
-        resume: whether to resume from the newest complete checkpoint. The config must be that of the run, but for more
-            steps.
+        resume: whether to resume from the newest complete checkpoint. The config must be that of the run, but for
+            `steps` and `data_dir`.
         notify: called with notices for the user, e.g. of a damaged checkpoint.
 
     Returns:
@@ -105,13 +109,14 @@ def train(
         DivergenceError: if a loss or a gradient is not finite; the message names the last checkpoint before it.
     """
     folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
+    check_options(family, config.model_config, custom=model is not None)
     _check_folder(folder, resume=resume)
     before = read_config(folder, family=family) if resume else None
     data = config.source.load("train")
     description = RunDescription(family.name, config, example(data), custom=model is not None)
     if before is not None:
         check_unchanged(before, description, folder)
-    model = model or build_model(family, config.model_config, description.example)
+    model = model or _built(family, description)
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, description.example) if model.evaluate is not None else None
@@ -192,6 +197,44 @@ def _family(family: str | Family) -> Family:
     return REGISTRY[family]
 
 
+def _built(family: Family, description: RunDescription) -> Model:
+    """The model of a family; where it is from outside the package, its errors are raised here, before the training."""
+    model = build_model(family, description.config.model_config, description.example)
+    if family.name not in REGISTRY:
+        with family_errors(family):
+            _trace(model, description.config, description.example)
+    return model
+
+
+def _trace(model: Model, config: RunConfig[Any], shown: Batch) -> None:
+    """Call the functions that a training calls, for shapes alone."""
+
+    def call(key: KeyArray, example: Batch) -> None:
+        state = model.init(key, shown)
+        for stage in stages(model, config.steps):
+            phase = stage.phase
+            batch = _repeated(example, phase.slices * (phase.batch_size or config.batch_size))
+            # A loop, as in the training: the step must return a state of the same shapes.
+            state = jax.lax.fori_loop(
+                0, 1, lambda _, state, phase=phase, x=batch: phase.step(key, state, phase.preprocess(x))[0], state
+            )
+        batch = _repeated(example, config.batch_size)
+        for function in (model.encode, model.reconstruct, model.predict):
+            if function is not None:
+                function(state, batch)
+        if model.evaluate is not None:
+            model.evaluate(key, state, batch)
+        if model.sample is not None:
+            model.sample(key, state, config.batch_size)
+
+    jax.eval_shape(call, jax.random.key(0), shown)
+
+
+def _repeated(example: Batch, size: int) -> Batch:
+    """A batch of copies of the first example."""
+    return {name: jnp.repeat(jnp.asarray(array)[:1], size, axis=0) for name, array in example.items()}
+
+
 def _check_folder(folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
@@ -241,7 +284,9 @@ def _resumed(folder: Path, model: Model, description: RunDescription, notify: No
     for skipped in restored.skipped:
         notify(f"skipping a checkpoint: {skipped}")
     if restored.step > description.config.steps:
-        raise InputError(f"{folder} has been trained for {restored.step} steps already: give more than that as --steps")
+        raise InputError(
+            f"{folder} has been trained for {restored.step} steps already: give at least that many as --steps"
+        )
     notify(f"resuming at step {restored.step}")
     durations = {field.name: float(restored.meta.get(field.name, 0.0)) for field in dataclasses.fields(Durations)}
     return Start(restored.step, restored.state, diverged_from_json(restored.meta), Durations(**durations))

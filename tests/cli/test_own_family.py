@@ -257,6 +257,65 @@ def test_invalid_family_file_is_refused(content, part, refused, tmp_path, monkey
     assert {path.name for path in tmp_path.iterdir()} <= {"mine.py", "__pycache__"}
 
 
+BROKEN_MODELS = {
+    "build": (
+        ("    shape = preprocess", "    1 / 0\n    shape = preprocess"),
+        "line 27, fails: ZeroDivisionError: division",
+    ),
+    "init": (
+        ('        return {"net"', '        1 / 0\n        return {"net"'),
+        "fails: ZeroDivisionError: division by",
+    ),
+    "loss": (
+        ("        noisy = x", "        x = x[0] if x.sum() > 0 else x\n        noisy = x"),
+        "fails: TracerBoolConv",
+    ),
+    "unknown network": (('("net",)', '("nets",)'), "fails: ValueError: "),
+    "statistics": (("** 2), ({}, {})", "** 2), ({'net': {'mean': x}}, {})"), "fails: TypeError: "),
+    "evaluate": (('{"mse":', '{"mae": batch["absent"], "mse":'), "fails: KeyError: 'absent'"),
+    "sample": (("decode(state, jax.random", "decode(jax.random"), "fails: TypeError: "),
+}
+
+
+@pytest.mark.parametrize(("change", "part"), BROKEN_MODELS.values(), ids=BROKEN_MODELS)
+def test_error_of_the_model_is_one_sentence_that_names_the_file(change, part, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = LINEAR.replace(*change)
+    assert content != LINEAR
+    (tmp_path / "mine.py").write_text(content)
+    sentence = refused("train", "mine.py", "--steps", 1, "--batch-size", 16)
+    assert sentence.startswith(f"the family 'linear' in {tmp_path / 'mine.py'}")
+    assert part in sentence
+    assert {path.name for path in tmp_path.iterdir()} <= {"mine.py", "__pycache__"}
+
+
+def test_error_of_the_model_of_a_run_is_one_sentence(linear_run, linear_file, refused, tmp_path):
+    (tmp_path / "mine.py").write_text(LINEAR.replace('        return {"net"', '        1 / 0\n        return {"net"'))
+    sentence = refused("evaluate", linear_run, "--family", tmp_path / "mine.py")
+    assert sentence.startswith(f"the family 'linear' in {tmp_path / 'mine.py'}, line ")
+
+
+def test_option_that_is_not_finite_is_refused_by_its_name(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        LINEAR.replace("latent_dim: int = 2", "latent_dim: int = 2\n    bound: float = 1.0")
+    )
+    for value in ("inf", "nan"):
+        assert refused("train", "mine.py", "--bound", value) == f"--bound must be finite, got {value}"
+    assert {path.name for path in tmp_path.iterdir()} <= {"mine.py", "__pycache__"}
+
+
+def test_error_of_the_check_of_options_is_one_sentence(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check = (
+        "latent_dim: int = 2\n\n    def __post_init__(self):\n        if self.latent_dim > 2: raise TypeError('a\\nb')"
+    )
+    (tmp_path / "mine.py").write_text(LINEAR.replace("latent_dim: int = 2", check))
+    sentence = refused("train", "mine.py", "--latent-dim", 3)
+    assert sentence.startswith(f"the family 'linear' in {tmp_path / 'mine.py'}, line ")
+    assert sentence.endswith("fails: TypeError: a b")
+
+
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

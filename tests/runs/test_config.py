@@ -14,6 +14,7 @@ from jaxgen.models import REGISTRY, Family
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
+    check_options,
     check_unchanged,
     read_config,
     with_absolute_paths,
@@ -167,6 +168,47 @@ class TestFamilyFromOutside:
         assert "a_family_to_import" not in sys.modules
 
 
+class TestOptions:
+    @pytest.mark.parametrize("custom", [True, False])
+    def test_they_must_be_those_of_the_family(self, custom):
+        @dataclass(frozen=True)
+        class More(OutsideConfig):
+            more: int = 1
+
+        check_options(OUTSIDE, OutsideConfig(), custom=custom)
+        accepted = "None or a outside Config" if custom else "a outside Config"
+        for options in ({"number": 1}, REGISTRY["vae"].config(), More(), OutsideConfig):
+            with pytest.raises(InputError, match=f"model_config must be {accepted}, got ") as error:
+                check_options(OUTSIDE, options, custom=custom)
+            assert repr(options) in str(error.value)
+
+    def test_only_those_of_a_custom_model_may_be_none(self):
+        check_options(OUTSIDE, None, custom=True)
+        with pytest.raises(InputError, match="model_config must be a outside Config, got None"):
+            check_options(OUTSIDE, None, custom=False)
+
+    def test_they_must_not_be_computed(self):
+        @dataclass(frozen=True)
+        class Computed:
+            width: int = 4
+            area: int = dataclasses.field(init=False, default=16)
+
+        with pytest.raises(InputError, match="the field 'area' of Computed must not have init=False: use a property"):
+            check_options(OUTSIDE._replace(config=Computed), Computed(), custom=False)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"rate": float("inf")}, "--rate must be finite, got inf"),
+            ({"optional": float("nan")}, "--optional must be finite, got nan"),
+            ({"range": (1, -float("inf"))}, "--range must be finite, got 1 -inf"),
+        ],
+    )
+    def test_numbers_must_be_finite(self, options, message):
+        with pytest.raises(InputError, match=message):
+            check_options(OUTSIDE, OutsideConfig(**options), custom=False)
+
+
 class TestCustomModel:
     def test_options_of_an_unknown_family_are_a_dict(self, tmp_path):
         write_config(tmp_path, RunDescription("outside", RunConfig(OutsideConfig(), steps=3), EXAMPLE, custom=True))
@@ -195,7 +237,7 @@ class TestCustomModel:
 def test_only_steps_and_the_folder_of_the_data_may_change(tmp_path):
     check_unchanged(description(), description(steps=9000, data_dir="elsewhere"), tmp_path)
     for change, option in [
-        ({"seed": 1}, "--seed 0, not 1: a resumed run may differ only in more --steps"),
+        ({"seed": 1}, "--seed 0, not 1: a resumed run may differ only in --steps and --data-dir"),
         ({"latent_dim": 3}, "--latent-dim 20, not 3"),
         ({"hidden": (3, 4)}, "--hidden 400, not 3 4"),
     ]:

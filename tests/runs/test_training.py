@@ -84,7 +84,7 @@ class TestRefusals:
         ("changes", "message"),
         [
             ({"batch_size": 64}, "--batch-size 32, not 64"),
-            ({"steps": 40}, "trained for 60 steps already"),
+            ({"steps": 40}, "trained for 60 steps already: give at least that many as --steps"),
             ({"model_config": LinearConfig(latent_dim=4)}, "--latent-dim 3, not 4"),
             ({"family": "gan", "model_config": REGISTRY["gan"].config()}, "model 'linear', not 'gan'"),
             ({"resume": False}, "--resume"),
@@ -126,6 +126,15 @@ class TestRefusals:
     def test_nothing_is_written_for_an_impossible_run(self, changes, message, tmp_path, vae_config):
         with pytest.raises(InputError, match=message):
             train(tmp_path / "run", "vae", dataclasses.replace(vae_config, **changes))
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize("options", [DivergingConfig(), {"latent_dim": 3}, LinearConfig(change=float("nan"))])
+    @pytest.mark.parametrize("custom", [True, False])
+    def test_options_that_cannot_be_read_again_are_refused(self, options, custom, tmp_path, linear_config):
+        model = LINEAR.build(LinearConfig(), {"image": np.zeros((1, 8, 8, 1), np.uint8)}) if custom else None
+        message = "--change must be finite" if isinstance(options, LinearConfig) else "a linear Config, got"
+        with pytest.raises(InputError, match=message):
+            train(tmp_path / "run", LINEAR, dataclasses.replace(linear_config, model_config=options), model=model)
         assert not (tmp_path / "run").exists()
 
     def test_an_unknown_family_is_refused(self, tmp_path, vae_config):
