@@ -23,7 +23,7 @@ def notice(line: str) -> None:
 
 
 def load_with_notice(folder: Path, family: str | None = None) -> Run:
-    """Load a run, and print notices of damaged checkpoints and of seeds that diverged.
+    """Load a run, and print notices of skipped checkpoints and of seeds that diverged.
 
     Args:
         folder: run folder.
@@ -37,7 +37,7 @@ def load_with_notice(folder: Path, family: str | None = None) -> Run:
     """
     trained = load_run(folder, family=None if family is None else load_family(family))
     for skipped in trained.skipped:
-        notice(f"skipping a damaged checkpoint: {skipped}")
+        notice(f"skipping a checkpoint: {skipped}")
     for seed, where in sorted(trained.diverged.items()):
         notice(f"the run with seed {trained.config.seed + seed} is left out: {where}")
     return trained

@@ -30,4 +30,4 @@ def test_damaged_checkpoint_is_skipped_with_a_notice(command, jaxgen, damaged, t
     result = jaxgen(command, damaged, *out)
     assert result.status == 0
     (line,) = result.err.splitlines()
-    assert line.startswith("jaxgen: skipping a damaged checkpoint: the checkpoint of step 20 is damaged")
+    assert line.startswith("jaxgen: skipping a checkpoint: the checkpoint of step 20 is damaged")
