@@ -124,10 +124,12 @@ def family_errors(family: Family) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # Whatever the user's own code raises.
+    except (Exception, SystemExit) as error:  # Whatever the user's own code raises.
         if REGISTRY.get(family.name) is family:
             raise
         file = getattr(sys.modules.get(family.config.__module__), "__file__", None)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        if isinstance(error, SystemExit) and not lines:  # Of the command line, as after --help.
+            raise
         place = f" in {file}{f', line {lines[-1]},' if lines else ''}" if file else ""
         raise InputError(f"the family '{family.name}'{place} fails: {describe_error(error)}") from error

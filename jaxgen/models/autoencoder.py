@@ -24,7 +24,7 @@ from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_latent, l2_latent, squared_error
 from jaxgen.models.corruption import CORRUPTIONS, Corruption, CorruptionName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
-from jaxgen.models.optimizer import OptimizerConfig, make_optimizer
+from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
@@ -116,6 +116,7 @@ def build(
     if config.corruption == "salt_and_pepper" and not is_image(example):
         raise InputError("salt and pepper are black and white, which only images have: choose another corruption")
     check_known("corruption", config.corruption, CORRUPTIONS)
+    check_optimizers(optimizer=optimizer)
     shape = preprocess(example).shape[1:]
     hidden, width, latent_dim = config.hidden, config.width, config.latent_dim
     networks = Networks(

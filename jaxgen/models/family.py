@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import re
 import sys
 import types
 import typing
@@ -88,6 +89,55 @@ def option_types(config: type) -> dict[str, Any]:
     return {name: hint for name, hint in hints if typing.ClassVar not in (hint, typing.get_origin(hint))}
 
 
+def fits(value: Any, hint: Any) -> bool:
+    """Return whether a value is of a type that options have, and JSON gives it back.
+
+    Args:
+        value: value of an option.
+        hint: type of the option.
+
+    Returns:
+        True for a value of the type; integers up to 2^53 are numbers of type float too.
+
+    Example:
+        >>> fits((1, 2), tuple[int, ...]), fits([1, 2], tuple[int, ...]), fits(1, float | None), fits(True, int)
+        (True, False, True, False)
+    """
+    arguments = typing.get_args(hint)
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, option) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        items = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        return len(items) == len(value) and all(map(fits, value, items))
+    if hint is float:
+        exact = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
+        return exact or type(value) is float
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def check_name(name: Any) -> None:
+    """Check the name of a family, which is stored in run folders and is part of the name of a default folder.
+
+    Args:
+        name: name of a family.
+
+    Raises:
+        InputError: if it is not a string of letters, digits, `_` and `-`.
+
+    Example:
+        >>> check_name("../mine")
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: the name of a family must consist of letters, digits, '_' and '-', got '../mine'
+    """
+    if not (isinstance(name, str) and re.fullmatch(r"[\w-]+", name)):
+        raise InputError(f"the name of a family must consist of letters, digits, '_' and '-', got {name!r}")
+
+
 def describe_error(error: BaseException) -> str:
     """Return the type and the message of an error in one line.
 
@@ -147,6 +197,7 @@ def _checked(source: str, family: Any) -> Family:
             f"'{source}' must define FAMILY = jaxgen.Family(name=..., config=..., build=..., summary=...), got "
             f"{'no FAMILY' if family is None else type(family).__name__}"
         )
+    check_name(family.name)
     if not (isinstance(family.config, type) and dataclasses.is_dataclass(family.config)):
         raise InputError(f"the config of the family in '{source}' must be a dataclass, got {family.config!r}")
     required = [
@@ -156,12 +207,17 @@ def _checked(source: str, family: Any) -> Family:
     ]
     if required:
         raise InputError(f"every option of the family in '{source}' must have a default, got none for '{required[0]}'")
-    _guarded(f"the default options of the family in '{source}' must be valid", family.config)
+    defaults = _guarded(f"the default options of the family in '{source}' must be valid", family.config)
     for name, hint in _imported(source, lambda: option_types(family.config)).items():
         if not _is_storable(hint):
             raise InputError(
                 f"the option '{name}' of the family in '{source}' must be an int, float, str, bool or Literal, a "
                 f"tuple[..., ...] of one of these, or None, got {hint}"
+            )
+        if not fits(getattr(defaults, name), hint):
+            raise InputError(
+                f"the default of the option '{name}' of the family in '{source}' must be of the type "
+                f"{getattr(hint, '__name__', hint)}, got {getattr(defaults, name)!r}"
             )
     return family
 
@@ -175,4 +231,6 @@ def _is_storable(hint: Any) -> bool:
         return (
             arguments[1:] == (Ellipsis,) and typing.get_origin(arguments[0]) is not tuple and _is_storable(arguments[0])
         )
-    return origin is typing.Literal or hint in (int, float, str, bool, types.NoneType)
+    if origin is typing.Literal:
+        return all(isinstance(choice, str | int | None) for choice in arguments)
+    return hint in (int, float, str, bool, types.NoneType)

@@ -23,7 +23,7 @@ combinations. Images are handed to the networks with values in [-1, 1], points a
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +39,9 @@ from jaxgen.models.gan_config import Config as Config
 from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
 from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.networks import make_dropout_key
-from jaxgen.models.optimizer import make_optimizer, optimizer_of_discriminator
+from jaxgen.models.optimizer import check_optimizers, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
+from jaxgen.models.validation import check_not_negative
 from jaxgen.nn.autoencoding import Network
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -93,6 +94,8 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
+    check_optimizers(generator_optimizer=generator_optimizer, discriminator_optimizer=discriminator_optimizer)
+    _check_parts(loss, penalty, penalty_weight)
     given_weight = config.penalty_weight if penalty_weight is None else penalty_weight
     config = completed(config, example, own_penalty=penalty is not None)
     objective = Objective(
@@ -287,6 +290,21 @@ def _players(
     return discriminator, generator
 
 
+def _check_parts(loss: Any, penalty: Any, penalty_weight: float | None) -> None:
+    """Refuse what is no loss, no penalty or no weight, before the training."""
+    if loss is not None and not (hasattr(loss, "discriminator") and hasattr(loss, "generator")):
+        raise InputError(
+            f"loss must be a jaxgen.losses.AdversarialLoss(discriminator=..., generator=...), got {loss!r}: the name "
+            f"of a loss is an option of the config"
+        )
+    if penalty is not None and not callable(penalty):
+        raise InputError(
+            f"penalty must be a function (key, critic, real, fake) -> penalty per example, got {penalty!r}: the name "
+            f"of a penalty is an option of the config"
+        )
+    check_not_negative(penalty_weight=penalty_weight or 0.0)
+
+
 def _penalty_weight(config: Config, given: float | None, *, own: bool) -> float:
     """The weight of the penalty: of the user's own one the given weight, else that of the completed config."""
     if own:
@@ -344,7 +362,10 @@ def _penalty(
     def critic(x: Array) -> Float[Array, " batch"]:
         return objective.networks.discriminate(x, label, params, stats, train=True, key=dropout_key)[0].logit
 
-    return objective.penalty(key, critic, real, fake).mean()
+    values = objective.penalty(key, critic, real, fake)
+    if jnp.shape(values) != real.shape[:1]:
+        raise InputError(f"penalty must return one value per example, {real.shape[:1]}, got shape {jnp.shape(values)}")
+    return values.mean()
 
 
 Unrolled: TypeAlias = tuple[Params, optax.OptState, Stats]

@@ -169,6 +169,25 @@ def check_decay(name: str, value: float | None) -> None:
         raise InputError(f"{name} must be a decay from 0 to below 1, got {value}")
 
 
+def check_optimizers(**optimizers: Any) -> None:
+    """Check the optimizers that a user passes in place of those of the options.
+
+    Args:
+        **optimizers: name of the argument -> optimizer; None where the options determine it.
+
+    Raises:
+        InputError: if an argument is no optimizer.
+
+    Example:
+        >>> check_optimizers(optimizer="adam")
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: optimizer must be an optax optimizer such as optax.adam(1e-3), got 'adam'
+    """
+    for name, tx in optimizers.items():
+        if tx is not None and (isinstance(tx, type) or not (hasattr(tx, "init") and hasattr(tx, "update"))):
+            raise InputError(f"{name} must be an optax optimizer such as optax.adam(1e-3), got {tx!r}")
+
+
 def make_optimizer(
     config: OptimizerConfig,
     *,

@@ -32,6 +32,7 @@ from jaxgen.models.networks import apply_network, check_network, init_network, m
 from jaxgen.models.optimizer import (
     AdversarialOptimizerConfig,
     OptimizerName,
+    check_optimizers,
     make_optimizer,
     optimizer_of_discriminator,
 )
@@ -158,6 +159,11 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
+    check_optimizers(
+        encoder_optimizer=encoder_optimizer,
+        decoder_optimizer=decoder_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+    )
     if not is_image(example):
         raise InputError("a VAE/GAN compares images by a convolutional discriminator, and these data are points")
     shape, width = preprocess(example).shape[1:], config.width

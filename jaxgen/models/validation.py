@@ -22,6 +22,7 @@ def check_positive(**values: int | float) -> None:
     for name, value in values.items():
         if not 0 < value < math.inf:
             raise InputError(f"{name} must be positive and finite, got {value}")
+        _check_size(name, value)
 
 
 def check_not_negative(**values: int | float) -> None:
@@ -41,3 +42,10 @@ def check_not_negative(**values: int | float) -> None:
     for name, value in values.items():
         if not 0 <= value < math.inf:
             raise InputError(f"{name} must be finite and not negative, got {value}")
+        _check_size(name, value)
+
+
+def _check_size(name: str, value: int | float) -> None:
+    """Refuse integers that JAX cannot hold in 32 bits."""
+    if isinstance(value, int) and value >= 2**31:
+        raise InputError(f"{name} must be below 2^31, got {value}")

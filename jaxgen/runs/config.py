@@ -4,18 +4,16 @@ import dataclasses
 import json
 import math
 import platform
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, DataSource, describe, example_from
 from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY, Family, family_errors
-from jaxgen.models.family import option_types
+from jaxgen.models.family import fits, option_types
 from jaxgen.runs.outputs import write_json
 from jaxgen.training.seeds import seed_keys
 from jaxgen.typing import Array, Batch, Key
@@ -62,8 +60,8 @@ class RunConfig(Generic[ModelConfig]):
         """Refuse impossible values."""
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "image_every", "image_size", "seeds"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{option(name)} must be at least 1, got {value}")
+            if value is not None and not 1 <= value < 2**31:
+                raise InputError(f"{option(name)} must be {'at least 1' if value < 1 else 'below 2^31'}, got {value}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
 
@@ -183,7 +181,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         custom = content.get("custom", False) is True
         if not isinstance(name, str) or not isinstance(config, Mapping):
             raise TypeError("family or config has another type")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
             "put a copy in its place, or train again"
@@ -220,6 +218,11 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         raise InputError(custom_model_message(folder))
     if now.custom and not before.custom:
         raise InputError(f"{folder} was trained with the model that its family builds: resume it without another model")
+    if describe(before.example) != describe(now.example):
+        raise InputError(
+            f"{folder} was trained on data with {describe(before.example)}, not {describe(now.example)}: resume it "
+            f"with the same data"
+        )
     old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
     options = old.pop("model_config") or {}, new.pop("model_config") or {}
     old |= {name: new[name] for name in ("steps", "data_dir")}
@@ -232,33 +235,44 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
                 )
 
 
-def check_options(family: Family, options: Any, *, custom: bool) -> None:
-    """Check that the options of a model can be stored in a `config.json` and read again.
+def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> None:
+    """Check that a config can be stored in a `config.json` and read again.
 
     Args:
         family: family of the model.
-        options: options of the model.
+        config: config of a run.
         custom: whether the model is not the one that the family builds from the options; then they may be None.
 
     Raises:
-        InputError: if they are not of the family, or a number is not finite.
+        InputError: if the options of the model are not of the family, a value is not of the type of its option, or a
+            number is not finite.
 
     Example:
         >>> from jaxgen.models import gan
-        >>> check_options(REGISTRY["vae"], gan.Config, custom=True)
+        >>> check_options(REGISTRY["vae"], RunConfig(gan.Config), custom=True)
         Traceback (most recent call last):
         jaxgen.errors.InputError: model_config must be None or a vae Config, got <class '...'>
     """
+    _check_values(config, {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"})
+    options = config.model_config
     if options is None and custom:
         return
     # Exactly: the further options of a subclass could not be read.
     if type(options) is not family.config:
         raise InputError(f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {options!r}")
-    for name in option_types(family.config):
+    _check_values(options, option_types(family.config))
+
+
+def _check_values(options: Any, types: Mapping[str, Any]) -> None:
+    """Refuse values that JSON would not give back."""
+    for name, hint in types.items():
         value = getattr(options, name)
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
+        if not fits(value, hint):
+            kind = hint.__name__ if isinstance(hint, type) else hint
+            raise InputError(f"{option(name)} must be of the Python type {kind}, got {value!r}")
 
 
 def custom_model_message(folder: Path) -> str:
@@ -325,25 +339,7 @@ def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[s
         if name not in content:
             continue
         value = tuple(content[name]) if isinstance(content[name], list) else content[name]
-        if not _fits(value, hint):
+        if not fits(value, hint):
             raise InputError(f"the option '{name}' cannot be {content[name]!r}")
         values[name] = value
     return values
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type, for the types that options have."""
-    arguments = typing.get_args(hint)
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, option) for option in arguments)
-    if origin is Literal:
-        return value in arguments
-    if origin is tuple:
-        if not isinstance(value, tuple):
-            return False
-        items = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
-        return len(items) == len(value) and all(map(_fits, value, items))
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))

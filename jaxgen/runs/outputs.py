@@ -32,8 +32,8 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to the folder '{folder}': {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte.
+        raise InputError(f"cannot write to the folder {str(folder)!r}: {getattr(error, 'strerror', error)}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to the folder '{folder}': it is not writable")
 

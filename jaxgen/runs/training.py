@@ -18,6 +18,7 @@ from jaxgen.data import Stream, example
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
+from jaxgen.models.family import check_name
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
@@ -35,6 +36,9 @@ from jaxgen.training.chunk import Callback, Chunk, Divergence
 from jaxgen.training.loop import Fit, check_batch_size, fit
 from jaxgen.training.phases import stages
 from jaxgen.typing import Batch, KeyArray
+
+LOCK = ".lock"
+"""File by which a process reserves a run folder."""
 
 Notify = Callable[[str], None]
 
@@ -109,7 +113,7 @@ def train(
         DivergenceError: if a loss or a gradient is not finite; the message names the last checkpoint before it.
     """
     folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
-    check_options(family, config.model_config, custom=model is not None)
+    check_options(family, config, custom=model is not None)
     _check_folder(folder, resume=resume)
     before = read_config(folder, family=family) if resume else None
     data = config.source.load("train")
@@ -190,6 +194,7 @@ def _callbacks(
 
 def _family(family: str | Family) -> Family:
     if isinstance(family, Family):
+        check_name(family.name)
         if REGISTRY.get(family.name, family) != family:
             raise InputError(f"the name of a family must not be that of another family of jaxgen, got '{family.name}'")
         return family
@@ -219,13 +224,20 @@ def _trace(model: Model, config: RunConfig[Any], shown: Batch) -> None:
                 0, 1, lambda _, state, phase=phase, x=batch: phase.step(key, state, phase.preprocess(x))[0], state
             )
         batch = _repeated(example, config.batch_size)
-        for function in (model.encode, model.reconstruct, model.predict):
-            if function is not None:
-                function(state, batch)
+        results = {
+            name: function(state, batch)
+            for name in ("encode", "reconstruct", "predict")
+            if (function := getattr(model, name)) is not None
+        }
         if model.evaluate is not None:
-            model.evaluate(key, state, batch)
+            results |= {f"metric {name}": values for name, values in model.evaluate(key, state, batch).items()}
         if model.sample is not None:
-            model.sample(key, state, config.batch_size)
+            results["sample"] = model.sample(key, state, config.batch_size)
+        for name, result in results.items():
+            if jnp.shape(result)[:1] != (config.batch_size,):
+                raise ValueError(
+                    f"{name} must have a leading axis of {config.batch_size} examples, got shape {jnp.shape(result)}"
+                )
 
     jax.eval_shape(call, jax.random.key(0), shown)
 
@@ -238,7 +250,8 @@ def _repeated(example: Batch, size: int) -> Batch:
 def _check_folder(folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
-    if not resume and folder.exists():
+    # A process that is killed before it writes config.json leaves a lock file alone.
+    if not resume and folder.exists() and {path.name for path in folder.iterdir()} != {LOCK}:
         raise InputError(_exists(folder))
 
 
@@ -250,7 +263,7 @@ def _exists(folder: Path) -> str:
 def _locked(folder: Path, *, new: bool) -> Iterator[None]:
     """Lock the folder for this process; the operating system releases the lock when the process ends in any way."""
     make_folder(folder)
-    lock = filelock.FileLock(folder / ".lock")
+    lock = filelock.FileLock(folder / LOCK)
     try:
         held = lock.acquire(timeout=0)
     except filelock.Timeout:

@@ -45,6 +45,11 @@ def test_every_command_has_help(command, jaxgen):
         (InputError("there is no such thing"), 2, "there is no such thing"),
         (FileNotFoundError(2, "No such file or directory", "a/b"), 2, "No such file or directory: a/b"),
         (OSError(28, "No space left on device"), 2, "No space left on device"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory\nstack"),
+            2,
+            "the device has too little memory: give a smaller",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )

@@ -242,6 +242,24 @@ INVALID_FILES = {
         LINEAR.replace("latent_dim: int = 2", "latent_dim: int = 2\n    steps: int = 3"),
         "the family 'linear' must not have an option 'steps', which is one of the run: rename it",
     ),
+    "default of another type": (
+        LINEAR.replace("latent_dim: int = 2", 'latent_dim: int = 2\n    size: int = "abc"'),
+        "the default of the option 'size' of the family in 'FILE' must be of the type int, got 'abc'",
+    ),
+    "choice that cannot be stored": (
+        LINEAR.replace("import dataclass\n", "import dataclass\nfrom typing import Literal\n").replace(
+            "latent_dim: int = 2", 'latent_dim: int = 2\n    kind: Literal[b"x"] = b"x"'
+        ),
+        "the option 'kind' of the family in 'FILE' must be an int, float, str, bool or Literal",
+    ),
+    "name that is a path": (
+        LINEAR.replace('name="linear"', 'name="../../escape"'),
+        "the name of a family must consist of letters, digits, '_' and '-', got '../../escape'",
+    ),
+    "name that is a number": (
+        LINEAR.replace('name="linear"', "name=3"),
+        "the name of a family must consist of letters, digits, '_' and '-', got 3",
+    ),
     "name of a family of the package": (
         LINEAR.replace('name="linear"', 'name="vae"'),
         "the name of a family must not be that of another family of jaxgen, got 'vae'",
@@ -261,6 +279,18 @@ BROKEN_MODELS = {
     "build": (
         ("    shape = preprocess", "    1 / 0\n    shape = preprocess"),
         "line 27, fails: ZeroDivisionError: division",
+    ),
+    "exit": (
+        ("    shape = preprocess", "    raise SystemExit(0)\n    shape = preprocess"),
+        "line 27, fails: SystemExit: 0",
+    ),
+    "scalar metric": (
+        (", axis=1)}", ")}"),
+        "fails: ValueError: metric mse must have a leading axis of 16 examples, got",
+    ),
+    "fewer samples": (
+        ("(n, config", "(3, config"),
+        "fails: ValueError: sample must have a leading axis of 16 examples",
     ),
     "init": (
         ('        return {"net"', '        1 / 0\n        return {"net"'),

@@ -19,6 +19,7 @@ from jaxgen.game import Model, State
 from jaxgen.losses import AdversarialLoss, gradient_penalty
 from jaxgen.models import autoencoder, classifier, cvae, gan, vae, vaegan
 from jaxgen.models.likelihood import Likelihood
+from jaxgen.models.optimizer import OptimizerConfig
 from jaxgen.typing import Array
 from tests.models.gan_reference import (
     MLP,
@@ -418,6 +419,36 @@ def test_own_optimizers_replace_those_of_the_config(name: str) -> None:
         own = [jax.tree.map(lambda a, b: a - b, start.params[n], end.params[n]) for n in player.trains]
         expected = rate * float(metrics[f"{player.name}/gradient_norm"])
         assert float(optax.tree.norm(own)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_arguments_that_are_no_optimizers_are_refused(name: str) -> None:
+    build, config, modules, _ = FAMILIES[name]
+    for argument in OPTIMIZERS[name]:
+        for value in ("adam", optax.adam, 1e-3, OptimizerConfig):
+            with pytest.raises(InputError, match=rf"^{argument} must be an optax optimizer such as .*, got "):
+                build(config, BATCH, **modules | {argument: value})
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"loss": "hinge"}, r"loss must be a jaxgen.losses.AdversarialLoss.*, got 'hinge'"),
+        ({"loss": lambda real: real}, r"loss must be a jaxgen.losses.AdversarialLoss.*, got <function"),
+        ({"penalty": "r1"}, r"penalty must be a function .*, got 'r1'"),
+        ({"penalty": gradient_penalty, "penalty_weight": -1.0}, "penalty_weight must be finite and not negative, got"),
+    ],
+)
+def test_parts_that_are_no_losses_or_penalties_are_refused(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        gan.build(MLP, POINTS, **parts)
+
+
+@pytest.mark.parametrize("shape", [(), (40, 1)])
+def test_penalty_that_is_not_one_value_per_example_is_refused(shape: tuple[int, ...]) -> None:
+    model = gan.build(MLP, POINTS, penalty=lambda key, critic, real, fake: jnp.zeros(shape))
+    with pytest.raises(InputError, match=r"penalty must return one value per example, \(40,\), got shape"):
+        first_step(model, POINTS, jax.random.key(0))
 
 
 def test_own_optimizer_with_extra_arguments_is_given_the_step() -> None:

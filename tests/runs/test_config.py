@@ -175,17 +175,17 @@ class TestOptions:
         class More(OutsideConfig):
             more: int = 1
 
-        check_options(OUTSIDE, OutsideConfig(), custom=custom)
+        check_options(OUTSIDE, RunConfig(OutsideConfig()), custom=custom)
         accepted = "None or a outside Config" if custom else "a outside Config"
         for options in ({"number": 1}, REGISTRY["vae"].config(), More(), OutsideConfig):
             with pytest.raises(InputError, match=f"model_config must be {accepted}, got ") as error:
-                check_options(OUTSIDE, options, custom=custom)
+                check_options(OUTSIDE, RunConfig(options), custom=custom)
             assert repr(options) in str(error.value)
 
     def test_only_those_of_a_custom_model_may_be_none(self):
-        check_options(OUTSIDE, None, custom=True)
+        check_options(OUTSIDE, RunConfig(None), custom=True)
         with pytest.raises(InputError, match="model_config must be a outside Config, got None"):
-            check_options(OUTSIDE, None, custom=False)
+            check_options(OUTSIDE, RunConfig(None), custom=False)
 
     def test_they_must_not_be_computed(self):
         @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class TestOptions:
             area: int = dataclasses.field(init=False, default=16)
 
         with pytest.raises(InputError, match="the field 'area' of Computed must not have init=False: use a property"):
-            check_options(OUTSIDE._replace(config=Computed), Computed(), custom=False)
+            check_options(OUTSIDE._replace(config=Computed), RunConfig(Computed()), custom=False)
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -206,7 +206,56 @@ class TestOptions:
     )
     def test_numbers_must_be_finite(self, options, message):
         with pytest.raises(InputError, match=message):
-            check_options(OUTSIDE, OutsideConfig(**options), custom=False)
+            check_options(OUTSIDE, RunConfig(OutsideConfig(**options)), custom=False)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"number": np.int64(2)}, "--number must be of the Python type int, got np.int64.2."),
+            ({"number": "abc"}, "--number must be of the Python type int, got 'abc'"),
+            ({"rate": np.float32(0.5)}, "--rate must be of the Python type float, got np.float32"),
+            ({"rate": 10**400}, "--rate must be of the Python type float, got 1000"),
+            ({"range": [1, 2]}, r"--range must be of the Python type tuple\[.*\], got \[1, 2\]"),
+        ],
+    )
+    def test_values_that_json_would_not_give_back_are_refused(self, options, message):
+        with pytest.raises(InputError, match=message):
+            check_options(OUTSIDE, RunConfig(OutsideConfig(**options)), custom=False)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"steps": 2.0}, "--steps must be of the Python type int, got 2.0"),
+            ({"seed": True}, "--seed must be of the Python type int, got True"),
+            ({"data": Path("digits")}, "--data must be of the Python type str, got PosixPath"),
+        ],
+    )
+    def test_values_of_the_run_that_json_would_not_give_back_are_refused(self, options, message):
+        with pytest.raises(InputError, match=message):
+            check_options(OUTSIDE, RunConfig(OutsideConfig(), **options), custom=False)
+
+
+def test_numbers_beyond_32_bits_are_refused():
+    with pytest.raises(InputError, match=r"--batch-size must be below 2\^31, got 1000000000000"):
+        RunConfig(None, batch_size=10**12)
+    with pytest.raises(InputError, match=r"latent_dim must be below 2\^31, got 1000000000000"):
+        REGISTRY["vae"].config(latent_dim=10**12)
+    with pytest.raises(InputError, match=r"warmup_steps must be below 2\^31, got 1000000000000"):
+        REGISTRY["vae"].config(warmup_steps=10**12)
+
+
+def test_a_resumed_run_must_have_data_of_the_same_shapes_and_classes():
+    config = RunConfig(REGISTRY["vae"].config())
+    before, now = (RunDescription("vae", config, EXAMPLE | {"label": np.array([k], np.int32)}) for k in (2, 6))
+    check_unchanged(before, before, Path("runs/x"))
+    with pytest.raises(InputError, match=r"runs/x was trained on data with .*'classes': 3.*, not .*'classes': 7"):
+        check_unchanged(before, now, Path("runs/x"))
+
+
+def test_a_deeply_nested_file_is_damaged(tmp_path):
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"config.json is damaged, .*RecursionError"):
+        read_config(tmp_path)
 
 
 class TestCustomModel:

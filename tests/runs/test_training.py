@@ -104,6 +104,16 @@ class TestRefusals:
             train(copy, LINEAR, linear_config, resume=True)
         assert files(copy) == before
 
+    def test_a_folder_that_a_killed_process_has_only_locked_is_new(self, tmp_path, linear_config):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / ".lock").touch()
+        train(tmp_path / "run", LINEAR, dataclasses.replace(linear_config, steps=2))
+        assert (tmp_path / "run" / "summary.json").is_file()
+
+    def test_a_path_with_a_zero_byte_is_refused(self, linear_config):
+        with pytest.raises(InputError, match=r"cannot write to the folder 'a.*b': embedded null byte"):
+            train("a\0b", LINEAR, linear_config)
+
     def test_a_file_is_not_a_folder(self, tmp_path, linear_config):
         (tmp_path / "run").write_text("")
         for resume in (False, True):
