@@ -33,6 +33,8 @@ WORDS = {
     r"whole (checkpoints?|files?|ones?)": "complete",
     r"codes": "latents, latent codes as `latent codes z`",
     r"nobody|somebody|anybody": "a plain statement",
+    r"asked|asks": "given, requested",
+    r"sure": "confident, certain",
     r"feels?|felt": "the gradient that reaches",
     r"remember(s|ed|ing)?": "stored, cached",
 }
@@ -42,7 +44,8 @@ ALLOWED = {
     "negative_slope": "argument of jax.nn.leaky_relu",
     "latent codes": "as the papers have it",
     "earth mover": "the name of a distance",
-    "rgb codes": "",
+    "rgb codes": "the name of a notation of colours",
+    "make sure": "advice in error messages",
 }
 
 CHECKED = {".py", ".md", ".toml", ".yml", ".yaml", ".cff", ".ipynb", ""}

@@ -61,7 +61,7 @@ class Worker:
 
 
 def _work(connection: Connection, name: str, size: int, side: str, options: dict[str, int]) -> None:
-    """Run the process: measure the first call, then time as many calls as each request asks for."""
+    """Run the process: measure the first call, then time as many calls as each request names."""
     from peers import COMPARISONS
 
     torch.set_num_threads(available_cores())

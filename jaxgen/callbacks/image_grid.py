@@ -61,19 +61,19 @@ class ImageGrid:
         seed: int,
         loss: str | None = None,
     ) -> None:
-        shown = example(data)
+        example_batch = example(data)
         self.folder, self.every, self.last = folder, every, last
         self.key = callback_key(seed, "image_grid")
-        self.some = first_examples(data, 2 * PAIRS if "image" in shown else POINTS)
-        count, self.columns = layout(model, shown)
+        self.some = first_examples(data, 2 * PAIRS if "image" in example_batch else POINTS)
+        count, self.columns = layout(model, example_batch)
         sample = model.sample
         self.sample = None if sample is None else jax.jit(lambda key, state: sample(key, state, count))
         self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
         self.encode = None
-        if model.encode is not None and latent_size(model, shown) == 2:
+        if model.encode is not None and latent_size(model, example_batch) == 2:
             self.encode, self.encoded = jax.jit(model.encode), first_examples(data, LATENTS)
         self.gan_1d = None
-        if why_not_gan_1d(model, data=data_name, loss=loss, example=shown) is None:
+        if why_not_gan_1d(model, data=data_name, loss=loss, example=example_batch) is None:
             self.gan_1d = Gan1D(model, data_name, self.some["point"], self.key)
 
     def __call__(self, chunk: Chunk) -> None:
@@ -99,12 +99,12 @@ class ImageGrid:
             yield "gan_1d", self.gan_1d.draw([self.gan_1d.snapshot(state, f"step {step}")])
 
 
-def layout(model: Model, shown: Batch, *, several_seeds: bool = False) -> tuple[int, int]:
+def layout(model: Model, example_batch: Batch, *, several_seeds: bool = False) -> tuple[int, int]:
     """Return how many samples of each seed to draw, and in how many columns; one column per class if conditional.
 
     Args:
         model: model of any family.
-        shown: smallest batch that shows the shapes of the data.
+        example_batch: smallest batch that shows the shapes of the data.
         several_seeds: whether several seeds are drawn, each in a row of its own.
 
     Returns:
@@ -113,22 +113,22 @@ def layout(model: Model, shown: Batch, *, several_seeds: bool = False) -> tuple[
     Example:
         >>> import numpy as np
         >>> from jaxgen.models import cvae
-        >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
-        >>> layout(cvae.build(cvae.Config(), shown), shown)
+        >>> example_batch = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
+        >>> layout(cvae.build(cvae.Config(), example_batch), example_batch)
         (80, 10)
     """
-    if "image" not in shown:
+    if "image" not in example_batch:
         return POINTS, 1
-    columns = int(shown["label"].max()) + 1 if "label" in model.conditions else ROWS
+    columns = int(example_batch["label"].max()) + 1 if "label" in model.conditions else ROWS
     return columns if several_seeds else ROWS * columns, columns
 
 
-def latent_size(model: Model, shown: Batch) -> int | None:
+def latent_size(model: Model, example_batch: Batch) -> int | None:
     """Return the dimension of a model's latents, None if it has no encoder; nothing is computed.
 
     Args:
         model: model of any family.
-        shown: smallest batch that shows the shapes of the data.
+        example_batch: smallest batch that shows the shapes of the data.
 
     Returns:
         The dimension.
@@ -136,11 +136,11 @@ def latent_size(model: Model, shown: Batch) -> int | None:
     Example:
         >>> import numpy as np
         >>> from jaxgen.models import vae
-        >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
-        >>> latent_size(vae.build(vae.Config(latent_dim=2), shown), shown)
+        >>> example_batch = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
+        >>> latent_size(vae.build(vae.Config(latent_dim=2), example_batch), example_batch)
         2
     """
     if model.encode is None:
         return None
-    state = jax.eval_shape(model.init, jax.random.key(0), shown)
-    return jax.eval_shape(model.encode, state, shown).shape[-1]
+    state = jax.eval_shape(model.init, jax.random.key(0), example_batch)
+    return jax.eval_shape(model.encode, state, example_batch).shape[-1]

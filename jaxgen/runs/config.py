@@ -177,7 +177,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         raise InputError(f"{folder} is not a run folder: it has no config.json")
     try:
         content = json.loads(path.read_text())
-        name, config, shown = content["family"], content["config"], content["example"]
+        name, config, example_batch = content["family"], content["config"], content["example"]
         custom = content.get("custom", False) is True
         if not isinstance(name, str) or not isinstance(config, Mapping):
             raise TypeError("family or config has another type")
@@ -188,7 +188,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         ) from None
     known = _family(path, name, family, custom=custom)
     try:
-        return RunDescription(name, _config_from(config, known, custom=custom), example_from(shown), custom)
+        return RunDescription(name, _config_from(config, known, custom=custom), example_from(example_batch), custom)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -59,12 +59,12 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
     }
 
 
-def load_test_split(config: RunConfig[Any], shown: Batch) -> Batch | Stream:
+def load_test_split(config: RunConfig[Any], example_batch: Batch) -> Batch | Stream:
     """Load the test split of a run's data.
 
     Args:
         config: config of the run.
-        shown: smallest batch that shows the shapes of the training data.
+        example_batch: smallest batch that shows the shapes of the training data.
 
     Returns:
         Arrays or a stream.
@@ -74,7 +74,7 @@ def load_test_split(config: RunConfig[Any], shown: Batch) -> Batch | Stream:
     """
     data = config.source.load("test")
     found = example(data)
-    for name, array in shown.items():
+    for name, array in example_batch.items():
         if name not in found:
             raise InputError(f"the test split of {config.data} has no {name}s, unlike the training split")
         if name == "label" and found[name].max() > array.max():

@@ -213,12 +213,12 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         >>> import tempfile
         >>> from jaxgen.runs.config import RunDescription, write_config
         >>> from jaxgen.training.checkpoint import save
-        >>> family, shown = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
+        >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
         >>> config = RunConfig(family.config(hidden=(4,)), data="ring")
-        >>> model = family.build(config.model_config, shown)
+        >>> model = family.build(config.model_config, example_batch)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_config(Path(folder), RunDescription("gan", config, shown))
-        ...     save(Path(folder) / "checkpoints", 7, initial_state(model, config.keys, shown))
+        ...     write_config(Path(folder), RunDescription("gan", config, example_batch))
+        ...     save(Path(folder) / "checkpoints", 7, initial_state(model, config.keys, example_batch))
         ...     load_run(folder).step
         7
     """
@@ -259,9 +259,9 @@ def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> Stat
         A state of shapes, with a leading axis of seeds on all but the step.
 
     Example:
-        >>> family, shown = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
-        >>> model = family.build(family.config(), shown)
-        >>> abstract_state(model, RunConfig(model_config=None, seeds=3), shown).step
+        >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
+        >>> model = family.build(family.config(), example_batch)
+        >>> abstract_state(model, RunConfig(model_config=None, seeds=3), example_batch).step
         ShapeDtypeStruct(shape=(), dtype=int32)
     """
     return jax.eval_shape(lambda: initial_state(model, config.keys, example))

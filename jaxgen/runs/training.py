@@ -211,11 +211,11 @@ def _built(family: Family, description: RunDescription) -> Model:
     return model
 
 
-def _trace(model: Model, config: RunConfig[Any], shown: Batch) -> None:
+def _trace(model: Model, config: RunConfig[Any], example_batch: Batch) -> None:
     """Call the functions that a training calls, for shapes alone."""
 
     def call(key: KeyArray, example: Batch) -> None:
-        state = model.init(key, shown)
+        state = model.init(key, example_batch)
         for stage in stages(model, config.steps):
             phase = stage.phase
             batch = _repeated(example, phase.slices * (phase.batch_size or config.batch_size))
@@ -239,7 +239,7 @@ def _trace(model: Model, config: RunConfig[Any], shown: Batch) -> None:
                     f"{name} must have a leading axis of {config.batch_size} examples, got shape {jnp.shape(result)}"
                 )
 
-    jax.eval_shape(call, jax.random.key(0), shown)
+    jax.eval_shape(call, jax.random.key(0), example_batch)
 
 
 def _repeated(example: Batch, size: int) -> Batch:
@@ -325,8 +325,8 @@ def _summary(
     durations: Durations,
 ) -> dict[str, Any]:
     """The content of `summary.json`."""
-    family, config, shown, _ = description
-    run = Run(folder, family, config, shown, model, fitted.state, config.steps, fitted.diverged, ())
+    family, config, example_batch, _ = description
+    run = Run(folder, family, config, example_batch, model, fitted.state, config.steps, fitted.diverged, ())
     return {
         "family": family,
         "data": config.data,

@@ -89,8 +89,8 @@ class ClassifyingLoss:
 
 def on_points(model, data, state=STATE):
     """The input of a section for a GAN on points with known outputs."""
-    shown = {"point": np.zeros((1, 1 if data == "gaussian_1d" else 2), np.float32), "label": np.array([7])}
-    run = Run(None, "gan", RunConfig(model_config=ClassifyingLoss(), data=data), shown, model, state, 0, {}, ())
+    example_batch = {"point": np.zeros((1, 1 if data == "gaussian_1d" else 2), np.float32), "label": np.array([7])}
+    run = Run(None, "gan", RunConfig(model_config=ClassifyingLoss(), data=data), example_batch, model, state, 0, {}, ())
     return inputs_of(run, training_examples=points(data))
 
 

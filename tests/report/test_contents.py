@@ -125,10 +125,12 @@ def test_metrics_of_each_seed_are_those_of_a_single_run(report, trained):
 
 def test_family_outside_the_package_has_the_sections_of_the_functions_that_it_offers(tmp_path):
     """The linear autoencoder encodes, decodes and samples, but offers no draws from its prior; this run has no log."""
-    shown = example(load("digits"))
+    example_batch = example(load("digits"))
     config = RunConfig(LinearConfig(latent_dim=2))
-    model = LINEAR.build(config.model_config, shown)
-    run = Run(tmp_path, "linear", config, shown, model, initial_state(model, config.keys, shown), 0, {}, ())
+    model = LINEAR.build(config.model_config, example_batch)
+    run = Run(
+        tmp_path, "linear", config, example_batch, model, initial_state(model, config.keys, example_batch), 0, {}, ()
+    )
     assert set(SECTIONS) - set(write_report(run).left_out) == {
         "Samples",
         "Evaluation on the test split",

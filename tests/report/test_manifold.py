@@ -13,10 +13,10 @@ from tests.report.small_reports import STATE, inputs_of, recorded, without_files
 
 def gan_with(**options):
     """A GAN of digits with two-dimensional latents, without parameters."""
-    shown = example(load("digits"))
+    example_batch = example(load("digits"))
     config = RunConfig(REGISTRY["gan"].config(latent_dim=2, width=4, **options))
-    model = REGISTRY["gan"].build(config.model_config, shown)
-    return Run(None, "gan", config, shown, model, STATE, 0, {}, ())
+    model = REGISTRY["gan"].build(config.model_config, example_batch)
+    return Run(None, "gan", config, example_batch, model, STATE, 0, {}, ())
 
 
 @pytest.mark.parametrize(("name", "quantile"), [("normal", norm.ppf), ("uniform", lambda level: 2 * level - 1)])

@@ -109,9 +109,9 @@ def test_generator_is_the_one_that_is_trained_and_not_its_average():
     def affine(scale, offset):
         return {"Dense_0": {"kernel": jnp.full((1, 1), scale), "bias": jnp.full(1, offset)}}
 
-    family, shown = REGISTRY["gan"], {"point": np.zeros((1, 1), np.float32)}
-    model = family.build(family.config(hidden=(), latent_dim=1, ema=0.9), shown)
-    state = model.init(jax.random.key(0), shown)
+    family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 1), np.float32)}
+    model = family.build(family.config(hidden=(), latent_dim=1, ema=0.9), example_batch)
+    state = model.init(jax.random.key(0), example_batch)
     assert jax.tree.structure(state.params["generator"]) == jax.tree.structure(affine(1.0, MEAN))
     state = state.replace(
         params=state.params | {"generator": affine(1.0, MEAN)}, ema={"generator": {"params": affine(0.1, -MEAN)}}

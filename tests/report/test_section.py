@@ -83,9 +83,9 @@ def test_prior_latents_of_a_gan_are_those_of_its_samples(trained):
 
 def run_of(**functions):
     """A run of a model with some functions and ten classes."""
-    shown = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
+    example_batch = {"image": np.zeros((1, 8, 8, 1), np.uint8), "label": np.array([9])}
     model = Model(None, None, (), **functions)
-    return Run(None, "x", RunConfig(model_config=None), shown, model, STATE, 0, {}, ())
+    return Run(None, "x", RunConfig(model_config=None), example_batch, model, STATE, 0, {}, ())
 
 
 def test_large_numbers_of_latents_are_decoded_in_batches_with_their_labels():
