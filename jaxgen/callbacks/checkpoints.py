@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen.errors import InputError
 from jaxgen.training.checkpoint import save
 from jaxgen.training.chunk import Chunk, Divergence
 
@@ -68,8 +69,17 @@ def diverged_from_json(meta: Mapping[str, Any]) -> dict[int, Divergence]:
     Returns:
         Number of the seed -> where it diverged.
 
+    Raises:
+        InputError: if it has another form, because the file was edited.
+
     Example:
         >>> diverged_from_json({"diverged": diverged_to_json({1: Divergence(7, "generator", "loss")})})
         {1: Divergence(step=7, player='generator', quantity='loss')}
     """
-    return {int(seed): Divergence(**where) for seed, where in meta.get("diverged", {}).items()}
+    stored = meta.get("diverged", {})
+    try:
+        return {int(seed): Divergence(**where) for seed, where in stored.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(
+            f"'diverged' of a checkpoint must map numbers of seeds to step, player and quantity, got {stored!r}"
+        ) from None

@@ -5,6 +5,7 @@ A model is built from the shapes and the number of classes alone. `example` extr
 without its data set.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -122,6 +123,8 @@ def _array_from(name: str, entry: Any) -> np.ndarray:
         raise InputError(f"the description of {name!r} must have a 'shape' of {axes} positive integers, got {entry!r}")
     if entry.get("dtype") != dtype:
         raise InputError(f"the description of {name!r} must have the 'dtype' {dtype!r}, got {entry!r}")
+    if math.prod(shape) >= 2**31:
+        raise InputError(f"an example of {name!r} must have less than 2^31 values, got shape {shape}")
     return np.zeros((1, *shape), np.dtype(dtype))
 
 

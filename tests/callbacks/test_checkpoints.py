@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen.callbacks.checkpoints import Checkpoints, diverged_from_json, diverged_to_json
+from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.training.checkpoint import restore, steps
 from jaxgen.training.chunk import Chunk, Divergence
@@ -62,3 +63,11 @@ def test_divergences_survive_json():
     diverged = {0: Divergence(3, "generator", "loss"), 12: Divergence(4, "critic", "r1 loss")}
     assert diverged_from_json({"diverged": diverged_to_json(diverged), "seconds": 1.0}) == diverged
     assert diverged_from_json({}) == diverged_from_json({"diverged": diverged_to_json({})}) == {}
+
+
+@pytest.mark.parametrize(
+    "stored", [[1], {"0": {"stepp": 1}}, {"x": {"step": 1, "player": "a", "quantity": "b"}}, {"0": 3}]
+)
+def test_edited_divergence_raises_input_error(stored):
+    with pytest.raises(InputError, match="'diverged' of a checkpoint must map numbers of seeds to step, player and"):
+        diverged_from_json({"diverged": stored})

@@ -58,6 +58,7 @@ def test_description_round_trip_through_json_preserves_the_example(data: dict[st
         ({"image": {"shape": [8, True, 1], "dtype": "uint8"}}, "'shape' of 3 positive integers"),
         ({"image": {"shape": [8, 8, 1], "dtype": "float32"}}, "must have the 'dtype' 'uint8'"),
         ({"image": 3}, "'shape' of 3 positive integers"),
+        ({"image": {"shape": [2**20, 2**20, 10], "dtype": "uint8"}}, r"must have less than 2\^31 values, got shape"),
         (
             {"point": {"shape": [2], "dtype": "float32"}, "sound": {}},
             "must be 'image', 'point' or 'label', got 'sound'",
