@@ -307,8 +307,11 @@ class _PrintedProgress:
 
 def _check_state(model: Model, keys: Key[Array, " seeds"], state: State, example: Batch) -> None:
     """Refuse a state of another model or of another number of seeds."""
-    expected = jax.eval_shape(partial(initial_state, model, example=example), keys)
-    if difference := first_difference(named_leaves(state), named_leaves(expected)):
+    leaves = named_leaves(state)
+    shapes = named_leaves(jax.eval_shape(partial(initial_state, model, example=example), keys))
+    # The precision is the user's choice, e.g. float64 for a comparison.
+    expected = {name: jax.ShapeDtypeStruct(x.shape, jnp.result_type(leaves.get(name, x))) for name, x in shapes.items()}
+    if difference := first_difference(leaves, expected):
         raise InputError(f"state must come from the same model and as many keys, {keys.size}, but {difference}")
 
 
