@@ -195,10 +195,10 @@ def sample_gradients(
     Args:
         loss: pair of losses of `jaxgen.losses`, not a relativistic one.
         discriminator: f, from examples to logits or critic values, each of which depends on its own example alone.
-        fake: generated examples, [n, *event].
+        fake: generated examples, `[n, *event]`.
 
     Returns:
-        The gradients, [n, *event]; gradient descent on the loss changes an example in the opposite direction.
+        The gradients, `[n, *event]`; gradient descent on the loss changes an example in the opposite direction.
 
     Raises:
         ValueError: if the loss is relativistic.

@@ -27,12 +27,12 @@ def lerp(start: Latents, end: Latents, at: Scalar) -> Latents:
     than samples have; `slerp` avoids this.
 
     Args:
-        start: latents at t = 0, [*batch, dim].
-        end: latents at t = 1, [*batch, dim].
+        start: latents at t = 0, `[*batch, dim]`.
+        end: latents at t = 1, `[*batch, dim]`.
         at: t, position on the path from 0 (start) to 1 (end).
 
     Returns:
-        The latents at t, [*batch, dim].
+        The latents at t, `[*batch, dim]`.
 
     Raises:
         ValueError: if the shapes differ.
@@ -57,12 +57,12 @@ def slerp(start: Latents, end: Latents, at: Scalar) -> Latents:
     great circles are equally short; one of them is chosen deterministically.
 
     Args:
-        start: latents at t = 0, [*batch, dim].
-        end: latents at t = 1, [*batch, dim].
+        start: latents at t = 0, `[*batch, dim]`.
+        end: latents at t = 1, `[*batch, dim]`.
         at: t, position on the path from 0 (start) to 1 (end).
 
     Returns:
-        The latents at t, [*batch, dim].
+        The latents at t, `[*batch, dim]`.
 
     Raises:
         ValueError: if the shapes differ.
@@ -89,14 +89,14 @@ def interpolate(
     """Compute equally spaced latents from one latent to another, including both.
 
     Args:
-        start: first latents, [*batch, dim].
-        end: last latents, [*batch, dim].
+        start: first latents, `[*batch, dim]`.
+        end: last latents, `[*batch, dim]`.
         steps: number of latents on each path, at least 2.
         spherical: whether to interpolate along a great circle (`slerp`), as suits a normal prior in many dimensions, or
             linearly (`lerp`).
 
     Returns:
-        The latents on each path, [*batch, steps, dim].
+        The latents on each path, `[*batch, steps, dim]`.
 
     Raises:
         ValueError: if the shapes differ.
@@ -117,11 +117,11 @@ def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]
     """Compute the mean of the examples of each class.
 
     Args:
-        examples: latents or, since the mean is taken elementwise, images, [n, *event].
+        examples: latents or, since the mean is taken elementwise, images, `[n, *event]`.
         labels: class of each example, from 0, [n]; for an attribute 0 (absent) and 1 (present).
 
     Returns:
-        The means, [largest label + 1, *event].
+        The means, `[largest label + 1, *event]`.
 
     Raises:
         ValueError: if the number of labels is not the number of examples.
@@ -157,12 +157,12 @@ def arithmetic(
     accepted too; their sum is a superposition of three images.
 
     Args:
-        with_attribute: latents of examples with the attribute, [n, *event].
-        without_attribute: latents of examples without the attribute that are otherwise similar, [m, *event].
-        target: latents to which the attribute is added, or their mean, [k, *event].
+        with_attribute: latents of examples with the attribute, `[n, *event]`.
+        without_attribute: latents of examples without the attribute that are otherwise similar, `[m, *event]`.
+        target: latents to which the attribute is added, or their mean, `[k, *event]`.
 
     Returns:
-        The new latents, [k, *event].
+        The new latents, `[k, *event]`.
 
     Raises:
         ValueError: if the event shapes differ, or one of the arrays is empty.

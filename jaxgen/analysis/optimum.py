@@ -20,11 +20,11 @@ def optimal_discriminator(log_p: Float[Array, "*batch"], log_q: Float[Array, "*b
     `D*(x) = p(x) / (p(x) + q(x)) = sigmoid(log p(x) - log q(x))`
 
     Args:
-        log_p: log density of the data at each example, in nats, [*batch]; -inf where the density is 0.
-        log_q: log density of generated examples at the same points, in nats, [*batch].
+        log_p: log density of the data at each example, in nats, `[*batch]`; -inf where the density is 0.
+        log_q: log density of generated examples at the same points, in nats, `[*batch]`.
 
     Returns:
-        Probabilities, [*batch]; 1/2 where p = q, and where both are 0, where the optimum is not defined.
+        Probabilities, `[*batch]`; 1/2 where p = q, and where both are 0, where the optimum is not defined.
 
     Raises:
         ValueError: if the shapes differ.
@@ -47,11 +47,11 @@ def optimal_logits(log_p: Float[Array, "*batch"], log_q: Float[Array, "*batch"])
     A classifier of real and generated examples that is trained to its optimum therefore estimates a density ratio.
 
     Args:
-        log_p: log density of the data at each example, in nats, [*batch]; -inf where the density is 0.
-        log_q: log density of generated examples at the same points, in nats, [*batch].
+        log_p: log density of the data at each example, in nats, `[*batch]`; -inf where the density is 0.
+        log_q: log density of generated examples at the same points, in nats, `[*batch]`.
 
     Returns:
-        Logits, [*batch]; infinite where one density is 0, and 0 where both are.
+        Logits, `[*batch]`; infinite where one density is 0, and 0 where both are.
 
     Raises:
         ValueError: if the shapes differ.
@@ -136,11 +136,11 @@ def generator_gradient(loss: AdversarialLoss, confidence: Float[Array, "*batch"]
 
     Args:
         loss: pair of losses of `jaxgen.losses`.
-        confidence: D = sigmoid(logit), strictly between 0 and 1, [*batch]. For losses without a sigmoid it
+        confidence: D = sigmoid(logit), strictly between 0 and 1, `[*batch]`. For losses without a sigmoid it
             parametrizes the critic value logit(D); relativistic losses compare with one real example of logit 0.
 
     Returns:
-        The derivatives, [*batch]; negative where a larger logit decreases the generator's loss.
+        The derivatives, `[*batch]`; negative where a larger logit decreases the generator's loss.
 
     Raises:
         InputError: if a probability is not strictly between 0 and 1.

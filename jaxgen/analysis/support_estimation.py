@@ -222,7 +222,7 @@ def nearest_pairs(
     All pairs are compared. Time grows with n^2 times the number of features, and memory with n.
 
     Args:
-        examples: batch of at least 2 examples, [n, *event].
+        examples: batch of at least 2 examples, `[n, *event]`.
         count: number of pairs to find; all pairs if there are fewer.
         features: function from examples to the features that are compared; by default all values of an example.
 
@@ -243,7 +243,7 @@ def smallest_distance(examples: Shaped[AnyArray, " n *event"], *, features: Feat
     """Compute the smallest nonzero distance between two examples.
 
     Args:
-        examples: batch of examples, [n, *event]; of more than 10,000, at most that many, evenly spaced, are compared.
+        examples: batch of examples, `[n, *event]`; of more than 10,000, at most that many, evenly spaced, are compared.
         features: function from examples to the features that are compared; by default all values of an example.
 
     Returns:
