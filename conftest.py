@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 
 import jaxtyping
+import pytest
 
 # Most of the suite's time is the compilation of programs that run once: these options make XLA compile
 # quickly rather than compile fast programs. Processes that tests start inherit this; `XLA_FLAGS= pytest` tests with all
@@ -34,3 +35,11 @@ jaxtyping.install_import_hook(
     ],
     "beartype.beartype",
 )
+
+
+@pytest.fixture
+def convolutions_by_xla(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute convolutions by a single operation of XLA, as on accelerators: it is traced and compiled faster."""
+    from jaxgen.nn import cpu_convolution
+
+    monkeypatch.setattr(cpu_convolution, "is_supported", lambda *args, **options: False)
