@@ -27,6 +27,8 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
         >>> float(step(jax.numpy.zeros(()), jax.numpy.ones(3)))
         3.0
     """
-    # The pass that removes the barriers. If a later XLA has no pass of this name, only the time differs.
-    compiler_options = {"xla_disable_hlo_passes": "cse_barrier_expander"} if jax.default_backend() == "cpu" else None
-    return jax.jit(function, compiler_options=compiler_options, **options)
+    return jax.jit(function, compiler_options=CPU_OPTIONS if jax.default_backend() == "cpu" else None, **options)
+
+
+CPU_OPTIONS: dict[str, Any] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+"""Options of XLA on the CPU: no pass that removes the barriers. If a later XLA has no such pass, only the time differs."""

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,12 @@ from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.metrics.modes import label_coverage
 from jaxgen.models.classifier import shift_images
+from jaxgen.training.compiler import CPU_OPTIONS
 
 REAL = os.environ.get("JAXGEN_TEST_DATA")
+OPTIMIZED = {"xla_backend_optimization_level": 2}
+"""Hundreds of steps take less time with the optimizations that `conftest.py` switches off."""
+
 SAMPLES = 26_000
 """Number of images whose modes are counted in the published tables."""
 
@@ -43,7 +48,8 @@ def arrays(*args: Any, **options: Any) -> dict[str, np.ndarray]:
 )
 def trained(request: pytest.FixtureRequest) -> Trained:
     name, steps, width, accuracy = request.param
-    classifier = train_digit_classifier(jax.random.key(0), arrays(name), steps=steps, width=width)
+    with mock.patch.dict(CPU_OPTIONS, OPTIMIZED):
+        classifier = train_digit_classifier(jax.random.key(0), arrays(name), steps=steps, width=width)
     stacked = arrays(f"stacked_{name}", split="test", examples=SAMPLES)
     # Floats in [0, 1], like samples of a model.
     prediction = classifier.predict(stacked["image"].astype(np.float32) / 255)
