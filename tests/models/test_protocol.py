@@ -122,12 +122,14 @@ def check_forms(model: Model, shape: tuple[int, ...]) -> None:
         assert forms(drawn) == forms(jax.eval_shape(model.encode, state, batch))
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 @pytest.mark.parametrize("shape", IMAGES, ids=str)
 @pytest.mark.parametrize("name", REGISTRY)
 def test_every_family_builds_for_images_of_every_size(name: str, shape: tuple[int, ...]) -> None:
     check_forms(build(name, shape), shape)
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 @pytest.mark.parametrize(("name", "options"), variants(), ids=str)
 def test_every_named_option_of_every_family_builds_for_images(name: str, options: dict[str, Any]) -> None:
     (option,) = options.values()
