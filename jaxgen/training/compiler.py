@@ -31,4 +31,4 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
 
 
 CPU_OPTIONS: dict[str, Any] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
-"""Options of XLA on the CPU: no pass that removes the barriers. If a later XLA lacks the pass, only the time differs."""
+"""Options of XLA on the CPU: no pass that removes the barriers. Where a later XLA lacks the pass, only time differs."""
