@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import kstest
@@ -25,6 +24,7 @@ from tests.models.gan_reference import (
     logits,
     mlp,
     outputs,
+    random_state,
     softplus,
     trained,
 )
@@ -53,8 +53,8 @@ def test_projection_adds_inner_product_of_class_and_features() -> None:
     """D(x, y) = psi(phi(x)) + v_y' phi(x), phi being the last hidden layer; the bias of psi depends on the class."""
     start, metrics, real, fake = conditional("projection")
     layers = start.params["discriminator"]
-    hidden = {name: layers[name] for name in ("Dense_0", "Dense_1")}
-    kernel, bias = (np.float64(layers["Dense_2"][name]) for name in ("kernel", "bias"))
+    hidden = {"Dense_0": layers["Dense_0"]}
+    kernel, bias = (np.float64(layers["Dense_1"][name]) for name in ("kernel", "bias"))
 
     def output(x: np.ndarray) -> np.ndarray:
         phi = leaky_relu(mlp(hidden, x, leaky_relu))
@@ -144,8 +144,8 @@ def test_packing_that_does_not_divide_the_batch_raises_input_error() -> None:
 
 def test_uniform_latents_are_uniform_between_minus_one_and_one() -> None:
     model = build(Config(hidden=(), latent_dim=2, latent_distribution="uniform"), POINTS)
-    state = jax.jit(model.init)(jax.random.key(0), POINTS)
-    layer = {"kernel": jnp.eye(2), "bias": jnp.zeros(2)}
+    state = random_state(model, POINTS)
+    layer = {"kernel": np.eye(2, dtype=np.float32), "bias": np.zeros(2, np.float32)}
     z = model.sample(jax.random.key(1), state.replace(params=state.params | {"generator": {"Dense_0": layer}}), 2000)
     assert kstest(np.ravel(z), "uniform", (-1, 2)).pvalue > 0.01
 
