@@ -27,7 +27,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.data import example as example_of
 from jaxgen.errors import DivergenceError, InputError
-from jaxgen.game import Model, Phase, State
+from jaxgen.game import Model, State
 from jaxgen.training.batch_feed import BatchFeed, from_arrays, from_stream
 from jaxgen.training.chunk import (
     Callback,
@@ -160,9 +160,9 @@ def fit(
     state = jax.jit(_copy)(state)
     lost, compile_seconds = dict(diverged or {}), 0.0
     chunks: list[tuple[int, dict[str, np.ndarray]]] = []
-    for stage in _checked_stages(model, steps, state, batch_size, example_of(data)):
-        if stage.steps.stop <= first_step:
-            continue
+    remaining = [stage for stage in stages(model, steps) if stage.steps.stop > first_step]
+    _check_stages(remaining, state, batch_size, example_of(data))
+    for stage in remaining:
         program = _Program(model, data, keys, state, stage, first_step, batch_size, chunk, devices)
         compile_seconds += program.compile_seconds
         if on_compiled is not None:
@@ -352,37 +352,35 @@ def _cut(steps: range, length: int) -> list[range]:
     return [range(max(first, steps.start), min(first + length, steps.stop)) for first in firsts]
 
 
-def _checked_stages(model: Model, steps: int, state: State, batch_size: int, example: Batch) -> list[Stage]:
-    """The stages of the training; what is wrong with a later one is known before the first."""
-    found, seed = stages(model, steps), jax.eval_shape(lambda state: select_seed(state, 0), state)
-    for stage in found:
+def _check_stages(remaining: Sequence[Stage], state: State, batch_size: int, example: Batch) -> None:
+    """Raise what is wrong with a later phase before the first one is trained."""
+    seed = jax.eval_shape(lambda state: select_seed(state, 0), state)
+    for stage in remaining:
         players = stage.phase.players
         jax.eval_shape(partial(reset_optimizers, players, [player.name for player in players]), seed)
-    for stage in found[1:]:  # The first one is compiled at once.
-        examples = (stage.phase.batch_size or batch_size) * stage.phase.slices
+    for stage in remaining[1:]:  # The first one is compiled at once.
+        phase = stage.phase
+        examples = (phase.batch_size or batch_size) * phase.slices
         batch = {name: jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype) for name, x in example.items()}
         try:
-            _forms(stage.phase, jax.random.key(0), seed, batch)
+            _forms(phase.name, phase.step, jax.random.key(0), seed, jax.eval_shape(phase.preprocess, batch))
         except InputError:
             raise
         except Exception as error:  # Whatever a step of the user's own raises.
             reason = str(error).partition("\n")[0]
             raise InputError(
-                f"the step of phase '{stage.phase.name}' must accept the state and the batches of the training, got "
+                f"the step of phase '{phase.name}' must accept the state and the batches of the training, got "
                 f"{type(error).__name__}: {reason}"
             ) from error
-    return found
 
 
-def _forms(phase: Phase, key: KeyArray, state: State, batch: Batch) -> Metrics:
+def _forms(
+    phase: str, step: Callable[..., tuple[State, Metrics]], key: KeyArray, state: State, batch: Batch
+) -> Metrics:
     """Shapes and dtypes of the metrics of a step, without computing it; the state must keep its form."""
-
-    def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
-        return phase.step(key, state, phase.preprocess(batch))
-
     new, metrics = jax.eval_shape(step, key, state, batch)
     if difference := first_difference(named_leaves(new), named_leaves(state)):
-        raise InputError(f"the step of phase '{phase.name}' must return a state of the same form, but {difference}")
+        raise InputError(f"the step of phase '{phase}' must return a state of the same form, but {difference}")
     for name, metric in metrics.items():
         if metric.shape:
             raise InputError(f"the metric '{name}' must be a scalar, got an array of shape {metric.shape}")
@@ -410,21 +408,20 @@ def _compile(
 ) -> Callable[..., tuple[State, Metrics]]:
     """Compile `(keys, state, fetched, first, count) -> (state, history)`: `count` steps from step `first` on."""
     phase = stage.phase
+    step = jax.jit(phase.step)  # So that it is traced once, for the shapes of its results and in the loop.
 
     def run(key: KeyArray, state: State, fetched: Any, first: Array, count: Array) -> tuple[State, Metrics]:
         order, steps_key = _order_key(key, stage.number), run_keys(key).steps
 
-        def step(i: Array, state: State) -> tuple[State, Metrics]:
-            batch = feed.batch(fetched, order, first + i - stage.steps.start, i)
-            return phase.step(jax.random.fold_in(steps_key, first + i), state, spread(phase.preprocess(batch), mesh))
+        def batch(i: Array) -> Batch:
+            return spread(phase.preprocess(feed.batch(fetched, order, first + i - stage.steps.start, i)), mesh)
 
         def record(i: Array, carry: tuple[State, Metrics]) -> tuple[State, Metrics]:
             state, history = carry
-            state, metrics = step(i, state)
+            state, metrics = step(jax.random.fold_in(steps_key, first + i), state, batch(i))
             return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
 
-        batch = jax.eval_shape(lambda: feed.batch(fetched, order, first, first))
-        metrics = _forms(phase, steps_key, state, batch)
+        metrics = _forms(phase.name, step, steps_key, state, batch(jnp.int32(0)))
         history = {name: jnp.zeros(feed.steps, metric.dtype) for name, metric in metrics.items()}
         return jax.lax.fori_loop(0, count, record, (state, history))
 
