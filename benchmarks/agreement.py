@@ -153,15 +153,18 @@ class Compared(NamedTuple):
 def compare_initial_losses(run: Run, twin: Twin) -> Compared:
     """Compare the losses of all players before the first update, in a game whose players update in order."""
     key, batch, tensors, noise = _step_inputs(run, twin, 0)
+    losses = _initial_losses(run.model, key, run.state, batch)
+    return _compared(run, losses, partial(twin.losses, tensors, noise))
 
-    def losses(key: KeyArray, state: State, batch: Data) -> dict[str, Array]:
-        first = {name: array[:: run.model.slices] for name, array in batch.items()}
-        return {
-            player.name: player.loss(_update_key(key, i, 0), state.params, state, first)[0]
-            for i, player in enumerate(run.model.players)
-        }
 
-    return _compared(run, jax.jit(losses)(key, run.state, batch), partial(twin.losses, tensors, noise))
+@partial(jax.jit, static_argnums=0)
+def _initial_losses(model: Model, key: KeyArray, state: State, batch: Data) -> dict[str, Array]:
+    """The losses of all players with the first slice of the batch."""
+    first = {name: array[:: model.slices] for name, array in batch.items()}
+    return {
+        player.name: player.loss(_update_key(key, i, 0), state.params, state, first)[0]
+        for i, player in enumerate(model.players)
+    }
 
 
 def compare_steps(run: Run, twin: Twin) -> list[Compared]:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +26,10 @@ TOLERANCE = 1e-9
 every_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 @every_workload
 def test_losses_agree_in_float64_at_several_steps(workload: Workload) -> None:
-    workload = small(workload)
-    data = workload.data()
-    state = random_state(workload, data)
+    workload, data, state = small(workload), data_of(workload), random_state(workload)
     twin = workload.twin(state.params, compiled=False).to(torch.float64)
     with jax.enable_x64(True):
         data, state = in_float64(data), in_float64(state)
@@ -41,8 +41,7 @@ def test_losses_agree_in_float64_at_several_steps(workload: Workload) -> None:
 @pytest.mark.parametrize("name", ["MLP VAE", "DCGAN 28"])
 def test_losses_agree_in_bfloat16_and_differ_for_another_bias(name: str) -> None:
     workload = next(in_precision(small(workload), BFLOAT16) for workload in WORKLOADS if workload.name == name)
-    data = workload.data()
-    state = random_state(workload, data)
+    data, state = data_of(workload), random_state(workload)
     run = begin(workload, workload.build(data), data, jax.random.key(1), state)
     agreement = compare(run, workload.twin(state.params, compiled=False))
     assert agreement.holds
@@ -57,8 +56,7 @@ def test_difference_of_losses_near_zero_is_relative_to_the_least_size_in_bfloat1
     found = {}
     for precision in (FLOAT32, BFLOAT16):
         workload = in_precision(small(WORKLOADS[0]), precision)
-        data = workload.data()
-        state = random_state(workload, data)
+        data, state = data_of(workload), random_state(workload)
         twin = workload.twin(state.params, compiled=False)
         player = twin.players[0].name
         run = Run(workload, workload.build(data), data, jax.random.key(1), state, {player: np.full(1, 1e-3)})
@@ -74,8 +72,8 @@ def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
     """In jaxgen for an accelerator: on the CPU some of the products that make up its convolutions are in float32."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     workload = in_precision(small(workload), BFLOAT16)
-    data = workload.data()
-    model, state = workload.build(data), random_state(workload, data)
+    data = data_of(workload)
+    model, state = workload.build(data), random_state(workload)
     batch = {name: array[: workload.batch_size * model.slices] for name, array in data.items()}
     jaxpr, (updated, metrics) = jax.make_jaxpr(model.step, return_shape=True)(jax.random.key(0), state, batch)
     assert {operand.aval.dtype for product in products(jaxpr) for operand in product.invars} == {jnp.dtype(BFLOAT16)}
@@ -102,7 +100,7 @@ def test_scaled_workloads_keep_their_precision() -> None:
 @every_workload
 def test_tensors_of_uint8_data_equal_those_of_float64_data(workload: Workload) -> None:
     """The comparison in float64 starts from float64 data, the benchmark from the uint8 data of jaxgen."""
-    data = {name: array[:6] for name, array in workload.data().items()}
+    data = {name: array[:6] for name, array in data_of(workload).items()}
     for tensor, exact in zip(workload.tensors(data), workload.tensors(in_float64(data)), strict=True):
         assert tensor.dtype in (torch.float32, torch.int64)
         np.testing.assert_allclose(tensor, exact, rtol=0, atol=1e-6)
@@ -127,20 +125,22 @@ def test_steps_of_the_twin_change_the_weights_of_every_player(workload: Workload
     twin = small_twin(workload)
     before = [weights(player) for player in twin.players]
     # Enough examples for five updates of a critic.
-    twin.run(endless_batches(workload.tensors(workload.data()), 40), steps=2)
+    twin.run(endless_batches(workload.tensors(data_of(workload)), 40), steps=2)
     for player, old in zip(twin.players, before, strict=True):
         assert torch.isfinite(weights(player)).all()
         assert not torch.equal(weights(player), old)
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 @every_workload
 def test_scaled_workloads_have_the_given_width_and_batch_size(workload: Workload) -> None:
-    for other, width, batch_size in (
-        (workload.scaled(), sizes(workload), workload.batch_size),
-        (workload.scaled(batch_size=8), sizes(workload), 8),
+    expected = sizes(workload)
+    for other, batch_size in (
+        (workload.scaled(), workload.batch_size),
+        (workload.scaled(batch_size=8), 8),
     ):
-        assert (other.name, sizes(other), other.batch_size) == (workload.name, width, batch_size)
-    assert sum(sizes(workload.scaled(width=4))) < sum(sizes(workload)) < sum(sizes(workload.scaled(width=512)))
+        assert (other.name, sizes(other), other.batch_size) == (workload.name, expected, batch_size)
+    assert sum(sizes(workload.scaled(width=4))) < sum(expected) < sum(sizes(workload.scaled(width=512)))
 
 
 def test_batches_contain_every_example_at_most_once_per_epoch() -> None:
@@ -170,14 +170,27 @@ def products(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
 
 
 def small(workload: Workload) -> Workload:
-    return workload.scaled(width=4, batch_size=8)
+    return workload.scaled(width=2 if workload.convolutional else 4, batch_size=4)
 
 
 def small_twin(workload: Workload) -> Twin:
-    return small(workload).twin(random_state(small(workload), workload.data()).params, compiled=False)
+    return small(workload).twin(random_state(small(workload)).params, compiled=False)
 
 
-def shapes_of_state(workload: Workload, data: Data) -> State:
+def data_of(workload: Workload) -> Data:
+    """The first examples of the workload's data."""
+    return first_examples(workload.name)
+
+
+@cache
+def first_examples(name: str) -> Data:
+    """The first examples of a workload's data, enough for a step of five updates and for a label of every class."""
+    workload = next(workload for workload in WORKLOADS if workload.name == name)
+    return {name: array[:100].copy() for name, array in workload.data().items()}
+
+
+def shapes_of_state(workload: Workload) -> State:
+    data = data_of(workload)
     batch = {name: array[:1] for name, array in data.items()}
     return jax.eval_shape(workload.build(data).init, jax.random.key(0), batch)
 
@@ -187,13 +200,18 @@ def weights(player: TorchPlayer) -> torch.Tensor:
 
 
 def sizes(workload: Workload) -> list[int]:
-    return [leaf.size for leaf in jax.tree.leaves(shapes_of_state(workload, workload.data()).params)]
+    return [leaf.size for leaf in jax.tree.leaves(shapes_of_state(workload).params)]
 
 
-def random_state(workload: Workload, data: Data) -> State:
-    """A first state with random weights everywhere: initial zeros and ones would hide errors."""
+@cache
+def shapes_of_small_state(name: str) -> State:
+    return shapes_of_state(next(small(workload) for workload in WORKLOADS if workload.name == name))
+
+
+def random_state(workload: Workload) -> State:
+    """A first state of a small workload with random weights everywhere: initial zeros and ones would hide errors."""
     random = np.random.default_rng(0)
-    shapes = shapes_of_state(workload, data)
+    shapes = shapes_of_small_state(workload.name)
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     weights = jax.tree.map(lambda leaf: random.normal(0.0, 0.1, leaf.shape).astype(leaf.dtype), shapes.params)
     return state.replace(params=weights)
