@@ -82,26 +82,31 @@ def kernel_and_bias(params: Any, name: str, normalization: Normalization) -> tup
 
 def variables_of(network: Any, inputs: np.ndarray) -> dict[str, Any]:
     """Return random variables, because the initial zeros and ones would hide mistakes."""
-    variables = jax.jit(partial(network.init, train=False))(jax.random.key(0), jnp.float32(inputs))
+    shapes = jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.float32(inputs))
     random = np.random.default_rng(0)
-    variables["params"] = jax.tree.map(
-        lambda leaf: jnp.asarray(random.normal(0.05, 0.1, leaf.shape), jnp.float32), variables["params"]
-    )
-    if "batch_stats" in variables:
-        variables["batch_stats"] = jax.tree.map(
-            lambda leaf: jnp.asarray(random.uniform(0.5, 1.5, leaf.shape), jnp.float32), variables["batch_stats"]
-        )
-    if "spectral" in variables:  # The fixed point of the iteration, which has at most 8 vectors.
+    drawn = {"params": partial(random.normal, 0.05, 0.1), "batch_stats": partial(random.uniform, 0.5, 1.5)}
+    variables = {
+        name: jax.tree.map(lambda leaf, draw=draw: np.float32(draw(leaf.shape)), shapes[name])
+        for name, draw in drawn.items()
+        if name in shapes
+    }
+    if "spectral" in shapes:  # The fixed point of the iteration, which has at most 8 vectors.
         kernels = {name.rsplit("_")[-1]: layer["kernel"] for name, layer in variables["params"].items()}
         variables["spectral"] = {
-            f"SpectralNorm_{i}": {"U": jnp.float32(singular_values(kernel)[1][:, :8])} for i, kernel in kernels.items()
+            f"SpectralNorm_{i}": {"U": np.float32(singular_values(kernel)[1][:, :8])} for i, kernel in kernels.items()
         }
     return variables
 
 
-def apply(network: Any, variables: dict[str, Any], inputs: Any, train: bool) -> tuple[Any, Any]:
-    mutable = ["batch_stats"] if train else []
-    return jax.jit(partial(network.apply, train=train, mutable=mutable))(variables, jnp.float32(inputs))
+def apply(variables: dict[str, Any], inputs: Any, train: bool, *networks: Any) -> list[tuple[Any, Any]]:
+    """Return the outputs and the updated statistics of networks that have the same variables."""
+
+    @jax.jit
+    def compute(variables: dict[str, Any], inputs: Any) -> list[tuple[Any, Any]]:
+        mutable = ["batch_stats"] if train else []
+        return [network.apply(variables, inputs, train=train, mutable=mutable) for network in networks]
+
+    return compute(variables, np.float32(inputs))
 
 
 def as_float64(variables: dict[str, Any]) -> tuple[Any, Any]:
@@ -119,7 +124,7 @@ def test_generator_matches_numpy(shape: tuple[int, int, int], normalization: Nor
     network = Generator(shape=shape, width=3, normalization=normalization)
     latents = np.random.default_rng(1).normal(size=(6, 5))
     variables = variables_of(network, latents)
-    images, updated = apply(network, variables, latents, train)
+    ((images, updated),) = apply(variables, latents, train, network)
 
     params, stats = as_float64(variables)
     kernel, bias = kernel_and_bias(params, "ConvTranspose_0", normalization)
@@ -143,7 +148,8 @@ def test_discriminator_matches_numpy(shape: tuple[int, int, int], normalization:
     network = Discriminator(width=3, shape=(2,), normalization=normalization)
     images = np.random.default_rng(1).normal(size=(6, *shape))
     variables = variables_of(network, images)
-    outputs, updated = apply(network, variables, images, train)
+    clones = [network.clone(feature_layer=i + 1) for i in range(len(SIZES[shape]) - 1)]
+    (outputs, updated), *of_clones = apply(variables, images, train, network, *clones)
 
     params, stats = as_float64(variables)
     x, expected_stats = images, {}
@@ -154,7 +160,7 @@ def test_discriminator_matches_numpy(shape: tuple[int, int, int], normalization:
             x, running = normalize(x, normalization, params, stats, i - 1, train)
             expected_stats |= running
         x = np.where(x > 0, x, LEAK * x)
-        (same_outputs, features), _ = apply(network.clone(feature_layer=i + 1), variables, images, train)
+        (same_outputs, features), _ = of_clones[i]
         assert_close(features, x)
         assert_close(same_outputs, outputs)
     kernel, bias = kernel_and_bias(params, f"Conv_{len(SIZES[shape]) - 1}", normalization)
@@ -172,6 +178,7 @@ def test_feature_layer_must_be_a_hidden_layer(feature_layer: int) -> None:
         jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros((1, 28, 28, 1)))
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_numbers_of_parameters_at_64_pixels_are_published_ones() -> None:
     """The DCGAN tutorial of PyTorch has 3,576,704 and 2,765,568 for width 64 and latent_dim 100, without any biases."""
     generator, discriminator = (
@@ -190,14 +197,24 @@ def test_numbers_of_parameters_at_64_pixels_are_published_ones() -> None:
         assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == published
 
 
-def initialize(network: Any, seed: int, shape: tuple[int, ...]) -> Any:
-    return jax.jit(partial(network.init, train=False))(jax.random.key(seed), jnp.zeros(shape))
+def initialize(*networks: tuple[Any, tuple[int, ...]]) -> list[Any]:
+    """Return the initial parameters of networks for inputs of the given shapes."""
+
+    @jax.jit
+    def compute() -> list[Any]:
+        keys = jax.random.split(jax.random.key(0), len(networks))
+        return [
+            network.init(key, np.zeros(shape, np.float32), train=False)["params"]
+            for key, (network, shape) in zip(keys, networks, strict=True)
+        ]
+
+    return jax.device_get(compute())
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_initial_weights_have_published_distribution() -> None:
-    generator = initialize(Generator(shape=(32, 32, 3), width=32), 0, (1, 100))
-    discriminator = initialize(Discriminator(width=32), 1, (1, 32, 32, 3))
-    for params in (generator["params"], discriminator["params"]):
+    generator, discriminator = Generator(shape=(32, 32, 3), width=32), Discriminator(width=32)
+    for params in initialize((generator, (1, 100)), (discriminator, (1, 32, 32, 3))):
         kernels = [layer["kernel"] for name, layer in params.items() if "Conv" in name]
         scales = np.concatenate([layer["scale"] for name, layer in params.items() if "BatchNorm" in name])
         biases = [layer["bias"] for layer in params.values() if "bias" in layer]
@@ -210,17 +227,18 @@ def test_initial_weights_have_published_distribution() -> None:
         assert all((bias == 0).all() for bias in biases)
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 @pytest.mark.parametrize("normalization", ["none", "spectral"])
 def test_weight_scale_is_standard_deviation_of_initial_weights(normalization: Normalization) -> None:
     options: dict[str, Any] = {"width": 32, "normalization": normalization, "weight_scale": 0.3}
-    generator = initialize(Generator(shape=(8, 8, 3), **options), 0, (1, 100))
-    discriminator = initialize(Discriminator(**options), 1, (1, 8, 8, 3))
-    for params in (generator["params"], discriminator["params"]):
+    networks = (Generator(shape=(8, 8, 3), **options), (1, 100)), (Discriminator(**options), (1, 8, 8, 3))
+    for params in initialize(*networks):
         for layer in params.values():
             deviation = 0.3 / np.sqrt(2 * layer["kernel"].size)
             assert float(layer["kernel"].std()) == pytest.approx(0.3, abs=4 * deviation)
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 @pytest.mark.parametrize(
     ("normalization", "train", "depends"),
     [
@@ -234,13 +252,13 @@ def test_weight_scale_is_standard_deviation_of_initial_weights(normalization: No
 def test_output_depends_on_other_examples_only_with_batch_normalization_in_training(
     normalization: Normalization, train: bool, depends: bool
 ) -> None:
-    images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
-    batches = jnp.stack([images, images.at[1:].add(1.0)])
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
+    batches = np.stack([images, np.concatenate([images[:1], images[1:] + 1])])
     network = Discriminator(width=4, normalization=normalization)
-    variables = jax.jit(partial(network.init, train=False))(jax.random.key(1), images)
+    variables = variables_of(network, images)
     apply = partial(network.apply, train=train, mutable=STATISTICS)
-    outputs, _ = jax.jit(jax.vmap(apply, (None, 0)))(variables, batches)
-    assert bool(jnp.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == depends
+    outputs, _ = jax.device_get(jax.jit(jax.vmap(apply, (None, 0)))(variables, batches))
+    assert bool(np.abs(outputs[0, 0] - outputs[1, 0]) > 1e-6) == depends
 
 
 def test_images_smaller_than_8x8_are_rejected() -> None:
