@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -74,7 +73,7 @@ def random_variables(network: Any, inputs: np.ndarray) -> Any:
     random = np.random.default_rng(0)
     drawn = {"params": partial(random.normal, 0.05, 0.3), "batch_stats": partial(random.uniform, 0.5, 1.5)}
     variables = {
-        name: jax.tree.map(lambda leaf, draw=draw: jnp.float32(draw(leaf.shape)), shapes.get(name, {}))
+        name: jax.tree.map(lambda leaf, draw=draw: np.float32(draw(leaf.shape)), shapes.get(name, {}))
         for name, draw in drawn.items()
     }
     return variables | {"spectral": singular_vectors(variables["params"], shapes.get("spectral", {}))}
@@ -88,7 +87,7 @@ def singular_vectors(params: Any, names: Any) -> dict[str, Any]:
         if name.startswith("SpectralNorm"):
             kernel = np.asarray(kernels[int(name.rsplit("_")[-1])], np.float64)
             rows = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]), full_matrices=False)[2]
-            vectors[name] = {"U": jnp.float32(rows.T)}
+            vectors[name] = {"U": np.float32(rows.T)}
         else:
             vectors[name] = singular_vectors(params[name], names[name])
     return vectors
@@ -107,7 +106,7 @@ def test_generator_matches_pytorch(normalization: Normalization) -> None:
     network = ResidualGenerator(shape=(16, 24, 3), width=4, normalization=normalization)
     latents = np.random.default_rng(1).normal(size=(3, 5))
     variables = random_variables(network, latents)
-    images = jax.jit(partial(network.apply, train=False))(variables, jnp.float32(latents))
+    images = jax.jit(partial(network.apply, train=False))(variables, np.float32(latents))
 
     twin = Twin(normalization, variables)
     x = twin.dense("Dense_0", torch.tensor(latents)).unflatten(1, (2, 3, 4)).permute(0, 3, 1, 2)
@@ -123,7 +122,7 @@ def test_discriminator_matches_pytorch(normalization: Normalization) -> None:
     network = ResidualDiscriminator(width=4, shape=(2,), normalization=normalization)
     images = np.random.default_rng(1).normal(size=(3, 16, 11, 3))
     variables = random_variables(network, images)
-    outputs = jax.jit(partial(network.apply, train=False))(variables, jnp.float32(images))
+    outputs = jax.jit(partial(network.apply, train=False))(variables, np.float32(images))
 
     twin = Twin(normalization, variables)
     x = torch.tensor(images).permute(0, 3, 1, 2)
@@ -133,6 +132,7 @@ def test_discriminator_matches_pytorch(normalization: Normalization) -> None:
     assert_close(outputs, twin.dense("Dense_0", twin.activation(0, x).sum(dim=(2, 3))))
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_numbers_of_parameters_are_published_ones() -> None:
     """Every line of table 3, for images of 32x32x3, with the biases and the batch normalization of the text."""
 
@@ -159,9 +159,10 @@ def parameters(network: Any, inputs: tuple[int, ...]) -> int:
 
 
 def shapes_of(network: Any, inputs: tuple[int, ...]) -> Any:
-    return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), jnp.zeros(inputs))
+    return jax.eval_shape(partial(network.init, train=False), jax.random.key(0), np.zeros(inputs, np.float32))
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_normalization_applies_to_all_layers_and_excludes_others() -> None:
     """Every kernel has singular vectors with spectral normalization, and none otherwise."""
     for network, inputs in (
@@ -179,13 +180,20 @@ def test_normalization_applies_to_all_layers_and_excludes_others() -> None:
             assert has_scales == (normalization in ("batch", "layer"))
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_initial_weights_have_published_distribution() -> None:
     """Uniform with variance 2 / (fan-in + fan-out) (Glorot), and twice that in the 3x3 convolutions of blocks."""
     generator = ResidualGenerator((8, 8, 3), width=16)
     discriminator = ResidualDiscriminator(width=16, normalization="none")
-    for network, inputs in ((generator, (1, 100)), (discriminator, (1, 8, 8, 3))):
-        init = jax.jit(partial(network.init, train=False))
-        params = init(jax.random.key(0), jnp.zeros(inputs))["params"]
+
+    @jax.jit
+    def initialize(key: jax.Array) -> list[Any]:
+        return [
+            network.init(key, np.zeros(inputs, np.float32), train=False)["params"]
+            for network, inputs in ((generator, (1, 100)), (discriminator, (1, 8, 8, 3)))
+        ]
+
+    for params in jax.device_get(initialize(jax.random.key(0))):
         for path, kernel in jax.tree.leaves_with_path(params):
             where = jax.tree_util.keystr(path)
             if kernel.ndim > 1:
@@ -193,22 +201,23 @@ def test_initial_weights_have_published_distribution() -> None:
                 in_block = window == 9 and "Block" in where
                 variance = (4 if in_block else 2) / (window * (kernel.shape[-2] + kernel.shape[-1]))
                 assert float(kernel.var()) == pytest.approx(variance, rel=4 * np.sqrt(0.8 / kernel.size)), where
-                assert 0.8 * np.sqrt(3 * variance) < float(jnp.abs(kernel).max()) <= np.sqrt(3 * variance), where
+                assert 0.8 * np.sqrt(3 * variance) < float(np.abs(kernel).max()) <= np.sqrt(3 * variance), where
             else:
                 assert (kernel == (1 if "scale" in where else 0)).all(), where
 
 
 def test_block_with_zero_residual_is_its_shortcut() -> None:
     """Negative inputs are kept too, because the block ends with a sum and not with a ReLU."""
-    x = jax.random.normal(jax.random.key(0), (2, 4, 4, 3))
+    x = np.random.default_rng(1).normal(size=(2, 4, 4, 3)).astype(np.float32)
     for block, expected in (
         (PreactivatedBlock(3, "none"), x),
-        (PreactivatedBlock(5, "none", resize=double), jnp.repeat(jnp.repeat(x[..., :1] * jnp.ones(5), 2, 1), 2, 2)),
+        (PreactivatedBlock(5, "none", resize=double), np.repeat(np.repeat(x[..., :1].repeat(5, axis=-1), 2, 1), 2, 2)),
     ):
-        params = jax.jit(partial(block.init, train=False))(jax.random.key(1), x)["params"]
-        params["Conv_1"]["kernel"] = jnp.zeros_like(params["Conv_1"]["kernel"])
+        params = random_variables(block, x)["params"]
+        params["Conv_1"] = jax.tree.map(np.zeros_like, params["Conv_1"])
         if "Conv_2" in params:  # A shortcut that takes the first channel.
-            params["Conv_2"]["kernel"] = jnp.zeros_like(params["Conv_2"]["kernel"]).at[0, 0, 0].set(1)
+            params["Conv_2"] = jax.tree.map(np.zeros_like, params["Conv_2"])
+            params["Conv_2"]["kernel"][0, 0, 0] = 1
         y = jax.jit(partial(block.apply, train=False))({"params": params}, x)
         np.testing.assert_array_equal(y, expected)
 
