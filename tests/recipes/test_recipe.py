@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import shutil
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,36 +15,51 @@ from matplotlib.figure import Figure
 
 from jaxgen import load_run
 from jaxgen.data import SYNTHETIC
+from jaxgen.data.sources import SYNTHETIC_EXAMPLES
 from jaxgen.errors import InputError
-from jaxgen.models.gan import Config
+from jaxgen.models import REGISTRY
 from jaxgen.recipes import RECIPES, Recipe, Request, recipe, run_recipe
 from jaxgen.recipes.recipe import Claim, Entry, MetricResult, ModelComparison, Published, RepeatedExperiment
 from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, evaluate_run
+from tests.small_runs import DIVERGING, LINEAR, DivergingConfig, LinearConfig
 
-SMALL = RunConfig(
-    Config(hidden=(8,), latent_dim=2), data="ring", steps=4, batch_size=32, log_every=2, checkpoint_every=2
-)
+SMALL = RunConfig(LinearConfig(latent_dim=1), data="ring", steps=4, batch_size=32, log_every=2, checkpoint_every=2)
 
 
 def comparison(steps: int = 4) -> ModelComparison:
     config = dataclasses.replace(SMALL, steps=steps)
-    packed = dataclasses.replace(config, model_config=dataclasses.replace(config.model_config, packing=2))
+    plane = dataclasses.replace(config, model_config=LinearConfig(latent_dim=2))
     return ModelComparison(
-        entries={"GAN": Entry("gan", config, {"modes": Published(6.3, 0.5)}), "Pac GAN, 2": Entry("gan", packed)},
-        metrics={"modes": "of 8", "high_quality": "share"},
-        claims=[Claim("Pac GAN, 2", "GAN", "modes")],
+        entries={"Line": Entry("linear", config, {"modes": Published(6.3, 0.5)}), "Plane, 2": Entry("linear", plane)},
+        metrics={"modes": "of 8", "mse": "squared distance"},
+        claims=[Claim("Plane, 2", "Line", "modes")],
         seeds=3,
         quick_steps=2,
         quick_seeds=2,
-        quick_change=lambda config: dataclasses.replace(
-            config, model_config=dataclasses.replace(config.model_config, hidden=(5,))
-        ),
+        quick_change=lambda config: dataclasses.replace(config, model_config=LinearConfig(latent_dim=5)),
     )
 
 
 def recipe_of(compared: ModelComparison) -> Recipe:
     return Recipe("description", "reference", "duration", compared, "protocol")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_data_and_families_that_compile_quickly() -> Iterator[None]:
+    """Few points, and families that recipes find by their names, as those of the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        for split in SYNTHETIC_EXAMPLES:
+            patch.setitem(SYNTHETIC_EXAMPLES, split, 3000)
+        patch.setitem(REGISTRY, "linear", LINEAR)
+        patch.setitem(REGISTRY, "diverging", DIVERGING)
+        yield
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not render figures, for tests of numbers."""
+    monkeypatch.setattr("jaxgen.plot.save", lambda figure, path: None)
 
 
 @pytest.fixture(scope="module")
@@ -52,23 +69,32 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recipe") / "quick"
+    run_recipe(recipe_of(comparison()), Request(folder, quick=True, only=["Line"], notify=lambda line: None))
+    return folder
+
+
 def test_results_match_evaluation_of_the_runs(done: Path) -> None:
     results = json.loads((done / "results.json").read_text())
-    assert list(results["rows"]) == ["GAN", "Pac GAN, 2"]
-    for name, folder in (("GAN", "gan"), ("Pac GAN, 2", "pac-gan-2")):
+    assert list(results["rows"]) == ["Line", "Plane, 2"]
+    for name, folder in (("Line", "line"), ("Plane, 2", "plane-2")):
         run = load_run(done / folder)
         assert (run.step, run.config.seeds) == (4, 3)
         evaluated = evaluate_run(run)
-        for metric in ("modes", "high_quality"):
+        for metric in ("modes", "mse"):
             row = results["rows"][name][metric]
             assert row["values"] == evaluated[metric]["seeds"]
             assert row["mean"] == pytest.approx(np.mean(row["values"]))
             assert row["seeds"] == 3
-    assert results["rows"]["GAN"]["modes"]["published"] == {"mean": 6.3, "error": 0.5}
-    assert results["rows"]["Pac GAN, 2"]["modes"]["published"] is None
-    assert {path.name for path in done.glob("*.png")} == {"modes.png", "high_quality.png", "samples.png"}
+        assert len(set(results["rows"][name]["mse"]["values"])) == 3
+    assert results["rows"]["Line"]["modes"]["published"] == {"mean": 6.3, "error": 0.5}
+    assert results["rows"]["Plane, 2"]["modes"]["published"] is None
+    assert {path.name for path in done.glob("*.png")} == {"modes.png", "mse.png", "samples.png"}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_completed_recipe_is_not_trained_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "train", lambda *_, **__: pytest.fail("trained again"))
     before = (done / "results.json").read_bytes()
@@ -76,36 +102,39 @@ def test_completed_recipe_is_not_trained_again(done: Path, monkeypatch: pytest.M
     assert (done / "results.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_interrupted_recipe_resumes_to_the_same_results(done: Path, tmp_path: Path) -> None:
     """The first model has half of its steps, and the second one has not been started."""
-    run_recipe(recipe_of(comparison(steps=2)), Request(tmp_path, only=["GAN"], notify=lambda line: None))
+    run_recipe(recipe_of(comparison(steps=2)), Request(tmp_path, only=["Line"], notify=lambda line: None))
     run_recipe(recipe_of(comparison()), Request(tmp_path, notify=lambda line: None))
     resumed, uninterrupted = (json.loads((folder / "results.json").read_text())["rows"] for folder in (tmp_path, done))
     assert resumed == uninterrupted
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_only_selects_models(done: Path, tmp_path: Path) -> None:
-    run_recipe(recipe_of(comparison()), Request(tmp_path, only=["GAN"], notify=lambda line: None))
+    shutil.copytree(done / "line", tmp_path / "line")  # A completed run is not trained again.
+    run_recipe(recipe_of(comparison()), Request(tmp_path, only=["Line"], notify=lambda line: None))
     selected, complete = (json.loads((folder / "results.json").read_text()) for folder in (tmp_path, done))
-    assert selected["rows"] == {"GAN": complete["rows"]["GAN"]}
+    assert selected["rows"] == {"Line": complete["rows"]["Line"]}
     assert selected["claims"] == []  # A claim compares two models.
-    assert not (tmp_path / "pac-gan-2").exists()
-    refused = Request(tmp_path / "other", only=["gan"], notify=lambda line: None)
-    with pytest.raises(InputError, match="model of this recipe 'gan'"):
+    assert not (tmp_path / "plane-2").exists()
+    refused = Request(tmp_path / "other", only=["line"], notify=lambda line: None)
+    with pytest.raises(InputError, match="model of this recipe 'line'"):
         run_recipe(recipe_of(comparison()), refused)
-    with pytest.raises(InputError, match="--only must be left out, got gan: this recipe compares no models"):
+    with pytest.raises(InputError, match="--only must be left out, got line: this recipe compares no models"):
         run_recipe(RECIPES["saturation"], refused)
     assert not refused.folder.exists()
 
 
-def test_quick_recipe_has_fewer_steps_and_seeds_and_the_changed_config(tmp_path: Path) -> None:
-    run_recipe(recipe_of(comparison()), Request(tmp_path, quick=True, only=["GAN"], notify=lambda line: None))
-    run = load_run(tmp_path / "gan")
-    assert (run.step, run.config.seeds, run.config.model_config) == (2, 2, Config(hidden=(5,), latent_dim=2))
-    assert json.loads((tmp_path / "results.json").read_text())["quick"] is True
+def test_quick_recipe_has_fewer_steps_and_seeds_and_the_changed_config(quick: Path) -> None:
+    run = load_run(quick / "line")
+    assert (run.step, run.config.seeds, run.config.model_config) == (2, 2, LinearConfig(latent_dim=5))
+    assert json.loads((quick / "results.json").read_text())["quick"] is True
 
 
-def test_measure_adds_metrics(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_measure_adds_metrics(done: Path, quick: Path, tmp_path: Path) -> None:
     """The metric is the mean of samples, which the stored run reproduces."""
 
     def mean(run: Run, key: jax.Array, scale: float) -> dict[str, jax.Array]:
@@ -114,24 +143,26 @@ def test_measure_adds_metrics(tmp_path: Path) -> None:
     small = comparison()
     measured = dataclasses.replace(
         small,
-        entries={"GAN": small.entries["GAN"]},
+        entries={"Line": small.entries["Line"]},
         metrics={"mean": "of coordinates"},
         claims=(),
         measure=partial(mean, scale=1.0),
         quick_measure=partial(mean, scale=2.0),
     )
-    for quick, scale in ((False, 1.0), (True, 2.0)):
-        folder = tmp_path / str(quick)
-        run_recipe(recipe_of(measured), Request(folder, quick=quick, notify=lambda line: None))
-        values = json.loads((folder / "results.json").read_text())["rows"]["GAN"]["mean"]["values"]
-        samples = load_run(folder / "gan").sample(jax.random.key(0), 5)
+    for is_quick, scale in ((False, 1.0), (True, 2.0)):
+        folder = tmp_path / str(is_quick)
+        shutil.copytree((quick if is_quick else done) / "line", folder / "line")
+        run_recipe(recipe_of(measured), Request(folder, quick=is_quick, notify=lambda line: None))
+        values = json.loads((folder / "results.json").read_text())["rows"]["Line"]["mean"]["values"]
+        samples = load_run(folder / "line").sample(jax.random.key(0), 5)
         np.testing.assert_allclose(values, scale * np.asarray(samples).mean(axis=(1, 2)), rtol=1e-4)
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("damage", ["", "{}", "[1]"])
 def test_damaged_summary_is_computed_again(done: Path, damage: str) -> None:
     before = (done / "results.json").read_bytes()
-    (done / "gan" / "summary.json").write_text(damage)
+    (done / "line" / "summary.json").write_text(damage)
     run_recipe(recipe_of(comparison()), Request(done, notify=lambda line: None))
     assert (done / "results.json").read_bytes() == before
 
@@ -139,23 +170,23 @@ def test_damaged_summary_is_computed_again(done: Path, damage: str) -> None:
 def test_folder_with_other_configs_raises(done: Path) -> None:
     other = comparison()
     for name, entry in other.entries.items():
-        config = dataclasses.replace(entry.config.model_config, hidden=(9,))
-        replaced = Entry("gan", dataclasses.replace(entry.config, model_config=config))
+        replaced = Entry("linear", dataclasses.replace(entry.config, model_config=LinearConfig(latent_dim=9)))
         other = dataclasses.replace(other, entries={**other.entries, name: replaced})
-    with pytest.raises(InputError, match="was trained with --hidden 8, not 9"):
+    with pytest.raises(InputError, match="was trained with --latent-dim 1, not 9"):
         run_recipe(recipe_of(other), Request(done, notify=lambda line: None))
 
 
-def test_other_models_are_measured_if_one_diverges(tmp_path: Path) -> None:
+def test_other_models_are_measured_if_one_diverges(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done / "line", tmp_path / "line")
     small = comparison()
-    diverging = dataclasses.replace(SMALL, model_config=Config(hidden=(8,), latent_dim=2, learning_rate=1e38))
-    entries = {"diverging": Entry("gan", diverging), "GAN": small.entries["GAN"]}
+    diverging = RunConfig(DivergingConfig(), data="digits", steps=30, batch_size=32, log_every=10)
+    entries = {"diverging": Entry("diverging", diverging), "Line": small.entries["Line"]}
     run_recipe(
         recipe_of(dataclasses.replace(small, entries=entries, claims=())), Request(tmp_path, notify=lambda line: None)
     )
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert rows["diverging"]["modes"]["values"] == [None] * 3
-    assert rows["GAN"]["modes"]["seeds"] == 3
+    assert rows["Line"]["modes"]["seeds"] == 3
 
 
 def test_non_finite_values_are_null(tmp_path: Path) -> None:
