@@ -2,7 +2,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
@@ -22,9 +21,9 @@ def pixels(split: str) -> np.ndarray:
     return load("digits", split=split)["image"].reshape(-1, 64) / 255.0
 
 
-def principal_components(latent_dim: int) -> tuple[PCA, float]:
-    """Return the principal components of the training digits, and their error per pixel on the test digits."""
-    pca = PCA(latent_dim).fit(pixels("train"))
+def principal_components(latent_dim: int, examples: int | None = None) -> tuple[PCA, float]:
+    """Return the principal components of the first training digits, and their error per pixel on the test digits."""
+    pca = PCA(latent_dim).fit(pixels("train")[:examples])
     test = pixels("test")
     return pca, float(np.mean((pca.inverse_transform(pca.transform(test)) - test) ** 2))
 
@@ -34,14 +33,17 @@ def mse(model: Model, state: State) -> float:
     return float(metrics["mse"].mean())
 
 
+def random_state(model: Model, data: Batch) -> State:
+    """Return a first state with random parameters: `init` takes as long to compile as a step."""
+    random, shapes = np.random.default_rng(0), jax.eval_shape(model.init, jax.random.key(0), data)
+    params = jax.tree.map(lambda leaf: random.normal(0.0, 0.3, leaf.shape).astype(leaf.dtype), shapes.params)
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes).replace(params=params)
+
+
 def linear_model(data: Batch, **options: Any) -> tuple[Model, State, dict[str, np.ndarray]]:
     """Return a linear autoencoder with random weights and biases, and its weights in float64."""
     model = build(Config(architecture="linear", **options), data)
-    state = model.init(jax.random.key(0), data)
-    leaves, structure = jax.tree.flatten(state.params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    leaves = [leaf + 0.1 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)]
-    state = state.replace(params=jax.tree.unflatten(structure, leaves))
+    state = random_state(model, data)
     weights = {
         f"{network}_{name}": np.asarray(value, np.float64)
         for network in ("encoder", "decoder")
@@ -51,22 +53,27 @@ def linear_model(data: Batch, **options: Any) -> tuple[Model, State, dict[str, n
 
 
 def test_linear_autoencoder_finds_principal_components() -> None:
-    digits = load("digits")
+    digits = {"image": load("digits")["image"][:300]}
     model = build(Config(architecture="linear", latent_dim=4, learning_rate=1e-2), digits)
     # Every batch has all digits: without the noise of small batches Adam converges at a constant learning rate.
-    state = fit(model, digits, key=jax.random.key(0), steps=1500, batch_size=len(digits["image"])).state
-    pca, best = principal_components(4)
+    state = fit(model, digits, key=jax.random.key(0), steps=1500, batch_size=300).state
+    pca, best = principal_components(4, examples=300)
     assert mse(model, state) == pytest.approx(best, rel=0.005)
-    axes = model.decode(state, jnp.eye(4)) - model.decode(state, jnp.zeros((4, 4)))
-    angles = np.degrees(subspace_angles(np.asarray(axes, np.float64).reshape(4, 64).T, pca.components_.T))
+    decoded = np.float64(jax.jit(model.decode)(state, np.eye(5, 4, dtype=np.float32)))
+    axes = decoded[:4] - decoded[4]
+    angles = np.degrees(subspace_angles(axes.reshape(4, 64).T, pca.components_.T))
     assert angles.max() < 2.0
 
 
-@pytest.mark.parametrize("options", [{"hidden": (128, 64)}, {"architecture": "conv", "width": 16}])
-def test_nonlinear_autoencoder_has_lower_test_error_than_principal_components(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("options", "steps"), [({"hidden": (128, 64)}, 300), ({"architecture": "conv", "width": 16}, 600)]
+)
+def test_nonlinear_autoencoder_has_lower_test_error_than_principal_components(
+    options: dict[str, Any], steps: int
+) -> None:
     digits = load("digits")
     model = build(Config(latent_dim=2, learning_rate=5e-3, **options), digits)
-    state = fit(model, digits, key=jax.random.key(0), steps=600, batch_size=128).state
+    state = fit(model, digits, key=jax.random.key(0), steps=steps, batch_size=128).state
     assert mse(model, state) < 0.95 * principal_components(2)[1]
 
 
@@ -77,7 +84,7 @@ def test_linear_denoising_autoencoder_learns_wiener_filter() -> None:
         Config(architecture="linear", latent_dim=2, corruption="gaussian", corruption_level=1.0, learning_rate=3e-3),
         data,
     )
-    state = fit(model, data, key=jax.random.key(0), steps=3000, batch_size=1000).state
+    state = fit(model, data, key=jax.random.key(0), steps=2000, batch_size=1000).state
     covariance = np.cov(x.T)
     # The best affine estimate of x from x with noise of variance 1.
     gain = np.linalg.solve(covariance + np.eye(2), covariance)
@@ -96,32 +103,52 @@ def test_loss_metrics_and_evaluation_match_numpy() -> None:
     error = ((reconstruction - x) ** 2).sum(axis=1)
     penalty = 0.7 * np.abs(latent).sum(axis=1) + 0.3 * (latent**2).sum(axis=1)
 
-    loss, (_, metrics) = model.players[0].loss(jax.random.key(0), state.params, state, data)
+    @jax.jit
+    def compute() -> Any:
+        key = jax.random.key(0)
+        loss, (_, metrics) = model.players[0].loss(key, state.params, state, data)
+        return (
+            loss,
+            metrics,
+            model.encode(state, data),
+            model.reconstruct(state, data),
+            model.evaluate(key, state, data),
+        )
+
+    loss, metrics, encoded, reconstructed, errors = compute()
     assert float(loss) == pytest.approx(np.mean(error + penalty), rel=1e-5)
     assert float(metrics["squared_error"]) == pytest.approx(error.mean(), rel=1e-5)
     assert float(metrics["penalty"]) == pytest.approx(penalty.mean(), rel=1e-5)
-    np.testing.assert_allclose(model.encode(state, data), latent, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(model.reconstruct(state, data).reshape(7, 64), reconstruction, rtol=1e-4, atol=1e-5)
-    errors = model.evaluate(jax.random.key(0), state, data)
+    np.testing.assert_allclose(encoded, latent, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(reconstructed.reshape(7, 64), reconstruction, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(errors["squared_error"], error, rtol=1e-5)
     np.testing.assert_allclose(errors["mse"], error / 64, rtol=1e-5)
 
 
 def test_samples_are_decoded_standard_normal_latents() -> None:
     model, state, w = linear_model({"point": np.zeros((1, 3), np.float32)}, latent_dim=2)
-    samples = np.asarray(model.sample(jax.random.key(0), state, 100_000), np.float64)
+    samples = np.float64(jax.jit(lambda: model.sample(jax.random.key(0), state, 100_000))())
     np.testing.assert_allclose(samples.mean(axis=0), w["decoder_bias"], atol=0.02)
     np.testing.assert_allclose(np.cov(samples.T), w["decoder_kernel"].T @ w["decoder_kernel"], rtol=0.03, atol=0.01)
 
 
 def test_corruption_applies_to_training_only() -> None:
-    digits = load("digits", split="test")
-    plain, noisy = (build(Config(corruption=corruption), digits) for corruption in ("none", "masking"))
-    state = plain.init(jax.random.key(0), digits)
-    np.testing.assert_array_equal(plain.reconstruct(state, digits), noisy.reconstruct(state, digits))
-    for model, same in ((plain, True), (noisy, False)):
-        losses = [model.players[0].loss(jax.random.key(i), state.params, state, digits)[0] for i in (0, 1)]
-        assert bool(losses[0] == losses[1]) == same
+    digits = {"image": load("digits", split="test")["image"][:20]}
+    plain, noisy = (build(Config(corruption=corruption, hidden=(8,)), digits) for corruption in ("none", "masking"))
+    state = random_state(plain, digits)
+
+    @jax.jit
+    def compute() -> Any:
+        losses = [
+            [model.players[0].loss(jax.random.key(i), state.params, state, digits)[0] for i in (0, 1)]
+            for model in (plain, noisy)
+        ]
+        return losses, plain.reconstruct(state, digits), noisy.reconstruct(state, digits)
+
+    losses, of_plain, of_noisy = compute()
+    np.testing.assert_array_equal(of_plain, of_noisy)
+    for (first, second), same in zip(losses, (True, False), strict=True):
+        assert bool(first == second) == same
 
 
 @pytest.mark.parametrize(
@@ -155,7 +182,6 @@ def test_sample_posterior_returns_latent_of_deterministic_encoder() -> None:
     data = {"point": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)}
     model, state, weights = linear_model(data, latent_dim=2)
     latent = data["point"] @ weights["encoder_kernel"] + weights["encoder_bias"]
+    draw = jax.jit(model.sample_posterior)
     for seed in range(2):
-        np.testing.assert_allclose(
-            model.sample_posterior(jax.random.key(seed), state, data), latent, rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(draw(jax.random.key(seed), state, data), latent, rtol=1e-5, atol=1e-6)
