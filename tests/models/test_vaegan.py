@@ -17,9 +17,10 @@ from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models.vaegan import Config, build
+from jaxgen.nn import cpu_convolution
 from jaxgen.nn.dcgan import Discriminator, Generator
 
-CONFIG = Config(width=32, latent_dim=8)
+CONFIG = Config(width=32, latent_dim=8, learning_rate=5e-4)
 KEY = jax.random.key(5)
 BATCH = {"image": load("digits")["image"][:64]}
 
@@ -65,17 +66,19 @@ class Reference(NamedTuple):
 
 @pytest.fixture(scope="module")
 def reference(first: Step) -> Reference:
+    def losses(params: dict[str, Any], start: State) -> Any:
+        outputs, batches = forward(params, start)
+        return differentiable_losses(outputs), (outputs, batches)
+
     @jax.jit
     def compute(start: State) -> Reference:
-        gradients = {
-            name: jax.grad(
-                lambda own, name=name: differentiable_losses(forward(start.params | {name: own}, start)[0])[name]
-            )(start.params[name])
-            for name in NETWORKS
-        }
-        return Reference(*forward(start.params, start), gradients)
+        gradients, results = jax.jacrev(losses, has_aux=True)(start.params, start)
+        return Reference(*results, {name: gradients[name][name] for name in NETWORKS})
 
-    return compute(first.start)
+    with pytest.MonkeyPatch.context() as patch:
+        # As a single operation of XLA: independent of jaxgen's own convolutions, and compiled faster.
+        patch.setattr(cpu_convolution, "is_supported", lambda *args, **options: False)
+        return jax.device_get(compute(first.start))
 
 
 def forward(params: dict[str, Any], start: State) -> tuple[dict[str, jax.Array], dict[str, list[Any]]]:
@@ -158,12 +161,10 @@ def test_every_player_is_updated_by_the_gradient_of_its_own_loss_at_the_initial_
         # In the first step of RMSProp nu = 0.1 gradient^2, and each parameter changes against the sign of its gradient.
         (nu,) = (part.nu for part in jax.tree.leaves(first.end.opt[name], is_leaf=is_scaling) if is_scaling(part))
         gradients = jax.tree.map(
-            lambda nu, before, after: jnp.sign(before - after) * jnp.sqrt(nu / 0.1),
-            nu[name],
-            first.start.params[name],
-            first.end.params[name],
+            lambda nu, before, after: np.sign(before - after) * np.sqrt(nu / np.float32(0.1)),
+            *jax.device_get((nu[name], first.start.params[name], first.end.params[name])),
         )
-        largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(reference.gradients[name]))
+        largest = max(float(np.abs(leaf).max()) for leaf in jax.tree.leaves(reference.gradients[name]))
         chex.assert_trees_all_close(gradients, reference.gradients[name], rtol=1e-3, atol=1e-5 * largest)
 
 
@@ -175,52 +176,62 @@ def test_running_statistics_are_updated_by_every_forward_pass_of_their_network(
     first: Step, reference: Reference
 ) -> None:
     for name, batches in reference.batches.items():
-        average = first.start.stats[name]
+        average = jax.device_get(first.start.stats[name])
         for batch in batches:
             average = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, average, batch)
         chex.assert_trees_all_close(first.end.stats[name], average, rtol=1e-4, atol=1e-5)
     assert [len(reference.batches[name]) for name in NETWORKS] == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_evaluation_is_per_example_in_the_given_layer_and_in_pixels_of_the_unit_interval(first: Step) -> None:
     """The variance of q(z|x) is set to exp(-40), so that the latent is its mean."""
-    params = jax.tree.map(jnp.copy, first.end.params)
+    params = jax.tree.map(np.array, first.end.params)
     last = params["encoder"]["Conv_2"]
-    last["kernel"], last["bias"] = last["kernel"].at[..., 8:].set(0), last["bias"].at[8:].set(-40.0)
-    state = first.end.replace(params=params)
-    evaluate = jax.jit(build(replace(CONFIG, layer=1), BATCH).evaluate)
-    metrics = evaluate(KEY, state, BATCH)
+    last["kernel"][..., 8:], last["bias"][8:] = 0, -40.0
+    state, model = first.end.replace(params=params), build(replace(CONFIG, layer=1), BATCH)
+    layer = params["discriminator"]["Conv_0"]
+
+    @jax.jit
+    def compute(batch: dict[str, Any]) -> Any:
+        images, reconstruction = batch["image"] / np.float32(255), first.model.reconstruct(state, batch)
+        x = jax.lax.conv_general_dilated(
+            jnp.concatenate([images, reconstruction]) * 2 - 1,
+            layer["kernel"],
+            (2, 2),
+            "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return model.evaluate(KEY, state, batch), reconstruction, first.model.encode(state, batch), x
+
+    metrics, reconstruction, mean, x = jax.device_get(compute(BATCH))
     others = {"image": np.concatenate([BATCH["image"][:1], 255 - BATCH["image"][1:]])}
-    for name, values in evaluate(KEY, state, others).items():
+    for name, values in compute(others)[0].items():
         np.testing.assert_allclose(values[0], metrics[name][0], rtol=1e-4)
 
     images = BATCH["image"] / np.float32(255)
-    reconstruction = np.asarray(jax.jit(first.model.reconstruct)(state, BATCH))
     np.testing.assert_allclose(metrics["mse"], np.square(reconstruction - images).mean((1, 2, 3)), rtol=1e-4)
-    mean = np.float64(first.model.encode(state, BATCH))
+    mean = np.float64(mean)
     np.testing.assert_allclose(metrics["kl"], 0.5 * (np.exp(-40) + mean**2 - 1 + 40).sum(-1), rtol=1e-5)
-
-    layer = params["discriminator"]["Conv_0"]
-    signed = jnp.concatenate([images, reconstruction]) * 2 - 1
-    x = jax.lax.conv_general_dilated(
-        signed, layer["kernel"], (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    features = np.asarray(jnp.maximum(x + layer["bias"], 0.2 * (x + layer["bias"]))).reshape(2, 64, -1)
+    features = np.maximum(x + layer["bias"], 0.2 * (x + layer["bias"])).reshape(2, 64, -1)
     np.testing.assert_allclose(metrics["feature_nll"], 0.5 * np.square(features[0] - features[1]).sum(-1), rtol=1e-3)
 
 
 def test_training_on_digits_reduces_mse_and_energy_distance(first: Step) -> None:
     images, held_out = load("digits")["image"], load("digits", split="test")
     random = np.random.default_rng(0)
-    sample = jax.jit(lambda state: first.model.sample(jax.random.key(1), state, 360))
-    reconstruct = jax.jit(first.model.reconstruct)
     real = held_out["image"] / 255
 
+    @jax.jit
+    def compute(state: State) -> tuple[jax.Array, jax.Array]:
+        return first.model.reconstruct(state, held_out), first.model.sample(jax.random.key(1), state, 360)
+
     def measured(state: State) -> tuple[float, float]:
-        return np.square(reconstruct(state, held_out) - real).mean(), energy_distance(np.asarray(sample(state)), real)
+        reconstruction, samples = jax.device_get(compute(state))
+        return np.square(reconstruction - real).mean(), energy_distance(samples, real)
 
     state = first.start
-    for i in range(300):
+    for i in range(250):
         batch = {"image": images[random.integers(0, len(images), 64)]}
         state, _ = first.step(jax.random.fold_in(jax.random.key(2), i), state, batch)
     (mse, distance), (mse_before, distance_before) = measured(state), measured(first.start)
@@ -251,15 +262,21 @@ def test_invalid_options_raise_input_error_with_the_reason(
         build(Config(**options), example)
 
 
+@pytest.mark.usefixtures("convolutions_by_xla")
 def test_sample_posterior_has_mean_and_variance_of_the_encoder(first: Step) -> None:
     model, state, batch = first.model, first.end, {"image": BATCH["image"][:3]}
     variables = {"params": state.params["encoder"], **state.stats["encoder"]}
-    output = NETWORKS["encoder"].apply(variables, batch["image"] / 127.5 - 1, train=False)
-    mean, log_var = np.split(np.asarray(output, np.float64), 2, axis=1)
     keys = jax.random.split(KEY, 20_000)
-    draws = np.asarray(
-        jax.lax.map(lambda key: model.sample_posterior(key, state, batch), keys, batch_size=2000), np.float64
-    )
+
+    @jax.jit
+    def compute() -> tuple[jax.Array, jax.Array]:
+        output = NETWORKS["encoder"].apply(variables, batch["image"] / np.float32(127.5) - 1, train=False)
+        draws = jax.lax.map(lambda key: model.sample_posterior(key, state, batch), keys, batch_size=2000)
+        return output, draws
+
+    output, draws = compute()
+    mean, log_var = np.split(np.asarray(output, np.float64), 2, axis=1)
+    draws = np.float64(draws)
     deviation, error = np.exp(log_var / 2), 5 / np.sqrt(len(keys))
     np.testing.assert_array_less(np.abs(draws.mean(axis=0) - mean), error * deviation + 1e-5)
     np.testing.assert_array_less(np.abs(draws.std(axis=0) / deviation - 1), error / np.sqrt(2))
