@@ -163,7 +163,7 @@ def saturation_experiment(key: KeyArray, *, steps: int = 1000) -> ExperimentResu
         Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, figure 2; Gulrajani et al. 2017, arXiv:1704.00028.
 
     Example:
-        >>> numbers, figures = saturation_experiment(jax.random.key(0), steps=200)
+        >>> numbers, figures = saturation_experiment(jax.random.key(0), steps=100)
         >>> numbers["discriminator/gradient"] < 0.01 < 1 < numbers["penalized_critic/gradient"]
         True
     """
