@@ -7,6 +7,7 @@ or halves the image. Images may have any size from 8x8 pixels on.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as linen
 import jax
@@ -169,11 +170,11 @@ def normal(scale: float) -> linen.initializers.Initializer:
         >>> round(float(normal(0.02)(jax.random.key(0), (50, 40), jnp.float32).std()), 3)
         0.02
     """
+    return partial(_draw, scale)
 
-    def draw(key: KeyArray, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
-        return scale * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
-    return draw
+def _draw(scale: float, key: KeyArray, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+    return scale * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 
 def _scales(key: KeyArray, shape: Sequence[int], dtype: DTypeLike) -> Array:

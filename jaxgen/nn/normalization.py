@@ -183,11 +183,9 @@ class SpectralNorm(linen.Module):
             shape = (matrix.shape[1], min(self.vectors, *matrix.shape))
             return jax.random.normal(self.make_rng("params"), shape)
 
-        def step(_: Array, basis: Float[Array, "features vectors"]) -> Float[Array, "features vectors"]:
-            return _step(constant, basis)
-
         followed = self.variable("spectral", "U", start)
-        basis = jax.lax.fori_loop(0, WARM_UP if self.is_initializing() else 1, step, followed.value)
+        steps = WARM_UP if self.is_initializing() else 1
+        basis = jax.lax.fori_loop(0, steps, lambda _, basis: _step(constant, basis), followed.value)
         if train or self.is_initializing():
             followed.value = basis
         return _largest_within(matrix, basis)
