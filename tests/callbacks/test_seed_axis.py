@@ -7,13 +7,13 @@ import pytest
 
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
-from jaxgen.data import DataSource, load
+from jaxgen.data import DataSource, example, load
 from jaxgen.game import State
-from jaxgen.models import gan, vae
+from jaxgen.models import gan
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.loop import fit
-from tests.small_runs import log_lines
+from tests.small_runs import LINEAR, LinearConfig, log_lines
 
 STATE = State(jnp.int32(4), {"w": jnp.arange(3.0)}, {}, {}, {})
 
@@ -33,7 +33,7 @@ def test_axis_is_added_to_the_state_and_the_metrics_of_a_single_key():
 @pytest.mark.parametrize(
     ("name", "build"),
     [
-        ("digits", lambda data: vae.build(vae.Config(hidden=(8,), latent_dim=2), data)),
+        ("digits", lambda data: LINEAR.build(LinearConfig(latent_dim=2), example(data))),
         ("gaussian_1d", lambda data: gan.build(gan.Config(hidden=(8,), latent_dim=1), data)),
     ],
 )
