@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -73,6 +72,7 @@ def build(config, example):
         step,
         (player,),
         sample=lambda key, state, n: decode(state, jax.random.normal(key, (n, config.latent_dim))),
+        sample_latent=lambda key, n: jax.random.normal(key, (n, config.latent_dim)),
         encode=encode,
         decode=decode,
         reconstruct=lambda state, batch: decode(state, encode(state, batch)),
@@ -82,8 +82,6 @@ def build(config, example):
 
 FAMILY = Family(name="linear", config=Config, build=build, summary="denoising linear autoencoder")
 '''
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "adversarial_autoencoder.py"
 
 TEST = load("digits", split="test")
 
@@ -111,15 +109,15 @@ def linear_run(linear_file, untrained, tmp_path_factory):
     return untrained(tmp_path_factory.mktemp("linear"), family, family.config())
 
 
-OPTIONS = ["--hidden", "16", "--latent-dim", "2", "--batch-size", "64"]
+OPTIONS = ["--latent-dim", "2", "--batch-size", "64"]
 OPTIONS += ["--log-every", "25", "--checkpoint-every", "200", "--image-every", "1000000"]
 
 
 @pytest.fixture(scope="module")
-def resumed(tmp_path_factory):
-    """A run of the example that was killed between two checkpoints and resumed for 300 steps."""
+def resumed(linear_file, tmp_path_factory):
+    """A run of the family 'linear' that was killed between two checkpoints and resumed for 300 steps."""
     folder = tmp_path_factory.mktemp("resumed") / "run"
-    command = [sys.executable, "-m", "jaxgen", "train", EXAMPLE, *OPTIONS, "--steps", "1000000", "--out", folder]
+    command = [sys.executable, "-m", "jaxgen", "train", linear_file, *OPTIONS, "--steps", "1000000", "--out", folder]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and newest_logged(folder) <= max(newest_checkpoint(folder), 200):
         time.sleep(0.01)
@@ -127,7 +125,7 @@ def resumed(tmp_path_factory):
     assert process.wait() == -signal.SIGKILL
     steps = newest_checkpoint(folder) + 300
     with pytest.raises(SystemExit) as stop:
-        main(["train", "--family", str(EXAMPLE), "--out", str(folder), "--resume", "--steps", str(steps)])
+        main(["train", "--family", str(linear_file), "--out", str(folder), "--resume", "--steps", str(steps)])
     assert stop.value.code == 0
     return folder
 
@@ -145,12 +143,12 @@ def newest_checkpoint(folder):
     return max((int(path.name) for path in steps if path.name.isdecimal()), default=0)
 
 
-def test_killed_between_checkpoints_and_resumed_ends_with_the_same_bits(resumed, tmp_path, jaxgen):
+def test_killed_between_checkpoints_and_resumed_ends_with_the_same_bits(resumed, linear_file, tmp_path, jaxgen):
     steps = newest_checkpoint(resumed)
-    result = jaxgen("train", EXAMPLE, *OPTIONS, "--out", tmp_path / "uninterrupted", "--steps", steps)
+    result = jaxgen("train", linear_file, *OPTIONS, "--out", tmp_path / "uninterrupted", "--steps", steps)
     assert result.status == 0
-    assert result.out.startswith(f"adversarial-autoencoder on the test split of digits, step {steps}\n")
-    family = load_family(str(EXAMPLE))
+    assert result.out.startswith(f"linear on the test split of digits, step {steps}\n")
+    family = load_family(str(linear_file))
     runs = [load_run(folder, family=family) for folder in (resumed, tmp_path / "uninterrupted")]
     assert [run.step for run in runs] == [steps, steps]
     for x, y in zip(*(jax.tree.leaves(run.state) for run in runs), strict=True):
@@ -158,9 +156,9 @@ def test_killed_between_checkpoints_and_resumed_ends_with_the_same_bits(resumed,
     assert [(run.folder / "metrics.jsonl").read_text().count("\n") for run in runs] == [steps // 25, steps // 25]
 
 
-def test_sample_encode_reconstruct_and_evaluate_load_the_family(resumed, tmp_path, jaxgen):
-    run = load_run(resumed, family=load_family(str(EXAMPLE)))
-    family = ("--family", EXAMPLE)
+def test_sample_encode_reconstruct_and_evaluate_load_the_family(resumed, linear_file, tmp_path, jaxgen):
+    run = load_run(resumed, family=load_family(str(linear_file)))
+    family = ("--family", linear_file)
     assert jaxgen("sample", resumed, *family, "--n", 3, "--out", tmp_path / "x.npz").status == 0
     assert jaxgen("encode", resumed, *family, "--out", tmp_path / "z.npz").status == 0
     assert jaxgen("reconstruct", resumed, *family, "--n", 3, "--out", tmp_path / "y.npz").status == 0
@@ -175,11 +173,11 @@ def test_sample_encode_reconstruct_and_evaluate_load_the_family(resumed, tmp_pat
     assert json.loads(evaluated.out) == pytest.approx(summary["test"])
 
 
-def test_report_loads_the_family(resumed, tmp_path, jaxgen, monkeypatch):
+def test_report_loads_the_family(resumed, linear_file, tmp_path, jaxgen, monkeypatch):
     monkeypatch.setattr("jaxgen.report.birthday.TRIALS", 2)
-    result = jaxgen("report", resumed, "--family", EXAMPLE, "--out", tmp_path / "out")
+    result = jaxgen("report", resumed, "--family", linear_file, "--out", tmp_path / "out")
     assert result.status == 0
-    assert result.out.startswith(f"adversarial-autoencoder on digits, step {newest_checkpoint(resumed)}\n")
+    assert result.out.startswith(f"linear on digits, step {newest_checkpoint(resumed)}\n")
     assert result.out.splitlines()[-1] == str(tmp_path / "out" / "index.html")
     metrics = json.loads((tmp_path / "out" / "report.json").read_text())["metrics"]
     assert metrics["mse"] == pytest.approx(json.loads((resumed / "summary.json").read_text())["test"]["mse"])
