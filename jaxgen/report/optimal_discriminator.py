@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
@@ -14,7 +13,7 @@ from jaxgen.callbacks.gan_1d_figure import GRID, Gan1D
 from jaxgen.report.gan_1d import average_note, make_gan_1d
 from jaxgen.report.section import NotApplicable, ReportInput, Section, png, state_of
 from jaxgen.runs.loading import Run
-from jaxgen.typing import Float
+from jaxgen.typing import Array, Float
 
 GENERATED = 20_000
 """Samples from which the density of the generator is estimated."""
@@ -61,15 +60,19 @@ def _compare(inputs: ReportInput, gan: Gan1D, run: Run) -> _Compared:
     generated = run._replace(state=without_averages(run.state)).sample(inputs.key, GENERATED)
     x, volumes, log_generated = _estimate_density(np.asarray(generated, np.float64)[:, 0], gan.axis.x)
     log_data, logits = gan.log_density(x), gan.logits(state_of(run), x[:, None])
-    log_p, log_q = jnp.asarray(log_data), jnp.asarray(log_generated)
-    return _Compared(
-        x=x,
-        log_data=log_data,
-        log_generated=log_generated,
-        optimal=np.asarray(optimal_probability(log_p, log_q)),
-        trained=np.asarray(jax.nn.sigmoid(logits)),
-        errors=compare_with_optimum(logits, log_p, log_q, volumes=jnp.asarray(volumes)),
-    )
+    optimal, trained, errors = _probabilities_and_errors(logits, log_data, log_generated, volumes)
+    return _Compared(x, log_data, log_generated, np.asarray(optimal), np.asarray(trained), errors)
+
+
+@jax.jit  # Otherwise each of about forty operations would be compiled separately.
+def _probabilities_and_errors(
+    logits: Float[Array, " points"],
+    log_p: Float[Array, " points"],
+    log_q: Float[Array, " points"],
+    volumes: Float[Array, " points"],
+) -> tuple[Float[Array, " points"], Float[Array, " points"], AgainstOptimum]:
+    errors = compare_with_optimum(logits, log_p, log_q, volumes=volumes)
+    return optimal_probability(log_p, log_q), jax.nn.sigmoid(logits), errors
 
 
 def _estimate_density(

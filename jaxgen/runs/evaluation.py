@@ -1,6 +1,7 @@
 """Evaluation of a run on the test split of its data, and of its samples."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -47,7 +48,7 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         metrics |= evaluate(run.model, run.state, data, key=key, several_seeds=True)
     if run.model.sample is not None and mode_metrics(run.config.data, None) is not None:
         samples = run.sample(key, POINTS)
-        metrics |= jax.vmap(lambda x: _mode_metrics(run.config.data, x))(samples if several_seeds else samples[None])
+        metrics |= _mode_metrics_of_seeds(run.config.data, samples if several_seeds else samples[None])
     if run.model.sample is not None and run.config.data in STACKED:
         source = run.config.source._replace(name=STACKED[run.config.data])
         metrics |= stacked_metrics(source, sampled_parts(run, key, STACKED_SAMPLES))
@@ -103,5 +104,6 @@ def with_data_in(run: Run, data_dir: str | None) -> Run:
     return run if data_dir is None else run._replace(config=dataclasses.replace(run.config, data_dir=data_dir))
 
 
-def _mode_metrics(data: str, samples: Array) -> dict[str, Array]:
-    return mode_metrics(data, samples) or {}
+@partial(jax.jit, static_argnums=0)
+def _mode_metrics_of_seeds(data: str, samples: Array) -> dict[str, Array]:
+    return jax.vmap(lambda of_seed: mode_metrics(data, of_seed) or {})(samples)
