@@ -53,20 +53,24 @@ def test_filtered_convolutions_match_lax(space, window, strides, padding):
     taps = [-(-size // step) for size, step in zip(window, strides, strict=True)]
     generator = np.random.default_rng(0)
 
-    @partial(jax.jit, static_argnums=0)
-    def value_and_gradients(conv, x, w):
-        value, pullback = jax.vjp(conv, x, w)
-        return value, *pullback(jnp.sin(value))
+    by_xla = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, dimension_numbers=numbers)
+    every_choice = itertools.product(*(FILTERINGS[number] for number in taps))
+    filtered = [partial(convolve_filtered, geometry=geometry, chosen=chosen) for chosen in every_choice]
+
+    @jax.jit
+    def values_and_gradients(x, w):
+        def value_and_gradients(conv):
+            value, pullback = jax.vjp(conv, x, w)
+            return value, *pullback(jnp.sin(value))
+
+        return [value_and_gradients(conv) for conv in (by_xla, *filtered)]
 
     with jax.enable_x64(True):
-        x, w = (jnp.asarray(generator.normal(size=size)) for size in ((2, *space, 3), (*window, 3, 2)))
-        want = value_and_gradients(
-            lambda x, w: lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=numbers), x, w
-        )
-        for chosen in itertools.product(*(FILTERINGS[number] for number in taps)):
-            got = value_and_gradients(lambda x, w, by=chosen: convolve_filtered(x, w, geometry, by), x, w)
-            for ours, reference in zip(got, want, strict=True):
-                np.testing.assert_allclose(ours, reference, rtol=0, atol=1e-12)
+        inputs = (generator.normal(size=size) for size in ((2, *space, 3), (*window, 3, 2)))
+        want, *results = values_and_gradients(*inputs)
+    for got in results:
+        for ours, reference in zip(got, want, strict=True):
+            np.testing.assert_allclose(ours, reference, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("size", "window", "stride"), [(32, 4, 2), (16, 3, 1), (15, 4, 2)])
@@ -74,28 +78,33 @@ def test_error_of_filtering_is_within_small_factor_of_plain_product(size, window
     """A factor of 1.5 in the value, and about one bit in the gradients, one of which is a transposed convolution."""
     generator = np.random.default_rng(1)
     shapes = (4, size, size, 64), (window, window, 64, 32)
-    x, w = (jnp.asarray(generator.normal(size=shape), jnp.float32) for shape in shapes)
+    x, w = (np.float32(generator.normal(size=shape)) for shape in shapes)
     geometry = Geometry((stride, stride), ((1, 1), (1, 1)), (1, 1), None)
     chosen = filterings(x, w, geometry)
     assert chosen is not None
 
-    def value_and_gradients(conv, x, w):
+    def value_and_gradients(conv, x, w, mix):
         value, pullback = jax.vjp(conv, x, w)
-        results = value, *pullback(jnp.asarray(np.random.default_rng(2).normal(size=value.shape), value.dtype))
-        return [np.asarray(result, np.float64) for result in results]
+        return value, *pullback(mix)
 
+    by_xla = partial(
+        lax.conv_general_dilated,
+        window_strides=geometry.strides,
+        padding=geometry.padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    mix = np.float32(np.random.default_rng(2).normal(size=jax.eval_shape(by_xla, x, w).shape))
     with jax.enable_x64(True):
-        wide = (jnp.asarray(np.asarray(array, np.float64)) for array in (x, w))
-        numbers = ("NHWC", "HWIO", "NHWC")
-        by_xla = partial(
-            lax.conv_general_dilated,
-            window_strides=geometry.strides,
-            padding=geometry.padding,
-            dimension_numbers=numbers,
-        )
-        exact = value_and_gradients(by_xla, *wide)
-    plain = value_and_gradients(lambda x, w: gather_patches(x, w, geometry), x, w)
-    filtered = value_and_gradients(lambda x, w: convolve_filtered(x, w, geometry, chosen), x, w)
+        wide = [np.float64(array) for array in (x, w, mix)]
+        exact = jax.device_get(jax.jit(partial(value_and_gradients, by_xla))(*wide))
+
+    @jax.jit
+    def plain_and_filtered(*arrays):
+        plain = partial(gather_patches, geometry=geometry)
+        filtered = partial(convolve_filtered, geometry=geometry, chosen=chosen)
+        return [value_and_gradients(conv, *arrays) for conv in (plain, filtered)]
+
+    plain, filtered = jax.tree.map(np.float64, jax.device_get(plain_and_filtered(x, w, mix)))
     for ours, reference, truth, times in zip(filtered, plain, exact, (1.5, 2.2, 2.2), strict=True):
         assert root_mean_square(ours - truth) <= times * root_mean_square(reference - truth)
 
