@@ -1,6 +1,7 @@
 """Elementary functions that avoid cancellation, overflow and NaN in their value or derivative."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,27 @@ def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the largest power of two that is at most x, or 1 for 0, as a constant; division by it is exact."""
     x = lax.stop_gradient(x)
     return jnp.where(x > 0, jnp.ldexp(jnp.ones_like(x), jnp.frexp(x)[1] - 1), 1.0)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def largest(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*rest"]:
+    """Return the maximum along an axis, -inf if that is empty. Its derivative is the mean of those of the maxima.
+
+    The derivative of `jnp.max` divides by the number of elements that equal the maximum. It is NaN where a compiler
+    computes x again with other rounding errors, so that no element equals it (jax-ml/jax issue 13600).
+    """
+    return jnp.max(x, axis, initial=-jnp.inf)
+
+
+@largest.defjvp
+def _largest_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    maximum = largest(x, axis)
+    at_maximum = x == jnp.expand_dims(maximum, axis)
+    if x.shape[axis]:  # At least one of them, whatever the rounding errors.
+        at_maximum |= jax.nn.one_hot(jnp.argmax(x, axis), x.shape[axis], axis=axis, dtype=bool)
+    count = jnp.sum(at_maximum, axis).astype(x.dtype)
+    return maximum, jnp.sum(jnp.where(at_maximum, dx, 0.0), axis) / count
 
 
 @jax.custom_jvp

@@ -13,7 +13,7 @@ import numpy as np
 from jax.scipy.special import entr
 
 from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
-from jaxgen._numerics import absolute, quotient, relative_entropy, safe_sqrt
+from jaxgen._numerics import absolute, largest, quotient, relative_entropy, safe_sqrt
 from jaxgen.typing import Array, Float, Scalar
 
 Probabilities = Float[Array, "..."]
@@ -211,7 +211,7 @@ def renyi(p: Probabilities, q: Probabilities, *, alpha: Scalar, axis: int = -1) 
     apart = (p <= 0) | (q <= 0)
     log_p, log_q = (jnp.log(jnp.where(apart, 1.0, x)) for x in (p, q))
     if known and alpha == math.inf:
-        divergence = jnp.max(log_p - log_q, axis, where=~apart, initial=-jnp.inf)
+        divergence = largest(jnp.where(apart, -jnp.inf, log_p - log_q), axis)
     else:
         exponents = alpha * log_p + (1.0 - alpha) * log_q
         divergence = jax.nn.logsumexp(exponents, axis, where=~apart) / (alpha - 1.0)

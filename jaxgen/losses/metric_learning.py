@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
-from jaxgen._numerics import safe_sqrt
+from jaxgen._numerics import largest, safe_sqrt
 from jaxgen._pairwise_distances import squared_distances
 from jaxgen.errors import check_known
 from jaxgen.typing import Array, Float, Int, KeyArray, Scalar
@@ -247,8 +247,8 @@ def triplet_batch_hard(
     """
     check_number("margin", margin, at_least=0.0)
     batch = _batch(embeddings, labels, distance)
-    farthest_positive = jnp.max(batch.distances, axis=1, where=batch.positive, initial=-jnp.inf)
-    nearest_negative = jnp.min(batch.distances, axis=1, where=batch.negative, initial=jnp.inf)
+    farthest_positive = largest(jnp.where(batch.positive, batch.distances, -jnp.inf), 1)
+    nearest_negative = -largest(jnp.where(batch.negative, -batch.distances, -jnp.inf), 1)
     chosen = _triplets_of_anchors(batch) > 0
     return _mean_loss(batch, chosen, farthest_positive, nearest_negative, margin, float_dtype(embeddings))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import flax.linen as linen
 import jax.numpy as jnp
 
+from jaxgen._numerics import largest
 from jaxgen.nn.normalization import Normalization, apply_layer, normalize
 from jaxgen.typing import AnyArray, Array, Float
 
@@ -29,7 +30,7 @@ class Maxout:
 
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch units"]:
         """Return the maximum of the pieces of each unit."""
-        return x.reshape(len(x), -1, self.pieces).max(axis=-1)
+        return largest(x.reshape(len(x), -1, self.pieces), -1)
 
 
 class MLP(linen.Module):

@@ -447,13 +447,15 @@ def test_first_step_and_samples_of_every_preset_are_finite(name: str) -> None:
         small["discriminator_hidden"] = (8,)
     model = build(replace(config, **small), dataset)
     batch = {name: np.resize(array, (20 * model.slices, *array.shape[1:])) for name, array in dataset.items()}
-    start = jax.jit(model.init)(jax.random.key(3), batch)
 
+    # In one program: there, XLA computed the inputs of a maxout unit a second time for the gradient, with other
+    # rounding errors. None of them equalled the maximum, and the gradient was NaN.
     @jax.jit
-    def compute(start: State) -> tuple[dict[str, jax.Array], jax.Array]:
+    def compute() -> tuple[dict[str, jax.Array], jax.Array]:
+        start = model.init(jax.random.key(3), batch)
         return model.step(jax.random.key(0), start, batch)[1], model.sample(jax.random.key(1), start, 7)
 
-    metrics, samples = compute(start)
+    metrics, samples = compute()
     assert all(np.isfinite(value) for value in metrics.values())
     assert np.isfinite(samples).all()
 

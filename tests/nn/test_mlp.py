@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from jaxgen.nn.mlp import MLP, Maxout
 
@@ -55,6 +56,17 @@ def test_maxout_matches_numpy() -> None:
         h = np.stack([h @ kernel[:, piece::3] + bias[piece::3] for piece in range(3)]).max(axis=0)
     kernel, bias = layers[2]
     np.testing.assert_allclose(network.apply(variables, x, train=False), h @ kernel + bias, rtol=1e-5, atol=1e-6)
+
+
+def test_gradient_of_maxout_is_that_of_torch_also_for_ties() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(4, 6)).astype(np.float32)
+    x[0, :3], x[1, 3:5] = 1.0, 2.0
+    weights = random.normal(size=(4, 2)).astype(np.float32)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(weights * Maxout(3)(x))))(x)
+    expected = torch.tensor(x, requires_grad=True)
+    (torch.tensor(weights) * expected.reshape(4, 2, 3).amax(dim=-1)).sum().backward()
+    np.testing.assert_allclose(gradient, expected.grad, rtol=1e-6)
 
 
 @pytest.mark.parametrize("train", [True, False])
