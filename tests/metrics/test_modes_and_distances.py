@@ -1,15 +1,21 @@
 """Sample metrics of points, logits and labels whose coverage is known, and distances of features against SciPy."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.stats
 
-from jaxgen.metrics import CONFIDENT, class_metrics, frechet_distance_of_features, label_metrics, mixture_metrics
+from jaxgen import metrics
+from jaxgen.metrics import CONFIDENT
 
-CENTERS, SCALES, WEIGHTS = jnp.array([[-20.0], [0.0], [30.0]]), jnp.array([0.5, 1.0, 2.0]), jnp.array([0.3, 0.5, 0.2])
+# Jitted: running operation by operation would take most of the time of these tests.
+mixture_metrics, class_metrics, frechet_distance_of_features = (
+    jax.jit(function)
+    for function in (metrics.mixture_metrics, metrics.class_metrics, metrics.frechet_distance_of_features)
+)
+label_metrics = jax.jit(metrics.label_metrics, static_argnums=2)
+CENTERS, SCALES, WEIGHTS = (np.float32(x) for x in ([[-20.0], [0.0], [30.0]], [0.5, 1.0, 2.0], [0.3, 0.5, 0.2]))
 
 
 def of_mixture(samples):
@@ -20,15 +26,15 @@ def logits_of(labels, confidence, classes):
     """Logits that give each label a probability, and all other classes the same rest."""
     rest = (1 - np.asarray(confidence)) / (classes - 1)
     probabilities = np.where(np.eye(classes)[labels] > 0, np.asarray(confidence)[:, None], rest[:, None])
-    return jnp.log(jnp.asarray(probabilities, jnp.float32))
+    return np.log(probabilities).astype(np.float32)
 
 
 class TestMixture:
     def test_samples_of_the_mixture_have_its_shares(self):
         size, rng = 20_000, np.random.default_rng(0)
         modes = rng.choice(3, size, p=np.array([0.3, 0.5, 0.2]))
-        noise = np.asarray(SCALES)[modes] * rng.standard_normal(size)
-        found = of_mixture(CENTERS[modes] + jnp.asarray(noise, jnp.float32)[:, None])
+        noise = SCALES[modes] * rng.standard_normal(size)
+        found = of_mixture(CENTERS[modes] + np.float32(noise)[:, None])
         assert found["modes"] == 3
         expected = scipy.stats.chi(1).cdf(3.0)  # In one dimension.
         error = np.sqrt(expected * (1 - expected) / size)
@@ -38,21 +44,21 @@ class TestMixture:
 
     def test_the_divergence_is_that_from_the_weights_of_the_modes(self):
         """Samples in the centres, 6 to 3 to 1."""
-        samples = jnp.repeat(CENTERS, jnp.array([6, 3, 1]), axis=0)
+        samples = np.repeat(CENTERS, [6, 3, 1], axis=0)
         found = of_mixture(samples)
         assert (found["modes"], found["high_quality"]) == (3, 1)
         assert found["mode_kl"] == pytest.approx(scipy.stats.entropy([0.6, 0.3, 0.1], [0.3, 0.5, 0.2]), rel=1e-5)
 
     def test_samples_of_one_mode_have_the_negative_logarithm_of_its_weight(self):
-        found = of_mixture(jnp.tile(CENTERS[2], (10, 1)))
+        found = of_mixture(np.tile(CENTERS[2], (10, 1)))
         assert (found["modes"], found["high_quality"]) == (1, 1)
         assert found["mode_kl"] == pytest.approx(-np.log(0.2), rel=1e-5)
 
     @pytest.mark.parametrize(("distance", "covered"), [(2.99, 2), (3.01, 0)])
     def test_only_samples_within_three_standard_deviations_of_their_mode_cover_it(self, distance, covered):
-        centers, scales = jnp.array([[0.0, 0.0], [100.0, 0.0]]), jnp.array([1.0, 2.0])
-        samples = centers + distance * scales[:, None] * jnp.array([[0.6, 0.8], [-0.8, 0.6]])
-        found = mixture_metrics(samples, centers, scales, jnp.array([0.5, 0.5]))
+        centers, scales = np.float32([[0.0, 0.0], [100.0, 0.0]]), np.float32([1.0, 2.0])
+        samples = centers + distance * scales[:, None] * np.float32([[0.6, 0.8], [-0.8, 0.6]])
+        found = mixture_metrics(samples, centers, scales, np.float32([0.5, 0.5]))
         assert (found["modes"], found["high_quality"]) == (covered, covered / 2)
         assert found["mode_kl"] == pytest.approx(0, abs=1e-6)
 
@@ -70,18 +76,18 @@ class TestClasses:
         assert class_metrics(logits_of([1], [confidence], 2))["modes"] == covered
 
     def test_logits_of_one_class_have_the_logarithm_of_the_number_of_classes(self):
-        found = class_metrics(jnp.tile(jnp.array([0.0, 20.0, 0.0]), (5, 1)))
+        found = class_metrics(np.tile(np.float32([0.0, 20.0, 0.0]), (5, 1)))
         assert (found["modes"], found["high_quality"]) == (1, 1)
         assert found["mode_kl"] == pytest.approx(np.log(3), rel=1e-6)
 
     def test_large_logits_are_finite(self):
-        found = class_metrics(jnp.array([[1e4, -1e4], [-1e4, 1e4]]))
+        found = class_metrics(np.float32([[1e4, -1e4], [-1e4, 1e4]]))
         assert {name: float(value) for name, value in found.items()} == {"modes": 2, "high_quality": 1, "mode_kl": 0}
 
 
 class TestLabels:
     def test_every_sample_covers_its_mode_whatever_its_confidence(self):
-        labels, confidence = jnp.array([0, 1, 1, 5]), jnp.array([0.99, 0.1, 0.95, 0.2])
+        labels, confidence = np.int32([0, 1, 1, 5]), np.float32([0.99, 0.1, 0.95, 0.2])
         found = label_metrics(labels, confidence, 8)
         assert (found["modes"], found["high_quality"]) == (3, 0.5)
         counts = np.bincount(labels, minlength=8)
@@ -89,7 +95,7 @@ class TestLabels:
 
     def test_high_quality_is_the_share_of_confident_samples(self):
         confidence = np.random.default_rng(0).uniform(size=1000).astype(np.float32)
-        found = label_metrics(jnp.zeros(1000, int), jnp.asarray(confidence), 1000)
+        found = label_metrics(np.zeros(1000, np.int32), confidence, 1000)
         assert found["high_quality"] == pytest.approx(np.mean(confidence >= 0.9), rel=1e-6)
         assert found["mode_kl"] == pytest.approx(np.log(1000), rel=1e-5)
 
@@ -109,31 +115,31 @@ class TestFrechet:
         covariances = [np.cov(x, rowvar=False) for x in (real, fake)]
         root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
         expected = np.square(real.mean(axis=0) - fake.mean(axis=0)).sum() + np.trace(sum(covariances) - 2 * root)
-        assert frechet_distance_of_features(*map(jnp.asarray, features)) == pytest.approx(expected, rel=1e-4)
+        assert frechet_distance_of_features(*features) == pytest.approx(expected, rel=1e-4)
 
     def test_it_is_symmetric_and_zero_for_equal_features(self, features):
-        real, fake = map(jnp.asarray, features)
+        real, fake = features
         there, back = frechet_distance_of_features(real, fake), frechet_distance_of_features(fake, real)
         assert there == pytest.approx(float(back), rel=1e-5)
-        scale = float(jnp.trace(jnp.cov(real, rowvar=False)))
+        scale = float(np.trace(np.cov(real, rowvar=False)))
         assert frechet_distance_of_features(real, real) == pytest.approx(0, abs=1e-5 * scale)
 
     def test_a_shift_has_its_squared_length(self, features):
-        real = jnp.asarray(features[0])
-        shift = jnp.array([1.0, -2.0, 0.0, 0.5])
+        real = features[0]
+        shift = np.float32([1.0, -2.0, 0.0, 0.5])
         assert frechet_distance_of_features(real, real + shift) == pytest.approx(5.25, rel=1e-4)
 
     def test_a_factor_changes_the_scales(self):
         """Of two uncorrelated features with variance 1: the squared difference of the standard deviations."""
-        x = jnp.asarray(np.random.default_rng(1).standard_normal((200, 2)).astype(np.float32))
-        x = (x - x.mean(axis=0)) @ jnp.linalg.inv(jnp.linalg.cholesky(jnp.cov(x, rowvar=False))).T
+        x = np.random.default_rng(1).standard_normal((200, 2))
+        x = np.float32((x - x.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T)
         assert frechet_distance_of_features(x, 3 * x) == pytest.approx(2 * (3 - 1) ** 2, rel=1e-4)
 
 
 def test_metrics_are_compiled_and_mapped_over_seeds():
-    samples = jax.random.uniform(jax.random.key(0), (2, 50, 1), minval=-5, maxval=4)
+    samples = np.random.default_rng(0).uniform(-5, 4, (2, 50, 1)).astype(np.float32)
     mapped = jax.jit(jax.vmap(of_mixture))(samples)
-    logits = 4 * jax.random.normal(jax.random.key(1), (2, 50, 3))
+    logits = 4 * np.random.default_rng(1).standard_normal((2, 50, 3)).astype(np.float32)
     mapped_classes = jax.jit(jax.vmap(class_metrics))(logits)
     for seed in range(2):
         for found, alone in ((mapped, of_mixture(samples[seed])), (mapped_classes, class_metrics(logits[seed]))):
