@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import filelock
 import jax
@@ -56,6 +57,25 @@ class Durations:
 
     seconds: float = 0.0
     compile_seconds: float = 0.0
+
+    @classmethod
+    def stored(cls, meta: Mapping[str, Any]) -> Self:
+        """Return the durations that are stored beside the state of a checkpoint.
+
+        Args:
+            meta: what is stored beside the state.
+
+        Returns:
+            The durations; 0 where there is none.
+
+        Raises:
+            InputError: if one is not a number of seconds, because the file was edited.
+        """
+        found = {field.name: meta.get(field.name, 0.0) for field in dataclasses.fields(cls)}
+        for name, seconds in found.items():
+            if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+                raise InputError(f"'{name}' of a checkpoint must be a number of seconds, got {seconds!r}")
+        return cls(**found)
 
     def __call__(self, chunk: Chunk) -> None:
         """Add the time of a chunk."""
@@ -301,8 +321,7 @@ def _resumed(folder: Path, model: Model, description: RunDescription, notify: No
             f"{folder} has been trained for {restored.step} steps already: give at least that many as --steps"
         )
     notify(f"resuming at step {restored.step}")
-    durations = {field.name: float(restored.meta.get(field.name, 0.0)) for field in dataclasses.fields(Durations)}
-    return Start(restored.step, restored.state, diverged_from_json(restored.meta), Durations(**durations))
+    return Start(restored.step, restored.state, diverged_from_json(restored.meta), Durations.stored(restored.meta))
 
 
 def _last_checkpoint(folder: Path, description: RunDescription, model: Model) -> str:

@@ -13,6 +13,7 @@ from jaxgen.data import Stream, load
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.models import REGISTRY, vae
 from jaxgen.runs import evaluate_run, load_run, train
+from jaxgen.runs.training import Durations
 from jaxgen.training import loop
 from jaxgen.training.checkpoint import save
 from tests.small_runs import DIVERGING, LINEAR, DivergingConfig, LinearConfig, assert_same_state, log_lines
@@ -258,6 +259,13 @@ def test_steps_and_compilation_are_timed_separately_and_over_all_sessions(tmp_pa
     assert session(25, resume=True) == (2 * 3600, 25)
     assert session(25, resume=True) == (2 * 3600, 25)  # No step was left.
     assert [line["seconds"] for line in log_lines(tmp_path / "run")] == [10, 5, 5, 5]
+
+
+@pytest.mark.parametrize("seconds", ["abc", None, True, -1.0, float("nan"), float("inf"), [1.0]])
+def test_edited_durations_raise_input_error(seconds):
+    assert Durations.stored({"seconds": 2, "diverged": {}}) == Durations(2.0, 0.0)
+    with pytest.raises(InputError, match="'compile_seconds' of a checkpoint must be a number of seconds, got"):
+        Durations.stored({"seconds": 1.0, "compile_seconds": seconds})
 
 
 def test_a_stream_gives_the_result_of_arrays(finished, tmp_path, linear_config, monkeypatch):
