@@ -52,7 +52,7 @@ def _largest_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tu
     at_maximum = x == jnp.expand_dims(maximum, axis)
     if x.shape[axis]:  # At least one of them, whatever the rounding errors.
         at_maximum |= jax.nn.one_hot(jnp.argmax(x, axis), x.shape[axis], axis=axis, dtype=bool)
-    count = jnp.sum(at_maximum, axis).astype(x.dtype)
+    count = jnp.maximum(jnp.sum(at_maximum, axis), 1).astype(x.dtype)  # 0 of an empty axis.
     return maximum, jnp.sum(jnp.where(at_maximum, dx, 0.0), axis) / count
 
 

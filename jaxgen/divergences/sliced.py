@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._arrays import check_same_shape, flat_events, float_dtype, widen
-from jaxgen._numerics import absolute, power_of_two
+from jaxgen._numerics import absolute, largest, power_of_two
 from jaxgen.divergences._samples import check_masses, check_samples, known_integer, known_number
 from jaxgen.typing import Array, Float, Int, KeyArray
 
@@ -122,7 +122,7 @@ def sliced_wasserstein(
     # Drawn in float32 for points of any dtype, so that a key gives the same directions in every precision.
     directions = jax.random.normal(key, (n_projections, points_x.shape[1]), jnp.float32).astype(points_x.dtype)
     directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
-    distances = _distances_along(directions, points_x, points_y, order)
+    distances = _distances_along(directions, points_x, points_y, order, BLOCK)
     return _power_mean(distances, jnp.ones_like(distances), order).astype(float_dtype(x, y))
 
 
@@ -133,20 +133,24 @@ _compiled = functools.partial(jax.jit, static_argnames="order")
 """Decorator that compiles: outside a user's jit, loops would otherwise be compiled at every call."""
 
 
-@_compiled
+@functools.partial(jax.jit, static_argnames=("order", "block"))
 def _distances_along(
-    directions: Float[Array, "projections dim"], x: Float[Array, "n dim"], y: Float[Array, "m dim"], order: float
+    directions: Float[Array, "projections dim"],
+    x: Float[Array, "n dim"],
+    y: Float[Array, "m dim"],
+    order: float,
+    block: int,
 ) -> Float[Array, " projections"]:
-    def along(block: Float[Array, "block dim"]) -> Float[Array, " block"]:
+    def along(part: Float[Array, "block dim"]) -> Float[Array, " block"]:
         # By default, accelerators multiply float32 with fewer digits.
-        x_lines, y_lines = (jnp.matmul(block, points.T, precision=jax.lax.Precision.HIGHEST) for points in (x, y))
+        x_lines, y_lines = (jnp.matmul(part, points.T, precision=jax.lax.Precision.HIGHEST) for points in (x, y))
         # One sort per line instead of one for all: XLA on the CPU runs them on different cores.
         return jnp.stack([_distance(*lines, order) for lines in zip(x_lines, y_lines, strict=True)])
 
-    in_blocks = len(directions) // BLOCK * BLOCK
+    in_blocks = len(directions) // block * block
     distances = []
     if in_blocks:
-        blocks = directions[:in_blocks].reshape(in_blocks // BLOCK, BLOCK, directions.shape[1])
+        blocks = directions[:in_blocks].reshape(in_blocks // block, block, directions.shape[1])
         distances.append(jax.lax.map(along, blocks).ravel())
     if in_blocks < len(directions):
         distances.append(along(directions[in_blocks:]))
@@ -203,10 +207,10 @@ def _power_mean(gaps: Float[Array, " n"], masses: Float[Array, " n"], order: flo
     if order == 1:
         return jnp.sum(masses * magnitudes) / jnp.sum(masses)
     if order == math.inf:
-        return jnp.max(jnp.where(masses > 0, magnitudes, 0.0))
+        return largest(jnp.where(masses > 0, magnitudes, 0.0), 0)
     # Powers of ratios neither overflow nor all underflow. The unit cancels, also from the gradient.
-    largest = jax.lax.stop_gradient(jnp.max(magnitudes))
-    unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
+    maximum = jax.lax.stop_gradient(jnp.max(magnitudes))
+    unit = jnp.where((maximum > 0) & jnp.isfinite(maximum), maximum, 1.0)
     exponent = int(order) if order == int(order) else order  # Integer powers are products, others need a logarithm.
     power = jnp.sum(masses * (magnitudes / unit) ** exponent) / jnp.sum(masses)
     zero = power == 0

@@ -353,7 +353,7 @@ def _cut(steps: range, length: int) -> list[range]:
 
 
 def _check_stages(remaining: Sequence[Stage], state: State, batch_size: int, example: Batch) -> None:
-    """Raise what is wrong with a later phase before the first one is trained."""
+    """Raise an InputError if a remaining phase does not fit the state or the batches, before any of them is trained."""
     seed = jax.eval_shape(lambda state: select_seed(state, 0), state)
     for stage in remaining:
         players = stage.phase.players
@@ -363,7 +363,8 @@ def _check_stages(remaining: Sequence[Stage], state: State, batch_size: int, exa
         examples = (phase.batch_size or batch_size) * phase.slices
         batch = {name: jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype) for name, x in example.items()}
         try:
-            _forms(phase.name, phase.step, jax.random.key(0), seed, jax.eval_shape(phase.preprocess, batch))
+            inputs = jax.eval_shape(phase.preprocess, batch)
+            _checked_metrics(phase.name, seed, *jax.eval_shape(phase.step, jax.random.key(0), seed, inputs))
         except InputError:
             raise
         except Exception as error:  # Whatever a step of the user's own raises.
@@ -374,12 +375,9 @@ def _check_stages(remaining: Sequence[Stage], state: State, batch_size: int, exa
             ) from error
 
 
-def _forms(
-    phase: str, step: Callable[..., tuple[State, Metrics]], key: KeyArray, state: State, batch: Batch
-) -> Metrics:
-    """Shapes and dtypes of the metrics of a step, without computing it; the state must keep its form."""
-    new, metrics = jax.eval_shape(step, key, state, batch)
-    if difference := first_difference(named_leaves(new), named_leaves(state)):
+def _checked_metrics(phase: str, before: State, after: State, metrics: Metrics) -> Metrics:
+    """The shapes and dtypes of the metrics of a step, which must be scalars; its state must have the form of before."""
+    if difference := first_difference(named_leaves(after), named_leaves(before)):
         raise InputError(f"the step of phase '{phase}' must return a state of the same form, but {difference}")
     for name, metric in metrics.items():
         if metric.shape:
@@ -408,7 +406,9 @@ def _compile(
 ) -> Callable[..., tuple[State, Metrics]]:
     """Compile `(keys, state, fetched, first, count) -> (state, history)`: `count` steps from step `first` on."""
     phase = stage.phase
-    step = jax.jit(phase.step)  # So that it is traced once, for the shapes of its results and in the loop.
+    # Traced once, for the shapes of its results and in the loop. A function of its own, because JAX stores traces by
+    # function: another training of the same model must not find this one.
+    step = jax.jit(partial(phase.step))
 
     def run(key: KeyArray, state: State, fetched: Any, first: Array, count: Array) -> tuple[State, Metrics]:
         order, steps_key = _order_key(key, stage.number), run_keys(key).steps
@@ -421,7 +421,8 @@ def _compile(
             state, metrics = step(jax.random.fold_in(steps_key, first + i), state, batch(i))
             return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
 
-        metrics = _forms(phase.name, step, steps_key, state, batch(jnp.int32(0)))
+        results = jax.eval_shape(lambda key, state: step(key, state, batch(jnp.int32(0))), steps_key, state)
+        metrics = _checked_metrics(phase.name, state, *results)
         history = {name: jnp.zeros(feed.steps, metric.dtype) for name, metric in metrics.items()}
         return jax.lax.fori_loop(0, count, record, (state, history))
 

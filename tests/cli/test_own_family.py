@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -419,3 +420,21 @@ def test_loading_a_run_imports_nothing_that_its_config_names(named_as, linear_ru
         assert "holds a run of the model" in refused("train", model, "--out", "run", "--resume")
     assert not (tmp_path / "imported").exists()
     assert "imported_by_name" not in sys.modules
+
+
+def test_example_is_trained_resumed_and_sampled_by_the_commands_of_the_guide(tmp_path, jaxgen):
+    """With several players and an option of several numbers, which the family above does not have."""
+    example = Path(__file__).parents[2] / "examples" / "adversarial_autoencoder.py"
+    options = ["--data", "digits", "--hidden", "16", "8", "--log-every", "2", "--image-every", "6"]
+
+    def train_and_sample(name, *steps):
+        folder, samples = tmp_path / name, tmp_path / f"{name}.npz"
+        for number, until in enumerate(steps):
+            given = ["--resume"] if number else options
+            assert jaxgen("train", example, *given, "--steps", until, "--out", folder).status == 0
+        assert jaxgen("sample", folder, "--family", example, "--out", samples, "--n", 3).status == 0
+        return np.load(samples)["samples"]
+
+    resumed, uninterrupted = train_and_sample("resumed", 4, 6), train_and_sample("uninterrupted", 6)
+    assert resumed.shape == (3, 8, 8, 1)
+    np.testing.assert_array_equal(resumed, uninterrupted)

@@ -383,7 +383,6 @@ def test_own_penalty_is_refused_with_batch_normalization() -> None:
         gan.build(config, POINTS, penalty=gradient_penalty)
 
 
-@pytest.mark.usefixtures("convolutions_by_xla")
 def test_own_penalty_equal_to_a_named_one_gives_its_results() -> None:
     """Also of the architecture: a convolutional critic with a penalty has no batch normalization."""
     config = gan.Config(width=2, latent_dim=LATENT_DIM)

@@ -26,7 +26,7 @@ CONVOLUTIONS = {
     "narrowing with more padding than window": ((1, 3, 3, 3), (2, 2, 3, 1), (1, 1), ((3, 2), (2, 2))),
     "stride beyond the window": ((2, 7, 7, 2), (2, 2, 2, 3), (3, 3), "VALID"),
     "filtered, stride 2": ((2, 8, 7, 4), (4, 4, 4, 16), (2, 2), "SAME"),
-    "filtered, stride 1": ((2, 6, 5, 16), (3, 1, 16, 16), (1, 1), "SAME"),
+    "filtered, stride 1": ((2, 6, 5, 16), (3, 3, 16, 16), (1, 1), "SAME"),
 }
 TRANSPOSED = {
     "stride 2, kernel 4": ((2, 3, 3, 4), (4, 4, 4, 2), (2, 2), "SAME"),

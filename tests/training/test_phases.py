@@ -21,22 +21,6 @@ CHANGE, STEPS, CHUNK, BATCH = 10, 23, 7, 6
 KEYS = {"one": jax.random.key(3), "several": seed_keys(3, 2), "stream": seed_keys(3, 2)}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def equal_programs_are_compiled_once():
-    """Trainings that are resumed at several steps have equal programs, which take most of the time to compile."""
-    compile_new, programs = jax.stages.Lowered.compile, {}
-
-    def compile_once(lowered, *args, **options):
-        content = lowered.as_text(), lowered.in_tree, lowered.out_tree, str((args, options))
-        if content not in programs:
-            programs[content] = compile_new(lowered, *args, **options)
-        return programs[content]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax.stages.Lowered, "compile", compile_once)
-        yield
-
-
 def networks(key, batch):
     keys = jax.random.split(key)
     return {
