@@ -90,8 +90,9 @@ def first_step(model: Model, batch: dict[str, Any], key: jax.Array) -> tuple[Sta
 
 
 def trained(model: Model, batch: dict[str, Any], *, steps: int) -> State:
-    """Return the state after some steps with the same batch, from random parameters."""
-    step, state = jax.jit(model.step), random_state(model, batch)
+    """Return the state after some steps with the same batch."""
+    step = jax.jit(model.step)
+    state = jax.jit(model.init)(jax.random.key(3), batch)
     for i in range(steps):
         state, _ = step(jax.random.fold_in(jax.random.key(4), i), state, batch)
     return state

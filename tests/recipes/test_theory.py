@@ -61,7 +61,7 @@ def test_figure_shows_the_optimum_and_the_measured_error(optimal, name):
 
 
 def test_minimax_gradient_vanishes_and_non_saturating_gradient_does_not():
-    numbers, figures = theory.generator_gradient_experiment(jax.random.key(0), steps=150)
+    numbers, figures = theory.generator_gradient_experiment(jax.random.key(0), steps=300)
 
     def optimum(x):  # The optimal logit is 8 - 4x.
         return scipy.special.expit(8 - 4 * x)
