@@ -8,6 +8,7 @@ import numpy as np
 from jaxgen.data import load
 from jaxgen.game import Model, State
 from jaxgen.models.gan_config import Config
+from tests.models.random_states import random_state
 
 POINTS = {"point": np.random.default_rng(0).normal(1.0, 0.5, (40, 2)).astype(np.float32)}
 LABELLED = POINTS | {"label": np.arange(40) % 4}
@@ -69,17 +70,6 @@ def discriminator_latent(key: jax.Array, update: int, shape: tuple[int, int]) ->
 def generator_latent(key: jax.Array, n: int) -> np.ndarray:
     """Return the latents of the generator's update; the other half of its key is for the unrolled updates."""
     return np.asarray(jax.random.normal(jax.random.split(update_key(key, 1, 0))[0], (n, MLP.latent_dim)))
-
-
-def random_state(model: Model, batch: dict[str, Any]) -> State:
-    """Return a first state with random parameters and statistics: `init` takes as long to compile as a step."""
-    random = np.random.default_rng(3)
-    shapes = jax.eval_shape(model.init, jax.random.key(3), batch)
-    params = jax.tree.map(lambda leaf: random.normal(0.0, 0.5, leaf.shape).astype(leaf.dtype), shapes.params)
-    stats = jax.tree.map(lambda leaf: random.uniform(0.5, 1.5, leaf.shape).astype(leaf.dtype), shapes.stats)
-    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    averages = {name: {"params": params[name], **stats.get(name, {})} for name in shapes.ema}
-    return zeros.replace(params=params, stats=stats, ema=averages)
 
 
 def first_step(model: Model, batch: dict[str, Any], key: jax.Array) -> tuple[State, dict[str, float]]:

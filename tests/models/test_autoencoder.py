@@ -13,6 +13,7 @@ from jaxgen.game import Model, State
 from jaxgen.models.autoencoder import Config, build
 from jaxgen.training.loop import fit
 from jaxgen.typing import Batch
+from tests.models.random_states import random_state
 
 
 @functools.lru_cache
@@ -33,17 +34,10 @@ def mse(model: Model, state: State) -> float:
     return float(metrics["mse"].mean())
 
 
-def random_state(model: Model, data: Batch) -> State:
-    """Return a first state with random parameters: `init` takes as long to compile as a step."""
-    random, shapes = np.random.default_rng(0), jax.eval_shape(model.init, jax.random.key(0), data)
-    params = jax.tree.map(lambda leaf: random.normal(0.0, 0.3, leaf.shape).astype(leaf.dtype), shapes.params)
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes).replace(params=params)
-
-
 def linear_model(data: Batch, **options: Any) -> tuple[Model, State, dict[str, np.ndarray]]:
     """Return a linear autoencoder with random weights and biases, and its weights in float64."""
     model = build(Config(architecture="linear", **options), data)
-    state = random_state(model, data)
+    state = random_state(model, data, scale=0.3, seed=0)
     weights = {
         f"{network}_{name}": np.asarray(value, np.float64)
         for network in ("encoder", "decoder")
@@ -135,7 +129,7 @@ def test_samples_are_decoded_standard_normal_latents() -> None:
 def test_corruption_applies_to_training_only() -> None:
     digits = {"image": load("digits", split="test")["image"][:20]}
     plain, noisy = (build(Config(corruption=corruption, hidden=(8,)), digits) for corruption in ("none", "masking"))
-    state = random_state(plain, digits)
+    state = random_state(plain, digits, scale=0.3, seed=0)
 
     @jax.jit
     def compute() -> Any:

@@ -14,6 +14,7 @@ from jaxgen.game import Model, State
 from jaxgen.models.cvae import Config, build
 from jaxgen.training.loop import fit
 from jaxgen.typing import Batch
+from tests.models.random_states import random_state
 
 DIGITS = load("digits")
 TEST = load("digits", split="test")
@@ -48,9 +49,7 @@ def small(architecture: str = "mlp") -> tuple[Model, State, Batch]:
     rng = np.random.default_rng(0)
     batch = {"image": rng.integers(0, 256, (4, 8, 8, 1), np.uint8), "label": np.array([0, 1, 2, 0], np.int32)}
     model = build(Config(architecture=architecture, hidden=(16,), width=4, latent_dim=2), batch)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), batch)
-    params = jax.tree.map(lambda leaf: rng.normal(0.0, 0.3, leaf.shape).astype(leaf.dtype), shapes.params)
-    return model, jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes).replace(params=params), batch
+    return model, random_state(model, batch, scale=0.3), batch
 
 
 def decoded_under_every_label(model: Model, state: State, latent: Any, classes: int) -> np.ndarray:

@@ -29,11 +29,11 @@ from tests.models.gan_reference import (
     generator_latent,
     logits,
     mlp,
-    random_state,
     relu,
     softplus,
     trained,
 )
+from tests.models.random_states import random_state
 
 WGAN_GP = Config(loss="wasserstein", penalty="gradient", discriminator_updates=5)
 

@@ -24,10 +24,10 @@ from tests.models.gan_reference import (
     logits,
     mlp,
     outputs,
-    random_state,
     softplus,
     trained,
 )
+from tests.models.random_states import random_state
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:

@@ -30,8 +30,8 @@ from tests.models.gan_reference import (
     generated,
     generator_latent,
     logits,
-    random_state,
 )
+from tests.models.random_states import random_state
 
 CLASSES = 3
 BATCH = {

@@ -13,16 +13,10 @@ from jaxgen.game import Model, State
 from jaxgen.models.vae import Config, build, reparameterize
 from jaxgen.training.loop import fit
 from jaxgen.typing import Batch
+from tests.models.random_states import random_state
 
 STANDARD_ERRORS = 5.0
 """Largest deviation of a mean that passes; the keys are fixed, so a larger one is the result of a bias."""
-
-
-def random_state(model: Model, data: Batch) -> State:
-    """Return a first state with random parameters, so that no bias is 0; `init` takes long to compile."""
-    random, shapes = np.random.default_rng(0), jax.eval_shape(model.init, jax.random.key(0), data)
-    params = jax.tree.map(lambda leaf: np.asarray(random.normal(0.0, 0.4, leaf.shape), leaf.dtype), shapes.params)
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes).replace(params=params)
 
 
 def without_variance(state: State, latent_dim: int) -> State:
@@ -51,7 +45,7 @@ def five_points() -> Batch:
 def test_sample_posterior_has_mean_and_variance_of_the_encoder() -> None:
     data = five_points()
     model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian"), data)
-    state = random_state(model, data)
+    state = random_state(model, data, scale=0.4, seed=0)
     keys = jax.random.split(jax.random.key(2), 20_000)
     draws = np.float64(jax.jit(jax.vmap(lambda key: model.sample_posterior(key, state, data)))(keys))
     a, a0, _, _ = linear_maps(state)
@@ -67,7 +61,7 @@ def test_sample_posterior_has_mean_and_variance_of_the_encoder() -> None:
 def test_elbo_is_log_likelihood_minus_divergence_from_true_posterior() -> None:
     data, scale = five_points(), 0.7
     model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian", scale=scale), data)
-    state = random_state(model, data)
+    state = random_state(model, data, scale=0.4, seed=0)
     keys = jax.random.split(jax.random.key(2), 20_000)
     bounds = np.asarray(jax.jit(jax.vmap(lambda key: model.evaluate(key, state, data)["elbo"]))(keys), np.float64)
     mean_bound, standard_error = bounds.mean(axis=0), bounds.std(axis=0) / math.sqrt(len(bounds))
@@ -98,7 +92,7 @@ def test_reconstruction_with_scaled_likelihood_matches_scipy(name: str, distribu
     model = build(
         Config(architecture="linear", latent_dim=2, likelihood=name, scale=0.3, learn_scale=learn_scale), data
     )
-    state = without_variance(random_state(model, data), latent_dim=2)
+    state = without_variance(random_state(model, data, scale=0.4, seed=0), latent_dim=2)
     scale = np.exp(np.float64(state.params["scale"])) if learn_scale else 0.3
     assert learn_scale == (scale != 0.3)
     a, a0, w, b = linear_maps(state)
@@ -112,7 +106,7 @@ def test_reconstruction_with_scaled_likelihood_matches_scipy(name: str, distribu
 def test_reconstruction_with_bernoulli_likelihood_is_cross_entropy_with_grey_values() -> None:
     data = {"image": np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)}
     model = build(Config(architecture="linear", latent_dim=2), data)
-    state = without_variance(random_state(model, data), latent_dim=2)
+    state = without_variance(random_state(model, data, scale=0.4, seed=0), latent_dim=2)
     a, a0, w, b = linear_maps(state)
     x = data["image"].reshape(4, 64) / 255.0
     p = 1 / (1 + np.exp(-((x @ a + a0)[:, :2] @ w + b)))
@@ -129,7 +123,7 @@ def test_reconstruction_with_bernoulli_likelihood_is_cross_entropy_with_grey_val
 def test_loss_is_stationary_where_learned_scale_is_that_of_the_residual(name: str, best: Any) -> None:
     data = five_points()
     model = build(Config(architecture="linear", latent_dim=2, likelihood=name, learn_scale=True), data)
-    state = without_variance(random_state(model, data), latent_dim=2)
+    state = without_variance(random_state(model, data, scale=0.4, seed=0), latent_dim=2)
     _, reconstructed = evaluated(model, state, data)
     optimum = best(np.float64(reconstructed - data["point"]))
 
@@ -167,7 +161,7 @@ def test_beta_is_the_weight_of_the_kl_term() -> None:
     losses = {}
     for beta in (0.0, 1.0, 4.0):
         model = build(Config(hidden=(16,), latent_dim=2, beta=beta), data)
-        state = random_state(model, data)
+        state = random_state(model, data, scale=0.4, seed=0)
         loss, (_, metrics) = jax.jit(model.players[0].loss)(jax.random.key(1), state.params, state, data)
         losses[beta] = float(loss)
     assert losses[0.0] == pytest.approx(float(metrics["reconstruction"]), rel=1e-6)
@@ -178,7 +172,7 @@ def test_beta_is_the_weight_of_the_kl_term() -> None:
 def test_samples_are_means_of_decoded_standard_normal_latents() -> None:
     data = five_points()
     model = build(Config(architecture="linear", latent_dim=2, likelihood="gaussian"), data)
-    state = random_state(model, data)
+    state = random_state(model, data, scale=0.4, seed=0)
     _, _, w, b = linear_maps(state)
     samples = np.float64(jax.jit(lambda: model.sample(jax.random.key(0), state, 100_000))())
     np.testing.assert_allclose(samples.mean(axis=0), b, atol=0.02)
