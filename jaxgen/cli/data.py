@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
+from jaxgen.cli.options import Positional
 from jaxgen.cli.parse import parse
 from jaxgen.data import prepare
 from jaxgen.errors import InputError, suggest
@@ -23,7 +22,7 @@ class Options:
         source: folder of the original files (mnist, fashion_mnist, kmnist, cifar10); by default they are downloaded.
     """
 
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    name: Annotated[str, Positional("NAME")]
     data_dir: Path | None = None
     source: Path | None = None
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from jaxgen import plot
 from jaxgen.callbacks.image_grid import latent_size
+from jaxgen.cli.options import RunFolder
 from jaxgen.cli.output import FIGURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_figure
-from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.cli.parse import parse
 from jaxgen.data import first_examples
 from jaxgen.errors import InputError
 from jaxgen.runs.evaluation import load_test_split, with_data_in

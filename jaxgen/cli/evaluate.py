@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass
 
+from jaxgen.cli.options import RunFolder
 from jaxgen.cli.output import check_seed, load_with_notice
-from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError
 from jaxgen.runs import evaluate_run

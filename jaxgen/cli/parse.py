@@ -1,24 +1,45 @@
-"""Parse arguments into a dataclass by tyro, and report each of its errors as one sentence."""
+"""Parse the arguments of a command into a dataclass by tyro, and report each error as one sentence.
 
-import contextlib
-import io
-import os
-import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+tyro converts values, prints the help and writes completion scripts. It is given a flat dataclass that is made of the
+options (`jaxgen.cli.options`), and only arguments that have been checked: its own errors are of many lines.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 import tyro
 
+from jaxgen.cli.options import Option, Positional, Repeated, instance, options_of, summary
 from jaxgen.errors import InputError, suggest
 
-RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-"""Type of the path of a run folder, a positional argument."""
+SYNONYMS = {
+    "--lr": "--learning-rate",
+    "--bs": "--batch-size",
+    "--num-epochs": "--epochs",
+    "--num-steps": "--steps",
+    "--iterations": "--steps",
+    "--dataset": "--data",
+    "--output": "--out",
+    "--output-dir": "--out",
+    "--num-samples": "--n",
+    "--z-dim": "--latent-dim",
+    "--latent": "--latent-dim",
+    "--random-seed": "--seed",
+    "--resolution": "--image-size",
+    "--img-size": "--image-size",
+}
+"""Options of other programs -> the option of this one, where the spelling does not suggest it."""
 
-MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
 
-
-def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any = None) -> Any:
+def parse(
+    options: Any,
+    arguments: Sequence[str],
+    *,
+    command: str,
+    default: Any = None,
+    titles: Mapping[type, str] | None = None,
+) -> Any:
     """Parse the arguments of a command.
 
     Args:
@@ -26,7 +47,8 @@ def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any 
         arguments: arguments after the command.
         command: name of the command for the usage line and for errors, e.g. `jaxgen sample`.
         default: instance of `options` with the values of options that are not given; None for the defaults of the
-            dataclass.
+            dataclass. It is needed if there are nested dataclasses without a default.
+        titles: dataclass -> title of the group of its options in the help.
 
     Returns:
         An instance of `options`.
@@ -35,7 +57,6 @@ def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any 
         InputError: if an option is unknown, a value is not of its type, or the dataclass refuses a value.
 
     Example:
-        >>> import dataclasses
         >>> @dataclasses.dataclass
         ... class Greeting:
         ...     times: int = 1
@@ -45,60 +66,135 @@ def parse(options: Any, arguments: Sequence[str], *, command: str, default: Any 
         Traceback (most recent call last):
         jaxgen.errors.InputError: greet has no option '--tmes': did you mean '--times'?
     """
-
-    def read(arguments: Sequence[str]) -> Any:
-        chosen: dict[str, Any] = {} if default is None else {"default": default}
-        return tyro.cli(options, prog=command, args=list(arguments), config=MARKERS, **chosen)
-
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            return read(arguments)
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-    _check_arguments(arguments, _printed(lambda: read(["--help"])), command)
-    raise InputError(_sentence(_printed(lambda: read(arguments))))
+    known = options_of(options, default, titles=titles)
+    if not {"-h", "--help"}.intersection(arguments):
+        arguments = checked_arguments(known, arguments, command=command)
+    order = list((titles or {}).values())
+    parsed = tyro.cli(parser_class(known, summary(options), order), prog=command, args=list(arguments), config=MARKERS)
+    values = {option.path: getattr(_group(parsed, option), option.path[-1]) for option in known}
+    return instance(options, default, values)
 
 
-def _printed(call: Callable[[], Any]) -> str:
-    """The text that tyro prints before it exits, with lines so long that none is wrapped."""
-    printed = io.StringIO()
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(10**6)
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            call()
-    except SystemExit:
-        pass
-    finally:
-        if before is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = before
-    return printed.getvalue()
+def checked_arguments(known: Iterable[Option], arguments: Sequence[str], *, command: str) -> list[str]:
+    """Return the arguments if each is an option of the command with values of its type, or a positional argument.
 
+    Args:
+        known: options of the command.
+        arguments: arguments after the command.
+        command: name of the command for errors.
 
-def _check_arguments(arguments: Sequence[str], usage: str, command: str) -> None:
-    """Raise an InputError for the first unknown option, invalid value, and unexpected or missing argument, if any."""
-    options: dict[str, str] = dict(re.findall(r"^\W*(--[a-z0-9-]+)(?: ([A-Z{[]\S*))?", usage, flags=re.MULTILINE))
-    places = re.findall(r"^\W*([A-Z]+) +(.+) \(required\)", usage, flags=re.MULTILINE)
+    Returns:
+        The arguments, without flags that are set already.
+
+    Raises:
+        InputError: for the first unknown option, invalid value, and unexpected or missing argument.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Greeting:
+        ...     quiet: bool = False
+        >>> checked_arguments(options_of(Greeting), ["--no-quiet"], command="greet")
+        []
+    """
+    places = [option for option in known if isinstance(option.mark, Positional)]
+    named = {option.name: option for option in known if option not in places}
+    flags = {name: option.default for name, option in named.items() if option.hint is bool}
+    flags |= {f"--no-{name[2:]}": not value for name, value in flags.items()}
     words, given = _grouped(arguments)
-    for option, values in given:
-        if option not in options:
-            raise InputError(f"{command} has no option '{option}': {suggest(option, options)}")
-        expected = Expected.of(options[option])
-        if expected and not values:
-            raise InputError(f"{option} needs a value: {expected}")
-        taken = values if expected.several else values[:1] if expected else []
+    kept: list[str] = []
+    for name, values in given:
+        if name in flags:
+            words += values
+            kept += [] if flags[name] else [name]
+            continue
+        if name not in named:
+            raise InputError(f"{command} has no option '{name}': {_suggested(name, [*named, *flags])}")
+        option = named[name]
+        expected = option.expected
+        if not values and not expected.several:  # No values are an empty tuple, e.g. no hidden layers.
+            value = option.metavar if isinstance(option.mark, Repeated) else expected
+            raise InputError(f"{name} needs a value: {value}")
+        taken = values if expected.several else values[:1]
         for value in taken:
-            expected.check(option, value)
+            expected.check(name, value)
         words += values[len(taken) :]
-    if len(words) > len(places):
+        kept += [name, *taken]
+    if len(words) > len(places) and not any(option.expected.several for option in places):
         raise InputError(
             f"{command} got the unexpected argument '{words[len(places)]}': give a value after the name of its option"
         )
-    for name, description in places[len(words) :]:
-        raise InputError(f"{command} needs {name}: {description.rstrip('.')}")
+    for option in places[len(words) :]:
+        raise InputError(f"{command} needs {option.name}: {option.help}")
+    return [*words, *kept]
+
+
+MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+def parser_class(known: Sequence[Option], description: str, order: Sequence[str] = ()) -> Any:
+    """Return a dataclass from which tyro makes the parser and the help of a command.
+
+    Args:
+        known: options of the command.
+        description: text above the options in the help.
+        order: titles of groups that precede all others.
+
+    Returns:
+        A dataclass with one field for each option, those of a group in a dataclass of their own.
+    """
+    groups: dict[str, list[Option]] = {title: [] for title in ("", *order)}
+    for option in known:
+        groups.setdefault(option.group, []).append(option)
+    fields = _fields(groups.pop(""))
+    for title, members in groups.items():
+        if not members:
+            continue
+        nested = dataclasses.make_dataclass(title, _fields(members))
+        nested.__doc__ = ""
+        fields.append((_identifier(title), nested, dataclasses.field(default_factory=nested)))
+    parser = dataclasses.make_dataclass("Options", fields)
+    parser.__doc__ = description
+    return parser
+
+
+def _fields(members: Iterable[Option]) -> list[Any]:
+    return [
+        (option.path[-1], _annotated(option), *([] if option.default is dataclasses.MISSING else [_field(option)]))
+        for option in members
+    ]
+
+
+def _field(option: Option) -> Any:
+    return dataclasses.field(default=option.default)
+
+
+def _annotated(option: Option) -> Any:
+    hint = tyro.conf.arg(
+        metavar=option.metavar if option.expected else None, help=option.help, help_behavior_hint=_default_hint(option)
+    )
+    markers: list[Any] = []
+    if isinstance(option.mark, Positional):
+        markers = [tyro.conf.Positional]
+    elif isinstance(option.mark, Repeated):
+        markers = [tyro.conf.UseAppendAction]
+    return Annotated[(option.hint, hint, *markers)]
+
+
+def _default_hint(option: Option) -> str:
+    """The default in brackets, unless there is none, or the help text describes it."""
+    if option.default in (None, dataclasses.MISSING, ()) or option.hint is bool:
+        return ""
+    value = option.default
+    return f"(default: {' '.join(map(str, value)) if isinstance(value, tuple) else value})"
+
+
+def _identifier(title: str) -> str:
+    """The field of a group, from which tyro makes the title again."""
+    return title.replace(" ", "_").replace("-", "_")
+
+
+def _group(parsed: Any, option: Option) -> Any:
+    return getattr(parsed, _identifier(option.group)) if option.group else parsed
 
 
 def _grouped(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -106,7 +202,7 @@ def _grouped(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, list[
     words: list[str] = []
     given: list[tuple[str, list[str]]] = []
     for argument in arguments:
-        if argument.startswith("--"):
+        if _is_option(argument):
             name, equals, value = argument.partition("=")
             given.append((name.replace("_", "-"), [value] if equals else []))
         else:
@@ -114,63 +210,13 @@ def _grouped(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, list[
     return words, given
 
 
-KINDS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "INT": ("whole number", int),
-    "FLOAT": ("number", float),
-    "PATH": ("path", str),
-    "STR": ("name", str),
-}
-"""Name of a type in tyro's help -> its name in messages, and the function that reads a value."""
+def _is_option(argument: str) -> bool:
+    """Whether an argument is the name of an option and not a value, which may be a negative number."""
+    return argument.startswith("--") or (argument[:1] == "-" and argument[1:2].isalpha() and argument != "-inf")
 
 
-class Expected(NamedTuple):
-    """The values that may follow an option; none follow a flag.
-
-    Attributes:
-        kinds: types of the values, keys of `KINDS`.
-        choices: words that are values.
-        several: whether more than one value may follow.
-        optional: whether the word None is a value.
-    """
-
-    kinds: tuple[str, ...]
-    choices: tuple[str, ...]
-    several: bool
-    optional: bool
-
-    @classmethod
-    def of(cls, shown: str) -> "Expected":
-        """Parse the text after an option in tyro's help: `{mlp,conv}`, `[INT` of `[INT [INT ...]]`, `{None}|FLOAT`."""
-        words = [word for group in re.findall(r"{(.*?)}", shown) for word in group.split(",")]
-        choices = tuple(word for word in words if word != "None")
-        return cls(tuple(re.findall(r"[A-Z]{2,}", shown)), choices, "[" in shown, "None" in words)
-
-    def __bool__(self) -> bool:
-        """Whether any value is expected."""
-        return bool(self.kinds or self.choices)
-
-    def __str__(self) -> str:
-        """The values as they are named after "must be"."""
-        if self.several:
-            return " or ".join(f"{KINDS[kind][0]}s with spaces between them" for kind in self.kinds)
-        return " or ".join([*(f"a {KINDS[kind][0]}" for kind in self.kinds), *self.choices])
-
-    def check(self, option: str, value: str) -> None:
-        """Raise an InputError if a value is not one of these."""
-        if value in self.choices or (self.optional and value == "None"):
-            return
-        for kind in self.kinds:
-            with contextlib.suppress(ValueError):
-                KINDS[kind][1](value)
-                return
-        if not self.kinds:
-            raise InputError(f"{option} cannot be '{value}': {suggest(value, self.choices)}")
-        raise InputError(f"{option} must be {self}, got '{value}'")
-
-
-def _sentence(complaint: str) -> str:
-    """The error of tyro without its title, which precedes the first rule, its attempts, and the advice after them."""
-    parts = re.split(r"^\s*-{3,}\s*$", complaint, flags=re.MULTILINE)
-    sentence = " ".join(parts[min(1, len(parts) - 1)].split("Got errors:")[0].split())
-    # The message of a dataclass's own check is complete; the path to the nested dataclass is not part of the interface.
-    return re.sub(r"^Error parsing (?!-)\S+: ", "", sentence) or "the arguments could not be read"
+def _suggested(name: str, known: Sequence[str]) -> str:
+    synonym = SYNONYMS.get(name)
+    if synonym in known:
+        return f"did you mean {synonym!r}?"
+    return suggest(f"--{name.lstrip('-')}", known)

@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.callbacks.image_grid import POINTS, ROWS
+from jaxgen.cli.options import RunFolder
 from jaxgen.cli.output import FIGURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_figure
-from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.cli.parse import parse
 from jaxgen.data import first_examples
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.plot.examples import PAIRS

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxgen.cli.options import RunFolder
 from jaxgen.cli.output import check_seed, load_with_notice
-from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.report import write_report
 

@@ -7,6 +7,7 @@ import jax
 
 from jaxgen import plot
 from jaxgen.callbacks.image_grid import layout
+from jaxgen.cli.options import RunFolder
 from jaxgen.cli.output import (
     FIGURE_SUFFIXES,
     check_count,
@@ -16,7 +17,7 @@ from jaxgen.cli.output import (
     write_arrays,
     write_figure,
 )
-from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.cli.parse import parse
 
 
 @dataclass(frozen=True)

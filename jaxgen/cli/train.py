@@ -4,7 +4,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
@@ -12,15 +12,13 @@ from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, suggest
 from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, starting_point
 from jaxgen.models.family import option_types
-from jaxgen.models.optimizer import OptimizerConfig
+from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 
-ModelConfig = TypeVar("ModelConfig")
-
 
 @dataclass(frozen=True)
-class Options(Generic[ModelConfig]):
+class Options:
     """Train a model and store everything in a run folder.
 
     Attributes:
@@ -29,7 +27,7 @@ class Options(Generic[ModelConfig]):
         resume: resume from the newest complete checkpoint; only --steps and --data-dir may differ.
     """
 
-    config: RunConfig[ModelConfig]
+    config: RunConfig[Any]
     out: Path | None = None
     resume: bool = False
 
@@ -58,11 +56,12 @@ def run(arguments: list[str]) -> None:
         _print_models()
         return
     name, family, config, command, rest = _choice(arguments)
-    options_type: Any = Options[type(config)]  # type: ignore[misc]
+    titles = _titles(family)
     with family_errors(family):
-        options = parse(options_type, rest, command=command, default=options_type(RunConfig(config)))
+        options = parse(Options, rest, command=command, default=Options(RunConfig(config)), titles=titles)
     folder = options.out or _default_folder(name, options.config.data)
-    if options.resume:
+    resume = options.resume
+    if resume:
         # What is not given stays as it was; what is given is compared with what it was.
         before = read_config(folder, family=family)
         if before.custom:
@@ -70,15 +69,20 @@ def run(arguments: list[str]) -> None:
         given = [argument for argument in rest if argument != "--resume"]
         if name in PRESETS:
             _check_preset(name, folder, before.config.model_config, options.config.model_config)
-        default = options_type(config=before.config)
         with family_errors(family):
-            options = dataclasses.replace(parse(options_type, given, command=command, default=default), resume=True)
-    summary = train(folder, family, options.config, resume=options.resume, notify=notice)
+            options = parse(Options, given, command=command, default=Options(before.config), titles=titles)
+    summary = train(folder, family, options.config, resume=resume, notify=notice)
     if summary["test"]:
         # A resumed run keeps its own options, whatever preset is named now.
-        title = f"{family.name if options.resume else name} on the test split of {options.config.data}"
+        title = f"{family.name if resume else name} on the test split of {options.config.data}"
         print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
     print(f"run folder: {folder}")
+
+
+def _titles(family: Family) -> dict[type, str]:
+    """The titles of the options in the help."""
+    optimizers: dict[type, str] = {OptimizerConfig: "optimizer", AdversarialOptimizerConfig: "discriminator"}
+    return {RunConfig: "training", family.config: family.name, **optimizers}
 
 
 def _choice(arguments: list[str]) -> Choice:

@@ -1,12 +1,14 @@
 """Parsing of arguments: each error is one sentence that quotes the arguments as they were given."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
-from jaxgen.cli.parse import RunFolder, parse
+from jaxgen.cli.options import Repeated, RunFolder
+from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError
 
 
@@ -56,6 +58,8 @@ LONG = "a/long-path/of,many;parts and words/" * 5  # `int` itself truncates long
         ([LONG], f"greet got the unexpected argument '{LONG}': give a value after the name of its option"),
         (["--times", "0"], "--times must be at least 1, got 0"),
         (["--heights", "3", "4", "--weight", "None", "--times", "0"], "--times must be at least 1, got 0"),
+        (["--Times=2"], "greet has no option '--Times': did you mean '--times'?"),
+        (["-times", "2"], "greet has no option '-times': did you mean '--times'?"),
         (["--tmes", "2"], "greet has no option '--tmes': did you mean '--times'?"),
         (["--name", LONG], f"--name must be a whole number or all, got '{LONG}'"),
     ],
@@ -73,6 +77,72 @@ def test_messages_quote_complete_arguments_at_any_terminal_width(arguments, sent
 def test_given_values_replace_defaults():
     assert parse(Options, ["--times", "3", "--name", "all"], command="greet") == Options(3, "red", "all")
     assert parse(Options, ["--name=7"], command="greet", default=Options(times=2)) == Options(2, "red", 7)
+
+
+def test_a_flag_may_be_given_whatever_its_default():
+    assert parse(Options, ["--quiet"], command="greet").quiet
+    assert parse(Options, ["--quiet"], command="greet", default=Options(quiet=True)).quiet
+    assert not parse(Options, ["--no-quiet"], command="greet", default=Options(quiet=True)).quiet
+    assert not parse(Options, ["--no-quiet"], command="greet").quiet
+
+
+def test_repeated_options_are_collected_and_the_last_of_others_counts():
+    @dataclass(frozen=True)
+    class Grid:
+        """Options of a grid.
+
+        Attributes:
+            axis: values of an option.
+            seed: seed of the grid.
+        """
+
+        axis: Annotated[tuple[str, ...], Repeated("NAME=VALUES")] = ()
+        seed: int = 0
+
+    given = ["--axis", "b=1,2", "--seed", "1", "--axis=a=3", "--seed", "-4"]
+    assert parse(Grid, given, command="grid") == Grid(("b=1,2", "a=3"), -4)
+    with pytest.raises(InputError, match=r"^--axis needs a value: NAME=VALUES$"):
+        parse(Grid, ["--axis"], command="grid")
+
+
+def test_options_of_other_programs_are_translated():
+    @dataclass(frozen=True)
+    class Optimizer:
+        """Options of an optimizer.
+
+        Attributes:
+            learning_rate: learning rate.
+        """
+
+        learning_rate: float = 0.1
+
+    with pytest.raises(InputError, match=r"no option '--lr': did you mean '--learning-rate'\?$"):
+        parse(Optimizer, ["--lr", "1"], command="fit")
+
+
+def test_help_lists_nested_options_in_groups_with_their_defaults(capsys):
+    @dataclass(frozen=True)
+    class Outer:
+        """Greet.
+
+        Attributes:
+            inner: all options.
+            out: file of the greeting; by default there is none.
+        """
+
+        inner: Options
+        out: Path | None = None
+
+    with pytest.raises(SystemExit) as stop:
+        parse(Outer, ["--help"], command="greet", default=Outer(Options(widths=(3, 4))), titles={Options: "greeting"})
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    assert "greeting options" in printed
+    assert "--widths N ...       widths of the columns (default: 3 4)" in printed
+    assert "--colour {red,blue}  colour of the text (default: red)" in printed
+    assert re.search(r"--out PATH +file of the greeting; by default there is none +\W$", printed, flags=re.MULTILINE)
+    assert "--quiet              print nothing " in printed
+    assert "None" not in printed
 
 
 def test_missing_and_surplus_positional_arguments_are_named():
