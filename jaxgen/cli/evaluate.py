@@ -42,6 +42,4 @@ def run(arguments: list[str]) -> None:
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
     else:
-        print_metrics(
-            metrics, title=f"{trained.family} on the test split of {trained.config.data}, step {trained.step}"
-        )
+        print_metrics(metrics, title=f"{trained.name} on the test split of {trained.config.data}, step {trained.step}")

@@ -35,5 +35,5 @@ def run(arguments: list[str]) -> None:
     seed, trained = check_seed(options.seed), load_with_notice(options.run, options.family)
     report = write_report(trained, folder=options.out, seed=seed, data_dir=options.data_dir)
     if report.metrics:
-        print_metrics(report.metrics, title=f"{trained.family} on {trained.config.data}, step {trained.step}")
+        print_metrics(report.metrics, title=f"{trained.name} on {trained.config.data}, step {trained.step}")
     print(report.path)

@@ -15,11 +15,14 @@ from jaxgen.models.family import option_types
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
+from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
 
 
 @dataclass(frozen=True)
 class Options:
     """Train a model and store everything in a run folder.
+
+    Example: jaxgen train vae --data digits --steps 3000
 
     Attributes:
         config: model, data, and duration of the training.
@@ -55,28 +58,53 @@ def run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         _print_models()
         return
-    name, family, config, command, rest = _choice(arguments)
-    titles = _titles(family)
-    with family_errors(family):
-        options = parse(Options, rest, command=command, default=Options(RunConfig(config)), titles=titles)
+    arguments, file = _config_file(arguments)
+    choice = _choice(arguments, file)
+    name, family = choice.name, choice.family
+    options = _parsed(choice, file)
     folder = options.out or _default_folder(name, options.config.data)
-    resume = options.resume
-    if resume:
-        # What is not given stays as it was; what is given is compared with what it was.
+    if options.resume:
         before = read_config(folder, family=family)
         if before.custom:
             raise InputError(custom_model_message(folder))
-        given = [argument for argument in rest if argument != "--resume"]
         if name in PRESETS:
             _check_preset(name, folder, before.config.model_config, options.config.model_config)
-        with family_errors(family):
-            options = parse(Options, given, command=command, default=Options(before.config), titles=titles)
-    summary = train(folder, family, options.config, resume=resume, notify=notice)
+        # What is not given stays as it was; what is given is compared with what it was.
+        options = dataclasses.replace(_parsed(choice, None, before.config), resume=True)
+        name = before.preset or family.name
+    preset = name if name in PRESETS else None
+    summary = train(folder, family, options.config, resume=options.resume, preset=preset, notify=notice)
     if summary["test"]:
-        # A resumed run keeps its own options, whatever preset is named now.
-        title = f"{family.name if resume else name} on the test split of {options.config.data}"
+        title = f"{name} on the test split of {options.config.data}"
         print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
     print(f"run folder: {folder}")
+
+
+def _config_file(arguments: list[str]) -> tuple[list[str], ConfigFile | None]:
+    """The arguments without `--config FILE`, and the file, if it is given."""
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            rest = arguments[i + 1 :]
+            if not equals:
+                value, rest = rest[0] if rest else "", rest[1:]
+            if not value or value.startswith("-"):
+                raise InputError("--config needs a value: the config.json of a run, or a .yaml file of options")
+            if "--resume" in arguments:
+                raise InputError("--config applies to a new run, and a run that is resumed keeps its own: leave it out")
+            return arguments[:i] + rest, read_config_file(Path(value))
+    return arguments, None
+
+
+def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | None = None) -> Options:
+    """The options that the arguments give; others are those of a file, or of the run that is resumed."""
+    config: RunConfig[Any] = RunConfig(choice.config) if before is None else before
+    if file is not None:
+        config = apply_options(file, choice.family, config)
+    with family_errors(choice.family):
+        return parse(
+            Options, choice.rest, command=choice.command, default=Options(config), titles=_titles(choice.family)
+        )
 
 
 def _titles(family: Family) -> dict[type, str]:
@@ -85,7 +113,24 @@ def _titles(family: Family) -> dict[type, str]:
     return {RunConfig: "training", family.config: family.name, **optimizers}
 
 
-def _choice(arguments: list[str]) -> Choice:
+def _choice(arguments: list[str], file: ConfigFile | None) -> Choice:
+    """The model that the first arguments or else the config file name, and the arguments after it."""
+    if file is None:
+        return _named(arguments)
+    if arguments and (not arguments[0].startswith("-") or arguments[0].partition("=")[0] == "--family"):
+        choice = _named(arguments)
+        if file.model not in (choice.name, choice.family.name):
+            raise InputError(f"{file.path} is of the model '{file.model}', not '{choice.name}': leave the model out")
+        return choice
+    if file.model not in REGISTRY and file.model not in PRESETS:
+        raise InputError(
+            f"{file.path} is of the model '{file.model}', which is not part of jaxgen: "
+            f"{suggest(file.model, [*REGISTRY, *PRESETS])}; give a family of your own by --family"
+        )
+    return _named([file.model, *arguments])._replace(command="jaxgen train")
+
+
+def _named(arguments: list[str]) -> Choice:
     """The model that the first arguments name, and the arguments after it."""
     name, equals, value = arguments[0].partition("=")
     if name == "--family":
@@ -147,4 +192,9 @@ def _print_models() -> None:
     lines += [f"  {name:<14}  {preset.description}" for name, preset in PRESETS.items()]
     lines += [f"  {'FILE.py':<14}  a family of your own, which the file defines; also --family MODULE"]
     models = "\n".join(lines)
-    print(f"usage: jaxgen train MODEL [OPTIONS]\n\n{models}\n\njaxgen train MODEL --help shows the options of a model.")
+    print(
+        f"usage: jaxgen train MODEL [OPTIONS]\n       jaxgen train --config FILE [OPTIONS]\n\n{models}\n\n"
+        "FILE is the config.json of a run, or a .yaml file of options.\n"
+        "jaxgen train MODEL --help shows the options of a model.\n\n"
+        "Example: jaxgen train vae --data digits --steps 3000"
+    )

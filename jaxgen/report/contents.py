@@ -120,6 +120,7 @@ def write_report(
     metrics = {name: value for result in results.values() for name, value in _summarized(inputs, result).items()}
     content = {
         "family": run.family,
+        "preset": run.preset,
         "data": run.config.data,
         "step": run.step,
         "seed": seed,
@@ -128,7 +129,7 @@ def write_report(
         "left_out": left_out,
     }
     write_json(folder / "report.json", content)
-    title = f"{run.family} on {run.config.data}, step {run.step}"
+    title = f"{run.name} on {run.config.data}, step {run.step}"
     figures = {heading: result.figures for heading, result in results.items()}
     write_atomic(folder / "index.html", write_html(title, figures, metrics, left_out).encode())
     return Report(folder / "index.html", metrics, left_out)

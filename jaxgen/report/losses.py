@@ -12,7 +12,7 @@ def losses(inputs: ReportInput) -> Section:
         raise NotApplicable("the log has no losses")
     # Players of different phases have losses at different steps.
     steps, curves = inputs.history(*names, complete=False)
-    figure = plot.training_curves(steps, {name: {inputs.run.family: v} for name, v in zip(names, curves, strict=True)})
+    figure = plot.training_curves(steps, {name: {inputs.run.name: v} for name, v in zip(names, curves, strict=True)})
     return Section([png("losses", figure, CAPTION)])
 
 

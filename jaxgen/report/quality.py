@@ -12,7 +12,7 @@ def quality(inputs: ReportInput) -> Section:
         raise NotApplicable("the log has no sample metrics")
     steps, curves = inputs.history(*names)
     metrics = dict(zip((name.removeprefix(PREFIX) for name in names), curves, strict=True))
-    figure = plot.training_curves(steps, {name: {inputs.run.family: curve} for name, curve in metrics.items()})
+    figure = plot.training_curves(steps, {name: {inputs.run.name: curve} for name, curve in metrics.items()})
     last = {"sliced_wasserstein": metrics["sliced_wasserstein"][:, -1].tolist()}
     return Section([png("quality", figure, CAPTION)], last)
 

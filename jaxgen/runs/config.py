@@ -84,12 +84,15 @@ class RunDescription(NamedTuple):
         config: everything else that determines the run.
         example: smallest batch that shows the shapes of its data.
         custom: whether the model was built in Python with modules or functions that a config cannot describe.
+        preset: name of the preset from which the model's options were taken, even if others were then changed; None if
+            there was none.
     """
 
     family: str
     config: RunConfig[Any]
     example: Batch
     custom: bool = False
+    preset: str | None = None
 
 
 def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
@@ -138,6 +141,7 @@ def write_config(folder: Path, description: RunDescription) -> None:
     """
     content = {
         "family": description.family,
+        "preset": description.preset,
         "custom": description.custom,
         "config": dataclasses.asdict(description.config),
         "example": describe(description.example),
@@ -178,9 +182,9 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
     try:
         content = json.loads(path.read_text())
         name, config, example_batch = content["family"], content["config"], content["example"]
-        custom = content.get("custom", False) is True
-        if not isinstance(name, str) or not isinstance(config, Mapping):
-            raise TypeError("family or config has another type")
+        custom, preset = content.get("custom", False) is True, content.get("preset")
+        if not (isinstance(name, str) and isinstance(config, Mapping) and isinstance(preset, str | None)):
+            raise TypeError("family, preset or config has another type")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
@@ -188,7 +192,8 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         ) from None
     known = _family(path, name, family, custom=custom)
     try:
-        return RunDescription(name, _config_from(config, known, custom=custom), example_from(example_batch), custom)
+        read = _config_from(config, known, custom=custom)
+        return RunDescription(name, read, example_from(example_batch), custom, preset)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -275,6 +280,39 @@ def _check_values(options: Any, types: Mapping[str, Any]) -> None:
             raise InputError(f"{option(name)} must be of the Python type {kind}, got {value!r}")
 
 
+def fields_from(kind: type, content: Any) -> dict[str, Any]:
+    """Check values of the fields of a dataclass that come from JSON, which has lists for tuples.
+
+    Args:
+        kind: dataclass.
+        content: name of a field -> its value.
+
+    Returns:
+        The values, with tuples for lists.
+
+    Raises:
+        InputError: if there is no such field, or a value is not of its type.
+
+    Example:
+        >>> fields_from(RunConfig, {"steps": 10, "data": "ring"})
+        {'data': 'ring', 'steps': 10}
+    """
+    if not isinstance(content, Mapping):
+        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {content!r}")
+    hints = option_types(kind)
+    if unknown := set(content) - set(hints):
+        check_known("option", min(unknown), hints)
+    values = {}
+    for name, hint in hints.items():
+        if name not in content:
+            continue
+        value = tuple(content[name]) if isinstance(content[name], list) else content[name]
+        if not fits(value, hint):
+            raise InputError(f"the option '{name}' cannot be {content[name]!r}")
+        values[name] = value
+    return values
+
+
 def custom_model_message(folder: Path) -> str:
     """Return the sentence for a run whose model the command line cannot build."""
     return (
@@ -317,29 +355,11 @@ def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Fa
 
 
 def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: bool) -> RunConfig[Any]:
-    outer = _fields_from(RunConfig, {**content, "model_config": None}, skip=("model_config",))
+    outer = fields_from(RunConfig, {name: value for name, value in content.items() if name != "model_config"})
     options = content.get("model_config")
     if family is None or (custom and options is None):
         return RunConfig(model_config=options, **outer)
     if not isinstance(options, Mapping):
         raise InputError(f"the option 'model_config' cannot be {options!r}")
     with family_errors(family):
-        return RunConfig(model_config=family.config(**_fields_from(family.config, options)), **outer)
-
-
-def _fields_from(kind: type, content: Any, skip: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Check the values of a dataclass that come from JSON, which has lists for tuples."""
-    if not isinstance(content, Mapping):
-        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {content!r}")
-    hints = {name: hint for name, hint in option_types(kind).items() if name not in skip}
-    if unknown := set(content) - set(hints) - set(skip):
-        check_known("option", min(unknown), hints)
-    values = {}
-    for name, hint in hints.items():
-        if name not in content:
-            continue
-        value = tuple(content[name]) if isinstance(content[name], list) else content[name]
-        if not fits(value, hint):
-            raise InputError(f"the option '{name}' cannot be {content[name]!r}")
-        values[name] = value
-    return values
+        return RunConfig(model_config=family.config(**fields_from(family.config, options)), **outer)

@@ -35,6 +35,7 @@ class Run(NamedTuple):
         step: number of steps that the state has completed.
         diverged: number of the seed -> where it diverged.
         skipped: why newer checkpoints could not be used.
+        preset: name of the preset from which the model's options were taken; None if there was none.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Run(NamedTuple):
     step: int
     diverged: Mapping[int, Divergence]
     skipped: tuple[str, ...]
+    preset: str | None = None
 
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
@@ -162,6 +164,11 @@ class Run(NamedTuple):
         return styles.reshape(*seeds, n, classes, *styles.shape[len(seeds) + 1 :])
 
     @property
+    def name(self) -> str:
+        """Name of the model in titles: the preset from which its options were taken, or else the family."""
+        return self.preset or self.family
+
+    @property
     def classes(self) -> int:
         """Number of classes in the data, 1 where they have no labels."""
         return int(self.example["label"].max()) + 1 if "label" in self.example else 1
@@ -244,6 +251,7 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         step=restored.step,
         diverged=diverged_from_json(restored.meta),
         skipped=tuple(map(str, restored.skipped)),
+        preset=description.preset,
     )
 
 

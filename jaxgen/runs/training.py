@@ -110,6 +110,7 @@ def train(
     *,
     model: Model | None = None,
     resume: bool = False,
+    preset: str | None = None,
     notify: Notify = print_to_stderr,
 ) -> dict[str, Any]:
     """Train a model and store everything in a folder.
@@ -122,6 +123,8 @@ def train(
             the run is then loaded by `load_run(folder, model=model)`.
         resume: whether to resume from the newest complete checkpoint. The config must be that of the run, but for
             `steps` and `data_dir`.
+        preset: name of the preset from which the model's options were taken, for titles; a run that is resumed keeps
+            its own.
         notify: called with notices for the user, e.g. of a damaged checkpoint.
 
     Returns:
@@ -137,7 +140,8 @@ def train(
     _check_folder(folder, resume=resume)
     before = read_config(folder, family=family) if resume else None
     data = config.source.load("train")
-    description = RunDescription(family.name, config, example(data), custom=model is not None)
+    preset = preset if before is None else before.preset
+    description = RunDescription(family.name, config, example(data), custom=model is not None, preset=preset)
     if before is not None:
         check_unchanged(before, description, folder)
     model = model or _built(family, description)
@@ -344,10 +348,11 @@ def _summary(
     durations: Durations,
 ) -> dict[str, Any]:
     """The content of `summary.json`."""
-    family, config, example_batch, _ = description
-    run = Run(folder, family, config, example_batch, model, fitted.state, config.steps, fitted.diverged, ())
+    family, config, example_batch, _, preset = description
+    run = Run(folder, family, config, example_batch, model, fitted.state, config.steps, fitted.diverged, (), preset)
     return {
         "family": family,
+        "preset": preset,
         "data": config.data,
         "step": config.steps,
         **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(durations).items()},

@@ -59,6 +59,67 @@ def test_preset_resumes_only_runs_with_its_options(tmp_path, jaxgen, refused, un
     assert resumed == [(run, REGISTRY["gan"], expected)]
 
 
+@pytest.fixture
+def started(monkeypatch):
+    """The trainings that commands start, without training: folder, family, config and preset of each."""
+    found = []
+
+    def train(folder, family, config, *, preset=None, **_):
+        found.append((folder, family, config, preset))
+        return {"test": {}}
+
+    monkeypatch.setattr("jaxgen.cli.train.train", train)
+    return found
+
+
+def test_config_of_a_run_repeats_it_with_other_options(vae, tmp_path, jaxgen, started):
+    before = load_run(vae).config
+    for arguments in (
+        ["--config", vae / "config.json", "--steps", 7],
+        ["--steps", 7, f"--config={vae / 'config.json'}"],
+        ["vae", "--steps", 7, "--config", vae / "config.json"],
+    ):
+        assert jaxgen("train", *arguments, "--out", tmp_path / "again").status == 0
+    expected = (tmp_path / "again", REGISTRY["vae"], dataclasses.replace(before, steps=7), None)
+    assert started == [expected] * 3
+
+
+def test_preset_of_a_config_file_names_the_run_and_its_folder(tmp_path, jaxgen, started, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ring.yaml").write_text("model: wgan-gp\ndata: ring\n")
+    assert jaxgen("train", "--config", "ring.yaml").out == "run folder: runs/wgan-gp-ring\n"
+    ((_, family, config, preset),) = started
+    assert (family.name, config.data, preset) == ("gan", "ring", "wgan-gp")
+    assert config.model_config == PRESETS["wgan-gp"].config
+
+
+def test_config_files_that_do_not_apply_are_refused(vae, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = vae / "config.json"
+    assert "is of the model 'vae', not 'gan': leave the model out" in refused("train", "gan", "--config", file)
+    assert "--config needs a value" in refused("train", "vae", "--config", "--steps", 3)
+    assert "a run that is resumed keeps its own" in refused("train", "vae", "--config", file, "--resume")
+    assert "there is no config file 'absent.json'" in refused("train", "--config", "absent.json")
+    assert "jaxgen train has no option '--stps': did you mean '--steps'?" in refused(
+        "train", "--config", file, "--stps"
+    )
+    (tmp_path / "own.yaml").write_text("model: linear")
+    assert "is of the model 'linear', which is not part of jaxgen" in refused("train", "--config", "own.yaml")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.yaml"]
+
+
+def test_preset_survives_in_the_run_folder_and_in_titles(tmp_path, jaxgen):
+    run = tmp_path / "run"
+    arguments = ("lsgan", "--data", "ring", "--hidden", 4, "--steps", 1, "--out", run)
+    assert jaxgen("train", *arguments).out.startswith("lsgan on the test split of ring, step 1\n")
+    assert json.loads((run / "config.json").read_text())["preset"] == "lsgan"
+    assert load_run(run).name == "lsgan"
+    resumed = jaxgen("train", "gan", "--out", run, "--resume", "--steps", 2)
+    assert resumed.out.startswith("lsgan on the test split of ring, step 2\n")
+    assert json.loads((run / "summary.json").read_text())["preset"] == "lsgan"
+    assert jaxgen("evaluate", run).out.startswith("lsgan on the test split of ring, step 2\n")
+
+
 @pytest.mark.parametrize(("preset", "more"), [("pacgan", []), ("unrolled-gan", ["--unrolled-steps", 1])])
 def test_presets_for_points_train_on_the_default_data(preset, more, tmp_path, jaxgen):
     arguments = ("--hidden", "8", "--discriminator-hidden", "8", "--steps", 1, "--out", tmp_path / "run")
