@@ -17,6 +17,8 @@ COMMANDS = {
     "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png: figure of two-dimensional latents)",
     "evaluate": "evaluate a run on the test split: jaxgen evaluate RUN",
     "report": "make every figure and metric of a run, as HTML: jaxgen report RUN",
+    "runs": "list the runs below a folder: jaxgen runs FOLDER",
+    "compare": "compare runs by their metrics and training curves: jaxgen compare RUN RUN",
     "reproduce": "run a published experiment: jaxgen reproduce pacgan-mixtures --quick",
     "list": "list the models, their presets and the data sets",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
@@ -108,6 +110,10 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.evaluate import run
         case "report":
             from jaxgen.cli.report import run
+        case "runs":
+            from jaxgen.cli.runs import run
+        case "compare":
+            from jaxgen.cli.compare import run
         case "reproduce":
             from jaxgen.cli.reproduce import run
         case "list":

@@ -1,7 +1,7 @@
 """What the commands have in common: loading a run, and checking where results go."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +43,12 @@ def load_with_notice(folder: Path, family: str | None = None) -> Run:
     return trained
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, suffixes: Sequence[str] = (*FIGURE_SUFFIXES, ".npz")) -> None:
     """Raise an InputError if a file cannot be written, before any work is done."""
-    if path.suffix not in (*FIGURE_SUFFIXES, ".npz"):
-        raise InputError(f"cannot write '{path}': give a name that ends in {', '.join(FIGURE_SUFFIXES)} or .npz")
+    if path.suffix not in suffixes:
+        raise InputError(
+            f"cannot write '{path}': give a name that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        )
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 

@@ -124,6 +124,8 @@ def checked_arguments(known: Iterable[Option], arguments: Sequence[str], *, comm
             f"{command} got the unexpected argument '{words[len(places)]}': give a value after the name of its option"
         )
     for option in places[len(words) :]:
+        if option.default is not dataclasses.MISSING:
+            break
         raise InputError(f"{command} needs {option.name}: {option.help}")
     return [*words, *kept]
 

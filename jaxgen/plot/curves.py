@@ -1,14 +1,18 @@
 """Plots of metrics: over training, over seeds, against each other, and against published numbers."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jaxgen.typing import AnyArray, Float, Int
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MAX_COLUMNS = 4
+"""Largest number of axes in a row."""
 
 MAX_MARKERS = 30
 """Largest number of steps for which each point of a curve has a marker."""
@@ -62,16 +66,18 @@ def generator_gradients(confidence: Float[AnyArray, " n"], gradients: Mapping[st
 
 
 def training_curves(
-    step: Int[AnyArray, " steps"], metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]]
+    step: Int[AnyArray, " steps"] | Mapping[str, Int[AnyArray, " steps"]],
+    metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]],
 ) -> "Figure":
     """Plot metrics over training: the mean over seeds as a line, plus and minus one standard deviation as a band.
 
     Args:
-        step: steps at which the metrics were computed, [steps].
-        metrics: name of the metric -> name of the run -> values of all seeds, [seeds, steps]; one seed has no band.
+        step: steps at which the metrics were computed, [steps]; or name of the run -> its steps, where they differ.
+        metrics: name of the metric -> name of the run -> values of all seeds, [seeds, steps]; one seed has no band, and
+            NaN is left out.
 
     Returns:
-        Figure with one pair of axes per metric, and one legend.
+        Figure with one pair of axes per metric, at most four in a row, and one legend.
 
     Example:
         >>> figure = training_curves(np.arange(3), {"modes": {"gan": np.ones((5, 3))}, "kl": {"gan": np.ones((5, 3))}})
@@ -80,21 +86,17 @@ def training_curves(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4 * len(metrics), 3.5), dpi=120, layout="constrained")
-    for axes, (metric, runs) in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics.items(), strict=True):
+    columns = min(len(metrics), MAX_COLUMNS)
+    rows = -(-len(metrics) // columns)
+    figure = Figure(figsize=(4 * columns, 3.5 * rows), dpi=120, layout="constrained")
+    colours: dict[str, Any] = {}
+    for number, (metric, runs) in enumerate(metrics.items(), start=1):
+        axes = figure.add_subplot(rows, columns, number, xlabel="step", ylabel=metric)
         for run, values in runs.items():
-            values = np.asarray(values)
-            mean = values.mean(axis=0)
-            # A curve of one step is visible only as a marker.
-            (line,) = axes.plot(step, mean, label=run, marker="." if len(mean) <= MAX_MARKERS else "")
-            if len(values) > 1:
-                deviation = values.std(axis=0, ddof=1)
-                axes.fill_between(
-                    step, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2, linewidth=0
-                )
-        axes.set(xlabel="step", ylabel=metric)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
+            colours.setdefault(run, f"C{len(colours) % 10}")
+            _plot_curve(axes, step[run] if isinstance(step, Mapping) else step, np.asarray(values), run, colours[run])
+    handles = {line.get_label(): line for axes in figure.axes for line in axes.lines}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=5, fontsize="small")
     return figure
 
 
@@ -210,3 +212,14 @@ def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: 
     axes.grid(axis="x", color="0.9")
     axes.legend(loc="best", fontsize="small")
     return figure
+
+
+def _plot_curve(axes: "Axes", step: AnyArray, values: np.ndarray, label: str, colour: Any) -> None:
+    computed = np.isfinite(values).any(axis=0)  # Some metrics are computed at some of the steps.
+    step, values = np.asarray(step)[computed], values[:, computed]
+    mean = np.nanmean(values, axis=0)
+    # A curve of one step is visible only as a marker.
+    axes.plot(step, mean, label=label, color=colour, marker="." if len(mean) <= MAX_MARKERS else "")
+    if len(values) > 1:
+        deviation = np.array([np.std(x[np.isfinite(x)], ddof=1) if np.isfinite(x).sum() > 1 else 0 for x in values.T])
+        axes.fill_between(step, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)

@@ -24,6 +24,8 @@ def test_help_lists_every_command(jaxgen):
         "encode",
         "evaluate",
         "report",
+        "runs",
+        "compare",
         "reproduce",
         "list",
         "data",

@@ -36,6 +36,21 @@ def test_bands_are_one_standard_deviation_around_the_mean():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gan", "one"]
 
 
+def test_curves_of_runs_with_other_steps_keep_their_steps_and_leave_gaps_out():
+    steps = {"a": np.array([1, 2, 3]), "b": np.array([10, 20])}
+    metrics = {
+        "loss": {"a": np.array([[4.0, np.nan, 2.0]]), "b": np.array([[1.0, 3.0], [3.0, np.nan]])},
+        **{f"metric {i}": {"b": np.ones((1, 2))} for i in range(4)},
+    }
+    figure = training_curves(steps, metrics)
+    a, b = figure.axes[0].lines
+    np.testing.assert_array_equal(a.get_xydata(), [[1, 4], [3, 2]])
+    np.testing.assert_array_equal(b.get_xydata(), [[10, 2], [20, 3]])
+    assert figure.axes[1].lines[0].get_color() == b.get_color()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    assert figure.axes[4].get_position().y1 < figure.axes[0].get_position().y0  # The fifth begins a second row.
+
+
 def test_loss_against_metric_has_one_point_per_step_coloured_by_step():
     loss, metric, step = np.random.default_rng(0).normal(size=(3, 20))
     (points,) = loss_against_metric(loss, metric, step=step, title="0.9").axes[0].collections

@@ -1,0 +1,59 @@
+"""`jaxgen compare RUN RUN ...`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from rich.table import Table
+
+from jaxgen import plot
+from jaxgen.cli.options import Positional
+from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, write_figure
+from jaxgen.cli.parse import parse
+from jaxgen.runs.comparison import ComparedRun, common_curves, compare_runs, differing_options
+
+
+@dataclass(frozen=True)
+class Options:
+    """Compare runs: the options in which they differ, their metrics on the test split, and their training curves.
+
+    Metrics of several seeds are printed as mean ± standard deviation.
+
+    Example: jaxgen compare runs/vae runs/vae-beta-4
+
+    Attributes:
+        runs: run folders.
+        out: figure of the training curves (.png, .pdf, .svg).
+    """
+
+    runs: Annotated[tuple[Path, ...], Positional("RUN")]
+    out: Path = Path("comparison.png")
+
+
+def run(arguments: list[str]) -> None:
+    """Print the tables and write the figure."""
+    options = parse(Options, arguments, command="jaxgen compare")
+    check_output(options.out, FIGURE_SUFFIXES)
+    runs = compare_runs(options.runs)
+    names = [run.name for run in runs]
+    if differing := differing_options(runs):
+        _print("option", names, differing)
+    metrics = dict.fromkeys(metric for run in runs for metric in run.metrics)
+    _print("metric", names, {metric: [_cell(run, metric) for run in runs] for metric in metrics})
+    if curves := common_curves(runs):
+        write_figure(options.out, plot.training_curves({run.name: run.steps for run in runs}, curves))
+
+
+def _print(title: str, names: list[str], rows: dict[str, list[str]]) -> None:
+    table = Table(title, *names)
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    Console(markup=False).print(table)
+
+
+def _cell(run: ComparedRun, metric: str) -> str:
+    mean, sd = run.metrics.get(metric, (None, None))
+    if mean is None:
+        return "-"
+    return f"{mean:.5g}" if sd is None else f"{mean:.5g} ± {sd:.2g}"

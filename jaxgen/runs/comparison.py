@@ -1,0 +1,150 @@
+"""Comparison of runs: their metrics on the test split, their logged metrics over training, and their options."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgen.errors import InputError
+from jaxgen.runs.config import format_value
+from jaxgen.runs.evaluation import evaluate_run
+from jaxgen.runs.loading import Run, load_run
+from jaxgen.runs.log_file import read_log
+from jaxgen.typing import Float, Int
+
+
+class ComparedRun(NamedTuple):
+    """A run of a comparison.
+
+    Attributes:
+        name: shortest end of its path by which it differs from the other runs.
+        metrics: metric name -> its mean and its standard deviation over seeds, None for a single one.
+        options: name of an option -> its value, of the model and of the training.
+        steps: steps of the log.
+        curves: metric name -> its logged values; NaN where it was not logged.
+    """
+
+    name: str
+    metrics: Mapping[str, tuple[float | None, float | None]]
+    options: Mapping[str, Any]
+    steps: Int[np.ndarray, " steps"]
+    curves: Mapping[str, Float[np.ndarray, "seeds steps"]]
+
+
+def compare_runs(folders: Sequence[Path]) -> list[ComparedRun]:
+    """Read the metrics, the log and the options of runs.
+
+    Args:
+        folders: run folders. A run that was not completed is evaluated at its newest checkpoint.
+
+    Returns:
+        The runs in the same order.
+
+    Raises:
+        InputError: if a folder is given twice, or a run cannot be loaded or evaluated.
+    """
+    places = [folder.resolve() for folder in folders]
+    for place in places:
+        if places.count(place) > 1:
+            raise InputError(f"each run must be given once, got '{place}' twice")
+    names = distinct_ends(places)
+    return [_compared(name, folder) for name, folder in zip(names, folders, strict=True)]
+
+
+def differing_options(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
+    """Return the options in which runs differ.
+
+    Args:
+        runs: runs to compare.
+
+    Returns:
+        Name of an option that several runs have -> its value in each as on the command line, "-" where there is none.
+
+    Example:
+        >>> options = [{"beta": 1.0, "steps": 10}, {"beta": 4.0, "steps": 10}]
+        >>> runs = [ComparedRun(f"run {i}", {}, each, [], {}) for i, each in enumerate(options)]
+        >>> differing_options(runs)
+        {'beta': ['1.0', '4.0']}
+    """
+    names = dict.fromkeys(name for run in runs for name in run.options)
+    values = {name: [format_value(run.options.get(name)) for run in runs] for name in names}
+    differing = {name: each for name, each in values.items() if len(set(each) - {"None"}) > 1}
+    return {name: ["-" if value == "None" else value for value in each] for name, each in differing.items()}
+
+
+def common_curves(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Float[np.ndarray, "seeds steps"]]]:
+    """Return the curves to plot side by side: losses and metrics that several runs have, or all of a single run.
+
+    Args:
+        runs: runs to compare.
+
+    Returns:
+        Metric name -> name of a run -> its values. Norms of gradients are left out.
+    """
+    names = dict.fromkeys(name for run in runs for name in run.curves if not name.endswith("gradient_norm"))
+    found = {name: {run.name: run.curves[name] for run in runs if name in run.curves} for name in names}
+    shared = {name: curves for name, curves in found.items() if len(curves) > 1}
+    return shared or found
+
+
+def distinct_ends(paths: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of paths that differ from each other.
+
+    Args:
+        paths: different absolute paths.
+
+    Returns:
+        The last parts of each path, as many for all.
+
+    Example:
+        >>> distinct_ends([Path("/runs/a/vae"), Path("/runs/b/vae")])
+        ['a/vae', 'b/vae']
+    """
+    longest = max(len(path.parts) for path in paths)
+    for count in range(1, longest + 1):
+        ends = [str(Path(*path.parts[-count:])) for path in paths]
+        if len(set(ends)) == len(ends):
+            break
+    return ends
+
+
+def _compared(name: str, folder: Path) -> ComparedRun:
+    run = load_run(folder)
+    options = {**vars(run.config), **vars(run.config.model_config)} if run.config.model_config else vars(run.config)
+    log = read_log(folder)
+    logged = dict.fromkeys(
+        metric for line in log for metric, value in line.items() if isinstance(value, float) and metric != "seconds"
+    )
+    return ComparedRun(
+        name=name,
+        metrics={metric: _mean_and_sd(value) for metric, value in _test_metrics(run).items()},
+        options={"model": run.name, **{key: value for key, value in options.items() if key != "model_config"}},
+        steps=np.array([line["step"] for line in log], int),
+        curves={metric: _values(log, metric, run.config.seeds) for metric in logged},
+    )
+
+
+def _test_metrics(run: Run) -> Mapping[str, Any]:
+    """The metrics of a complete run as they were computed at its end."""
+    try:
+        summary = json.loads((run.folder / "summary.json").read_text())
+        if summary["step"] == run.step:
+            return dict(summary["test"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # Stopped before its end, or damaged.
+    return evaluate_run(run)
+
+
+def _mean_and_sd(value: Any) -> tuple[float | None, float | None]:
+    return (value["mean"], value["sd"]) if isinstance(value, Mapping) else (value, None)
+
+
+def _values(log: Sequence[Mapping[str, Any]], metric: str, seeds: int | None) -> Float[np.ndarray, "seeds steps"]:
+    def of_line(line: Mapping[str, Any]) -> list[Any]:
+        if metric not in line:
+            return [None] * (seeds or 1)
+        return [line[metric]] if seeds is None else line["seeds"][metric]
+
+    return np.array([of_line(line) for line in log], float).T
