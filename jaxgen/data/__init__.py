@@ -4,6 +4,7 @@
 `take(data, batch_indices(key, step, examples=n, batch_size=128))` is its batch number `step`.
 """
 
+from jaxgen.data.augmentation import Augmentation
 from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.prepared import prepare
@@ -17,6 +18,7 @@ __all__ = [
     "DATASETS",
     "STACKED",
     "SYNTHETIC",
+    "Augmentation",
     "Data",
     "DataSource",
     "Dataset",

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from jaxgen.data import DATASETS, DataSource, describe, example_from
+from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
 from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY, Family, family_errors
 from jaxgen.models.family import fits, option_types
@@ -42,6 +42,10 @@ class RunConfig(Generic[ModelConfig]):
         checkpoint_every: number of steps between two checkpoints; a multiple of log_every to have them exactly there.
         image_every: number of steps between two image grids and measurements of samples; a multiple of log_every to
             have them exactly there.
+        flip: flip each training image horizontally with probability 1/2.
+        shift: largest number of pixels by which training images are shifted at random; 0 for none.
+        crop: smallest side of a random crop of a training image, which is scaled to the whole image, as a share of its
+            side; 1 for none.
     """
 
     model_config: ModelConfig
@@ -55,6 +59,9 @@ class RunConfig(Generic[ModelConfig]):
     log_every: int = 100
     checkpoint_every: int = 1000
     image_every: int = 1000
+    flip: bool = False
+    shift: int = 0
+    crop: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -69,6 +76,11 @@ class RunConfig(Generic[ModelConfig]):
     def source(self) -> DataSource:
         """The data set."""
         return DataSource(self.data, self.data_dir, self.image_size)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The random changes of training images."""
+        return Augmentation(self.flip, self.shift, self.crop)
 
     @property
     def keys(self) -> Key[Array, " seeds"]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
-from jaxgen.data import Stream, example
+from jaxgen.data import Augmentation, Stream, example
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
@@ -32,6 +32,7 @@ from jaxgen.runs.config import (
 from jaxgen.runs.evaluation import evaluate_run, load_test_split
 from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import make_folder, write_json
+from jaxgen.training.augmentation import augmented
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.chunk import Callback, Chunk, Divergence
 from jaxgen.training.loop import Fit, check_batch_size, fit
@@ -144,6 +145,7 @@ def train(
     description = RunDescription(family.name, config, example(data), custom=model is not None, preset=preset)
     if before is not None:
         check_unchanged(before, description, folder)
+    config.augmentation.check(description.example)
     model = model or _built(family, description)
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
@@ -177,7 +179,7 @@ def _fit(
 
         try:
             return fit(
-                model,
+                _augmented(model, config),
                 data,
                 key=config.keys,
                 steps=config.steps,
@@ -191,6 +193,10 @@ def _fit(
             )
         except DivergenceError as error:
             raise DivergenceError(f"{error}; {_last_checkpoint(folder, description, model)}") from None
+
+
+def _augmented(model: Model, config: RunConfig[Any]) -> Model:
+    return model if config.augmentation == Augmentation() else augmented(model, config.augmentation)
 
 
 def _callbacks(

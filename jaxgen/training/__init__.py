@@ -1,5 +1,6 @@
 """Training: everything around the game that does not depend on the model: loop, seeds, phases, devices, checkpoints."""
 
+from jaxgen.training.augmentation import augmented
 from jaxgen.training.chunk import Callback, Chunk, Divergence
 from jaxgen.training.compiler import jit
 from jaxgen.training.loop import Fit, check_batch_size, fit
@@ -11,6 +12,7 @@ __all__ = [
     "Chunk",
     "Divergence",
     "Fit",
+    "augmented",
     "check_batch_size",
     "evaluate",
     "fit",

@@ -120,6 +120,20 @@ def test_preset_survives_in_the_run_folder_and_in_titles(tmp_path, jaxgen):
     assert jaxgen("evaluate", run).out.startswith("lsgan on the test split of ring, step 2\n")
 
 
+def test_augmentation_changes_the_training_and_not_the_evaluation(tmp_path, jaxgen, refused):
+    common = ("autoencoder", "--hidden", 8, "--latent-dim", 2, "--steps", 5, "--log-every", 5)
+    assert jaxgen("train", *common, "--out", tmp_path / "plain").status == 0
+    options = ("--flip", "--shift", 2, "--crop", 0.8)
+    assert jaxgen("train", *common, *options, "--out", tmp_path / "augmented").status == 0
+    plain, changed = (load_run(tmp_path / name) for name in ("plain", "augmented"))
+    assert (changed.config.flip, changed.config.shift, changed.config.crop) == (True, 2, 0.8)
+    kernels = [run.state.params["encoder"]["Dense_0"]["kernel"] for run in (plain, changed)]
+    assert np.abs(np.asarray(kernels[0]) - np.asarray(kernels[1])).max() > 1e-5
+    sentence = refused("train", "gan", "--data", "ring", "--shift", 1, "--out", tmp_path / "points")
+    assert sentence.startswith("flip, shift and crop apply to images only, got examples with")
+    assert not (tmp_path / "points").exists()
+
+
 @pytest.mark.parametrize(("preset", "more"), [("pacgan", []), ("unrolled-gan", ["--unrolled-steps", 1])])
 def test_presets_for_points_train_on_the_default_data(preset, more, tmp_path, jaxgen):
     arguments = ("--hidden", "8", "--discriminator-hidden", "8", "--steps", 1, "--out", tmp_path / "run")
