@@ -1,6 +1,7 @@
 """Checks and conversions shared by losses and divergences: shapes, hyperparameters, dtypes, event axes."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ def check_number(
     """Raise an InputError unless a hyperparameter is one number within its bounds; traced values are not checked."""
     if np.shape(value) != ():
         raise InputError(f"{name} must be one number, got shape {np.shape(value)}")
-    if isinstance(value, jax.core.Tracer):
+    if not is_known(value):
         return
     number = np.asarray(value)  # NumPy: under `jit`, a comparison of a JAX array is traced even if its value is known.
     if not any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer)):
@@ -67,3 +68,13 @@ def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]
 def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
     """Return at most `most` of the points, evenly spaced."""
     return points[:: math.ceil(points.shape[0] / most)]
+
+
+def is_known(value: Any) -> bool:
+    """Return whether a value is known while a program is traced.
+
+    Example:
+        >>> is_known(0.5)
+        True
+    """
+    return not isinstance(value, jax.core.Tracer)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen._arrays import is_known
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Params, Scalar
 
@@ -46,7 +47,7 @@ def constant_decay(decay: float) -> Decay:
         >>> constant_decay(0.999)(jnp.int32(7), 64)
         0.999
     """
-    if not 0 <= decay < 1:
+    if is_known(decay) and not 0 <= decay < 1:
         raise InputError(f"the decay of a moving average must be from 0 to below 1, got {decay}")
     return lambda step, batch_size: decay
 
@@ -75,7 +76,8 @@ def half_life_decay(half_life: float, *, ramp_up: float | None = None, start: in
         >>> float(half_life_decay(100.0)(jnp.int32(7), 100))
         0.5
     """
-    if not half_life > 0 or (ramp_up is not None and not ramp_up > 0):
+    given = [value for value in (half_life, ramp_up) if value is not None and is_known(value)]
+    if not all(value > 0 for value in given):
         raise InputError(f"half_life and ramp_up must be positive, got {half_life} and {ramp_up}")
     if start < 0:
         raise InputError(f"start must be at least 0, got {start}")

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgen._arrays import is_known
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_latent, l2_latent, squared_error
@@ -59,7 +60,8 @@ class Config(OptimizerConfig):
         self.check_optimizer()
         check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
         check_not_negative(corruption_level=self.corruption_level, l1=self.l1, l2=self.l2)
-        if self.corruption in ("masking", "salt_and_pepper") and self.corruption_level > 1:
+        probability = self.corruption in ("masking", "salt_and_pepper") and is_known(self.corruption_level)
+        if probability and self.corruption_level > 1:
             raise InputError(
                 f"corruption_level must be a probability, at most 1, for {self.corruption}, got {self.corruption_level}"
             )

@@ -309,7 +309,7 @@ def _penalty_weight(config: Config, given: float | None, *, own: bool) -> float:
     """The weight of the penalty: of the user's own one the given weight, else that of the completed config."""
     if own:
         return 1.0 if given is None else given
-    return config.penalty_weight or 0.0
+    return 0.0 if config.penalty_weight is None else config.penalty_weight
 
 
 def _averages(config: Config) -> dict[str, Average]:

@@ -200,7 +200,7 @@ def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> C
         penalty_weight=weight,
         generator_normalization=config.generator_normalization or ("none" if architecture == "mlp" else "batch"),
         discriminator_normalization=discriminator_normalization,
-        learning_rate=config.learning_rate or (2e-4 if images else 1e-3),
+        learning_rate=(2e-4 if images else 1e-3) if config.learning_rate is None else config.learning_rate,
         b1=0.5 if config.b1 is None and config.optimizer in averages else config.b1,
         discriminator_b1=0.5
         if only_discriminator_has_b1 and config.discriminator_b1 is None

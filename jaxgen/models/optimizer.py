@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import jax.numpy as jnp
 import optax
 
+from jaxgen._arrays import is_known
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Regularizer
 from jaxgen.models.validation import check_not_negative, check_positive
@@ -165,7 +166,7 @@ def check_decay(name: str, value: float | None) -> None:
         Traceback (most recent call last):
         jaxgen.errors.InputError: b2 must be a decay from 0 to below 1, got 1.0
     """
-    if value is not None and not 0 <= value < 1:
+    if value is not None and is_known(value) and not 0 <= value < 1:
         raise InputError(f"{name} must be a decay from 0 to below 1, got {value}")
 
 
@@ -230,7 +231,8 @@ def make_optimizer(
         raise InputError(f"b1 must be a decay from 0 to below 1 for {config.optimizer}, got None")
     correction = 1 / (1 + sum(1 / regularizer.every for regularizer in regularizers))
     parts = [] if config.clip_norm is None else [optax.clip_by_global_norm(config.clip_norm)]
-    decay = [optax.add_decayed_weights(config.weight_decay)] if config.weight_decay else []
+    decays = not is_known(config.weight_decay) or config.weight_decay != 0
+    decay = [optax.add_decayed_weights(config.weight_decay)] if decays else []
     direction = _direction(config, correction, differentiable, eps_in_root)
     parts += [direction, *decay] if config.optimizer == "adamw" else [*decay, direction]
     return optax.chain(*parts, _scale_by_schedule(_schedule(config, correction * config.learning_rate)))
@@ -249,7 +251,7 @@ def _direction(
         eps = config.eps**2 if differentiable and not eps_in_root else config.eps
         return optax.scale_by_rms(b2, eps, eps_in_sqrt=differentiable or eps_in_root)
     momentum = config.momentum**correction
-    return optax.trace(momentum) if momentum else optax.identity()
+    return optax.trace(momentum) if not is_known(momentum) or momentum != 0 else optax.identity()
 
 
 def _schedule(config: OptimizerConfig, learning_rate: float) -> Callable[[Array], Float[Array, ""]]:
@@ -263,7 +265,7 @@ def _schedule(config: OptimizerConfig, learning_rate: float) -> Callable[[Array]
         elif config.schedule == "constant":
             factor = jnp.ones(())
         else:
-            final = config.final_factor or 0.0
+            final = 0.0 if config.final_factor is None else config.final_factor
             share = jnp.minimum(progress, 1.0)
             falling = 0.5 * (1 + jnp.cos(math.pi * share)) if config.schedule == "cosine" else 1 - share
             factor = final + (1 - final) * falling

@@ -1,7 +1,11 @@
-"""Checks of the values of options, each with a message that states the valid range."""
+"""Checks of the values of options, each with a message that states the valid range.
+
+Traced values are not known and not checked: a sweep checks all of its values before it traces them.
+"""
 
 import math
 
+from jaxgen._arrays import is_known
 from jaxgen.errors import InputError
 
 
@@ -20,7 +24,7 @@ def check_positive(**values: int | float) -> None:
         jaxgen.errors.InputError: learning_rate must be positive and finite, got 0.0
     """
     for name, value in values.items():
-        if not 0 < value < math.inf:
+        if is_known(value) and not 0 < value < math.inf:
             raise InputError(f"{name} must be positive and finite, got {value}")
         _check_size(name, value)
 
@@ -40,7 +44,7 @@ def check_not_negative(**values: int | float) -> None:
         jaxgen.errors.InputError: beta must be finite and not negative, got -1.0
     """
     for name, value in values.items():
-        if not 0 <= value < math.inf:
+        if is_known(value) and not 0 <= value < math.inf:
             raise InputError(f"{name} must be finite and not negative, got {value}")
         _check_size(name, value)
 

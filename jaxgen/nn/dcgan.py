@@ -19,7 +19,7 @@ from jaxgen.nn.conv_autoencoder import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
 from jaxgen.nn.normalization import Normalization, apply_layer, normalize
 from jaxgen.nn.resolution import resolutions
-from jaxgen.typing import AnyArray, Array, Float, KeyArray
+from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
 
 WEIGHT_SCALE = 0.02
 """Standard deviation of all initial weights (section 4 of the paper)."""
@@ -153,7 +153,7 @@ def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def normal(scale: float) -> linen.initializers.Initializer:
+def normal(scale: Scalar) -> linen.initializers.Initializer:
     """Return the initializer of weights from N(0, scale^2).
 
     The weights are drawn as one vector and reshaped. The numbers are the same as for the full shape, but on the CPU XLA
@@ -173,7 +173,7 @@ def normal(scale: float) -> linen.initializers.Initializer:
     return partial(_draw, scale)
 
 
-def _draw(scale: float, key: KeyArray, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
+def _draw(scale: Scalar, key: KeyArray, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> Array:
     return scale * jax.random.normal(key, (math.prod(shape),), dtype).reshape(shape)
 
 

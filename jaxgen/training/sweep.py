@@ -1,0 +1,238 @@
+"""Sweeps: a grid of numeric options times seeds, trained in one compiled program.
+
+The options are arguments of the program, not constants in it, so one compilation serves all points of the grid. A point
+and a seed together are what a seed is in `jaxgen.training.fit`: their states are stacked along the same axis, and the
+options of each are stored in its state while it is trained.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.data import Stream
+from jaxgen.data import example as example_of
+from jaxgen.errors import InputError
+from jaxgen.game import Model, Phase, State
+from jaxgen.training.chunk import Divergence
+from jaxgen.training.loop import fit, initial_state
+from jaxgen.training.seeds import over_seeds
+from jaxgen.typing import Array, Batch, Float, Key, KeyArray
+
+OPTIONS = "swept options"
+"""Entry of `State.stats` with the values of the options, beside the statistics of the networks."""
+
+Build = Callable[[Mapping[str, Any]], Model]
+"""Function of the options that returns the model: option name -> value, a number or a traced array of one."""
+
+
+class Point(NamedTuple):
+    """A point of a grid and what its seeds ended with.
+
+    Attributes:
+        options: option name -> value.
+        state: last state, with a leading axis of seeds.
+        diverged: number of the seed -> where it diverged.
+        history: metric name -> values at every step, `[seeds, steps]`.
+    """
+
+    options: Mapping[str, float]
+    state: State
+    diverged: Mapping[int, Divergence]
+    history: Mapping[str, np.ma.MaskedArray]
+
+
+def grid(axes: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+    """Return all combinations of the values of some options.
+
+    Args:
+        axes: option name -> its values.
+
+    Returns:
+        One mapping for each combination; the last option varies fastest.
+
+    Example:
+        >>> grid({"learning_rate": [1e-4, 1e-3], "beta": [1.0, 4.0]})[1]
+        {'learning_rate': 0.0001, 'beta': 4.0}
+    """
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def fit_sweep(
+    build: Build,
+    data: Batch | Stream,
+    *,
+    axes: Mapping[str, Sequence[float]],
+    key: Key[Array, " seeds"],
+    steps: int,
+    batch_size: int,
+    **options: Any,
+) -> list[Point]:
+    """Train a model at all points of a grid of numeric options, with the same seeds at each.
+
+    Args:
+        build: function of the options that returns the model, e.g.
+            `lambda options: vae.build(dataclasses.replace(config, **options), data)`.
+        data: arrays whose leading axis is that of the examples, or a stream.
+        axes: option name -> its values.
+        key: keys of the seeds.
+        steps: number of steps.
+        batch_size: number of examples in one update of a player.
+        **options: further arguments of `fit`, such as callbacks. In what callbacks receive, seed `p * seeds + s` is
+            seed s of point p, and the state belongs to `swept(build, axes)`.
+
+    Returns:
+        The points in the order of `grid`. Each seed of a point is the run of its key and its options alone, within
+        float32 rounding.
+
+    Raises:
+        InputError: if an option decides what is compiled, so that its value must be known before, or see `fit`.
+        DivergenceError: if all seeds of all points diverge.
+
+    Example:
+        >>> import dataclasses
+        >>> from jaxgen.data import load
+        >>> from jaxgen.models import vae
+        >>> from jaxgen.training import seed_keys
+        >>> digits, config = load("digits"), vae.Config(hidden=(8,), latent_dim=2)
+        >>> points = fit_sweep(
+        ...     lambda options: vae.build(dataclasses.replace(config, **options), digits),
+        ...     digits, axes={"beta": [1.0, 4.0]}, key=seed_keys(0, 2), steps=3, batch_size=16,
+        ... )
+        >>> [(point.options, point.history["vae/loss"].shape) for point in points]
+        [({'beta': 1.0}, (2, 3)), ({'beta': 4.0}, (2, 3))]
+    """
+    points, keys = grid(axes), jnp.atleast_1d(key)
+    model = swept(build, axes)
+    state = sweep_state(build, points, keys, example_of(data))
+    run = fit(model, data, key=jnp.tile(keys, len(points)), steps=steps, batch_size=batch_size, state=state, **options)
+    return [point_of(points, number, keys.size, run.state, run.diverged, run.history) for number in range(len(points))]
+
+
+def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
+    """Return a model whose functions take the values of some options from the state.
+
+    Args:
+        build: function of the options that returns the model.
+        axes: option name -> its values.
+
+    Returns:
+        The model. Its functions of a state compute what those of the model with the state's options would.
+
+    Raises:
+        InputError: if a value is impossible, or an option decides what is compiled.
+    """
+    first, *_ = [build(point) for point in grid(axes)]  # All of them, because traced values are not checked.
+    zeros = {name: jnp.zeros(()) for name in axes}
+    _check_traceable(build, axes)
+
+    def init(key: KeyArray, batch: Batch) -> State:
+        return _with_options(first.init(key, batch), zeros)
+
+    def of_state(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **conditions: Any) -> Any:
+            state, options = _without_options(next(x for x in arguments if isinstance(x, State)))
+            function = getattr(build(options), name)
+            return function(*(state if isinstance(x, State) else x for x in arguments), **conditions)
+
+        return call
+
+    def step_of(choose: Callable[[Model], Any]) -> Callable[..., Any]:
+        def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Any]:
+            plain, options = _without_options(state)
+            after, metrics = choose(build(options))(key, plain, batch)
+            return _with_options(after, options), metrics
+
+        return step
+
+    def phase_of(number: int, phase: Phase) -> Phase:
+        return phase._replace(step=step_of(lambda model: model.phases[number].step))
+
+    names = ("sample", "encode", "decode", "reconstruct", "predict", "evaluate", "sample_posterior")
+    functions: dict[str, Any] = {name: of_state(name) for name in names if getattr(first, name) is not None}
+    phases = tuple(phase_of(number, phase) for number, phase in enumerate(first.phases))
+    return first._replace(init=init, step=step_of(lambda model: model.step), phases=phases, **functions)
+
+
+def sweep_state(
+    build: Build, points: Sequence[Mapping[str, float]], keys: Key[Array, " seeds"], example: Batch
+) -> State:
+    """Return the state before the first step of all seeds of all points.
+
+    Args:
+        build: function of the options that returns the model.
+        points: points of the grid.
+        keys: keys of the seeds of each point.
+        example: smallest batch that shows the shapes of the data.
+
+    Returns:
+        A state with a leading axis of points times seeds, with the options in its statistics.
+    """
+    options = {name: jnp.repeat(jnp.array([point[name] for point in points]), keys.size) for name in points[0]}
+
+    def of_seed(run: tuple[KeyArray, Mapping[str, Array]]) -> State:
+        key, values = run
+        state = initial_state(build(values), key[None], example)
+        return _with_options(jax.tree.map(lambda x: x[0], state.replace(step=state.step[None])), values)
+
+    return jax.jit(over_seeds(of_seed))((jnp.tile(keys, len(points)), options))
+
+
+def point_of(
+    points: Sequence[Mapping[str, float]],
+    number: int,
+    seeds: int,
+    state: State,
+    diverged: Mapping[int, Divergence],
+    history: Mapping[str, np.ma.MaskedArray],
+) -> Point:
+    """Return one point of a sweep from the states and metrics of all.
+
+    Args:
+        points: points of the grid.
+        number: number of the point.
+        seeds: number of seeds of each point.
+        state: state of all seeds of all points.
+        diverged: number of the seed -> where it diverged, of all.
+        history: metric name -> values, `[points * seeds, steps]`.
+
+    Returns:
+        The point; its state is one of the model without the options.
+    """
+    first, last = number * seeds, (number + 1) * seeds
+    plain = state.replace(stats={name: value for name, value in state.stats.items() if name != OPTIONS})
+    own = jax.tree.map(lambda x: x[first:last], plain.replace(step=None)).replace(step=state.step)
+    lost = {seed - first: where for seed, where in diverged.items() if first <= seed < last}
+    return Point(points[number], own, lost, {name: values[first:last] for name, values in history.items()})
+
+
+def _with_options(state: State, options: Mapping[str, Float[Array, ""]]) -> State:
+    return state.replace(stats={**state.stats, OPTIONS: dict(options)})
+
+
+def _without_options(state: State) -> tuple[State, dict[str, Float[Array, ""]]]:
+    stats = dict(state.stats)
+    options = stats.pop(OPTIONS)
+    return state.replace(stats=stats), options
+
+
+def _check_traceable(build: Build, axes: Mapping[str, Sequence[float]]) -> None:
+    """Refuse options whose value must be known before a program is compiled, each by its name."""
+    for name, values in axes.items():
+        others = {other: values[0] for other, values in axes.items() if other != name}
+        try:
+            jax.eval_shape(partial(_built_with, build, name, others), jax.ShapeDtypeStruct((), jnp.float32))
+        except jax.errors.JAXTypeError:
+            raise InputError(
+                f"the option '{name}' cannot be swept in one program, because its value decides what is compiled: "
+                "train a run for each of its values"
+            ) from None
+
+
+def _built_with(build: Build, name: str, others: Mapping[str, float], value: Array) -> Array:
+    build({**others, name: value})
+    return value
