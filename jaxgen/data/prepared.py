@@ -23,6 +23,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from jaxgen.data.cifar import ARCHIVE, CLASSES
+from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import holdout_split, resize_all
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
 from jaxgen.data.streaming import Source
@@ -63,7 +64,7 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
             downloaded, or a required package is not installed. An error leaves no incomplete files.
     """
     data_dir = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
-    if name == "digits" or name in SYNTHETIC:
+    if name in BUNDLED or name in SYNTHETIC:
         raise InputError(f"{name!r} is included in jaxgen and needs no preparation; load it by its name")
     if folder := find_prepared(name, data_dir):
         return folder

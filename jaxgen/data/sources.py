@@ -1,6 +1,6 @@
 """Loading of data sets: `load(name_or_path)` returns a dict of arrays, or a stream if they do not fit in memory.
 
-- digits: bundled with scikit-learn
+- digits, mnist_small: bundled (`jaxgen.data.digits`)
 - ring, grid, curve, ...: points drawn with a key from a known density (`jaxgen.data.synthetic`)
 - stacked_digits, stacked_mnist: three digits as the colour channels of one image (`jaxgen.data.stacked`)
 - mnist, fashion_mnist, kmnist, cifar10: read from the original files, or as prepared by tensorflow-datasets
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 
-from jaxgen.data.digits import load_digits
+from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import open_images, resize_all
 from jaxgen.data.originals import CHECKSUMS, has_originals, read_original
 from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
@@ -50,6 +50,7 @@ class Dataset(NamedTuple):
 
 DATASETS: dict[str, Dataset] = {
     "digits": Dataset("1,797 handwritten digits, 8x8 grey, bundled with scikit-learn"),
+    "mnist_small": Dataset("7,000 handwritten digits of MNIST, 28x28 grey, bundled"),
     "mnist": Dataset("70,000 handwritten digits, 28x28 grey"),
     "fashion_mnist": Dataset("70,000 pieces of clothing in 10 classes, 28x28 grey"),
     "kmnist": Dataset("70,000 handwritten Japanese characters in 10 classes, 28x28 grey"),
@@ -171,8 +172,8 @@ def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
 
 
 def _images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
-    if name == "digits":
-        return ArraySource(_resized(load_digits(split), image_size, name))
+    if name in BUNDLED:
+        return ArraySource(_resized(BUNDLED[name](split), image_size, name))
     if name in CHECKSUMS:
         # Several data sets have files of the same names, so files directly in data_dir are used only as a last resort.
         fallback = [data_dir] if find_prepared(name, data_dir) is None else []

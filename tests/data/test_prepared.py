@@ -138,6 +138,7 @@ def test_error_without_a_network_names_the_files_to_provide(tmp_path: Path, monk
         ("celeb_a", None, "celeb_a is not in .* needs TensorFlow; run: pip install tensorflow"),
         ("emnist/letters", None, "emnist/letters is not in .* needs TensorFlow"),
         ("celebb_a", None, "did you mean 'celeb_a'"),
+        ("mnist_small", None, "'mnist_small' is included in jaxgen and needs no preparation"),
         ("digits", None, "'digits' is included in jaxgen and needs no preparation"),
         ("ring", None, "'ring' is included in jaxgen and needs no preparation"),
     ],
