@@ -34,7 +34,7 @@ POINTS = 2500
 CLASSIFIED = 10_000
 """Stacked digits that are classified during training: of 1,000 classes, they can cover all but one or two."""
 
-CLASSIFIER_STEPS = {"digits": 1000}
+CLASSIFIER_STEPS = {"digits": 1000, "mnist_small": 1000}
 """Steps after which the classifier predicts 99 % of the test digits; 2,000 for the larger data sets."""
 
 

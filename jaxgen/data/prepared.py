@@ -8,30 +8,41 @@ TensorFlow.
 
 import importlib.util
 import io
-import logging
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from http.client import HTTPException
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from jaxgen.data.cifar import ARCHIVE, CLASSES
+from jaxgen.data.decoded_copy import files_digest, load_copy, save_copy
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import holdout_split, resize_all
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
-from jaxgen.data.streaming import Source
+from jaxgen.data.prepared_metadata import LARGEST_IMAGE, Metadata, check_regular_file, damaged, read_metadata
+from jaxgen.data.streaming import MEMORY_LIMIT, ArraySource, Source, read_all
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, suggest
 from jaxgen.optional_imports import require
 
 Arrays = Mapping[str, np.ndarray]
+
+ENCODINGS = ("PNG", "JPEG", "GIF", "BMP")
+"""Formats of encoded images in prepared data sets. Pillow starts other programs for some of its other formats."""
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Number of channels -> mode of Pillow."""
 
 
 def default_data_dir() -> Path:
@@ -170,17 +181,17 @@ def open_prepared(name: str, data_dir: Path, split: str, image_size: int | None)
         folder = prepare(name, data_dir=data_dir)
     if folder is None:
         raise _not_prepared(name, data_dir)
-    tfds = require("tensorflow_datasets", extra="data")
-    with _report_as_damaged(folder):
-        builder = tfds.builder_from_directory(folder)
+    metadata = read_metadata(folder)
     for stored in ("test", "validation"):
-        if split == "test" and stored in builder.info.splits:
-            return PreparedImages(builder, stored, image_size)
-    if "train" not in builder.info.splits:
-        raise InputError(f"{folder} must have the split 'train', got {', '.join(builder.info.splits)}")
-    train = PreparedImages(builder, "train", image_size)
-    if split == "train" and {"test", "validation"} & set(builder.info.splits):
+        if split == "test" and stored in metadata.splits:
+            return _open_split(folder, metadata, stored, image_size)
+    if "train" not in metadata.splits:
+        raise InputError(f"{folder} must have the split 'train', got {', '.join(metadata.splits) or 'none'}")
+    train = _open_split(folder, metadata, "train", image_size)
+    if split == "train" and {"test", "validation"} & set(metadata.splits):
         return train
+    if isinstance(train, PreparedImages) and train.fits_in_memory:
+        train = ArraySource(read_all(train))  # Its decoded copy serves both parts.
     return holdout_split(train, split, name)
 
 
@@ -188,52 +199,106 @@ class PreparedImages(Source):
     """One split of a prepared data set.
 
     Args:
-        builder: builder of tensorflow-datasets.
+        folder: folder of the data set.
+        metadata: description of the data set.
         split: name of the split in the data set.
         image_size: height and width of the resized images in pixels; None if all images have the same size.
 
+    Attributes:
+        fits_in_memory: whether the examples are few enough for a decoded copy.
+
     Raises:
-        InputError: if the data set has no images, if their sizes differ and `image_size` is None, or if it is stored in
-            a format that needs TensorFlow.
+        InputError: if the files are damaged, or if the sizes of the images differ and `image_size` is None.
     """
 
-    def __init__(self, builder: Any, split: str, image_size: int | None) -> None:
-        features, self._name = builder.info.features, builder.name
-        if "image" not in features or features["image"].np_dtype != np.uint8:
-            raise InputError(f"{self._name!r} must have a feature 'image' of dtype uint8, got {', '.join(features)}")
-        if builder.info.file_format.value != "array_record":
-            raise InputError(
-                f"the file format of {builder.data_dir} must be array_record, got {builder.info.file_format.value}; "
-                "prepare it with file_format='array_record'"
-            )
-        height, width, channels = features["image"].shape
-        if image_size is None and None in (height, width):
-            raise InputError(f"image_size must be given for {self._name!r}, as its images differ in size, got None")
-        self.shape = (image_size or height, image_size or width, channels or 3)
-        self._image_size = image_size
-        self.classes = getattr(features["label"], "num_classes", None) if "label" in features else None
-        self._folder = Path(builder.data_dir)
-        with _report_as_damaged(self._folder):
-            self._records = builder.as_data_source(split=split)
-        logging.getLogger("absl").addFilter(_is_not_about_opencv)
+    def __init__(self, folder: Path, metadata: Metadata, split: str, image_size: int | None) -> None:
+        if image_size is None and (metadata.height is None or metadata.width is None):
+            raise InputError(f"image_size must be given for {folder}, as its images differ in size, got None")
+        self.shape = (image_size or metadata.height or 0, image_size or metadata.width or 0, metadata.channels)
+        self.classes = metadata.classes
+        self._folder, self._metadata, self._image_size = folder, metadata, image_size
+        self._shards = metadata.splits[split]
+        sizes = [check_regular_file(path) for path in self._shards]
+        if not len(self):
+            raise InputError(f"the split {split!r} of {folder} must have at least one image, got none")
+        self.fits_in_memory = max(len(self) * math.prod(self.shape), sum(sizes)) <= MEMORY_LIMIT
+        self._copy = split if image_size is None else f"{split}-{image_size}"
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self._records)
+        return sum(self._shards.values())
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Decode images."""
         with _report_as_damaged(self._folder):
-            records = self._records.__getitems__(list(indices))
-        arrays = {"image": np.stack([self._fit(record["image"]) for record in records])}
-        if self.classes is not None:
-            arrays["label"] = np.array([record["label"] for record in records], np.int32)
-        return arrays
+            examples = [self._image_and_label(record) for record in self._records.__getitems__(list(indices))]
+        images, labels = zip(*examples, strict=True)
+        if self.classes is None:
+            return {"image": np.stack(images)}
+        if not 0 <= min(labels) <= max(labels) < self.classes:
+            raise InputError(
+                f"labels of {self._folder} must be in 0..{self.classes - 1}, got {min(labels)} to {max(labels)}"
+            )
+        return {"image": np.stack(images), "label": np.array(labels, np.int32)}
 
-    def _fit(self, image: np.ndarray) -> np.ndarray:
-        if self._image_size is None or image.shape == self.shape:
-            return image
-        return resize_all(image[np.newaxis], self._image_size, repr(self._name))[0]
+    def load_copy(self) -> dict[str, np.ndarray] | None:
+        """Open the decoded copy of all examples, None if there is no valid one."""
+        if not self.fits_in_memory:
+            return None
+        shapes: dict[str, tuple[tuple[int, ...], DTypeLike]] = {"image": ((len(self), *self.shape), np.uint8)}
+        if self.classes is not None:
+            shapes["label"] = ((len(self),), np.int32)
+        return load_copy(self._folder, self._copy, self._source, shapes)
+
+    def store(self, arrays: dict[str, np.ndarray]) -> None:
+        """Write the decoded copy."""
+        if self.fits_in_memory:
+            save_copy(self._folder, self._copy, self._source, arrays)
+
+    @cached_property
+    def _source(self) -> str:
+        return files_digest(self._shards, shape=self.shape, classes=self.classes, pillow=version("pillow"))
+
+    @cached_property
+    def _example_class(self) -> Any:
+        return require("tensorflow_datasets.proto", extra="data").tf_example_pb2.Example
+
+    @cached_property
+    def _records(self) -> Any:
+        """The encoded examples, as a sequence."""
+        array_record = require("array_record.python.array_record_data_source", extra="data")
+        with _report_as_damaged(self._folder):
+            records = array_record.ArrayRecordDataSource([str(path) for path in self._shards])
+        if len(records) != len(self):
+            raise damaged(self._folder, f"its files must have {len(self)} examples, got {len(records)}")
+        return records
+
+    def _image_and_label(self, record: bytes) -> tuple[np.ndarray, int]:
+        entries = self._example_class.FromString(record).features.feature
+        if not entries["image"].bytes_list.value or (self.classes and not entries["label"].int64_list.value):
+            raise ValueError(f"an example must have an entry 'image' and its 'label', got {sorted(entries)!r:.80}")
+        image = self._decode(entries["image"].bytes_list.value[0])
+        if self._image_size is not None and image.shape != self.shape:
+            image = resize_all(image[np.newaxis], self._image_size, repr(self._metadata.name))[0]
+        return image, entries["label"].int64_list.value[0] if self.classes is not None else 0
+
+    def _decode(self, encoded: bytes) -> np.ndarray:
+        from PIL import Image
+
+        with Image.open(io.BytesIO(encoded), formats=ENCODINGS) as image:
+            # Before an image is decoded: a file of a few bytes can decode to gigabytes.
+            height, width = self._metadata.height or image.height, self._metadata.width or image.width
+            if image.size != (width, height) or width * height > LARGEST_IMAGE:
+                raise ValueError(f"an image must have {height}x{width} pixels, got {image.height}x{image.width}")
+            mode = MODES[self._metadata.channels]
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+        return pixels.reshape(height, width, self._metadata.channels)
+
+
+def _open_split(folder: Path, metadata: Metadata, split: str, image_size: int | None) -> Source:
+    images = PreparedImages(folder, metadata, split, image_size)
+    copy = images.load_copy()
+    return images if copy is None else ArraySource(copy)
 
 
 def _not_prepared(name: str, data_dir: Path) -> InputError:
@@ -267,8 +332,10 @@ def _report_as_damaged(folder: Path) -> Iterator[None]:
     """Raise an InputError that names the folder for any exception: damaged files raise exceptions of many types."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
-        raise InputError(f"{folder} is damaged ({error}); delete it and prepare it again") from error
+        raise damaged(folder, error) from error
 
 
 def _prepare_without_tensorflow(name: str, data_dir: Path, source: str | Path | None) -> Path:
@@ -283,10 +350,16 @@ def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
     if not importlib.util.find_spec("tensorflow"):
         raise _needs_tensorflow(name, data_dir)
     tfds = require("tensorflow_datasets", extra="data")
+    base, _, chosen_version = name.partition(":")
+    base, _, config = base.partition("/")
+    # The name may be an entry of a run folder from elsewhere. Of the builders that are installed only those of
+    # tensorflow-datasets are used, and the class directly: `tfds.builder` imports modules that files in data_dir name.
+    if base not in tfds.list_builders(with_community_datasets=False):
+        raise _needs_tensorflow(name, data_dir)
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.registered.DatasetNotFoundError as error:
-        raise _needs_tensorflow(name, data_dir) from error
+        builder = tfds.builder_cls(base)(data_dir=data_dir, config=config or None, version=chosen_version or None)
+    except (ValueError, AssertionError) as error:
+        raise InputError(f"{name} must have a configuration and a version that exist ({error})") from error
     builder.download_and_prepare(file_format="array_record")
     return Path(builder.data_dir)
 
@@ -310,11 +383,6 @@ def _downloaded(name: str, data_dir: Path) -> Iterator[Path]:
                     "as source"
                 ) from error
         yield Path(folder)
-
-
-def _is_not_about_opencv(record: logging.LogRecord) -> bool:
-    """Keep all log records except the recommendation of OpenCV as the image decoder."""
-    return "OpenCV is not installed" not in record.getMessage()
 
 
 def _png(image: np.ndarray) -> io.BytesIO:

@@ -43,6 +43,10 @@ class Source(Protocol):
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Read examples: `image`, uint8 [n, *shape], and `label`, int32 [n], for images with labels."""
 
+    def store(self, arrays: dict[str, np.ndarray]) -> None:
+        """Receive all examples after `read_all` has read them: a source may cache them for the next time."""
+        return
+
 
 class Subset(Source):
     """Subset of the examples of a source."""
@@ -180,6 +184,7 @@ def read_all(source: Source) -> dict[str, np.ndarray]:
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(fill, range(0, len(source), READ_CHUNK)))
+    source.store(arrays)
     return arrays
 
 

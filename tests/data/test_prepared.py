@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import subprocess
 import sys
@@ -146,6 +147,24 @@ def test_error_without_a_network_names_the_files_to_provide(tmp_path: Path, monk
 def test_prepare_rejects_invalid_arguments(tmp_path: Path, name: str, source: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepare(name, data_dir=tmp_path, source=source)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("huggingface:mnist", "there is no data set, .*'huggingface:mnist'"),
+        ("kaggle:mnist/x:1.0.0", "there is no data set"),
+        ("mnist/nothing", "mnist/nothing must have a configuration and a version that exist"),
+        ("mnist:9.9.9", "mnist:9.9.9 must have a configuration and a version that exist"),
+    ],
+)
+def test_with_tensorflow_only_installed_data_sets_are_prepared(
+    tmp_path: Path, name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: object())  # TensorFlow seems to be installed.
+    monkeypatch.setattr(tfds.core.community, "community_register", lambda: pytest.fail("a community data set"))
+    with pytest.raises(InputError, match=message):
+        open_prepared(name, tmp_path, "train", None)
 
 
 @pytest.mark.parametrize(("name", "file"), [("mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar-10-binary")])
