@@ -37,5 +37,11 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"jaxgen data has no action '{arguments[0]}': {suggest(arguments[0], actions)}")
     options = parse(Options, arguments[1:], command="jaxgen data prepare")
     with contextlib.redirect_stdout(sys.stderr):  # The messages of tensorflow-datasets are not the result.
-        folder = prepare(options.name, data_dir=options.data_dir, source=options.source)
+        folder = prepare(
+            options.name,
+            data_dir=options.data_dir,
+            source=options.source,
+            notify=lambda line: print(line, file=sys.stderr, flush=True),
+            progress_bars=sys.stderr.isatty(),
+        )
     print(folder)

@@ -11,14 +11,15 @@ import io
 import math
 import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import cached_property
 from http.client import HTTPException
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any
 from urllib.request import urlopen
 
@@ -37,6 +38,15 @@ from jaxgen.errors import InputError, suggest
 from jaxgen.optional_imports import require
 
 Arrays = Mapping[str, np.ndarray]
+
+Notify = Callable[[str], None]
+"""Function that shows one line to the user."""
+
+SECONDS_BETWEEN_LINES = 10
+"""Time in seconds after which a line about the progress of a preparation follows the previous one."""
+
+DOWNLOADED_BYTES = 2**20
+"""Number of bytes per read of a download."""
 
 ENCODINGS = ("PNG", "JPEG", "GIF", "BMP")
 """Formats of encoded images in prepared data sets. Pillow starts other programs for some of its other formats."""
@@ -58,7 +68,14 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")).expanduser().absolute()
 
 
-def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path | None = None) -> Path:
+def prepare(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    source: str | Path | None = None,
+    notify: Notify | None = None,
+    progress_bars: bool = True,
+) -> Path:
     """Prepare a data set for `load`; return its folder unchanged if it exists.
 
     Args:
@@ -66,6 +83,8 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
         data_dir: folder of prepared data sets; None for `default_data_dir()`.
         source: for those four data sets, folder with the original files (the four idx files, gzipped or not; the binary
             archive of CIFAR-10 or its extracted files), or the path of that archive. None downloads the files.
+        notify: called with one line when the preparation starts, about every ten seconds, and when it ends.
+        progress_bars: whether tensorflow-datasets prints its messages and progress bars.
 
     Returns:
         Folder of the prepared data set.
@@ -80,17 +99,18 @@ def prepare(name: str, *, data_dir: str | Path | None = None, source: str | Path
     if folder := find_prepared(name, data_dir):
         return folder
     require("tensorflow_datasets", extra="data")
+    progress = _Progress(notify or (lambda line: None))
+    start = monotonic()
     try:
-        if name in CHECKSUMS:
-            return _prepare_without_tensorflow(name, data_dir, source)
-        if source is not None:
-            raise InputError(f"source is available for {', '.join(sorted(CHECKSUMS))} only, got the data set {name!r}")
-        return _prepare_with_tensorflow(name, data_dir)
+        with nullcontext() if progress_bars else _silent_tensorflow_datasets():
+            folder = _prepare(name, data_dir, source, progress)
     except OSError as error:
         raise InputError(f"{name} cannot be prepared in {data_dir} ({error})") from error
+    progress.notify(f"prepared {name} in {monotonic() - start:.0f} s")
+    return folder
 
 
-def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> Path:
+def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path, notify: Notify = lambda line: None) -> Path:
     """Write arrays as a prepared data set, in the format of a builder of tensorflow-datasets.
 
     tensorflow-datasets writes to a temporary folder and renames it when it is complete.
@@ -99,10 +119,13 @@ def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> P
         name: name of a tensorflow-datasets builder with the features `image` and `label`.
         splits: name of a split -> `image`, uint8 [n, h, w, c], and `label`, integers [n].
         data_dir: folder of prepared data sets.
+        notify: called with the number of encoded images after each image.
 
     Returns:
         Folder of the prepared data set.
     """
+    total = sum(len(arrays["label"]) for arrays in splits.values())
+    encoded = count(1)
     tfds = require("tensorflow_datasets", extra="data")
     registered = require("tensorflow_datasets.core.registered", extra="data")
     stock = tfds.builder_cls(name)
@@ -120,6 +143,7 @@ def prepare_arrays(name: str, splits: Mapping[str, Arrays], data_dir: Path) -> P
             def _generate_examples(self, split: str, arrays: Arrays) -> Iterator[tuple[int, dict[str, Any]]]:
                 for i, (image, label) in enumerate(zip(arrays["image"], arrays["label"], strict=True)):
                     record = {"image": _png(image), "label": int(label)}
+                    notify(f"encoded images: {next(encoded):,} of {total:,}")
                     yield i, record | ({"id": f"{split}_{i:05d}"} if "id" in self.info.features else {})
 
     Builder.name = stock.name
@@ -338,15 +362,46 @@ def _report_as_damaged(folder: Path) -> Iterator[None]:
         raise damaged(folder, error) from error
 
 
-def _prepare_without_tensorflow(name: str, data_dir: Path, source: str | Path | None) -> Path:
-    with nullcontext(Path(source).expanduser()) if source is not None else _downloaded(name, data_dir) as folder:
-        if not folder.exists():
-            raise InputError(f"source must be an existing folder or archive, got {folder}")
+class _Progress:
+    """Calls a function with a line if ten seconds have passed since the last line."""
+
+    def __init__(self, notify: Notify) -> None:
+        self.notify, self._last = notify, monotonic()
+
+    def __call__(self, line: str) -> None:
+        if monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self.notify(line)
+            self._last = monotonic()
+
+
+@contextmanager
+def _silent_tensorflow_datasets() -> Iterator[None]:
+    """Without a terminal each of its hundreds of updates of a progress bar would be a line."""
+    bars = require("tensorflow_datasets.core.utils.tqdm_utils", extra="data")
+    shown = bars._active
+    bars.display_progress_bar(False)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        bars.display_progress_bar(shown)
+
+
+def _prepare(name: str, data_dir: Path, source: str | Path | None, progress: _Progress) -> Path:
+    if name not in CHECKSUMS and source is not None:
+        raise InputError(f"source is available for {', '.join(sorted(CHECKSUMS))} only, got the data set {name!r}")
+    if name not in CHECKSUMS:
+        return _prepare_with_tensorflow(name, data_dir, progress)
+    given = Path(source).expanduser() if source is not None else None
+    if given is not None and not given.exists():
+        raise InputError(f"source must be an existing folder or archive, got {given}")
+    progress.notify(f"preparing {name} in {data_dir}")
+    with _downloaded(name, data_dir, progress) if given is None else nullcontext(given) as folder:
         splits = {split: read_original(name, folder, split) for split in ("train", "test")}
-    return prepare_arrays(name, splits, data_dir)
+    return prepare_arrays(name, splits, data_dir, progress)
 
 
-def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
+def _prepare_with_tensorflow(name: str, data_dir: Path, progress: _Progress) -> Path:
     if not importlib.util.find_spec("tensorflow"):
         raise _needs_tensorflow(name, data_dir)
     tfds = require("tensorflow_datasets", extra="data")
@@ -360,12 +415,13 @@ def _prepare_with_tensorflow(name: str, data_dir: Path) -> Path:
         builder = tfds.builder_cls(base)(data_dir=data_dir, config=config or None, version=chosen_version or None)
     except (ValueError, AssertionError) as error:
         raise InputError(f"{name} must have a configuration and a version that exist ({error})") from error
+    progress.notify(f"preparing {name} in {data_dir}")
     builder.download_and_prepare(file_format="array_record")
     return Path(builder.data_dir)
 
 
 @contextmanager
-def _downloaded(name: str, data_dir: Path) -> Iterator[Path]:
+def _downloaded(name: str, data_dir: Path, progress: _Progress) -> Iterator[Path]:
     """Download the original files of a data set into a temporary folder beside the data sets."""
     urls = {
         info.filename: url
@@ -376,7 +432,9 @@ def _downloaded(name: str, data_dir: Path) -> Iterator[Path]:
         for file, url in urls.items():
             try:
                 with urlopen(url, timeout=30) as response, Path(folder, file).open("wb") as target:
-                    shutil.copyfileobj(response, target)
+                    while part := response.read(DOWNLOADED_BYTES):
+                        target.write(part)
+                        progress(f"downloading {file}: {target.tell() / 1e6:.1f} MB")
             except (OSError, HTTPException) as error:
                 raise InputError(
                     f"{url} cannot be downloaded ({error}); put {', '.join(urls)} into a folder and give the folder "

@@ -1,17 +1,16 @@
 """`jaxgen data prepare`: original files become a data set that can be loaded by its name."""
 
+import re
 import struct
 from pathlib import Path
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from jaxgen.data import load
 from jaxgen.data.originals import IDX_FILES
 
 
 def test_prepares_data_set_from_original_files(tmp_path, jaxgen):
-    tfds.disable_progress_bar()
     images = np.arange(5 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 28, 28)
     (tmp_path / "originals").mkdir()
     for image_file, label_file in IDX_FILES.values():
@@ -21,10 +20,24 @@ def test_prepares_data_set_from_original_files(tmp_path, jaxgen):
     result = jaxgen("data", "prepare", "mnist", "--data-dir", tmp_path / "data", "--source", tmp_path / "originals")
     assert result.status == 0
     (folder,) = result.out.splitlines()
+    start, end = result.err.splitlines()  # Not a terminal: no progress bars, whose every update is a line of its own.
+    assert start == f"preparing mnist in {tmp_path / 'data'}"
+    assert re.fullmatch(r"prepared mnist in \d+ s", end)
     assert Path(folder).parent == tmp_path / "data" / "mnist"
     found = load("mnist", data_dir=tmp_path / "data")
     order = np.argsort(found["label"])
     np.testing.assert_array_equal(found["image"][order, ..., 0], images)
+    again = jaxgen("data", "prepare", "mnist", "--data-dir", tmp_path / "data")
+    assert (again.out, again.err) == (result.out, "")
+
+
+def test_terminal_shows_progress_bars(tmp_path, jaxgen, monkeypatch):
+    shown = []
+    monkeypatch.setattr("jaxgen.cli.data.prepare", lambda *names, **options: shown.append(options["progress_bars"]))
+    for is_terminal in (True, False):
+        monkeypatch.setattr("sys.stderr.isatty", lambda is_terminal=is_terminal: is_terminal, raising=False)
+        jaxgen("data", "prepare", "mnist", "--data-dir", tmp_path)
+    assert shown == [True, False]
 
 
 def test_invalid_arguments_give_one_sentence(tmp_path, refused):

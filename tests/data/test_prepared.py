@@ -1,5 +1,7 @@
 import importlib.util
+import itertools
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -119,6 +121,30 @@ def test_downloaded_files_are_verified_and_deleted(
     prepare("mnist", data_dir=tmp_path / "data")
     assert len(open_prepared("mnist", tmp_path / "data", "train", None)) == 7
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["mnist"]
+
+
+def test_long_preparation_is_reported_now_and_then(
+    tmp_path: Path, write_tiny_originals: WriteOriginals, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    """One line when it starts, one every ten seconds, and one when it ends."""
+    monkeypatch.setitem(originals.CHECKSUMS, "mnist", write_tiny_originals(tmp_path / "web", examples=2000))
+    monkeypatch.setattr(prepared, "urlopen", lambda url, timeout: (tmp_path / "web" / url.split("/")[-1]).open("rb"))
+    seconds = itertools.count(0, 4)
+    monkeypatch.setattr(prepared, "monotonic", lambda: next(seconds))
+    lines: list[str] = []
+    tfds.enable_progress_bar()
+    prepare("mnist", data_dir=tmp_path / "data", notify=lines.append, progress_bars=False)
+    assert tfds.core.utils.tqdm_utils._active
+    first, *between, last = lines
+    assert first == f"preparing mnist in {tmp_path / 'data'}"
+    assert re.fullmatch(r"prepared mnist in \d+ s", last)
+    downloads = [line for line in between if re.fullmatch(r"downloading \S+-ubyte.gz: [\d.]+ MB", line)]
+    images = [int(line.split()[2].replace(",", "")) for line in between if line.startswith("encoded images: ")]
+    assert len(downloads) + len(images) == len(between)
+    assert downloads
+    assert images
+    assert images == sorted(images)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_error_without_a_network_names_the_files_to_provide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
