@@ -34,7 +34,9 @@ def read_cifar10(source: Path, split: str, *, records: int = RECORDS) -> dict[st
     Raises:
         InputError: if a file is missing or damaged; the message names the file.
     """
-    contents = _files_in_folder(source, split) if source.is_dir() else _files_in_archive(source, split, records)
+    contents = (
+        _files_in_folder(source, split, records) if source.is_dir() else _files_in_archive(source, split, records)
+    )
     parts = [_parse(name, content, records) for name, content in contents.items()]
     return {
         "image": np.concatenate([images for images, _ in parts]),
@@ -42,11 +44,19 @@ def read_cifar10(source: Path, split: str, *, records: int = RECORDS) -> dict[st
     }
 
 
-def _files_in_folder(folder: Path, split: str) -> dict[str, bytes]:
+def _files_in_folder(folder: Path, split: str, records: int) -> dict[str, bytes]:
     for name in FILES[split]:
         if not (folder / name).is_file():
             raise InputError(f"{folder} must contain {ARCHIVE} or {name}, and it contains neither")
-    return {str(folder / name): (folder / name).read_bytes() for name in FILES[split]}
+    return {str(folder / name): _read(folder / name, records * RECORD_BYTES) for name in FILES[split]}
+
+
+def _read(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
 
 
 def _files_in_archive(archive: Path, split: str, records: int) -> dict[str, bytes]:
@@ -68,7 +78,8 @@ def _files_in_archive(archive: Path, split: str, records: int) -> dict[str, byte
 
 def _parse(name: str, content: bytes, records: int) -> tuple[np.ndarray, np.ndarray]:
     if len(content) != records * RECORD_BYTES:
-        raise InputError(f"{name} is damaged: its size must be {records * RECORD_BYTES} bytes, got {len(content)}")
+        found = f"{len(content)}{' or more' if len(content) > records * RECORD_BYTES else ''}"
+        raise InputError(f"{name} is damaged: its size must be {records * RECORD_BYTES} bytes, got {found}")
     rows = np.frombuffer(content, np.uint8).reshape(records, RECORD_BYTES)
     labels = rows[:, 0].astype(np.int32)
     if labels.max() >= len(CLASSES):

@@ -5,6 +5,7 @@ A file consists of two zero bytes, a dtype code (8 = uint8), the number of axes,
 """
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy as np
 from jaxgen.errors import InputError
 
 UINT8 = 8
+
+LARGEST_SIZE = 2**28
+"""Largest number of bytes of values: 342,000 images of 28x28 pixels."""
 
 
 def read_idx(path: Path, *, axes: int) -> np.ndarray:
@@ -36,22 +40,24 @@ def read_idx(path: Path, *, axes: int) -> np.ndarray:
         >>> read_idx(path, axes=1)
         array([5, 7], dtype=uint8)
     """
-    content = _read_bytes(path)
     header = 4 + 4 * axes
-    if len(content) < header or content[:4] != bytes([0, 0, UINT8, axes]):
-        raise InputError(f"{path} must be an idx file of uint8 values with {axes} {'axis' if axes == 1 else 'axes'}")
-    shape = struct.unpack(f">{axes}I", content[4:header])
-    expected, found = int(np.prod(shape, dtype=object)), len(content) - header
-    if found != expected:
-        raise InputError(f"{path} is damaged: its header requires {expected} bytes of values, got {found}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-
-
-def _read_bytes(path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return path.read_bytes()
     try:
-        with gzip.open(path) as file:
-            return file.read()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            head = file.read(header)
+            if len(head) < header or head[:4] != bytes([0, 0, UINT8, axes]):
+                raise InputError(
+                    f"{path} must be an idx file of uint8 values with {axes} {'axis' if axes == 1 else 'axes'}"
+                )
+            shape = struct.unpack(f">{axes}I", head[4:])
+            required = math.prod(shape)
+            if required > LARGEST_SIZE:
+                raise InputError(f"{path} must have at most {LARGEST_SIZE} values, got {required} in its header")
+            values = file.read(required + 1)  # and no more: a gzipped file of megabytes can expand to gigabytes
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is damaged, it cannot be decompressed ({error}); download it again") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    if len(values) != required:
+        found = f"{len(values)} or more" if len(values) > required else str(len(values))
+        raise InputError(f"{path} is damaged: its header requires {required} bytes of values, got {found}")
+    return np.frombuffer(values, np.uint8).reshape(shape)

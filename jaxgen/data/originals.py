@@ -17,6 +17,12 @@ from jaxgen.errors import InputError
 CLASSES = 10
 """Number of classes of each of these data sets."""
 
+SIDE = 28
+"""Height and width of the images in idx files."""
+
+LARGEST_FILE = 2**28
+"""Largest size in bytes of a compressed file; the largest published one, of CIFAR-10, has 170,052,171."""
+
 IDX_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -105,10 +111,16 @@ def verify_checksum(path: Path, sha256: str) -> None:
         sha256: published SHA-256 in hexadecimal digits.
 
     Raises:
-        InputError: if the checksums differ.
+        InputError: if the checksums differ, or the file is too large or cannot be read.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise InputError(f"{path} is not the published file: it must have at most {LARGEST_FILE} bytes, got {size}")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
     if found != sha256:
         raise InputError(
             f"{path} is truncated or not the published file: its SHA-256 must begin with {sha256[:12]}, "
@@ -124,6 +136,8 @@ def _read_idx_files(folder: Path, split: str, checksums: Mapping[str, str]) -> d
             f"{images_path} and {labels_path} must have the same positive number of examples, "
             f"got {len(images)} images and {len(labels)} labels"
         )
+    if images.shape[1:] != (SIDE, SIDE):
+        raise InputError(f"images in {images_path} must have {SIDE}x{SIDE} pixels, got {images.shape[1:]}")
     if labels.max() >= CLASSES:
         raise InputError(f"labels in {labels_path} must be at most {CLASSES - 1}, got {labels.max()}")
     return {"image": images[..., np.newaxis], "label": labels.astype(np.int32)}

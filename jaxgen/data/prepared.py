@@ -31,7 +31,9 @@ from jaxgen.data.decoded_copy import files_digest, load_copy, save_copy
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import holdout_split, resize_all
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
+from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared_metadata import LARGEST_IMAGE, Metadata, check_regular_file, damaged, read_metadata
+from jaxgen.data.stacked import STACKED
 from jaxgen.data.streaming import MEMORY_LIMIT, ArraySource, Source, read_all
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, suggest
@@ -47,6 +49,10 @@ SECONDS_BETWEEN_LINES = 10
 
 DOWNLOADED_BYTES = 2**20
 """Number of bytes per read of a download."""
+
+VERSION = r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}"
+NAME = rf"\w[\w.+-]{{0,99}}(/[\w.+-]{{1,99}})?(:{VERSION})?"
+"""Names in tensorflow-datasets: `set`, `set/config`, `set:version` or `set/config:version`."""
 
 ENCODINGS = ("PNG", "JPEG", "GIF", "BMP")
 """Formats of encoded images in prepared data sets. Pillow starts other programs for some of its other formats."""
@@ -65,7 +71,7 @@ def default_data_dir() -> Path:
         >>> default_data_dir().is_absolute()
         True
     """
-    return Path(os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")).expanduser().absolute()
+    return expand_path(os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")).absolute()
 
 
 def prepare(
@@ -93,9 +99,11 @@ def prepare(
         InputError: if the data set is unknown, a file is missing, truncated, not the published file or cannot be
             downloaded, or a required package is not installed. An error leaves no incomplete files.
     """
-    data_dir = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
-    if name in BUNDLED or name in SYNTHETIC:
+    data_dir = expand_path(data_dir) if data_dir is not None else default_data_dir()
+    if name in BUNDLED or name in SYNTHETIC or STACKED.get(name) in BUNDLED:
         raise InputError(f"{name!r} is included in jaxgen and needs no preparation; load it by its name")
+    if name in STACKED:
+        raise InputError(f"{name} is made of the images of {STACKED[name]}; run: jaxgen data prepare {STACKED[name]}")
     if folder := find_prepared(name, data_dir):
         return folder
     require("tensorflow_datasets", extra="data")
@@ -169,10 +177,12 @@ def find_prepared(name: str, data_dir: Path) -> Path | None:
     Example:
         >>> find_prepared("mnist", Path("nowhere"))
     """
+    if not re.fullmatch(NAME, name):
+        return None
     base, _, version = name.partition(":")
     if versions := _versions(data_dir / base, version):
         return max(versions, key=lambda folder: [int(number) for number in folder.name.split(".")])
-    configs = sorted(path.name for path in (data_dir / base).glob("*") if _versions(path, version))
+    configs = sorted(path.name for path in _glob(data_dir / base, "*") if _versions(path, version))
     if not configs:
         return None
     if len(configs) == 1:
@@ -281,7 +291,8 @@ class PreparedImages(Source):
 
     @cached_property
     def _source(self) -> str:
-        return files_digest(self._shards, shape=self.shape, classes=self.classes, pillow=version("pillow"))
+        with _report_as_damaged(self._folder):
+            return files_digest(self._shards, shape=self.shape, classes=self.classes, pillow=version("pillow"))
 
     @cached_property
     def _example_class(self) -> Any:
@@ -392,7 +403,7 @@ def _prepare(name: str, data_dir: Path, source: str | Path | None, progress: _Pr
         raise InputError(f"source is available for {', '.join(sorted(CHECKSUMS))} only, got the data set {name!r}")
     if name not in CHECKSUMS:
         return _prepare_with_tensorflow(name, data_dir, progress)
-    given = Path(source).expanduser() if source is not None else None
+    given = expand_path(source) if source is not None else None
     if given is not None and not given.exists():
         raise InputError(f"source must be an existing folder or archive, got {given}")
     progress.notify(f"preparing {name} in {data_dir}")
@@ -454,5 +465,13 @@ def _png(image: np.ndarray) -> io.BytesIO:
 
 def _versions(folder: Path, version: str) -> list[Path]:
     """Folders of prepared versions; a folder left by an interrupted preparation is not named by a version number."""
-    named = (path.parent for path in folder.glob("*/features.json") if version in ("", path.parent.name))
-    return [path for path in named if re.fullmatch(r"\d+\.\d+\.\d+", path.name)]
+    named = (path.parent for path in _glob(folder, "*/features.json") if version in ("", path.parent.name))
+    return [path for path in named if re.fullmatch(VERSION, path.name)]
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    """Paths in a folder; none if it cannot be listed, e.g. because its name is too long."""
+    try:
+        return list(folder.glob(pattern))
+    except (OSError, ValueError):
+        return []

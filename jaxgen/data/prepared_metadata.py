@@ -15,6 +15,9 @@ from jaxgen.errors import InputError
 LARGEST_FILE = 2**24
 """Largest size in bytes of a JSON file: 16 MiB."""
 
+LONGEST_PROBLEM = 300
+"""Largest number of characters with which an error describes what is wrong: libraries quote from the files."""
+
 LARGEST_IMAGE = 2**26
 """Largest number of pixels of an image, e.g. 8192x8192."""
 
@@ -73,7 +76,7 @@ def read_metadata(folder: Path) -> Metadata:
     file_format = _get(info, "fileFormat", str, folder)
     if file_format != FILE_FORMAT:
         raise InputError(
-            f"the file format of {folder} must be {FILE_FORMAT}, got {file_format}; "
+            f"the file format of {folder} must be {FILE_FORMAT}, got {file_format!r:.40}; "
             f"prepare it with file_format='{FILE_FORMAT}'"
         )
     name = _get(info, "name", str, folder)
@@ -101,7 +104,8 @@ def damaged(folder: Path, problem: object) -> InputError:
         >>> print(damaged(Path("mnist/3.0.1"), "features.json is empty"))
         mnist/3.0.1 is damaged (features.json is empty); delete it and prepare it again
     """
-    return InputError(f"{folder} is damaged ({problem}); delete it and prepare it again")
+    printable = "".join(character if character.isprintable() else " " for character in f"{problem}"[:LONGEST_PROBLEM])
+    return InputError(f"{folder} is damaged ({printable}); delete it and prepare it again")
 
 
 def check_regular_file(path: Path) -> int:

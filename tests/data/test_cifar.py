@@ -1,4 +1,5 @@
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -56,6 +57,9 @@ def test_error_names_a_missing_or_damaged_file(tmp_path: Path, images: np.ndarra
         read_cifar10(tmp_path, "test", records=RECORDS)
     path.write_bytes(files["test_batch.bin"][:-1])
     with pytest.raises(InputError, match=r"test_batch.bin is damaged: its size must be 9219 bytes, got 9218"):
+        read_cifar10(tmp_path, "test", records=RECORDS)
+    os.truncate(path, 2**40)
+    with pytest.raises(InputError, match=r"test_batch.bin is damaged: its size must be 9219 bytes, got 9220 or more"):
         read_cifar10(tmp_path, "test", records=RECORDS)
     path.write_bytes(b"\x0a" + files["test_batch.bin"][1:])
     with pytest.raises(InputError, match=r"test_batch.bin is damaged: labels must be at most 9, got 10"):

@@ -51,6 +51,33 @@ def test_error_names_a_gzipped_file_with_another_checksum(tmp_path: Path, write_
         read_original("mnist", tmp_path, "train")
 
 
+def test_file_that_is_larger_than_any_published_one_is_not_read(
+    tmp_path: Path, write_tiny_originals: WriteOriginals
+) -> None:
+    write_tiny_originals(tmp_path)
+    os.truncate(tmp_path / "train-images-idx3-ubyte.gz", 2**40)
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz .* must have at most 268435456 bytes, got 1099"):
+        read_original("mnist", tmp_path, "train")
+
+
+def test_error_names_images_of_another_size(tmp_path: Path, write_tiny_originals: WriteOriginals) -> None:
+    write_tiny_originals(tmp_path, compressed=False)
+    path = tmp_path / "train-images-idx3-ubyte"
+    content = path.read_bytes()
+    path.write_bytes(content[:8] + struct.pack(">2I", 14, 56) + content[16:])
+    with pytest.raises(InputError, match=r"images in .*train-images-idx3-ubyte must have 28x28 pixels, got \(14, 56\)"):
+        read_original("mnist", tmp_path, "train")
+
+
+def test_pipe_is_not_read(tmp_path: Path, write_tiny_originals: WriteOriginals) -> None:
+    write_tiny_originals(tmp_path, compressed=False)
+    for file in IDX_FILES["train"]:
+        (tmp_path / file).unlink()
+        os.mkfifo(tmp_path / file)
+    with pytest.raises(InputError, match=r"must contain train-images-idx3-ubyte.gz or train-images-idx3-ubyte"):
+        read_original("mnist", tmp_path, "train")
+
+
 def test_error_names_a_truncated_gzipped_file(tmp_path: Path, write_tiny_originals: WriteOriginals) -> None:
     checksums = write_tiny_originals(tmp_path)
     labels = tmp_path / "t10k-labels-idx1-ubyte.gz"

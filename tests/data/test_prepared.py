@@ -167,6 +167,7 @@ def test_error_without_a_network_names_the_files_to_provide(tmp_path: Path, monk
         ("celebb_a", None, "did you mean 'celeb_a'"),
         ("mnist_small", None, "'mnist_small' is included in jaxgen and needs no preparation"),
         ("digits", None, "'digits' is included in jaxgen and needs no preparation"),
+        ("stacked_mnist", None, "stacked_mnist is made of the images of mnist; run: jaxgen data prepare mnist"),
         ("ring", None, "'ring' is included in jaxgen and needs no preparation"),
     ],
 )
@@ -241,7 +242,7 @@ def test_error_names_a_file_format_that_needs_tensorflow(tmp_path: Path) -> None
     folder = prepare_arrays("mnist", {"train": random_data(3), "test": random_data(3)}, tmp_path)
     info = json.loads((folder / "dataset_info.json").read_text())
     (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
-    with pytest.raises(InputError, match=r"the file format of .* must be array_record, got tfrecord"):
+    with pytest.raises(InputError, match=r"the file format of .* must be array_record, got 'tfrecord'"):
         open_prepared("mnist", tmp_path, "train", None)
 
 
@@ -269,6 +270,27 @@ def test_find_prepared_returns_the_newest_version_and_the_only_configuration(tmp
         InputError, match=r"the configuration of 'several' must be one of a, b, got none; .* 'several/a'"
     ):
         find_prepared("several", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\0b", "a" * 300, "mnist:" + "9" * 4000, "mnist:9999999999.0.0", "*", "mnist/**", "..", "/", ":", "é\ud800"],
+)
+def test_unusual_names_are_not_found(tmp_path: Path, name: str) -> None:
+    prepare_arrays("mnist", {"train": random_data(3)}, tmp_path)
+    assert find_prepared(name, tmp_path) is None
+    with pytest.raises(InputError, match=r"there is no data set|mnist.* is not in"):
+        open_prepared(name, tmp_path, "train", None)
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "a\0b", "a" * 300])
+def test_unusual_paths_are_refused(tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        prepare("mnist", data_dir=tmp_path, source=path)
+    with pytest.raises(InputError):
+        prepare("mnist", data_dir=path, source=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_error_names_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,7 @@ REFUSED: dict[str, tuple[tuple[str, Edit], str]] = {
     "name of a wrong type": (set_info(name=["mnist"]), "its entry 'name' must be a str"),
     "path as a name": (set_info(name="../../mnist"), "must have the split 'train', got none"),
     "format of a wrong type": (set_info(fileFormat={}), "its entry 'fileFormat' must be a str"),
+    "control sequence": (set_info(fileFormat="\x1b[2J"), r"must be array_record, got '\\x1b\[2J'"),
     "other file names": (
         ("dataset_info.json", lambda content: content["splits"][0].update(filepathTemplate="/etc/{SPLIT}")),
         "must have the split 'train', got test",
@@ -172,6 +173,7 @@ def test_invalid_entry_is_refused_with_one_sentence(problem: str, data_dir: Path
     with pytest.raises(InputError, match=message) as error:
         load("mnist", data_dir=data_dir)
     assert str(folder) in str(error.value)
+    assert str(error.value).isprintable()
     assert len(str(error.value)) < 400 + len(str(folder))
 
 
@@ -244,8 +246,9 @@ SQUARE = np.arange(28 * 28, dtype=np.uint16).astype(np.uint8).reshape(28, 28)
 )
 def test_invalid_example_is_refused(image: bytes, label: int, message: str, data_dir: Path, folder: Path) -> None:
     write_records(folder, image, label)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as error:
         load("mnist", data_dir=data_dir)
+    assert str(error.value).isprintable()
 
 
 def test_example_without_an_image_is_refused(data_dir: Path, folder: Path) -> None:

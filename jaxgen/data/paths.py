@@ -1,0 +1,36 @@
+"""Paths that the user gives."""
+
+import os
+from pathlib import Path
+
+from jaxgen.errors import InputError
+
+
+def expand_path(path: str | Path) -> Path:
+    """Return a path of the user with the home folder in place of `~`.
+
+    Args:
+        path: path as the user gave it.
+
+    Returns:
+        The path, which need not exist.
+
+    Raises:
+        InputError: if the path contains a zero byte or names an unknown user.
+
+    Example:
+        >>> expand_path("a/b").as_posix()
+        'a/b'
+        >>> expand_path("~nosuchuser/a")
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: the path '~nosuchuser/a' must begin with the name of a user of this machine, as it
+        begins with ~
+    """
+    if "\0" in os.fspath(path):
+        raise InputError(f"a path must not contain a zero byte, got {os.fspath(path)!r}")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"the path {os.fspath(path)!r} must begin with the name of a user of this machine, as it begins with ~"
+        ) from error
