@@ -265,7 +265,7 @@ class PreparedImages(Source):
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Decode images."""
         with _report_as_damaged(self._folder):
-            examples = [self._image_and_label(record) for record in self._records.__getitems__(list(indices))]
+            examples = [self._image_and_label(record) for record in self.records.__getitems__(list(indices))]
         images, labels = zip(*examples, strict=True)
         if self.classes is None:
             return {"image": np.stack(images)}
@@ -299,8 +299,12 @@ class PreparedImages(Source):
         return require("tensorflow_datasets.proto", extra="data").tf_example_pb2.Example
 
     @cached_property
-    def _records(self) -> Any:
-        """The encoded examples, as a sequence."""
+    def records(self) -> Any:
+        """The encoded examples, as a sequence whose length is that of the images.
+
+        Raises:
+            InputError: if the files are damaged or have another number of examples.
+        """
         array_record = require("array_record.python.array_record_data_source", extra="data")
         with _report_as_damaged(self._folder):
             records = array_record.ArrayRecordDataSource([str(path) for path in self._shards])
@@ -333,7 +337,10 @@ class PreparedImages(Source):
 def _open_split(folder: Path, metadata: Metadata, split: str, image_size: int | None) -> Source:
     images = PreparedImages(folder, metadata, split, image_size)
     copy = images.load_copy()
-    return images if copy is None else ArraySource(copy)
+    if copy is not None:
+        return ArraySource(copy)
+    assert len(images.records) == len(images)  # Opens the files: an error is raised here, before training begins.
+    return images
 
 
 def _not_prepared(name: str, data_dir: Path) -> InputError:

@@ -206,6 +206,15 @@ def test_large_json_file_is_refused_before_it_is_read(file: str, data_dir: Path,
         load("mnist", data_dir=data_dir)
 
 
+def test_number_of_stored_examples_is_checked_before_any_list_of_examples_is_made(folder: Path, data_dir: Path) -> None:
+    """Without a test split the examples are divided, whose number is 2**31 - 1 according to the file."""
+    edit(folder / "dataset_info.json", set_shards("2147483647")[1])
+    edit(folder / "dataset_info.json", lambda content: content["splits"].pop())
+    for split in ("train", "test"):
+        with pytest.raises(InputError, match="its files must have 2147483647 examples, got 6"):
+            open_prepared("mnist", data_dir, split, None)
+
+
 def write_records(folder: Path, image: bytes, label: int = 0, *, name: str = "image") -> None:
     """Replace the training split by one record."""
     from array_record.python import array_record_module
