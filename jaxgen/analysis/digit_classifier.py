@@ -120,14 +120,14 @@ def train_digit_classifier(
 
     Args:
         key: PRNG key of the initial weights, the order of the images and their shifts.
-        digits: training split of `digits` or `mnist`: single digits with their labels.
+        digits: training split of `digits`, `mnist_small` or `mnist`: single digits with their labels.
         steps: number of optimizer updates; 2,000 for MNIST.
         batch_size: number of images per step.
         width: number of channels of the first convolution.
 
     Returns:
-        The classifier. Its accuracy is 99.4 % on the 360 test digits (two keys) and, with 2,000 steps, 99.1 % on the
-        10,000 test images of MNIST (one key).
+        The classifier. Its accuracy is 99.4 % on the 360 test digits (two keys), 98.7 % on the 1,000 of `mnist_small`
+        (one key) and, with 2,000 steps, 99.1 % on the 10,000 test images of MNIST (one key).
 
     Raises:
         InputError: if the images are not grayscale, or have no labels in 0..9.

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from jaxgen.errors import InputError
 
-LARGEST_FILE = 2**24
-"""Largest size in bytes of a JSON file: 16 MiB."""
+LARGEST_FILE = 2**21
+"""Largest size in bytes of a JSON file: 2 MiB, which take 50 MB of memory when they are parsed."""
 
 LONGEST_PROBLEM = 300
 """Largest number of characters with which an error describes what is wrong: libraries quote from the files."""

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,7 @@ def test_mnist_small_is_small_and_its_notice_names_authors_source_and_licence() 
     notice = MNIST_SMALL.with_suffix(".md").read_text()
     for stated in ("Yann LeCun and Corinna Cortes", "yann.lecun.com", "creativecommons.org/licenses/by-sa/3.0"):
         assert stated in notice
+    root = MNIST_SMALL.parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert MNIST_SMALL.with_suffix(".md").relative_to(root).as_posix() in project["license-files"]
+    assert "CC-BY-SA-3.0" in project["license"]

@@ -202,7 +202,7 @@ def test_pipe_and_folder_in_place_of_a_file_are_refused(file: str, data_dir: Pat
 @pytest.mark.parametrize("file", ["features.json", "dataset_info.json"])
 def test_large_json_file_is_refused_before_it_is_read(file: str, data_dir: Path, folder: Path) -> None:
     os.truncate(folder / file, 2**40)
-    with pytest.raises(InputError, match=f"{file} must have at most 16777216 bytes, got 1099511627776"):
+    with pytest.raises(InputError, match=f"{file} must have at most 2097152 bytes, got 1099511627776"):
         load("mnist", data_dir=data_dir)
 
 
