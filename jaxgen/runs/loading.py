@@ -35,6 +35,7 @@ class Run(NamedTuple):
         step: number of steps that the state has completed.
         diverged: number of the seed -> where it diverged.
         skipped: why newer checkpoints could not be used.
+        class_names: name of each class in order of the labels; empty where they have none.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Run(NamedTuple):
     step: int
     diverged: Mapping[int, Divergence]
     skipped: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
 
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
@@ -244,6 +246,7 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         step=restored.step,
         diverged=diverged_from_json(restored.meta),
         skipped=tuple(map(str, restored.skipped)),
+        class_names=description.class_names,
     )
 
 

@@ -4,8 +4,7 @@ import contextlib
 import dataclasses
 import math
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data import Stream, example
+from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
@@ -40,8 +40,6 @@ from jaxgen.typing import Batch, KeyArray
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
-
-Notify = Callable[[str], None]
 
 
 @dataclasses.dataclass
@@ -98,11 +96,6 @@ class Start(NamedTuple):
     durations: Durations = Durations()
 
 
-def print_to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(line, file=sys.stderr)
-
-
 def train(
     folder: str | Path,
     family: str | Family,
@@ -122,7 +115,7 @@ def train(
             the run is then loaded by `load_run(folder, model=model)`.
         resume: whether to resume from the newest complete checkpoint. The config must be that of the run, but for
             `steps` and `data_dir`.
-        notify: called with notices for the user, e.g. of a damaged checkpoint.
+        notify: called with notices for the user, e.g. of a damaged checkpoint or of files that were not read.
 
     Returns:
         The content of `summary.json`.
@@ -136,8 +129,10 @@ def train(
     check_options(family, config, custom=model is not None)
     _check_folder(folder, resume=resume)
     before = read_config(folder, family=family) if resume else None
-    data = config.source.load("train")
-    description = RunDescription(family.name, config, example(data), custom=model is not None)
+    data, class_names, read = config.source.open("train")
+    if read:
+        notify(read)
+    description = RunDescription(family.name, config, example(data), model is not None, class_names)
     if before is not None:
         check_unchanged(before, description, folder)
     model = model or _built(family, description)
@@ -344,7 +339,7 @@ def _summary(
     durations: Durations,
 ) -> dict[str, Any]:
     """The content of `summary.json`."""
-    family, config, example_batch, _ = description
+    family, config, example_batch = description.family, description.config, description.example
     run = Run(folder, family, config, example_batch, model, fitted.state, config.steps, fitted.diverged, ())
     return {
         "family": family,
