@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, DataSource, describe, example_from
+from jaxgen.data.folders import printable
 from jaxgen.data.sources import expand_path, is_path
 from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY, Family, family_errors
@@ -231,8 +232,8 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         )
     if before.class_names != now.class_names:
         raise InputError(
-            f"{folder} was trained on data with the classes {', '.join(before.class_names)}, not "
-            f"{', '.join(now.class_names)}: resume it with the same data"
+            f"{folder} was trained on data with the classes {', '.join(map(printable, before.class_names))}, not "
+            f"{', '.join(map(printable, now.class_names))}: resume it with the same data"
         )
     old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
     options = old.pop("model_config") or {}, new.pop("model_config") or {}

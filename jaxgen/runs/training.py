@@ -197,7 +197,9 @@ def _callbacks(
     due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
     loss = None if description.custom else getattr(config.model_config, "loss", None)
     metrics = [SampleMetrics(model, config.source, data, **due)] if model.sample is not None else []
-    grid = ImageGrid(folder / "samples", model, config.data, data, loss=loss, **due)
+    grid = ImageGrid(
+        folder / "samples", model, config.data, data, loss=loss, class_names=description.class_names, **due
+    )
     checkpoints = Checkpoints(
         folder / "checkpoints",
         every=config.checkpoint_every,
