@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._arrays import check_unit_interval, known_bounds
 from jaxgen.errors import InputError
 
 MAX_CLASSES = 2**16
@@ -60,14 +60,7 @@ def _check_images(images: Any, name: str) -> None:
             f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert values from 0 to 255 by "
             "x.astype('uint8')"
         )
-    lowest, highest = _bounds(images)
-    if not (lowest >= 0 and highest <= 1):  # NaN fails both comparisons.
-        hint = ""
-        if lowest >= 0 and 1 < highest <= 255:
-            hint = "; divide them by 255"
-        elif lowest >= -1 and highest <= 1:
-            hint = "; if they are in [-1, 1], give (x + 1) / 2"
-        raise InputError(f"floats of {name} must be in [0, 1], got {lowest} to {highest}{hint}")
+    check_unit_interval(f"floats of {name}", images)
 
 
 def _check_points(points: Any, name: str) -> None:
@@ -76,7 +69,7 @@ def _check_points(points: Any, name: str) -> None:
         raise InputError(f"{name} must have the shape [n, dim], got {points.shape}{hint}")
     if not jnp.issubdtype(points.dtype, jnp.floating):
         raise InputError(f"{name} must be floats, got {points.dtype}; convert them by x.astype('float32')")
-    if not np.all(np.isfinite(_bounds(points))):
+    if not np.all(np.isfinite(known_bounds(points) or 0)):
         raise InputError(f"{name} must be finite, got NaN or infinity; remove these points")
 
 
@@ -93,20 +86,9 @@ def _check_labels(labels: Any, name: str) -> None:
         raise InputError(
             f"{name} must have an integer dtype, got {labels.dtype}; convert whole numbers by label.astype('int32')"
         )
-    lowest, highest = _bounds(labels, unknown=0)
+    lowest, highest = known_bounds(labels) or (0, 0)
     if lowest < 0 or highest >= MAX_CLASSES:
         raise InputError(
             f"{name} must be from 0 to {MAX_CLASSES - 1}, got {lowest} to {highest}; number the classes from 0, e.g. "
             "by np.unique(label, return_inverse=True)[1]"
         )
-
-
-def _bounds(array: Any, *, unknown: float = 0.5) -> tuple[Any, Any]:
-    """The smallest and the largest value; of a traced or empty array `unknown`, which is valid."""
-    if isinstance(array, jax.core.Tracer) or not array.size:
-        return unknown, unknown
-    if isinstance(array, jax.Array):
-        with jax.ensure_compile_time_eval():  # A constant within `jit` would be traced otherwise.
-            return jnp.min(array).item(), jnp.max(array).item()
-    values = np.asarray(array)
-    return values.min().item(), values.max().item()
