@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError
-from jaxgen.typing import Array, Scalar, Shaped
+from jaxgen.typing import AnyArray, Array, Scalar, Shaped
 
 
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
@@ -41,6 +41,33 @@ def check_number(
         bounds = {"above": above, "at least": at_least, "below": below}
         right = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
         raise InputError(f"{name} must be {right or 'a number'}, got {value}")
+
+
+def check_unit_interval(name: str, array: Shaped[AnyArray, "..."]) -> None:
+    """Raise an InputError unless values are floats in [0, 1]; of traced ones only the dtype is checked."""
+    dtype = jnp.result_type(array)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise InputError(f"{name} must be floating-point values in [0, 1], got {dtype}; divide bytes by 255")
+    bounds = known_bounds(array)
+    if bounds is None or (bounds[0] >= 0 and bounds[1] <= 1):  # NaN fails both comparisons.
+        return
+    hint = ""
+    if bounds[0] >= 0 and 1 < bounds[1] <= 255:
+        hint = "; divide them by 255"
+    elif bounds[0] >= -1 and bounds[1] <= 1:
+        hint = "; if they are in [-1, 1], give (x + 1) / 2"
+    raise InputError(f"{name} must be in [0, 1], got {bounds[0]} to {bounds[1]}{hint}")
+
+
+def known_bounds(array: Shaped[AnyArray, "..."]) -> tuple[float, float] | None:
+    """Return the smallest and the largest value; None where they are not known, as of traced or empty arrays."""
+    if isinstance(array, jax.core.Tracer) or not np.size(array):
+        return None
+    if isinstance(array, jax.Array):
+        with jax.ensure_compile_time_eval():  # Under `jit`, operations on a constant are traced otherwise.
+            return jnp.min(array).item(), jnp.max(array).item()
+    values = np.asarray(array)
+    return values.min().item(), values.max().item()
 
 
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:

@@ -1,6 +1,6 @@
 """Figures of a run while it is trained: samples, reconstructions, two-dimensional latents, and 1-D GANs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,7 @@ class ImageGrid:
         last: last step of the run, at which figures are drawn in any case.
         seed: seed of the run.
         loss: name of its adversarial loss, None where it has none.
+        class_names: name of each class in order of the labels; empty where they have none.
     """
 
     def __init__(
@@ -60,9 +61,10 @@ class ImageGrid:
         last: int,
         seed: int,
         loss: str | None = None,
+        class_names: Sequence[str] = (),
     ) -> None:
         example_batch = example(data)
-        self.folder, self.every, self.last = folder, every, last
+        self.folder, self.every, self.last, self.class_names = folder, every, last, class_names
         self.key = callback_key(seed, "image_grid")
         self.some = first_examples(data, 2 * PAIRS if "image" in example_batch else POINTS)
         count, self.columns = layout(model, example_batch)
@@ -94,7 +96,8 @@ class ImageGrid:
         if self.reconstruct is not None:
             yield "reconstructions", plot.reconstructions(preprocess(self.some), self.reconstruct(state, self.some))
         if self.encode is not None:
-            yield "latents", plot.scatter_by_label(self.encode(state, self.encoded), label=self.encoded.get("label"))
+            latents, label = self.encode(state, self.encoded), self.encoded.get("label")
+            yield "latents", plot.scatter_by_label(latents, label=label, class_names=self.class_names)
         if self.gan_1d is not None:
             yield "gan_1d", self.gan_1d.draw([self.gan_1d.snapshot(state, f"step {step}")])
 

@@ -50,6 +50,8 @@ def run(arguments: list[str]) -> None:
     latents = trained.encode(batch)
     if figure:
         first = latents if trained.config.seeds is None else latents[trained.first_finite]
-        write_figure(options.out, plot.scatter_by_label(first, label=batch.get("label")))
+        write_figure(
+            options.out, plot.scatter_by_label(first, label=batch.get("label"), class_names=trained.class_names)
+        )
     else:
         write_arrays(options.out, {"latents": latents} | {name: batch[name] for name in ("label",) if name in batch})

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
+from jaxgen.data.paths import expand_path
+from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, suggest
 from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, starting_point
 from jaxgen.models.family import option_types
@@ -181,9 +183,8 @@ def _check_preset(name: str, folder: Path, before: Any, now: Any) -> None:
 
 def _default_folder(model: str, data: str) -> Path:
     """A folder named after the model and the data, whose path may be as short as `..`."""
-    place = Path(data).expanduser()
     # Not resolved: where the path is a link, the user knows the data by the name of the link.
-    name = Path(os.path.abspath(place)).stem if place.exists() else data.replace("/", "-")  # noqa: PTH100
+    name = Path(os.path.abspath(expand_path(data))).stem if is_path(data) else data.replace("/", "-")  # noqa: PTH100
     return Path("runs") / f"{model}-{name}"
 
 

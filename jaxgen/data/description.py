@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen.batch_checks import MAX_CLASSES
 from jaxgen.data.streaming import Stream
 from jaxgen.errors import InputError
 from jaxgen.typing import Batch
@@ -114,6 +115,8 @@ def _array_from(name: str, entry: Any) -> np.ndarray:
         classes = entry.get("classes") if isinstance(entry, Mapping) else None
         if classes is None or not _is_count(classes):
             raise InputError(f"the description of 'label' must be {{'classes': a positive integer}}, got {entry!r}")
+        if classes > MAX_CLASSES:
+            raise InputError(f"the description of 'label' must have at most {MAX_CLASSES} classes, got {classes}")
         return np.array([classes - 1], np.int32)
     if name not in DTYPES:
         raise InputError(f"entries of a description of data must be 'image', 'point' or 'label', got {name!r}")

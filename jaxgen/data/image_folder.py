@@ -1,100 +1,111 @@
-"""The user's images: a folder of PNG and JPEG files, or the arrays of an `.npz` file.
+"""The user's images: a folder of image files, whose subfolders are classes or splits.
 
-Every tenth image belongs to the test split, unless the folder has the subfolders `train` and `test`.
+Where no subfolders are splits, a tenth of each class belongs to the test split (`jaxgen.data.holdout`).
 """
 
-import zipfile
-import zlib
-from collections.abc import Sequence
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxgen.data.streaming import ArraySource, Source, Subset
+from jaxgen.data.folders import SUFFIXES, describe_skipped, find_splits, list_files, list_others
+from jaxgen.data.holdout import describe_splits, holdout_split
+from jaxgen.data.streaming import Source
 from jaxgen.errors import InputError
+from jaxgen.typing import Int
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
-TEST_EVERY = 10
 CHANNELS = {"L": 1, "RGB": 3}
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""Formats that are decoded, whatever the suffix of the file. Pillow would start other programs for some others."""
 
-def open_images(path: Path, split: str, image_size: int | None) -> Source:
-    """Open one split of the user's images.
+MAX_PIXELS = 2**26
+"""Largest number of pixels of an image: 8192 x 8192."""
+
+MAX_FILE_BYTES = 2**29
+"""Largest size of a file of one image: 512 MiB, more than `MAX_PIXELS` pixels take without compression."""
+
+HASHED_BYTES = 2**16
+"""Number of bytes at the beginning and at the end of a larger file that represent its content in its digest."""
+
+
+def open_folder(path: Path, split: str, image_size: int | None) -> Source:
+    """Open one split of a folder of images.
 
     Args:
-        path: path of a folder of images, or of an `.npz` file.
-        split: "train" or "test".
+        path: path of a folder of images.
+        split: "train", "test" or "validation". The splits are the subfolders `train`, `val` and `test`, or similar
+            names in any case; without `test`, `val` is the test split. Without such subfolders, a tenth of each class
+            belongs to the test split.
         image_size: height and width in pixels. The shorter side of an image is resized to it and the image is cropped
             around its centre. None keeps the size, which must be the same for all images.
 
     Returns:
-        Source of the images of the split.
+        Source of the images of the split, whose `notice` says what was read.
 
     Raises:
-        InputError: if there are no images, or an image is unreadable, too small, or differs in size from the others.
+        InputError: if there are no images, or an image is unreadable, too small, too large, or differs in size from the
+            others.
     """
-    if path.is_dir():
-        if all(_find(path / name) for name in ("train", "test")):
-            return _folder_split(path, split, image_size)
-        return holdout_split(ImageFolder(path, image_size), split, str(path))
-    return holdout_split(ArraySource(read_npz(path, image_size)), split, str(path))
-
-
-def holdout_split(source: Source, split: str, name: str) -> Source:
-    """Split a source without a test split: every tenth example (the 10th, 20th, ...) belongs to the test split.
-
-    Args:
-        source: source of all examples.
-        split: "train" or "test".
-        name: name of the data for the error message.
-
-    Returns:
-        Source of the examples of the split.
-
-    Raises:
-        InputError: if there are too few examples for a test split.
-    """
-    selected = [i for i in range(len(source)) if (i % TEST_EVERY == TEST_EVERY - 1) == (split == "test")]
-    if not selected:
-        raise InputError(f"{name} must have at least {TEST_EVERY} images for a test split, got {len(source)}")
-    if isinstance(source, ArraySource):
-        return ArraySource(source.read(selected))
-    return Subset(source, selected)
+    folders = find_splits(path)
+    if "test" not in folders and "validation" in folders:
+        folders["test"] = folders.pop("validation")
+    if split == "validation" and split not in folders:
+        raise InputError(f"{path} must have the subfolders train, val and test for a validation split")
+    if "test" in folders:
+        return _folder_split(path, folders, split, image_size)
+    images = ImageFolder(folders.get("train", path), image_size)
+    selected = holdout_split(images, split, str(path))
+    counts = len(selected), len(images) - len(selected)
+    train, test = counts if split == "train" else counts[::-1]
+    skipped = [*images.skipped, *(list_others(path, folders.values()) if folders else ())]
+    selected.notice = describe_splits(train, test, "images", images.classes) + describe_skipped(skipped, path)
+    return selected
 
 
 class ImageFolder(Source):
-    """PNG and JPEG files of a folder, in order of their names; the names of its subfolders are the class names.
+    """Image files of a folder, in order of their paths; the names of its subfolders are the class names.
 
     The header of every file is read once. The images are grey if all files are grey, otherwise RGB. Transparent images
-    are composited on white.
+    are composited on white. Of several frames the first is read.
 
     Args:
         folder: path of a folder that contains images, or subfolders of images.
         image_size: height and width of the resized images in pixels; None if all images have the same size.
-        labels: names of the subfolders in order of their labels; None for the sorted names of the subfolders.
+        class_names: names of the subfolders in order of their labels; None for the sorted names of the subfolders.
 
     Raises:
-        InputError: if there are no images, or an image is unreadable, too small, or differs in size from the others.
+        InputError: if there are no images, or an image is unreadable, too small, too large, or differs in size from the
+            others.
     """
 
-    def __init__(self, folder: Path, image_size: int | None, labels: Sequence[str] | None = None) -> None:
-        self._paths = _find(folder)
+    def __init__(self, folder: Path, image_size: int | None, class_names: Sequence[str] | None = None) -> None:
+        _ignore_warnings()
+        self._paths, self.skipped = list_files(folder)
         if not self._paths:
-            raise InputError(f"{folder} must contain images: files that end in {', '.join(sorted(SUFFIXES))}")
+            raise InputError(
+                f"{folder} must contain images: files that end in {', '.join(SUFFIXES)}"
+                f"{describe_skipped(self.skipped, folder)}"
+            )
         names = [path.relative_to(folder).parts[0] for path in self._paths if path.parent != folder]
         if names and len(names) < len(self._paths):
             raise InputError(f"{folder} must have all images in subfolders (the labels) or none, got both")
-        self.labels = sorted(set(names)) if labels is None else list(labels)
-        if self.labels and not names:
+        self.class_names = tuple(sorted(set(names)) if class_names is None else class_names)
+        if self.class_names and not names:
             raise InputError(f"the images of {folder} must have labels as the training images have: use subfolders")
-        if unknown := set(names) - set(self.labels):
+        if unknown := set(names) - set(self.class_names):
             raise InputError(f"labels in {folder} must be labels of the training images, got {min(unknown)!r}")
-        self._label_indices = np.array([self.labels.index(name) for name in names], np.int32)
-        self.classes = len(self.labels) or None
+        label_of = {name: label for label, name in enumerate(self.class_names)}
+        self._labels = np.array([label_of[name] for name in names], np.int32)
+        self.classes = len(self.class_names) or None
         self._size, self._mode = _common_size_and_mode(self._paths, image_size)
         self.shape = (self._size[1], self._size[0], CHANNELS[self._mode])
 
@@ -105,18 +116,16 @@ class ImageFolder(Source):
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Decode images."""
         arrays = {"image": np.stack([self._decode(i) for i in indices])}
-        return arrays | ({"label": self._label_indices[np.asarray(indices)]} if self.labels else {})
+        return arrays | ({"label": self._labels[np.asarray(indices)]} if self.class_names else {})
+
+    def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
+        """Return the SHA-256 of each file, of which the middle is left out if it is large, and the labels."""
+        return [_digest(path) for path in self._paths], self._labels if self.class_names else None
 
     def _decode(self, index: int) -> np.ndarray:
-        from PIL import Image, ImageOps
-
-        path = self._paths[index]
-        try:
-            with Image.open(path) as opened:
-                image = _flatten(ImageOps.exif_transpose(opened), self._mode)
-        except Exception as error:  # Pillow raises many types of exceptions for damaged files.
-            raise _unreadable(path, error) from error
-        return resize_and_crop(image, self._size).reshape(self.shape)
+        with _opened(self._paths[index]) as image:
+            flat = _flatten(_upright(image), self._mode)
+        return resize_and_crop(flat, self._size).reshape(self.shape)
 
 
 def resize_and_crop(image: "Image", size: tuple[int, int]) -> np.ndarray:
@@ -158,34 +167,6 @@ def check_size(name: str, size: tuple[int, int], image_size: int) -> None:
         )
 
 
-def read_npz(path: Path, image_size: int | None) -> dict[str, np.ndarray]:
-    """Read images from an `.npz` file.
-
-    Args:
-        path: path of the file. It contains `image`, uint8 or floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3], and
-            optionally `label`, non-negative integers [n].
-        image_size: height and width of the resized images in pixels; None keeps the size.
-
-    Returns:
-        `image`, uint8 [n, h, w, c], and `label`, int32 [n], if the file contains it.
-
-    Raises:
-        InputError: if the file is damaged or its arrays differ from this description.
-    """
-    try:
-        # The file is opened here because NumPy does not close it when it is damaged.
-        with path.open("rb") as file, zipfile.ZipFile(file), np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in ("image", "label") if name in arrays.files}
-    except (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} cannot be read as an .npz file without pickled objects ({error})") from error
-    if "image" not in found:
-        raise InputError(f"{path} must contain an array named 'image', got {sorted(arrays.files)}")
-    images = _as_uint8(path, found["image"])
-    if image_size is not None and images.shape[1:3] != (image_size, image_size):
-        images = resize_all(images, image_size, str(path))
-    return {"image": images} | ({"label": _as_labels(path, found["label"], len(images))} if "label" in found else {})
-
-
 def resize_all(images: np.ndarray, image_size: int, name: str) -> np.ndarray:
     """Resize and crop images in memory.
 
@@ -212,29 +193,26 @@ def resize_all(images: np.ndarray, image_size: int, name: str) -> np.ndarray:
     return resized.reshape(len(images), image_size, image_size, images.shape[-1])
 
 
-def _folder_split(path: Path, split: str, image_size: int | None) -> Source:
-    train = ImageFolder(path / "train", image_size)
-    if split == "train":
-        return train
-    test = ImageFolder(path / "test", image_size, labels=train.labels)
-    if test.shape != train.shape:
+def _folder_split(path: Path, folders: dict[str, Path], split: str, image_size: int | None) -> Source:
+    train = ImageFolder(folders["train"], image_size)
+    found = train if split == "train" else ImageFolder(folders[split], image_size, class_names=train.class_names)
+    if found.shape != train.shape:
         raise InputError(
-            f"images of {path / 'test'} must have the shape of those in train {train.shape}, got {test.shape}"
+            f"images of {folders[split]} must have the shape of those in {folders['train'].name} {train.shape}, got "
+            f"{found.shape}"
         )
-    return test
-
-
-def _find(folder: Path) -> list[Path]:
-    """Image files in a folder and its subfolders in order of their names, without hidden files."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    files = {name: list_files(folder) for name, folder in folders.items()}
+    counts = {name: len(listing.images) for name, listing in files.items()}
+    kept = f", {counts['validation']} for validation" if "validation" in counts else ""
+    skipped = [skipped for listing in files.values() for skipped in listing.skipped]
+    skipped += list_others(path, folders.values())
+    read = describe_splits(counts["train"], counts["test"], "images", train.classes)
+    found.notice = f"{read}{kept}{describe_skipped(skipped, path)}"
+    return found
 
 
 def _common_size_and_mode(paths: Sequence[Path], image_size: int | None) -> tuple[tuple[int, int], str]:
-    headers = [_header(path) for path in paths]
+    headers = [_header(path, upright=image_size is None) for path in paths]
     mode = "L" if all(grey for _, grey in headers) else "RGB"
     if image_size is not None:
         for path, (size, _) in zip(paths, headers, strict=True):
@@ -250,54 +228,103 @@ def _common_size_and_mode(paths: Sequence[Path], image_size: int | None) -> tupl
     return first, mode
 
 
-def _header(path: Path) -> tuple[tuple[int, int], bool]:
-    """Width and height of an image after the rotation of its EXIF orientation, and whether it is grey."""
-    from PIL import ExifTags, Image
+def _header(path: Path, *, upright: bool) -> tuple[tuple[int, int], bool]:
+    """Width and height of an image, after the rotation of its EXIF orientation, and whether it is grey."""
+    size_in_bytes = path.stat().st_size
+    if size_in_bytes > MAX_FILE_BYTES:
+        raise InputError(f"{path} must have at most {MAX_FILE_BYTES} bytes, got {size_in_bytes}")
+    with _opened(path) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise InputError(f"{path} must have at most {MAX_PIXELS} pixels, got {width} x {height}")
+        # Where it cannot matter, it is not looked for: to find it, Pillow may have to decode the image.
+        if upright and width != height and _orientation(image) in TRANSPOSING:
+            width, height = _upright(image).size
+        return (width, height), image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+
+
+def _ignore_warnings() -> None:
+    """Keep Pillow from warning of metadata that are not used, and of sizes, which are compared with a limit here."""
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", "Corrupt EXIF data|Truncated File Read|Metadata Warning", UserWarning)
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image]":
+    """Open an image file; any exception while it is used becomes an InputError that names the file."""
+    from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            transposed = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-            size = image.size[::-1] if transposed else image.size
-            return size, image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+        with Image.open(path, formats=FORMATS) as image:
+            yield image
+    except InputError:
+        raise
     except Exception as error:  # Pillow raises many types of exceptions for damaged files.
-        raise _unreadable(path, error) from error
+        raise InputError(f"{path} cannot be read as an image ({error})") from error
+
+
+ORIENTATIONS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""EXIF orientation -> name of Pillow's operation that makes the image upright."""
+
+TRANSPOSING = (5, 6, 7, 8)
+"""Orientations that exchange width and height."""
+
+
+def _orientation(image: "Image") -> int:
+    """The EXIF orientation; 1, upright, where it is missing, of another type or unknown, or EXIF is damaged."""
+    from PIL import ExifTags
+
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow raises many types of exceptions for damaged EXIF.
+        return 1
+    return value if isinstance(value, int) and value in ORIENTATIONS else 1
+
+
+def _upright(image: "Image") -> "Image":
+    from PIL import Image
+
+    image.load()  # First: of some formats, Pillow turns the image here and removes the orientation.
+    name = ORIENTATIONS.get(_orientation(image))
+    return image if name is None else image.transpose(Image.Transpose[name])
 
 
 def _flatten(image: "Image", mode: str) -> "Image":
     """Convert an image of any mode to 8-bit grey or RGB, composited on white if it is transparent."""
     from PIL import Image
 
+    if image.mode == "F":
+        raise ValueError("its values are floats; 8 or 16 bits are read")
     if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion clips the values
-        image = Image.fromarray((np.asarray(image, np.int64) // 257).astype(np.uint8))
+        levels = np.asarray(image, np.int64)
+        if levels.min() < 0 or levels.max() >= 2**16:
+            raise ValueError(f"its values are from {levels.min()} to {levels.max()}; 8 or 16 bits are read")
+        image = Image.fromarray((levels // 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be read as an image ({error})")
-
-
-def _as_uint8(path: Path, images: np.ndarray) -> np.ndarray:
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    if images.ndim != 4 or images.shape[-1] not in CHANNELS.values() or not images.size:
-        raise InputError(f"'image' in {path} must have the shape [n, h, w] or [n, h, w, 1 or 3], got {images.shape}")
-    if images.dtype == np.uint8:
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise InputError(f"'image' in {path} must be uint8 or floats in [0, 1], got {images.dtype}")
-    if not np.all((images >= 0) & (images <= 1)):
-        raise InputError(f"floats of 'image' in {path} must be in [0, 1], got {images.min()} to {images.max()}")
-    return np.rint(images * 255).astype(np.uint8)
-
-
-def _as_labels(path: Path, labels: np.ndarray, examples: int) -> np.ndarray:
-    if labels.shape != (examples,):
-        raise InputError(f"'label' in {path} must have one label for each of {examples} images, got {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"'label' in {path} must have an integer dtype, got {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= 2**31 - 1:
-        raise InputError(f"'label' in {path} must be in [0, 2**31 - 2], got {labels.min()} to {labels.max()}")
-    return labels.astype(np.int32)
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            content = file.read(HASHED_BYTES)
+            if size > HASHED_BYTES:
+                file.seek(max(HASHED_BYTES, size - HASHED_BYTES))
+                content += file.read(HASHED_BYTES)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as an image ({error})") from error
+    return hashlib.sha256(content).digest()

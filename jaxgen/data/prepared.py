@@ -29,7 +29,8 @@ from numpy.typing import DTypeLike
 from jaxgen.data.cifar import ARCHIVE, CLASSES
 from jaxgen.data.decoded_copy import files_digest, load_copy, save_copy
 from jaxgen.data.digits import BUNDLED
-from jaxgen.data.image_folder import holdout_split, resize_all
+from jaxgen.data.holdout import holdout_split
+from jaxgen.data.image_folder import resize_all
 from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
 from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared_metadata import LARGEST_IMAGE, Metadata, check_regular_file, damaged, read_metadata
@@ -199,8 +200,8 @@ def open_prepared(name: str, data_dir: Path, split: str, image_size: int | None)
     Args:
         name: name as in `find_prepared`.
         data_dir: folder of prepared data sets.
-        split: "train" or "test". The test split is the validation split if a data set has no test split, and every
-            tenth training example if it has neither.
+        split: "train" or "test". The test split is the validation split if a data set has no test split, and a
+            tenth of each class of the training examples if it has neither.
         image_size: height and width in pixels to which images are resized and cropped; None keeps the size.
 
     Returns:
@@ -362,7 +363,7 @@ def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
     known = set(tfds.list_builders(with_community_datasets=False))
     base = name.partition(":")[0].partition("/")[0]
     if base not in known:
-        return InputError(f"there is no data set, folder or .npz file {name!r}; {suggest(name, known)}")
+        return InputError(f"there is no data set, folder or file {name!r}; {suggest(name, known)}")
     return InputError(
         f"{name} is not in {data_dir}, and its preparation needs TensorFlow; run: pip install tensorflow, or copy a "
         f"folder that was prepared with file_format='array_record' to {data_dir}"

@@ -5,10 +5,13 @@
 - stacked_digits, stacked_mnist: three digits as the colour channels of one image (`jaxgen.data.stacked`)
 - mnist, fashion_mnist, kmnist, cifar10: read from the original files, or as prepared by tensorflow-datasets
 - any other tensorflow-datasets name: as prepared by tensorflow-datasets
-- a folder or an .npz file: images of the user
+- a folder: images of the user, whose subfolders are classes or splits (`jaxgen.data.image_folder`)
+- an .npz or .csv file: images or points of the user (`jaxgen.data.own_arrays`)
 """
 
 import os
+import stat
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -18,8 +21,10 @@ import jax
 import numpy as np
 
 from jaxgen.data.digits import BUNDLED
-from jaxgen.data.image_folder import open_images, resize_all
+from jaxgen.data.image_folder import open_folder, resize_all
 from jaxgen.data.originals import CHECKSUMS, has_originals, read_original
+from jaxgen.data.own_arrays import SUFFIXES, open_arrays
+from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
 from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
 from jaxgen.data.streaming import ArraySource, Source, Stream, read_all, read_or_stream
@@ -30,7 +35,10 @@ from jaxgen.typing import Array, KeyArray
 Data: TypeAlias = dict[str, np.ndarray] | Stream
 """Arrays with the examples along the leading axis, or a stream of such batches."""
 
-SPLITS = ("train", "test")
+Notify = Callable[[str], None]
+"""Function that shows one line to the user."""
+
+SPLITS = ("train", "test", "validation")
 
 SYNTHETIC_EXAMPLES = {"train": 100_000, "test": 10_000}
 """Default number of points of each split."""
@@ -80,9 +88,32 @@ class DataSource(NamedTuple):
     data_dir: str | None = None
     image_size: int | None = None
 
-    def load(self, split: str) -> Data | Stream:
-        """Load one split of it."""
-        return load(self.name, split=split, data_dir=self.data_dir, image_size=self.image_size)
+    def load(self, split: str) -> Data:
+        """Load one split of it, without a notice."""
+        return self.open(split).data
+
+    def open(self, split: str) -> "Opened":
+        """Load one split of it, with the names of its classes."""
+        return open_data(self.name, split=split, data_dir=self.data_dir, image_size=self.image_size)
+
+
+class Opened(NamedTuple):
+    """One split of a data set.
+
+    Attributes:
+        data: arrays, or a stream.
+        class_names: name of each class in order of the labels; empty where they have none.
+        notice: sentence about what was read from the files of the user and what was not; empty for other data.
+    """
+
+    data: Data
+    class_names: tuple[str, ...] = ()
+    notice: str = ""
+
+
+def print_to_stderr(line: str) -> None:
+    """Print a line to stderr."""
+    print(line, file=sys.stderr)
 
 
 def load(
@@ -94,14 +125,16 @@ def load(
     key: KeyArray | None = None,
     examples: int | None = None,
     stream: bool | None = None,
+    notify: Notify = print_to_stderr,
 ) -> Data:
     """Load one split of a data set.
 
     Args:
         name_or_path: name in `DATASETS`, path of a folder of images (`./mnist` for a folder with the name of a data
-            set), path of an `.npz` file, or any other tensorflow-datasets name.
-        split: "train" or "test". For images of the user, the splits are the subfolders `train/` and `test/`; without
-            these, every tenth image belongs to the test split.
+            set), path of an `.npz` or `.csv` file, or any other tensorflow-datasets name.
+        split: "train" or "test". For images of the user, the splits are the subfolders `train` and `test` (`val` where
+            there is no `test`) in any case; without these, a tenth of each class belongs to the test split, chosen by
+            the content of the examples. "validation" is the subfolder `val` of a folder that has all three.
         data_dir: folder of downloaded data sets; None for `$TFDS_DATA_DIR` or `~/tensorflow_datasets`. The folder, or
             its subfolder with the name of the data set, may also contain the original files of MNIST, Fashion-MNIST,
             Kuzushiji-MNIST or CIFAR-10. Stacked MNIST is made from MNIST.
@@ -113,10 +146,11 @@ def load(
             (the triples of MNIST take 300 MB), and 10,000 in the test split.
         stream: whether images are read from the disk during training instead of stored in memory; None streams images
             that take more than 4 GiB.
+        notify: called with a sentence about what was read from the files of the user and what was not.
 
     Returns:
         `image`, uint8 [n, h, w, c], or `point`, float32 [n, dim]; and `label`, int32 [n], for data with labels. Or a
-        `Stream` of such batches.
+        `Stream` of such batches. `DataSource.open` also returns the names of the classes.
 
     Raises:
         InputError: if the data set is unknown, a file is missing or damaged, or an argument does not apply to the data
@@ -129,6 +163,25 @@ def load(
         >>> load("ring", examples=5)["point"].shape
         (5, 2)
     """
+    opened = open_data(
+        name_or_path, split=split, data_dir=data_dir, image_size=image_size, key=key, examples=examples, stream=stream
+    )
+    if opened.notice:
+        notify(opened.notice)
+    return opened.data
+
+
+def open_data(
+    name_or_path: str | Path,
+    *,
+    split: str,
+    data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    key: KeyArray | None = None,
+    examples: int | None = None,
+    stream: bool | None = None,
+) -> Opened:
+    """Load one split of a data set with the names of its classes; arguments and errors are those of `load`."""
     name = os.fspath(name_or_path)
     if not name:
         raise InputError(f"name_or_path must not be empty; {suggest(name, DATASETS)}")
@@ -139,22 +192,40 @@ def load(
     if name in SYNTHETIC:
         if image_size is not None or stream:
             raise InputError(f"image_size and stream apply to images only, got the data set {name!r} of points")
-        return _points(name, *_key_and_count(split, key, examples, SYNTHETIC_EXAMPLES))
-    folder = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
+        return Opened(_points(name, *_key_and_count(name, split, key, examples, SYNTHETIC_EXAMPLES)))
+    folder = expand_path(data_dir) if data_dir is not None else default_data_dir()
     if name in STACKED:
-        key, examples = _key_and_count(split, key, examples, STACKED_EXAMPLES)
+        key, examples = _key_and_count(name, split, key, examples, STACKED_EXAMPLES)
         digits = read_all(_images(STACKED[name], folder, split, image_size))
-        return read_or_stream(StackedDigits(key, digits, examples), stream)
+        return Opened(read_or_stream(StackedDigits(key, digits, examples), stream))
     if key is not None or examples is not None:
         drawn = ", ".join([*SYNTHETIC, *STACKED])
         raise InputError(f"key and examples apply to {drawn} only, got the data set {name!r}")
-    return read_or_stream(_images(name, folder, split, image_size), stream)
+    source = _images(name, folder, split, image_size)
+    if isinstance(source, ArraySource) and "point" in source.arrays and stream:
+        raise InputError(f"image_size and stream apply to images only, got {name} of points")
+    return Opened(read_or_stream(source, stream), source.class_names, source.notice)
+
+
+def is_path(name: str) -> bool:
+    """Return whether the name of a data set is the path of something that exists.
+
+    Raises:
+        InputError: if the path is impossible, or a folder in it cannot be read.
+
+    Example:
+        >>> is_path("."), is_path("no_such_folder")
+        (True, False)
+    """
+    return _kind(expand_path(name)) is not None
 
 
 def _key_and_count(
-    split: str, key: KeyArray | None, examples: int | None, default: Mapping[str, int]
+    name: str, split: str, key: KeyArray | None, examples: int | None, default: Mapping[str, int]
 ) -> tuple[KeyArray, int]:
     """The PRNG key and the number of examples with which a split is drawn."""
+    if split not in default:
+        raise _no_split(name, split)
     if examples is not None and examples < 1:
         raise InputError(f"examples must be at least 1, got {examples}")
     key = jax.random.key(SPLITS.index(split)) if key is None else key
@@ -172,26 +243,50 @@ def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
 
 
 def _images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
+    known = name in BUNDLED or name in CHECKSUMS
+    path = expand_path(name)
+    kind = None if known else _kind(path)
+    if split == "validation" and kind != "folder":
+        raise _no_split(name, split)
     if name in BUNDLED:
         return ArraySource(_resized(BUNDLED[name](split), image_size, name))
-    if name in CHECKSUMS:
+    if known:
         # Several data sets have files of the same names, so files directly in data_dir are used only as a last resort.
         fallback = [data_dir] if find_prepared(name, data_dir) is None else []
         for folder in (data_dir / name, *fallback):
             if has_originals(name, folder):
                 return ArraySource(_resized(read_original(name, folder, split), image_size, name))
         return open_prepared(name, data_dir, split, image_size)
-    path = Path(name).expanduser()
-    if path.is_dir() or (path.is_file() and path.suffix == ".npz"):
-        return open_images(path, split, image_size)
-    if path.is_file():
-        raise InputError(f"the path of the data must be a folder of images or an .npz file, got {name}")
-    if name.startswith((".", "/", "~")) or path.suffix == ".npz":
-        raise InputError(f"the path of the data must be an existing folder or .npz file, got {name}")
+    is_named_as_file = path.suffix.lower() in SUFFIXES
+    if kind == "folder":
+        return open_folder(path, split, image_size)
+    if kind == "file" and is_named_as_file:
+        return open_arrays(path, split, image_size)
+    if kind is not None:
+        raise InputError(
+            f"the path of the data must be a folder of images, an .npz or a .csv file, got the {kind} {name}"
+        )
+    if name.startswith((".", "/", "~")) or is_named_as_file:
+        raise InputError(f"the path of the data must be an existing folder, .npz or .csv file, got {name}")
     suggestion = suggest(name.lower().replace("-", "_"), DATASETS)
     if find_prepared(name, data_dir) is None and suggestion.startswith("did you mean"):
-        raise InputError(f"there is no data set, folder or .npz file {name!r}; {suggestion}")
+        raise InputError(f"there is no data set, folder or file {name!r}; {suggestion}")
     return open_prepared(name, data_dir, split, image_size)
+
+
+def _kind(path: Path) -> str | None:
+    """What is at a path: "folder", "file", "device or pipe", or None for nothing."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"the path of the data cannot be read ({error.strerror}): {path}") from error
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "device or pipe"
+
+
+def _no_split(name: str, split: str) -> InputError:
+    return InputError(f"there is no split {split!r} of {name}; choices are {', '.join(SPLITS[:2])}")
 
 
 def _resized(data: Mapping[str, Any], image_size: int | None, name: str) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ examples of each batch when it is needed, in background threads, in exactly the 
 `jaxgen.data.batch_indices` draws them from memory.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -14,7 +15,7 @@ import numpy as np
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch
 from jaxgen.optional_imports import require
-from jaxgen.typing import KeyArray
+from jaxgen.typing import Int, KeyArray, Shaped
 
 MEMORY_LIMIT = 4 * 2**30
 """Largest size in bytes of images that are stored in memory by default: 4 GiB."""
@@ -32,10 +33,14 @@ class Source(Protocol):
     Attributes:
         shape: height, width and channels of every image.
         classes: number of classes, None for images without labels.
+        class_names: name of each class in order of the labels; empty where they have none.
+        notice: what was read and what was not, for the user; empty for data that are always the same.
     """
 
     shape: tuple[int, int, int]
     classes: int | None
+    class_names: tuple[str, ...] = ()
+    notice: str = ""
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -47,13 +52,44 @@ class Source(Protocol):
         """Receive all examples after `read_all` has read them: a source may cache them for the next time."""
         return
 
+    def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
+        """Return the SHA-256 of the content of each example, and the labels.
+
+        All examples are read for it, unless a source finds them in a cheaper way, e.g. in files without decoding them.
+        """
+
+        def of_chunk(start: int) -> tuple[list[bytes], np.ndarray | None]:
+            chunk = self.read(range(start, min(start + READ_CHUNK, len(self))))
+            return digest_rows(chunk["image"]), chunk.get("label")
+
+        with ThreadPoolExecutor() as pool:
+            parts = list(pool.map(of_chunk, range(0, len(self), READ_CHUNK)))
+        labels = [label for _, label in parts if label is not None]
+        return [row for rows, _ in parts for row in rows], np.concatenate(labels) if labels else None
+
+
+def digest_rows(array: Shaped[np.ndarray, " n *event"]) -> list[bytes]:
+    """Return the SHA-256 of the bytes of each example.
+
+    Args:
+        array: examples along the leading axis.
+
+    Returns:
+        One digest of 32 bytes per example.
+
+    Example:
+        >>> [digest.hex()[:8] for digest in digest_rows(np.array([[0, 1], [1, 0], [0, 1]], np.uint8))]
+        ['b413f47d', '47dc540c', 'b413f47d']
+    """
+    return [hashlib.sha256(row.tobytes()).digest() for row in array]
+
 
 class Subset(Source):
     """Subset of the examples of a source."""
 
     def __init__(self, source: Source, indices: Sequence[int]) -> None:
         self._source, self._indices = source, indices
-        self.shape, self.classes = source.shape, source.classes
+        self.shape, self.classes, self.class_names = source.shape, source.classes, source.class_names
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -65,20 +101,30 @@ class Subset(Source):
 
 
 class ArraySource(Source):
-    """Arrays in memory as a source, so that they can be streamed as well."""
+    """Arrays in memory as a source, so that they can be streamed as well; `image` or `point`, and optionally `label`.
 
-    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
-        self.arrays = arrays
-        self.shape = arrays["image"].shape[1:]
-        self.classes = int(arrays["label"].max()) + 1 if "label" in arrays else None
+    Args:
+        arrays: arrays with the examples along the leading axis.
+        class_names: name of each class in order of the labels; empty where they have none.
+    """
+
+    def __init__(self, arrays: dict[str, np.ndarray], class_names: Sequence[str] = ()) -> None:
+        self.arrays, self.class_names = arrays, tuple(class_names)
+        self._examples = arrays["image" if "image" in arrays else "point"]
+        self.shape = self._examples.shape[1:]
+        self.classes = len(class_names) or (int(arrays["label"].max()) + 1 if "label" in arrays else None)
 
     def __len__(self) -> int:
         """Return the number of examples."""
-        return len(self.arrays["image"])
+        return len(self._examples)
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Copy examples from the arrays."""
         return {name: array[np.asarray(indices)] for name, array in self.arrays.items()}
+
+    def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
+        """Return the SHA-256 of the content of each example, and the labels, without a copy of the arrays."""
+        return digest_rows(self._examples), self.arrays.get("label")
 
 
 class Stream:

@@ -11,9 +11,17 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import check_batch, check_number, check_same_shape, flat_events, float_dtype, sum_events, widen
+from jaxgen._arrays import (
+    check_batch,
+    check_number,
+    check_same_shape,
+    check_unit_interval,
+    flat_events,
+    float_dtype,
+    sum_events,
+    widen,
+)
 from jaxgen._numerics import absolute, inverse_scale
-from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Scalar
 
 LogScale = Scalar | Float[Array, " batch *event"]
@@ -36,6 +44,7 @@ def bernoulli_nll(
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
+        InputError: if targets are no floats, or known not to be in [0, 1].
 
     Reference:
         Kingma and Welling 2014, arXiv:1312.6114, appendix C.1 (Bernoulli MLP as decoder).
@@ -46,6 +55,7 @@ def bernoulli_nll(
     """
     check_same_shape(logits=logits, targets=targets)
     check_batch(logits=logits)
+    check_unit_interval("targets", targets)
     # Flatten before the elementwise part: over a last axis of one channel, loops on the CPU are four times slower.
     nll = _cross_entropy(widen(flat_events(logits)), widen(flat_events(targets))).sum(axis=1)
     return nll.astype(float_dtype(logits, targets))
@@ -144,7 +154,7 @@ def discretized_logistic_nll(
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
-        InputError: if targets are integers, or n_levels is less than two.
+        InputError: if targets are no floats, or known not to be in [0, 1], or n_levels is less than two.
 
     Reference:
         Kingma et al. 2016, arXiv:1606.04934; Salimans et al. 2017, arXiv:1701.05517, equation 2.
@@ -154,10 +164,7 @@ def discretized_logistic_nll(
         Array([0.6931472], dtype=float32)
     """
     check_number("n_levels", n_levels, at_least=2)
-    if not jnp.issubdtype(jnp.asarray(targets).dtype, jnp.floating):
-        raise InputError(
-            f"targets must be floating-point values in [0, 1], got {jnp.asarray(targets).dtype}; divide bytes by 255"
-        )
+    check_unit_interval("targets", targets)
     log_scale = _checked_log_scale(mean, targets, log_scale)
     mean, wide, dtype = widen(mean), widen(targets), float_dtype(mean, targets)
     half_step = 0.5 / (n_levels - 1)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Batch, Float, Int
 
@@ -24,7 +25,7 @@ def labels_of(batch: Batch) -> Int[Array, " batch"]:
         One integer per example.
 
     Raises:
-        InputError: if the batch has no labels.
+        InputError: if the batch has no labels, or `check_data` refuses them.
 
     Example:
         >>> labels_of({"point": jnp.zeros((4, 2))})
@@ -33,6 +34,7 @@ def labels_of(batch: Batch) -> Int[Array, " batch"]:
     """
     if "label" not in batch:
         raise InputError(f"the data must have labels for this model, got only {sorted(batch)}: choose data with labels")
+    check_data({"label": batch["label"]})
     return batch["label"]
 
 

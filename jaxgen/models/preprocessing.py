@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Batch, Float
 
@@ -16,13 +17,15 @@ def preprocess(batch: Batch) -> Float[Array, " batch *event"]:
         The examples, [batch, ...]; bytes as float32 divided by 255, floats unchanged.
 
     Raises:
-        InputError: if the batch has neither `image` nor `point`.
+        InputError: if the batch has neither `image` nor `point`, or `check_data` refuses it.
 
     Example:
         >>> preprocess({"image": jnp.full((1, 2, 2, 1), 255, jnp.uint8)})[0, 0, 0]
         Array([1.], dtype=float32)
     """
-    x = jnp.asarray(batch["image" if is_image(batch) else "point"])
+    name = "image" if is_image(batch) else "point"
+    check_data({name: batch[name]})
+    x = jnp.asarray(batch[name])
     return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
 
 

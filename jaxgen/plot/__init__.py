@@ -1,6 +1,7 @@
 """Figures: functions that take arrays and return matplotlib figures."""
 
 from jaxgen.plot.animation import animate, render_animation
+from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.confusion import confusion_matrix
 from jaxgen.plot.curves import (
     Comparison,
@@ -29,6 +30,7 @@ __all__ = [
     "generator_gradients",
     "image_grid",
     "image_rows",
+    "label_texts",
     "loss_against_metric",
     "nearest_pairs",
     "published_against_ours",

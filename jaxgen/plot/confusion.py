@@ -1,9 +1,11 @@
 """Plots of the predictions of a classifier."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgen.plot.class_names import label_texts
 from jaxgen.typing import AnyArray, Int
 
 if TYPE_CHECKING:
@@ -13,11 +15,12 @@ MAX_COUNTS = 20
 """Largest number of classes for which the counts are written into the cells."""
 
 
-def confusion_matrix(counts: Int[AnyArray, "classes classes"]) -> "Figure":
+def confusion_matrix(counts: Int[AnyArray, "classes classes"], *, class_names: Sequence[str] = ()) -> "Figure":
     """Plot a confusion matrix: the colour of a cell is its share of the row, its text the number of examples.
 
     Args:
         counts: number of examples of each true label (row) and predicted label (column), [classes, classes].
+        class_names: name of each class in order of the labels; empty to show the labels.
 
     Returns:
         Figure with one pair of axes and a colour bar.
@@ -41,7 +44,9 @@ def confusion_matrix(counts: Int[AnyArray, "classes classes"]) -> "Figure":
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the true label")
     if len(counts) <= MAX_COUNTS:
-        axes.set(xticks=range(len(counts)), yticks=range(len(counts)))
+        texts = label_texts(range(len(counts)), class_names)
+        axes.set_xticks(range(len(counts)), texts, rotation=90 if any(len(text) > 2 for text in texts) else 0)
+        axes.set_yticks(range(len(counts)), texts)
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > 0.5 else "black"
             centred: dict[str, Any] = {"horizontalalignment": "center", "verticalalignment": "center"}

@@ -1,10 +1,11 @@
 """Plots of points in one and two dimensions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgen.plot.class_names import label_texts
 from jaxgen.typing import AnyArray, Float, Int
 
 if TYPE_CHECKING:
@@ -81,13 +82,18 @@ def scatter_panels(
 
 
 def scatter_by_label(
-    points: Float[AnyArray, "n 2"], *, label: Int[AnyArray, " n"] | None = None, title: str = ""
+    points: Float[AnyArray, "n 2"],
+    *,
+    label: Int[AnyArray, " n"] | None = None,
+    class_names: Sequence[str] = (),
+    title: str = "",
 ) -> "Figure":
     """Plot points in two dimensions, coloured by label.
 
     Args:
         points: points, [n, 2].
         label: label of each point, [n]; None for one colour.
+        class_names: name of each class in order of the labels; empty to show the labels.
         title: title of the axes.
 
     Returns:
@@ -118,9 +124,9 @@ def scatter_by_label(
         figure.colorbar(collection, ax=axes, label="label")
     else:
         colours = colormaps["tab10" if len(known) <= 10 else "tab20"]
-        for i, value in enumerate(known):
+        for i, (value, name) in enumerate(zip(known, label_texts(known, class_names), strict=True)):
             of_label = points[labels == value]
-            axes.scatter(of_label[:, 0], of_label[:, 1], color=colours(i), label=str(value), **style)
+            axes.scatter(of_label[:, 0], of_label[:, 1], color=colours(i), label=name, **style)
         figure.legend(loc="outside right upper", title="label", markerscale=3)
     return figure
 

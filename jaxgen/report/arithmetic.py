@@ -65,7 +65,8 @@ def class_arithmetic(inputs: ReportInput) -> Section:
         "latents, decoded, should be an image of a with some of the style of the original; the sum of pixels is a "
         f"superposition of three images (Radford, Metz and Chintala 2016, arXiv:1511.06434, figure 7). {images.origin}"
     )
-    figure = plot.image_rows(rows, columns=[f"{b} to {a}" for b, a in pairwise(classes[: MAX_COLUMNS + 1])])
+    texts = plot.label_texts(classes[: MAX_COLUMNS + 1], run.class_names)
+    figure = plot.image_rows(rows, columns=[f"{b} to {a}" for b, a in pairwise(texts)])
     return Section([png("arithmetic", figure, caption)])
 
 

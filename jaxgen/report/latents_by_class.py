@@ -20,7 +20,9 @@ def latents(inputs: ReportInput) -> Section:
     encoded = np.asarray(encoded_examples(inputs, inputs.first_run))
     label = latent_batch(inputs).get("label")
     figure = plot.scatter_by_label(
-        principal_plane(encoded)(encoded), label=None if label is None else np.asarray(label)
+        principal_plane(encoded)(encoded),
+        label=None if label is None else np.asarray(label),
+        class_names=inputs.run.class_names,
     )
     caption = (
         f"Latents of {len(encoded)} test examples, in the plane of their largest variance, coloured by class. Classes "

@@ -50,5 +50,5 @@ def _of_drawn_latents(inputs: ReportInput) -> Section:
         "style, such as slant and stroke width, if a latent has the same meaning in every class, which the training "
         "does not require (Mirza and Osindero 2014, arXiv:1411.1784)."
     )
-    figure = plot.image_rows(rows, columns=[str(label) for label in range(classes)])
+    figure = plot.image_rows(rows, columns=plot.label_texts(range(classes), run.class_names))
     return Section([png("styles", figure, caption)])

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
+from jaxgen.data.folders import printable
+from jaxgen.data.paths import expand_path
+from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY, Family, family_errors
 from jaxgen.models.family import fits, option_types
@@ -98,6 +101,7 @@ class RunDescription(NamedTuple):
         custom: whether the model was built in Python with modules or functions that a config cannot describe.
         preset: name of the preset from which the model's options were taken, even if others were then changed; None if
             there was none.
+        class_names: name of each class in order of the labels; empty where they have none.
     """
 
     family: str
@@ -105,6 +109,7 @@ class RunDescription(NamedTuple):
     example: Batch
     custom: bool = False
     preset: str | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
@@ -123,10 +128,10 @@ def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
         True
     """
     data, data_dir = config.data, config.data_dir
-    if data not in DATASETS and Path(data).expanduser().exists():
-        data = str(Path(data).expanduser().absolute())
+    if data not in DATASETS and is_path(data):
+        data = str(expand_path(data).absolute())
     if data_dir is not None:
-        data_dir = str(Path(data_dir).expanduser().absolute())
+        data_dir = str(expand_path(data_dir).absolute())
     return dataclasses.replace(config, data=data, data_dir=data_dir)
 
 
@@ -157,6 +162,7 @@ def write_config(folder: Path, description: RunDescription) -> None:
         "custom": description.custom,
         "config": dataclasses.asdict(description.config),
         "example": describe(description.example),
+        "class_names": list(description.class_names),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
     write_json(folder / "config.json", content)
@@ -205,7 +211,9 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
     known = _family(path, name, family, custom=custom)
     try:
         read = _config_from(config, known, custom=custom)
-        return RunDescription(name, read, example_from(example_batch), custom, preset)
+        shown = example_from(example_batch)
+        class_names = _class_names_from(content.get("class_names", []), shown)
+        return RunDescription(name, read, shown, custom, preset, class_names)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -239,6 +247,11 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         raise InputError(
             f"{folder} was trained on data with {describe(before.example)}, not {describe(now.example)}: resume it "
             f"with the same data"
+        )
+    if before.class_names != now.class_names:
+        raise InputError(
+            f"{folder} was trained on data with the classes {', '.join(map(printable, before.class_names))}, not "
+            f"{', '.join(map(printable, now.class_names))}: resume it with the same data"
         )
     old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
     options = old.pop("model_config") or {}, new.pop("model_config") or {}
@@ -364,6 +377,16 @@ def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Fa
             "as --family on the command line, or load_run(folder, family=...)"
         )
     return known
+
+
+def _class_names_from(content: Any, example: Batch) -> tuple[str, ...]:
+    """Check the names of the classes that come from JSON."""
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+        raise InputError(f"the class names must be a list of strings, got {content!r}")
+    classes = int(example["label"].max()) + 1 if "label" in example else 0
+    if content and len(content) != classes:
+        raise InputError(f"the class names must be as many as the {classes} classes, got {len(content)}")
+    return tuple(content)
 
 
 def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: bool) -> RunConfig[Any]:

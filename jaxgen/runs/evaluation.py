@@ -12,7 +12,7 @@ from jaxgen.data import STACKED, Stream, example
 from jaxgen.errors import InputError
 from jaxgen.runs.classifier_metrics import sampled_parts
 from jaxgen.runs.config import RunConfig
-from jaxgen.runs.loading import Run
+from jaxgen.runs.loading import Run, check_like
 from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import summarize
 from jaxgen.typing import Array, Batch
@@ -45,6 +45,8 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
     key, several_seeds = jax.random.key(seed), run.config.seeds is not None
     if run.model.evaluate is not None:
         data = load_test_split(run.config, run.example) if data is None else data
+        if not isinstance(data, Stream):
+            check_like(run.example, data)
         metrics |= evaluate(run.model, run.state, data, key=key, several_seeds=True)
     if run.model.sample is not None and mode_metrics(run.config.data, None) is not None:
         samples = run.sample(key, POINTS)

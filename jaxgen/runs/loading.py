@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxgen.batch_checks import check_data
 from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
 from jaxgen.errors import InputError
@@ -36,6 +37,7 @@ class Run(NamedTuple):
         diverged: number of the seed -> where it diverged.
         skipped: why newer checkpoints could not be used.
         preset: name of the preset from which the model's options were taken; None if there was none.
+        class_names: name of each class in order of the labels; empty where they have none.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Run(NamedTuple):
     diverged: Mapping[int, Divergence]
     skipped: tuple[str, ...]
     preset: str | None = None
+    class_names: tuple[str, ...] = ()
 
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
@@ -92,10 +95,11 @@ class Run(NamedTuple):
             Latents `[n, latent_dim]`, or `[seeds, n, latent_dim]` for a run of several seeds.
 
         Raises:
-            InputError: if the model has no encoder.
+            InputError: if the model has no encoder, or `check_like` refuses the batch.
         """
         if self.model.encode is None:
             raise InputError(f"the model '{self.family}' has no encoder, so it has no latents of examples")
+        check_like(self.example, batch)
         self._check_labels(batch.get("label"))
         return self._apply(self.model.encode, batch)
 
@@ -109,10 +113,11 @@ class Run(NamedTuple):
             Logits `[n, classes]`, or `[seeds, n, classes]` for a run of several seeds.
 
         Raises:
-            InputError: if the model is not a classifier.
+            InputError: if the model is not a classifier, or `check_like` refuses the batch.
         """
         if self.model.predict is None:
             raise InputError(f"the model '{self.family}' does not classify")
+        check_like(self.example, batch)
         return self._apply(self.model.predict, batch)
 
     def reconstruct(self, batch: Batch, **conditions: Any) -> Array:
@@ -127,11 +132,12 @@ class Run(NamedTuple):
             `[n, *event]`, or `[seeds, n, *event]` for a run of several seeds.
 
         Raises:
-            InputError: if the model has no encoder, or no such condition.
+            InputError: if the model has no encoder or no such condition, or `check_like` refuses the batch.
         """
         encode, decode, reconstruct = self.model.encode, self.model.decode, self.model.reconstruct
         if reconstruct is None:
             raise InputError(f"the model '{self.family}' has no encoder or no decoder, so it cannot reconstruct")
+        check_like(self.example, batch)
         n = _count(batch)
         self._check_labels(batch.get("label"))
         self._check_conditions(n, conditions)
@@ -157,6 +163,7 @@ class Run(NamedTuple):
         Reference:
             Kingma et al. 2014, arXiv:1406.5298, figure 1b.
         """
+        check_like(self.example, batch)
         n, classes = _count(batch), self.classes
         repeated = {name: np.repeat(array, classes, axis=0) for name, array in batch.items()}
         styles = self.reconstruct(repeated, label=np.tile(np.arange(classes), n))
@@ -252,7 +259,34 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         diverged=diverged_from_json(restored.meta),
         skipped=tuple(map(str, restored.skipped)),
         preset=description.preset,
+        class_names=description.class_names,
     )
+
+
+def check_like(example: Batch, batch: Batch) -> None:
+    """Check that a batch may be given to a model that was built from an example.
+
+    Args:
+        example: smallest batch that shows the shapes of the data of the model.
+        batch: batch of examples.
+
+    Raises:
+        InputError: if `check_data` refuses the batch, or its examples have another shape.
+
+    Example:
+        >>> check_like({"point": np.zeros((1, 2))}, {"point": np.zeros((5, 3))})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: 'point' must have the shape [n, 2], as the data of the training, got (5, 3)
+    """
+    check_data(batch)
+    for name in ("image", "point"):
+        if name in example and name not in batch:
+            raise InputError(f"a batch must have an array '{name}', as the data of the training, got {sorted(batch)}")
+        if name in example and batch[name].shape[1:] != example[name].shape[1:]:
+            expected = ", ".join(["n", *map(str, example[name].shape[1:])])
+            raise InputError(
+                f"'{name}' must have the shape [{expected}], as the data of the training, got {batch[name].shape}"
+            )
 
 
 def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> State:

@@ -4,8 +4,7 @@ import contextlib
 import dataclasses
 import math
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data import Augmentation, Stream, example
+from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
@@ -41,8 +41,6 @@ from jaxgen.typing import Batch, KeyArray
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
-
-Notify = Callable[[str], None]
 
 
 @dataclasses.dataclass
@@ -99,11 +97,6 @@ class Start(NamedTuple):
     durations: Durations = Durations()
 
 
-def print_to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(line, file=sys.stderr)
-
-
 def train(
     folder: str | Path,
     family: str | Family,
@@ -126,7 +119,7 @@ def train(
             `steps` and `data_dir`.
         preset: name of the preset from which the model's options were taken, for titles; a run that is resumed keeps
             its own.
-        notify: called with notices for the user, e.g. of a damaged checkpoint.
+        notify: called with notices for the user, e.g. of a damaged checkpoint or of files that were not read.
 
     Returns:
         The content of `summary.json`.
@@ -140,9 +133,11 @@ def train(
     check_options(family, config, custom=model is not None)
     _check_folder(folder, resume=resume)
     before = read_config(folder, family=family) if resume else None
-    data = config.source.load("train")
+    data, class_names, read = config.source.open("train")
+    if read:
+        notify(read)
     preset = preset if before is None else before.preset
-    description = RunDescription(family.name, config, example(data), custom=model is not None, preset=preset)
+    description = RunDescription(family.name, config, example(data), model is not None, preset, class_names)
     if before is not None:
         check_unchanged(before, description, folder)
     config.augmentation.check(description.example)
@@ -212,7 +207,9 @@ def _callbacks(
     due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
     loss = None if description.custom else getattr(config.model_config, "loss", None)
     metrics = [SampleMetrics(model, config.source, data, **due)] if model.sample is not None else []
-    grid = ImageGrid(folder / "samples", model, config.data, data, loss=loss, **due)
+    grid = ImageGrid(
+        folder / "samples", model, config.data, data, loss=loss, class_names=description.class_names, **due
+    )
     checkpoints = Checkpoints(
         folder / "checkpoints",
         every=config.checkpoint_every,
@@ -354,11 +351,22 @@ def _summary(
     durations: Durations,
 ) -> dict[str, Any]:
     """The content of `summary.json`."""
-    family, config, example_batch, _, preset = description
-    run = Run(folder, family, config, example_batch, model, fitted.state, config.steps, fitted.diverged, (), preset)
+    family, config, example_batch = description.family, description.config, description.example
+    run = Run(
+        folder,
+        family,
+        config,
+        example_batch,
+        model,
+        fitted.state,
+        config.steps,
+        fitted.diverged,
+        (),
+        description.preset,
+    )
     return {
         "family": family,
-        "preset": preset,
+        "preset": description.preset,
         "data": config.data,
         "step": config.steps,
         **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(durations).items()},

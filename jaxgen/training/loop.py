@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxgen.batch_checks import check_data
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.data import example as example_of
 from jaxgen.errors import DivergenceError, InputError
@@ -125,8 +126,8 @@ def fit(
         others but have no meaning.
 
     Raises:
-        InputError: if a number of steps or the batch size is impossible, see `check_batch_size`, or the state is not
-            one of this model for these seeds.
+        InputError: if `check_data` refuses the data, a number of steps or the batch size is impossible, see
+            `check_batch_size`, or the state is not one of this model for these seeds.
         DivergenceError: if a loss or a gradient is not finite, in the only seed or in all of them. The callbacks are
             not called for the chunk in which that happened.
 
@@ -140,6 +141,8 @@ def fit(
         (20, (20,))
     """
     _check_steps(key, steps, first_step, chunk)
+    if not isinstance(data, Stream):
+        check_data(data)
     check_batch_size(model, data, batch_size, devices)
     callbacks = [*callbacks, _PrintedProgress(first_step, steps)] if progress else callbacks
     if not isinstance(state, State | None):

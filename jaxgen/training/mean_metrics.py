@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.batch_checks import check_data
 from jaxgen.data import Stream, count_examples
 from jaxgen.data.large_arrays import LARGEST_BATCH, split_batches
 from jaxgen.errors import InputError
@@ -33,7 +34,7 @@ def evaluate(
         Metric name -> its mean over the examples, a float32 scalar, or `[seeds]`.
 
     Raises:
-        InputError: if the model has no `evaluate`, or the data have no examples.
+        InputError: if the model has no `evaluate`, `check_data` refuses the data, or they have no examples.
 
     Example:
         >>> from jaxgen.data import load
@@ -45,6 +46,8 @@ def evaluate(
     """
     if model.evaluate is None:
         raise InputError("this model has no metrics on examples")
+    if not isinstance(data, Stream):
+        check_data(data)
     examples = count_examples(data)
     if not examples:
         raise InputError("the data must have at least one example, got none")

@@ -65,6 +65,10 @@ def test_description_round_trip_through_json_preserves_the_example(data: dict[st
         ),
         ({"point": {"shape": [2], "dtype": "float32"}, "label": {"classes": 0}}, "positive integer"),
         ({"point": {"shape": [2], "dtype": "float32"}, "label": 3}, "positive integer"),
+        (
+            {"point": {"shape": [2], "dtype": "float32"}, "label": {"classes": 2_000_000_000}},
+            "must have at most 65536 classes, got 2000000000",
+        ),
     ],
 )
 def test_example_from_rejects_an_invalid_description(description: Any, message: str) -> None:

@@ -1,12 +1,16 @@
+import io
+import os
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
-from jaxgen.data.image_folder import ImageFolder, open_images, read_npz, resize_all
+from jaxgen.data import image_folder
+from jaxgen.data.image_folder import ImageFolder, open_folder, resize_all
 from jaxgen.data.streaming import read_all
 from jaxgen.errors import InputError
 
@@ -19,8 +23,8 @@ def save(path: Path, size: tuple[int, int] = (6, 6), color: Any = 0, mode: str =
     return path
 
 
-def save_noise(path: Path, size: int = 32) -> Path:
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)).save(path)
+def save_noise(path: Path, size: int = 32, seed: int = 0) -> Path:
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)).save(path)
     return path
 
 
@@ -49,29 +53,65 @@ def test_labels_are_the_subfolders_in_order_of_their_names(tmp_path: Path) -> No
         save(tmp_path / name, color=level)
     folder = ImageFolder(tmp_path, None)
     data = read_all(folder)
-    assert folder.labels == ["cat", "dog", "eel"]
+    assert folder.class_names == ("cat", "dog", "eel")
     assert data["image"][:, 0, 0, 0].tolist() == [20, 10, 30, 40]
     assert data["label"].tolist() == [0, 1, 1, 2]
     assert folder.classes == 3
 
 
-def test_every_tenth_image_belongs_to_the_test_split(tmp_path: Path) -> None:
-    for i in range(25):
+def test_a_tenth_of_each_class_belongs_to_the_test_split(tmp_path: Path) -> None:
+    for name, count in (("a", 9), ("b", 31), ("c", 1)):
+        for i in range(count):
+            save(tmp_path / name / f"{i:02}.png", color=i)
+    train, test = (read_all(open_folder(tmp_path, split, None)) for split in ("train", "test"))
+    assert np.bincount(train["label"], minlength=3).tolist() == [8, 28, 1]
+    assert np.bincount(test["label"], minlength=3).tolist() == [1, 3, 0]
+    for label, count in enumerate((9, 31, 1)):
+        levels = [*train["image"][train["label"] == label, 0, 0, 0], *test["image"][test["label"] == label, 0, 0, 0]]
+        assert sorted(levels) == list(range(count))
+
+
+def test_the_split_of_a_folder_does_not_depend_on_names_or_on_the_size_to_which_images_are_resized(
+    tmp_path: Path,
+) -> None:
+    for i in range(30):
+        save(tmp_path / "one" / f"{i:02}.png", color=8 * i)
+        save(tmp_path / "other" / f"{29 - i:02}.png", color=8 * i)
+    expected = sorted(values(open_folder(tmp_path / "one", "test", None)))
+    assert len(expected) == 3
+    assert sorted(values(open_folder(tmp_path / "other", "test", None))) == expected
+    assert sorted(values(open_folder(tmp_path / "one", "test", 4))) == expected
+
+
+def test_the_content_of_large_files_decides_the_split_by_their_beginning_and_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_folder, "HASHED_BYTES", 100)
+    for i in range(20):
+        save_noise(tmp_path / f"{i:02}.bmp", seed=i // 2)  # a header, and pixels: pairs of equal files
+    digests, _ = ImageFolder(tmp_path, None).digests()
+    assert len(set(digests)) == 10
+    assert digests[::2] == digests[1::2]
+
+
+def test_opening_a_folder_decodes_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(20):
         save(tmp_path / f"{i:02}.png", color=i)
-    assert values(open_images(tmp_path, "test", None)) == [9, 19]
-    assert values(open_images(tmp_path, "train", None)) == [i for i in range(25) if i not in (9, 19)]
+    monkeypatch.setattr(Image.Image, "transpose", None)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("decoded"))
+    assert len(open_folder(tmp_path, "train", None)) == 18
 
 
 def test_train_and_test_subfolders_are_the_splits(tmp_path: Path) -> None:
     for i, name in enumerate(["train/cat/1.png", "train/dog/1.png", "train/eel/1.png", "test/dog/2.png"]):
         save(tmp_path / name, color=i)
-    assert values(open_images(tmp_path, "train", None)) == [0, 1, 2]
-    test = open_images(tmp_path, "test", None)
+    assert values(open_folder(tmp_path, "train", None)) == [0, 1, 2]
+    test = open_folder(tmp_path, "test", None)
     assert values(test) == [3]
     assert read_all(test)["label"].tolist() == [1]
     save(tmp_path / "test/fox/1.png")
     with pytest.raises(InputError, match=r"labels in .*test must be labels of the training images, got 'fox'"):
-        open_images(tmp_path, "test", None)
+        open_folder(tmp_path, "test", None)
 
 
 def test_unlabelled_test_images_for_labelled_training_images_are_rejected(tmp_path: Path) -> None:
@@ -80,13 +120,13 @@ def test_unlabelled_test_images_for_labelled_training_images_are_rejected(tmp_pa
     with pytest.raises(
         InputError, match=r"images of .*test must have labels as the training images have: use subfolders"
     ):
-        open_images(tmp_path, "test", None)
+        open_folder(tmp_path, "test", None)
 
 
 def test_subfolder_train_without_a_subfolder_test_is_a_label(tmp_path: Path) -> None:
     for name in ["bus/1.png", "train/1.png"]:
         save(tmp_path / name)
-    assert read_all(open_images(tmp_path, "train", None))["label"].tolist() == [0, 1]
+    assert read_all(open_folder(tmp_path, "train", None))["label"].tolist() == [0, 1]
 
 
 def test_images_are_resized_and_cropped_around_the_centre(tmp_path: Path) -> None:
@@ -116,6 +156,93 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert data["image"].shape == (1, 8, 4, 3)
     np.testing.assert_array_equal(data["image"][0, 0, 0], GREEN)
     np.testing.assert_array_equal(data["image"][0, -1, -1], RED)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
+def test_every_orientation_gives_the_upright_image(tmp_path: Path, orientation: int, suffix: str) -> None:
+    stored = np.kron(np.random.default_rng(0).integers(0, 2, (2, 3)) * 255, np.ones((8, 8))).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).convert("RGB").save(tmp_path / f"a.{suffix}", exif=exif, quality=100)
+    # The first row and column of the stored array are these sides of the upright image (EXIF 2.32, table 6).
+    upright = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.T,
+        6: stored[::-1].T,
+        7: stored[::-1, ::-1].T,
+        8: stored[:, ::-1].T,
+    }[orientation]
+    image = read_all(ImageFolder(tmp_path, None))["image"][0, ..., 0]
+    np.testing.assert_allclose(image.astype(int), upright, atol=10)
+
+
+EXIF_VALUES = {
+    "text": struct.pack("<HHI", 0x112, 2, 2) + b"6\0\0\0",
+    "byte": struct.pack("<HHI", 0x112, 1, 1) + b"\6\0\0\0",
+    "undefined": struct.pack("<HHI", 0x112, 7, 2) + b"\6\6\0\0",
+    "float": struct.pack("<HHIf", 0x112, 11, 1, 6.5),
+    "negative": struct.pack("<HHIi", 0x112, 9, 1, -6),
+    "above 8": struct.pack("<HHIHH", 0x112, 3, 1, 9, 0),
+    "zero": struct.pack("<HHIHH", 0x112, 3, 1, 0, 0),
+    "of an unknown type": struct.pack("<HHIHH", 0x112, 99, 1, 6, 0),
+    "outside the block": struct.pack("<HHII", 0x112, 5, 1, 10**6),
+}
+
+
+@pytest.mark.parametrize("kind", EXIF_VALUES)
+def test_an_orientation_of_another_type_or_value_is_left_alone(tmp_path: Path, kind: str) -> None:
+    save_with_exif(tmp_path / "a.jpg", b"II*\0\x08\0\0\0\x01\0" + EXIF_VALUES[kind] + bytes(4))
+    assert ImageFolder(tmp_path, None).shape == (8, 12, 3)
+    assert read_all(ImageFolder(tmp_path, None))["image"].shape == (1, 8, 12, 3)
+
+
+@pytest.mark.parametrize("block", [b"", b"II", b"nonsense" * 4, b"II*\0\xff\xff\xff\xff"])
+def test_a_damaged_exif_block_is_left_alone(tmp_path: Path, block: bytes) -> None:
+    save_with_exif(tmp_path / "a.jpg", block)
+    assert read_all(ImageFolder(tmp_path, None))["image"].shape == (1, 8, 12, 3)
+
+
+def save_with_exif(path: Path, block: bytes) -> None:
+    """A sound JPEG file with a given EXIF block."""
+    file = io.BytesIO()
+    Image.new("RGB", (12, 8), "red").save(file, "JPEG")
+    jpeg, exif = file.getvalue(), b"Exif\0\0" + block
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tif", "tiff", "webp", "WEBP"])
+def test_lossless_formats_are_read_exactly(tmp_path: Path, suffix: str) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (5, 7), np.uint8)
+    options = {"lossless": True} if suffix.lower() == "webp" else {}
+    Image.fromarray(array).convert("L" if suffix != "gif" else "P").save(tmp_path / f"a.{suffix}", **options)
+    image = read_all(ImageFolder(tmp_path, None))["image"][0]
+    np.testing.assert_array_equal(image, np.broadcast_to(array[..., None], image.shape))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "tiff", "png"])
+def test_the_first_frame_of_an_animation_is_read(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.new("RGB", (6, 6), color) for color in (RED, GREEN, (0, 0, 255))]
+    options = {"lossless": True} if suffix == "webp" else {}
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **options)
+    image = read_all(ImageFolder(tmp_path, None))["image"]
+    np.testing.assert_array_equal(image, np.broadcast_to(RED, (1, 6, 6, 3)))
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_values_beyond_16_bits_are_refused(tmp_path: Path, mode: str) -> None:
+    save(tmp_path / "a.tiff", mode=mode, color=70_000)
+    with pytest.raises(InputError, match=r"a.tiff cannot be read as an image .*8 or 16 bits are read"):
+        read_all(ImageFolder(tmp_path, None))
+
+
+def test_formats_that_start_other_programs_are_not_decoded_under_the_suffix_of_another(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
+    with pytest.raises(InputError, match=r"a.png cannot be read as an image"):
+        ImageFolder(tmp_path, None)
 
 
 @pytest.mark.parametrize(
@@ -149,28 +276,28 @@ def test_all_images_are_rgb_if_one_image_has_colours(tmp_path: Path) -> None:
 
 
 def test_error_states_what_is_invalid_in_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must contain images: files that end in .jpeg, .jpg, .png"):
-        open_images(tmp_path, "train", None)
+    with pytest.raises(InputError, match=r"must contain images: files that end in .bmp, .gif, .jpeg, "):
+        open_folder(tmp_path, "train", None)
     save(tmp_path / "a.png", (6, 6))
-    with pytest.raises(InputError, match="must have at least 10 images for a test split, got 1"):
-        open_images(tmp_path, "test", None)
+    with pytest.raises(InputError, match="must have a class of at least 2 examples for a test split, got 1"):
+        open_folder(tmp_path, "test", None)
     with pytest.raises(InputError, match=r"image_size must be at most 6 for .*a.png of 6x6 pixels, got 8"):
-        open_images(tmp_path, "train", 8)
+        open_folder(tmp_path, "train", 8)
     save(tmp_path / "b.png", (6, 9))
     with pytest.raises(
         InputError, match=r"must have the size of a.png, 6x6 pixels, got 6x9 for .*b.png; give an image size"
     ):
-        open_images(tmp_path, "train", None)
+        open_folder(tmp_path, "train", None)
     save(tmp_path / "label" / "c.png")
     with pytest.raises(InputError, match=r"must have all images in subfolders \(the labels\) or none, got both"):
-        open_images(tmp_path, "train", 6)
+        open_folder(tmp_path, "train", 6)
 
 
 def test_splits_with_different_image_shapes_are_rejected(tmp_path: Path) -> None:
     save(tmp_path / "train" / "a.png", mode="RGB", color=RED)
     save(tmp_path / "test" / "a.png")
     with pytest.raises(InputError, match=r"must have the shape of those in train \(6, 6, 3\), got \(6, 6, 1\)"):
-        open_images(tmp_path, "test", None)
+        open_folder(tmp_path, "test", None)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -183,102 +310,103 @@ def test_error_names_a_truncated_image(tmp_path: Path, suffix: str, kept: float)
         read_all(ImageFolder(tmp_path, None))
 
 
-def test_error_names_an_image_with_flipped_bits_or_an_excessive_size(tmp_path: Path) -> None:
+def test_error_names_an_image_with_flipped_bits(tmp_path: Path) -> None:
     path = save_noise(tmp_path / "a.png")
     content = bytearray(path.read_bytes())
     content[200] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a.png cannot be read as an image"):
         read_all(ImageFolder(tmp_path, None))
-    content[16:24] = struct.pack(">2I", 100_000, 100_000)
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a.png cannot be read as an image"):
-        read_all(ImageFolder(tmp_path, None))
 
 
-# .npz files
+def test_the_number_of_pixels_is_compared_with_the_limit_before_decoding(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png")
+    content = path.read_bytes()
+    for width, height in ((30_000, 30_000), (2**31 - 1, 2**31 - 1), (2**26 + 1, 1)):
+        header = b"IHDR" + struct.pack(">2I", width, height) + content[24:29]
+        path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+        with pytest.raises(InputError, match=r"a.png (must have at most|cannot be read as an image)"):
+            ImageFolder(tmp_path, 4)
 
 
-def save_npz(path: Path, **arrays: Any) -> Path:
-    np.savez(path, **arrays)
-    return path
+def test_a_sparse_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(InputError, match=r"a.png must have at most 536870912 bytes, got 1099511627776"):
+        ImageFolder(tmp_path, None)
 
 
-def test_npz_file_is_read_exactly_and_split(tmp_path: Path) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (20, 5, 7, 3), np.uint8)
-    path = save_npz(tmp_path / "own.npz", image=image, label=np.arange(20))
-    train, test = (read_all(open_images(path, split, None)) for split in ("train", "test"))
-    np.testing.assert_array_equal(test["label"], [9, 19])
-    assert test["label"].dtype == np.int32
-    np.testing.assert_array_equal(test["image"], image[[9, 19]])
-    np.testing.assert_array_equal(train["image"], image[train["label"]])
-    assert len(train["label"]) == 18
+# Notices and splits
 
 
-def test_floats_are_converted_to_uint8_and_a_missing_channel_axis_is_added(tmp_path: Path) -> None:
-    levels = (np.arange(256) / 255).astype(np.float32).reshape(1, 16, 16)
-    data = read_npz(save_npz(tmp_path / "own.npz", image=levels), None)
-    np.testing.assert_array_equal(data["image"], np.arange(256).reshape(1, 16, 16, 1))
-    assert list(data) == ["image"]
+def fill(folder: Path, classes: str, count: int) -> None:
+    for label in classes:
+        for i in range(count):
+            save(folder / label / f"{i}.png", color=(i + ord(label)) % 256)
 
 
-def test_images_of_an_npz_file_are_resized(tmp_path: Path) -> None:
-    path = save_npz(tmp_path / "own.npz", image=np.full((2, 8, 12), 7, np.uint8))
-    np.testing.assert_array_equal(read_npz(path, 4)["image"], np.full((2, 4, 4, 1), 7))
-    with pytest.raises(
-        InputError, match=r"image_size must be at most 8 for an image of .*own.npz of 12x8 pixels, got 9"
-    ):
-        read_npz(path, 9)
-
-
-GOOD = np.zeros((4, 8, 8, 1), np.uint8)
+def labels_of(folder: Path, split: str) -> list[int]:
+    return np.bincount(read_all(open_folder(folder, split, None))["label"]).tolist()
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"images": GOOD}, r"must contain an array named 'image', got \['images'\]"),
-        ({"image": GOOD[0, 0]}, r"must have the shape \[n, h, w\] or .*, got \(8, 1\)"),
-        ({"image": GOOD.transpose(0, 3, 1, 2)}, r"must have the shape .*, got \(4, 1, 8, 8\)"),
-        ({"image": GOOD[:0]}, r"must have the shape .*, got \(0, 8, 8, 1\)"),
-        ({"image": GOOD.astype(int)}, "must be uint8 or floats in .*, got int64"),
-        ({"image": GOOD + 1.5}, r"floats of 'image' in .* must be in \[0, 1\], got 1.5 to 1.5"),
-        ({"image": GOOD - 0.1}, r"must be in \[0, 1\], got -0.1 to -0.1"),
-        ({"image": GOOD * np.nan}, r"must be in \[0, 1\], got nan to nan"),
-        ({"image": GOOD, "label": [0, 1, 2]}, r"must have one label for each of 4 images, got \(3,\)"),
-        ({"image": GOOD, "label": GOOD}, r"must have one label for each of 4 images, got \(4, 8, 8, 1\)"),
-        ({"image": GOOD, "label": [0.0, 1.0, 0.5, 0.0]}, "must have an integer dtype, got float64"),
-        ({"image": GOOD, "label": [0, -1, 2, 3]}, r"must be in \[0, 2\*\*31 - 2\], got -1 to 3"),
-        ({"image": GOOD, "label": [0, 2**40, 2, 3]}, r"must be in \[0, 2\*\*31 - 2\], got 0 to 1099511627776"),
-        ({"image": np.array([{}, None, 1, "a"], object)}, "cannot be read as an .npz file without pickled objects"),
-        ({"image": GOOD, "label": np.array([{}, None, 1, "a"], object)}, "cannot be read as an .npz file"),
-    ],
+    ("train", "test"), [("train", "val"), ("Train", "VALID"), ("TRAIN", "Validation"), ("training", "testing")]
 )
-def test_error_states_what_is_invalid_in_an_npz_file(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read_npz(save_npz(tmp_path / "own.npz", **arrays), None)
+def test_split_folders_of_any_case_are_the_splits_and_not_labels(tmp_path: Path, train: str, test: str) -> None:
+    fill(tmp_path / train, "abc", 5)
+    fill(tmp_path / test, "abc", 2)
+    assert labels_of(tmp_path, "train") == [5, 5, 5]
+    assert labels_of(tmp_path, "test") == [2, 2, 2]
+    assert open_folder(tmp_path, "train", None).notice == "read 15 + 6 images of 3 classes"
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
-def test_error_names_a_truncated_npz_file(tmp_path: Path, kept: float) -> None:
-    path = save_npz(tmp_path / "truncated.npz", image=GOOD)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
-    with pytest.raises(InputError, match=r"truncated.npz cannot be read as an .npz file"):
-        read_npz(path, None)
+def test_validation_images_are_kept_apart_beside_a_test_folder(tmp_path: Path) -> None:
+    for name, count in (("train", 5), ("val", 2), ("test", 3)):
+        fill(tmp_path / name, "abc", count)
+    assert [labels_of(tmp_path, split) for split in ("train", "validation", "test")] == [[5] * 3, [2] * 3, [3] * 3]
+    assert open_folder(tmp_path, "test", None).notice == "read 15 + 9 images of 3 classes, 6 for validation"
 
 
-def test_error_names_an_npz_file_with_flipped_bits(tmp_path: Path) -> None:
-    path = tmp_path / "flipped.npz"
-    np.savez_compressed(path, image=np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8))
-    content = bytearray(path.read_bytes())
-    content[200] ^= 0xFF
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"flipped.npz cannot be read as an .npz file"):
-        read_npz(path, None)
+def test_the_only_subfolder_train_is_split(tmp_path: Path) -> None:
+    fill(tmp_path / "train", "abc", 5)
+    assert labels_of(tmp_path, "train") == [4, 4, 4]
+    assert labels_of(tmp_path, "test") == [1, 1, 1]
+    with pytest.raises(InputError, match="must have the subfolders train, val and test for a validation split"):
+        open_folder(tmp_path, "validation", None)
 
 
-def test_npy_file_with_the_suffix_npz_is_rejected(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", GOOD)
-    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
-    with pytest.raises(InputError, match=r"a.npz cannot be read as an .npz file"):
-        read_npz(tmp_path / "a.npz", None)
+def test_ambiguous_splits_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "val", "a", 1)
+    fill(tmp_path / "test", "a", 1)
+    with pytest.raises(InputError, match="must have a subfolder train beside its splits, got test, val"):
+        open_folder(tmp_path, "train", None)
+    fill(tmp_path / "train", "a", 1)
+    fill(tmp_path / "valid", "a", 1)
+    with pytest.raises(InputError, match="must have one subfolder for validation, got val and valid"):
+        open_folder(tmp_path, "train", None)
+
+
+def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
+    fill(tmp_path, "ab", 32)
+    for name in ("a/x.heic", "c/y.svg", "notes.txt", ".hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    expected = "read 58 + 6 images of 2 classes, skipped 3: a/x.heic, c/y.svg, notes.txt"
+    assert [open_folder(tmp_path, split, None).notice for split in ("train", "test")] == [expected] * 2
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    (tmp_path / "b" / "lost.png").symlink_to("nowhere")
+    assert open_folder(tmp_path, "train", None).notice.endswith("skipped 5: a/pipe.png, a/x.heic, b/lost.png, ...")
+
+
+def test_files_outside_the_splits_are_counted_as_skipped(tmp_path: Path) -> None:
+    for name in ("train", "test", "raw"):
+        fill(tmp_path / name, "ab", 3)
+    (tmp_path / "train" / "a" / "x.heic").touch()
+    notice = open_folder(tmp_path, "train", None).notice
+    assert notice.startswith("read 6 + 6 images of 2 classes, skipped 7: train/a/x.heic, raw/a/0.png, ")
+
+
+def test_the_error_of_a_folder_without_images_names_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").touch()
+    with pytest.raises(InputError, match=r"must contain images: .*, skipped 1: a.heic"):
+        open_folder(tmp_path, "train", None)

@@ -1,7 +1,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from jaxgen.data.originals import read_original
 from jaxgen.data.prepared import prepare
-from jaxgen.data.sources import DATASETS, load
+from jaxgen.data.sources import DATASETS, DataSource, load
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError
 
@@ -81,13 +81,21 @@ def test_name_of_a_data_set_takes_precedence_over_a_folder(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("digitz", {}, "there is no data set, folder or .npz file 'digitz'; did you mean 'digits'?"),
+        ("digitz", {}, "there is no data set, folder or file 'digitz'; did you mean 'digits'?"),
         ("Fashion-MNIST", {}, "did you mean 'fashion_mnist'"),
         ("celeb_a", {}, "celeb_a is not in .* needs TensorFlow"),
-        ("nothing_like_it_at_all", {}, "there is no data set, folder or .npz file 'nothing_like_it_at_all'"),
-        ("./images", {}, "must be an existing folder or .npz file, got ./images"),
-        ("images/cats", {}, "there is no data set, folder or .npz file 'images/cats'"),
-        ("images.npz", {}, "must be an existing folder or .npz file, got images.npz"),
+        ("nothing_like_it_at_all", {}, "there is no data set, folder or file 'nothing_like_it_at_all'"),
+        ("./images", {}, "must be an existing folder, .npz or .csv file, got ./images"),
+        ("images/cats", {}, "there is no data set, folder or file 'images/cats'"),
+        ("images.npz", {}, "must be an existing folder, .npz or .csv file, got images.npz"),
+        ("points.csv", {}, "must be an existing folder, .npz or .csv file, got points.csv"),
+        ("~nosuchuser/x", {}, "the path '~nosuchuser/x' must begin with the name of a user of this machine"),
+        ("a\0b", {}, r"a path must not contain a zero byte, got 'a\\x00b'"),
+        ("a" * 5000, {}, r"the path of the data cannot be read \(File name too long\)"),
+        ("digits", {"split": "validation"}, "there is no split 'validation' of digits; choices are train, test"),
+        ("ring", {"split": "validation"}, "there is no split 'validation' of ring; choices are train, test"),
+        ("stacked_digits", {"split": "validation"}, "there is no split 'validation' of stacked_digits"),
+        ("mnist", {"split": "validation"}, "there is no split 'validation' of mnist"),
         ("", {}, "name_or_path must not be empty; choices are cifar10, curve"),
         ("digits", {"split": "tset"}, "there is no split 'tset'; did you mean 'test'?"),
         ("digits", {"image_size": 9}, "image_size must be at most 8 for an image of digits of 8x8 pixels, got 9"),
@@ -108,10 +116,40 @@ def test_load_rejects_invalid_arguments(
     assert not list(tmp_path.iterdir())
 
 
-def test_load_rejects_a_file_that_is_not_an_npz_file(tmp_path: Path) -> None:
+def test_load_rejects_what_is_neither_a_folder_nor_a_file_of_arrays(tmp_path: Path) -> None:
     (tmp_path / "image.png").touch()
-    with pytest.raises(InputError, match=r"must be a folder of images or an .npz file, got .*image.png"):
+    with pytest.raises(InputError, match=r"must be a folder of images, an .* got the file .*image.png"):
         load(tmp_path / "image.png")
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(InputError, match=r"must be a folder of images, an .* got the device or pipe .*pipe"):
+        load(tmp_path / "pipe.npz")
+
+
+@pytest.mark.parametrize("data_dir", ["~nosuchuser/x", "a\0b"])
+def test_load_rejects_an_impossible_folder_of_data_sets(data_dir: str) -> None:
+    with pytest.raises(InputError, match="path"):
+        load("mnist", data_dir=data_dir)
+
+
+def test_points_of_a_csv_file_are_loaded_with_their_class_names(tmp_path: Path) -> None:
+    (tmp_path / "own.CSV").write_text("x,y,label\n" + "".join(f"{i},{-i},{'ab'[i % 2]}\n" for i in range(40)))
+    opened = {split: DataSource(str(tmp_path / "own.CSV")).open(split) for split in ("train", "test")}
+    assert [opened[split].class_names for split in opened] == [("a", "b")] * 2
+    points = np.concatenate([cast(dict[str, np.ndarray], of_split.data)["point"] for of_split in opened.values()])
+    assert sorted(points.tolist()) == [[i, -i] for i in range(40)]
+    with pytest.raises(InputError, match=r"image_size and stream apply to images only, got .*own.CSV of points"):
+        load(tmp_path / "own.CSV", stream=True)
+
+
+def test_a_notice_says_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "a.npz", point=np.random.default_rng(0).normal(size=(50, 3)))
+    load(tmp_path / "a.npz")
+    assert capsys.readouterr().err == "read 45 + 5 points in 3 dimensions\n"
+    notices: list[str] = []
+    load(tmp_path / "a.npz", notify=notices.append)
+    load("digits", notify=notices.append)
+    assert notices == ["read 45 + 5 points in 3 dimensions"]
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("path", ["tiny.npz", *(REAL.glob("cifar10_4k.npz") if REAL else ())])
@@ -120,10 +158,13 @@ def test_npz_file_is_loaded_by_its_path(tmp_path: Path, path: str | Path) -> Non
     if not file.exists():
         file = tmp_path / path
         rng = np.random.default_rng(0)
-        np.savez(file, image=rng.integers(0, 256, (40, 32, 32, 3), np.uint8), label=rng.integers(0, 10, 40))
+        np.savez(file, image=rng.integers(0, 256, (40, 32, 32, 3), np.uint8), label=np.arange(40) % 10)
     expected = np.load(file)
-    test = np.arange(len(expected["label"])) % 10 == 9
-    for split, chosen in (("train", ~test), ("test", test)):
+    stored = {image.tobytes(): label for image, label in zip(expected["image"], expected["label"], strict=True)}
+    counts = []
+    for split in ("train", "test"):
         data = arrays(file, split=split)
-        np.testing.assert_array_equal(data["image"], expected["image"][chosen])
-        np.testing.assert_array_equal(data["label"], expected["label"][chosen])
+        assert [stored[image.tobytes()] for image in data["image"]] == data["label"].tolist()
+        counts.append(np.bincount(data["label"], minlength=10))
+    np.testing.assert_array_equal(sum(counts), np.bincount(expected["label"], minlength=10))
+    np.testing.assert_allclose(counts[1], np.maximum(1, sum(counts) / 10), atol=0.5)

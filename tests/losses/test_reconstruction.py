@@ -6,6 +6,7 @@ import scipy.stats
 from jax.test_util import check_grads
 
 from jaxgen import losses
+from jaxgen.errors import InputError
 
 # Jitted: running operation by operation would take most of the time of these tests.
 bernoulli_nll, gaussian_nll, laplace_nll = map(jax.jit, (losses.bernoulli_nll, losses.gaussian_nll, losses.laplace_nll))
@@ -56,10 +57,24 @@ def test_bernoulli_nll_is_accurate_at_extreme_logits(logit, target, want):
     np.testing.assert_allclose(gradient[0, 0], scipy.special.expit(logit) - target, rtol=1e-5, atol=1e-8)
 
 
-def test_bernoulli_nll_accepts_integer_targets():
-    targets = np.uint8([[0, 1, 1]])
-    logits = np.float32([[0.5, -1.0, 2.0]])
-    assert bernoulli_nll(logits, targets) == bernoulli_nll(logits, targets.astype(np.float32))
+@pytest.mark.parametrize("nll", [losses.bernoulli_nll, losses.discretized_logistic_nll])
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (np.uint8([[255]]), r"floating-point values in \[0, 1\], got uint8; divide bytes by 255"),
+        (np.int32([[1]]), r"floating-point values in \[0, 1\], got int32; divide bytes by 255"),
+        (np.float32([[255]]), r"targets must be in \[0, 1\], got 255.0 to 255.0; divide them by 255"),
+        (np.float32([[-1]]), r"targets must be in \[0, 1\], got -1.0 to -1.0; if they are in \[-1, 1\]"),
+        (np.float32([[np.nan]]), r"targets must be in \[0, 1\], got nan to nan"),
+    ],
+)
+def test_targets_outside_the_unit_interval_are_refused(nll, targets, message):
+    logits = np.zeros((1, 1), np.float32)
+    with pytest.raises(InputError, match=message):
+        nll(logits, targets)
+    if targets.dtype != np.float32:  # Of traced targets, the dtype is known.
+        with pytest.raises(InputError, match=message):
+            jax.jit(nll)(logits, targets)
 
 
 @pytest.mark.parametrize("log_scale", [0.0, -1.5, LOG_SCALE], ids=["unit", "narrow", "per pixel"])

@@ -30,3 +30,10 @@ def test_many_classes_have_colours_only():
 def test_matrix_that_is_not_square_raises(shape):
     with pytest.raises(ValueError, match=r"counts must be \[classes, classes\], got"):
         confusion_matrix(np.zeros(shape, int))
+
+
+def test_ticks_are_the_names_of_the_classes():
+    figure = confusion_matrix(np.eye(3, dtype=int), class_names=["cat", "a$x^$", "_dog" + 30 * "g"])
+    figure.draw_without_rendering()  # A formula that cannot be parsed would raise here.
+    for axis in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+        assert [text.get_text() for text in axis] == ["cat", r"a\$x^\$", " _dog" + 15 * "g" + "…"]

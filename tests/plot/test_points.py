@@ -103,3 +103,9 @@ def test_points_without_labels_have_one_colour():
 def test_error_names_invalid_shapes(points, label):
     with pytest.raises(ValueError, match=r"points must be \[n, 2\] and label \[n\], got points"):
         scatter_by_label(np.zeros(points), label=np.zeros(label, int))
+
+
+def test_legend_has_the_names_of_the_classes_that_occur():
+    figure = scatter_by_label(np.zeros((3, 2)), label=np.array([2, 0, 2]), class_names=["_cat", "dog", "$eel"])
+    figure.draw_without_rendering()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [" _cat", r"\$eel"]

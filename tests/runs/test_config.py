@@ -73,7 +73,7 @@ def test_a_description_of_each_family_is_read_as_it_was_written(family, tmp_path
 def test_the_file_holds_family_config_example_and_versions(tmp_path):
     write_config(tmp_path, description(latent_dim=5, steps=7, seeds=2))
     content = content_of(tmp_path)
-    assert set(content) == {"family", "preset", "custom", "config", "example", "versions"}
+    assert set(content) == {"family", "preset", "custom", "config", "example", "class_names", "versions"}
     assert (content["family"], content["custom"]) == ("vae", False)
     assert set(content["config"]) == {field.name for field in dataclasses.fields(RunConfig)}
     assert (content["config"]["steps"], content["config"]["seeds"]) == (7, 2)
@@ -250,6 +250,23 @@ def test_a_resumed_run_must_have_data_of_the_same_shapes_and_classes():
     check_unchanged(before, before, Path("runs/x"))
     with pytest.raises(InputError, match=r"runs/x was trained on data with .*'classes': 3.*, not .*'classes': 7"):
         check_unchanged(before, now, Path("runs/x"))
+
+
+def test_class_names_are_kept_and_must_be_those_of_a_resumed_run(tmp_path):
+    names = (*"abcdefghi", "j \x1b[2J")
+    before = description()._replace(class_names=names)
+    write_config(tmp_path, before)
+    assert read_config(tmp_path).class_names == names
+    with pytest.raises(InputError, match=r"runs/x was trained on data with the classes a, b, .*, not b, a, "):
+        check_unchanged(before, before._replace(class_names=("b", "a", *names[2:])), Path("runs/x"))
+
+
+@pytest.mark.parametrize("names", ["abcdefghij", ["a"], [None] * 10, {"a": 1}])
+def test_class_names_that_are_not_a_list_of_as_many_names_as_classes_are_refused(tmp_path, names):
+    write_config(tmp_path, description())
+    (tmp_path / "config.json").write_text(json.dumps(content_of(tmp_path) | {"class_names": names}))
+    with pytest.raises(InputError, match=r"config.json: the class names must be"):
+        read_config(tmp_path)
 
 
 def test_a_deeply_nested_file_is_damaged(tmp_path):

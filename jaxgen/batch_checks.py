@@ -1,0 +1,94 @@
+"""The checks of data that every function with data of the user makes: `load`, `build`, `fit`, `evaluate` and runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen._arrays import check_unit_interval, known_bounds
+from jaxgen.errors import InputError
+
+MAX_CLASSES = 2**16
+"""Largest number of classes: labels become indicator vectors of that length."""
+
+
+def check_data(data: Mapping[str, Any], origin: str = "") -> None:
+    """Check the arrays `image`, `point` and `label` of a batch or of a data set, as far as their values are known.
+
+    Of traced arrays only the dtype and the number of axes are checked. Arrays of other names are not checked.
+
+    Args:
+        data: `image`, uint8 or floats in [0, 1], [n, height, width, channels]; `point`, finite floats, [n, dim];
+            `label`, integers from 0 to `MAX_CLASSES - 1`, [n].
+        origin: where the arrays come from, for the error message, e.g. a path.
+
+    Raises:
+        InputError: if an array differs from this description; the message says how to convert it.
+
+    Example:
+        >>> check_data({"image": np.zeros((2, 8, 8, 1)), "label": np.array([0, 3])})
+        >>> check_data({"image": np.full((2, 8, 8, 1), 255.0)})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: floats of 'image' must be in [0, 1], got 255.0 to 255.0; divide them by 255
+    """
+    if not isinstance(data, Mapping):
+        raise InputError(f"data must be arrays by their names, as in {{'image': x}}, got {type(data).__name__}")
+    place = f" in {origin}" if origin else ""
+    for name, check in (("image", _check_images), ("point", _check_points), ("label", _check_labels)):
+        if name in data:
+            array = data[name]
+            if not hasattr(array, "dtype") or not hasattr(array, "ndim"):
+                raise InputError(f"'{name}'{place} must be an array, got {type(array).__name__}; use np.asarray")
+            check(array, f"'{name}'{place}")
+    sizes = {len(data[name]) for name in ("image", "point") if name in data}
+    if sizes and "label" in data and len(data["label"]) not in sizes:
+        examples = sizes.pop()
+        raise InputError(
+            f"'label'{place} must have one label for each of {examples} examples, got {data['label'].shape}"
+        )
+
+
+def _check_images(images: Any, name: str) -> None:
+    if images.ndim != 4 or 0 in images.shape:
+        hint = "; add the axis of channels by x[..., None]" if images.ndim == 3 else ""
+        raise InputError(f"{name} must have the shape [n, height, width, channels], got {images.shape}{hint}")
+    if images.dtype == np.uint8:
+        return
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputError(
+            f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert values from 0 to 255 by "
+            "x.astype('uint8')"
+        )
+    check_unit_interval(f"floats of {name}", images)
+
+
+def _check_points(points: Any, name: str) -> None:
+    if points.ndim != 2 or 0 in points.shape:
+        hint = "; points in one dimension are x[:, None]" if points.ndim == 1 else ""
+        raise InputError(f"{name} must have the shape [n, dim], got {points.shape}{hint}")
+    if not jnp.issubdtype(points.dtype, jnp.floating):
+        raise InputError(f"{name} must be floats, got {points.dtype}; convert them by x.astype('float32')")
+    if not np.all(np.isfinite(known_bounds(points) or 0)):
+        raise InputError(f"{name} must be finite, got NaN or infinity; remove these points")
+
+
+def _check_labels(labels: Any, name: str) -> None:
+    if labels.dtype.kind in "USO":
+        raise InputError(
+            f"{name} must have an integer dtype, got {labels.dtype}; number the classes by "
+            "np.unique(label, return_inverse=True)[1]"
+        )
+    if labels.ndim != 1:
+        hint = "; convert one-hot labels by label.argmax(axis=1)" if labels.ndim == 2 else ""
+        raise InputError(f"{name} must have one label for each example, [n], got the shape {labels.shape}{hint}")
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise InputError(
+            f"{name} must have an integer dtype, got {labels.dtype}; convert whole numbers by label.astype('int32')"
+        )
+    lowest, highest = known_bounds(labels) or (0, 0)
+    if lowest < 0 or highest >= MAX_CLASSES:
+        raise InputError(
+            f"{name} must be from 0 to {MAX_CLASSES - 1}, got {lowest} to {highest}; number the classes from 0, e.g. "
+            "by np.unique(label, return_inverse=True)[1]"
+        )

@@ -1,0 +1,193 @@
+"""The files of a folder of images: which are images, which subfolders are splits, and what is not read."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxgen.errors import InputError
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Suffixes of the files that are read as images, in lower case."""
+
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""Split -> names of its subfolder, in any case."""
+
+LISTED = 3
+"""Number of skipped files that a notice names."""
+
+
+class Listing(NamedTuple):
+    """The visible files of a folder and its subfolders, in order of their paths.
+
+    Attributes:
+        images: files with one of `SUFFIXES`.
+        skipped: all other files.
+    """
+
+    images: list[Path]
+    skipped: list[Path]
+
+
+def list_files(folder: Path) -> Listing:
+    """List the files of a folder and its subfolders. Symbolic links are followed; hidden files are left out.
+
+    A folder that can be reached on several paths is read once within each subfolder of `folder`, so that links in a
+    cycle end, and a class may be a link to a folder.
+
+    Args:
+        folder: path of the folder.
+
+    Returns:
+        The files; what is neither a file nor a folder (a pipe, a broken link) is skipped.
+
+    Raises:
+        InputError: if a folder cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("a.PNG", "b.txt", ".c.png"):
+        ...         Path(folder, name).touch()
+        ...     [[path.name for path in paths] for paths in list_files(Path(folder))]
+        [['a.PNG'], ['b.txt']]
+    """
+    images: list[Path] = []
+    skipped: list[Path] = []
+    for path, is_regular in _walk(folder):
+        (images if is_regular and path.suffix.lower() in SUFFIXES else skipped).append(path)
+    return Listing(sorted(images), sorted(skipped))
+
+
+def find_splits(folder: Path) -> dict[str, Path]:
+    """Find the subfolders that are splits.
+
+    Args:
+        folder: path of a folder of images.
+
+    Returns:
+        Split -> its subfolder, for those with images. It is empty if the subfolders are classes: without a subfolder
+        for training, or with one beside folders of images of other names and no other split.
+
+    Raises:
+        InputError: if two subfolders are the same split, a folder cannot be read, or there are splits but none for
+            training.
+    """
+    split_of = {name: split for split, names in SPLIT_FOLDERS.items() for name in names}
+    found: dict[str, Path] = {}
+    classes = []
+    for path, is_folder in _entries(folder):
+        if not is_folder or not any(regular and image.suffix.lower() in SUFFIXES for image, regular in _walk(path)):
+            continue
+        split = split_of.get(path.name.lower())
+        if split is None:
+            classes.append(path)
+        elif split in found:
+            raise InputError(f"{folder} must have one subfolder for {split}, got {found[split].name} and {path.name}")
+        else:
+            found[split] = path
+    if classes and ("train" not in found or len(found) == 1):
+        return {}
+    if len(found) > 1 and "train" not in found:
+        names = ", ".join(sorted(path.name for path in found.values()))
+        raise InputError(f"{folder} must have a subfolder train beside its splits, got {names}")
+    return found if "train" in found else {}
+
+
+def list_others(folder: Path, splits: Collection[Path]) -> list[Path]:
+    """List the files of a folder that are in none of its splits.
+
+    Args:
+        folder: path of a folder of images.
+        splits: subfolders that are splits.
+
+    Returns:
+        Paths of the visible files outside these subfolders, in order.
+
+    Raises:
+        InputError: if a folder cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("train", "raw"):
+        ...         Path(folder, name).mkdir()
+        ...         Path(folder, name, "a.png").touch()
+        ...     [path.parts[-2:] for path in list_others(Path(folder), [Path(folder, "train")])]
+        [('raw', 'a.png')]
+    """
+    others = []
+    for path, is_folder in _entries(folder):
+        if path not in splits:
+            others += [image for image, _ in _walk(path)] if is_folder else [path]
+    return sorted(others)
+
+
+def describe_skipped(skipped: Sequence[Path], folder: Path) -> str:
+    """Return a clause about the files that are not read, empty where there are none.
+
+    Example:
+        >>> describe_skipped([Path("f/a.txt"), Path("f/b.heic")], Path("f"))
+        ', skipped 2: a.txt, b.heic'
+    """
+    if not skipped:
+        return ""
+    names = [printable(str(path.relative_to(folder))) for path in skipped[:LISTED]]
+    return f", skipped {len(skipped)}: {', '.join(names)}{', ...' if len(skipped) > LISTED else ''}"
+
+
+def printable(name: str) -> str:
+    """Return a name as it can be shown: with escapes for what a terminal would interpret.
+
+    Example:
+        >>> printable("a b.png"), printable("a" + chr(7)) == repr("a" + chr(7))
+        ('a b.png', True)
+    """
+    return name if name.isprintable() else repr(name)
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """The visible files below a folder, and whether each is a regular file."""
+    root = _identity(folder)
+    for path, is_folder in _entries(folder):
+        if is_folder:
+            yield from _walk_once(path, {root})
+        else:
+            yield path, path.is_file()
+
+
+def _walk_once(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[Path, bool]]:
+    """The files below a folder, without those of folders that were seen before."""
+    remaining = [folder]
+    while remaining:
+        current = remaining.pop()
+        identity = _identity(current)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        for path, is_folder in _entries(current):
+            if is_folder:
+                remaining.append(path)
+            else:
+                yield path, path.is_file()
+
+
+def _entries(folder: Path) -> list[tuple[Path, bool]]:
+    """The visible entries of a folder in order of their names, and whether each is a folder or a link to one."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((Path(entry.path), entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be read ({error.strerror})") from error
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be read ({error.strerror})") from error
+    return status.st_dev, status.st_ino
