@@ -7,6 +7,7 @@ same folder, which is then renamed.
 from pathlib import Path
 
 from jaxgen.errors import InputError
+from jaxgen.interruption import indivisible
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -28,10 +29,11 @@ def write_atomic(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with indivisible():
+            try:
+                temporary.write_bytes(content)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} could not be written: {error.strerror or error}") from error
