@@ -6,9 +6,11 @@ The first file to open is `jaxgen/game.py`; every model in `jaxgen/models/` is a
 import importlib
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # Not imported: until it has imported this file, a command cannot handle Ctrl-C.
 if TYPE_CHECKING:
+    from typing import Any
+
     from jaxgen.game import Model as Model
     from jaxgen.game import Player as Player
     from jaxgen.game import Regularizer as Regularizer
@@ -49,7 +51,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name == "__version__":
         from importlib.metadata import version
 
@@ -63,7 +65,7 @@ def __getattr__(name: str) -> Any:
 class _Package(ModuleType):
     """The package, in which `game` is the function: importing the module of that name does not replace it."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if not (name in EXPORTS and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jaxgen.errors import InputError
+from jaxgen.interruption import on_leaving
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -55,13 +56,20 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
         [('a', b'some bytes')]
     """
     temporary = path.with_name(f".{path.name}.tmp")
+
+    def delete() -> bool:
+        temporary.unlink(missing_ok=True)
+        return False
+
     try:
-        try:
-            temporary.unlink(missing_ok=True)
-            with temporary.open("xb") as file:  # "wb" would write through a link that lies in a folder from elsewhere.
-                yield file
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with on_leaving(delete):
+            try:
+                temporary.unlink(missing_ok=True)
+                # "wb" would write through a link that lies in a folder from elsewhere.
+                with temporary.open("xb") as file:
+                    yield file
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} could not be written: {error.strerror or error}") from error

@@ -1,6 +1,5 @@
 """The exceptions of jaxgen: invalid input of the user, and diverged training."""
 
-import difflib
 from collections.abc import Collection, Iterable
 
 
@@ -53,6 +52,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
         >>> suggest("diffusion", ["vae", "gan"])
         'choices are gan, vae'
     """
+    import difflib
+
     known = sorted(known)
     if match := difflib.get_close_matches(word, known, n=1):
         return f"did you mean {match[0]!r}?"

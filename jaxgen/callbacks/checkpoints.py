@@ -1,12 +1,18 @@
-"""Checkpoints of a run at regular steps."""
+"""Checkpoints of a run at regular steps, and when it is interrupted."""
 
+import base64
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from jaxgen.errors import InputError
 from jaxgen.training.checkpoint import save
-from jaxgen.training.chunk import Chunk, Divergence
+from jaxgen.training.chunk import Chunk, Divergence, Unfinished
+from jaxgen.training.loop import Interrupted
 
 
 class Checkpoints:
@@ -16,6 +22,7 @@ class Checkpoints:
         folder: folder of the checkpoints.
         every: number of steps between two checkpoints.
         last: last step of the run, at which a checkpoint is saved in any case.
+        first_step: number of steps that the run had completed, of which there is a checkpoint.
         meta: function called at every checkpoint for what is stored beside the state, e.g. the time so far.
 
     Example:
@@ -31,17 +38,36 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: str | Path, *, every: int, last: int, meta: Callable[[], Mapping[str, Any]] = dict
+        self,
+        folder: str | Path,
+        *,
+        every: int,
+        last: int,
+        first_step: int = 0,
+        meta: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._folder = Path(folder)
         self._every, self._last = every, last
+        self._saved = first_step
         self._meta = meta
 
     def __call__(self, chunk: Chunk) -> None:
         """Save the state if a checkpoint is due."""
         if chunk.reaches(self._every) or chunk.step == self._last:
-            meta = {"diverged": diverged_to_json(chunk.diverged), **self._meta()}
-            save(self._folder, chunk.step, chunk.state, meta=meta)
+            self._save(chunk.step, chunk.state, {"diverged": diverged_to_json(chunk.diverged)})
+
+    def interrupted(self, training: Interrupted) -> None:
+        """Save the state of an interrupted training, from which it continues as without the interruption."""
+        if training.step != self._saved:
+            meta = {
+                "diverged": diverged_to_json(training.result.diverged),
+                "unfinished": unfinished_to_json(training.unfinished),
+            }
+            self._save(training.step, training.result.state, meta)
+
+    def _save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
+        save(self._folder, step, state, meta={**meta, **self._meta()})
+        self._saved = step
 
 
 def diverged_to_json(diverged: Mapping[int, Divergence]) -> dict[str, Any]:
@@ -78,8 +104,76 @@ def diverged_from_json(meta: Mapping[str, Any]) -> dict[int, Divergence]:
     """
     stored = meta.get("diverged", {})
     try:
-        return {int(seed): Divergence(**where) for seed, where in stored.items()}
+        diverged = {int(seed): Divergence(**where) for seed, where in stored.items()}
     except (AttributeError, TypeError, ValueError):
+        diverged = {-1: Divergence(0, "", "")}
+    for seed, (step, player, quantity) in diverged.items():
+        if seed < 0 or type(step) is not int or not isinstance(player, str) or not isinstance(quantity, str):
+            raise InputError(
+                f"'diverged' of a checkpoint must map numbers of seeds to step, player and quantity, got {stored!r}"
+            )
+    return diverged
+
+
+def unfinished_to_json(unfinished: Unfinished) -> dict[str, Any]:
+    """Return the steps of an interrupted chunk as something that JSON can hold, without a change of any bit.
+
+    Args:
+        unfinished: the steps since the callbacks were called last.
+
+    Returns:
+        The same for `unfinished_from_json`.
+
+    Example:
+        >>> unfinished_to_json(Unfinished({"vae/loss": np.ones((1, 2), np.float32)}, 0.5))["metrics"]
+        {'vae/loss': {'dtype': 'float32', 'shape': [1, 2], 'base64': 'AACAPwAAgD8='}}
+    """
+    metrics = {
+        name: {
+            "dtype": str(values.dtype),
+            "shape": list(values.shape),
+            "base64": base64.b64encode(np.ascontiguousarray(values).tobytes()).decode(),
+        }
+        for name, values in unfinished.metrics.items()
+    }
+    return {"seconds": unfinished.seconds, "metrics": metrics}
+
+
+def unfinished_from_json(meta: Mapping[str, Any]) -> Unfinished:
+    """Return the steps of an interrupted chunk, from what is stored beside the state of a checkpoint.
+
+    Args:
+        meta: what is stored beside the state.
+
+    Returns:
+        The steps; none where none are stored.
+
+    Raises:
+        InputError: if they have another form, because the file was edited.
+
+    Example:
+        >>> stored = unfinished_to_json(Unfinished({"vae/loss": np.array([[1.0, np.nan]])}, 0.5))
+        >>> unfinished_from_json({"unfinished": stored})
+        Unfinished(metrics={'vae/loss': array([[ 1., nan]])}, seconds=0.5)
+    """
+    stored = meta.get("unfinished", {"seconds": 0.0, "metrics": {}})
+    try:
+        metrics = {name: _array_from(entry) for name, entry in stored["metrics"].items()}
+        seconds = stored["seconds"]
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise ValueError("seconds")
+        if len({values.shape for values in metrics.values()}) > 1:
+            raise ValueError("shape")
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
-            f"'diverged' of a checkpoint must map numbers of seeds to step, player and quantity, got {stored!r}"
+            "'unfinished' of a checkpoint must hold the seconds and the metrics of the steps since the last line of "
+            "the log, and was edited: delete this checkpoint, and resume from the one before it"
         ) from None
+    return Unfinished(metrics, float(seconds))
+
+
+def _array_from(entry: Mapping[str, Any]) -> np.ndarray:
+    dtype, (seeds, steps) = jnp.dtype(entry["dtype"]), entry["shape"]
+    if not jnp.issubdtype(dtype, jnp.number):
+        raise TypeError("dtype")
+    return np.frombuffer(base64.b64decode(entry["base64"], validate=True), dtype).reshape(seeds, steps)

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.regular_files import open_regular
 from jaxgen.training.chunk import Chunk, mean_over_seeds, mean_over_steps
 from jaxgen.training.seeds import rounded
 
 SECONDS_BETWEEN_FLUSHES = 5.0
 """Of TensorBoard events, each flush of which waits for the disk."""
+
+LONGEST_LINE = 16 * 2**20
+"""Largest number of bytes in a line; no training writes longer ones."""
 
 
 class MetricsLog:
@@ -26,16 +30,22 @@ class MetricsLog:
     of the seeds' values, null where a seed has diverged. What is not finite is null; what was not computed in any step
     of the chunk is left out.
 
-    When the log is opened, lines after `first_step`, which a resumed run computes again, are dropped, and so is an
-    incomplete last line that a killed process left. TensorBoard discards the same steps.
+    When the log is opened, lines after `first_step`, which a resumed run computes again, are dropped, and so are
+    incomplete ones, such as the last line of a killed process. The events are written anew from the lines that are
+    kept, so that they are the same points.
 
     Args:
         folder: folder of the run.
         first_step: number of steps that the run has completed.
         several_seeds: whether to log the seeds one by one as well.
 
+    Attributes:
+        recomputed: number of lines that were dropped because their steps are computed again.
+        incomplete: number of lines that were dropped because they are incomplete or damaged.
+
     Raises:
-        InputError: on opening and on logging, if the disk is full or the folder cannot be written.
+        InputError: on opening and on logging, if the disk is full or the folder cannot be written; on logging, if the
+            file was removed or changed by others since.
 
     Example:
         >>> import tempfile
@@ -52,11 +62,13 @@ class MetricsLog:
         self._several_seeds = several_seeds
         with _clear_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            kept, self.recomputed, self.incomplete = _lines_until(self._path, first_step)
+            # Before the log: a process that is killed in between leaves no event without its line.
+            self._events = _Events(self._path.parent / "tensorboard", kept)
             temporary = self._path.with_name(".metrics.jsonl.tmp")
-            temporary.write_text("".join(_lines_until(self._path, first_step)))
+            temporary.write_text("".join(kept))
             temporary.replace(self._path)
             self._lines = self._path.open("a")
-            self._events = _Events(self._path.parent / "tensorboard", first_step)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -68,6 +80,11 @@ class MetricsLog:
         """Log one chunk."""
         entry = log_entry(chunk, several_seeds=self._several_seeds)
         with _clear_errors(self._path):
+            if not self._path.is_file() or self._path.stat().st_size != self._lines.tell():
+                raise InputError(
+                    f"{self._path} was removed or changed while the run was training, which ends after step "
+                    f"{chunk.step - chunk.steps}: leave the files of a run to it"
+                )
             self._lines.write(json.dumps(entry, allow_nan=False) + "\n")
             self._lines.flush()
             self._events.write(entry)
@@ -102,47 +119,71 @@ def log_entry(chunk: Chunk, *, several_seeds: bool) -> dict[str, Any]:
 
 
 class _Events:
-    """The metrics of the log as TensorBoard events."""
+    """The metrics of the log as TensorBoard events, in one file that replaces those of earlier sessions."""
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    def __init__(self, folder: Path, lines: Sequence[str]) -> None:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         folder.mkdir(exist_ok=True)
+        for path in folder.glob("events.out.tfevents.*"):
+            path.unlink()
         # Not SummaryWriter: it writes from a thread which a full disk ends, and then waits for that thread forever.
-        self._writer = EventsWriter(str(folder / "events"), filename_suffix=f".{first_step}")
+        self._writer = EventsWriter(str(folder / "events"))
+        # A TensorBoard that has read the earlier file discards all of it.
+        forget = SessionLog(status=SessionLog.START)
+        self._writer.write_event(Event(wall_time=time.time(), step=0, session_log=forget))
+        entries = [json.loads(line) for line in lines]
+        # On TensorBoard's axis of time, earlier steps lie as far back as they took.
+        now = time.time() - sum(_seconds(entry) for entry in entries)
+        for entry in entries:
+            now += _seconds(entry)
+            self._write(entry, now)
         self._next_flush = 0.0
-        if first_step:
-            forget = SessionLog(status=SessionLog.START)
-            self._writer.write_event(Event(wall_time=time.time(), step=first_step + 1, session_log=forget))
 
     def write(self, entry: Mapping[str, Any]) -> None:
+        self._write(entry, time.time())
+        if time.perf_counter() >= self._next_flush:
+            self._writer.flush()
+            self._next_flush = time.perf_counter() + SECONDS_BETWEEN_FLUSHES
+
+    def _write(self, entry: Mapping[str, Any], wall_time: float) -> None:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         for name, value in entry.items():
             if isinstance(value, float) and name != "seconds":
-                event = Event(wall_time=time.time(), step=entry["step"], summary=scalar(name, value))
-                self._writer.write_event(event)
-        if time.perf_counter() >= self._next_flush:
-            self._writer.flush()
-            self._next_flush = time.perf_counter() + SECONDS_BETWEEN_FLUSHES
+                self._writer.write_event(Event(wall_time=wall_time, step=entry["step"], summary=scalar(name, value)))
 
     def close(self) -> None:
         self._writer.close()
 
 
-def _lines_until(path: Path, last_step: int) -> Iterator[str]:
-    """The complete lines of a log up to a step."""
+def _seconds(entry: Mapping[str, Any]) -> float:
+    seconds = entry.get("seconds")
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 1e9 else 0.0
+
+
+def _lines_until(path: Path, last_step: int) -> tuple[list[str], int, int]:
+    """The complete lines of a log up to a step, the number of those after it, and that of incomplete ones."""
+    kept: list[str] = []
+    later = incomplete = 0
     if not path.exists():
-        return
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            keep = json.loads(line)["step"] <= last_step
-        except (ValueError, TypeError, KeyError):
-            continue  # Incomplete.
-        if keep:
-            yield line + "\n"
+        return kept, later, incomplete
+    with open_regular(path) as file:
+        while line := file.readline(LONGEST_LINE):
+            try:
+                step = json.loads(line)["step"]
+                if type(step) is not int:
+                    raise TypeError
+            except (ValueError, TypeError, KeyError, RecursionError):
+                incomplete += 1
+                continue
+            if step <= last_step:
+                kept.append(line.decode().rstrip("\n") + "\n")
+            else:
+                later += 1
+    return kept, later, incomplete
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """The command `jaxgen`: run a subcommand, and report an error as one sentence with an exit status.
 
 Exit status 0: success. 1: the training diverged. 2: invalid input, or a file that cannot be read or written. 130:
-interrupted. 141: the output is a pipe that was closed.
+interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM.
+
+Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 """
 
 import os
@@ -29,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status.
 
     Args:
-        arguments: arguments after `jaxgen`; None for those of the process.
+        arguments: arguments after `jaxgen`; None for those of the process, which then handles signals as
+            `jaxgen.interruption` describes.
 
     Raises:
         SystemExit: always, with the exit status.
@@ -40,27 +43,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: 0
     """
     try:
-        _run(list(sys.argv[1:] if arguments is None else arguments))
+        if arguments is None:
+            from jaxgen.interruption import handle_signals
+
+            handle_signals(_resuming_command(sys.argv))
+        sys.exit(_status(list(sys.argv[1:] if arguments is None else arguments)))
+    except KeyboardInterrupt as interruption:
+        _end_interrupted(interruption)
+    finally:
+        if arguments is None:
+            from jaxgen.interruption import end_by_signals
+
+            end_by_signals()
+
+
+def _status(arguments: list[str]) -> int:
+    """Run a command, print its error as one sentence, and return the exit status."""
+    try:
+        _run(arguments)
         sys.stdout.flush()
     except InputError as error:
-        _fail(str(error), status=2)
+        return _fail(str(error), status=2)
     except BrokenPipeError:  # As in `jaxgen list | head -1`.
         # Python flushes stdout again at exit, which would print a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        return 141
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        _fail(f"{error.strerror or error}{where}", status=2)
+        return _fail(f"{error.strerror or error}{where}", status=2)
     except DivergenceError as error:
-        _fail(str(error), status=1)
+        return _fail(str(error), status=1)
     except RuntimeError as error:  # JAX's own type is not imported for commands that do without JAX.
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         first = str(error).partition("\n")[0]
-        _fail(f"the device has too little memory: give a smaller batch size or smaller networks ({first})", status=2)
-    except KeyboardInterrupt:
-        _fail("interrupted", status=130)
-    sys.exit(0)
+        return _fail(
+            f"the device has too little memory: give a smaller batch size or smaller networks ({first})", status=2
+        )
+    return 0
 
 
 def _run(arguments: list[str]) -> None:
@@ -125,6 +145,31 @@ def _command(name: str) -> Callable[[list[str]], None]:
     return run
 
 
-def _fail(message: str, *, status: int) -> None:
+def _fail(message: str, *, status: int) -> int:
     print(f"jaxgen: error: {message}", file=sys.stderr)
-    sys.exit(status)
+    return status
+
+
+def _resuming_command(argv: list[str]) -> str | None:
+    """The command that resumes what a command does; None for commands that cannot be resumed."""
+    if argv[1:2] not in (["train"], ["reproduce"]):
+        return None
+    import shlex
+
+    program = ["python", "-m", "jaxgen"] if os.path.basename(argv[0]) == "__main__.py" else ["jaxgen"]  # noqa: PTH119
+    resume = ["--resume"] if argv[1] == "train" and "--resume" not in argv else []
+    return shlex.join([*program, *argv[1:], *resume])
+
+
+def _end_interrupted(interruption: KeyboardInterrupt) -> None:
+    """End an interrupted command, whose training has been saved if it had completed a step."""
+    from jaxgen.interruption import acknowledge, exit_status, handles_signals, resuming_command
+
+    saved = str(interruption)
+    command = resuming_command() if saved else None
+    message = f"{saved or 'interrupted'}{f'; resume by: {command}' if command else ''}"
+    if handles_signals():
+        acknowledge(message)
+        # Not by the end of Python, at which threads of libraries can crash.
+        os._exit(exit_status())
+    sys.exit(_fail(message, status=exit_status()))

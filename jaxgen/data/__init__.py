@@ -7,6 +7,7 @@
 from jaxgen.data.augmentation import Augmentation
 from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.data.description import count_examples, describe, example, example_from
+from jaxgen.data.fingerprint import fingerprint
 from jaxgen.data.prepared import prepare
 from jaxgen.data.selection import first_examples, random_examples
 from jaxgen.data.sources import DATASETS, Data, Dataset, DataSource, load
@@ -30,6 +31,7 @@ __all__ = [
     "describe",
     "example",
     "example_from",
+    "fingerprint",
     "first_examples",
     "load",
     "permute",

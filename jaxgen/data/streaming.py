@@ -153,6 +153,10 @@ class Stream:
             one["label"] = np.array([self._source.classes - 1], np.int32)
         return one
 
+    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        """Read examples by their indices."""
+        return self._source.read(indices)
+
     def batches(
         self, key: KeyArray, first_step: int, last_step: int, batch_size: int
     ) -> Iterator[dict[str, np.ndarray]]:

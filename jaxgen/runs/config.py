@@ -17,11 +17,18 @@ from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, check_known
 from jaxgen.models import REGISTRY, Family, family_errors
 from jaxgen.models.family import fits, option_types
+from jaxgen.regular_files import read_regular
 from jaxgen.runs.outputs import write_json
 from jaxgen.training.seeds import seed_keys
 from jaxgen.typing import Array, Batch, Key
 
 ModelConfig = TypeVar("ModelConfig")
+
+FORMAT = 1
+"""Version of the format of a run folder."""
+
+MAY_CHANGE = ("steps", "data_dir")
+"""Options in which a resumed run may differ."""
 
 LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -157,15 +164,30 @@ def write_config(folder: Path, description: RunDescription) -> None:
         2
     """
     content = {
+        "format": FORMAT,
+        **to_json(description),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
+    }
+    write_json(folder / "config.json", content)
+
+
+def to_json(description: RunDescription) -> dict[str, Any]:
+    """Return a description as something that JSON can hold.
+
+    Args:
+        description: description of a run.
+
+    Returns:
+        The same for `from_json`.
+    """
+    return {
         "family": description.family,
         "preset": description.preset,
         "custom": description.custom,
         "config": dataclasses.asdict(description.config),
         "example": describe(description.example),
         "class_names": list(description.class_names),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
-    write_json(folder / "config.json", content)
 
 
 def read_config(folder: Path, *, family: Family | None = None) -> RunDescription:
@@ -195,19 +217,44 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         2
     """
     path = folder / "config.json"
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{folder} is not a run folder: it has no config.json")
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_regular(path))
+        version = content["format"]
+        if type(version) is not int or version < 1:
+            raise TypeError("the format is not a version")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    if version > FORMAT:
+        raise InputError(
+            f"{path} has the format {version}, of a newer jaxgen than this one, which reads formats up to {FORMAT}: "
+            "install a newer version"
+        )
+    return from_json(content, path, family=family)
+
+
+def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunDescription:
+    """Return what `to_json` was given. No code is imported for it.
+
+    Args:
+        content: result of `to_json`, as JSON returns it.
+        path: file that it comes from, for messages.
+        family: family of the run, needed where it is not part of the package.
+
+    Returns:
+        The description, the example with zeros for its values.
+
+    Raises:
+        InputError: if the content is damaged or its family is not known.
+    """
+    try:
         name, config, example_batch = content["family"], content["config"], content["example"]
         custom, preset = content.get("custom", False) is True, content.get("preset")
         if not (isinstance(name, str) and isinstance(config, Mapping) and isinstance(preset, str | None)):
             raise TypeError("family, preset or config has another type")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
-            "put a copy in its place, or train again"
-        ) from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
     known = _family(path, name, family, custom=custom)
     try:
         read = _config_from(config, known, custom=custom)
@@ -216,6 +263,36 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         return RunDescription(name, read, shown, custom, preset, class_names)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def check_trained_with(stored: Any, now: RunDescription, folder: Path, step: int, *, family: Family | None) -> None:
+    """Check that the `config.json` of a run is the one with which the state of a checkpoint was trained.
+
+    Args:
+        stored: description that is stored beside the state, as `to_json` returns it; None where none is stored.
+        now: description that was read from the `config.json`.
+        folder: folder of the run.
+        step: step of the checkpoint.
+        family: family of the run, needed where it is not part of the package.
+
+    Raises:
+        InputError: with the name of what differs.
+    """
+    if stored is None:
+        return
+    before = from_json(stored, folder / "checkpoints" / str(step), family=family)
+    if change := _change(before, now):
+        raise InputError(
+            f"{folder / 'config.json'} was changed after the checkpoint of step {step}, which is of a run {change}: "
+            "put back what it was"
+        )
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
+        "put a copy in its place, or train again"
+    )
 
 
 def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -> None:
@@ -253,16 +330,26 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
             f"{folder} was trained on data with the classes {', '.join(map(printable, before.class_names))}, not "
             f"{', '.join(map(printable, now.class_names))}: resume it with the same data"
         )
+    if change := _change(before, now):
+        raise InputError(
+            f"{folder} was trained {change}: a resumed run may differ only in {' and '.join(map(option, MAY_CHANGE))}"
+        )
+
+
+def _change(before: RunDescription, now: RunDescription) -> str | None:
+    """A clause with the first difference of two descriptions; None where a run may be resumed."""
+    if (before.family, before.custom) != (now.family, now.custom):
+        return f"of the model '{before.family}', not '{now.family}'"
+    if describe(before.example) != describe(now.example):
+        return f"on data with {describe(before.example)}, not {describe(now.example)}"
     old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
     options = old.pop("model_config") or {}, new.pop("model_config") or {}
-    old |= {name: new[name] for name in ("steps", "data_dir")}
+    old |= {name: new[name] for name in MAY_CHANGE}
     for was, given in (options, (old, new)):
         for name in was:
             if was[name] != given.get(name):
-                raise InputError(
-                    f"{folder} was trained with {option(name)} {format_value(was[name])}, not "
-                    f"{format_value(given.get(name))}: a resumed run may differ only in --steps and --data-dir"
-                )
+                return f"with {option(name)} {format_value(was[name])}, not {format_value(given.get(name))}"
+    return None
 
 
 def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> None:

@@ -15,7 +15,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
-from jaxgen.runs.config import RunConfig, custom_model_message, read_config
+from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.loop import initial_state
@@ -248,6 +248,7 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
     else:
         state = abstract_state(model, description.config, description.example)
     restored = restore(folder / "checkpoints", state)
+    check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
     return Run(
         folder=folder,
         family=description.family,

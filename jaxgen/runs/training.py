@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,19 +14,22 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
-from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
-from jaxgen.data import Augmentation, Stream, example
+from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json, unfinished_from_json
+from jaxgen.data import SYNTHETIC, Augmentation, Stream, example, fingerprint
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
+from jaxgen.interruption import on_leaving
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
     check_options,
+    check_trained_with,
     check_unchanged,
     read_config,
+    to_json,
     with_absolute_paths,
     write_config,
 )
@@ -33,9 +37,9 @@ from jaxgen.runs.evaluation import evaluate_run, load_test_split
 from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.training.augmentation import augmented
-from jaxgen.training.checkpoint import completed, restore
-from jaxgen.training.chunk import Callback, Chunk, Divergence
-from jaxgen.training.loop import Fit, check_batch_size, fit
+from jaxgen.training.checkpoint import completed, restore, steps
+from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
+from jaxgen.training.loop import NO_STEPS, Fit, Interrupted, check_batch_size, fit
 from jaxgen.training.phases import stages
 from jaxgen.typing import Batch, KeyArray
 
@@ -88,12 +92,14 @@ class Start(NamedTuple):
         step: number of completed steps.
         state: state after them; None for a new run.
         diverged: seeds that had diverged before.
-        durations: time that these steps have taken.
+        unfinished: steps since the last line of the log, where the training was interrupted between two lines.
+        durations: time that these steps have taken, but for the unfinished ones.
     """
 
     step: int = 0
     state: State | None = None
     diverged: Mapping[int, Divergence] = {}
+    unfinished: Unfinished = NO_STEPS
     durations: Durations = Durations()
 
 
@@ -128,6 +134,8 @@ def train(
         InputError: if an option is wrong, or a file cannot be written. A new run that has not completed its first chunk
             leaves no folder behind.
         DivergenceError: if a loss or a gradient is not finite; the message names the last checkpoint before it.
+        KeyboardInterrupt: if Ctrl-C is pressed. During the training, of which at least a step is complete, the message
+            names the step whose state was saved: the run can be resumed from there.
     """
     folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
     check_options(family, config, custom=model is not None)
@@ -145,11 +153,15 @@ def train(
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, description.example) if model.evaluate is not None else None
-    with _locked(folder, new=not resume), contextlib.nullcontext() if resume else _removed_if_incomplete(folder):
-        start = _resumed(folder, model, description, notify) if resume else Start()
+    # Stored beside every state. Points of known densities are drawn anew, and may differ by rounding between machines.
+    inputs = {"run": to_json(description), "data": None if config.data in SYNTHETIC else fingerprint(data)}
+    with _reserved(folder, resume=resume):
+        if resume:  # Another process may have used the folder since it was looked at.
+            check_unchanged(read_config(folder, family=family), description, folder)
+        start = _resumed(folder, family, model, description, inputs["data"], notify) if resume else Start()
         write_config(folder, description)
         durations = dataclasses.replace(start.durations)
-        fitted = _fit(folder, description, model, data, start, durations)
+        fitted = _fit(folder, description, model, data, start, durations, inputs, notify)
         for seed, where in sorted(fitted.diverged.items()):
             notify(f"the run with seed {config.seed + seed} was left out: {where}")
         summary = _summary(folder, description, model, test, fitted, durations)
@@ -158,19 +170,44 @@ def train(
 
 
 def _fit(
-    folder: Path, description: RunDescription, model: Model, data: Batch | Stream, start: Start, durations: Durations
+    folder: Path,
+    description: RunDescription,
+    model: Model,
+    data: Batch | Stream,
+    start: Start,
+    durations: Durations,
+    inputs: Mapping[str, Any],
+    notify: Notify,
 ) -> Fit:
     """Run `fit` with the callbacks of a run folder."""
     config = description.config
     first_seed = None if config.seeds is None else config.seed
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        every=config.checkpoint_every,
+        last=config.steps,
+        first_step=start.step,
+        meta=lambda: {**dataclasses.asdict(durations), **inputs},
+    )
     with (
-        Progress(config.steps, start.step, first_seed=first_seed) as progress,
+        Progress(config.steps, start.step - start.unfinished.steps, first_seed=first_seed) as progress,
         MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
     ):
+        if log.recomputed:
+            notify(f"lines of the log after step {start.step} are computed again: {log.recomputed}")
+        if log.incomplete:
+            notify(f"incomplete lines of the log were dropped: {log.incomplete}")
 
         def on_compiled(seconds: float) -> None:
             durations.compile_seconds += seconds
             progress.compiled(seconds)
+
+        def check_present(_: Chunk) -> None:
+            if not (folder / "config.json").is_file():
+                raise InputError(
+                    f"{folder / 'config.json'} was removed while the run was training, and without it nothing can be "
+                    "used: leave the folder of a run to it"
+                )
 
         try:
             return fit(
@@ -182,12 +219,24 @@ def _fit(
                 state=start.state,
                 first_step=start.step,
                 diverged=start.diverged,
+                unfinished=start.unfinished,
                 chunk=config.log_every,
-                callbacks=[durations, progress, *_callbacks(folder, description, model, data, log, durations)],
+                callbacks=[
+                    check_present,
+                    durations,
+                    progress,
+                    *_callbacks(folder, description, model, data, log),
+                    checkpoints,
+                ],
                 on_compiled=on_compiled,
             )
         except DivergenceError as error:
             raise DivergenceError(f"{error}; {_last_checkpoint(folder, description, model)}") from None
+        except Interrupted as training:
+            checkpoints.interrupted(training)
+            if training.step == 0:
+                raise
+            raise KeyboardInterrupt(f"interrupted: step {training.step} is saved") from None
 
 
 def _augmented(model: Model, config: RunConfig[Any]) -> Model:
@@ -195,14 +244,9 @@ def _augmented(model: Model, config: RunConfig[Any]) -> Model:
 
 
 def _callbacks(
-    folder: Path,
-    description: RunDescription,
-    model: Model,
-    data: Batch | Stream,
-    log: MetricsLog,
-    durations: Durations,
+    folder: Path, description: RunDescription, model: Model, data: Batch | Stream, log: MetricsLog
 ) -> list[Callback]:
-    """What happens between two chunks, as far as the model can do it."""
+    """What happens between two chunks before the checkpoint, as far as the model can do it."""
     config = description.config
     due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
     loss = None if description.custom else getattr(config.model_config, "loss", None)
@@ -210,13 +254,7 @@ def _callbacks(
     grid = ImageGrid(
         folder / "samples", model, config.data, data, loss=loss, class_names=description.class_names, **due
     )
-    checkpoints = Checkpoints(
-        folder / "checkpoints",
-        every=config.checkpoint_every,
-        last=config.steps,
-        meta=lambda: dataclasses.asdict(durations),
-    )
-    return [*metrics, log, grid, checkpoints]
+    return [*metrics, log, grid]
 
 
 def _family(family: str | Family) -> Family:
@@ -277,18 +315,28 @@ def _repeated(example: Batch, size: int) -> Batch:
 def _check_folder(folder: Path, *, resume: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
-    # A process that is killed before it writes config.json leaves a lock file alone.
-    if not resume and folder.exists() and {path.name for path in folder.iterdir()} != {LOCK}:
-        raise InputError(_exists(folder))
+    if not resume and folder.exists() and not all(_is_leftover(path) for path in folder.iterdir()):
+        raise InputError(f"{folder} exists: give another --out, or --resume to resume the run in it")
 
 
-def _exists(folder: Path) -> str:
-    return f"{folder} exists: give another --out, or --resume to resume the run in it"
+def _is_leftover(path: Path) -> bool:
+    """Whether a file or folder may be left of a new run whose process was killed, and is nothing without the others."""
+    if path.is_dir() and not path.is_symlink():
+        if path.name == "tensorboard":
+            return all(inside.name.startswith("events.out.tfevents.") for inside in path.iterdir())
+        if path.name == "checkpoints":
+            return not steps(path)
+        return path.name == "samples" and not any(path.iterdir())
+    return path.name in (LOCK, "metrics.jsonl", ".config.json.tmp", ".metrics.jsonl.tmp")
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, *, new: bool) -> Iterator[None]:
-    """Lock the folder for this process; the operating system releases the lock when the process ends in any way."""
+def _reserved(folder: Path, *, resume: bool) -> Iterator[None]:
+    """Lock the folder for this process; the operating system releases the lock when the process ends in any way.
+
+    A new run that ends without anything to be resumed is deleted.
+    """
+    made = not folder.exists()
     make_folder(folder)
     lock = filelock.FileLock(folder / LOCK)
     try:
@@ -296,26 +344,45 @@ def _locked(folder: Path, *, new: bool) -> Iterator[None]:
     except filelock.Timeout:
         raise InputError(f"{folder} is in use by another process: wait for it, or give another --out") from None
     with held:
-        if new and (folder / "config.json").exists():  # Of a process that began after the folder was looked for.
-            raise InputError(_exists(folder))
-        yield
+        # Again: another process may have trained in the folder since it was looked at.
+        _check_folder(folder, resume=resume)
+        locked = (folder / LOCK).stat()
+
+        def delete_unless_resumable() -> bool:
+            log = folder / "metrics.jsonl"
+            if resume or completed(folder / "checkpoints") or (log.is_file() and log.stat().st_size):
+                return True
+            # If the folder was removed since, one of the same name is not this process's.
+            with contextlib.suppress(OSError):
+                if os.path.samestat(locked, (folder / LOCK).stat()):
+                    _delete(folder, itself=made)
+            return False
+
+        try:
+            with on_leaving(delete_unless_resumable):
+                yield
+        except DivergenceError:  # The training itself failed: config.json is needed to find out why.
+            raise
+        except BaseException:
+            delete_unless_resumable()
+            raise
 
 
-@contextlib.contextmanager
-def _removed_if_incomplete(folder: Path) -> Iterator[None]:
-    """Delete the folder of a new run that ends before its first chunk is complete."""
-    try:
-        yield
-    except DivergenceError:  # The training itself failed: config.json is needed to find out why.
-        raise
-    except BaseException:
-        log = folder / "metrics.jsonl"
-        if not log.is_file() or not log.stat().st_size:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+def _delete(folder: Path, *, itself: bool) -> None:
+    """Delete a folder, or only what is in it."""
+    if itself:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
-def _resumed(folder: Path, model: Model, description: RunDescription, notify: Notify) -> Start:
+def _resumed(
+    folder: Path, family: Family, model: Model, description: RunDescription, data: Any, notify: Notify
+) -> Start:
     """The newest complete checkpoint of a run."""
     if not completed(folder / "checkpoints"):
         notify(f"{folder} has no checkpoint yet: starting from the beginning")
@@ -323,12 +390,30 @@ def _resumed(folder: Path, model: Model, description: RunDescription, notify: No
     restored = restore(folder / "checkpoints", abstract_state(model, description.config, description.example))
     for skipped in restored.skipped:
         notify(f"skipping a checkpoint: {skipped}")
+    meta = restored.meta
     if restored.step > description.config.steps:
         raise InputError(
             f"{folder} has been trained for {restored.step} steps already: give at least that many as --steps"
         )
+    check_trained_with(meta.get("run"), description, folder, restored.step, family=family)
+    _check_data(meta.get("data"), data, folder, description.config.data)
     notify(f"resuming at step {restored.step}")
-    return Start(restored.step, restored.state, diverged_from_json(restored.meta), Durations.stored(restored.meta))
+    return Start(
+        restored.step,
+        restored.state,
+        diverged_from_json(meta),
+        unfinished_from_json(meta),
+        Durations.stored(meta),
+    )
+
+
+def _check_data(before: Any, now: Any, folder: Path, name: str) -> None:
+    """Check that a run is resumed with the examples with which it was trained."""
+    if before is None or before == now:
+        return
+    counts = [found.get("examples") if isinstance(found, Mapping) else None for found in (before, now)]
+    what = "other examples of the same shape" if counts[0] == counts[1] else f"{counts[1]} examples, not {counts[0]}"
+    raise InputError(f"{name} has {what} since {folder} was trained on it: put back the data, or train a new run")
 
 
 def _last_checkpoint(folder: Path, description: RunDescription, model: Model) -> str:

@@ -1,9 +1,9 @@
 """Training: everything around the game that does not depend on the model: loop, seeds, phases, devices, checkpoints."""
 
 from jaxgen.training.augmentation import augmented
-from jaxgen.training.chunk import Callback, Chunk, Divergence
+from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
 from jaxgen.training.compiler import jit
-from jaxgen.training.loop import Fit, check_batch_size, fit
+from jaxgen.training.loop import Fit, Interrupted, check_batch_size, fit
 from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import seed_keys, summarize
 
@@ -12,6 +12,8 @@ __all__ = [
     "Chunk",
     "Divergence",
     "Fit",
+    "Interrupted",
+    "Unfinished",
     "augmented",
     "check_batch_size",
     "evaluate",

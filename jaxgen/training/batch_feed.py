@@ -36,13 +36,13 @@ class BatchFeed(NamedTuple):
     per_seed: bool
 
 
-def from_arrays(data: Batch, batch_size: int, chunk: int, mesh: Mesh) -> BatchFeed:
+def from_arrays(data: Batch, batch_size: int, longest: int, mesh: Mesh) -> BatchFeed:
     """Copy the arrays to the devices once and take batches there by index.
 
     Args:
         data: arrays whose leading axis is that of the examples.
         batch_size: number of examples per step.
-        chunk: largest number of steps between two calls of the callbacks.
+        longest: largest number of steps that are computed together.
         mesh: mesh of the devices, each of which holds all the data.
 
     Returns:
@@ -61,17 +61,19 @@ def from_arrays(data: Batch, batch_size: int, chunk: int, mesh: Mesh) -> BatchFe
     def batch(fetched: PyTree, key: KeyArray, step: Array, _: Array) -> Batch:
         return take(fetched, batch_indices(key, step, examples=examples, batch_size=batch_size))
 
-    return BatchFeed(chunk, lambda first, count: on_device, batch, per_seed=False)
+    return BatchFeed(longest, lambda first, count: on_device, batch, per_seed=False)
 
 
-def from_stream(stream: Stream, order_keys: Key[Array, " seeds"], batch_size: int, chunk: int, mesh: Mesh) -> BatchFeed:
+def from_stream(
+    stream: Stream, order_keys: Key[Array, " seeds"], batch_size: int, longest: int, mesh: Mesh
+) -> BatchFeed:
     """Read the batches of some steps from a stream, which reads ahead while the device computes.
 
     Args:
         stream: stream of examples.
         order_keys: keys of the order of the examples, one for each seed.
         batch_size: number of examples per step.
-        chunk: largest number of steps between two calls of the callbacks; as many are fetched at once if `BLOCK_BYTES`
+        longest: largest number of steps that are computed together; as many are fetched at once if `BLOCK_BYTES`
             allows it.
         mesh: mesh of the devices over which each batch is sharded.
 
@@ -90,7 +92,7 @@ def from_stream(stream: Stream, order_keys: Key[Array, " seeds"], batch_size: in
     iterators: list[Iterator[Batch]] = []
     example = stream.example()
     bytes_per_step = order_keys.size * batch_size * sum(array.nbytes for array in example.values())
-    block = min(chunk, max(1, BLOCK_BYTES // bytes_per_step))
+    block = min(longest, max(1, BLOCK_BYTES // bytes_per_step))
     layout = NamedSharding(mesh, PartitionSpec(None, None, AXIS))
 
     def fetch(first: int, count: int) -> PyTree:

@@ -11,15 +11,12 @@ and `restore` uses the newest checkpoint whose files match their checksums.
 Only arrays and JSON are read; nothing is unpickled.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +25,7 @@ import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.game import State
+from jaxgen.interruption import deferred
 from jaxgen.training.leaves import first_difference, named_leaves
 
 if TYPE_CHECKING:
@@ -103,7 +101,8 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
     content = orbax.args.Composite(state=orbax.args.StandardSave(leaves), meta=orbax.args.JsonSave(meta))
     options = orbax.CheckpointManagerOptions(enable_async_checkpointing=False, cleanup_tmp_directories=True)
     try:
-        with _delayed_interrupts(), orbax.CheckpointManager(folder, options=options) as manager:
+        # Otherwise the threads of Orbax would continue, and fail when the process ends.
+        with deferred("a checkpoint is completed first"), orbax.CheckpointManager(folder, options=options) as manager:
             _reserve(folder, sum(leaf.nbytes for leaf in leaves.values()))
             for later in [known for known in manager.all_steps() if known >= step]:
                 manager.delete(later)
@@ -121,23 +120,6 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
             f"the checkpoint of step {step} could not be written to {folder} ({_first_line(error)}); "
             "earlier ones are unchanged: make sure that the disk has space, and resume the run"
         ) from error
-
-
-@contextlib.contextmanager
-def _delayed_interrupts() -> Iterator[None]:
-    """Delay Ctrl-C until a checkpoint is written: Orbax's threads would continue, and fail when the process ends."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():
-        yield  # Only the main thread is interrupted, and only it may set the handler.
-        return
-    interrupts: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupts:
-        signal.raise_signal(signal.SIGINT)
 
 
 def steps(folder: str | Path) -> list[int]:

@@ -61,6 +61,23 @@ class Chunk(NamedTuple):
         return {seed: where for seed, where in self.diverged.items() if where.step > self.step - self.steps}
 
 
+class Unfinished(NamedTuple):
+    """The steps of a chunk that was interrupted before its callbacks were called.
+
+    Attributes:
+        metrics: metric name -> values at these steps, `[seeds, steps]`, also for a single key; empty for no steps.
+        seconds: wall-clock time of these steps.
+    """
+
+    metrics: dict[str, np.ndarray]
+    seconds: float
+
+    @property
+    def steps(self) -> int:
+        """Number of these steps."""
+        return next(iter(self.metrics.values())).shape[-1] if self.metrics else 0
+
+
 Callback = Callable[[Chunk], Mapping[str, np.ndarray] | None]
 """Called after every chunk. Metrics that it returns are added to the chunk for the callbacks after it."""
 
@@ -216,5 +233,6 @@ def assemble_history(
         for name, values in metrics.items():
             whole = history.setdefault(name, np.ma.masked_all((seeds, steps - first_step), values.dtype))
             stop = step - first_step
-            whole[:, stop - values.shape[-1] : stop] = values
+            count = min(values.shape[-1], stop)  # The first chunk may have steps of before an interruption.
+            whole[:, stop - count : stop] = values[..., values.shape[-1] - count :]
     return history

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import signal
 from typing import Any, NamedTuple
 
 import jax
@@ -38,9 +39,9 @@ class Training(NamedTuple):
 def train(point_gan, points):
     """Train the GAN with a callback that records, and a listener that counts compilations."""
 
-    def run(steps=STEPS, chunk=7, key=None, **choices: Any) -> Training:
+    def run(steps=STEPS, chunk=7, key=None, record_into=None, **choices: Any) -> Training:
         compiled: list[str] = []
-        training = Training(None, None, [], [], [])
+        training = Training(None, None, [] if record_into is None else record_into, [], [])
 
         def listen(event, seconds, **_):
             if "backend_compile" in event:
@@ -165,6 +166,126 @@ def test_the_time_of_compilation_is_reported_once_before_the_first_chunk(point_g
     assert len(calls) == 3
 
 
+class TestInterruption:
+    """Ctrl-C ends a training between two blocks of steps; nothing is lost."""
+
+    @pytest.fixture
+    def interrupt(self, monkeypatch):
+        """`interrupt(*steps)`: send SIGINT in the next training while the device computes these steps."""
+        compile_stage, expected = loop._compile, set()
+
+        def compiled(*arguments):
+            program = compile_stage(*arguments)
+
+            def run(keys, state, fetched, first, count):
+                for step in expected & set(range(first, first + count)):
+                    expected.remove(step)
+                    signal.raise_signal(signal.SIGINT)
+                return program(keys, state, fetched, first, count)
+
+            return run
+
+        monkeypatch.setattr(loop, "_compile", compiled)
+        monkeypatch.setattr(loop, "SECONDS_PER_BLOCK", 0.0)  # Every step is a block.
+        # Processes in the background may ignore Ctrl-C.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield expected.update
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, before)
+
+    @pytest.mark.parametrize("key", [None, seed_keys(3, 2)], ids=["one", "two"])
+    def test_a_training_interrupted_within_chunks_and_continued_is_that_of_one_piece(
+        self, key, complete, of_two_seeds, train, interrupt
+    ):
+        expected = complete if key is None else of_two_seeds
+        choices: dict[str, Any] = {"key": key}
+        chunks, ends, lengths = [], [], []
+        for step in (2, 11, 22, None):
+            interrupt([] if step is None else [step])
+            try:
+                last = train(**choices, record_into=chunks).result
+            except KeyboardInterrupt as interrupted:
+                result = interrupted.result
+                ends.append((interrupted.step, int(result.state.step)))
+                lengths.append({values.shape[-1] for values in result.history.values()})
+                choices |= {
+                    "state": result.state,
+                    "first_step": interrupted.step,
+                    "diverged": result.diverged,
+                    "unfinished": interrupted.unfinished,
+                }
+        assert ends == [(3, 3), (12, 12), (23, 23)]
+        assert lengths == [{3}, {9}, {11}]
+        assert choices["unfinished"].steps == 0
+        assert_same_bits(last.state, expected.state)
+        assert [chunk.step for chunk in chunks] == [chunk.step for chunk in expected.chunks]
+        for chunk, other in zip(chunks, expected.chunks, strict=True):
+            assert_same_metrics(chunk.metrics, other.metrics)
+
+    def test_the_unfinished_steps_are_the_last_chunk_of_a_training_that_ends_with_them(self, train, interrupt):
+        expected = train(steps=10)
+        interrupt([9])
+        with pytest.raises(loop.Interrupted) as caught:
+            train()
+        chunks = []
+        state = caught.value.result.state
+        train(steps=10, state=state, first_step=10, unfinished=caught.value.unfinished, record_into=chunks)
+        assert [chunk.step for chunk in chunks] == [10]
+        assert_same_metrics(chunks[0].metrics, expected.chunks[-1].metrics)
+
+    def test_a_second_interrupt_is_not_deferred(self, train, interrupt):
+        interrupt([8, 9])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "SECONDS_PER_BLOCK", 1e6)
+            patch.setattr(loop.time, "perf_counter", lambda: 0.0)
+            with pytest.raises(KeyboardInterrupt) as caught:
+                train(chunk=23)
+        assert type(caught.value) is KeyboardInterrupt
+
+    def test_what_diverged_is_reported_and_not_kept_as_a_state(self, points, interrupt):
+        interrupt([20])
+        with pytest.raises(DivergenceError):
+            fit(diverging_game(0.3), points, key=jax.random.key(0), steps=100, batch_size=BATCH)
+
+
+@pytest.mark.parametrize(("seconds", "longest"), [(10.0, 1), (0.3, 3), (0.01, 23)])
+def test_a_block_takes_about_a_second_or_one_step(seconds, longest, complete, train, monkeypatch):
+    clock, counts, compile_stage = [0.0], [], loop._compile
+
+    def compiled(*arguments):
+        program = compile_stage(*arguments)
+
+        def run(keys, state, fetched, first, count):
+            counts.append(int(count))
+            clock[0] += seconds * count
+            return program(keys, state, fetched, first, count)
+
+        return run
+
+    monkeypatch.setattr(loop, "_compile", compiled)
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    training = train(chunk=STEPS)
+    assert sum(counts) == STEPS
+    # A step is measured first, and the next block is chosen before it has ended.
+    assert counts[:2] == [1, 1]
+    assert max(counts) == min(longest, STEPS - 2)
+    assert_same_bits(training.state, complete.state)
+
+
+def test_memory_for_metrics_does_not_grow_with_the_length_of_chunks(point_gan, points, monkeypatch):
+    sizes, compile_stage = [], loop._compile
+
+    def compiled(*arguments):
+        program = compile_stage(*arguments)
+        sizes.append(program.memory_analysis().output_size_in_bytes)
+        return program
+
+    monkeypatch.setattr(loop, "_compile", compiled)
+    for chunk in (loop.LARGEST_BLOCK, 2**31 - 1):
+        fit(point_gan(), points, key=jax.random.key(3), steps=3, batch_size=BATCH, chunk=chunk)
+    assert sizes[0] == sizes[1] > 0
+
+
 class TestHistory:
     def test_the_history_of_one_key_agrees_with_steps_computed_one_by_one(self, complete, expected):
         history = complete.result.history
@@ -248,13 +369,13 @@ class TestCallbacks:
         assert shapes == [(), (1,)]
 
     def test_progress_prints_losses_and_speed_to_stderr(self, model, points, capsys, monkeypatch):
-        clock = itertools.count(0, 3)
+        clock = itertools.count(0, 1.5)
         monkeypatch.setattr(loop.time, "perf_counter", lambda: float(next(clock)))
         fit(model, points, key=jax.random.key(0), steps=10, batch_size=4, chunk=2, progress=True)
         printed = capsys.readouterr()
         assert printed.out == ""
         lines = printed.err.splitlines()
-        # A chunk takes 3 s by this clock, and at least 10 s pass between two lines, except before the last one.
+        # A block of one step takes 1.5 s by this clock, and 10 s pass between two lines, except before the last one.
         pattern = r"(\d+)/10  x -?\d\S*  0\.667 step/s  \d+:\d\d left"
         shown = [int(re.fullmatch(pattern, line)[1]) for line in lines]
         assert shown[0] == 2
