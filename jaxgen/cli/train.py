@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxgen.cli.output import notice
 from jaxgen.cli.parse import parse
-from jaxgen.cli.table import print_metrics
+from jaxgen.cli.table import print_metrics, print_preview
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, suggest
@@ -18,6 +18,7 @@ from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
+from jaxgen.runs.preview import preview
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Options:
         config: model, data, and duration of the training.
         out: run folder; by default runs/MODEL-DATA.
         resume: resume from the newest complete checkpoint; only --steps and --data-dir may differ.
+        dry_run: print the complete options, the parameters of every network and the shapes, and train nothing.
     """
 
     config: RunConfig[Any]
     out: Path | None = None
     resume: bool = False
+    dry_run: bool = False
 
 
 class Choice(NamedTuple):
@@ -74,6 +77,9 @@ def run(arguments: list[str]) -> None:
         # What is not given stays as it was; what is given is compared with what it was.
         options = dataclasses.replace(_parsed(choice, None, before.config), resume=True)
         name = before.preset or family.name
+    if options.dry_run:
+        print_preview(name, options.config, preview(family, options.config))
+        return
     preset = name if name in PRESETS else None
     summary = train(folder, family, options.config, resume=options.resume, preset=preset, notify=notice)
     if summary["test"]:

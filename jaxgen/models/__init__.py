@@ -43,6 +43,7 @@ FAMILIES = (
         config=gan_config.Config,
         build=gan.build,
         summary="generative adversarial network, composed from parts (Goodfellow et al. 2014)",
+        complete=gan_config.completed,
     ),
     Family(name="vae", config=vae.Config, build=vae.build, summary="variational autoencoder (Kingma & Welling 2014)"),
     Family(

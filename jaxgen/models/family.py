@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from jaxgen.errors import InputError, suggest
 from jaxgen.game import Model
+from jaxgen.typing import Batch
 
 ENTRY_POINTS = "jaxgen.families"
 """Entry-point group in which installed packages announce their families."""
@@ -27,12 +28,15 @@ class Family(NamedTuple):
         config: frozen dataclass of its options.
         build: `(config, example, **parts) -> model`; parts are modules, losses or optimizers in place of named ones.
         summary: one line for the list of families.
+        complete: `(config, example) -> config` with values in place of None, as `build` takes them; None where no
+            option depends on others or on the data.
     """
 
     name: str
     config: type
     build: Callable[..., Model]
     summary: str
+    complete: Callable[[Any, Batch], Any] | None = None
 
 
 def load_family(source: str) -> Family:

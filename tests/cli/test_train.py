@@ -59,6 +59,18 @@ def test_preset_resumes_only_runs_with_its_options(tmp_path, jaxgen, refused, un
     assert resumed == [(run, REGISTRY["gan"], expected)]
 
 
+def test_dry_run_prints_options_and_parameters_and_writes_nothing(tmp_path, jaxgen, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = jaxgen("train", "wgan-gp", "--data", "ring", "--hidden", 8, "--seeds", 2, "--dry-run")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("wgan-gp on ring, 2 seeds: 100,000 training examples, point float32 [2]")
+    rows = [line.split() for line in result.out.splitlines()]
+    assert ["penalty_weight", "0.1"] in rows
+    assert ["generator:", f"{2 * 8 + 8 + 8 * 2 + 2}", "parameters"] in rows
+    assert list(tmp_path.iterdir()) == []
+    assert "apply to images only" in refused("train", "gan", "--data", "ring", "--flip", "--dry-run")
+
+
 @pytest.fixture
 def started(monkeypatch):
     """The trainings that commands start, without training: folder, family, config and preset of each."""

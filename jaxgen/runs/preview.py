@@ -1,0 +1,84 @@
+"""What a training would be, without training: the complete options, the data, and the parameters of every network."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.data import count_examples, describe, example
+from jaxgen.models import Family, build_model
+from jaxgen.runs.config import RunConfig, check_options, with_absolute_paths
+from jaxgen.runs.loading import abstract_state
+from jaxgen.training.leaves import named_leaves
+
+
+class Preview(NamedTuple):
+    """A training that could be started.
+
+    Attributes:
+        options: name of an option -> its value, of the training and then of the model; None where an option does not
+            apply.
+        data: name of an array -> shape and dtype of an example.
+        examples: number of training examples.
+        shapes: network name -> name of a parameter array -> its shape, for one seed.
+        state_bytes: bytes of parameters, statistics, optimizers and averages of all seeds.
+    """
+
+    options: Mapping[str, Any]
+    data: Mapping[str, Any]
+    examples: int
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
+    state_bytes: int
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Network name -> its number of parameters, for one seed."""
+        return {name: sum(map(math.prod, arrays.values())) for name, arrays in self.shapes.items()}
+
+
+def preview(family: Family, config: RunConfig[Any]) -> Preview:
+    """Build a model and determine its shapes; nothing is computed or written.
+
+    Args:
+        family: family of the model.
+        config: everything else that determines the run.
+
+    Returns:
+        What would be trained.
+
+    Raises:
+        InputError: if an option is wrong, or the data cannot be loaded.
+
+    Example:
+        >>> from jaxgen.models import REGISTRY
+        >>> found = preview(REGISTRY["vae"], RunConfig(REGISTRY["vae"].config(hidden=(8,), latent_dim=2)))
+        >>> found.parameters, found.shapes["encoder"]["Dense_0/kernel"]
+        ({'decoder': 600, 'encoder': 556}, (64, 8))
+    """
+    config = with_absolute_paths(config)
+    check_options(family, config, custom=False)
+    data = config.source.load("train")
+    shown = example(data)
+    config.augmentation.check(shown)
+    complete = config.model_config if family.complete is None else family.complete(config.model_config, shown)
+    state = abstract_state(build_model(family, config.model_config, shown), config, shown)
+    of_training = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    del of_training["model_config"]
+    return Preview(
+        options=of_training | {field.name: getattr(complete, field.name) for field in dataclasses.fields(complete)},
+        data=describe(shown),
+        examples=count_examples(data),
+        shapes={
+            # Without the leading axis of seeds.
+            network: {name: leaf.shape[1:] for name, leaf in named_leaves(arrays).items()}
+            for network, arrays in state.params.items()
+        },
+        state_bytes=sum(math.prod(leaf.shape) * _itemsize(leaf.dtype) for leaf in jax.tree.leaves(state)),
+    )
+
+
+def _itemsize(dtype: Any) -> int:
+    return jnp.dtype(dtype).itemsize

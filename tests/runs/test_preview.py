@@ -1,0 +1,43 @@
+"""What a dry run says is what a training does."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.errors import InputError
+from jaxgen.models import PRESETS, REGISTRY
+from jaxgen.runs import RunConfig
+from jaxgen.runs.preview import preview
+from tests.small_runs import LINEAR, LinearConfig, untrained
+
+
+@pytest.mark.parametrize(("family", "seeds"), [("vae", None), ("gan", 3)])
+def test_counts_and_shapes_are_those_of_the_first_state(family, seeds):
+    run = untrained(family, seeds)
+    found = preview(REGISTRY[family], run.config)
+    for network, arrays in run.state.params.items():
+        leaves = jax.tree.leaves(arrays)
+        assert found.parameters[network] * (seeds or 1) == sum(leaf.size for leaf in leaves)
+        assert sorted(found.shapes[network].values()) == sorted(leaf.shape[1:] for leaf in leaves)
+    assert found.state_bytes == sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(run.state))
+    assert found.examples == 1437
+
+
+def test_options_that_depend_on_data_and_other_options_are_completed():
+    options = preview(REGISTRY["gan"], RunConfig(PRESETS["wgan-gp"].config, data="ring", steps=7)).options
+    assert (options["steps"], options["penalty_weight"], options["architecture"]) == (7, 0.1, "mlp")
+    assert (options["latent_dim"], options["hidden"], options["clip"]) == (2, (64, 64), None)
+
+
+def test_families_from_outside_have_their_own_options():
+    found = preview(LINEAR, RunConfig(LinearConfig(latent_dim=5)))
+    assert found.parameters == {"net": 64 * 5}
+    assert found.options["latent_dim"] == 5
+
+
+def test_wrong_options_and_data_are_refused():
+    config = RunConfig(REGISTRY["vae"].config(), data="ring")
+    with pytest.raises(InputError, match="apply to images only"):
+        preview(REGISTRY["vae"], dataclasses.replace(config, flip=True))
