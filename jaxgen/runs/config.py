@@ -14,8 +14,9 @@ from jaxgen.data import DATASETS, DataSource, describe, example_from
 from jaxgen.data.folders import printable
 from jaxgen.data.sources import expand_path, is_path
 from jaxgen.errors import InputError, check_known
-from jaxgen.models import REGISTRY, Family, family_errors
+from jaxgen.models import REGISTRY, Family, family_errors, standardization
 from jaxgen.models.family import fits, option_types
+from jaxgen.models.standardization import Standardization
 from jaxgen.runs.outputs import write_json
 from jaxgen.training.seeds import seed_keys
 from jaxgen.typing import Array, Batch, Key
@@ -31,7 +32,7 @@ class RunConfig(Generic[ModelConfig]):
 
     Attributes:
         model_config: options of the model's family.
-        data: name of a data set, or path of a folder of images or of an .npz file.
+        data: name of a data set, or path of a folder of images, or of an .npz or .csv file.
         data_dir: folder of the data sets; by default $TFDS_DATA_DIR, or ~/tensorflow_datasets.
         image_size: height and width in pixels to which images are scaled and cropped; by default images keep their
             size, which must be the same for all.
@@ -87,6 +88,7 @@ class RunDescription(NamedTuple):
         example: smallest batch that shows the shapes of its data.
         custom: whether the model was built in Python with modules or functions that a config cannot describe.
         class_names: name of each class in order of the labels; empty where they have none.
+        standardization: how points of the user are standardized for the model; None where they are not.
     """
 
     family: str
@@ -94,6 +96,7 @@ class RunDescription(NamedTuple):
     example: Batch
     custom: bool = False
     class_names: tuple[str, ...] = ()
+    standardization: Standardization | None = None
 
 
 def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
@@ -146,6 +149,7 @@ def write_config(folder: Path, description: RunDescription) -> None:
         "config": dataclasses.asdict(description.config),
         "example": describe(description.example),
         "class_names": list(description.class_names),
+        "standardization": standardization.describe(description.standardization),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
     write_json(folder / "config.json", content)
@@ -195,7 +199,9 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
     try:
         shown = example_from(example_batch)
         class_names = _class_names_from(content.get("class_names", []), shown)
-        return RunDescription(name, _config_from(config, known, custom=custom), shown, custom, class_names)
+        columns = shown["point"].shape[1] if "point" in shown else 0
+        by = standardization.standardization_from(content.get("standardization"), columns)
+        return RunDescription(name, _config_from(config, known, custom=custom), shown, custom, class_names, by)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

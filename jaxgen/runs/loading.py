@@ -15,6 +15,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
+from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
@@ -37,6 +38,7 @@ class Run(NamedTuple):
         diverged: number of the seed -> where it diverged.
         skipped: why newer checkpoints could not be used.
         class_names: name of each class in order of the labels; empty where they have none.
+        standardization: how points of the user are standardized within the model; None where they are not.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Run(NamedTuple):
     diverged: Mapping[int, Divergence]
     skipped: tuple[str, ...]
     class_names: tuple[str, ...] = ()
+    standardization: Standardization | None = None
 
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
@@ -241,6 +244,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
     else:
         state = abstract_state(model, description.config, description.example)
     restored = restore(folder / "checkpoints", state)
+    if description.standardization is not None:
+        model = standardized(model, description.standardization)
     return Run(
         folder=folder,
         family=description.family,
@@ -252,6 +257,7 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         diverged=diverged_from_json(restored.meta),
         skipped=tuple(map(str, restored.skipped)),
         class_names=description.class_names,
+        standardization=description.standardization,
     )
 
 

@@ -14,12 +14,13 @@ import jax.numpy as jnp
 
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
-from jaxgen.data import Stream, example
+from jaxgen.data import SYNTHETIC, Stream, example
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
+from jaxgen.models.standardization import Standardization, standardization_of, standardized
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
@@ -40,6 +41,13 @@ from jaxgen.typing import Batch, KeyArray
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
+
+
+STANDARDIZED = (
+    "the model is trained on points with mean 0 and standard deviation 1 in each column; samples have the unit of the "
+    "data, losses and metrics of examples are those of the standardized points"
+)
+"""Notice for points of the user."""
 
 
 @dataclasses.dataclass
@@ -132,10 +140,14 @@ def train(
     data, class_names, read = config.source.open("train")
     if read:
         notify(read)
-    description = RunDescription(family.name, config, example(data), model is not None, class_names)
+    by = before.standardization if before is not None else _standardization(config.data, data)
+    description = RunDescription(family.name, config, example(data), model is not None, class_names, by)
     if before is not None:
         check_unchanged(before, description, folder)
     model = model or _built(family, description)
+    if by is not None:
+        model = standardized(model, by)
+        notify(STANDARDIZED)
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, description.example) if model.evaluate is not None else None
@@ -217,6 +229,13 @@ def _family(family: str | Family) -> Family:
         return family
     check_known("model", family, REGISTRY)
     return REGISTRY[family]
+
+
+def _standardization(name: str, data: Batch | Stream) -> Standardization | None:
+    """How the points of a training split are standardized; None for images, and for densities that are known."""
+    if isinstance(data, Stream) or "point" not in data or name in SYNTHETIC:
+        return None
+    return standardization_of(data["point"])
 
 
 def _built(family: Family, description: RunDescription) -> Model:
@@ -342,7 +361,19 @@ def _summary(
 ) -> dict[str, Any]:
     """The content of `summary.json`."""
     family, config, example_batch = description.family, description.config, description.example
-    run = Run(folder, family, config, example_batch, model, fitted.state, config.steps, fitted.diverged, ())
+    run = Run(
+        folder=folder,
+        family=family,
+        config=config,
+        example=example_batch,
+        model=model,
+        state=fitted.state,
+        step=config.steps,
+        diverged=fitted.diverged,
+        skipped=(),
+        class_names=description.class_names,
+        standardization=description.standardization,
+    )
     return {
         "family": family,
         "data": config.data,

@@ -73,7 +73,15 @@ def test_a_description_of_each_family_is_read_as_it_was_written(family, tmp_path
 def test_the_file_holds_family_config_example_and_versions(tmp_path):
     write_config(tmp_path, description(latent_dim=5, steps=7, seeds=2))
     content = content_of(tmp_path)
-    assert set(content) == {"family", "custom", "config", "example", "class_names", "versions"}
+    assert set(content) == {
+        "family",
+        "custom",
+        "config",
+        "example",
+        "class_names",
+        "standardization",
+        "versions",
+    }
     assert (content["family"], content["custom"]) == ("vae", False)
     assert set(content["config"]) == {field.name for field in dataclasses.fields(RunConfig)}
     assert (content["config"]["steps"], content["config"]["seeds"]) == (7, 2)
