@@ -41,16 +41,10 @@ def check_data(data: Mapping[str, Any], origin: str = "") -> None:
             if not hasattr(array, "dtype") or not hasattr(array, "ndim"):
                 raise InputError(f"'{name}'{place} must be an array, got {type(array).__name__}; use np.asarray")
             check(array, f"'{name}'{place}")
-    sizes = {len(data[name]) for name in ("image", "point") if name in data}
-    if sizes and "label" in data and len(data["label"]) not in sizes:
-        examples = sizes.pop()
-        raise InputError(
-            f"'label'{place} must have one label for each of {examples} examples, got {data['label'].shape}"
-        )
 
 
 def _check_images(images: Any, name: str) -> None:
-    if images.ndim != 4 or 0 in images.shape:
+    if images.ndim != 4 or 0 in images.shape[1:]:
         hint = "; add the axis of channels by x[..., None]" if images.ndim == 3 else ""
         raise InputError(f"{name} must have the shape [n, height, width, channels], got {images.shape}{hint}")
     if images.dtype == np.uint8:
@@ -64,7 +58,7 @@ def _check_images(images: Any, name: str) -> None:
 
 
 def _check_points(points: Any, name: str) -> None:
-    if points.ndim != 2 or 0 in points.shape:
+    if points.ndim != 2 or 0 in points.shape[1:]:
         hint = "; points in one dimension are x[:, None]" if points.ndim == 1 else ""
         raise InputError(f"{name} must have the shape [n, dim], got {points.shape}{hint}")
     if not jnp.issubdtype(points.dtype, jnp.floating):

@@ -42,6 +42,7 @@ WORDS = {
 
 ALLOWED = {
     "negative_slope": "argument of jax.nn.leaky_relu",
+    r"csv\.reader": "function of the standard library",
     "latent codes": "as the papers have it",
     "earth mover": "the name of a distance",
     "rgb codes": "the name of a notation of colours",

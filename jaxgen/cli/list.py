@@ -25,4 +25,5 @@ def run(arguments: list[str]) -> None:
         print(title)
         for name, description in entries.items():
             print(f"  {name:<{width}}  {description}")
-    print(f"  {'PATH':<{width}}  a folder of PNG or JPEG images (subfolders = labels), or an .npz with `image`")
+    own = "a folder of images (subfolders: classes, or train, val, test), an .npz, or a .csv of points"
+    print(f"  {'PATH':<{width}}  {own}")

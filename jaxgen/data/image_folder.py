@@ -294,7 +294,7 @@ def _orientation(image: "Image") -> int:
 def _upright(image: "Image") -> "Image":
     from PIL import Image
 
-    image.load()  # First: of some formats, Pillow turns the image here and removes the orientation.
+    image.load()  # First: of some formats, Pillow rotates the image here and removes the orientation.
     name = ORIENTATIONS.get(_orientation(image))
     return image if name is None else image.transpose(Image.Transpose[name])
 

@@ -135,8 +135,8 @@ def read_csv(path: Path) -> Labelled:
         raise InputError(f"{path} cannot be read as a .csv file in UTF-8 ({error})") from error
 
 
-def _table(path: Path, rows: "Iterable[list[str]]", reader: Any) -> Labelled:
-    """Convert the rows of a table; the reader knows the number of the line."""
+def _table(path: Path, rows: "Iterable[list[str]]", parser: Any) -> Labelled:
+    """Convert the rows of a table; the parser has the number of the line."""
     rows = iter(rows)
     first = [cell.strip() for cell in next(rows, [])]
     header = first if LABEL in map(str.lower, first) or not any(map(_is_number, first)) else None
@@ -153,13 +153,13 @@ def _table(path: Path, rows: "Iterable[list[str]]", reader: Any) -> Labelled:
     values, labels = array("d"), []
     for row in rows if header else _chained(first, rows):
         if len(row) != len(columns):
-            raise InputError(f"line {reader.line_num} of {path} must have {len(columns)} cells, got {len(row)}")
+            raise InputError(f"line {parser.line_num} of {path} must have {len(columns)} cells, got {len(row)}")
         try:
             values.extend(float(row[i]) for i in coordinates)
         except ValueError:
             column = next(i for i in coordinates if not _is_number(row[i]))
             raise InputError(
-                f"line {reader.line_num} of {path} must have a number in the column {columns[column]!r}, got "
+                f"line {parser.line_num} of {path} must have a number in the column {columns[column]!r}, got "
                 f"{row[column]!r}; a column of classes has the name 'label' in the first line"
             ) from None
         if places:
@@ -253,6 +253,8 @@ def _as_uint8(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def _as_points(path: Path, points: np.ndarray) -> np.ndarray:
+    if points.ndim != 2 or not points.size:
+        raise InputError(f"the points of {path} must have the shape [n, dim], got {points.shape}")
     if points.dtype.kind not in "iuf":
         raise InputError(f"the points of {path} must be real numbers, got {points.dtype}")
     with np.errstate(over="ignore"):
@@ -281,5 +283,9 @@ def _checked(
 ) -> Labelled:
     if labels is None:
         return Labelled({kind: examples})
-    check_data({kind: examples, LABEL: labels}, str(path))
+    check_data({LABEL: labels}, str(path))
+    if len(labels) != len(examples):
+        raise InputError(
+            f"'label' in {path} must have one label for each of {len(examples)} examples, got {labels.shape}"
+        )
     return Labelled({kind: examples, LABEL: labels.astype(np.int32)}, class_names)

@@ -63,9 +63,10 @@ def _norms(inputs: ReportInput, evaluate: Evaluate, run: Run) -> Float[np.ndarra
     weight = np.asarray(jax.random.uniform(inputs.key, (len(real), *[1] * (real.ndim - 1))))
     points, name = weight * real + (1 - weight) * fake, "image" if inputs.has_images else "point"
     gradients = np.asarray(_gradients(points, evaluate, name, inputs.key, state_of(run), label))
-    # The networks' inputs are images in [-1, 1], which is twice the range.
-    scale = 0.5 if inputs.has_images else 1.0
-    return scale * np.linalg.norm(gradients.reshape(len(real), -1), axis=1)
+    # The networks' inputs are images in [-1, 1], which is twice the range, or standardized points.
+    by = run.standardization
+    scale = 0.5 if inputs.has_images else 1.0 if by is None else np.asarray(by.scale, np.float32)
+    return np.linalg.norm((scale * gradients).reshape(len(real), -1), axis=1)
 
 
 def _real_output(

@@ -15,8 +15,9 @@ from jaxgen.data.folders import printable
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, check_known
-from jaxgen.models import REGISTRY, Family, family_errors
+from jaxgen.models import REGISTRY, Family, family_errors, standardization
 from jaxgen.models.family import fits, option_types
+from jaxgen.models.standardization import Standardization
 from jaxgen.regular_files import read_regular
 from jaxgen.runs.outputs import write_json
 from jaxgen.training.seeds import seed_keys
@@ -39,7 +40,7 @@ class RunConfig(Generic[ModelConfig]):
 
     Attributes:
         model_config: options of the model's family.
-        data: name of a data set, or path of a folder of images or of an .npz file.
+        data: name of a data set, or path of a folder of images, or of an .npz or .csv file.
         data_dir: folder of the data sets; by default $TFDS_DATA_DIR, or ~/tensorflow_datasets.
         image_size: height and width in pixels to which images are scaled and cropped; by default images keep their
             size, which must be the same for all.
@@ -109,6 +110,7 @@ class RunDescription(NamedTuple):
         preset: name of the preset from which the model's options were taken, even if others were then changed; None if
             there was none.
         class_names: name of each class in order of the labels; empty where they have none.
+        standardization: how points of the user are standardized for the model; None where they are not.
     """
 
     family: str
@@ -117,6 +119,7 @@ class RunDescription(NamedTuple):
     custom: bool = False
     preset: str | None = None
     class_names: tuple[str, ...] = ()
+    standardization: Standardization | None = None
 
 
 def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
@@ -187,6 +190,7 @@ def to_json(description: RunDescription) -> dict[str, Any]:
         "config": dataclasses.asdict(description.config),
         "example": describe(description.example),
         "class_names": list(description.class_names),
+        "standardization": standardization.describe(description.standardization),
     }
 
 
@@ -260,7 +264,9 @@ def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunD
         read = _config_from(config, known, custom=custom)
         shown = example_from(example_batch)
         class_names = _class_names_from(content.get("class_names", []), shown)
-        return RunDescription(name, read, shown, custom, preset, class_names)
+        columns = shown["point"].shape[1] if "point" in shown else 0
+        by = standardization.standardization_from(content.get("standardization"), columns)
+        return RunDescription(name, read, shown, custom, preset, class_names, by)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -15,6 +15,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
+from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
@@ -38,6 +39,7 @@ class Run(NamedTuple):
         skipped: why newer checkpoints could not be used.
         preset: name of the preset from which the model's options were taken; None if there was none.
         class_names: name of each class in order of the labels; empty where they have none.
+        standardization: how points of the user are standardized within the model; None where they are not.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class Run(NamedTuple):
     skipped: tuple[str, ...]
     preset: str | None = None
     class_names: tuple[str, ...] = ()
+    standardization: Standardization | None = None
 
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
@@ -249,6 +252,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         state = abstract_state(model, description.config, description.example)
     restored = restore(folder / "checkpoints", state)
     check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
+    if description.standardization is not None:
+        model = standardized(model, description.standardization)
     return Run(
         folder=folder,
         family=description.family,
@@ -261,6 +266,7 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         skipped=tuple(map(str, restored.skipped)),
         preset=description.preset,
         class_names=description.class_names,
+        standardization=description.standardization,
     )
 
 

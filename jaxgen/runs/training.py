@@ -22,6 +22,7 @@ from jaxgen.game import Model, State
 from jaxgen.interruption import on_leaving
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
+from jaxgen.models.standardization import Standardization, standardization_of, standardized
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
@@ -45,6 +46,13 @@ from jaxgen.typing import Batch, KeyArray
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
+
+
+STANDARDIZED = (
+    "the model is trained on points with mean 0 and standard deviation 1 in each column; samples have the unit of the "
+    "data, losses and metrics of examples are those of the standardized points"
+)
+"""Notice for points of the user."""
 
 
 @dataclasses.dataclass
@@ -146,10 +154,16 @@ def train(
         notify(read)
     preset = preset if before is None else before.preset
     description = RunDescription(family.name, config, example(data), model is not None, preset, class_names)
+    by = before.standardization if before is not None else _standardization(config.data, data)
+    preset = preset if before is None else before.preset
+    description = RunDescription(family.name, config, example(data), model is not None, preset, class_names, by)
     if before is not None:
         check_unchanged(before, description, folder)
     config.augmentation.check(description.example)
     model = model or _built(family, description)
+    if by is not None:
+        model = standardized(model, by)
+        notify(STANDARDIZED)
     check_batch_size(model, data, config.batch_size)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, description.example) if model.evaluate is not None else None
@@ -265,6 +279,13 @@ def _family(family: str | Family) -> Family:
         return family
     check_known("model", family, REGISTRY)
     return REGISTRY[family]
+
+
+def _standardization(name: str, data: Batch | Stream) -> Standardization | None:
+    """How the points of a training split are standardized; None for images, and for densities that are known."""
+    if isinstance(data, Stream) or "point" not in data or name in SYNTHETIC:
+        return None
+    return standardization_of(data["point"])
 
 
 def _built(family: Family, description: RunDescription) -> Model:
@@ -438,16 +459,18 @@ def _summary(
     """The content of `summary.json`."""
     family, config, example_batch = description.family, description.config, description.example
     run = Run(
-        folder,
-        family,
-        config,
-        example_batch,
-        model,
-        fitted.state,
-        config.steps,
-        fitted.diverged,
-        (),
-        description.preset,
+        folder=folder,
+        family=family,
+        config=config,
+        example=example_batch,
+        model=model,
+        state=fitted.state,
+        step=config.steps,
+        diverged=fitted.diverged,
+        skipped=(),
+        preset=description.preset,
+        class_names=description.class_names,
+        standardization=description.standardization,
     )
     return {
         "family": family,

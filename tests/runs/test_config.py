@@ -81,6 +81,7 @@ def test_the_file_holds_family_config_example_and_versions(tmp_path):
         "config",
         "example",
         "class_names",
+        "standardization",
         "versions",
     }
     assert (content["family"], content["custom"]) == ("vae", False)
