@@ -10,6 +10,10 @@ from jaxgen.errors import InputError
 from jaxgen.typing import Array, Scalar, Shaped
 
 
+MIDDLE_SAMPLE = 4
+"""Largest number of points of each sample from which `centre` computes the median."""
+
+
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
     """Raise a ValueError with the names and shapes unless all shapes are equal; arrays are never broadcast silently."""
     shapes = {name: np.shape(array) for name, array in arrays.items()}
@@ -67,3 +71,19 @@ def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]
 def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
     """Return at most `most` of the points, evenly spaced."""
     return points[:: math.ceil(points.shape[0] / most)]
+
+
+def centre(
+    x: Shaped[Array, " n *event"], y: Shaped[Array, " m *event"]
+) -> tuple[Shaped[Array, " n *event"], Shaped[Array, " m *event"]]:
+    """Return both samples minus the median of a few of their points.
+
+    What depends on differences alone then keeps its digits for points far from the origin: the subtraction itself is
+    exact or rounds the difference. The mean is not used: its rounding error may exceed the distances of the points and
+    differs between uses where XLA recomputes it, and a single distant, infinite or NaN point would change it.
+    """
+    if 0 in (x.shape[0], y.shape[0]):
+        return x, y
+    few = jnp.concatenate([spaced(points, MIDDLE_SAMPLE) for points in (x, y)])
+    middle = jax.lax.stop_gradient(jnp.sort(few, axis=0)[few.shape[0] // 2])
+    return x - middle, y - middle
