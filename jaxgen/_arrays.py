@@ -9,7 +9,6 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Scalar, Shaped
 
-
 MIDDLE_SAMPLE = 4
 """Largest number of points of each sample from which `centre` computes the median."""
 
@@ -30,7 +29,13 @@ def check_batch(**arrays: Shaped[Array, "..."]) -> None:
 
 
 def check_number(
-    name: str, value: Scalar, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+    name: str,
+    value: Scalar,
+    *,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
+    below: float = math.inf,
+    finite: bool = False,
 ) -> None:
     """Raise an InputError unless a hyperparameter is one number within its bounds; traced values are not checked."""
     if np.shape(value) != ():
@@ -40,10 +45,10 @@ def check_number(
     number = np.asarray(value)  # NumPy: under `jit`, a comparison of a JAX array is traced even if its value is known.
     if not any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise InputError(f"{name} must be a number, got {value!r}")
-    if not (number > above and number >= at_least and (number < below or below == math.inf)):
+    if not (number > above and number >= at_least and (number < below or (below == math.inf and not finite))):
         bounds = {"above": above, "at least": at_least, "below": below}
-        right = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
-        raise InputError(f"{name} must be {right or 'a number'}, got {value}")
+        right = ["finite"] * finite + [f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound)]
+        raise InputError(f"{name} must be {' and '.join(right) or 'a number'}, got {value}")
 
 
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:

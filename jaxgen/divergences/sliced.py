@@ -5,7 +5,6 @@ never stored.
 """
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -126,6 +125,10 @@ def sliced_wasserstein(
     return _power_mean(distances, jnp.ones_like(distances), order).astype(float_dtype(x, y))
 
 
+LARGE_ORDER = 1e15
+"""Order from which on distances are computed as those of order inf: the relative difference for n points is at most
+`log(n) / order`, and the derivatives of larger powers overflow."""
+
 BLOCK = 16
 """Number of directions that are projected onto at once: enough to use all cores, and few enough to bound the memory."""
 
@@ -206,7 +209,7 @@ def _power_mean(gaps: Float[Array, " n"], masses: Float[Array, " n"], order: flo
     magnitudes = absolute(gaps)
     if order == 1:
         return jnp.sum(masses * magnitudes) / jnp.sum(masses)
-    if order == math.inf:
+    if order > LARGE_ORDER:
         return largest(jnp.where(masses > 0, magnitudes, 0.0), 0)
     # Powers of ratios neither overflow nor all underflow. The unit cancels, also from the gradient.
     maximum = jax.lax.stop_gradient(jnp.max(magnitudes))

@@ -118,7 +118,7 @@ def batch_norm(
     """
     if train and math.prod(x.shape[:-1]) == 1:
         raise InputError(
-            "batch normalization needs at least 2 values of each feature in a batch, got 1 from a batch of one example: "
+            "batch normalization needs at least 2 values of each feature in training, got a batch of one example: "
             "give a larger batch_size, or another normalization"
         )
     return linen.BatchNorm(
