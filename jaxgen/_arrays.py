@@ -10,6 +10,9 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Scalar, Shaped
 
+MIDDLE_SAMPLE = 4
+"""Largest number of points of each sample from which `centre` computes the median."""
+
 
 def check_same_shape(**arrays: Shaped[Array, "..."]) -> None:
     """Raise a ValueError with the names and shapes unless all shapes are equal; arrays are never broadcast silently."""
@@ -27,7 +30,13 @@ def check_batch(**arrays: Shaped[Array, "..."]) -> None:
 
 
 def check_number(
-    name: str, value: Scalar, *, above: float = -math.inf, at_least: float = -math.inf, below: float = math.inf
+    name: str,
+    value: Scalar,
+    *,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
+    below: float = math.inf,
+    finite: bool = False,
 ) -> None:
     """Raise an InputError unless a hyperparameter is one number within its bounds; traced values are not checked."""
     if np.shape(value) != ():
@@ -37,10 +46,10 @@ def check_number(
     number = np.asarray(value)  # NumPy: under `jit`, a comparison of a JAX array is traced even if its value is known.
     if not any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise InputError(f"{name} must be a number, got {value!r}")
-    if not (number > above and number >= at_least and (number < below or below == math.inf)):
+    if not (number > above and number >= at_least and (number < below or (below == math.inf and not finite))):
         bounds = {"above": above, "at least": at_least, "below": below}
-        right = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
-        raise InputError(f"{name} must be {right or 'a number'}, got {value}")
+        right = ["finite"] * finite + [f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound)]
+        raise InputError(f"{name} must be {' and '.join(right) or 'a number'}, got {value}")
 
 
 def check_unit_interval(name: str, array: Shaped[AnyArray, "..."]) -> None:
@@ -105,3 +114,19 @@ def is_known(value: Any) -> bool:
         True
     """
     return not isinstance(value, jax.core.Tracer)
+
+
+def centre(
+    x: Shaped[Array, " n *event"], y: Shaped[Array, " m *event"]
+) -> tuple[Shaped[Array, " n *event"], Shaped[Array, " m *event"]]:
+    """Return both samples minus the median of a few of their points.
+
+    What depends on differences alone then keeps its digits for points far from the origin: the subtraction itself is
+    exact or rounds the difference. The mean is not used: its rounding error may exceed the distances of the points and
+    differs between uses where XLA recomputes it, and a single distant, infinite or NaN point would change it.
+    """
+    if 0 in (x.shape[0], y.shape[0]):
+        return x, y
+    few = jnp.concatenate([spaced(points, MIDDLE_SAMPLE) for points in (x, y)])
+    middle = jax.lax.stop_gradient(jnp.sort(few, axis=0)[few.shape[0] // 2])
+    return x - middle, y - middle

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen._arrays import spaced
+from jaxgen._arrays import centre
 from jaxgen.typing import Array, Float, Scalar, Shaped
 
 FEW_DIMENSIONS = 16
@@ -24,9 +24,6 @@ so at most 80 units (1e-5 in single precision) in a distance that is not close.
 
 TOUCHING = 1e-4
 """The same fraction for derivatives, whose error is relative to the distance itself: products suffice down to it."""
-
-MIDDLE_SAMPLE = 4
-"""Largest number of points of each set from which the median is computed."""
 
 TILE = 64
 """Side of a recomputed tile, in points; small, since distances of a set to itself recompute the diagonal tiles."""
@@ -66,7 +63,7 @@ def _squared_distances(
     if x.shape[1] <= FEW_DIMENSIONS:
         terms = (jnp.square(a[:, None] - b) for a, b in zip(x.T, y.T, strict=True))
         return sum(terms, jnp.zeros((x.shape[0], y.shape[0]), x.dtype))
-    sides = _centre(x, y)
+    sides = centre(x, y)
     # The product includes the norms: adding `_spread` would be another pass over n x m numbers.
     norms_x, norms_y = (jnp.sum(points * points, axis=1, keepdims=True) for points in sides)
     ones_x, ones_y = jnp.ones_like(norms_x), jnp.ones_like(norms_y)
@@ -105,7 +102,7 @@ def _squared_distances_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ..
     dx, dy, _ = tangents
     squared = _squared_distances(x, y, floor)
     apart = squared > 0
-    touching = apart & (jnp.maximum(squared, floor) < TOUCHING * _spread(*_centre(x, y)))
+    touching = apart & (jnp.maximum(squared, floor) < TOUCHING * _spread(*centre(x, y)))
     tangent = lax.cond(_anywhere(touching), _tangent_by_differences, _tangent_by_products, x, y, dx, dy)
     return squared, jnp.where(apart, tangent, 0.0)
 
@@ -130,7 +127,7 @@ def _anywhere_of_all(
 def _tangent_by_products(
     x: Float[Array, "n dim"], y: Float[Array, "m dim"], dx: Float[Array, "n dim"], dy: Float[Array, "m dim"]
 ) -> Float[Array, "n m"]:
-    x, y = _centre(x, y)
+    x, y = centre(x, y)
     own = jnp.sum(x * dx, axis=1)[:, None] + jnp.sum(y * dy, axis=1)
     return 2.0 * (own - products(x, dy) - products(dx, y))
 
@@ -146,17 +143,6 @@ def _tangent_by_differences(
 
     start = jnp.zeros((x.shape[0], y.shape[0]), x.dtype)
     return lax.scan(add, start, (x.T, y.T, dx.T, dy.T))[0]
-
-
-def _centre(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> tuple[Array, Array]:
-    """Return both sets of points minus the median of a few of them, which makes their squared norms small.
-
-    The mean is not used: for points far from the origin its rounding error may exceed their distances and differs
-    between uses where XLA recomputes it, and a single distant, infinite or NaN point would change it.
-    """
-    few = jnp.concatenate([spaced(points, MIDDLE_SAMPLE) for points in (x, y)])
-    middle = lax.stop_gradient(jnp.sort(few, axis=0)[few.shape[0] // 2])
-    return x - middle, y - middle
 
 
 def _spread(x: Float[Array, "n dim"], y: Float[Array, "m dim"]) -> Float[Array, "n m"]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_same_shape, float_dtype, widen
+from jaxgen._arrays import centre, check_same_shape, float_dtype, widen
 from jaxgen._numerics import safe_sqrt
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, Scalar, Shaped
@@ -180,7 +180,8 @@ def arithmetic(
     shapes = [np.shape(array) for array in arrays.values()]
     if not all(shapes) or len({shape[1:] for shape in shapes}) > 1 or not min(shape[0] for shape in shapes):
         raise ValueError(f"latents must have the same event shape and at least one example each, got {listed}")
-    change = jnp.mean(widen(with_attribute), axis=0) - jnp.mean(widen(without_attribute), axis=0)
+    present, absent = centre(widen(with_attribute), widen(without_attribute))
+    change = jnp.mean(present, axis=0) - jnp.mean(absent, axis=0)
     return (widen(target) + change).astype(float_dtype(with_attribute, without_attribute, target))
 
 

@@ -19,6 +19,11 @@ from jaxgen.typing import Array, Float, Scalar
 Probabilities = Float[Array, "..."]
 
 
+LARGE_ORDER = 1e30
+"""Order from which on `renyi` computes its limit: the relative difference is below any rounding error, and the product
+of the order and a logarithm may overflow."""
+
+
 def kl(p: Probabilities, q: Probabilities, *, axis: int = -1) -> Probabilities:
     """Compute the Kullback-Leibler divergence of p from q, the excess cost of coding p with the optimal code of q.
 
@@ -210,7 +215,7 @@ def renyi(p: Probabilities, q: Probabilities, *, alpha: Scalar, axis: int = -1) 
     p, q, dtype = _checked(p, q, axis)
     apart = (p <= 0) | (q <= 0)
     log_p, log_q = (jnp.log(jnp.where(apart, 1.0, x)) for x in (p, q))
-    if known and alpha == math.inf:
+    if known and alpha > LARGE_ORDER:
         divergence = largest(jnp.where(apart, -jnp.inf, log_p - log_q), axis)
     else:
         exponents = alpha * log_p + (1.0 - alpha) * log_q

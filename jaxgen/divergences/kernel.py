@@ -125,8 +125,11 @@ def energy_distance(x: Float[Array, " n *event"], y: Float[Array, " m *event"]) 
         Array(10., dtype=float32)
     """
     check_samples(x=x, y=y)
-    largest = jnp.max(jnp.asarray([jnp.max(jnp.abs(widen(sample)), initial=0.0) for sample in (x, y)]))
-    return _discrepancy(_negative_distance, False, x, y, power_of_two(largest))
+    return _discrepancy(_negative_distance, False, x, y, power_of_two(_largest_magnitude(x, y)))
+
+
+def _largest_magnitude(x: Float[Array, " n *event"], y: Float[Array, " m *event"]) -> Float[Array, ""]:
+    return lax.stop_gradient(jnp.max(jnp.asarray([jnp.max(jnp.abs(widen(z)), initial=0.0) for z in (x, y)])))
 
 
 def _rbf(x: Float[Array, "n dim"], y: Float[Array, "m dim"], bandwidth: Float[Array, ""]) -> Float[Array, "n m"]:
@@ -183,6 +186,9 @@ def _discrepancy(
     if bandwidth is None:
         bandwidth = lax.stop_gradient(_median_distance(x, y))
     bandwidth = jnp.asarray(bandwidth, jnp.promote_types(dtype, jnp.float32))
+    # Of so small a bandwidth all kernels of different points are 0, but their quotients with it would overflow.
+    tiny = float(jnp.finfo(bandwidth.dtype).tiny)
+    bandwidth = jnp.maximum(bandwidth, jnp.maximum(_largest_magnitude(x, y) * tiny**0.75, 4 * tiny))
     return _sum_of_pairs(kernel, unbiased, x, y, bandwidth).astype(dtype)
 
 

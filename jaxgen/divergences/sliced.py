@@ -5,13 +5,12 @@ never stored.
 """
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_same_shape, flat_events, float_dtype, widen
+from jaxgen._arrays import centre, check_same_shape, flat_events, float_dtype, widen
 from jaxgen._numerics import absolute, largest, power_of_two
 from jaxgen.divergences._samples import check_masses, check_samples, known_integer, known_number
 from jaxgen.typing import Array, Float, Int, KeyArray
@@ -98,8 +97,8 @@ def sliced_wasserstein(
     Returns:
         The distance itself, not its power, in the unit of the examples. It is at most the Wasserstein distance; for
         order 2 and over all directions, it is at most `1 / sqrt(dim)` of that. Its gradient is 0 where all quantiles
-        agree. In float32, projections are rounded to 1e-7 of the longest example, so distances much smaller than the
-        length of the examples have fewer digits.
+        agree. In float32, projections are rounded to 1e-7 of the largest distance between examples, so distances much
+        smaller than that have fewer digits.
 
     Raises:
         ValueError: if the shapes of the events differ or a sample is empty.
@@ -118,13 +117,17 @@ def sliced_wasserstein(
     check_samples(x=x, y=y)
     order = known_number("order", order, at_least=1)
     n_projections = known_integer("n_projections", n_projections, at_least=1)
-    points_x, points_y = flat_events(widen(x)), flat_events(widen(y))
+    points_x, points_y = centre(flat_events(widen(x)), flat_events(widen(y)))
     # Drawn in float32 for points of any dtype, so that a key gives the same directions in every precision.
     directions = jax.random.normal(key, (n_projections, points_x.shape[1]), jnp.float32).astype(points_x.dtype)
     directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
     distances = _distances_along(directions, points_x, points_y, order, BLOCK)
     return _power_mean(distances, jnp.ones_like(distances), order).astype(float_dtype(x, y))
 
+
+LARGE_ORDER = 1e15
+"""Order from which on distances are computed as those of order inf: the relative difference for n points is at most
+`log(n) / order`, and the derivatives of larger powers overflow."""
 
 BLOCK = 16
 """Number of directions that are projected onto at once: enough to use all cores, and few enough to bound the memory."""
@@ -206,7 +209,7 @@ def _power_mean(gaps: Float[Array, " n"], masses: Float[Array, " n"], order: flo
     magnitudes = absolute(gaps)
     if order == 1:
         return jnp.sum(masses * magnitudes) / jnp.sum(masses)
-    if order == math.inf:
+    if order > LARGE_ORDER:
         return largest(jnp.where(masses > 0, magnitudes, 0.0), 0)
     # Powers of ratios neither overflow nor all underflow. The unit cancels, also from the gradient.
     maximum = jax.lax.stop_gradient(jnp.max(magnitudes))

@@ -295,7 +295,8 @@ def _sinkhorn(
     # Beyond this epsilon, the rounding error exceeds the distance to the limit epsilon -> inf.
     precision = jnp.finfo(x.dtype)
     largest = stop_gradient(jnp.maximum(jnp.max(costs[0]), float(precision.tiny)))
-    epsilon = jnp.minimum(epsilon, largest * 0.1 / float(precision.eps))
+    # Below the least epsilon, quotients of costs overflow.
+    epsilon = jnp.clip(epsilon, largest * float(precision.tiny) ** 0.75, largest * 0.1 / float(precision.eps))
     _, solved = _imported("ott.tools.sinkhorn_divergence").sinkhorn_divergence(
         _imported("ott.geometry.geometry").Geometry,
         *map(stop_gradient, costs),

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import check_same_shape, float_dtype, widen
+from jaxgen._arrays import centre, check_same_shape, float_dtype, widen
 from jaxgen.typing import Array, Float
 
 Logits = Float[Array, "*batch"]
@@ -138,7 +138,9 @@ Reference: Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875, equation 2 and 
 
 def _relativistic_discriminator(real_logits: Logits, fake_logits: Logits) -> Logits:
     check_same_shape(real_logits=real_logits, fake_logits=fake_logits)
-    real, fake = widen(real_logits), widen(fake_logits)
+    # Only differences of logits have an effect, so no loss keeps the logits themselves from becoming large.
+    columns = centre(jnp.reshape(widen(real_logits), (-1, 1)), jnp.reshape(widen(fake_logits), (-1, 1)))
+    real, fake = (jnp.reshape(logits, jnp.shape(real_logits)) for logits in columns)
     loss = _nll_of_real(real - jnp.mean(fake)) + _nll_of_fake(fake - jnp.mean(real))
     return loss.astype(float_dtype(real_logits, fake_logits))
 

@@ -224,7 +224,8 @@ def detection_loss(
 
     Raises:
         ValueError: if the shapes do not match.
-        InputError: if the labels are not integers, or beta or box_weight is negative or not one number.
+        InputError: if the labels are not integers, beta or box_weight is negative or not one number, or box_weight is
+            infinite.
 
     Reference:
         Girshick 2015, arXiv:1504.08083, equations 1 to 3.
@@ -234,7 +235,7 @@ def detection_loss(
         >>> detection_loss(class_logits, jnp.full((2, 4), 2.0), labels, jnp.zeros((2, 4)))
         Array([0., 6.], dtype=float32)
     """
-    check_number("box_weight", box_weight, at_least=0.0)
+    check_number("box_weight", box_weight, at_least=0.0, finite=True)
     predictions, targets = _wide_boxes(deltas=deltas, target_deltas=target_deltas)
     logits, labels = widen(class_logits), jnp.asarray(labels)
     if not logits.ndim or not logits.shape[:-1] == predictions.shape[:-1] == labels.shape:

@@ -76,7 +76,7 @@ def triplet(
 
     Raises:
         ValueError: if the shapes differ.
-        InputError: if the margin is negative or not one number, or the distance is not known.
+        InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
         Schroff et al. 2015, arXiv:1503.03832, equation 3 (with the squared Euclidean distance).
@@ -86,7 +86,7 @@ def triplet(
         >>> triplet(anchor, positive, negative)
         Array([0.5], dtype=float32)
     """
-    check_number("margin", margin, at_least=0.0)
+    check_number("margin", margin, at_least=0.0, finite=True)
     to_positive, to_negative = _both_distances(anchor, positive, negative, distance)
     return _loss(to_positive, to_negative, margin).astype(float_dtype(anchor, positive, negative))
 
@@ -117,7 +117,7 @@ def triplet_kind(
 
     Raises:
         ValueError: if the shapes differ.
-        InputError: if the margin is negative or not one number, or the distance is not known.
+        InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
         Schroff et al. 2015, arXiv:1503.03832, section 3.2.
@@ -127,7 +127,7 @@ def triplet_kind(
         >>> triplet_kind(anchor, positive, jnp.array([[2.5], [1.5], [0.5]]))
         Array([0, 1, 2], dtype=int32)
     """
-    check_number("margin", margin, at_least=0.0)
+    check_number("margin", margin, at_least=0.0, finite=True)
     to_positive, to_negative = _both_distances(anchor, positive, negative, distance)
     active = to_negative < to_positive + margin
     hard = active & (to_negative <= to_positive)
@@ -189,8 +189,8 @@ def triplet_batch_all(
         distances and the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding.
-        InputError: if the margin is negative or not one number, or the distance is not known.
+        ValueError: if there is not one label per embedding, or there are fewer than 3.
+        InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
         Hermans et al. 2017, arXiv:1703.07737, section 2 ("batch all"; in its experiments, averaged over those of
@@ -202,7 +202,7 @@ def triplet_batch_all(
         >>> float(loss), int(info.active), int(info.triplets)
         (1.0, 2, 4)
     """
-    check_number("margin", margin, at_least=0.0)
+    check_number("margin", margin, at_least=0.0, finite=True)
     batch = _batch(embeddings, labels, distance)
     weights = _in_active_triplets(batch, margin)
     active = jnp.sum(jnp.where(batch.positive, weights, 0.0))
@@ -233,8 +233,8 @@ def triplet_batch_hard(
         largest of the distances and the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding.
-        InputError: if the margin is negative or not one number, or the distance is not known.
+        ValueError: if there is not one label per embedding, or there are fewer than 3.
+        InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
         Hermans et al. 2017, arXiv:1703.07737, section 2 ("batch hard").
@@ -245,7 +245,7 @@ def triplet_batch_hard(
         >>> float(loss), int(info.mined)
         (1.0, 2)
     """
-    check_number("margin", margin, at_least=0.0)
+    check_number("margin", margin, at_least=0.0, finite=True)
     batch = _batch(embeddings, labels, distance)
     farthest_positive = largest(jnp.where(batch.positive, batch.distances, -jnp.inf), 1)
     nearest_negative = -largest(jnp.where(batch.negative, -batch.distances, -jnp.inf), 1)
@@ -281,8 +281,8 @@ def triplet_semi_hard(
         the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding.
-        InputError: if the margin is negative or not one number, or the distance is not known.
+        ValueError: if there is not one label per embedding, or there are fewer than 3.
+        InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
         Schroff et al. 2015, arXiv:1503.03832, section 3.2, equation 4.
@@ -293,7 +293,7 @@ def triplet_semi_hard(
         >>> float(loss), int(info.mined)
         (0.5, 1)
     """
-    check_number("margin", margin, at_least=0.0)
+    check_number("margin", margin, at_least=0.0, finite=True)
     batch = _batch(embeddings, labels, distance)
     negative, found = _random_semi_hard(key, batch, margin)
     to_negative = jnp.take_along_axis(batch.distances, negative, axis=1)
@@ -320,6 +320,8 @@ def _batch(embeddings: Float[Array, "n dim"], labels: Int[Array, " n"], distance
         raise ValueError(
             f"embeddings and labels must be [n, dim] and [n], got embeddings {points.shape} and labels {labels.shape}"
         )
+    if len(labels) < 3:
+        raise ValueError(f"embeddings must be at least 3 examples to form a triplet, got {len(labels)}")
     same = labels[:, None] == labels
     distances = pairwise_distance(points, points, distance=distance)
     return _Batch(distances, positive=same & ~jnp.eye(len(labels), dtype=bool), negative=~same)

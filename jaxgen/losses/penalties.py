@@ -58,6 +58,7 @@ def gradient_penalty(
 
     Raises:
         ValueError: if the shapes of real and fake differ, or the critic does not return one value per example.
+        InputError: if the target is negative or not finite.
 
     Reference:
         Gulrajani et al. 2017, arXiv:1704.00028, equation 3 and section 4.
@@ -67,6 +68,7 @@ def gradient_penalty(
         >>> gradient_penalty(jax.random.key(0), lambda x: 2.0 * x[:, 0], real, fake)
         Array([1., 1.], dtype=float32)
     """
+    check_number("target", target, at_least=0.0, finite=True)
     check_same_shape(real=real, fake=fake)
     check_batch(real=real)
     dtype = float_dtype(real, fake)
@@ -104,6 +106,7 @@ def dragan_penalty(
 
     Raises:
         ValueError: if there is no axis of examples or the critic does not return one value per example.
+        InputError: if the scale or the target is negative or not finite.
 
     Reference:
         Kodali et al. 2017, arXiv:1705.07215, algorithm 1, with the uniform noise of the authors' implementation; the
@@ -113,6 +116,8 @@ def dragan_penalty(
         >>> dragan_penalty(jax.random.key(0), lambda x: 2.0 * x[:, 0], jnp.ones((2, 3)))
         Array([1., 1.], dtype=float32)
     """
+    check_number("scale", scale, at_least=0.0, finite=True)
+    check_number("target", target, at_least=0.0, finite=True)
     check_batch(real=real)
     noise_key, weight_key = jax.random.split(key)
     wide = widen(real)

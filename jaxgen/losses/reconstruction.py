@@ -154,7 +154,8 @@ def discretized_logistic_nll(
 
     Raises:
         ValueError: if the shapes differ or there is no axis of examples.
-        InputError: if targets are no floats, or known not to be in [0, 1], or n_levels is less than two.
+        InputError: if targets are no floats, or known not to be in [0, 1], or n_levels is less than two or
+            infinite.
 
     Reference:
         Kingma et al. 2016, arXiv:1606.04934; Salimans et al. 2017, arXiv:1701.05517, equation 2.
@@ -163,7 +164,7 @@ def discretized_logistic_nll(
         >>> discretized_logistic_nll(jnp.array([[0.5]]), jnp.array([[1.0]]), n_levels=2)
         Array([0.6931472], dtype=float32)
     """
-    check_number("n_levels", n_levels, at_least=2)
+    check_number("n_levels", n_levels, at_least=2, finite=True)
     check_unit_interval("targets", targets)
     log_scale = _checked_log_scale(mean, targets, log_scale)
     mean, wide, dtype = widen(mean), widen(targets), float_dtype(mean, targets)

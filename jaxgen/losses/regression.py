@@ -1,10 +1,9 @@
 """Elementwise errors of predictions."""
 
 import jax.numpy as jnp
-import optax
 
 from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
-from jaxgen._numerics import absolute
+from jaxgen._numerics import absolute, quotient
 from jaxgen.typing import Array, Float, Scalar
 
 
@@ -67,7 +66,7 @@ def huber(
     Args:
         predictions: predicted values, of any shape.
         targets: true values, of the same shape.
-        delta: threshold in the unit of the arguments, positive.
+        delta: threshold in the unit of the arguments, positive; inf for half the squared error.
 
     Returns:
         The losses, elementwise, in the squared unit of the arguments.
@@ -85,7 +84,10 @@ def huber(
     """
     check_same_shape(predictions=predictions, targets=targets)
     check_number("delta", delta, above=0.0)
-    loss = optax.losses.huber_loss(widen(predictions), widen(targets), delta=delta)
+    small, large = _split(widen(predictions) - widen(targets), delta)
+    # 0 for small errors: an infinite delta times 0 is NaN, and the gradient (e - delta) + delta has no digits of e.
+    slope = jnp.where(large > 0, delta, 0.0)
+    loss = 0.5 * jnp.square(small) + slope * (large - 0.5 * slope)
     return loss.astype(float_dtype(predictions, targets))
 
 
@@ -101,7 +103,7 @@ def smooth_l1(
     Args:
         predictions: predicted values, of any shape.
         targets: true values, of the same shape.
-        beta: threshold in the unit of the arguments, not negative.
+        beta: threshold in the unit of the arguments, not negative; the loss is 0 at inf.
 
     Returns:
         The losses, elementwise, in the unit of the arguments.
@@ -119,8 +121,13 @@ def smooth_l1(
     """
     check_number("beta", beta, at_least=0.0)
     check_same_shape(predictions=predictions, targets=targets)
-    wide_predictions, wide_targets = widen(predictions), widen(targets)
-    threshold = jnp.where(beta > 0, beta, 1.0)
-    rounded = optax.losses.huber_loss(wide_predictions, wide_targets, delta=threshold) / threshold
-    loss = jnp.where(beta > 0, rounded, absolute_error(wide_predictions, wide_targets))
+    small, large = _split(widen(predictions) - widen(targets), beta)
+    rounded = 0.5 * small * quotient(small, jnp.maximum(beta, jnp.finfo(small.dtype).tiny))
+    loss = rounded + large - 0.5 * jnp.where(large > 0, beta, 0.0)
     return loss.astype(float_dtype(predictions, targets))
+
+
+def _split(error: Float[Array, "*shape"], threshold: Scalar) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """Return the errors up to the threshold and the magnitudes of those beyond it, with 0 for the others."""
+    within = absolute(error) <= threshold
+    return jnp.where(within, error, 0.0), jnp.where(within, 0.0, absolute(error))

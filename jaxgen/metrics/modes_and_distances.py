@@ -6,6 +6,7 @@ They take points, logits or features, not models: who samples and who classifies
 import jax
 import jax.numpy as jnp
 
+from jaxgen._arrays import centre, float_dtype, widen
 from jaxgen.divergences import frechet_distance
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.typing import Array, Float, Int
@@ -99,6 +100,9 @@ def frechet_distance_of_features(
     Returns:
         The distance, in squared units of the features; covariances have the divisor n - 1.
 
+    Raises:
+        ValueError: if real and fake are not matrices with equally many columns and at least two rows.
+
     Reference:
         Heusel et al. 2017, arXiv:1706.08500, equation 6.
 
@@ -107,8 +111,13 @@ def frechet_distance_of_features(
         >>> round(float(frechet_distance_of_features(x, x + 1.0)), 4)
         2.0
     """
-    moments = [(x.mean(axis=0), jnp.cov(x, rowvar=False)) for x in (real, fake)]
-    return frechet_distance(*moments[0], *moments[1])
+    if not (real.ndim == fake.ndim == 2 and real.shape[1] == fake.shape[1] and min(len(real), len(fake)) > 1):
+        raise ValueError(
+            f"real and fake must be [n, features] and [m, features] with n and m at least 2, "
+            f"got real {real.shape} and fake {fake.shape}"
+        )
+    moments = [(x.mean(axis=0), jnp.cov(x, rowvar=False)) for x in centre(widen(real), widen(fake))]
+    return frechet_distance(*moments[0], *moments[1]).astype(float_dtype(real, fake))
 
 
 def _named(coverage: ModeCoverage, high_quality: Float[Array, ""]) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """Normalization of the outputs of hidden layers (batch, layer) and of the weights of layers (spectral)."""
 
+import math
 from typing import Literal, TypeAlias
 
 import flax.linen as linen
@@ -17,6 +18,14 @@ STATISTICS = ("batch_stats", "spectral")
 
 WARM_UP = 30
 """Number of steps of the orthogonal iteration at initialization; later every forward pass makes one step."""
+
+
+FAST_VARIANCE = False
+"""Whether variances are computed as the mean of the squares minus the square of the mean, as Flax does by default.
+
+No digit of such a variance is left where the mean is a few thousand standard deviations. A step of a DCGAN on the CPU
+takes 2 % more time without it.
+"""
 
 
 def normalize(
@@ -58,26 +67,39 @@ def normalize(
         [[-1.0, 1.0], [-1.0, 1.0]]
     """
     if normalization == "batch":
-        return batch_norm(train=train, scale_init=scale_init)(x)
+        return batch_norm(x, train=train, scale_init=scale_init)
     if normalization == "layer":
-        return linen.LayerNorm(reduction_axes=range(1, x.ndim), epsilon=1e-5, scale_init=scale_init)(x)
+        return linen.LayerNorm(
+            reduction_axes=range(1, x.ndim), epsilon=1e-5, scale_init=scale_init, use_fast_variance=FAST_VARIANCE
+        )(x)
     return x
 
 
-def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = linen.initializers.ones) -> linen.BatchNorm:
-    """Return a layer of batch normalization.
+def batch_norm(
+    x: Float[Array, " batch *event"],
+    *,
+    train: bool,
+    scale_init: linen.initializers.Initializer = linen.initializers.ones,
+) -> Float[Array, " batch *event"]:
+    """Normalize the outputs of a hidden layer by the statistics of the batch, or by running ones.
 
         y = scale (x - mean) / sqrt(variance + 1e-5) + bias,    running = 0.9 running + 0.1 statistics of the batch
 
-    With `train=True` the collection "batch_stats" must be mutable.
+    Call it within the `__call__` of a module, which then owns the parameters. With `train=True` the collection
+    "batch_stats" must be mutable.
 
     Args:
-        train: whether the layer normalizes by the mean and variance of the batch, over all axes but the last, and
-            updates the running statistics; otherwise it normalizes by the running statistics.
+        x: outputs of the layer.
+        train: whether to normalize by the mean and variance of the batch, over all axes but the last, and to update the
+            running statistics; otherwise the outputs are normalized by the running statistics.
         scale_init: initializer of the scales.
 
     Returns:
-        The layer.
+        The normalized outputs.
+
+    Raises:
+        InputError: in training, if there is one value per feature, as in a batch of one example without pixels: its
+            variance is 0 and the output would not depend on it.
 
     Reference:
         Ioffe & Szegedy 2015, arXiv:1502.03167.
@@ -86,7 +108,7 @@ def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = line
         >>> class Network(linen.Module):
         ...     @linen.compact
         ...     def __call__(self, x, *, train):
-        ...         return batch_norm(train=train)(x)
+        ...         return batch_norm(x, train=train)
         >>> x = jax.numpy.array([[1.0], [3.0]])
         >>> variables = Network().init(jax.random.key(0), x, train=False)
         >>> in_training, _ = Network().apply(variables, x, train=True, mutable=["batch_stats"])
@@ -94,7 +116,18 @@ def batch_norm(*, train: bool, scale_init: linen.initializers.Initializer = line
         >>> [[round(float(y), 3) for y in output[:, 0]] for output in (in_training, afterwards)]
         [[-1.0, 1.0], [1.0, 3.0]]
     """
-    return linen.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, scale_init=scale_init)
+    if train and math.prod(x.shape[:-1]) == 1:
+        raise InputError(
+            "batch normalization needs at least 2 values of each feature in training, got a batch of one example: "
+            "give a larger batch_size, or another normalization"
+        )
+    return linen.BatchNorm(
+        use_running_average=not train,
+        momentum=0.9,
+        epsilon=1e-5,
+        scale_init=scale_init,
+        use_fast_variance=FAST_VARIANCE,
+    )(x)
 
 
 def apply_layer(

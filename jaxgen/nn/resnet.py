@@ -42,7 +42,7 @@ class ResNet(linen.Module):
         self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch classes"]:
         """Map a batch of images to a batch of logits."""
-        x = linen.relu(batch_norm(train=train)(_convolution(self.width)(inputs)))
+        x = linen.relu(batch_norm(_convolution(self.width)(inputs), train=train))
         for stage in range(STAGES):
             for i in range(self.blocks):
                 halve = stage > 0 and i == 0
@@ -77,8 +77,8 @@ class ResidualBlock(linen.Module):
         self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch rows columns features"]:
         """Map a batch of feature maps to a batch of feature maps."""
-        change = linen.relu(batch_norm(train=train)(_convolution(self.features, self.stride)(inputs)))
-        change = batch_norm(train=train)(_convolution(self.features)(change))
+        change = linen.relu(batch_norm(_convolution(self.features, self.stride)(inputs), train=train))
+        change = batch_norm(_convolution(self.features)(change), train=train)
         kept = inputs[:, :: self.stride, :: self.stride]
         kept = jnp.pad(kept, [(0, 0), (0, 0), (0, 0), (0, self.features - inputs.shape[-1])])
         return linen.relu(kept + change)

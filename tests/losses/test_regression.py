@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import torch
 from sklearn.metrics import mean_absolute_error, mean_squared_error
+from torch.nn import functional
 
 from jaxgen.losses import absolute_error, huber, smooth_l1, squared_error
 
@@ -56,6 +58,46 @@ def test_value_and_derivative_are_continuous_at_threshold(threshold):
     ):
         np.testing.assert_allclose(loss(around, jnp.zeros(3)), height, rtol=1e-5)
         np.testing.assert_allclose(jax.grad(lambda x, f=loss: f(x, jnp.zeros(3)).sum())(around), derivative, rtol=1e-5)
+
+
+THRESHOLDS = [1e-30, 1e-4, 1.0, 1e4, 1e6, 1e18, float("inf")]
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("known", [True, False], ids=["known", "traced"])
+def test_values_and_gradients_match_pytorch_in_float64_for_tiny_to_infinite_thresholds(threshold, known):
+    """At an infinite threshold, where PyTorch gives NaN, they are those of half the squared error, and 0."""
+    errors = np.float32([0.0, 1e-6, -1e-2, 0.5, -3.0, 1e5])
+    targets = torch.zeros(6, dtype=torch.float64)
+    torch_losses = (
+        (huber, "delta", lambda e: functional.huber_loss(e, targets, delta=threshold, reduction="none")),
+        (smooth_l1, "beta", lambda e: functional.smooth_l1_loss(e, targets, beta=threshold, reduction="none")),
+    )
+    for loss, name, reference in torch_losses:
+        wide = torch.tensor(np.float64(errors), requires_grad=True)
+        limit = 0.5 * wide**2 if loss is huber else 0 * wide
+        expected = limit if np.isinf(threshold) else reference(wide)
+        expected.sum().backward()
+
+        def value(x, threshold, loss=loss, name=name):
+            values = loss(x, jnp.zeros(6), **{name: threshold})
+            return values.sum(), values
+
+        function = jax.grad(value, has_aux=True)
+        gradient, values = function(errors, threshold) if known else jax.jit(function)(errors, threshold)
+        np.testing.assert_allclose(values, expected.detach(), rtol=1e-6, atol=1e-37)
+        np.testing.assert_allclose(gradient, wide.grad, rtol=1e-6, atol=1e-37)
+
+
+@pytest.mark.parametrize("threshold", [1e-20, 1e-3, 2.0, 1e20, float("inf")])
+def test_gradients_with_respect_to_thresholds_match_closed_form(threshold):
+    errors, zeros = np.float32([0.0, 1e-6, 0.5, -3.0]), jnp.zeros(4)
+    size = np.abs(np.float64(errors))
+    of_huber = jax.jacobian(lambda delta: huber(errors, zeros, delta=delta))(threshold)
+    np.testing.assert_allclose(of_huber, np.where(size > threshold, size - threshold, 0), rtol=1e-6)
+    of_smooth = jax.jacobian(lambda beta: smooth_l1(errors, zeros, beta=beta))(threshold)
+    expected = np.where(size > threshold, -0.5, -0.5 * (size / threshold) ** 2)
+    np.testing.assert_allclose(of_smooth, expected, rtol=1e-6, atol=1e-37)
 
 
 def test_smooth_l1_is_huber_divided_by_threshold():

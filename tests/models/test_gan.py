@@ -12,11 +12,13 @@ import torch
 from scipy.spatial.distance import cdist
 
 from jaxgen.data import load
+from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models import PRESETS, starting_point
 from jaxgen.models.gan import Config, build
 from jaxgen.models.gan_config import LOSSES
 from jaxgen.nn.dcgan import Discriminator, Generator
+from jaxgen.training import fit
 from tests.models.gan_reference import (
     IMAGES,
     MLP,
@@ -514,3 +516,19 @@ def test_penalty_in_every_step_is_part_of_the_loss_of_every_update() -> None:
     start = random_state(default, POINTS)
     ends = [jax.jit(model.step)(jax.random.key(5), start, POINTS) for model in (default, one)]
     assert not changed(*ends)
+
+
+@pytest.mark.parametrize(
+    ("config", "batch_size"),
+    [
+        pytest.param(Config(hidden=(4,), generator_normalization="batch"), 1, id="one example"),
+        pytest.param(
+            Config(hidden=(4,), discriminator_normalization="batch", packing=2, penalty="none"), 2, id="one pack"
+        ),
+    ],
+)
+def test_batch_normalization_of_one_example_or_pack_is_refused_by_fit(config: Config, batch_size: int) -> None:
+    """Its outputs would be the biases, whatever the inputs, and no gradient would reach the layers before it."""
+    points = {"point": np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)}
+    with pytest.raises(InputError, match="batch normalization needs at least 2 values of each feature"):
+        fit(build(config, points), points, key=jax.random.key(0), steps=1, batch_size=batch_size)

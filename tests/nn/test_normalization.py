@@ -458,3 +458,62 @@ def test_only_batch_normalization_makes_output_depend_on_other_examples(
     y, other = map(np.asarray, outputs(x, np.concatenate([x[:1], x[1:] + 1])))
     assert (np.abs(y[0] - other[0]).max() > 1e-3) == depends
     assert (np.abs(y - x).max() > 1e-3) == changes
+
+
+SHAPES = {"a vector": (64, 16), "an image": (16, 4, 4, 8)}
+
+
+@pytest.mark.parametrize("offset", [0.0, 2e3, -3e4])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("normalization", ["batch", "layer"])
+def test_value_and_gradients_keep_their_digits_far_from_the_origin(
+    normalization: Normalization, shape: tuple[int, ...], offset: float
+) -> None:
+    """Against PyTorch in float64 on the same float32 inputs; the tolerance does not depend on the offset."""
+    x, scale, bias, mix = (np.float32(array) for array in arrays(shape, shape[-1:], shape[-1:], shape))
+    x = x + np.float32(offset)
+    layer = {"batch": "BatchNorm_0", "layer": "LayerNorm_0"}[normalization]
+    params = {layer: {"scale": scale, "bias": bias}}
+    stats = {layer: {"mean": np.zeros(shape[-1:], np.float32), "var": np.ones(shape[-1:], np.float32)}}
+
+    @jax.jit
+    @partial(jax.value_and_grad, has_aux=True)
+    def mixed(x: jax.Array) -> Any:
+        variables = {"params": params} | ({"batch_stats": stats} if normalization == "batch" else {})
+        y, updated = Normalized(normalization).apply(variables, x, train=True, mutable=["batch_stats"])
+        return jnp.sum(jnp.sin(y) * mix), (y, updated)
+
+    (_, (y, updated)), of_x = jax.device_get(mixed(x))
+    wide, wide_scale, wide_bias = (torch.tensor(np.float64(array), requires_grad=True) for array in (x, scale, bias))
+    last_first = wide.movedim(-1, 1)
+    mean, variance = (torch.tensor(value, dtype=torch.float64) for value in (np.zeros(shape[-1]), np.ones(shape[-1])))
+    if normalization == "batch":
+        expected = functional.batch_norm(
+            last_first, mean, variance, wide_scale, wide_bias, training=True, momentum=0.1, eps=1e-5
+        ).movedim(1, -1)
+    else:
+        expected = functional.layer_norm(wide, shape[1:], eps=1e-5) * wide_scale + wide_bias
+    (torch.sin(expected) * torch.tensor(np.float64(mix))).sum().backward()
+    # The mean is rounded to a few units in the last place of the inputs.
+    rounding = np.spacing(np.float32(max(abs(offset), 1)))
+    np.testing.assert_allclose(y, expected.detach(), atol=5e-6 + 8 * rounding, rtol=1e-5)
+    np.testing.assert_allclose(of_x, wide.grad, atol=5e-6 + 50 * rounding)
+    if normalization == "batch":
+        found = updated["batch_stats"][layer]
+        np.testing.assert_allclose(found["mean"], mean, rtol=1e-6, atol=1e-6)
+        n = x.size // shape[-1]  # PyTorch records the unbiased variance.
+        np.testing.assert_allclose(found["var"], 0.9 + (variance - 0.9) * (n - 1) / n, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3)])
+def test_batch_normalization_of_one_value_per_feature_is_refused_in_training_alone(shape: tuple[int, ...]) -> None:
+    """The same shapes as those that PyTorch refuses."""
+    x = jnp.ones(shape)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        functional.batch_norm(torch.ones(shape).movedim(-1, 1), None, None, training=True)
+    network = Normalized("batch")
+    variables = network.init(jax.random.key(0), x, train=False)
+    with pytest.raises(InputError, match="at least 2 values of each feature"):
+        network.apply(variables, x, train=True, mutable=["batch_stats"])
+    assert np.isfinite(network.apply(variables, x, train=False)).all()
+    assert np.isfinite(network.apply(variables, jnp.ones((1, 1, 2, 3)), train=True, mutable=["batch_stats"])[0]).all()
