@@ -4,6 +4,7 @@ The choice does not depend on the order in which the examples are stored: in an 
 divides ten, every tenth example would be of the same class. Nor does it depend on a random number.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,8 +13,8 @@ from jaxgen.data.streaming import ArraySource, Source, Subset
 from jaxgen.errors import InputError
 from jaxgen.typing import Int, Shaped
 
-TEST_EVERY = 10
-"""Number of examples of a class of which one belongs to the test split."""
+TEST_FRACTION = 0.1
+"""Share of the examples of a class that belong to the test split."""
 
 
 def holdout_split(source: Source, split: str, name: str) -> Source:
@@ -66,8 +67,10 @@ def holdout_indices(source: Source, split: str, name: str) -> list[int]:
     return np.flatnonzero(held_out == (split == "test")).tolist()
 
 
-def choose_held_out(digests: Sequence[bytes], labels: Int[np.ndarray, " n"] | None) -> Shaped[np.ndarray, " n"]:
-    """Choose a tenth of each class, to the nearest whole number, and at least one of at least two examples.
+def choose_held_out(
+    digests: Sequence[bytes], labels: Int[np.ndarray, " n"] | None, fraction: float = TEST_FRACTION
+) -> Shaped[np.ndarray, " n"]:
+    """Choose a share of each class, to the nearest whole number, and at least one of at least two examples.
 
     Within a class the examples are ranked by the digests of their contents, and by their indices where the contents are
     equal; the first ones are held out.
@@ -75,9 +78,10 @@ def choose_held_out(digests: Sequence[bytes], labels: Int[np.ndarray, " n"] | No
     Args:
         digests: digest of the content of each example.
         labels: label of each example, [n]; None for a single class.
+        fraction: share of each class, below 1.
 
     Returns:
-        Whether each example belongs to the test split, bool [n]. The only example of a class never does.
+        Whether each example is held out, bool [n]. The only example of a class never is.
 
     Example:
         >>> choose_held_out([b"c", b"a", b"b"], np.array([0, 0, 1])).tolist()
@@ -88,7 +92,7 @@ def choose_held_out(digests: Sequence[bytes], labels: Int[np.ndarray, " n"] | No
     order = sorted(range(len(digests)), key=lambda i: (labels[i], digests[i]))  # stable: by index where both are equal
     bounds = np.flatnonzero(np.diff(labels[order])) + 1
     for of_class in np.split(np.asarray(order, np.int64), bounds):
-        count = max(1, (len(of_class) + TEST_EVERY // 2) // TEST_EVERY) if len(of_class) > 1 else 0
+        count = max(1, math.floor(len(of_class) * fraction + 0.5)) if len(of_class) > 1 else 0
         held_out[of_class[:count]] = True
     return held_out
 

@@ -157,6 +157,14 @@ class Stream:
         """Read examples by their indices."""
         return self._source.read(indices)
 
+    def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
+        """Return the SHA-256 of the content of each example, and the labels; this may read all examples."""
+        return self._source.digests()
+
+    def select(self, indices: Sequence[int]) -> "Stream":
+        """Return a stream of some of the examples."""
+        return Stream(Subset(self._source, indices))
+
     def batches(
         self, key: KeyArray, first_step: int, last_step: int, batch_size: int
     ) -> Iterator[dict[str, np.ndarray]]:

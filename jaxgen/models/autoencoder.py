@@ -25,7 +25,7 @@ from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_latent, l2_latent, squared_error
 from jaxgen.models.corruption import CORRUPTIONS, Corruption, CorruptionName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
-from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, make_optimizer
+from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
@@ -134,6 +134,7 @@ def build(
         loss=partial(loss, networks, config),
         tx=optimizer or make_optimizer(config),
     )
+    (player,) = freeze_networks([player], config.freeze)
     init, step = game(partial(init_networks, networks, config), [player])
     return Model(
         init=init,

@@ -20,7 +20,7 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.labels import count_classes, labels_of
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
-from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, make_optimizer
+from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess, to_signed
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Network
@@ -126,6 +126,7 @@ def build(
         loss=partial(loss, classifier),
         tx=optimizer or make_optimizer(config),
     )
+    (player,) = freeze_networks([player], config.freeze)
     init, step = game(partial(init_networks, classifier), [player])
     return Model(
         init=init,

@@ -39,7 +39,7 @@ from jaxgen.models.gan_config import Config as Config
 from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
 from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.networks import make_dropout_key
-from jaxgen.models.optimizer import check_optimizers, make_optimizer, optimizer_of_discriminator
+from jaxgen.models.optimizer import check_optimizers, freeze_networks, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
 from jaxgen.models.validation import check_not_negative
 from jaxgen.nn.autoencoding import Network
@@ -263,7 +263,7 @@ def _players(
     objective: Objective,
     generator_optimizer: optax.GradientTransformation | None,
     discriminator_optimizer: optax.GradientTransformation | None,
-) -> tuple[Player, Player]:
+) -> tuple[Player, ...]:
     """The players in the order of their updates."""
     config, differentiable = objective.config, objective.config.unrolled_steps > 0
     regularizers: tuple[Regularizer, ...] = ()
@@ -287,7 +287,7 @@ def _players(
         tx=generator_optimizer or make_optimizer(config, differentiable=differentiable),
         updates=config.generator_updates,
     )
-    return discriminator, generator
+    return freeze_networks((discriminator, generator), config.freeze)
 
 
 def _check_parts(loss: Any, penalty: Any, penalty_weight: float | None) -> None:

@@ -270,6 +270,11 @@ def _check_combination(config: Config) -> None:
             "with 'spectral' as discriminator_normalization the scale of the weights has no effect, and clip would not "
             "constrain anything: leave out one of them"
         )
+    if config.unrolled_steps and "discriminator" in config.freeze:
+        raise InputError(
+            "unrolled_steps lets the generator's gradient flow through updates of the discriminator, and freeze "
+            "excludes these: leave out one of them"
+        )
     if config.packing > 1 and config.condition != "none":
         raise InputError(
             f"{config.packing} packed examples have no common class for the condition '{config.condition}': leave out "

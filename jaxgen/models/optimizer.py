@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from jaxgen._arrays import is_known
 from jaxgen.errors import InputError, check_known
-from jaxgen.game import Regularizer
+from jaxgen.game import Player, Regularizer
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, Params
 
 OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop"]
 ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "step"]
@@ -42,6 +43,8 @@ class OptimizerConfig:
             by default 0.1 (step).
         warmup_steps: number of steps in which the learning rate grows linearly; with w of them, step i (from 0) has
             (i + 1) / (w + 1) of it.
+        freeze: names of networks whose parameters are not trained, e.g. encoder; by default all are trained. Running
+            statistics of batch normalization are updated all the same.
     """
 
     optimizer: OptimizerName = "adam"
@@ -56,6 +59,7 @@ class OptimizerConfig:
     decay_steps: int | None = None
     final_factor: float | None = None
     warmup_steps: int = 0
+    freeze: tuple[str, ...] = ()
 
     def check_optimizer(self) -> None:
         """Raise an InputError if an option has an impossible value or does not apply."""
@@ -119,7 +123,7 @@ def optimizer_of_discriminator(config: AdversarialOptimizerConfig) -> OptimizerC
         >>> optimizer_of_discriminator(config).learning_rate
         0.0004
     """
-    names = [field.name for field in fields(OptimizerConfig)]
+    names = [field.name for field in fields(OptimizerConfig) if field.name != "freeze"]  # Of all players.
     shared = {name: getattr(config, name) for name in names}
     own = {name: getattr(config, f"discriminator_{name}") for name in names}
     if own["schedule"] == "constant":
@@ -236,6 +240,53 @@ def make_optimizer(
     direction = _direction(config, correction, differentiable, eps_in_root)
     parts += [direction, *decay] if config.optimizer == "adamw" else [*decay, direction]
     return optax.chain(*parts, _scale_by_schedule(_schedule(config, correction * config.learning_rate)))
+
+
+def freeze_networks(players: Sequence[Player], networks: Sequence[str]) -> tuple[Player, ...]:
+    """Return the players with optimizers that do not change some networks.
+
+    Args:
+        players: players with any optimizers.
+        networks: names of the networks that are not trained.
+
+    Returns:
+        The players.
+
+    Raises:
+        InputError: if no player trains a network of that name.
+
+    Example:
+        >>> player = Player("p", ("encoder", "decoder"), None, optax.sgd(1.0))
+        >>> (frozen,) = freeze_networks([player], ["encoder"])
+        >>> params = {"encoder": jnp.ones(1), "decoder": jnp.ones(1)}
+        >>> updates, _ = frozen.tx.update(params, frozen.tx.init(params), params)
+        >>> float(updates["encoder"][0]), float(updates["decoder"][0])
+        (0.0, -1.0)
+    """
+    known = [network for player in players for network in player.trains]
+    for network in networks:
+        check_known("network to freeze", network, known)
+
+    def frozen(player: Player) -> Player:
+        def project(params: Params) -> Params:
+            return {**player.project(params), **{name: x for name, x in params.items() if name in networks}}
+
+        # At both ends: their gradients are not part of a norm that is clipped, and their weights do not decay.
+        tx = optax.chain(_zero(networks), player.tx, _zero(networks))
+        return player._replace(tx=tx, project=project)
+
+    return tuple(frozen(player) if set(player.trains) & set(networks) else player for player in players)
+
+
+def _zero(networks: Sequence[str]) -> optax.GradientTransformation:
+    """The transformation that replaces the gradients of some networks by 0."""
+
+    def update(updates: Any, state: optax.OptState, params: Any = None) -> tuple[Any, optax.OptState]:
+        del params
+        kept = {name: jax.tree.map(jnp.zeros_like, x) if name in networks else x for name, x in updates.items()}
+        return kept, state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def _direction(

@@ -33,6 +33,7 @@ from jaxgen.models.optimizer import (
     AdversarialOptimizerConfig,
     OptimizerName,
     check_optimizers,
+    freeze_networks,
     make_optimizer,
     optimizer_of_discriminator,
 )
@@ -177,11 +178,12 @@ def build(
     check_network("decoder", decoder, (z,), shape)
     check_network("discriminator", discriminator, (image,), (), with_features=True)
     shared, own = (make_optimizer(c, eps_in_root=True) for c in (config, optimizer_of_discriminator(config)))
-    players = (
+    all_players = (
         Player("encoder", ("encoder",), encoder_loss, encoder_optimizer or shared),
         Player("decoder", ("decoder",), partial(decoder_loss, config), decoder_optimizer or shared),
         Player("discriminator", ("discriminator",), discriminator_loss, discriminator_optimizer or own),
     )
+    players = freeze_networks(all_players, config.freeze)
     init, step = game(partial(init_networks, networks, config), players, shared=partial(shared_pass, networks))
     return Model(
         init=init,

@@ -134,6 +134,7 @@ def fit(
     chunk: int = 100,
     callbacks: Sequence[Callback] = (),
     on_compiled: Callable[[float], None] | None = None,
+    stop: Callable[[Chunk], bool] | None = None,
     devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
 ) -> Fit:
@@ -153,6 +154,8 @@ def fit(
         chunk: largest number of steps between two calls of the callbacks, at least 1.
         callbacks: functions called in this order after every chunk.
         on_compiled: function called after each compilation with its seconds.
+        stop: function called after the callbacks: whether the training ends with this chunk, e.g. because a validation
+            metric no longer improves.
         devices: devices over which the batch is sharded; all local ones where it is None.
         progress: whether to print the losses and the speed to stderr every few seconds.
 
@@ -208,10 +211,11 @@ def fit(
             return Fit(now, lost, compile_seconds, history)
         return Fit(_first_seed(now), lost, compile_seconds, {name: values[0] for name, values in history.items()})
 
-    def call_back(chunk: Chunk) -> None:
+    def call_back(chunk: Chunk) -> bool:
         for callback in callbacks:
             chunk = chunk._replace(metrics={**chunk.metrics, **(callback(chunk) or {})})
         chunks.append((chunk.step, chunk.metrics))
+        return stop is not None and stop(chunk)
 
     every_stage = stages(model, steps)
     remaining = [stage for stage in every_stage if stage.steps.stop > first_step]
@@ -237,7 +241,8 @@ def fit(
                     if rest.steps:
                         chunks.append((result.step, result.metrics))
                     raise Interrupted(result.step, result_at(result.step), rest)
-                call_back(result)
+                if call_back(result):
+                    return result_at(result.step)
         if interrupted():
             raise Interrupted(steps, result_at(steps), NO_STEPS)
     return result_at(steps)

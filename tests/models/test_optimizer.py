@@ -12,7 +12,7 @@ import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.game import Player, Regularizer, State, game
-from jaxgen.models.optimizer import OptimizerConfig, make_optimizer
+from jaxgen.models.optimizer import OptimizerConfig, freeze_networks, make_optimizer
 from jaxgen.typing import Array, Params
 
 RATE = 0.1
@@ -239,3 +239,27 @@ def test_differentiable_rmsprop_follows_eps(gradient: float) -> None:
 def test_invalid_options_raise_input_error(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         OptimizerConfig(**options).check_optimizer()
+
+
+def test_frozen_networks_keep_their_bits_and_the_others_are_trained_as_alone():
+    options = {"optimizer": "adamw", "weight_decay": 0.1, "clip_norm": 0.5, "learning_rate": RATE}
+    tx = make_optimizer(OptimizerConfig(**options))
+    player = Player("both", ("a", "b"), None, tx, project=lambda params: jax.tree.map(jnp.ceil, params))
+    (frozen,) = freeze_networks([player], ["b"])
+    rng = np.random.default_rng(0)
+    params = {name: rng.normal(size=3).astype(np.float32) for name in "ab"}
+    gradients = {"a": np.full(3, 2.0, np.float32), "b": np.full(3, 100.0, np.float32)}
+    updates, _ = frozen.tx.update(gradients, frozen.tx.init(params), params, step=jnp.int32(0))
+    alone = {name: {"a": value["a"]} for name, value in (("params", params), ("gradients", gradients))}
+    expected, _ = tx.update(alone["gradients"], tx.init(alone["params"]), alone["params"], step=jnp.int32(0))
+    np.testing.assert_array_equal(updates["a"], expected["a"])
+    np.testing.assert_array_equal(optax.apply_updates(params, updates)["b"], params["b"])
+    projected = frozen.project(params)
+    np.testing.assert_array_equal(projected["a"], np.ceil(params["a"]))
+    np.testing.assert_array_equal(projected["b"], params["b"])
+
+
+def test_network_to_freeze_must_be_one_of_the_players():
+    player = Player("both", ("encoder", "decoder"), None, optax.sgd(1.0))
+    with pytest.raises(InputError, match="there is no network to freeze 'encodr': did you mean 'encoder'"):
+        freeze_networks([player], ["encodr"])

@@ -1,0 +1,39 @@
+"""Freezing of networks in every family."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.data import example, load
+from jaxgen.errors import InputError
+from jaxgen.models import REGISTRY, gan
+from jaxgen.training import fit
+from jaxgen.training.loop import initial_state
+
+DIGITS = load("digits")
+MLP = {"hidden": (4,), "architecture": "mlp"}
+FAMILIES = {
+    "autoencoder": ({**MLP, "latent_dim": 2}, "encoder"),
+    "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
+    "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
+    "vae": ({**MLP, "latent_dim": 2, "weight_decay": 0.1}, "encoder"),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_frozen_network_keeps_its_first_parameters_and_the_other_does_not(family):
+    options, frozen = FAMILIES[family]
+    model = REGISTRY[family].build(REGISTRY[family].config(**options, freeze=(frozen,)), DIGITS)
+    key = jax.random.key(0)
+    before = initial_state(model, key[None], example(DIGITS)).params
+    after = fit(model, DIGITS, key=key, steps=2, batch_size=8).state.params
+    for name, params in after.items():
+        same = [
+            np.array_equal(x, y[0]) for x, y in zip(jax.tree.leaves(params), jax.tree.leaves(before[name]), strict=True)
+        ]
+        assert all(same) if name == frozen else not any(same), name
+
+
+def test_frozen_discriminator_excludes_unrolled_updates():
+    with pytest.raises(InputError, match="freeze excludes these"):
+        gan.Config(unrolled_steps=2, freeze=("discriminator",))
