@@ -85,15 +85,14 @@ class Found(NamedTuple):
         Raises:
             InputError: if it has another form, because the file was edited.
         """
+        stored = meta.get("best", {})
         try:
-            found = cls(**meta.get("best", {}))
+            step, value, evaluations = cls(**stored)
         except TypeError:
-            found = cls(-1)
-        if type(found.step) is not int or found.step < 0 or type(found.evaluations) is not int:
-            raise InputError(f"'best' of a checkpoint must have step, value and evaluations, got {meta['best']!r}")
-        if not isinstance(found.value, float | int | None):
-            raise InputError(f"the best value of a checkpoint must be a number, got {found.value!r}")
-        return found
+            step, value, evaluations = -1, None, 0
+        if type(step) is not int or step < 0 or type(evaluations) is not int or not isinstance(value, float | None):
+            raise InputError(f"'best' of a checkpoint must have step, value and evaluations, got {stored!r}")
+        return cls(step, value, evaluations)
 
 
 class Best:
