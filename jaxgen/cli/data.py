@@ -16,6 +16,8 @@ from jaxgen.errors import InputError, suggest
 class Options:
     """Prepare a data set, so that it can be loaded by its name.
 
+    Example: jaxgen data prepare mnist --source mnist-files
+
     Attributes:
         name: name of a data set, e.g. mnist.
         data_dir: folder of the data sets; by default $TFDS_DATA_DIR, or ~/tensorflow_datasets.
@@ -31,7 +33,10 @@ def run(arguments: list[str]) -> None:
     """Prepare a data set and print its folder."""
     actions = ("prepare",)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: jaxgen data prepare NAME [OPTIONS]\n\njaxgen data prepare --help shows the options.")
+        print(
+            "usage: jaxgen data prepare NAME [OPTIONS]\n\njaxgen data prepare --help shows the options.\n\n"
+            "Example: jaxgen data prepare mnist --source mnist-files"
+        )
         return
     if arguments[0] not in actions:
         raise InputError(f"jaxgen data has no action '{arguments[0]}': {suggest(arguments[0], actions)}")

@@ -9,7 +9,10 @@ from jaxgen.models import PRESETS, REGISTRY
 
 @dataclass(frozen=True)
 class Options:
-    """List the models, their presets and the data sets, one line each."""
+    """List the models, their presets and the data sets, one line each.
+
+    Example: jaxgen list
+    """
 
 
 def run(arguments: list[str]) -> None:

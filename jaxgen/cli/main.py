@@ -23,8 +23,11 @@ COMMANDS = {
     "compare": "compare runs by their metrics and training curves: jaxgen compare RUN RUN",
     "reproduce": "run a published experiment: jaxgen reproduce pacgan-mixtures --quick",
     "list": "list the models, their presets and the data sets",
+    "completion": "print a script for completion by the shell: jaxgen completion bash",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
 }
+
+DEVICES = ("cpu", "gpu", "tpu")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,6 +87,8 @@ def _status(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> None:
+    if arguments[:1] == ["help"]:  # As `git help COMMAND`.
+        arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
     elif arguments[0] == "--version":
@@ -95,7 +100,31 @@ def _run(arguments: list[str]) -> None:
         from jaxgen.cli.compilation_cache import cache_compiled_programs
 
         cache_compiled_programs()
-        command(arguments[1:])
+        command(_on_device(arguments[1:]))
+
+
+def _on_device(arguments: list[str]) -> list[str]:
+    """Select the device that the option of all commands names, and return the arguments without it."""
+    for i, argument in enumerate(arguments):
+        option, equals, device = argument.partition("=")
+        if option != "--device":
+            continue
+        rest = arguments[i + 1 :]
+        if not equals:
+            device, rest = rest[0] if rest else "", rest[1:]
+        if device not in DEVICES:
+            raise InputError(f"--device must be one of {', '.join(DEVICES)}, got '{device}'")
+        import jax
+
+        if device == "cpu":
+            jax.config.update("jax_platforms", "cpu")
+        elif jax.default_backend() != device:
+            raise InputError(
+                f"--device {device} needs a JAX that finds one, and this one finds {jax.default_backend()} only: "
+                "see 'Install' in the README"
+            )
+        return arguments[:i] + rest
+    return arguments
 
 
 def usage() -> str:
@@ -110,7 +139,9 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "jaxgen COMMAND --help shows the options of a command.",
+            "jaxgen COMMAND --help shows the options of a command, with an example.",
+            f"--device {'|'.join(DEVICES)}, with any command: where to compute; by default on the fastest device",
+            "that JAX finds. JAX_PLATFORMS has the same effect.",
         ]
     )
 
@@ -138,6 +169,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.reproduce import run
         case "list":
             from jaxgen.cli.list import run
+        case "completion":
+            from jaxgen.cli.completion import run
         case "data":
             from jaxgen.cli.data import run
         case _:

@@ -123,6 +123,8 @@ def checked_arguments(known: Iterable[Option], arguments: Sequence[str], *, comm
         raise InputError(
             f"{command} got the unexpected argument '{words[len(places)]}': give a value after the name of its option"
         )
+    for option, word in zip(places, words, strict=False):
+        option.expected.check(option.name, word)
     for option in places[len(words) :]:
         if option.default is not dataclasses.MISSING:
             break

@@ -18,6 +18,8 @@ from jaxgen.recipes.recipe import MetricResult
 class Options:
     """Train the models of a published experiment and compare their metrics with the published numbers.
 
+    Example: jaxgen reproduce critic-loss --quick
+
     Attributes:
         seeds: number of seeds of each model; by default as in the protocol of the recipe.
         quick: shorten the recipe to less than three minutes on two cores, for a first look.
@@ -63,7 +65,10 @@ def _without_name(arguments: list[str]) -> None:
     recipes = "\n".join(
         f"  {name:<{width}}  {recipe.description} ({recipe.duration})" for name, recipe in RECIPES.items()
     )
-    print(f"usage: jaxgen reproduce NAME [OPTIONS]\n\n{recipes}\n\njaxgen reproduce NAME --help shows the options.")
+    print(
+        f"usage: jaxgen reproduce NAME [OPTIONS]\n\n{recipes}\n\njaxgen reproduce NAME --help shows the options.\n\n"
+        "Example: jaxgen reproduce critic-loss --quick"
+    )
 
 
 def _print(recipe: Recipe, outcome: Outcome, *, quick: bool) -> None:

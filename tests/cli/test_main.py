@@ -1,11 +1,14 @@
 """The command line: help, exit status, and one sentence for each invalid input."""
 
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from jaxgen.cli.main import COMMANDS
+from jaxgen.cli.parse import parse
 from jaxgen.errors import DivergenceError, InputError
 
 
@@ -28,16 +31,29 @@ def test_help_lists_every_command(jaxgen):
         "compare",
         "reproduce",
         "list",
+        "completion",
         "data",
     }
     assert all(f"\n  {command} " in result.out for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command, jaxgen):
+def test_every_command_has_help_with_an_example_that_is_parsed(command, jaxgen, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     result = jaxgen(command, "--help")
     assert result.status == 0
     assert result.out.startswith("usage: jaxgen ")
+    assert jaxgen("help", command).out == result.out
+    (example,) = re.findall(r"^Example: jaxgen (.*)$", result.out, flags=re.MULTILINE)
+    name, *arguments = shlex.split(example.partition(" > ")[0])
+    assert name == command
+    # Up to the first use of what was parsed, the run folders, which do not exist.
+    monkeypatch.setattr("jaxgen.runs.training.train", lambda *_, **__: pytest.fail("a training was started"))
+    parsed = []
+    for module in ("train", name):
+        monkeypatch.setattr(f"jaxgen.cli.{module}.parse", lambda *a, **k: parsed.append(parse(*a, **k)) or sys.exit(0))
+    assert jaxgen(name, *arguments).status == 0
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize(
@@ -104,3 +120,16 @@ def test_invalid_arguments_give_one_sentence_and_write_nothing(arguments, part, 
     monkeypatch.chdir(tmp_path)
     assert part in refused(*arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_device_is_an_option_of_every_command(jaxgen, refused, monkeypatch):
+    chosen = []
+    monkeypatch.setattr("jax.config.update", lambda name, value: chosen.append((name, value)))
+    assert jaxgen("list", "--device", "cpu").status == jaxgen("list", "--device=cpu").status == 0
+    assert [entry for entry in chosen if entry[0] == "jax_platforms"] == [("jax_platforms", "cpu")] * 2
+    assert refused("list", "--device", "gp") == "--device must be one of cpu, gpu, tpu, got 'gp'"
+    assert refused("list", "--device").startswith("--device must be one of")
+    monkeypatch.setattr("jax.default_backend", lambda: "cpu")
+    assert refused("list", "--device", "tpu").startswith(
+        "--device tpu needs a JAX that finds one, and this one finds cpu"
+    )
