@@ -17,6 +17,9 @@ SPLIT_FOLDERS = {
 }
 """Split -> names of its subfolder, in any case."""
 
+RUN_FILES = {"config.json", "metrics.jsonl"}
+"""Files by which the folder of a run is recognized."""
+
 LISTED = 3
 """Number of skipped files that a notice names."""
 
@@ -37,7 +40,7 @@ def list_files(folder: Path) -> Listing:
     """List the files of a folder and its subfolders. Symbolic links are followed; hidden files are left out.
 
     A folder that can be reached on several paths is read once within each subfolder of `folder`, so that links in a
-    cycle end, and a class may be a link to a folder.
+    cycle end, and a class may be a link to a folder. Folders of runs are left out.
 
     Args:
         folder: path of the folder.
@@ -177,10 +180,14 @@ def _walk_once(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[Path,
 
 
 def _entries(folder: Path) -> list[tuple[Path, bool]]:
-    """The visible entries of a folder in order of their names, and whether each is a folder or a link to one."""
+    """The visible entries of a folder in order of their names, and whether each is a folder or a link to one.
+
+    The folder of a run has none: started from within a folder of images, a run would become a class of them.
+    """
     try:
         with os.scandir(folder) as entries:
-            return sorted((Path(entry.path), entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+            found = {Path(entry.path): entry.is_dir() for entry in entries if not entry.name.startswith(".")}
+            return [] if {path.name for path in found} >= RUN_FILES else sorted(found.items())
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be read ({error.strerror})") from error
 

@@ -7,7 +7,9 @@ import hashlib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,7 +122,9 @@ class ImageFolder(Source):
 
     def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
         """Return the SHA-256 of each file, of which the middle is left out if it is large, and the labels."""
-        return [_digest(path) for path in self._paths], self._labels if self.class_names else None
+        with ThreadPoolExecutor() as pool:
+            digests = list(pool.map(_digest, self._paths))
+        return digests, self._labels if self.class_names else None
 
     def _decode(self, index: int) -> np.ndarray:
         with _opened(self._paths[index]) as image:
@@ -212,7 +216,8 @@ def _folder_split(path: Path, folders: dict[str, Path], split: str, image_size: 
 
 
 def _common_size_and_mode(paths: Sequence[Path], image_size: int | None) -> tuple[tuple[int, int], str]:
-    headers = [_header(path, upright=image_size is None) for path in paths]
+    with ThreadPoolExecutor() as pool:  # Most of the time is that of the disk.
+        headers = list(pool.map(partial(_header, upright=image_size is None), paths))
     mode = "L" if all(grey for _, grey in headers) else "RGB"
     if image_size is not None:
         for path, (size, _) in zip(paths, headers, strict=True):

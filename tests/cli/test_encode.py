@@ -31,7 +31,9 @@ def test_latents_of_several_seeds_have_leading_seed_axis(cvae, tmp_path, jaxgen)
 @pytest.mark.parametrize("name", ["vae", "cvae"])
 def test_figure_receives_latents_of_first_seed_and_labels(name, request, tmp_path, jaxgen, monkeypatch):
     drawn = []
-    monkeypatch.setattr("jaxgen.plot.scatter_by_label", lambda points, label: drawn.append((points, label)))
+    monkeypatch.setattr(
+        "jaxgen.plot.scatter_by_label", lambda points, label, class_names: drawn.append((points, label))
+    )
     monkeypatch.setattr("jaxgen.cli.encode.write_figure", lambda path, figure: None)
     run = load_run(request.getfixturevalue(name))
     assert jaxgen("encode", run.folder, "--out", tmp_path / "x.png").status == 0

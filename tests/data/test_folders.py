@@ -67,6 +67,14 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: p
             function(tmp_path)
 
 
+def test_a_run_within_a_folder_of_images_is_not_read_as_a_class(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("a/1.png", "b/2.png", "config.json")))
+    run = tmp_path / "runs" / "vae"
+    touch(run / "config.json", run / "metrics.jsonl", run / "samples" / "step-1.png")
+    assert names(tmp_path) == ["a/1.png", "b/2.png"]
+    assert not find_splits(tmp_path)
+
+
 def test_names_that_a_terminal_would_interpret_are_escaped() -> None:
     assert "\x1b" not in printable("a\x1b[2J.png")
     assert printable("Äpfel 1.png") == "Äpfel 1.png"

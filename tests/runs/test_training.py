@@ -8,6 +8,7 @@ import filelock
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgen.data import Stream, load
 from jaxgen.errors import DivergenceError, InputError
@@ -154,12 +155,16 @@ class TestRefusals:
 
     def test_a_wrong_test_split_is_refused_before_the_training(self, tmp_path, linear_config):
         images = np.zeros((40, 8, 8, 1), np.uint8)
-        np.savez(tmp_path / "few.npz", image=images[:9])
-        # Every tenth example is for testing.
-        label = np.where(np.arange(40) % 10 == 9, 7, 1)
-        np.savez(tmp_path / "new_label.npz", image=images, label=label)
-        for name, message in (("few", "test split"), ("new_label", "label 7, the largest of the training split is 1")):
-            config = dataclasses.replace(linear_config, data=str(tmp_path / f"{name}.npz"), batch_size=4)
+        np.savez(tmp_path / "single.npz", image=images, label=np.arange(40))
+        for i, name in enumerate(["train/a"] * 5 + ["test/b"]):
+            (tmp_path / "new_label" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[i, ..., 0]).save(tmp_path / "new_label" / name / f"{i}.png")
+        refused = {
+            "single.npz": "must have a class of at least 2 examples for a test split",
+            "new_label": "must be labels of the training images, got 'b'",
+        }
+        for name, message in refused.items():
+            config = dataclasses.replace(linear_config, data=str(tmp_path / name), batch_size=4)
             with pytest.raises(InputError, match=message):
                 train(tmp_path / "run", LINEAR, config)
             assert not (tmp_path / "run").exists()
