@@ -51,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{error.strerror or error}{where}", status=2)
     except DivergenceError as error:
         _fail(str(error), status=1)
-    except RuntimeError as error:  # JAX's own type is not imported for commands that do without JAX.
-        if "RESOURCE_EXHAUSTED" not in str(error):
+    # JAX's own type, a RuntimeError, is not imported for commands that do without JAX.
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         first = str(error).partition("\n")[0]
         _fail(f"the device has too little memory: give a smaller batch size or smaller networks ({first})", status=2)
