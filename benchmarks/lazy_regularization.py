@@ -33,7 +33,7 @@ from timing import Side, Times, interleaved
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, game
 from jaxgen.models import gan
-from jaxgen.training.loop import initial_state
+from jaxgen.training.loop import abstract_state
 from jaxgen.training.seeds import has_large_networks, seed_keys
 from jaxgen.typing import Batch
 
@@ -88,7 +88,7 @@ def measure(width: int, seeds: int, *, quick: bool) -> dict[str, Any]:
         for name, model in programs.items()
     }
     times = interleaved(sides, repeats=repeats)
-    state = jax.eval_shape(lambda keys: initial_state(programs[WITHOUT], keys, data), keys)
+    state = abstract_state(programs[WITHOUT], keys, data)
     in_sequence = jax.default_backend() == "cpu" and has_large_networks(state)
     return {"width": width, "seeds": seeds, "vectorized": seeds > 1 and not in_sequence, "programs": summarize(times)}
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgen.averaging import Average, updated_average
@@ -26,6 +27,10 @@ Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
 Loss = Callable[[KeyArray, Params, "State", Any], tuple[Array, tuple[Stats, Metrics]]]
 ForwardPass = Callable[[KeyArray, Params, "State", Batch], PyTree]
 Value = TypeVar("Value")
+
+
+LAST = np.uint32(2**32 - 1)
+"""Largest number that is folded into a key: averages count down from it, and players up from 0."""
 
 
 class State(flax.struct.PyTreeNode):
@@ -225,7 +230,11 @@ def game(
             state, reports = _update_in_order(players, key, state, _split(batch, slices))
         metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
         batch_size = next((len(x) for x in jax.tree.leaves(batch)), 0) // slices
-        averaged = {name: updated_average(state, name, average, batch_size) for name, average in averages.items()}
+        first = jax.tree.map(lambda x: x[::slices], batch)  # The batch of the first updates.
+        averaged = {
+            name: updated_average(state, name, average, batch_size, key=jax.random.fold_in(key, LAST - i), batch=first)
+            for i, (name, average) in enumerate(averages.items())
+        }
         return state.replace(step=state.step + 1, ema=state.ema | averaged), metrics
 
     return init, step

@@ -76,8 +76,9 @@ def _status(arguments: list[str]) -> int:
         return _fail(f"{error.strerror or error}{where}", status=2)
     except DivergenceError as error:
         return _fail(str(error), status=1)
-    except RuntimeError as error:  # JAX's own type is not imported for commands that do without JAX.
-        if "RESOURCE_EXHAUSTED" not in str(error):
+    # JAX's own type, a RuntimeError, is not imported for commands that do without JAX.
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
         first = str(error).partition("\n")[0]
         return _fail(

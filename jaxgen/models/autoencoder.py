@@ -127,7 +127,7 @@ def build(
         corrupt=corrupt or CORRUPTIONS[config.corruption],
     )
     check_network("encoder", encoder, (jnp.zeros((2, *shape)),), (latent_dim,))
-    check_network("decoder", decoder, (jnp.zeros((2, latent_dim)),), shape)
+    check_network("decoder", decoder, (jax.ShapeDtypeStruct((2, latent_dim), jnp.float32),), shape)
     player = Player(
         name="autoencoder",
         trains=("encoder", "decoder"),

@@ -107,7 +107,7 @@ def build(
     )
     objective.networks.check(generator, discriminator)
     players = _players(objective, generator_optimizer, discriminator_optimizer)
-    init, step = game(objective.networks.init, players, ema=_averages(config))
+    init, step = game(objective.networks.init, players, ema=_averages(config, objective.networks))
     networks = objective.networks
     return Model(
         init=init,
@@ -312,14 +312,25 @@ def _penalty_weight(config: Config, given: float | None, *, own: bool) -> float:
     return 0.0 if config.penalty_weight is None else config.penalty_weight
 
 
-def _averages(config: Config) -> dict[str, Average]:
+def _averages(config: Config, networks: Networks) -> dict[str, Average]:
     """The moving average of the generator, if there is one."""
+    recompute = partial(_averaged_statistics, networks)
     if config.ema is not None:
-        return {"generator": Average(constant_decay(config.ema))}
+        return {"generator": Average(constant_decay(config.ema), recompute=recompute)}
     if config.ema_half_life is not None:
         decay = half_life_decay(config.ema_half_life, ramp_up=config.ema_ramp_up, start=config.ema_start)
-        return {"generator": Average(decay)}
+        return {"generator": Average(decay, recompute=recompute)}
     return {}
+
+
+def _averaged_statistics(networks: Networks, key: KeyArray, variables: Params, batch: Batch) -> Stats:
+    """The statistics of a generator with these variables after generating a batch of as many examples."""
+    latent_key, dropout_key = jax.random.split(key)
+    params = {"generator": variables["params"]}
+    stats = {"generator": {kind: value for kind, value in variables.items() if kind != "params"}}
+    z = networks.sample_latent(latent_key, len(networks.real(batch)))
+    _, new = networks.generate(z, networks.label(batch), params, stats, train=True, key=dropout_key)
+    return new["generator"]
 
 
 def _networks(config: Config, example: Batch, generator: Network | None, discriminator: Network | None) -> Networks:

@@ -80,7 +80,7 @@ class Networks(NamedTuple):
 
     def check(self, generator: Network | None, discriminator: Network | None) -> None:
         """Raise an InputError if a module of the user's own does not fit its role; None is a named architecture."""
-        z, x = self._blank_inputs(2)
+        z, x = jax.eval_shape(lambda: self._blank_inputs(2))
         outputs = 1 + self.classes if self.condition in ("projection", "auxiliary_classifier") else 0
         check_network("generator", generator, (z,), self.shape)
         check_network("discriminator", discriminator, (x,), (outputs,) if outputs else ())

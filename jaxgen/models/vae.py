@@ -149,7 +149,7 @@ def build(
     two = {name: np.zeros((2, *x.shape[1:]), x.dtype) for name, x in example.items()}
     x, c = preprocess(two), condition(two)
     check_network("encoder", encoder, (x, c), (features,))
-    check_network("decoder", decoder, (jnp.zeros((2, config.latent_dim)), c), shape)
+    check_network("decoder", decoder, (jax.ShapeDtypeStruct((2, config.latent_dim), jnp.float32), c), shape)
     player = Player(
         name="vae",
         trains=("encoder", "decoder", "scale") if config.learn_scale else ("encoder", "decoder"),

@@ -173,7 +173,7 @@ def build(
         decoder=decoder or Generator(shape=shape, width=width),
         discriminator=discriminator or Discriminator(width=width, feature_layer=_layer(config, shape)),
     )
-    image, z = jnp.zeros((2, *shape)), jnp.zeros((2, config.latent_dim))
+    image, z = (jax.ShapeDtypeStruct((2, *size), jnp.float32) for size in (shape, (config.latent_dim,)))
     check_network("encoder", encoder, (image,), (2 * config.latent_dim,))
     check_network("decoder", decoder, (z,), shape)
     check_network("discriminator", discriminator, (image,), (), with_features=True)

@@ -13,13 +13,14 @@ from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
+from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
-from jaxgen.training.loop import initial_state
+from jaxgen.training.loop import abstract_state as abstract_states
 from jaxgen.training.seeds import first_finite, over_seeds
 from jaxgen.typing import Array, Batch, KeyArray
 
@@ -55,6 +56,7 @@ class Run(NamedTuple):
     class_names: tuple[str, ...] = ()
     standardization: Standardization | None = None
 
+    @memory_errors("give a smaller number of samples")
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
 
@@ -69,7 +71,8 @@ class Run(NamedTuple):
             outside.
 
         Raises:
-            InputError: if n is not positive, or the model does not sample or has no such condition.
+            InputError: if n is not positive, the model does not sample or has no such condition, or there is too little
+                memory.
         """
         if self.model.sample is None:
             raise InputError(f"the model '{self.family}' does not sample")
@@ -80,6 +83,7 @@ class Run(NamedTuple):
         size = max(1, LARGEST_BATCH // self.classes) * self.classes
         each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
         sample = self.model.sample
+        _check_sample_memory(sample, self.state, n, min(n, size), conditions, each)
 
         def of_batch(batch: dict[str, Any]) -> Array:
             numbers = batch.pop("number")
@@ -313,7 +317,7 @@ def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> Stat
         >>> abstract_state(model, RunConfig(model_config=None, seeds=3), example_batch).step
         ShapeDtypeStruct(shape=(), dtype=int32)
     """
-    return jax.eval_shape(lambda: initial_state(model, config.keys, example))
+    return abstract_states(model, config.keys, example)
 
 
 # These compiled functions serve all runs of one model, and all batches of the same size: a function that is defined
@@ -324,6 +328,23 @@ def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> Stat
 def _sampled(sample: Callable[..., Array], n: int, state: State, key: KeyArray, conditions: Mapping[str, Any]) -> Array:
     """New examples of every seed, `[seeds, n, *event]`."""
     return over_seeds(lambda seed: sample(key, seed, n, **conditions))(state)
+
+
+def _check_sample_memory(
+    sample: Callable[..., Array],
+    state: State,
+    n: int,
+    size: int,
+    conditions: Mapping[str, Any],
+    each: Mapping[str, np.ndarray],
+) -> None:
+    """Refuse samples that do not fit into memory, before any is computed."""
+    part = {name: value[:size] for name, value in each.items()}
+    # The trace is that of the first batch.
+    batch = jax.eval_shape(partial(_sampled, sample, size), state, jax.random.key(0), {**conditions, **part})
+    # Twice where there are several batches, which are concatenated.
+    needed = bytes_of(batch) * n // size * (1 if n == size else 2)
+    check_memory(f"{n} samples" if n > 1 else "a sample", needed, "give a smaller number of samples")
 
 
 @partial(jax.jit, static_argnums=0)

@@ -33,6 +33,7 @@ from jaxgen.data import example as example_of
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State
 from jaxgen.interruption import deferred
+from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.training.batch_feed import BatchFeed, from_arrays, from_stream
 from jaxgen.training.chunk import (
     Callback,
@@ -61,6 +62,8 @@ SECONDS_PER_BLOCK = 1.0
 
 LARGEST_BLOCK = 4096
 """Largest number of steps in a block, which bounds the memory of its metrics on the devices."""
+SMALLER = "give a smaller batch size, smaller networks or fewer seeds"
+"""What to do where the device has too little memory."""
 
 
 class Fit(NamedTuple):
@@ -120,6 +123,7 @@ def run_keys(key: KeyArray) -> RunKeys:
     return RunKeys(*jax.random.split(key, 3))
 
 
+@memory_errors(SMALLER)
 def fit(
     model: Model,
     data: Batch | Stream,
@@ -165,7 +169,7 @@ def fit(
 
     Raises:
         InputError: if `check_data` refuses the data, a number of steps or the batch size is impossible, see
-            `check_batch_size`, or the state is not one of this model for these seeds.
+            `check_batch_size`, the state is not one of this model for these seeds, or the device has too little memory.
         DivergenceError: if a loss or a gradient is not finite, in the only seed or in all of them. The callbacks are
             not called for the chunk in which that happened.
         Interrupted: a KeyboardInterrupt with the state and the history so far, when Ctrl-C is pressed after the first
@@ -184,6 +188,8 @@ def fit(
     if not isinstance(data, Stream):
         check_data(data)
     check_batch_size(model, data, batch_size, devices)
+    if not isinstance(data, Stream):
+        check_memory("a copy of the data on the device", bytes_of(dict(data)), "stream them from disk")
     callbacks = [*callbacks, _PrintedProgress(first_step, steps)] if progress else callbacks
     if not isinstance(state, State | None):
         raise InputError(f"state must be a jaxgen.State, got {type(state).__name__}: give the state of a result of fit")
@@ -293,12 +299,35 @@ def initial_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> S
 
     Returns:
         A state with a leading axis of seeds.
-    """
 
+    Raises:
+        InputError: if the device has too little memory for it.
+    """
+    traced = jax.jit(_init(model, example)).trace(keys)
+    # Twice: a step computes new parameters and optimizer states, or gradients, beside the old ones.
+    check_memory("the state of the training", 2 * bytes_of(traced.out_info), SMALLER)
+    return traced.lower().compile()(keys)
+
+
+def abstract_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> State:
+    """Return the shapes and types of `initial_state`; nothing is computed.
+
+    Args:
+        model: model to initialize.
+        keys: keys of the seeds.
+        example: smallest batch that shows the shapes of the data.
+
+    Returns:
+        A state of shapes.
+    """
+    return jax.eval_shape(_init(model, example), keys)
+
+
+def _init(model: Model, example: Batch) -> Callable[[Key[Array, " seeds"]], State]:
     def init(key: KeyArray) -> State:
         return model.init(run_keys(key).init, example)
 
-    return jax.jit(over_seeds(init))(keys)
+    return over_seeds(init)
 
 
 class _Program:
@@ -414,7 +443,7 @@ class _PrintedProgress:
 def _check_state(model: Model, keys: Key[Array, " seeds"], state: State, example: Batch) -> None:
     """Refuse a state of another model or of another number of seeds."""
     leaves = named_leaves(state)
-    shapes = named_leaves(jax.eval_shape(partial(initial_state, model, example=example), keys))
+    shapes = named_leaves(abstract_state(model, keys, example))
     # The precision is the user's choice, e.g. float64 for a comparison.
     expected = {name: jax.ShapeDtypeStruct(x.shape, jnp.result_type(leaves.get(name, x))) for name, x in shapes.items()}
     if difference := first_difference(leaves, expected):
@@ -541,8 +570,12 @@ def _compile(
 
     # The new state is laid out as the old one was: it is the next call's argument, in the old one's buffers.
     layout = NamedSharding(mesh, PartitionSpec())
-    compiled = jit(run_all, donate_argnums=1, out_shardings=layout)
-    return compiled.lower(keys, state, fetched, np.int32(0), np.int32(0)).compile()
+    program = jit(run_all, donate_argnums=1, out_shardings=layout)
+    compiled = program.lower(keys, state, fetched, np.int32(0), np.int32(0)).compile()
+    if plan := compiled.memory_analysis():
+        planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+        check_memory("a training step", planned - plan.alias_size_in_bytes, SMALLER, mesh.devices.flat[0])
+    return compiled
 
 
 def _sentence(diverged: Mapping[int, Divergence]) -> str:

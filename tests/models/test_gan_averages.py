@@ -69,21 +69,18 @@ def test_samples_are_those_of_the_averaged_variables(trained: Trained) -> None:
     np.testing.assert_allclose(jax.jit(model.decode)(with_averages(state), latent), samples, rtol=1e-5, atol=1e-6)
 
 
-def test_parameters_and_running_statistics_are_averaged_once_per_step(trained: Trained) -> None:
+def test_parameters_are_averaged_once_per_step(trained: Trained) -> None:
     _, state, previous = trained
-    current = {"params": state.params["generator"], **state.stats["generator"]}
     expected = jax.tree.map(
         lambda mean, value: DECAY * np.float64(mean) + (1 - DECAY) * np.float64(value),
-        previous.ema["generator"],
-        current,
+        previous.ema["generator"]["params"],
+        state.params["generator"],
     )
-    chex.assert_trees_all_close(state.ema["generator"], expected, rtol=1e-5, atol=1e-7)
+    chex.assert_trees_all_close(state.ema["generator"]["params"], expected, rtol=1e-5, atol=1e-7)
     assert set(state.ema["generator"]) == {"params", "batch_stats"}
 
 
-def test_averaged_running_statistics_are_nearer_to_those_of_the_averaged_parameters_than_live_ones(
-    trained: Trained,
-) -> None:
+def test_running_statistics_of_the_average_are_those_of_its_parameters(trained: Trained) -> None:
     """The true statistics are those of one batch of 5,000 latents, on which batch normalization is evaluated."""
     _, state, _ = trained
     averaged = state.ema["generator"]
@@ -104,7 +101,7 @@ def test_averaged_running_statistics_are_nearer_to_those_of_the_averaged_paramet
             found.append(np.abs(np.float64(stats[layer]["var"]) / expected["var"] - 1))
         return float(np.mean(np.concatenate(found)))
 
-    assert distance(averaged["batch_stats"]) < 0.8 * distance(state.stats["generator"]["batch_stats"])
+    assert distance(averaged["batch_stats"]) < 0.5 * distance(state.stats["generator"]["batch_stats"])
 
 
 def test_average_with_half_life_follows_its_decay_and_start() -> None:

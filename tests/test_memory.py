@@ -1,0 +1,115 @@
+"""Memory is estimated before it is allocated: what does not fit is refused with the bytes that it needs."""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgen import memory
+from jaxgen.data import example
+from jaxgen.errors import InputError
+from jaxgen.game import Model, Player, game
+from jaxgen.memory import available_bytes, memory_errors
+from jaxgen.models import REGISTRY, gan
+from jaxgen.runs import Run, RunConfig
+from jaxgen.training import fit
+from jaxgen.training.loop import initial_state
+from jaxgen.training.seeds import seed_keys
+
+IMAGES = {"image": np.zeros((20, 16, 16, 1), np.uint8), "label": np.arange(20, dtype=np.int32) % 2}
+POINTS = {"point": np.zeros((20, 2), np.float32)}
+HUGE = r"^the memory of the device must be at least [\d.]+ [TPE]iB for the state of the training, got [\d.]+ .iB: give"
+
+
+def test_memory_of_the_cpu_is_at_most_that_of_the_machine() -> None:
+    [total] = re.findall(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text())
+    available = available_bytes(jax.local_devices(backend="cpu")[0])
+    assert available is not None
+    assert 2**20 < available <= 1024 * int(total)
+
+
+def test_limit_of_a_control_group_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_limits", lambda: iter([12345]))
+    assert available_bytes(jax.local_devices(backend="cpu")[0]) == 12345
+
+
+@pytest.mark.parametrize(
+    ("family", "data", "options"),
+    [
+        ("autoencoder", IMAGES, {"latent_dim": 10**9}),
+        ("vae", POINTS, {"hidden": (10**8, 10**8), "likelihood": "gaussian"}),
+        ("cvae", IMAGES, {"latent_dim": 10**9}),
+        ("vaegan", IMAGES, {"latent_dim": 10**9}),
+        ("gan", POINTS, {"latent_dim": 2 * 10**9, "hidden": (4096,)}),
+        ("gan", IMAGES, {"latent_dim": 10**9}),
+        ("classifier", IMAGES, {"width": 10**6}),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused_by_every_family(family: str, data: Any, options: dict[str, Any]) -> None:
+    model = REGISTRY[family].build(REGISTRY[family].config(**options), data)
+    with pytest.raises(InputError, match=HUGE):
+        fit(model, data, key=jax.random.key(0), steps=1, batch_size=2)
+
+
+def with_activations(size: int) -> Model:
+    """A game whose one parameter has a gradient through an array of `size` numbers per example."""
+
+    def loss(key: Any, params: Any, state: Any, batch: Any) -> Any:
+        noise = jax.random.normal(key, (len(batch["point"]), size)) * params["x"]
+        return jnp.sum(jnp.sort(noise, axis=1) * jnp.arange(size)), ({}, {})
+
+    init, step = game(lambda key, batch: {"x": {"params": jnp.float32(1.0)}}, [Player("x", ("x",), loss, optax.sgd(1))])
+    return Model(init, step, (Player("x", ("x",), loss, optax.sgd(1)),))
+
+
+def test_seeds_data_and_activations_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 10**6)
+    small = gan.build(gan.Config(hidden=(4,)), POINTS)
+    run = partial(fit, steps=1, batch_size=2)
+    with pytest.raises(InputError, match=r"for the state of the training, got 976.6 KiB: give .* fewer seeds"):
+        run(small, POINTS, key=seed_keys(0, 100_000))
+    with pytest.raises(InputError, match=r"at least 1.526 MiB for a copy of the data .* stream them from disk"):
+        run(small, {"point": np.zeros((200_000, 2), np.float32)}, key=jax.random.key(0))
+    with pytest.raises(InputError, match=r"at least \S+ MiB for a training step, got 976.6 KiB: give a smaller batch"):
+        run(with_activations(10**6), POINTS, key=jax.random.key(0))
+    assert run(with_activations(10), POINTS, key=jax.random.key(0)).state.step == 1
+
+
+@pytest.fixture(scope="module")
+def points_run() -> Run:
+    config = RunConfig(gan.Config(hidden=(4,)), seeds=2)
+    model, shown = gan.build(config.model_config, POINTS), example(POINTS)
+    return Run(Path("absent"), "gan", config, shown, model, initial_state(model, config.keys, shown), 0, {}, ())
+
+
+def test_samples_that_do_not_fit_are_refused(points_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seeds of two float32 are 16 bytes a sample, and the parts are concatenated."""
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**20)
+    with pytest.raises(InputError, match=r"must be at least 59.6 GiB for 2000000000 samples, got 1 MiB: give a "):
+        points_run.sample(jax.random.key(0), 2_000_000_000)
+    assert points_run.sample(jax.random.key(0), 2500).shape == (2, 2500, 2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError("no room"), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")],
+)
+def test_failed_allocations_are_sentences_and_other_errors_are_kept(
+    points_run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    with pytest.raises(InputError, match=r"^the device has too little memory: give a smaller number of samples"):
+        points_run._replace(model=points_run.model._replace(sample=fail)).sample(jax.random.key(0), 3)
+    monkeypatch.setattr("jaxgen.training.loop.initial_state", fail)
+    with pytest.raises(InputError, match=r"^the device has too little memory: give a smaller batch size"):
+        fit(points_run.model, POINTS, key=jax.random.key(0), steps=1, batch_size=2)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=r"^INTERNAL"), memory_errors("unused"):
+        raise jax.errors.JaxRuntimeError("INTERNAL: no memory error")
