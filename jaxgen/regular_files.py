@@ -5,8 +5,8 @@ A pipe would be waited for forever, and a sparse file of a few bytes on the disk
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from jaxgen.errors import InputError
 
@@ -14,7 +14,7 @@ SMALL = 64 * 2**20
 """Largest size in bytes of a file of text: 64 MiB."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading if it is a regular file; pipes and devices are not waited for.
 
     Args:

@@ -6,6 +6,7 @@ interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM.
 Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -50,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             from jaxgen.interruption import handle_signals
 
             handle_signals(_resuming_command(sys.argv))
-        sys.exit(_status(list(sys.argv[1:] if arguments is None else arguments)))
+        status = _status(list(sys.argv[1:] if arguments is None else arguments))
+        if arguments is None and status:
+            _exit_at_once(status)
+        sys.exit(status)
     except KeyboardInterrupt as interruption:
         _end_interrupted(interruption)
     finally:
@@ -204,6 +208,13 @@ def _end_interrupted(interruption: KeyboardInterrupt) -> None:
     message = f"{saved or 'interrupted'}{f'; resume by: {command}' if command else ''}"
     if handles_signals():
         acknowledge(message)
-        # Not by the end of Python, at which threads of libraries can crash.
-        os._exit(exit_status())
+        _exit_at_once(exit_status())
     sys.exit(_fail(message, status=exit_status()))
+
+
+def _exit_at_once(status: int) -> None:
+    """End the process without the end of Python, which waits for threads of libraries, and at which they can crash."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # Closed.
+            stream.flush()
+    os._exit(status)

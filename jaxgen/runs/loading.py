@@ -239,9 +239,9 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         >>> model = family.build(config.model_config, example_batch)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_config(Path(folder), RunDescription("gan", config, example_batch))
-        ...     save(Path(folder) / "checkpoints", 7, initial_state(model, config.keys, example_batch))
+        ...     save(Path(folder) / "checkpoints", 0, initial_state(model, config.keys, example_batch))
         ...     load_run(folder).step
-        7
+        0
     """
     folder = Path(folder)
     description = read_config(folder, family=family)

@@ -179,6 +179,7 @@ def train(
         for seed, where in sorted(fitted.diverged.items()):
             notify(f"the run with seed {config.seed + seed} was left out: {where}")
         summary = _summary(folder, description, model, test, fitted, durations)
+        _check_present(folder)
         write_json(folder / "summary.json", summary)
     return summary
 
@@ -216,13 +217,6 @@ def _fit(
             durations.compile_seconds += seconds
             progress.compiled(seconds)
 
-        def check_present(_: Chunk) -> None:
-            if not (folder / "config.json").is_file():
-                raise InputError(
-                    f"{folder / 'config.json'} was removed while the run was training, and without it nothing can be "
-                    "used: leave the folder of a run to it"
-                )
-
         try:
             return fit(
                 _augmented(model, config),
@@ -236,10 +230,10 @@ def _fit(
                 unfinished=start.unfinished,
                 chunk=config.log_every,
                 callbacks=[
-                    check_present,
                     durations,
                     progress,
                     *_callbacks(folder, description, model, data, log),
+                    lambda _: _check_present(folder),
                     checkpoints,
                 ],
                 on_compiled=on_compiled,
@@ -435,6 +429,15 @@ def _check_data(before: Any, now: Any, folder: Path, name: str) -> None:
     counts = [found.get("examples") if isinstance(found, Mapping) else None for found in (before, now)]
     what = "other examples of the same shape" if counts[0] == counts[1] else f"{counts[1]} examples, not {counts[0]}"
     raise InputError(f"{name} has {what} since {folder} was trained on it: put back the data, or train a new run")
+
+
+def _check_present(folder: Path) -> None:
+    for name in ("config.json", "metrics.jsonl"):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder / name} was removed while the run was training, and the run is of no use without it: leave "
+                "the folder of a run to it"
+            )
 
 
 def _last_checkpoint(folder: Path, description: RunDescription, model: Model) -> str:

@@ -1,22 +1,33 @@
 """Checkpoints of a run on disk, from which it can be continued. A checkpoint is complete or absent.
 
-Orbax writes a checkpoint to a temporary folder and renames it when it is complete, so a process that is killed does not
-leave an incomplete checkpoint. Damage to a file after that is found by checksums: those of all files are added last,
-and `restore` uses the newest checkpoint whose files match their checksums.
+A checkpoint is written to a hidden folder and renamed when it is complete, so a process that is killed does not leave
+an incomplete checkpoint. Damage to a file after that is found by checksums: those of all files are added last, and
+`restore` uses the newest checkpoint whose files match their checksums.
 
     <folder>/<step>/state           the leaves of the state under their names, e.g. "params/encoder/Dense_0/kernel"
     <folder>/<step>/meta            metadata of the caller, as JSON
     <folder>/<step>/SHA256SUMS      checksums of all files, in the format of `sha256sum --check`
+    <folder>/.<step>.new            a checkpoint that is being written
+    <folder>/.<step>.old            a checkpoint that is being deleted
 
-Only arrays and JSON are read; nothing is unpickled.
+Only arrays and JSON are read; nothing is unpickled. A checkpoint may come from elsewhere: the types and sizes of its
+files, and the shapes of its arrays, are looked at before they are read.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
+import logging
+import math
 import os
 import re
+import shutil
+import stat
+import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,12 +37,16 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.interruption import deferred
+from jaxgen.regular_files import open_regular, read_regular
 from jaxgen.training.leaves import first_difference, named_leaves
 
 if TYPE_CHECKING:
     from orbax.checkpoint import Checkpointer
 
 SUMS = "SHA256SUMS"
+
+LARGEST_ADDITION = 64 * 2**20
+"""Largest size in bytes of all that a checkpoint holds beside its arrays: 64 MiB, or the size of the arrays."""
 
 
 class Skipped(NamedTuple):
@@ -69,8 +84,9 @@ class Restored(NamedTuple):
 def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any] | None = None, keep: int = 3) -> None:
     """Write a checkpoint, then delete all but the newest few.
 
-    Returns when the checkpoint is complete on disk. Checkpoints of the same step or of later steps are deleted first:
-    they belong to a training that was continued from an earlier step.
+    Returns when the checkpoint is complete on disk. It replaces a checkpoint of the same step, and those of later steps
+    are deleted: they belong to a training that was continued from an earlier step. There is a complete checkpoint at
+    every moment, if there was one before.
 
     Args:
         folder: folder of the checkpoints of one run; created if it does not exist.
@@ -99,27 +115,68 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
     meta = json.loads(json.dumps(meta or {}))  # Metadata that are not JSON raise here, before anything is changed.
     leaves = named_leaves(jax.device_get(state))
     content = orbax.args.Composite(state=orbax.args.StandardSave(leaves), meta=orbax.args.JsonSave(meta))
-    options = orbax.CheckpointManagerOptions(enable_async_checkpointing=False, cleanup_tmp_directories=True)
+    new = folder / f".{step}.new"
     try:
         # Otherwise the threads of Orbax would continue, and fail when the process ends.
-        with deferred("a checkpoint is completed first"), orbax.CheckpointManager(folder, options=options) as manager:
-            _reserve(folder, sum(leaf.nbytes for leaf in leaves.values()))
-            for later in [known for known in manager.all_steps() if known >= step]:
-                manager.delete(later)
-            manager.save(step, args=content, force=True)
-            checkpoint = folder / str(step)
-            # Renamed when it is complete: a checkpoint with checksums has all of them.
-            unnamed = checkpoint / f".{SUMS}.tmp"
-            unnamed.write_text(_sums(checkpoint))
-            unnamed.replace(checkpoint / SUMS)
-            # Only now: with keep=1 there must be a complete checkpoint at every moment.
-            for old in sorted(manager.all_steps())[:-keep]:
-                manager.delete(old)
+        with deferred("a checkpoint is completed first"), _quiet():
+            folder.mkdir(parents=True, exist_ok=True)
+            _repair(folder)
+            try:
+                _reserve(folder, leaves)
+                with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as checkpointer:
+                    checkpointer.save(new, args=content)
+                # Renamed when it is complete: a checkpoint with checksums has all of them.
+                unnamed = new / f".{SUMS}.tmp"
+                unnamed.write_text("".join(_sums(new)))
+                unnamed.replace(new / SUMS)
+            except BaseException:
+                for incomplete in folder.glob(f"{new.name}*"):
+                    shutil.rmtree(incomplete, ignore_errors=True)
+                raise
+            _delete(folder / str(step), replacement=new)
+            known = steps(folder)
+            for other in [*(later for later in known if later > step), *[k for k in known if k <= step][:-keep]]:
+                _delete(folder / str(other))
     except Exception as error:  # Orbax does not catch the errors of its storage layer, which are of any type.
         raise InputError(
-            f"the checkpoint of step {step} could not be written to {folder} ({_first_line(error)}); "
+            f"the checkpoint of step {step} could not be written to {folder} ({_reason(error)}); "
             "earlier ones are unchanged: make sure that the disk has space, and resume the run"
         ) from error
+
+
+def _delete(checkpoint: Path, replacement: Path | None = None) -> None:
+    """Delete a checkpoint, if it exists, at once; and put another one in its place."""
+    old = checkpoint.with_name(f".{checkpoint.name}.old")
+    if checkpoint.exists():
+        checkpoint.replace(old)
+    if replacement is not None:
+        replacement.replace(checkpoint)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _repair(folder: Path) -> None:
+    """Complete or delete what a process that was killed has begun."""
+    for step, path in _checkpoints(folder).items():
+        if path.name != str(step):
+            path.replace(folder / str(step))
+    for path in folder.iterdir():
+        if re.fullmatch(r"\.\d+\.(new|old)(\.orbax-checkpoint-tmp.*)?", path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Orbax and its threads not print the errors that they raise as well."""
+    logger = logging.getLogger("absl")
+    level, hooks = logger.level, (threading.excepthook, sys.excepthook)
+    logger.setLevel(logging.CRITICAL + 1)
+    threading.excepthook = lambda *_: None
+    sys.excepthook = lambda *_: None  # Of threads that are not Python's.
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        threading.excepthook, sys.excepthook = hooks
 
 
 def steps(folder: str | Path) -> list[int]:
@@ -135,9 +192,7 @@ def steps(folder: str | Path) -> list[int]:
         >>> steps("no such folder")
         []
     """
-    if not Path(folder).is_dir():
-        return []
-    return sorted(int(entry.name) for entry in Path(folder).iterdir() if entry.name.isdecimal())
+    return sorted(_checkpoints(Path(folder)))
 
 
 def completed(folder: str | Path) -> list[int]:
@@ -153,7 +208,7 @@ def completed(folder: str | Path) -> list[int]:
         >>> completed("no such folder")
         []
     """
-    return [step for step in steps(folder) if (Path(folder) / str(step) / SUMS).is_file()]
+    return sorted(step for step, path in _checkpoints(Path(folder)).items() if (path / SUMS).is_file())
 
 
 def restore(folder: str | Path, like: State, *, until: int | None = None) -> Restored:
@@ -181,11 +236,11 @@ def restore(folder: str | Path, like: State, *, until: int | None = None) -> Res
     expected = named_leaves(like)
     skipped: list[Skipped] = []
     with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as checkpointer:
-        for step in reversed(steps(folder)):
+        for step, path in sorted(_checkpoints(Path(folder).absolute()).items(), reverse=True):
             if until is not None and step > until:
                 continue
             try:
-                leaves, meta = _read(checkpointer, Path(folder).absolute() / str(step), expected)
+                leaves, meta = _read(checkpointer, path, step, expected)
             except _UnusableError as error:
                 skipped.append(Skipped(step, str(error)))
                 continue
@@ -200,53 +255,91 @@ class _UnusableError(Exception):
     """The reason why a checkpoint cannot be used, a clause that follows "the checkpoint of step 100"."""
 
 
+def _checkpoints(folder: Path) -> dict[int, Path]:
+    """Step -> folder of its checkpoint, complete or not."""
+    if not folder.is_dir():
+        return {}
+    found = {int(path.name): path for path in folder.iterdir() if re.fullmatch(r"[0-9]{1,18}", path.name)}
+    for path in folder.glob(".*.new"):  # Its process was killed after it had renamed the one that this one replaces.
+        if re.fullmatch(r"\.[0-9]{1,18}\.new", path.name) and (path / SUMS).is_file():
+            found.setdefault(int(path.name[1:-4]), path)
+    return found
+
+
 def _read(
-    checkpointer: "Checkpointer", folder: Path, expected: Mapping[str, Any]
+    checkpointer: "Checkpointer", folder: Path, step: int, expected: Mapping[str, Any]
 ) -> tuple[list[np.ndarray], dict[str, Any]]:
     """Read one checkpoint: the leaves in the order of the expected ones, and the metadata."""
-    from orbax.checkpoint import args
+    from orbax import checkpoint as orbax
 
     try:
         # First, because Orbax prints tracebacks when it reads damaged files.
+        _check_files(folder, expected)
         _check_sums(folder)
-        content = checkpointer.restore(
-            folder, args=args.Composite(state=args.StandardRestore(), meta=args.JsonRestore())
-        )
+        with _quiet():
+            stored = orbax.StandardCheckpointHandler().metadata(folder / "state").tree
+            if difference := first_difference(stored, expected):
+                raise _UnusableError(f"is of another model: {difference}")
+            arguments = orbax.args.Composite(state=orbax.args.StandardRestore(), meta=orbax.args.JsonRestore())
+            content = checkpointer.restore(folder, args=arguments)
     except _UnusableError:
         raise
     except Exception as error:  # Of any type, for example because another process deletes the checkpoint.
-        raise _UnusableError(f"cannot be read ({_first_line(error)})") from error
-    if difference := first_difference(content.state, expected):
-        raise _UnusableError(f"is of another model: {difference}")
+        raise _UnusableError(f"cannot be read ({_reason(error)})") from error
+    if not isinstance(content.meta, dict):
+        raise _UnusableError("is damaged: its metadata must be a mapping of names to values")
+    if (found := int(content.state["step"])) != step:
+        raise _UnusableError(f"is damaged: its state is of step {found}")
     return [content.state[name] for name in expected], content.meta
 
 
-def _sums(folder: Path) -> str:
+def _check_files(folder: Path, expected: Mapping[str, Any]) -> None:
+    """Check that all files are regular ones, and together not much larger than the arrays."""
+    arrays = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in expected.values())
+    size = 0
+    for path in folder.rglob("*"):
+        mode = path.lstat()
+        if stat.S_ISREG(mode.st_mode):
+            size += mode.st_size
+        elif not stat.S_ISDIR(mode.st_mode):
+            raise _UnusableError(f"is damaged: its {path.relative_to(folder).as_posix()} is not a regular file")
+    if size > (largest := arrays + max(arrays, LARGEST_ADDITION)):
+        raise _UnusableError(f"is damaged: its files have {size} bytes, for this model at most {largest}")
+
+
+def _sums(folder: Path) -> Iterator[str]:
     """Return one line per file of a checkpoint: its SHA-256 and its path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and SUMS not in path.name)
-    return "".join(
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files
-    )
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and SUMS not in path.name):
+        with open_regular(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        yield f"{digest}  {path.relative_to(folder).as_posix()}\n"
 
 
 def _check_sums(folder: Path) -> None:
     if not (folder / SUMS).is_file():
         raise _UnusableError("is incomplete")
-    recorded = (folder / SUMS).read_text(errors="replace")
+    recorded = read_regular(folder / SUMS).decode(errors="replace")
     if not re.fullmatch(r"([0-9a-f]{64}  .+\n)+", recorded):
         raise _UnusableError(f"is damaged: its {SUMS} changed after it was written")
-    if changed := set(recorded.splitlines()) ^ set(_sums(folder).splitlines()):
-        paths = sorted({line.partition("  ")[2] for line in changed})
+    if changed := set(recorded.splitlines(keepends=True)) ^ set(_sums(folder)):
+        paths = sorted({line.strip().partition("  ")[2] for line in changed})
         others = f" and {len(paths) - 1} other files" if len(paths) > 1 else ""
         raise _UnusableError(f"is damaged: its {paths[0]}{others} changed after it was written")
 
 
-def _reserve(folder: Path, size: int) -> None:
-    """Raise an error if the disk is full before Orbax writes, each of whose threads would print a traceback."""
+def _reserve(folder: Path, leaves: Mapping[str, Any]) -> None:
+    """Raise an error if the disk is full before Orbax writes, whose threads would wait for each other then."""
     if hasattr(os, "posix_fallocate"):
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, size + 2**20)  # 1 MiB for metadata.
+            os.posix_fallocate(file.fileno(), 0, sum(leaf.nbytes for leaf in leaves.values()) + 2**20)  # For metadata.
+    if hasattr(os, "statvfs"):
+        disk, files = os.statvfs(folder), 2 * len(leaves) + 32
+        if disk.f_files and disk.f_favail < files:
+            raise OSError(errno.ENOSPC, f"the disk has room for {disk.f_favail} more files, and {files} may be needed")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+def _reason(error: Exception) -> str:
+    """The reason of the operating system, which may be within a longer message, or the first line of the message."""
+    message = getattr(error, "strerror", None) or str(error)
+    found = re.search(r"No space left on device|Disk quota exceeded|File too large", message)
+    return found[0] if found else message.partition("\n")[0] or type(error).__name__

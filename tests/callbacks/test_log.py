@@ -1,6 +1,7 @@
 """The log: its lines and events, and what is left of them when a run is killed and resumed."""
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -131,6 +132,45 @@ class TestMetricsLog:
         assert lines(tmp_path / "killed")[-1]["seeds"] == {"vae/loss": [25.5, 2.5]}
         assert curve(tmp_path / "killed", "vae/loss") == curve(tmp_path / "complete", "vae/loss")
         assert sorted(p.name for p in path.parent.iterdir()) == ["metrics.jsonl", "tensorboard"]
+
+    @pytest.mark.parametrize("first_step", [0, 20])
+    def test_the_events_of_a_killed_and_resumed_run_are_the_points_of_its_log(self, first_step, tmp_path):
+        """Whatever of them had reached the disk, and also when the run starts from the beginning again."""
+        with MetricsLog(tmp_path) as killed:
+            for step in (10, 20, 30, 40):
+                killed(chunk(step, vae_loss=step / 7, vae_kl=np.nan if step == 20 else 1))
+        for path in (tmp_path / "tensorboard").iterdir():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+        with MetricsLog(tmp_path, first_step=first_step) as resumed:
+            assert (resumed.recomputed, resumed.incomplete) == ((40 - first_step) // 10, 0)
+            for step in range(first_step + 10, 60, 10):
+                resumed(chunk(step, vae_loss=step / 7, vae_kl=1))
+        points = [
+            (event.step, value.tag, np.float32(value.simple_value))
+            for event in events(tmp_path)
+            for value in event.summary.value
+        ]
+        assert points == [
+            (line["step"], name, np.float32(value))
+            for line in lines(tmp_path)
+            for name, value in line.items()
+            if name not in ("step", "seconds") and value is not None
+        ]
+        assert [line["step"] for line in lines(tmp_path)] == [10, 20, 30, 40, 50]
+        times = [event.wall_time for event in events(tmp_path) if event.summary.value]
+        assert times == sorted(times)
+
+    def test_a_pipe_in_place_of_the_log_is_not_waited_for(self, tmp_path):
+        os.mkfifo(tmp_path / "metrics.jsonl")
+        with pytest.raises(InputError, match=r"metrics\.jsonl must be a regular file"):
+            MetricsLog(tmp_path, first_step=10)
+
+    def test_a_line_of_gigabytes_is_not_read_at_once(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(log, "LONGEST_LINE", 100)
+        (tmp_path / "metrics.jsonl").write_text('{"step": 10}\n' + "x" * 1000 + '\n{"step": 20}\n')
+        with MetricsLog(tmp_path, first_step=20) as metrics_log:
+            assert metrics_log.incomplete == 11
+        assert [line["step"] for line in lines(tmp_path)] == [10, 20]
 
     def test_a_complete_last_line_without_a_line_break_is_kept(self, tmp_path):
         (tmp_path / "metrics.jsonl").write_text('{"step": 10}\n{"step": 20}')

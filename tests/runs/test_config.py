@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -358,3 +359,32 @@ def test_option_of_a_model_with_the_name_of_one_of_the_run_is_compared_too():
     before, now = (RunDescription("own", RunConfig(Own(steps)), EXAMPLE) for steps in (1, 2))
     with pytest.raises(InputError, match="--steps 1, not 2"):
         check_unchanged(before, now, Path("runs/x"))
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (2, r"config\.json has the format 2, of a newer jaxgen than this one, .*: install a newer version"),
+        (0, r"config\.json is damaged"),
+        (None, r"config\.json is damaged"),
+        (True, r"config\.json is damaged"),
+        ("1", r"config\.json is damaged"),
+    ],
+)
+def test_a_format_that_is_not_known_is_refused(version, message, tmp_path):
+    write_config(tmp_path, description())
+    content = content_of(tmp_path) | {"format": version}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        read_config(tmp_path)
+
+
+def test_a_pipe_and_a_sparse_file_in_place_of_the_config_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(InputError, match=r"config\.json must be a regular file"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").touch()
+    os.truncate(tmp_path / "config.json", 10 * 2**30)
+    with pytest.raises(InputError, match=r"config\.json must have at most"):
+        read_config(tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import filelock
@@ -13,7 +14,7 @@ from PIL import Image
 from jaxgen.data import Stream, load
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.models import REGISTRY, vae
-from jaxgen.runs import evaluate_run, load_run, train
+from jaxgen.runs import RunDescription, evaluate_run, load_run, read_config, train, write_config
 from jaxgen.runs.training import Durations
 from jaxgen.training import loop
 from jaxgen.training.checkpoint import save
@@ -23,6 +24,11 @@ from tests.small_runs import DIVERGING, LINEAR, DivergingConfig, LinearConfig, a
 @pytest.fixture(scope="module")
 def diverging_config(linear_config):
     return dataclasses.replace(linear_config, model_config=DivergingConfig())
+
+
+def contents(folder):
+    """The files of a folder and their contents, without the lock."""
+    return {path.relative_to(folder): content for path, content in files(folder).items()}
 
 
 def files(folder):
@@ -111,6 +117,55 @@ class TestRefusals:
         (tmp_path / "run" / ".lock").touch()
         train(tmp_path / "run", LINEAR, dataclasses.replace(linear_config, steps=2))
         assert (tmp_path / "run" / "summary.json").is_file()
+
+    def test_a_folder_with_nothing_but_what_a_killed_process_left_is_new(self, tmp_path, linear_config, finished):
+        folder = tmp_path / "run"
+        shutil.copytree(finished / "tensorboard", folder / "tensorboard")
+        (folder / "metrics.jsonl").write_text((finished / "metrics.jsonl").read_text())
+        (folder / "samples").mkdir()
+        (folder / "checkpoints" / ".20.new").mkdir(parents=True)
+        for name in (".lock", ".config.json.tmp", ".metrics.jsonl.tmp"):
+            (folder / name).write_text("{")
+        train(folder, LINEAR, dataclasses.replace(linear_config, steps=20))
+        assert [line["step"] for line in log_lines(folder)] == [10, 20]
+        assert load_run(folder, family=LINEAR).step == 20
+        assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".lock"]
+
+    @pytest.mark.parametrize(
+        "name", ["notes.txt", "samples/step-20.png", "checkpoints/20/x", "tensorboard/x", "config.json"]
+    )
+    def test_a_folder_with_anything_else_is_not_new(self, name, tmp_path, linear_config):
+        (tmp_path / "run" / name).parent.mkdir(parents=True)
+        (tmp_path / "run" / name).write_text("mine")
+        with pytest.raises(InputError, match="exists: give another --out, or --resume"):
+            train(tmp_path / "run", LINEAR, linear_config)
+        assert list(files(tmp_path)) == [tmp_path / "run" / name]
+
+    @pytest.mark.parametrize("changes", [{}, {"seed": 5}])
+    def test_a_run_that_another_process_has_finished_meanwhile_is_not_changed(
+        self, changes, finished, tmp_path, linear_config, monkeypatch
+    ):
+        """Both processes found no folder; the other one has trained while this one read its data."""
+
+        def wait_for_the_other(*_, **__):
+            shutil.copytree(finished, tmp_path / "run")
+            return
+
+        monkeypatch.setattr("jaxgen.runs.training.load_test_split", wait_for_the_other)
+        with pytest.raises(InputError, match="run exists: give another --out"):
+            train(tmp_path / "run", LINEAR, dataclasses.replace(linear_config, **changes))
+        assert contents(tmp_path / "run") == contents(finished)
+
+    def test_a_run_that_another_process_has_changed_meanwhile_is_not_resumed(self, copy, linear_config, monkeypatch):
+        other = dataclasses.replace(linear_config, batch_size=16)
+
+        def wait_for_the_other(config, example):
+            write_config(copy, RunDescription("linear", other, example))
+
+        monkeypatch.setattr("jaxgen.runs.training.load_test_split", wait_for_the_other)
+        with pytest.raises(InputError, match="--batch-size 16, not 32"):
+            train(copy, LINEAR, linear_config, resume=True)
+        assert read_config(copy, family=LINEAR).config == other
 
     def test_a_path_with_a_zero_byte_is_refused(self, linear_config):
         with pytest.raises(InputError, match=r"cannot write to the folder 'a.*b': .*embedded null"):
@@ -209,6 +264,32 @@ class TestNewRunThatFails:
             train(tmp_path / "run", LINEAR, linear_config)
         assert list(tmp_path.iterdir()) == []
 
+    def test_it_deletes_neither_an_empty_folder_that_was_there_nor_that_of_another_process(
+        self, tmp_path, linear_config, finished, monkeypatch
+    ):
+        (tmp_path / "empty").mkdir()
+
+        def fail(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("jaxgen.runs.training.fit", fail)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "empty", LINEAR, linear_config)
+        assert list((tmp_path / "empty").iterdir()) == []
+
+        def fail_after_another_took_its_place(*_, **__):
+            shutil.rmtree(tmp_path / "run")
+            shutil.copytree(finished, tmp_path / "run")
+            for path in (tmp_path / "run" / "checkpoints").iterdir():
+                shutil.rmtree(path)
+            (tmp_path / "run" / "metrics.jsonl").write_text("")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("jaxgen.runs.training.fit", fail_after_another_took_its_place)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "run", LINEAR, linear_config)
+        assert (tmp_path / "run" / "config.json").is_file()
+
     def test_without_space_for_its_config_it_leaves_no_folder(self, tmp_path, linear_config, full_disk):
         message = r"config.json could not be written: File too large"
         with full_disk(free=100), pytest.raises(InputError, match=message):
@@ -235,6 +316,90 @@ class TestNewRunThatFails:
         with pytest.raises(InputError, match="no space"):
             train(copy, LINEAR, linear_config, resume=True)
         assert load_run(copy, family=LINEAR).step == 60
+
+
+class TestRemovedWhileItTrains:
+    @pytest.mark.parametrize("name", ["", "config.json", "metrics.jsonl"])
+    @pytest.mark.parametrize("step", [20, 60])
+    def test_the_run_ends_with_an_error(self, name, step, tmp_path, linear_config, monkeypatch):
+        folder = tmp_path / "run"
+        config = dataclasses.replace(linear_config, model_config=LinearConfig(samples=False), image_every=10)
+
+        class Remove:
+            def __init__(self, *_, **__):
+                pass
+
+            def __call__(self, chunk):
+                if chunk.step == step:
+                    shutil.rmtree(folder) if name == "" else (folder / name).unlink()
+
+        monkeypatch.setattr("jaxgen.runs.training.ImageGrid", Remove)
+        with pytest.raises(InputError, match=f"run/{name}.* was removed while the run was training"):
+            train(folder, LINEAR, config)
+        assert not (folder / "checkpoints" / str(step)).exists()
+        assert not (folder / "summary.json").exists()
+
+    def test_a_changed_log_is_not_written_to(self, tmp_path, linear_config, monkeypatch):
+        def change(chunk):
+            (tmp_path / "run" / "metrics.jsonl").write_text("another\n")
+
+        monkeypatch.setattr("jaxgen.runs.training.ImageGrid", lambda *_, **__: change)
+        with pytest.raises(InputError, match=r"metrics\.jsonl was removed or changed .* ends after step 10"):
+            train(tmp_path / "run", LINEAR, linear_config)
+        assert (tmp_path / "run" / "metrics.jsonl").read_text() == "another\n"
+
+
+class TestChangedInputs:
+    """What a run was trained with is stored beside every state."""
+
+    def test_a_changed_config_is_named(self, copy, linear_config):
+        path = copy / "config.json"
+        path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 7'))
+        changed = dataclasses.replace(linear_config, model_config=LinearConfig(latent_dim=7))
+        with pytest.raises(InputError, match="of another model"):
+            train(copy, LINEAR, changed, resume=True)
+        path.write_text(path.read_text().replace('"latent_dim": 7', '"latent_dim": 3'))
+        # A change of one bit that no shape shows.
+        path.write_text(path.read_text().replace('"batch_size": 32', '"batch_size": 33'))
+        changed = dataclasses.replace(linear_config, batch_size=33)
+        message = (
+            "config.json was changed after the checkpoint of step 60, which is of a run with --batch-size 32, not 33"
+        )
+        with pytest.raises(InputError, match=message):
+            train(copy, LINEAR, changed, resume=True)
+        with pytest.raises(InputError, match=message):
+            load_run(copy, family=LINEAR)
+
+    def test_steps_and_the_folder_of_the_data_may_change(self, copy, linear_config, tmp_path):
+        config = dataclasses.replace(linear_config, steps=80, data_dir=str(tmp_path))
+        train(copy, LINEAR, config, resume=True)
+        assert load_run(copy, family=LINEAR).step == 80
+
+    def test_other_examples_are_refused(self, tmp_path, linear_config):
+        images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
+        config = dataclasses.replace(linear_config, data=str(tmp_path / "x.npz"), batch_size=4, steps=20)
+
+        def resume_with(images):
+            np.savez(tmp_path / "x.npz", image=images)
+            return train(tmp_path / "run", LINEAR, dataclasses.replace(config, steps=40), resume=True)
+
+        np.savez(tmp_path / "x.npz", image=images)
+        train(tmp_path / "run", LINEAR, config)
+        other = images.copy()
+        other[0, 0, 0, 0] ^= 1
+        with pytest.raises(InputError, match=r"x\.npz has other examples of the same shape since .*run was trained"):
+            resume_with(other)
+        with pytest.raises(InputError, match=r"x\.npz has \d+ examples, not \d+ since"):
+            resume_with(images[:50])
+        assert resume_with(images)["step"] == 40
+
+    def test_lines_dropped_from_the_log_are_counted(self, copy, linear_config):
+        with (copy / "metrics.jsonl").open("a") as log:
+            log.write('{"step": 70, "seconds": 1.0}\n{"step": 80, "sec')
+        notices = []
+        train(copy, LINEAR, linear_config, resume=True, notify=notices.append)
+        assert "lines of the log after step 60 are computed again: 1" in notices
+        assert "incomplete lines of the log were dropped: 1" in notices
 
 
 def test_steps_and_compilation_are_timed_separately_and_over_all_sessions(tmp_path, diverging_config, monkeypatch):

@@ -1,7 +1,9 @@
 """Complete checkpoints, and what may happen to them: damage, a full disk, a kill at any moment."""
 
 import hashlib
+import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -9,16 +11,18 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from orbax import checkpoint as orbax
 
 from jaxgen.errors import InputError
 from jaxgen.game import State
-from jaxgen.training.checkpoint import restore, save, steps
+from jaxgen.training.checkpoint import completed, restore, save, steps
 
 
 def state_of(step, width=60):
@@ -61,7 +65,7 @@ class TestInterrupted:
     def test_an_interrupt_is_delayed_until_the_checkpoint_is_complete(self, tmp_path, monkeypatch):
         """Ctrl-C while a checkpoint is written ends the process after the checkpoint is complete."""
         monkeypatch.setattr(
-            "jaxgen.training.checkpoint._reserve", lambda folder, size: signal.raise_signal(signal.SIGINT)
+            "jaxgen.training.checkpoint._reserve", lambda folder, leaves: signal.raise_signal(signal.SIGINT)
         )
         # Processes in the background may ignore Ctrl-C.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -118,8 +122,42 @@ class TestComplete:
         shutil.rmtree(copy / "200" / "state")
         save(copy, 150, state_of(150))
         assert steps(copy) == [100, 150]
-        save(copy, 150, state_of(151))
-        assert_same(restore(copy, LIKE).state, state_of(151))
+        other = state_of(151).replace(step=jnp.int32(150))
+        save(copy, 150, other)
+        assert_same(restore(copy, LIKE).state, other)
+
+    def test_there_is_a_complete_checkpoint_at_every_moment(self, copy, monkeypatch):
+        """Also while the only checkpoint is replaced by another one of the same step."""
+        shutil.rmtree(copy / "100")
+        replace, rmtree, moments = Path.replace, shutil.rmtree, []
+
+        def watched(change):
+            def call(*arguments, **choices):
+                moments.append(completed(copy))
+                change(*arguments, **choices)
+                moments.append(completed(copy))
+
+            return call
+
+        monkeypatch.setattr(Path, "replace", watched(replace))
+        monkeypatch.setattr(shutil, "rmtree", watched(rmtree))
+        save(copy, 200, state_of(200), keep=1)
+        save(copy, 300, state_of(300), keep=1)
+        assert len(moments) > 8
+        assert all(moments)
+        assert [path.name for path in copy.iterdir()] == ["300"]
+
+    def test_a_checkpoint_whose_process_was_killed_between_two_renames_is_used(self, copy):
+        (copy / "200").rename(copy / ".200.new")
+        (copy / ".100.new").mkdir()  # Incomplete.
+        shutil.copytree(copy / "100", copy / ".50.old")
+        before = files(copy)
+        restored = restore(copy, LIKE)
+        assert (restored.step, restored.skipped) == (200, ())
+        assert files(copy) == before
+        assert (steps(copy), completed(copy)) == ([100, 200], [100, 200])
+        save(copy, 300, state_of(300))
+        assert sorted(path.name for path in copy.iterdir()) == ["100", "200", "300"]
 
     def test_checksums_have_the_format_of_sha256sum(self, two):
         sums = dict(line.split("  ")[::-1] for line in (two / "200" / "SHA256SUMS").read_text().splitlines())
@@ -134,6 +172,13 @@ class TestComplete:
         while threading.active_count() > before and time.monotonic() < deadline:
             time.sleep(0.01)
         assert threading.active_count() <= before
+
+
+def write_sums(checkpoint):
+    """Write the checksums of a checkpoint that was edited."""
+    names = sorted(name for name in files(checkpoint) if name.name != "SHA256SUMS")
+    sums = [f"{hashlib.sha256((checkpoint / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (checkpoint / "SHA256SUMS").write_text("".join(sums))
 
 
 def truncated(content):
@@ -178,6 +223,47 @@ class TestDamage:
     def test_an_additional_file_is_damage(self, copy):
         (copy / "200" / "state" / "additional").write_text("x")
         assert "its state/additional changed" in str(restore(copy, LIKE).skipped[0])
+
+    def test_a_checkpoint_under_the_name_of_another_step_is_damage(self, copy):
+        (copy / "200").rename(copy / "350")
+        restored = restore(copy, LIKE)
+        assert restored.step == 100
+        assert str(restored.skipped[0]) == "the checkpoint of step 350 is damaged: its state is of step 200"
+
+    @pytest.mark.parametrize("metadata", ["[]", '"x"', "3", "null"])
+    def test_metadata_that_are_not_a_mapping_are_damage(self, metadata, copy):
+        (copy / "200" / "meta" / "metadata").write_text(metadata)
+        write_sums(copy / "200")
+        assert "is damaged: its metadata must be a mapping" in str(restore(copy, LIKE).skipped[0])
+
+    @pytest.mark.parametrize("name", ["state/pipe", "meta/metadata", "SHA256SUMS"])
+    def test_a_pipe_is_damage_and_not_waited_for(self, name, copy):
+        (copy / "200" / name).unlink(missing_ok=True)
+        os.mkfifo(copy / "200" / name)
+        assert f"its {name} is not a regular file" in str(restore(copy, LIKE).skipped[0])
+
+    def test_a_link_to_something_else_is_damage(self, copy):
+        (copy / "200" / "meta" / "metadata").unlink()
+        (copy / "200" / "meta" / "metadata").symlink_to("/dev/zero")
+        assert "its meta/metadata is not a regular file" in str(restore(copy, LIKE).skipped[0])
+
+    @pytest.mark.parametrize("name", ["state/_METADATA", "meta/metadata", "SHA256SUMS"])
+    def test_a_file_larger_than_the_state_is_not_read(self, name, copy):
+        """Ten gigabytes that take no space on the disk."""
+        os.truncate(copy / "200" / name, 10 * 2**30)
+        reason = str(restore(copy, LIKE).skipped[0])
+        assert re.fullmatch(
+            r"the checkpoint of step 200 is damaged: its files have 107\d+ bytes, .* at most 67\d+", reason
+        )
+
+    def test_arrays_of_other_shapes_are_not_read(self, copy, monkeypatch):
+        """Compressed, an array may be a thousand times smaller than in memory."""
+        save(copy, 300, state_of(300, width=61))
+        handler, restored = orbax.StandardCheckpointHandler, []
+        monkeypatch.setattr(handler, "restore", lambda *_, **__: restored.append(1))
+        with pytest.raises(InputError, match="step 300 is of another model: its params/net/Dense_0/bias is"):
+            restore(copy, jax.eval_shape(lambda: state_of(0, width=62)))
+        assert not restored
 
     def test_an_error_lists_all_checkpoints_when_none_is_complete(self, copy):
         for step in ("100", "200"):
@@ -229,7 +315,7 @@ FULL_DISK = """
 import resource
 from jaxgen.training import checkpoint
 if sys.argv[2] == "while writing":
-    checkpoint._reserve = lambda folder, size: None
+    checkpoint._reserve = lambda folder, leaves: None
 # Less than one kernel (12,000 bytes): how Orbax divides the leaves into files differs between runs.
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
 try:
@@ -252,8 +338,21 @@ def test_a_full_disk_is_reported_and_earlier_checkpoints_are_kept(moment, copy):
     assert "File too large" in sentence
     assert steps(copy) == [200, 300]
     assert sorted(path.name for path in copy.iterdir()) == ["200", "300"]
-    if moment == "before writing":
+    if moment == "before writing":  # Threads of Orbax may print an error later.
         assert done.stderr == ""
+
+
+def test_a_disk_that_can_hold_no_more_files_is_reported(copy, monkeypatch, capfd):
+    free = os.statvfs(copy)
+    full = SimpleNamespace(f_files=1000, f_favail=7)
+    monkeypatch.setattr(os, "statvfs", lambda path: full if Path(path) == copy else free)
+    before = files(copy)
+    with pytest.raises(
+        InputError, match=r"step 300 could not be .* \(the disk has room for 7 more files, and \d+ may be"
+    ):
+        save(copy, 300, state_of(300))
+    assert files(copy) == before
+    assert capfd.readouterr().err == ""
 
 
 SAVE_ENDLESSLY = """
