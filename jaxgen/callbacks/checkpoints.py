@@ -12,7 +12,7 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.training.checkpoint import save
 from jaxgen.training.chunk import Chunk, Divergence, Unfinished
-from jaxgen.training.loop import Interrupted
+from jaxgen.training.loop import Fit, Interrupted
 
 
 class Checkpoints:
@@ -64,6 +64,11 @@ class Checkpoints:
                 "unfinished": unfinished_to_json(training.unfinished),
             }
             self._save(training.step, training.result.state, meta)
+
+    def ended(self, step: int, result: Fit) -> None:
+        """Save the last state of a training that ended before its last step."""
+        if step != self._saved:
+            self._save(step, result.state, {"diverged": diverged_to_json(result.diverged)})
 
     def _save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
         save(self._folder, step, state, meta={**meta, **self._meta()})

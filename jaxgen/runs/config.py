@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
 from jaxgen.data.folders import printable
@@ -28,8 +28,23 @@ ModelConfig = TypeVar("ModelConfig")
 FORMAT = 1
 """Version of the format of a run folder."""
 
-MAY_CHANGE = ("steps", "data_dir")
+MAY_CHANGE = ("steps", "epochs", "patience", "data_dir")
 """Options in which a resumed run may differ."""
+
+COUNTS = (
+    "steps",
+    "batch_size",
+    "log_every",
+    "checkpoint_every",
+    "image_every",
+    "image_size",
+    "seeds",
+    "patience",
+)
+"""Options that are numbers of something, at least 1."""
+
+BATCH_SIZE = 128
+"""Default number of examples in one update, where the data have enough."""
 
 LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -45,7 +60,8 @@ class RunConfig(Generic[ModelConfig]):
         image_size: height and width in pixels to which images are scaled and cropped; by default images keep their
             size, which must be the same for all.
         steps: number of training steps.
-        batch_size: number of examples in one update of a player.
+        epochs: number of passes over the training data, in place of a number of steps; by default steps count.
+        batch_size: number of examples in one update of a player; by default 128, or fewer where the data are few.
         seed: seed of all random numbers.
         seeds: number of runs to train at once, with seeds SEED, SEED + 1, ...; by default a single run.
         log_every: number of steps between two lines of the log. The training stops for nothing else: checkpoints and
@@ -57,6 +73,15 @@ class RunConfig(Generic[ModelConfig]):
         shift: largest number of pixels by which training images are shifted at random; 0 for none.
         crop: smallest side of a random crop of a training image, which is scaled to the whole image, as a share of its
             side; 1 for none.
+        precision: precision of the products of networks in training; everything else is computed in float32.
+        validation_fraction: share of the training examples of each class that are set aside and evaluated at every
+            checkpoint; by default none.
+        keep_best: metric by which the best state is kept beside the newest ones, one of validation examples such as elbo,
+            or of samples such as samples/modes; by default the newest ones only are kept.
+        patience: number of evaluations without a better value of keep_best after which the training ends; by default it
+            does not end early.
+        init_from: run folder whose parameters the networks of the same names start from; by default they are
+            initialized at random.
     """
 
     model_config: ModelConfig
@@ -64,7 +89,8 @@ class RunConfig(Generic[ModelConfig]):
     data_dir: str | None = None
     image_size: int | None = None
     steps: int = 5000
-    batch_size: int = 128
+    epochs: float | None = None
+    batch_size: int | None = None
     seed: int = 0
     seeds: int | None = None
     log_every: int = 100
@@ -73,13 +99,22 @@ class RunConfig(Generic[ModelConfig]):
     flip: bool = False
     shift: int = 0
     crop: float = 1.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    validation_fraction: float | None = None
+    keep_best: str | None = None
+    patience: int | None = None
+    init_from: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        for name in ("steps", "batch_size", "log_every", "checkpoint_every", "image_every", "image_size", "seeds"):
+        for name in COUNTS:
             value = getattr(self, name)
             if value is not None and not 1 <= value < 2**31:
                 raise InputError(f"{option(name)} must be {'at least 1' if value < 1 else 'below 2^31'}, got {value}")
+        if self.epochs is not None and not 0 < self.epochs < 2**31:
+            raise InputError(f"--epochs must be above 0 and below 2^31, got {self.epochs}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"--precision must be float32 or bfloat16, got {self.precision}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
 
@@ -87,6 +122,35 @@ class RunConfig(Generic[ModelConfig]):
     def source(self) -> DataSource:
         """The data set."""
         return DataSource(self.data, self.data_dir, self.image_size)
+
+    @property
+    def update_size(self) -> int:
+        """Number of examples in one update."""
+        return self.batch_size or BATCH_SIZE
+
+    def completed(self, examples: int, slices: int, devices: int) -> "RunConfig[ModelConfig]":
+        """Return the config with the batch size and the number of steps that depend on the data and the model.
+
+        Args:
+            examples: number of training examples.
+            slices: number of batches that one step consumes.
+            devices: number of devices, of which the batch size is a multiple.
+
+        Returns:
+            The config; what is given is unchanged, but for steps where epochs are given.
+
+        Example:
+            >>> completed = RunConfig(None, epochs=3).completed(examples=60, slices=1, devices=1)
+            >>> completed.batch_size, completed.steps
+            (60, 3)
+        """
+        size = self.batch_size or min(BATCH_SIZE, max(1, examples // slices))
+        if self.batch_size is None and size > devices:
+            size -= size % devices
+        steps = self.steps
+        if self.epochs is not None:
+            steps = max(1, round(self.epochs * max(1, examples // (size * slices))))
+        return dataclasses.replace(self, batch_size=size, steps=steps)
 
     @property
     def augmentation(self) -> Augmentation:
@@ -129,7 +193,7 @@ def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
         config: config with paths as a user gave them.
 
     Returns:
-        The config with absolute paths of the user's own data and of the folder of data sets.
+        The config with absolute paths of the user's own data, of the folder of data sets, and of another run.
 
     Example:
         >>> with_absolute_paths(RunConfig(model_config=None, data="ring")).data
@@ -137,12 +201,14 @@ def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
         >>> with_absolute_paths(RunConfig(model_config=None, data=".")).data == str(Path.cwd())
         True
     """
-    data, data_dir = config.data, config.data_dir
+    data, data_dir, init_from = config.data, config.data_dir, config.init_from
     if data not in DATASETS and is_path(data):
         data = str(expand_path(data).absolute())
     if data_dir is not None:
         data_dir = str(expand_path(data_dir).absolute())
-    return dataclasses.replace(config, data=data, data_dir=data_dir)
+    if init_from is not None:
+        init_from = str(expand_path(init_from).absolute())
+    return dataclasses.replace(config, data=data, data_dir=data_dir, init_from=init_from)
 
 
 def write_config(folder: Path, description: RunDescription) -> None:

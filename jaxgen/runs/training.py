@@ -5,54 +5,39 @@ import dataclasses
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import filelock
-import jax
-import jax.numpy as jnp
 
-from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
+from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Profile, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json, unfinished_from_json
-from jaxgen.data import SYNTHETIC, Augmentation, Stream, example, fingerprint
+from jaxgen.callbacks.validation import Best, Found, Validation
 from jaxgen.data.sources import Notify, print_to_stderr
-from jaxgen.errors import DivergenceError, InputError, check_known
+from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State
 from jaxgen.interruption import on_leaving
-from jaxgen.models import REGISTRY, Family, build_model, family_errors
-from jaxgen.models.family import check_name
-from jaxgen.models.standardization import Standardization, standardization_of, standardized
+from jaxgen.models import Family
 from jaxgen.runs.config import (
     RunConfig,
     RunDescription,
-    check_options,
     check_trained_with,
     check_unchanged,
     read_config,
-    to_json,
-    with_absolute_paths,
     write_config,
 )
-from jaxgen.runs.evaluation import evaluate_run, load_test_split
+from jaxgen.runs.evaluation import BETTER, evaluate_run
+from jaxgen.runs.initialization import initial_state_from
 from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import make_folder, write_json
-from jaxgen.training.augmentation import augmented
+from jaxgen.runs.preparation import Prepared, prepare_run, selected_metric
 from jaxgen.training.checkpoint import completed, restore, steps
 from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
-from jaxgen.training.loop import NO_STEPS, Fit, Interrupted, check_batch_size, fit
-from jaxgen.training.phases import stages
-from jaxgen.typing import Batch, KeyArray
+from jaxgen.training.loop import NO_STEPS, Fit, Interrupted, fit
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
-
-
-STANDARDIZED = (
-    "the model is trained on points with mean 0 and standard deviation 1 in each column; samples have the unit of the "
-    "data, losses and metrics of examples are those of the standardized points"
-)
-"""Notice for points of the user."""
 
 
 @dataclasses.dataclass
@@ -102,6 +87,7 @@ class Start(NamedTuple):
         diverged: seeds that had diverged before.
         unfinished: steps since the last line of the log, where the training was interrupted between two lines.
         durations: time that these steps have taken, but for the unfinished ones.
+        best: the best state until then, where one is kept.
     """
 
     step: int = 0
@@ -109,6 +95,7 @@ class Start(NamedTuple):
     diverged: Mapping[int, Divergence] = {}
     unfinished: Unfinished = NO_STEPS
     durations: Durations = Durations()
+    best: Found = Found()
 
 
 def train(
@@ -119,6 +106,7 @@ def train(
     model: Model | None = None,
     resume: bool = False,
     preset: str | None = None,
+    profile: bool = False,
     notify: Notify = print_to_stderr,
 ) -> dict[str, Any]:
     """Train a model and store everything in a folder.
@@ -130,9 +118,11 @@ def train(
         model: model in place of the one that the family builds from the config, e.g. with modules of the user's own;
             the run is then loaded by `load_run(folder, model=model)`.
         resume: whether to resume from the newest complete checkpoint. The config must be that of the run, but for
-            `steps` and `data_dir`.
+            `steps`, `epochs`, `patience` and `data_dir`.
         preset: name of the preset from which the model's options were taken, for titles; a run that is resumed keeps
             its own.
+        profile: whether to record what the device does during the first chunk of steps after the compilation, in the
+            folder `profile`, which TensorBoard and Perfetto show.
         notify: called with notices for the user, e.g. of a damaged checkpoint or of files that were not read.
 
     Returns:
@@ -145,68 +135,50 @@ def train(
         KeyboardInterrupt: if Ctrl-C is pressed. During the training, of which at least a step is complete, the message
             names the step whose state was saved: the run can be resumed from there.
     """
-    folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
-    check_options(family, config, custom=model is not None)
+    folder = Path(folder)
     _check_folder(folder, resume=resume)
-    before = read_config(folder, family=family) if resume else None
-    data, class_names, read = config.source.open("train")
-    if read:
-        notify(read)
-    preset = preset if before is None else before.preset
-    description = RunDescription(family.name, config, example(data), model is not None, preset, class_names)
-    by = before.standardization if before is not None else _standardization(config.data, data)
-    preset = preset if before is None else before.preset
-    description = RunDescription(family.name, config, example(data), model is not None, preset, class_names, by)
-    if before is not None:
-        check_unchanged(before, description, folder)
-    config.augmentation.check(description.example)
-    model = model or _built(family, description)
-    if by is not None:
-        model = standardized(model, by)
-        notify(STANDARDIZED)
-    check_batch_size(model, data, config.batch_size)
-    # What is wrong with the test split should be known before the training, not after it.
-    test = load_test_split(config, description.example) if model.evaluate is not None else None
-    # Stored beside every state. Points of known densities are drawn anew, and may differ by rounding between machines.
-    inputs = {"run": to_json(description), "data": None if config.data in SYNTHETIC else fingerprint(data)}
+    prepared = prepare_run(folder, family, config, model=model, resume=resume, preset=preset, notify=notify)
+    config = prepared.config
     with _reserved(folder, resume=resume):
         if resume:  # Another process may have used the folder since it was looked at.
-            check_unchanged(read_config(folder, family=family), description, folder)
-        start = _resumed(folder, family, model, description, inputs["data"], notify) if resume else Start()
-        write_config(folder, description)
+            check_unchanged(read_config(folder, family=prepared.family), prepared.description, folder)
+        start = _resumed(prepared, notify) if resume else Start()
+        if start.step == 0 and config.init_from is not None:
+            start = start._replace(state=_initial_state(prepared, notify))
+        write_config(folder, prepared.description)
         durations = dataclasses.replace(start.durations)
-        fitted = _fit(folder, description, model, data, start, durations, inputs, notify)
+        fitted, best = _fit(prepared, start, durations, notify, profile=profile)
         for seed, where in sorted(fitted.diverged.items()):
             notify(f"the run with seed {config.seed + seed} was left out: {where}")
-        summary = _summary(folder, description, model, test, fitted, durations)
+        summary = _summary(prepared, fitted, best, durations)
         _check_present(folder)
         write_json(folder / "summary.json", summary)
     return summary
 
 
 def _fit(
-    folder: Path,
-    description: RunDescription,
-    model: Model,
-    data: Batch | Stream,
-    start: Start,
-    durations: Durations,
-    inputs: Mapping[str, Any],
-    notify: Notify,
-) -> Fit:
-    """Run `fit` with the callbacks of a run folder."""
-    config = description.config
+    prepared: Prepared, start: Start, durations: Durations, notify: Notify, *, profile: bool
+) -> tuple[Fit, Found | None]:
+    """Run `fit` with the callbacks of a run folder; also returns the best state, where one is kept."""
+    folder, config, model = prepared.folder, prepared.config, prepared.model
     first_seed = None if config.seeds is None else config.seed
+
+    def meta() -> dict[str, Any]:
+        found = {} if best is None else {"best": best.found._asdict()}
+        return {**dataclasses.asdict(durations), **prepared.inputs, **found}
+
+    best = _best(prepared, start, meta)
     checkpoints = Checkpoints(
-        folder / "checkpoints",
-        every=config.checkpoint_every,
-        last=config.steps,
-        first_step=start.step,
-        meta=lambda: {**dataclasses.asdict(durations), **inputs},
+        folder / "checkpoints", every=config.checkpoint_every, last=config.steps, first_step=start.step, meta=meta
     )
+    if best is not None and best.is_exhausted:
+        notify(f"the training ended early at step {start.step}: give more --patience to continue it")
+        assert start.state is not None
+        return Fit(start.state, start.diverged, 0.0, {}), best.found
     with (
         Progress(config.steps, start.step - start.unfinished.steps, first_seed=first_seed) as progress,
         MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
+        Profile(folder / "profile") if profile else contextlib.nullcontext() as trace,
     ):
         if log.recomputed:
             notify(f"lines of the log after step {start.step} are computed again: {log.recomputed}")
@@ -216,115 +188,83 @@ def _fit(
         def on_compiled(seconds: float) -> None:
             durations.compile_seconds += seconds
             progress.compiled(seconds)
+            if trace is not None:
+                trace.start()
 
+        callbacks: list[Callback] = [durations, progress, *_callbacks(prepared, log)]
+        callbacks += [] if best is None else [best]
+        callbacks += [lambda _: _check_present(folder), checkpoints]
+        callbacks = callbacks if trace is None else [trace, *callbacks]
         try:
-            return fit(
-                _augmented(model, config),
-                data,
+            fitted = fit(
+                prepared.trained_model,
+                prepared.data,
                 key=config.keys,
                 steps=config.steps,
-                batch_size=config.batch_size,
+                batch_size=config.update_size,
                 state=start.state,
                 first_step=start.step,
                 diverged=start.diverged,
                 unfinished=start.unfinished,
                 chunk=config.log_every,
-                callbacks=[
-                    durations,
-                    progress,
-                    *_callbacks(folder, description, model, data, log),
-                    lambda _: _check_present(folder),
-                    checkpoints,
-                ],
+                callbacks=callbacks,
                 on_compiled=on_compiled,
+                stop=None if best is None else lambda _: best.is_exhausted,
             )
         except DivergenceError as error:
-            raise DivergenceError(f"{error}; {_last_checkpoint(folder, description, model)}") from None
+            raise DivergenceError(f"{error}; {_last_checkpoint(folder, prepared.description, model)}") from None
         except Interrupted as training:
             checkpoints.interrupted(training)
             if training.step == 0:
                 raise
             raise KeyboardInterrupt(f"interrupted: step {training.step} is saved") from None
+    step = int(fitted.state.step)
+    if step < config.steps:
+        notify(f"{config.keep_best} has not improved for {config.patience} evaluations: ended at step {step}")
+        checkpoints.ended(step, fitted)
+    return fitted, None if best is None else best.found
 
 
-def _augmented(model: Model, config: RunConfig[Any]) -> Model:
-    return model if config.augmentation == Augmentation() else augmented(model, config.augmentation)
-
-
-def _callbacks(
-    folder: Path, description: RunDescription, model: Model, data: Batch | Stream, log: MetricsLog
-) -> list[Callback]:
-    """What happens between two chunks before the checkpoint, as far as the model can do it."""
-    config = description.config
-    due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
-    loss = None if description.custom else getattr(config.model_config, "loss", None)
-    metrics = [SampleMetrics(model, config.source, data, **due)] if model.sample is not None else []
-    grid = ImageGrid(
-        folder / "samples", model, config.data, data, loss=loss, class_names=description.class_names, **due
-    )
-    return [*metrics, log, grid]
-
-
-def _family(family: str | Family) -> Family:
-    if isinstance(family, Family):
-        check_name(family.name)
-        if REGISTRY.get(family.name, family) != family:
-            raise InputError(f"the name of a family must not be that of another family of jaxgen, got '{family.name}'")
-        return family
-    check_known("model", family, REGISTRY)
-    return REGISTRY[family]
-
-
-def _standardization(name: str, data: Batch | Stream) -> Standardization | None:
-    """How the points of a training split are standardized; None for images, and for densities that are known."""
-    if isinstance(data, Stream) or "point" not in data or name in SYNTHETIC:
+def _best(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]]) -> Best | None:
+    """The callback that keeps the best state, where one is wanted."""
+    config = prepared.config
+    if config.keep_best is None:
         return None
-    return standardization_of(data["point"])
+    metric = selected_metric(config)
+    return Best(
+        prepared.folder / "best",
+        metric,
+        larger_is_better=BETTER[metric.partition("/")[2]] == "larger",
+        patience=config.patience,
+        found=start.best,
+        meta=meta,
+    )
 
 
-def _built(family: Family, description: RunDescription) -> Model:
-    """The model of a family; where it is from outside the package, its errors are raised here, before the training."""
-    model = build_model(family, description.config.model_config, description.example)
-    if family.name not in REGISTRY:
-        with family_errors(family):
-            _trace(model, description.config, description.example)
-    return model
+def _initial_state(prepared: Prepared, notify: Notify) -> State:
+    """The state before the first step of a run that starts from the parameters of another."""
+    config = prepared.config
+    assert config.init_from is not None
+    folder = Path(config.init_from)
+    state, names = initial_state_from(folder, prepared.family, prepared.model, config, prepared.data)
+    notify(f"the parameters of {', '.join(names)} are those of {folder}")
+    return state
 
 
-def _trace(model: Model, config: RunConfig[Any], example_batch: Batch) -> None:
-    """Call the functions that a training calls, for shapes alone."""
-
-    def call(key: KeyArray, example: Batch) -> None:
-        state = model.init(key, example_batch)
-        for stage in stages(model, config.steps):
-            phase = stage.phase
-            batch = _repeated(example, phase.slices * (phase.batch_size or config.batch_size))
-            # A loop, as in the training: the step must return a state of the same shapes.
-            state = jax.lax.fori_loop(
-                0, 1, lambda _, state, phase=phase, x=batch: phase.step(key, state, phase.preprocess(x))[0], state
-            )
-        batch = _repeated(example, config.batch_size)
-        results = {
-            name: function(state, batch)
-            for name in ("encode", "reconstruct", "predict")
-            if (function := getattr(model, name)) is not None
-        }
-        if model.evaluate is not None:
-            results |= {f"metric {name}": values for name, values in model.evaluate(key, state, batch).items()}
-        if model.sample is not None:
-            results["sample"] = model.sample(key, state, config.batch_size)
-        for name, result in results.items():
-            if jnp.shape(result)[:1] != (config.batch_size,):
-                raise ValueError(
-                    f"{name} must have a leading axis of {config.batch_size} examples, got shape {jnp.shape(result)}"
-                )
-
-    jax.eval_shape(call, jax.random.key(0), example_batch)
-
-
-def _repeated(example: Batch, size: int) -> Batch:
-    """A batch of copies of the first example."""
-    return {name: jnp.repeat(jnp.asarray(array)[:1], size, axis=0) for name, array in example.items()}
+def _callbacks(prepared: Prepared, log: MetricsLog) -> list[Callback]:
+    """What happens between two chunks before the checkpoint, as far as the model can do it."""
+    config, model, data = prepared.config, prepared.model, prepared.data
+    due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
+    loss = None if prepared.description.custom else getattr(config.model_config, "loss", None)
+    metrics: list[Callback] = []
+    if model.sample is not None:
+        metrics += [SampleMetrics(model, config.source, data, **due)]
+    if prepared.validation is not None:
+        at_checkpoints = {"every": config.checkpoint_every, "last": config.steps, "seed": config.seed}
+        metrics += [Validation(model, prepared.validation, **at_checkpoints)]
+    class_names = prepared.description.class_names
+    grid = ImageGrid(prepared.folder / "samples", model, config.data, data, loss=loss, class_names=class_names, **due)
+    return [*metrics, log, grid]
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
@@ -395,23 +335,22 @@ def _delete(folder: Path, *, itself: bool) -> None:
             path.unlink()
 
 
-def _resumed(
-    folder: Path, family: Family, model: Model, description: RunDescription, data: Any, notify: Notify
-) -> Start:
+def _resumed(prepared: Prepared, notify: Notify) -> Start:
     """The newest complete checkpoint of a run."""
+    folder, description, config = prepared.folder, prepared.description, prepared.config
     if not completed(folder / "checkpoints"):
         notify(f"{folder} has no checkpoint yet: starting from the beginning")
         return Start()
-    restored = restore(folder / "checkpoints", abstract_state(model, description.config, description.example))
+    restored = restore(folder / "checkpoints", abstract_state(prepared.model, config, description.example))
     for skipped in restored.skipped:
         notify(f"skipping a checkpoint: {skipped}")
     meta = restored.meta
-    if restored.step > description.config.steps:
+    if restored.step > config.steps:
         raise InputError(
             f"{folder} has been trained for {restored.step} steps already: give at least that many as --steps"
         )
-    check_trained_with(meta.get("run"), description, folder, restored.step, family=family)
-    _check_data(meta.get("data"), data, folder, description.config.data)
+    check_trained_with(meta.get("run"), description, folder, restored.step, family=prepared.family)
+    _check_data(meta.get("data"), prepared.fingerprint, folder, config.data)
     notify(f"resuming at step {restored.step}")
     return Start(
         restored.step,
@@ -419,6 +358,7 @@ def _resumed(
         diverged_from_json(meta),
         unfinished_from_json(meta),
         Durations.stored(meta),
+        Found.stored(meta),
     )
 
 
@@ -451,36 +391,36 @@ def _last_checkpoint(folder: Path, description: RunDescription, model: Model) ->
     return f"the last checkpoint before it is that of step {restored.step}"
 
 
-def _summary(
-    folder: Path,
-    description: RunDescription,
-    model: Model,
-    test: Batch | Stream | None,
-    fitted: Fit,
-    durations: Durations,
-) -> dict[str, Any]:
-    """The content of `summary.json`."""
-    family, config, example_batch = description.family, description.config, description.example
+def _summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: Durations) -> dict[str, Any]:
+    """The content of `summary.json`: the metrics are those of the best state where one is kept, or of the last."""
+    description, config, model = prepared.description, prepared.config, prepared.model
+    step = int(fitted.state.step)
+    state, diverged = fitted.state, fitted.diverged
+    if best is not None and best.step:
+        restored = restore(prepared.folder / "best", abstract_state(model, config, description.example))
+        state, diverged = restored.state, diverged_from_json(restored.meta)
     run = Run(
-        folder=folder,
-        family=family,
+        folder=prepared.folder,
+        family=description.family,
         config=config,
-        example=example_batch,
+        example=description.example,
         model=model,
-        state=fitted.state,
-        step=config.steps,
-        diverged=fitted.diverged,
+        state=state,
+        step=int(state.step),
+        diverged=diverged,
         skipped=(),
         preset=description.preset,
         class_names=description.class_names,
         standardization=description.standardization,
     )
     return {
-        "family": family,
+        "family": description.family,
         "preset": description.preset,
         "data": config.data,
-        "step": config.steps,
+        "step": step,
+        "ended_early": step < config.steps,
+        **({"best": best._asdict()} if best is not None else {}),
         **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(durations).items()},
         "diverged": diverged_to_json(fitted.diverged),
-        "test": evaluate_run(run, data=test),
+        "test": evaluate_run(run, data=prepared.test),
     }

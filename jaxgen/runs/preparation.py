@@ -1,0 +1,245 @@
+"""Preparation of a training: everything that can be wrong is found before the first step."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
+from jaxgen.callbacks.validation import PREFIX as VALIDATION
+from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
+from jaxgen.data.sources import Notify
+from jaxgen.data.validation import split_validation
+from jaxgen.errors import InputError, check_known
+from jaxgen.game import Model
+from jaxgen.models import REGISTRY, Family, build_model, family_errors
+from jaxgen.models.family import check_name
+from jaxgen.models.precision import in_mixed_precision
+from jaxgen.models.standardization import Standardization, standardization_of, standardized
+from jaxgen.runs.config import (
+    RunConfig,
+    RunDescription,
+    check_options,
+    check_unchanged,
+    read_config,
+    to_json,
+    with_absolute_paths,
+)
+from jaxgen.runs.evaluation import BETTER, load_test_split
+from jaxgen.training.augmentation import augmented
+from jaxgen.training.loop import check_batch_size
+from jaxgen.training.phases import stages
+from jaxgen.typing import Batch, KeyArray
+
+STANDARDIZED = (
+    "the model is trained on points with mean 0 and standard deviation 1 in each column; samples have the unit of the "
+    "data, losses and metrics of examples are those of the standardized points"
+)
+"""Notice for points of the user."""
+
+
+class Prepared(NamedTuple):
+    """A training that can start.
+
+    Attributes:
+        folder: run folder.
+        family: family of the model.
+        description: content of its `config.json`.
+        model: model of the run, with which it is evaluated.
+        data: training examples.
+        validation: validation examples; None where none are set aside.
+        test: test split; None where the model has no metrics of examples.
+        fingerprint: what identifies the data; None for points of known densities, which are drawn anew and may differ
+            by rounding between machines.
+    """
+
+    folder: Path
+    family: Family
+    description: RunDescription
+    model: Model
+    data: Batch | Stream
+    validation: Batch | Stream | None
+    test: Batch | Stream | None
+    fingerprint: Any
+
+    @property
+    def config(self) -> RunConfig[Any]:
+        """Config of the run; the number of steps and the batch size are known."""
+        return self.description.config
+
+    @property
+    def trained_model(self) -> Model:
+        """The model with what the config changes in its steps: precision and augmentation."""
+        model = in_mixed_precision(self.model) if self.config.precision == "bfloat16" else self.model
+        return model if self.config.augmentation == Augmentation() else augmented(model, self.config.augmentation)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What is stored beside every state, to find changed files when a run is used."""
+        return {"run": to_json(self.description), "data": self.fingerprint}
+
+
+def prepare_run(
+    folder: Path,
+    family: str | Family,
+    config: RunConfig[Any],
+    *,
+    model: Model | None,
+    resume: bool,
+    preset: str | None,
+    notify: Notify,
+) -> Prepared:
+    """Check the options, load the data and build the model.
+
+    Args:
+        folder: run folder.
+        family: family of the model, or its name if it is part of the package.
+        config: everything else that determines the run.
+        model: model in place of the one that the family builds from the config.
+        resume: whether the folder has a run, with which everything must agree.
+        preset: name of the preset from which the model's options were taken.
+        notify: called with notices for the user.
+
+    Returns:
+        The training.
+
+    Raises:
+        InputError: if an option is wrong, the data cannot be loaded, or the model does not fit them.
+    """
+    config, family = with_absolute_paths(config), _family(family)
+    check_options(family, config, custom=model is not None)
+    before = read_config(folder, family=family) if resume else None
+    data, class_names, read = config.source.open("train")
+    if read:
+        notify(read)
+    shown = example(data)
+    by = before.standardization if before is not None else _standardization(config.data, data)
+    preset = preset if before is None else before.preset
+    if before is not None and config.batch_size is None:
+        config = dataclasses.replace(config, batch_size=before.config.batch_size)
+    description = RunDescription(family.name, config, shown, model is not None, preset, class_names, by)
+    if before is not None:
+        check_unchanged(before, description, folder)
+    config.augmentation.check(shown)
+    model = model or _built(family, description)
+    found, validation = fingerprint(data) if config.data not in SYNTHETIC else None, None
+    if config.validation_fraction is not None:
+        data, validation = split_validation(data, config.validation_fraction)
+    description = description._replace(config=config.completed(count_examples(data), model.slices, jax.device_count()))
+    if by is not None:
+        model = standardized(model, by)
+        notify(STANDARDIZED)
+    check_batch_size(model, data, description.config.update_size)
+    _check_selection(description.config, model, shown)
+    # What is wrong with the test split should be known before the training, not after it.
+    test = load_test_split(config, shown) if model.evaluate is not None else None
+    return Prepared(folder, family, description, model, data, validation, test, found)
+
+
+def selected_metric(config: RunConfig[Any]) -> str:
+    """Return the name in the log of the metric by which the best state is chosen.
+
+    Args:
+        config: config with `keep_best`.
+
+    Returns:
+        The name with its prefix.
+
+    Example:
+        >>> [selected_metric(RunConfig(None, keep_best=name)) for name in ("elbo", "samples/modes")]
+        ['validation/elbo', 'samples/modes']
+    """
+    name = config.keep_best or ""
+    return name if "/" in name else VALIDATION + name
+
+
+def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None:
+    """Check the options that choose among the states of a training."""
+    if config.validation_fraction is not None and model.evaluate is None:
+        raise InputError("validation_fraction applies to models with metrics of examples, and this one has none")
+    if config.keep_best is None:
+        if config.patience is not None:
+            raise InputError("patience counts evaluations of the metric of keep_best: give one, e.g. keep_best='elbo'")
+        return
+    known = [f"{SAMPLES}{name}" for name in SAMPLE_METRICS] if model.sample is not None else []
+    if model.evaluate is not None and config.validation_fraction is not None:
+        state = jax.eval_shape(model.init, jax.random.key(0), shown)
+        known += [VALIDATION + name for name in jax.eval_shape(model.evaluate, jax.random.key(0), state, shown)]
+    elif not selected_metric(config).startswith(SAMPLES):
+        raise InputError(
+            f"keep_best='{config.keep_best}' needs validation examples: give a validation_fraction, e.g. 0.1"
+        )
+    check_known("metric", selected_metric(config), known)
+    if selected_metric(config).partition("/")[2] not in BETTER:
+        raise InputError(
+            f"keep_best must be a metric of which larger or smaller values are better, one of {', '.join(BETTER)}, got "
+            f"'{config.keep_best}'"
+        )
+
+
+SAMPLE_METRICS = ("sliced_wasserstein", "modes", "high_quality", "mode_kl")
+"""Metrics of samples, of which those of modes are known for mixtures and stacked digits."""
+
+
+def _family(family: str | Family) -> Family:
+    if isinstance(family, Family):
+        check_name(family.name)
+        if REGISTRY.get(family.name, family) != family:
+            raise InputError(f"the name of a family must not be that of another family of jaxgen, got '{family.name}'")
+        return family
+    check_known("model", family, REGISTRY)
+    return REGISTRY[family]
+
+
+def _standardization(name: str, data: Batch | Stream) -> Standardization | None:
+    """How the points of a training split are standardized; None for images, and for densities that are known."""
+    if isinstance(data, Stream) or "point" not in data or name in SYNTHETIC:
+        return None
+    return standardization_of(data["point"])
+
+
+def _built(family: Family, description: RunDescription) -> Model:
+    """The model of a family; where it is from outside the package, its errors are raised here, before the training."""
+    model = build_model(family, description.config.model_config, description.example)
+    if family.name not in REGISTRY:
+        with family_errors(family):
+            _trace(model, description.config, description.example)
+    return model
+
+
+def _trace(model: Model, config: RunConfig[Any], example_batch: Batch) -> None:
+    """Call the functions that a training calls, for shapes alone."""
+
+    def call(key: KeyArray, example: Batch) -> None:
+        state = model.init(key, example_batch)
+        for stage in stages(model, config.steps):
+            phase = stage.phase
+            batch = _repeated(example, phase.slices * (phase.batch_size or config.update_size))
+            # A loop, as in the training: the step must return a state of the same shapes.
+            state = jax.lax.fori_loop(
+                0, 1, lambda _, state, phase=phase, x=batch: phase.step(key, state, phase.preprocess(x))[0], state
+            )
+        batch = _repeated(example, config.update_size)
+        results = {
+            name: function(state, batch)
+            for name in ("encode", "reconstruct", "predict")
+            if (function := getattr(model, name)) is not None
+        }
+        if model.evaluate is not None:
+            results |= {f"metric {name}": values for name, values in model.evaluate(key, state, batch).items()}
+        if model.sample is not None:
+            results["sample"] = model.sample(key, state, config.update_size)
+        for name, result in results.items():
+            if jnp.shape(result)[:1] != (config.update_size,):
+                raise ValueError(
+                    f"{name} must have a leading axis of {config.update_size} examples, got shape {jnp.shape(result)}"
+                )
+
+    jax.eval_shape(call, jax.random.key(0), example_batch)
+
+
+def _repeated(example: Batch, size: int) -> Batch:
+    """A batch of copies of the first example."""
+    return {name: jnp.repeat(jnp.asarray(array)[:1], size, axis=0) for name, array in example.items()}
