@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Float, Int
 
 if TYPE_CHECKING:
@@ -86,13 +87,13 @@ def training_curves(
             values = np.asarray(values)
             mean = values.mean(axis=0)
             # A curve of one step is visible only as a marker.
-            (line,) = axes.plot(step, mean, label=run, marker="." if len(mean) <= MAX_MARKERS else "")
+            (line,) = axes.plot(step, mean, label=literal(run), marker="." if len(mean) <= MAX_MARKERS else "")
             if len(values) > 1:
                 deviation = values.std(axis=0, ddof=1)
                 axes.fill_between(
                     step, mean - deviation, mean + deviation, color=line.get_color(), alpha=0.2, linewidth=0
                 )
-        axes.set(xlabel="step", ylabel=metric)
+        axes.set(xlabel="step", ylabel=literal(metric))
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
     return figure

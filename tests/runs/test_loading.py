@@ -56,6 +56,22 @@ class TestParts:
         near(run.encode(TEST), run.model.encode(state, TEST))
         near(run.reconstruct(TEST), run.model.reconstruct(state, TEST))
 
+    def test_parts_of_samples_are_the_samples(self, fresh, parts_of):
+        parts_of(14)
+        for run in (fresh("cvae"), fresh("cvae", seeds=2)):
+            parts = list(run.sample_parts(jax.random.key(0), 37, label=np.arange(37) % 3))
+            assert [part.shape[1] for part in parts] == [10, 10, 10, 7]
+            samples = run.sample(jax.random.key(0), 37, label=np.arange(37) % 3)
+            np.testing.assert_array_equal(np.concatenate(parts, axis=1), np.reshape(samples, (-1, 37, 8, 8, 1)))
+
+    def test_decoded_latents_are_those_of_the_model(self, fresh, parts_of):
+        parts_of(10)
+        latents, label = np.random.default_rng(0).normal(size=(23, 2)).astype(np.float32), np.arange(23) % 10
+        near(fresh("vae").decode(latents), fresh("vae").model.decode(select_seed(fresh("vae").state, 0), latents))
+        run = fresh("cvae", seeds=2)
+        for seed, found in enumerate(run.decode(latents, label=label)):
+            near(found, run.model.decode(select_seed(run.state, seed), latents, label=label))
+
     def test_logits_are_those_of_the_model(self, fresh, parts_of):
         run = fresh("classifier")
         parts_of(100)
