@@ -23,7 +23,9 @@ def predictions(inputs: ReportInput) -> Section:
     )
     # In float32, as the metrics of `jaxgen evaluate`.
     accuracy = [float(np.float32(np.trace(matrix) / matrix.sum())) for matrix in matrices]
-    return Section([png("confusion_matrix", plot.confusion_matrix(matrices[0]), caption)], {"accuracy": accuracy})
+    return Section(
+        [png("confusion_matrix", plot.confusion_matrix(matrices[inputs.shown]), caption)], {"accuracy": accuracy}
+    )
 
 
 def _confusion(run: Run, data: Batch | Stream) -> Int[np.ndarray, "classes classes"]:

@@ -32,7 +32,7 @@ def test_collapsed_posterior_is_as_close_to_the_prior_as_the_prior_itself(traine
     usual = np.array([of_prior(key) for key in jax.random.split(jax.random.key(9), 50)])
     assert abs(number - usual.mean()) < 4 * usual.std()
     # The means, which are all 0, are far from the prior.
-    means = inputs.first_run.encode(inputs.test_examples)
+    means = inputs.shown_run.encode(inputs.test_examples)
     assert aggregate_posterior_mmd(inputs.key, means) > 20 * abs(usual).max()
     # The draws with which latents are compared are independent of them.
     [((encoded, prior), _)], [((key, compared), _)] = scatters, distances
