@@ -10,7 +10,7 @@ import tyro
 
 from jaxgen.cli.parse import parse
 from jaxgen.data import prepare
-from jaxgen.errors import InputError, suggest
+from jaxgen.errors import InputError, printable, suggest
 
 
 @dataclass(frozen=True)
@@ -39,4 +39,4 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments[1:], command="jaxgen data prepare")
     with contextlib.redirect_stdout(sys.stderr):  # The messages of tensorflow-datasets are not the result.
         folder = prepare(options.name, data_dir=options.data_dir, source=options.source)
-    print(folder)
+    print(printable(folder))

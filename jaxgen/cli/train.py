@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from jaxgen.cli.output import notice
+from jaxgen.cli.output import notice, print_line
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, suggest
@@ -78,7 +78,7 @@ def run(arguments: list[str]) -> None:
         # A resumed run keeps its own options, whatever preset is named now.
         title = f"{family.name if options.resume else name} on the test split of {options.config.data}"
         print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
-    print(f"run folder: {folder}")
+    print_line(f"run folder: {folder}")
 
 
 def _choice(arguments: list[str]) -> Choice:

@@ -19,6 +19,7 @@ from jaxgen.models.labels import check_labels
 from jaxgen.runs.config import RunConfig, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
+from jaxgen.training.leaves import describe_sizes
 from jaxgen.training.loop import initial_state
 from jaxgen.training.seeds import add_seed_axis, first_finite, over_seeds, select_seed
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, Shaped
@@ -48,6 +49,15 @@ class Run(NamedTuple):
     step: int
     diverged: Mapping[int, Divergence]
     skipped: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Return what identifies the run in one line, without its arrays."""
+        seeds = "" if self.config.seeds is None else f", {self.config.seeds} seeds"
+        diverged = f", diverged: {sorted(self.diverged)}" if self.diverged else ""
+        sizes = describe_sizes(getattr(self.state, "params", None), seeds=self.config.seeds or 1)
+        return (
+            f"Run({self.family} on {self.config.data}, step {self.step}{seeds}{diverged}, {sizes}, in '{self.folder}')"
+        )
 
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Progress, SampleMetrics
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data import Stream, example
-from jaxgen.errors import DivergenceError, InputError, check_known
+from jaxgen.errors import DivergenceError, InputError, check_known, printable
 from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
@@ -99,8 +99,8 @@ class Start(NamedTuple):
 
 
 def print_to_stderr(line: str) -> None:
-    """Print a line to stderr."""
-    print(line, file=sys.stderr)
+    """Print a line to stderr, without characters that control the terminal."""
+    print(printable(line), file=sys.stderr)
 
 
 def train(

@@ -194,3 +194,15 @@ KEY = jax.random.key(0)
 def test_what_a_model_does_not_offer_is_refused(family, call, message, fresh):
     with pytest.raises(InputError, match=message):
         call(fresh(family))
+
+
+@pytest.mark.parametrize("seeds", [None, 2])
+def test_the_representation_of_a_run_is_one_line_with_what_identifies_it(seeds, fresh):
+    run = fresh("vae", seeds=seeds)._replace(diverged={1: None} if seeds else {}, step=7)
+    shown = repr(run)
+    assert len(shown) < 300
+    assert "\n" not in shown
+    networks = {name: sum(x.size for x in jax.tree.leaves(of)) // (seeds or 1) for name, of in run.state.params.items()}
+    for part in ("vae on digits", "step 7", *(f"{name} {count:,}" for name, count in networks.items())):
+        assert part in shown
+    assert ("2 seeds, diverged: [1]" in shown) == (seeds == 2)
