@@ -1,4 +1,4 @@
-"""The exceptions of jaxgen: invalid input of the user, and diverged training."""
+"""The exceptions of jaxgen, invalid input of the user and diverged training, and the text of their messages."""
 
 from collections.abc import Collection, Iterable
 
@@ -58,3 +58,22 @@ def suggest(word: str, known: Iterable[str]) -> str:
     if match := difflib.get_close_matches(word, known, n=1):
         return f"did you mean {match[0]!r}?"
     return f"choices are {', '.join(known)}" if len(known) <= MAX_LISTED else "no known name is similar"
+
+
+def printable(text: object) -> str:
+    r"""Return a text that is safe on a terminal: characters that control it, and line breaks, are escaped.
+
+    Names of data sets and classes, keys of a log, and messages that quote a file may contain sequences that place the
+    cursor, change the title of the window or reverse the direction of writing.
+
+    Args:
+        text: anything; it is converted by `str`.
+
+    Returns:
+        The text in one line, with `\x1b` for the escape character and so on for all that `str.isprintable` rejects.
+
+    Example:
+        >>> print(printable("caf\u00e9 \x1b[2J\u202e"))
+        café \x1b[2J\u202e
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))

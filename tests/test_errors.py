@@ -1,6 +1,6 @@
 import pytest
 
-from jaxgen.errors import MAX_LISTED, InputError, check_known, suggest
+from jaxgen.errors import MAX_LISTED, InputError, check_known, printable, suggest
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,13 @@ def test_check_known_accepts_known_names_and_suggests_a_name_for_unknown_ones() 
 def test_check_known_rejects_values_that_are_not_strings(name: object) -> None:
     with pytest.raises(InputError, match="there is no loss"):
         check_known("loss", name, ["wasserstein", "hinge"])  # type: ignore[arg-type]
+
+
+def test_what_controls_a_terminal_is_escaped_and_what_is_printed_is_unchanged() -> None:
+    controls = [*map(chr, range(32)), *map(chr, range(127, 160)), *"\u200b\u202a\u202e\u2028\u2066\ufeff\udc80"]
+    for character in controls:
+        escaped = printable(f"a{character}b")
+        assert escaped.isprintable()
+        assert escaped.encode("ascii").decode("unicode_escape") == f"a{character}b"
+    for text in ("café ñ", "数字", "a b\\c", "±3 %", ""):
+        assert printable(text) == text

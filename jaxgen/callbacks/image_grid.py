@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import jax
 
@@ -14,15 +14,19 @@ from jaxgen.data import Stream, example, first_examples
 from jaxgen.game import Model, State
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.plot.examples import PAIRS
+from jaxgen.plot.grid import near_square
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.seeds import first_finite, select_seed
 from jaxgen.typing import Batch
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 ROWS = 8
 """Rows of images in a grid."""
+
+ROWS_OF_SEED = 4
+"""Rows of images in the panel of one of several seeds; half of it where each column is a class."""
+
+MAX_COLUMNS = 32
+"""Largest number of classes each of which has a column of its own."""
 
 POINTS = 2500
 """Points in a scatter plot."""
@@ -35,7 +39,8 @@ class ImageGrid:
     """A callback that draws figures at every k-th step and at the last one.
 
     The latents are the same each time, and so are the axes of points, which are those of the data: figures of different
-    steps can be compared. Of several seeds, the first that has not diverged is drawn. A model that neither samples, nor
+    steps can be compared. Of several seeds, the first that has
+    not diverged is drawn, with its seed as the title. A model that neither samples, nor
     reconstructs, nor has two-dimensional latents has no figures.
 
     Args:
@@ -64,7 +69,7 @@ class ImageGrid:
         class_names: Sequence[str] = (),
     ) -> None:
         example_batch = example(data)
-        self.folder, self.every, self.last, self.class_names = folder, every, last, class_names
+        self.folder, self.every, self.last, self.seed, self.class_names = folder, every, last, seed, class_names
         self.key = callback_key(seed, "image_grid")
         self.some = first_examples(data, 2 * PAIRS if "image" in example_batch else POINTS)
         count, self.columns = layout(model, example_batch)
@@ -84,34 +89,41 @@ class ImageGrid:
             return
         states = with_seed_axis(chunk).state
         seeds = len(jax.tree.leaves(states.params)[0])
-        state = select_seed(states, first_finite(seeds, chunk.diverged))
-        for kind, figure in self._figures(state, chunk.step):
+        shown = first_finite(seeds, chunk.diverged)
+        title = f"seed {self.seed + shown}" if seeds > 1 else ""
+        for kind, figure in self._figures(select_seed(states, shown), chunk.step, title):
             self.folder.mkdir(exist_ok=True)
             plot.save(figure, self.folder / f"step-{chunk.step:08d}-{kind}.png")
 
-    def _figures(self, state: State, step: int) -> Iterator[tuple[str, "Figure"]]:
+    def _figures(self, state: State, step: int, title: str) -> Iterator[tuple[str, plot.Drawing]]:
         if self.sample is not None:
-            points = None if "image" in self.some else preprocess(self.some)
-            yield "samples", plot.samples(self.sample(self.key, state), data=points, columns=self.columns)
+            points, samples = None if "image" in self.some else preprocess(self.some), self.sample(self.key, state)
+            shown: dict[str, Any] = {"data": points, "columns": self.columns}
+            yield "samples", plot.samples(samples[None] if title else samples, titles=[title] if title else (), **shown)
         if self.reconstruct is not None:
-            yield "reconstructions", plot.reconstructions(preprocess(self.some), self.reconstruct(state, self.some))
+            decoded = self.reconstruct(state, self.some)
+            yield "reconstructions", plot.reconstructions(preprocess(self.some), decoded, title=title)
         if self.encode is not None:
             latents, label = self.encode(state, self.encoded), self.encoded.get("label")
-            yield "latents", plot.scatter_by_label(latents, label=label, class_names=self.class_names)
+            yield "latents", plot.scatter_by_label(latents, label=label, class_names=self.class_names, title=title)
         if self.gan_1d is not None:
-            yield "gan_1d", self.gan_1d.draw([self.gan_1d.snapshot(state, f"step {step}")])
+            name = f"{title}, step {step}" if title else f"step {step}"
+            yield "gan_1d", self.gan_1d.draw([self.gan_1d.snapshot(state, name)])
 
 
-def layout(model: Model, example_batch: Batch, *, several_seeds: bool = False) -> tuple[int, int]:
-    """Return how many samples of each seed to draw, and in how many columns; one column per class if conditional.
+def layout(
+    model: Model, example_batch: Batch, *, several_seeds: bool = False, count: int | None = None
+) -> tuple[int, int | None]:
+    """Return how many samples of each seed to draw, and in how many columns, each of one class if conditional.
 
     Args:
         model: model of any family.
         example_batch: smallest batch that shows the shapes of the data.
-        several_seeds: whether several seeds are drawn, each in a row of its own.
+        several_seeds: whether several seeds are drawn, each in a panel of its own.
+        count: number of samples that is given; None for as many as can be looked at.
 
     Returns:
-        The number of samples and the number of columns.
+        The number of samples and the number of columns; None for a near-square grid.
 
     Example:
         >>> import numpy as np
@@ -121,9 +133,13 @@ def layout(model: Model, example_batch: Batch, *, several_seeds: bool = False) -
         (80, 10)
     """
     if "image" not in example_batch:
-        return POINTS, 1
-    columns = int(example_batch["label"].max()) + 1 if "label" in model.conditions else ROWS
-    return columns if several_seeds else ROWS * columns, columns
+        return count or POINTS, None
+    classes = int(example_batch["label"].max()) + 1 if "label" in model.conditions else MAX_COLUMNS + 1
+    if classes > MAX_COLUMNS:
+        return count or (ROWS_OF_SEED**2 if several_seeds else ROWS**2), None
+    count = count or (ROWS_OF_SEED // 2 if several_seeds else ROWS) * classes
+    height, width, _ = example_batch["image"].shape[1:]
+    return count, near_square(count, height=height, width=width, multiple=classes)
 
 
 def latent_size(model: Model, example_batch: Batch) -> int | None:

@@ -6,15 +6,21 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
+from jaxgen.errors import printable
 from jaxgen.training.chunk import Chunk, describe_chunk, format_duration
 from jaxgen.training.loop import SECONDS_BETWEEN_LINES
+
+SMALLEST_BAR, LARGEST_BAR = 4, 40
+"""Widths of the bar in characters."""
 
 
 class Progress:
     """A callback and context manager that shows the losses, the speed and the time left.
 
-    On a terminal it is a bar, elsewhere a line every few seconds. When one of several seeds diverges, a line says so.
+    On a terminal it is a bar, the number of steps, the speed and the losses, of which a narrow terminal cuts the last
+    ones; elsewhere a line every few seconds. When one of several seeds diverges, a line says so.
 
     Args:
         total: number of steps of the whole run.
@@ -39,9 +45,11 @@ class Progress:
         self._console = console or Console(stderr=True)
         self._start: float | None = None
         self._next_line = 0.0
-        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self._bar_column = BarColumn()
+        columns = (self._bar_column, MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
         self._bar = Bar(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task("compiling", total=total, completed=first_step)
+        self._task = self._bar.add_task("", total=total, completed=first_step)
+        self._show("compiling", first_step)
 
     def __enter__(self) -> "Progress":
         self._bar.start()
@@ -59,25 +67,33 @@ class Progress:
             self._start = now - chunk.seconds  # Without the compilation before it.
         speed = (chunk.step - self._first) / max(now - self._start, 1e-9)
         left = format_duration((self._total - chunk.step) / speed)
-        note = f"{describe_chunk(chunk)}  {speed:.3g} step/s  {left} left"
-        self._bar.update(self._task, completed=chunk.step, description=note)
+        losses, pace = printable(describe_chunk(chunk)), f"{speed:.3g} step/s  {left} left"
+        self._show(f"{pace}  {losses}", chunk.step)
         if self._bar.disable and (chunk.step == self._total or now >= self._next_line):
-            self._print(f"{chunk.step}/{self._total}  {note}")
+            self._print(f"{chunk.step}/{self._total}  {losses}  {pace}")
             self._next_line = now + SECONDS_BETWEEN_LINES
 
     def compiled(self, seconds: float) -> None:
         """Show how long a compilation took; it does not count in the speeds that are shown."""
         if self._start is not None:
             self._start += seconds
-        self._bar.update(self._task, description="")
+        self._show("")
         self._print(f"compiled in {seconds:.1f} s")
 
     def close(self) -> None:
         """Leave the bar as it is."""
         self._bar.stop()
 
+    def _show(self, note: str, step: int | None = None) -> None:
+        """Update the bar: on a narrow terminal the end of the note is cut, and the bar and the steps remain."""
+        without_bar = self._console.width - (2 * len(str(self._total)) + 1) - len("  ")
+        self._bar_column.bar_width = max(SMALLEST_BAR, min(LARGEST_BAR, without_bar // 4))
+        text = Text(note)
+        text.truncate(max(0, without_bar - self._bar_column.bar_width), overflow="ellipsis")
+        self._bar.update(self._task, completed=step, description=text.plain)
+
     def _name(self, seed: int) -> str:
         return f"number {seed}" if self._first_seed is None else f"seed {self._first_seed + seed}"
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 from jaxgen.cli.options import Positional
 from jaxgen.cli.parse import parse
 from jaxgen.data import prepare
-from jaxgen.errors import InputError, suggest
+from jaxgen.errors import InputError, printable, suggest
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ def run(arguments: list[str]) -> None:
             notify=lambda line: print(line, file=sys.stderr, flush=True),
             progress_bars=sys.stderr.isatty(),
         )
-    print(folder)
+    print(printable(folder))

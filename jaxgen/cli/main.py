@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from jaxgen.errors import DivergenceError, InputError, suggest
+from jaxgen.errors import DivergenceError, InputError, printable, suggest
 
 COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
@@ -184,7 +184,7 @@ def _command(name: str) -> Callable[[list[str]], None]:
 
 
 def _fail(message: str, *, status: int) -> int:
-    print(f"jaxgen: error: {message}", file=sys.stderr)
+    print(f"jaxgen: error: {printable(message)}", file=sys.stderr)
     return status
 
 

@@ -37,6 +37,16 @@ class Repeated(NamedTuple):
     value: str
 
 
+class Metavar(NamedTuple):
+    """Mark of an option whose value has a name of its own in help texts, as in `Annotated[str, Metavar("PATH")]`.
+
+    Attributes:
+        name: name of the value.
+    """
+
+    name: str
+
+
 RunFolder = Annotated[Path, Positional("RUN")]
 """Type of the path of a run folder, a positional argument."""
 
@@ -156,7 +166,7 @@ class Option(NamedTuple):
     default: Any
     help: str
     group: str
-    mark: Positional | Repeated | None
+    mark: Positional | Repeated | Metavar | None
 
     @property
     def name(self) -> str:
@@ -174,6 +184,8 @@ class Option(NamedTuple):
         """What the help shows in place of its value."""
         if isinstance(self.mark, Positional):
             return f"{self.mark.name} ..." if self.expected.several else self.mark.name
+        if isinstance(self.mark, Metavar):
+            return self.mark.name
         return self.mark.value if isinstance(self.mark, Repeated) else self.expected.metavar
 
 
@@ -263,7 +275,7 @@ def _options(
             default=value,
             help=_described(options, field.name).rstrip("."),
             group=titles.get(_definer(options, field.name), group),
-            mark=next((mark for mark in marks if isinstance(mark, Positional | Repeated)), None),
+            mark=next((mark for mark in marks if isinstance(mark, Positional | Repeated | Metavar)), None),
         )
 
 

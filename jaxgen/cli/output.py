@@ -1,25 +1,27 @@
-"""What the commands have in common: loading a run, and checking where results go."""
+"""What the commands have in common: loading a run, checking where results go, and printing lines."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jaxgen import plot
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, printable
 from jaxgen.models import load_family
 from jaxgen.runs import Run, load_run, outputs
+from jaxgen.runs.loading import single
 from jaxgen.typing import AnyArray
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FIGURE_SUFFIXES = tuple(f".{kind}" for kind in plot.FORMATS)
 
 
 def notice(line: str) -> None:
     """Print something that is not the result to stderr."""
-    print(f"jaxgen: {line}", file=sys.stderr)
+    print(f"jaxgen: {printable(line)}", file=sys.stderr)
+
+
+def print_line(line: object) -> None:
+    """Print a line of the result to stdout, without characters that control the terminal."""
+    print(printable(line))
 
 
 def load_with_notice(folder: Path, family: str | None = None) -> Run:
@@ -43,12 +45,68 @@ def load_with_notice(folder: Path, family: str | None = None) -> Run:
     return trained
 
 
-def check_output(path: Path, suffixes: Sequence[str] = (*FIGURE_SUFFIXES, ".npz")) -> None:
-    """Raise an InputError if a file cannot be written, before any work is done."""
-    if path.suffix not in suffixes:
+def check_run_index(run: Run, index: int | None) -> int | None:
+    """Return the number of the seed that was given.
+
+    Args:
+        run: run of one seed or of several.
+        index: value of --run-index, None if it is not given.
+
+    Returns:
+        The same.
+
+    Raises:
+        InputError: if the run has no such seed, or this seed has diverged.
+    """
+    seeds = run.config.seeds or 1
+    if index is None:
+        return None
+    if not 0 <= index < seeds:
+        has = "one seed" if seeds == 1 else f"{seeds} seeds"
         raise InputError(
-            f"cannot write '{path}': give a name that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}"
+            f"--run-index must be {'0' if seeds == 1 else f'from 0 to {seeds - 1}'}, got {index}: the run has {has}"
         )
+    if index in run.diverged:
+        finite = ", ".join(map(str, run.finite))
+        raise InputError(f"--run-index must be a seed that has not diverged, one of {finite}, got {index}")
+    return index
+
+
+def select_shown(run: Run, index: int | None) -> tuple[Run, str]:
+    """Return the seed that a figure of one seed shows.
+
+    Args:
+        run: run of one seed or of several.
+        index: value of --run-index; None for the first seed that has not diverged.
+
+    Returns:
+        The run of that seed alone, and the title of the figure.
+
+    Raises:
+        InputError: if the run has no such seed, or this seed has diverged.
+    """
+    number = check_run_index(run, index)
+    number = run.first_finite if number is None else number
+    return single(run, number), run.seed_title(number)
+
+
+def notice_of_seed(run: Run, index: int | None) -> None:
+    """Print which seed a figure shows, if it was not chosen by --run-index and the run has several."""
+    if index is None and run.config.seeds is not None:
+        notice(f"{run.seed_title(run.first_finite)} of {run.config.seeds} is shown: --run-index chooses another")
+
+
+def check_output(path: Path, suffixes: Sequence[str] = (*FIGURE_SUFFIXES, ".npz"), *, further: str = "") -> None:
+    """Raise an InputError if a file cannot be written, before any work is done.
+
+    Args:
+        path: path of the file.
+        suffixes: endings that its name may have.
+        further: what else is possible, as the end of the message.
+    """
+    if path.suffix not in suffixes:
+        choices = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}{further}"
+        raise InputError(f"cannot write '{path}': give a name that ends in {choices}")
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 
@@ -67,13 +125,21 @@ def check_count(count: int | None, default: int) -> int:
     return default if count is None else count
 
 
-def write_figure(path: Path, figure: "Figure") -> None:
+def notice_of_few(given: int | None, used: int, available: int) -> None:
+    """Print a notice if there are fewer examples than were given as --n, or more than are used without it."""
+    if given is not None and given > available:
+        notice(f"the test split has {available} examples, fewer than --n {given}: all of them are used")
+    elif given is None and available > used:
+        notice(f"the first {used} of {available} test examples are used: --n chooses another number")
+
+
+def write_figure(path: Path, figure: plot.Drawing) -> None:
     """Write a figure and print its path."""
     plot.save(figure, path)
-    print(path)
+    print_line(path)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
     """Write arrays and print their path."""
     outputs.write_arrays(path, arrays)
-    print(path)
+    print_line(path)

@@ -4,14 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from jaxgen import plot
 from jaxgen.callbacks.image_grid import POINTS, ROWS
 from jaxgen.cli.options import RunFolder
-from jaxgen.cli.output import FIGURE_SUFFIXES, check_count, check_output, load_with_notice, write_arrays, write_figure
+from jaxgen.cli.output import (
+    FIGURE_SUFFIXES,
+    check_count,
+    check_output,
+    load_with_notice,
+    notice_of_few,
+    notice_of_seed,
+    select_shown,
+    write_arrays,
+    write_figure,
+)
 from jaxgen.cli.parse import parse
-from jaxgen.data import first_examples
+from jaxgen.data import count_examples, first_examples
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.plot.examples import PAIRS
 from jaxgen.runs.evaluation import load_test_split, with_data_in
@@ -25,9 +33,12 @@ class Options:
         run: run folder.
         out: output file: a figure (.png, .pdf, .svg), or .npz for the arrays, under `originals` and `reconstructions`,
             the latter with a leading axis of seeds for a run of several.
-        n: number of examples; by default 32 images, 8 with --label all, or 2500 points.
+        n: number of examples, at most those of the test split; by default 32 images, 8 with --label all, or 2500
+            points.
         label: class whose label the decoder receives in place of the example's own, for conditional models; `all`
             decodes each example with the label of every class.
+        run_index: number of the seed to use, for a run of several, counted from 0; by default a figure shows the first
+            seed that has not diverged, and arrays have all.
         data_dir: folder of the data sets, if it is not that of the training.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
@@ -36,6 +47,7 @@ class Options:
     out: Path = Path("reconstructions.png")
     n: int | None = None
     label: int | Literal["all"] | None = None
+    run_index: int | None = None
     data_dir: str | None = None
     family: str | None = None
 
@@ -44,17 +56,24 @@ def run(arguments: list[str]) -> None:
     """Reconstruct test examples and write them."""
     options = parse(Options, arguments, command="jaxgen reconstruct")
     check_output(options.out)
-    trained = with_data_in(load_with_notice(options.run, options.family), options.data_dir)
+    check_count(options.n, 1)
+    trained = every = with_data_in(load_with_notice(options.run, options.family), options.data_dir)
+    figure, title = options.out.suffix in FIGURE_SUFFIXES, ""
+    if figure or options.run_index is not None:
+        trained, title = select_shown(trained, options.run_index)
     images = ROWS if options.label == "all" else 2 * PAIRS
     count = check_count(options.n, POINTS if "point" in trained.example else images)
-    batch = first_examples(load_test_split(trained.config, trained.example), count)
+    test = load_test_split(trained.config, trained.example)
+    batch = first_examples(test, count)
     if options.label == "all":
         decoded = trained.restyle(batch)
     else:
         decoded = trained.reconstruct(batch, **({} if options.label is None else {"label": options.label}))
-    if options.out.suffix not in FIGURE_SUFFIXES:
+    if options.n is not None:
+        notice_of_few(options.n, count, count_examples(test))
+    if not figure:
         write_arrays(options.out, {"originals": preprocess(batch), "reconstructions": decoded})
         return
-    first = np.asarray(decoded if trained.config.seeds is None else decoded[trained.first_finite])
+    notice_of_seed(every, options.run_index)
     draw = plot.styles if options.label == "all" else plot.reconstructions
-    write_figure(options.out, draw(preprocess(batch), first))
+    write_figure(options.out, draw(preprocess(batch), decoded, title=title))

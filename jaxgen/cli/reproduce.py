@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from jaxgen.cli.output import notice
+from jaxgen.cli.output import notice, print_line
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError, check_known
 from jaxgen.recipes import RECIPES, Outcome, Recipe, Request, run_recipe
@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> None:
     only = options.only or ()
     outcome = run_recipe(recipe, Request(folder, options.seeds, options.quick, options.data_dir, only, notice))
     _print(recipe, outcome, quick=options.quick)
-    print(f"folder: {folder}")
+    print_line(f"folder: {folder}")
 
 
 def _without_name(arguments: list[str]) -> None:

@@ -5,9 +5,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from jaxgen.cli.output import print_line
+from jaxgen.errors import printable
 from jaxgen.runs.config import RunConfig, format_value
 from jaxgen.runs.preview import Preview
+
+NOTES = {
+    "mode_kl": "mode_kl: KL divergence of the modes' shares of all samples from the true ones; modes of a mixture: "
+    "those with a sample of high quality."
+}
+"""Metric -> line below the table."""
 
 
 def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
@@ -15,7 +24,7 @@ def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
 
     Args:
         metrics: metric name -> number, or a mapping with `mean`, `sd` and `worst` over seeds; None where a value is not
-            finite.
+            finite, or no value is better than another.
         title: line above the table.
 
     Example:
@@ -29,12 +38,15 @@ def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
     """
     several = any(isinstance(value, Mapping) for value in metrics.values())
     columns = ("mean", "sd", "worst") if several else ("value",)
-    print(title)
+    print_line(title)
     table = Table("metric", *columns)
     for name, value in metrics.items():
         values = [value[column] for column in columns] if isinstance(value, Mapping) else [value]
-        table.add_row(name, *[_number(v) for v in values])
+        # Text, as rich reads a string with brackets as markup.
+        table.add_row(Text(printable(name)), *[_number(v) for v in values])
     Console().print(table)
+    for note in (NOTES[name] for name in metrics if name in NOTES):
+        print_line(note)
 
 
 def print_preview(name: str, config: RunConfig[Any], preview: Preview) -> None:

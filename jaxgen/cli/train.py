@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgen.cli.output import notice
+from jaxgen.cli.output import notice, print_line
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics, print_preview
 from jaxgen.data.paths import expand_path
@@ -85,7 +85,7 @@ def run(arguments: list[str]) -> None:
     if summary["test"]:
         title = f"{name} on the test split of {options.config.data}"
         print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
-    print(f"run folder: {folder}")
+    print_line(f"run folder: {folder}")
 
 
 def _config_file(arguments: list[str]) -> tuple[list[str], ConfigFile | None]:

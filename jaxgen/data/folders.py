@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, printable
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Suffixes of the files that are read as images, in lower case."""
@@ -141,16 +141,6 @@ def describe_skipped(skipped: Sequence[Path], folder: Path) -> str:
         return ""
     names = [printable(str(path.relative_to(folder))) for path in skipped[:LISTED]]
     return f", skipped {len(skipped)}: {', '.join(names)}{', ...' if len(skipped) > LISTED else ''}"
-
-
-def printable(name: str) -> str:
-    """Return a name as it can be shown: with escapes for what a terminal would interpret.
-
-    Example:
-        >>> printable("a b.png"), printable("a" + chr(7)) == repr("a" + chr(7))
-        ('a b.png', True)
-    """
-    return name if name.isprintable() else repr(name)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, printable
 
 LARGEST_FILE = 2**21
 """Largest size in bytes of a JSON file: 2 MiB, which take 50 MB of memory when they are parsed."""
@@ -104,8 +104,7 @@ def damaged(folder: Path, problem: object) -> InputError:
         >>> print(damaged(Path("mnist/3.0.1"), "features.json is empty"))
         mnist/3.0.1 is damaged (features.json is empty); delete it and prepare it again
     """
-    printable = "".join(character if character.isprintable() else " " for character in f"{problem}"[:LONGEST_PROBLEM])
-    return InputError(f"{folder} is damaged ({printable}); delete it and prepare it again")
+    return InputError(f"{folder} is damaged ({printable(problem)[:LONGEST_PROBLEM]}); delete it and prepare it again")
 
 
 def check_regular_file(path: Path) -> int:

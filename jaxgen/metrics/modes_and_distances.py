@@ -30,8 +30,10 @@ def mixture_metrics(
         weights: probabilities of its components.
 
     Returns:
-        `modes`, the number of covered modes; `high_quality`, the share of samples within three standard deviations of
-        their nearest mode; `mode_kl`, the KL divergence of the modes' shares from the true ones, in nats.
+        `modes`, the number of modes that are the nearest one of at least one sample of high quality; `high_quality`,
+        the share of samples within three standard deviations of their nearest mode; `mode_kl`, the KL divergence of the
+        modes' shares from the true ones, in nats, where each of all samples counts for its nearest mode, of high
+        quality or not: a generator may have a `mode_kl` near 0 and few covered modes.
 
     Reference:
         Srivastava et al. 2017, arXiv:1705.07761, section 4.1.
@@ -54,8 +56,9 @@ def class_metrics(logits: Float[Array, "n classes"]) -> dict[str, Array]:
         logits: logits of the classes of each sample.
 
     Returns:
-        `modes`, the number of covered classes; `high_quality`, the share of samples whose class has a probability of at
-        least `CONFIDENT`; `mode_kl`, the KL divergence of the classes' shares from the uniform distribution, in nats.
+        `modes`, the number of classes of at least one sample of high quality; `high_quality`, the share of samples
+        whose class has a probability of at least `CONFIDENT`; `mode_kl`, the KL divergence of the classes' shares from
+        the uniform distribution, in nats, of all samples, of high quality or not.
 
     Example:
         >>> {name: float(value) for name, value in class_metrics(20.0 * jnp.eye(4)).items()}
@@ -75,7 +78,8 @@ def label_metrics(labels: Int[Array, " n"], confidence: Float[Array, " n"], mode
         modes: number of modes, e.g. 1,000 for stacked digits.
 
     Returns:
-        `modes`, `high_quality` and `mode_kl`, as for `class_metrics`.
+        `modes`, the number of labels of at least one sample, of high quality or not, as published; `high_quality` and
+        `mode_kl`, as for `class_metrics`.
 
     Reference:
         Srivastava et al. 2017, arXiv:1705.07761, section 4.2.

@@ -1,6 +1,6 @@
-"""Figures: functions that take arrays and return matplotlib figures."""
+"""Figures: functions that take arrays and return matplotlib figures, or pixels where images are all they show."""
 
-from jaxgen.plot.animation import animate, render_animation
+from jaxgen.plot.animation import animate, find_ffmpeg, render_animation
 from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.confusion import confusion_matrix
 from jaxgen.plot.curves import (
@@ -12,20 +12,24 @@ from jaxgen.plot.curves import (
     training_curves,
 )
 from jaxgen.plot.examples import reconstructions, samples, styles
-from jaxgen.plot.figure_files import FORMATS, render, save
-from jaxgen.plot.grid import image_grid
+from jaxgen.plot.figure_files import FORMATS, Drawing, render, save
+from jaxgen.plot.grid import GAP, Grid, image_grid, to_bytes
 from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
 from jaxgen.plot.points import scatter, scatter_by_label, scatter_panels
 from jaxgen.plot.rows import image_rows, nearest_pairs
 
 __all__ = [
     "FORMATS",
+    "GAP",
     "Comparison",
+    "Drawing",
+    "Grid",
     "Snapshot",
     "animate",
     "collisions",
     "confusion_matrix",
     "discriminators",
+    "find_ffmpeg",
     "gan_1d",
     "generator_gradients",
     "image_grid",
@@ -44,5 +48,6 @@ __all__ = [
     "scatter_by_label",
     "scatter_panels",
     "styles",
+    "to_bytes",
     "training_curves",
 ]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Float, Int
 
 if TYPE_CHECKING:
@@ -91,10 +92,12 @@ def training_curves(
     figure = Figure(figsize=(4 * columns, 3.5 * rows), dpi=120, layout="constrained")
     colours: dict[str, Any] = {}
     for number, (metric, runs) in enumerate(metrics.items(), start=1):
-        axes = figure.add_subplot(rows, columns, number, xlabel="step", ylabel=metric)
+        axes = figure.add_subplot(rows, columns, number, xlabel="step", ylabel=literal(metric))
         for run, values in runs.items():
             colours.setdefault(run, f"C{len(colours) % 10}")
-            _plot_curve(axes, step[run] if isinstance(step, Mapping) else step, np.asarray(values), run, colours[run])
+            _plot_curve(
+                axes, step[run] if isinstance(step, Mapping) else step, np.asarray(values), literal(run), colours[run]
+            )
     handles = {line.get_label(): line for axes in figure.axes for line in axes.lines}
     figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=5, fontsize="small")
     return figure

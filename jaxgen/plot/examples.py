@@ -1,97 +1,121 @@
 """Figures of examples: samples, reconstructions below their originals, and examples in the style of others."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from jaxgen.plot.grid import image_grid
-from jaxgen.plot.points import scatter
+from jaxgen.plot.figure_files import Drawing
+from jaxgen.plot.grid import Grid, near_square
+from jaxgen.plot.points import scatter, scatter_panels
+from jaxgen.plot.rows import draw_rows
 from jaxgen.typing import AnyArray, Float, Shaped
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 PAIRS = 16
-"""Originals in a row, with their reconstructions below."""
+"""Originals in a row, with their reconstructions below; more where there are so many that it would become a column."""
 
 
 def samples(
     examples: Shaped[AnyArray, "..."],
     *,
     data: Float[AnyArray, "n dim"] | None = None,
-    several_seeds: bool = False,
+    titles: Sequence[str] = (),
     columns: int | None = None,
-) -> "Figure":
-    """Draw samples: images in a grid, points over those of the data.
+) -> Drawing:
+    """Draw samples: images in a grid, points over those of the data; a panel with a title for each of several seeds.
 
     Args:
-        examples: `[n, *event]`, or `[seeds, n, *event]`: each seed of images has a row, points are drawn together.
+        examples: `[n, *event]`, or `[panels, n, *event]` if there are titles.
         data: points of the data, drawn below the samples.
-        several_seeds: whether there is an axis of seeds.
-        columns: images per row, for a single seed; None for a square grid.
+        titles: title of each panel; empty for no axis of panels and no title.
+        columns: images per row of a panel; None for a near-square grid.
 
     Returns:
-        A figure.
+        Pixels of images, or a figure of points.
+
+    Raises:
+        InputError: if there are too many images for a figure.
 
     Example:
-        >>> samples(np.zeros((4, 8, 8, 1))).get_size_inches()
-        array([6.16, 6.16])
+        >>> samples(np.zeros((4, 8, 8, 1))).shape, samples(np.zeros((2, 4, 8, 8, 1)), titles=["seed 0", "seed 1"]).shape
+        ((262, 262), (282, 524))
     """
     examples = np.asarray(examples)
-    if examples.ndim - several_seeds == 4:
-        columns = examples.shape[1] if several_seeds else columns
-        return image_grid(examples.reshape(-1, *examples.shape[-3:]), columns=columns)
-    return scatter(examples.reshape(-1, examples.shape[-1]), data=None if data is None else np.asarray(data))
+    panels = examples if titles else examples[None]
+    if panels.ndim == 5:
+        grid = Grid(panels.shape[1], panels.shape[2:], columns=columns, titles=titles)
+        grid.add(panels)
+        return grid.pixels
+    data = None if data is None else np.asarray(data)
+    if len(panels) == 1:
+        return scatter(panels[0], data=data, title=titles[0] if titles else "")
+    named = {title: (points, data) for title, points in zip(titles, panels, strict=True)}
+    return scatter_panels(named, columns=math.ceil(math.sqrt(len(named))))
 
 
-def reconstructions(originals: Shaped[AnyArray, "n ..."], decoded: Shaped[AnyArray, "n ..."]) -> "Figure":
+def reconstructions(
+    originals: Shaped[AnyArray, "n ..."], decoded: Shaped[AnyArray, "n ..."], *, title: str = ""
+) -> Drawing:
     """Draw examples and their reconstructions.
 
     Args:
         originals: `[n, *event]`; images have values in [0, 1], or are uint8.
         decoded: their reconstructions, `[n, *event]`.
+        title: title of the figure, e.g. the seed that is shown.
 
     Returns:
-        A figure: images in rows of originals with their reconstructions below, or points over points.
+        Pixels of images in rows of originals with their reconstructions below, or a figure of points over points.
+
+    Raises:
+        InputError: if there are too many images for a figure.
 
     Example:
-        >>> reconstructions(np.zeros((16, 8, 8, 1)), np.ones((16, 8, 8, 1))).get_size_inches()
-        array([6.48, 0.88])
+        >>> reconstructions(np.zeros((16, 8, 8, 1)), np.ones((16, 8, 8, 1))).ndim
+        2
     """
     originals, decoded = np.asarray(originals), np.asarray(decoded)
     if originals.ndim != 4:
-        return scatter(decoded, data=originals)
+        return scatter(decoded, data=originals, title=title)
     originals, decoded = _unit_values(originals), _unit_values(decoded)
-    columns = min(PAIRS, len(originals))
+    height, width = originals.shape[1:3]
+    columns = min(len(originals), max(PAIRS, near_square(len(originals), height=2 * height, width=width)))
     # White images fill the last row.
-    fill = np.ones((-len(originals) % columns, *originals.shape[1:]))
+    fill = np.ones((-len(originals) % columns, *originals.shape[1:]), np.float32)
     originals, decoded = np.concatenate([originals, fill]), np.concatenate([decoded, fill])
-    rows = range(0, len(originals), columns)
-    pairs = [part[i : i + columns] for i in rows for part in (originals, decoded)]
-    return image_grid(np.concatenate(pairs), columns=columns)
+    firsts = range(0, len(originals), columns)
+    rows = [part[i : i + columns] for i in firsts for part in (originals, decoded)]
+    return draw_rows(["original", "reconstruction"] * len(firsts), rows, title=title)
 
 
-def styles(originals: Shaped[AnyArray, "n ..."], restyled: Shaped[AnyArray, "n classes ..."]) -> "Figure":
+def styles(
+    originals: Shaped[AnyArray, "n ..."], restyled: Shaped[AnyArray, "n classes ..."], *, title: str = ""
+) -> Drawing:
     """Draw examples, and their styles transferred to all classes.
 
     Args:
         originals: `[n, *event]`; images have values in [0, 1], or are uint8.
         restyled: `[n, classes, *event]`.
+        title: title of the figure, e.g. the seed that is shown.
 
     Returns:
-        A figure: a row of images for each example, the original first, or points over points.
+        Pixels of a row of images for each example, the original first and then one column for each class; or a figure
+        of points over points.
+
+    Raises:
+        InputError: if there are too many images for a figure.
 
     Example:
-        >>> styles(np.zeros((4, 8, 8, 1)), np.ones((4, 10, 8, 8, 1))).get_size_inches()
-        array([6.72, 2.52])
+        >>> styles(np.zeros((4, 8, 8, 1)), np.ones((4, 10, 8, 8, 1))).ndim
+        2
     """
     originals, restyled = np.asarray(originals), np.asarray(restyled)
     if originals.ndim != 4:
-        return scatter(restyled.reshape(-1, originals.shape[-1]), data=originals)
+        return scatter(restyled.reshape(-1, originals.shape[-1]), data=originals, title=title)
     rows = np.concatenate([_unit_values(originals)[:, None], _unit_values(restyled)], axis=1)
-    return image_grid(rows.reshape(-1, *originals.shape[1:]), columns=rows.shape[1])
+    columns = ["original", *(str(label) for label in range(restyled.shape[1]))]
+    return draw_rows([""] * len(rows), list(rows), columns=columns, title=title)
 
 
 def _unit_values(images: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Images with values in [0, 1]: an array of several images has one scale."""
-    return images / 255 if images.dtype == np.uint8 else images
+    return images / np.float32(255) if images.dtype == np.uint8 else images

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgen.plot.class_names import label_texts
+from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Float, Int
 
 if TYPE_CHECKING:
@@ -48,23 +49,26 @@ def scatter(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
-    axes = figure.add_subplot(title=title)
-    _draw(axes, generated, data)
+    axes = figure.add_subplot(title=literal(title))
+    _draw(axes, generated, data, _limits(generated if data is None else data))
     axes.legend(loc="upper right", markerscale=4)
     return figure
 
 
 def scatter_panels(
-    panels: Mapping[str, tuple[Float[AnyArray, "n dimensions"], Float[AnyArray, "m dimensions"]]], *, columns: int = 3
+    panels: Mapping[str, tuple[Float[AnyArray, "n dimensions"], Float[AnyArray, "m dimensions"] | None]],
+    *,
+    columns: int = 3,
 ) -> "Figure":
-    """Plot the generated points of several models in separate panels, each over its data.
+    """Plot the generated points of several models or seeds in separate panels, each over its data.
 
     Args:
-        panels: name of the model -> generated points and data to compare with, as in `scatter`.
+        panels: name of the panel -> generated points and data to compare with, as in `scatter`. Panels without data
+            have the limits of the generated points of all panels.
         columns: number of panels per row.
 
     Returns:
-        Figure with one pair of axes per model.
+        Figure with one pair of axes per panel.
 
     Example:
         >>> figure = scatter_panels({"GAN": (np.zeros((5, 2)), np.ones((5, 2)))})
@@ -76,8 +80,10 @@ def scatter_panels(
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3 * columns, 3.2 * rows), dpi=120, layout="constrained")
+    common = _limits(np.concatenate([np.asarray(generated) for generated, _ in panels.values()]))
     for i, (name, (generated, data)) in enumerate(panels.items()):
-        _draw(figure.add_subplot(rows, columns, i + 1, title=name), generated, data)
+        axes = figure.add_subplot(rows, columns, i + 1, title=literal(name))
+        _draw(axes, generated, data, common if data is None else _limits(data))
     return figure
 
 
@@ -88,7 +94,7 @@ def scatter_by_label(
     class_names: Sequence[str] = (),
     title: str = "",
 ) -> "Figure":
-    """Plot points in two dimensions, coloured by label.
+    """Plot points in two dimensions, coloured by label, in an order in which no label covers the others.
 
     Args:
         points: points, [n, 2].
@@ -109,60 +115,97 @@ def scatter_by_label(
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     points, labels = np.asarray(points), None if label is None else np.asarray(label)
     if points.ndim != 2 or points.shape[1] != 2 or (labels is not None and labels.shape != points.shape[:1]):
         found = "none" if labels is None else labels.shape
         raise ValueError(f"points must be [n, 2] and label [n], got points {points.shape}, label {found}")
     figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
-    axes = figure.add_subplot(title=title, aspect="equal", adjustable="datalim")
+    axes = figure.add_subplot(title=literal(title), aspect="equal", adjustable="datalim")
     style: dict[str, Any] = {"s": 9, "alpha": 0.7, "linewidths": 0}
+    # In the order of the labels, the last class would cover the others.
+    order = np.random.default_rng(0).permutation(len(points))
+    x, y = points[order].T
     if labels is None:
-        axes.scatter(points[:, 0], points[:, 1], color="tab:blue", **style)
+        axes.scatter(x, y, color="tab:blue", **style)
     elif len(known := np.unique(labels)) > MAX_LEGEND_ENTRIES:
-        collection = axes.scatter(points[:, 0], points[:, 1], c=labels, cmap="turbo", **style)
+        collection = axes.scatter(x, y, c=labels[order], cmap="turbo", **style)
         figure.colorbar(collection, ax=axes, label="label")
     else:
-        colours = colormaps["tab10" if len(known) <= 10 else "tab20"]
-        for i, (value, name) in enumerate(zip(known, label_texts(known, class_names), strict=True)):
-            of_label = points[labels == value]
-            axes.scatter(of_label[:, 0], of_label[:, 1], color=colours(i), label=name, **style)
-        figure.legend(loc="outside right upper", title="label", markerscale=3)
+        colours = colormaps["tab10" if len(known) <= 10 else "tab20"](range(len(known)))
+        axes.scatter(x, y, c=colours[np.searchsorted(known, labels[order])], **style)
+        entries = [
+            Line2D([], [], color=colour, marker="o", linestyle="", label=literal(name))
+            for name, colour in zip(label_texts(known, class_names), colours, strict=True)
+        ]
+        figure.legend(handles=entries, loc="outside right upper", title="label")
     return figure
 
 
-def _limits(data: Float[np.ndarray, "n dimensions"]) -> Float[np.ndarray, "dimensions 2"]:
+def finite_range(values: Float[AnyArray, "..."]) -> tuple[float, float]:
+    """Return the range of the finite values, which is never empty, for the edges of a histogram.
+
+    Args:
+        values: values of any shape, some of which may be NaN or infinite.
+
+    Returns:
+        The smallest and the largest; where these are equal, or so near that float32 has no numbers between them, they
+        are moved apart; (-0.5, 0.5) without finite values.
+
+    Example:
+        >>> finite_range(np.array([1.0, np.nan, 3.0])), finite_range(np.array([2.0, 2.0])), finite_range(np.array([]))
+        ((1.0, 3.0), (1.5, 2.5), (-0.5, 0.5))
+    """
+    values = np.asarray(values, np.float64)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return -0.5, 0.5
+    low, high = float(finite.min()), float(finite.max())
+    smallest = 1e-4 * max(abs(low), abs(high))
+    if low < high and high - low > smallest:
+        return low, high
+    half = max(0.5, smallest)
+    return (low + high) / 2 - half, (low + high) / 2 + half
+
+
+def _limits(points: Float[AnyArray, "n dimensions"]) -> Float[np.ndarray, "dimensions 2"]:
     """Lower and upper limit of each axis."""
-    low, high = data.min(axis=0), data.max(axis=0)
-    margin = np.where(high > low, MARGIN * (high - low), 1.0)
-    return np.stack([low - margin, high + margin], axis=1)
+    limits = []
+    for values in np.asarray(points)[:, :2].T:
+        low, high = finite_range(values)
+        limits.append((low - MARGIN * (high - low), high + MARGIN * (high - low)))
+    return np.array(limits)
 
 
-def _draw(axes: Any, generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> None:
+def _draw(
+    axes: Any,
+    generated: Float[AnyArray, "n dimensions"],
+    data: Float[AnyArray, "m dimensions"] | None,
+    limits: Float[np.ndarray, "dimensions 2"],
+) -> None:
     """Plot generated points over the data."""
-    limits = None if data is None else _limits(np.asarray(data)[:, :2])
     layers = {"data": (data, "0.6"), "generated": (generated, "tab:red")}
     for label, (layer, colour) in layers.items():
         if layer is None:
             continue
         points = np.asarray(layer)
         if points.shape[1] == 1:
-            bins = np.histogram_bin_edges(points if limits is None else limits, BINS)
+            bins = np.linspace(limits[0, 0], limits[0, 1], BINS + 1)
+            finite = points[np.isfinite(points)]
             # Normalized by the number of all points, including those outside the axes.
-            weights = np.full(len(points), BINS / (bins[-1] - bins[0]) / len(points))
-            style = {"histtype": "step", "color": colour, "label": label}
-            heights, _, _ = axes.hist(points[:, 0], bins, weights=weights, **style)
+            weights = np.full(len(finite), BINS / (bins[-1] - bins[0]) / len(points))
+            heights, _, _ = axes.hist(finite, bins, weights=weights, histtype="step", color=colour, label=label)
             if label == "data":
-                axes.set_ylim(0, RELATIVE_HEIGHT * heights.max())
+                axes.set_ylim(0, RELATIVE_HEIGHT * (heights.max() or 1.0))
         else:
             axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
             axes.set_aspect("equal")
-    if limits is not None:
-        axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
-        coordinates = np.asarray(generated)[:, :2]
-        inside = np.all((limits[:, 0] <= coordinates) & (coordinates <= limits[:, 1]), axis=1)
-        if outside := int(np.sum(~inside)):
-            text = f"{outside} of {len(coordinates)} points outside the axes"
-            # In one dimension the histograms are at the bottom.
-            height, edge = (0.98, "top") if coordinates.shape[1] == 1 else (0.02, "bottom")
-            axes.text(0.02, height, text, transform=axes.transAxes, fontsize="small", verticalalignment=edge)
+    axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
+    coordinates = np.asarray(generated)[:, :2]
+    inside = np.all((limits[:, 0] <= coordinates) & (coordinates <= limits[:, 1]), axis=1)
+    if outside := int(np.sum(~inside)):
+        text = f"{outside} of {len(coordinates)} points outside the axes"
+        # In one dimension the histograms are at the bottom.
+        height, edge = (0.98, "top") if coordinates.shape[1] == 1 else (0.02, "bottom")
+        axes.text(0.02, height, text, transform=axes.transAxes, fontsize="small", verticalalignment=edge)

@@ -24,7 +24,7 @@ from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
 from jaxgen.runs.config import read_config, with_absolute_paths
-from jaxgen.runs.evaluation import LARGER_IS_BETTER
+from jaxgen.runs.evaluation import BETTER
 from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.training.seeds import summarize
 from jaxgen.typing import KeyArray
@@ -113,7 +113,7 @@ class Outcome(NamedTuple):
 
     rows: Mapping[str, Mapping[str, MetricResult]]
     claims: Sequence[str] = ()
-    figures: Mapping[str, "Figure"] = {}
+    figures: Mapping[str, plot.Drawing] = {}
 
 
 class Recipe(NamedTuple):
@@ -226,7 +226,9 @@ class ModelComparison:
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
         claims = [_test_claim(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
-        figures = {metric: _comparison_figure(metric, unit, rows) for metric, unit in self.metrics.items()}
+        figures: dict[str, plot.Drawing] = {
+            metric: _comparison_figure(metric, unit, rows) for metric, unit in self.metrics.items()
+        }
         trained = [name for name, row in rows.items() if any(len(result.finite) for result in row.values())]
         if trained:
             runs = {name: load_run(request.folder / file_name(name)) for name in trained}
@@ -251,7 +253,7 @@ class ModelComparison:
             run = load_run(folder)
             further = measure(run, jax.random.key(config.seed))
             test |= {
-                name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
+                name: summarize(values, better=BETTER.get(name), left_out=run.diverged)
                 for name, values in further.items()
             }
         return {
@@ -363,7 +365,7 @@ def _comparison_figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, M
     return plot.published_against_ours(shown, unit=unit)
 
 
-def _samples_figure(runs: Mapping[str, Run]) -> "Figure":
+def _samples_figure(runs: Mapping[str, Run]) -> plot.Drawing:
     """Return a figure with samples of the first seed of every model that has not diverged."""
     points, images = {}, {}
     for name, run in runs.items():

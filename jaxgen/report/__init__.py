@@ -5,7 +5,7 @@ apply to a run raises `NotApplicable`, and the report gives the reason. A sectio
 `(inputs) -> Section` in the argument `sections` of `write_report`.
 """
 
-from jaxgen.report.contents import SECTIONS, Report, write_report
+from jaxgen.report.contents import FAILED, SECTIONS, Report, write_report
 from jaxgen.report.section import FigureFile, NotApplicable, ReportInput, Section
 
-__all__ = ["SECTIONS", "FigureFile", "NotApplicable", "Report", "ReportInput", "Section", "write_report"]
+__all__ = ["FAILED", "SECTIONS", "FigureFile", "NotApplicable", "Report", "ReportInput", "Section", "write_report"]

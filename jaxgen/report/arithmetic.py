@@ -38,7 +38,7 @@ MIN_AVERAGED = 3
 def class_arithmetic(inputs: ReportInput) -> Section:
     """Add the difference of the mean latents of two classes to a latent, and the same with pixels."""
     require_images(inputs)
-    run = inputs.first_run
+    run = inputs.shown_run
     offered(run.model.decode, NO_DECODER)
     if run.model.conditions:
         raise NotApplicable("the model is conditional on the class, so its latents do not represent it")
@@ -93,7 +93,7 @@ def _encoded_images(inputs: ReportInput) -> _LabelledImages:
     examples = inputs.training_examples
     label = np.asarray(examples["label"])
     origin = f"The means are those of {len(label)} training examples."
-    return _LabelledImages(inputs.first_run.encode(examples), preprocessed(examples), label, "example", origin)
+    return _LabelledImages(inputs.shown_run.encode(examples), preprocessed(examples), label, "example", origin)
 
 
 def _classified_samples(inputs: ReportInput) -> _LabelledImages:
@@ -102,7 +102,7 @@ def _classified_samples(inputs: ReportInput) -> _LabelledImages:
     Raises:
         NotApplicable: if there is no classifier for such data, or too few of its predictions are confident.
     """
-    run = inputs.first_run
+    run = inputs.shown_run
     if run.example["image"].shape[-1] != 1 or run.classes > CLASSIFIED_CLASSES:
         raise NotApplicable(
             "the model has no encoder, and the classifier that predicts the labels of samples instead is one of "

@@ -25,7 +25,7 @@ def birthday(inputs: ReportInput) -> Section:
     real = preprocessed(inputs.training_examples)[:MAX_REAL]
     threshold = smallest_distance(real)
     tests = [birthday_test(inputs.key, _independent(run), threshold=threshold, trials=TRIALS) for run in inputs.runs]
-    first = tests[0]
+    first = tests[inputs.shown]
     curve = plot.collisions(first.sizes, first.probability, support=first.support.estimate)
     figures = [
         png("birthday", curve, _curve_caption(first, len(real))),

@@ -31,10 +31,10 @@ from jaxgen.report.section import NotApplicable, ReportInput, Section, SectionFu
 from jaxgen.report.spectral_norms import spectral_norms
 from jaxgen.report.styles import style_transfer
 from jaxgen.report.traversals import latent_traversals
-from jaxgen.runs.evaluation import LARGER_IS_BETTER
+from jaxgen.runs.evaluation import BETTER
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import make_folder, write_json
-from jaxgen.training.seeds import summarize
+from jaxgen.training.seeds import Better, summarize
 
 SECTIONS: dict[str, SectionFunction] = {
     "Samples": samples,
@@ -60,8 +60,24 @@ SECTIONS: dict[str, SectionFunction] = {
 }
 """Heading -> section, in the order of the report."""
 
-LARGER_IS_BETTER_IN_REPORT = LARGER_IS_BETTER | {"rank_correlation", "support", "support_at_least", "value"}
-"""Metrics of which the worst seed has the smallest value."""
+BETTER_IN_REPORT: Mapping[str, Better] = BETTER | {
+    "collisions": "smaller",
+    "latents_prior_mmd": "smaller",
+    "log_ratio_error": "smaller",
+    "optimal_value": "smaller",
+    "probability_error": "smaller",
+    "rank_correlation": "larger",
+    "sliced_wasserstein": "smaller",
+    "sliced_wasserstein_mixture": "smaller",
+    "sliced_wasserstein_prior": "smaller",
+    "support": "larger",
+    "support_at_least": "larger",
+}
+"""Metric -> which values are better, with those of the sections."""
+
+
+FAILED = "an error of the section: "
+"""Beginning of the reason for which a section is left out that raised an error which is not one of its input."""
 
 
 class Report(NamedTuple):
@@ -84,6 +100,7 @@ def write_report(
     folder: str | Path | None = None,
     seed: int = 0,
     data_dir: str | None = None,
+    run_index: int | None = None,
     sections: Mapping[str, SectionFunction] = SECTIONS,
 ) -> Report:
     """Write the report of a run: all figures and metrics that apply to it.
@@ -91,11 +108,12 @@ def write_report(
     The same run and seed give the same files. The HTML file is written last.
 
     Args:
-        run: run to report on. Of several seeds, metrics are those of all that have not diverged, and figures show the
-            first of these.
+        run: run to report on. Of several seeds, metrics are those of all that have not diverged; samples are shown of
+            all of these, and other figures show one.
         folder: output folder: `index.html`, `report.json` and the figures; None for `report` in the run folder.
         seed: seed of everything that sections draw.
         data_dir: folder of the data sets, if it is not that of the training.
+        run_index: number of the seed that figures show, counted from 0; None for the first that has not diverged.
         sections: heading -> section; e.g. `SECTIONS` and further sections of the user.
 
     Returns:
@@ -106,7 +124,7 @@ def write_report(
     """
     folder = run.folder / "report" if folder is None else Path(folder)
     make_folder(folder)
-    inputs = load_input(run, seed=seed, data_dir=data_dir)
+    inputs = load_input(run, seed=seed, data_dir=data_dir, run_index=run_index)
     results: dict[str, Section] = {}
     left_out: dict[str, str] = {}
     for heading, section in sections.items():
@@ -114,6 +132,9 @@ def write_report(
             results[heading] = section(inputs)
         except (NotApplicable, InputError) as reason:
             left_out[heading] = str(reason)
+            continue
+        except Exception as error:  # An error in one section, e.g. of the user, must not cost all others.
+            left_out[heading] = f"{FAILED}{type(error).__name__}: {error}"
             continue
         for figure in results[heading].figures:
             write_atomic(folder / figure.name, figure.content)
@@ -124,6 +145,7 @@ def write_report(
         "data": run.config.data,
         "step": run.step,
         "seed": seed,
+        "shown_seed": run.config.seed + inputs.shown_number,
         "metrics": metrics,
         "figures": {heading: [figure.name for figure in result.figures] for heading, result in results.items()},
         "left_out": left_out,
@@ -131,8 +153,22 @@ def write_report(
     write_json(folder / "report.json", content)
     title = f"{run.name} on {run.config.data}, step {run.step}"
     figures = {heading: result.figures for heading, result in results.items()}
-    write_atomic(folder / "index.html", write_html(title, figures, metrics, left_out).encode())
+    write_atomic(folder / "index.html", write_html(title, figures, metrics, left_out, note=_note(inputs)).encode())
     return Report(folder / "index.html", metrics, left_out)
+
+
+def _note(inputs: ReportInput) -> str:
+    """The sentence that says which of several seeds is shown; empty for a single one."""
+    run, config = inputs.run, inputs.run.config
+    if config.seeds is None:
+        return ""
+    last, diverged = config.seed + config.seeds - 1, sorted(config.seed + i for i in run.diverged)
+    without = f", without those that diverged ({', '.join(map(str, diverged))})" if diverged else ""
+    return (
+        f"The run has the seeds {config.seed} to {last}. Metrics and curves are those of all of them{without}. A "
+        f"figure of a single seed shows {run.seed_title(inputs.shown_number)}, except figures that were drawn during "
+        "training, which have their seed as a title."
+    )
 
 
 def _summarized(inputs: ReportInput, section: Section) -> dict[str, Any]:
@@ -144,10 +180,8 @@ def _summarized(inputs: ReportInput, section: Section) -> dict[str, Any]:
     for name, values in section.metrics.items():
         of_seeds = np.full(seeds, np.nan)
         of_seeds[inputs.finite] = values
-        larger_is_better = name in LARGER_IS_BETTER_IN_REPORT
-        metrics[name] = summarize(
-            jnp.asarray(of_seeds), larger_is_better=larger_is_better, left_out=inputs.run.diverged
-        )
+        better = BETTER_IN_REPORT.get(name)
+        metrics[name] = summarize(jnp.asarray(of_seeds), better=better, left_out=inputs.run.diverged)
         if np.isinf(of_seeds).any():  # The support size, if there are no duplicates; then there is no mean.
             metrics[name] |= {"mean": None, "sd": None}
     return metrics

@@ -7,7 +7,10 @@ from jaxgen.report.section import NotApplicable, ReportInput, Section, checkpoin
 def gan_1d(inputs: ReportInput) -> Section:
     """Plot the densities, the discriminator and the generator before training and at every checkpoint."""
     figure = make_gan_1d(inputs)
-    snapshots = [figure.snapshot(state_of(run), f"step {step}") for step, run in checkpointed_runs(inputs.run)]
+    snapshots = [
+        figure.snapshot(state_of(run), f"step {step}")
+        for step, run in checkpointed_runs(inputs.run, inputs.shown_number)
+    ]
     steps = ", ".join(snapshot.title.removeprefix("step ") for snapshot in snapshots)
     caption = (
         f"The 1-D GAN at steps {steps}: before training, and at the stored checkpoints. Dotted: density of the data; "

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgen.averaging import without_averages
 from jaxgen.game import State
+from jaxgen.plot.points import finite_range
 from jaxgen.report.gan_1d import average_note
 from jaxgen.report.section import (
     NO_SAMPLES,
@@ -25,6 +26,9 @@ from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+BINS = 50
+"""Number of bins of the histogram."""
 
 COMPARED = 1000
 """Number of real and of generated examples between which gradients are computed."""
@@ -47,9 +51,9 @@ def gradient_norms(inputs: ReportInput) -> Section:
     )
     metrics = {
         "gradient_norm_mean": [float(of_seed.mean()) for of_seed in norms],
-        "gradient_norm_sd": [float(of_seed.std(ddof=1)) for of_seed in norms],
+        "gradient_norm_sd": [float(of_seed.std(ddof=1)) if len(of_seed) > 1 else np.nan for of_seed in norms],
     }
-    return Section([png("gradient_norm", _figure(norms[0]), caption)], metrics)
+    return Section([png("gradient_norm", _figure(norms[inputs.shown]), caption)], metrics)
 
 
 def _norms(inputs: ReportInput, evaluate: Evaluate, run: Run) -> Float[np.ndarray, " n"]:
@@ -88,7 +92,9 @@ def _figure(norms: Float[np.ndarray, " n"]) -> "Figure":
 
     figure = Figure(figsize=(5, 3.5), dpi=120, layout="constrained")
     axes = figure.add_subplot(xlabel="gradient norm", ylabel="share of the points")
-    axes.hist(norms, bins=50, weights=np.full(len(norms), 1 / len(norms)), color="tab:blue")
+    finite = norms[np.isfinite(norms)]
+    edges = np.linspace(*finite_range(norms), BINS + 1).tolist()
+    axes.hist(finite, edges, weights=np.full(len(finite), 1 / len(norms)), color="tab:blue")
     axes.axvline(1.0, color="0.35", linestyle=":")
     axes.set_xlim(left=0)
     return figure

@@ -5,6 +5,7 @@ from html import escape
 from string import Template
 from typing import Any
 
+from jaxgen.errors import printable
 from jaxgen.report.section import FigureFile
 
 STYLE = """
@@ -29,6 +30,7 @@ HTML = Template("""<!DOCTYPE html>
 </head>
 <body>
 <h1>$title</h1>
+$note
 $sections
 <section>
 <h2>Metrics</h2>
@@ -50,6 +52,8 @@ def write_html(
     sections: Mapping[str, Sequence[FigureFile]],
     metrics: Mapping[str, Any],
     left_out: Mapping[str, str],
+    *,
+    note: str = "",
 ) -> str:
     """Return the HTML of a report.
 
@@ -58,6 +62,7 @@ def write_html(
         sections: heading -> figures, which are files in the same folder.
         metrics: metric name -> number, or `mean` and `sd` over seeds; None where it is not finite.
         left_out: heading -> reason why the section is left out.
+        note: paragraph below the title; empty for none.
 
     Returns:
         An HTML 5 document.
@@ -69,21 +74,27 @@ def write_html(
          '<figcaption>Two &amp; two.</figcaption></figure>', '<tr><td>mmd</td><td>0.25</td></tr>']
     """
     return HTML.substitute(
-        title=escape(title),
+        title=_escaped(title),
+        note=f"<p>{_escaped(note)}</p>" if note else "",
         style=STYLE,
         sections="\n".join(_section(heading, figures) for heading, figures in sections.items() if figures),
         metrics=_table(metrics),
-        left_out="\n".join(f"<li>{escape(heading)}: {escape(reason)}</li>" for heading, reason in left_out.items()),
+        left_out="\n".join(f"<li>{_escaped(heading)}: {_escaped(reason)}</li>" for heading, reason in left_out.items()),
     )
+
+
+def _escaped(text: str) -> str:
+    """Text that is neither read as HTML nor contains characters that HTML and UTF-8 do not allow."""
+    return escape(printable(text))
 
 
 def _section(heading: str, figures: Sequence[FigureFile]) -> str:
     elements = [
-        f'<figure><img src="{escape(figure.name)}" alt="{escape(_first_sentence(figure.caption))}">\n'
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+        f'<figure><img src="{_escaped(figure.name)}" alt="{_escaped(_first_sentence(figure.caption))}">\n'
+        f"<figcaption>{_escaped(figure.caption)}</figcaption></figure>"
         for figure in figures
     ]
-    return "\n".join(["<section>", f"<h2>{escape(heading)}</h2>", *elements, "</section>"])
+    return "\n".join(["<section>", f"<h2>{_escaped(heading)}</h2>", *elements, "</section>"])
 
 
 def _first_sentence(text: str) -> str:
@@ -91,7 +102,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _table(metrics: Mapping[str, Any]) -> str:
-    rows = [f"<tr><td>{escape(name)}</td><td>{_formatted(value)}</td></tr>" for name, value in metrics.items()]
+    rows = [f"<tr><td>{_escaped(name)}</td><td>{_formatted(value)}</td></tr>" for name, value in metrics.items()]
     return "\n".join(["<table>", *rows, "</table>"])
 
 

@@ -28,7 +28,7 @@ STEPS = 10
 def interpolation(inputs: ReportInput) -> Section:
     """Decode paths between the latents of test examples of different classes, or between drawn latents."""
     require_images(inputs)
-    run = inputs.first_run
+    run = inputs.shown_run
     offered(run.model.decode, NO_DECODER)
     label, note = None, label_note(run)
     if run.model.encode is None:

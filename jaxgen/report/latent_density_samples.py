@@ -49,7 +49,7 @@ def latent_density(inputs: ReportInput) -> Section:
     data = None if inputs.has_images else real[:count]
     figures = [
         png(f"samples_from_{name}", plot.samples(samples[:count], data=data, columns=columns), CAPTIONS[name])
-        for name, samples in (("prior", from_prior[0]), ("mixture", from_mixture[0]))
+        for name, samples in (("prior", from_prior[inputs.shown]), ("mixture", from_mixture[inputs.shown]))
     ]
     return Section(figures, metrics)
 

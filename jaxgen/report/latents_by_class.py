@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.report.section import NO_ENCODER, ReportInput, Section, offered, png, posterior_latents
+from jaxgen.report.section import NO_ENCODER, ReportInput, Section, offered, png, posterior_latents, require_finite
 from jaxgen.runs.loading import Run
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
 
@@ -17,7 +17,7 @@ POINTS = 2000
 def latents(inputs: ReportInput) -> Section:
     """Plot the latents of test examples by class."""
     offered(inputs.run.model.encode, NO_ENCODER)
-    encoded = np.asarray(encoded_examples(inputs, inputs.first_run))
+    encoded = require_finite(encoded_examples(inputs, inputs.shown_run), "latents of the examples")
     label = latent_batch(inputs).get("label")
     figure = plot.scatter_by_label(
         principal_plane(encoded)(encoded),
@@ -69,6 +69,7 @@ def principal_plane(latents: Float[np.ndarray, "n dim"]) -> Callable[[AnyArray],
         return np.asarray
     if latents.shape[1] == 1:
         return lambda x: np.concatenate([np.asarray(x), np.zeros_like(x)], axis=1)
-    axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=False)[2][:2]
+    # A single latent has no directions of its own: the full matrix has some.
+    axes = np.linalg.svd(latents - latents.mean(axis=0), full_matrices=len(latents) < 2)[2][:2]
     axes *= np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])[:, None]
     return lambda x: np.asarray(x) @ axes.T

@@ -19,17 +19,18 @@ def loss_and_quality(inputs: ReportInput) -> Section:
     critic = getattr(inputs.run.config.model_config, "loss", None) == "wasserstein"
     logged = logged_estimate(inputs, critic=critic)
     correlations = [rank_correlation(a, b) for a, b in zip(logged.estimate, logged.distance, strict=True)]
+    shown = correlations[inputs.shown]
     figure = plot.loss_against_metric(
-        logged.estimate[0],
-        logged.distance[0],
+        logged.estimate[inputs.shown],
+        logged.distance[inputs.shown],
         step=logged.steps,
         labels=(logged.label, "sliced Wasserstein distance"),
-        title=f"rank correlation {correlations[0]:.2f}" if np.isfinite(correlations[0]) else "",
+        title=f"rank correlation {shown:.2f}" if np.isfinite(shown) else "",
     )
     caption = (
         f"{logged.label.capitalize()} against the distance of samples from the data, one point for each of the "
         f"{len(logged.steps)} steps at which samples were measured; at least {MIN_PAIRS} are needed for a rank "
-        "correlation. Of several seeds the first is shown. The difference of the mean outputs of a Wasserstein critic "
+        "correlation. The difference of the mean outputs of a Wasserstein critic "
         "for real and for generated examples estimates a distance once the critic is near its optimum: its points "
         "should rise from left to right, with a rank correlation near 1. Minus the adversarial loss of a classifying "
         "discriminator, without penalties and class terms, estimates a divergence, which is at its maximum as long as "

@@ -1,7 +1,7 @@
 """Section "Losses": the loss of every player over training."""
 
 from jaxgen import plot
-from jaxgen.report.section import NotApplicable, ReportInput, Section, png
+from jaxgen.report.section import NotApplicable, ReportInput, Section, check_curves, png
 
 
 def losses(inputs: ReportInput) -> Section:
@@ -10,6 +10,7 @@ def losses(inputs: ReportInput) -> Section:
     names = [name for name in logged if name.count("/") == 1]  # Those of regularizers have their own name between.
     if not names:
         raise NotApplicable("the log has no losses")
+    check_curves(names)
     # Players of different phases have losses at different steps.
     steps, curves = inputs.history(*names, complete=False)
     figure = plot.training_curves(steps, {name: {inputs.run.name: v} for name, v in zip(names, curves, strict=True)})

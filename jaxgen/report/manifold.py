@@ -28,7 +28,7 @@ DRAWS = 100_000
 def manifold(inputs: ReportInput) -> Section:
     """Decode a grid of latents, each of which represents the same probability of the prior."""
     require_images(inputs)
-    run = inputs.first_run
+    run = inputs.shown_run
     offered(run.model.decode, NO_DECODER)
     if prior_latents(run, inputs.key, 1).shape[1] != 2:
         raise NotApplicable("the latents are not two-dimensional")

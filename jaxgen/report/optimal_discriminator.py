@@ -29,7 +29,7 @@ def optimal_discriminator(inputs: ReportInput) -> Section:
     """Compare the trained discriminator with the optimal one, p / (p + q)."""
     gan = make_gan_1d(inputs)
     compared = [_compare(inputs, gan, run) for run in inputs.runs]
-    first = compared[0]
+    first = compared[inputs.shown]
     densities = {"data": np.exp(first.log_data), "generated": np.exp(first.log_generated)}
     figure = plot.discriminators(first.x, densities, optimal=first.optimal, trained=first.trained)
     caption = (

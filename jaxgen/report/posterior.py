@@ -6,7 +6,16 @@ import numpy as np
 
 from jaxgen.analysis import aggregate_posterior_mmd
 from jaxgen.report.latents_by_class import encoded_examples, latent_keys, principal_plane
-from jaxgen.report.section import NO_ENCODER, ReportInput, Section, offered, png, prior_latents
+from jaxgen.report.section import (
+    NO_ENCODER,
+    NotApplicable,
+    ReportInput,
+    Section,
+    offered,
+    png,
+    prior_latents,
+    require_finite,
+)
 from jaxgen.typing import Float
 
 if TYPE_CHECKING:
@@ -19,9 +28,14 @@ def posterior(inputs: ReportInput) -> Section:
     offered(inputs.run.model.sample_latent, "the model has no prior of its latents")
     _, prior_key, mmd_key = latent_keys(inputs)
     encoded = [encoded_examples(inputs, run) for run in inputs.runs]
-    prior = prior_latents(inputs.first_run, prior_key, len(encoded[0]))
+    if len(encoded[0]) < 2:
+        raise NotApplicable("the test split has a single example, and a distribution is compared by at least two")
+    for latents in encoded:
+        require_finite(latents, "latents of the examples")
+    prior = prior_latents(inputs.shown_run, prior_key, len(encoded[0]))
     distances = [float(aggregate_posterior_mmd(mmd_key, of_seed)) for of_seed in encoded]
-    plane = principal_plane(np.asarray(encoded[0]))
+    shown = encoded[inputs.shown]
+    plane = principal_plane(np.asarray(shown))
     caption = (
         f"Latents of {len(encoded[0])} test examples over draws from the prior N(0, I), in the plane in which the "
         "latents of examples have the largest variance. The two should overlap: where there are no latents of examples "
@@ -31,7 +45,7 @@ def posterior(inputs: ReportInput) -> Section:
         "arXiv:1312.6114). latents_prior_mmd is the squared MMD with the kernel of Tolstikhin et al. 2018, "
         "arXiv:1711.01558."
     )
-    figure = _figure(plane(encoded[0]), plane(prior))
+    figure = _figure(plane(shown), plane(prior))
     return Section([png("latents_and_prior", figure, caption)], {"latents_prior_mmd": distances})
 
 

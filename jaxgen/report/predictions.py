@@ -24,7 +24,13 @@ def predictions(inputs: ReportInput) -> Section:
     # In float32, as the metrics of `jaxgen evaluate`.
     accuracy = [float(np.float32(np.trace(matrix) / matrix.sum())) for matrix in matrices]
     return Section(
-        [png("confusion_matrix", plot.confusion_matrix(matrices[0], class_names=inputs.run.class_names), caption)],
+        [
+            png(
+                "confusion_matrix",
+                plot.confusion_matrix(matrices[inputs.shown], class_names=inputs.run.class_names),
+                caption,
+            )
+        ],
         {"accuracy": accuracy},
     )
 

@@ -2,7 +2,7 @@
 
 from jaxgen import plot
 from jaxgen.callbacks.sample_metrics import PREFIX
-from jaxgen.report.section import NotApplicable, ReportInput, Section, png
+from jaxgen.report.section import NotApplicable, ReportInput, Section, check_curves, png
 
 
 def quality(inputs: ReportInput) -> Section:
@@ -10,10 +10,11 @@ def quality(inputs: ReportInput) -> Section:
     names = sorted({name for line in inputs.log for name in line if name.startswith(PREFIX)})
     if not names:
         raise NotApplicable("the log has no sample metrics")
+    check_curves(names)
     steps, curves = inputs.history(*names)
     metrics = dict(zip((name.removeprefix(PREFIX) for name in names), curves, strict=True))
     figure = plot.training_curves(steps, {name: {inputs.run.name: curve} for name, curve in metrics.items()})
-    last = {"sliced_wasserstein": metrics["sliced_wasserstein"][:, -1].tolist()}
+    last = {name: metrics[name][:, -1].tolist() for name in ("sliced_wasserstein",) if name in metrics}
     return Section([png("quality", figure, CAPTION)], last)
 
 

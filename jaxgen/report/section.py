@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -22,19 +22,25 @@ from jaxgen.game import State
 from jaxgen.models.labels import each_label
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.runs.evaluation import load_test_split, with_data_in
-from jaxgen.runs.loading import Run, abstract_state
+from jaxgen.runs.loading import Run, abstract_state, single
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.loop import initial_state
-from jaxgen.training.seeds import add_seed_axis, select_seed
+from jaxgen.training.seeds import select_seed
 from jaxgen.typing import AnyArray, Array, Batch, Float, Int, KeyArray, Shaped
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Function = TypeVar("Function")
 
 EXAMPLES = 5000
 """Largest number of examples of each split that sections use."""
+
+LARGEST_LOG = 2**28
+"""Largest number of bytes of a log."""
+
+MAX_CURVES = 24
+"""Largest number of metrics in a figure."""
+
+LARGEST_VALUE = 1e30
+"""Larger values of a log are no values of a metric in float32, and axes that show them fail."""
 
 NO_SAMPLES = "the model does not sample"
 NO_ENCODER = "the model has no encoder"
@@ -84,6 +90,7 @@ class ReportInput:
         training_examples: random examples of the training split, at most `EXAMPLES`.
         test_split: the complete test split.
         test_examples: random examples of the test split, at most `EXAMPLES`.
+        run_index: number of the seed that figures of one seed show; None for the first that has not diverged.
     """
 
     run: Run
@@ -91,6 +98,7 @@ class ReportInput:
     training_examples: Batch
     test_split: Batch | Stream
     test_examples: Batch
+    run_index: int | None = None
 
     @property
     def key(self) -> KeyArray:
@@ -100,7 +108,7 @@ class ReportInput:
     @property
     def finite(self) -> list[int]:
         """Numbers of the seeds that have not diverged."""
-        return [i for i in range(self.run.config.seeds or 1) if i not in self.run.diverged]
+        return self.run.finite
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -108,9 +116,19 @@ class ReportInput:
         return [single(self.run, i) for i in self.finite]
 
     @property
-    def first_run(self) -> Run:
-        """The first of `runs`: figures that can show one seed only show this one."""
-        return self.runs[0]
+    def shown_number(self) -> int:
+        """Number of the seed that figures of one seed show."""
+        return self.run.first_finite if self.run_index is None else self.run_index
+
+    @property
+    def shown(self) -> int:
+        """Position of that seed in `finite` and in `runs`."""
+        return self.finite.index(self.shown_number)
+
+    @property
+    def shown_run(self) -> Run:
+        """The run of that seed."""
+        return self.runs[self.shown]
 
     @property
     def has_images(self) -> bool:
@@ -119,14 +137,14 @@ class ReportInput:
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        """The complete lines of `metrics.jsonl`."""
-        path, lines = self.run.folder / "metrics.jsonl", []
-        for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
-            try:
-                lines.append(dict(json.loads(line)))
-            except ValueError:
-                continue  # Incomplete: the run is in progress or was killed.
-        return lines
+        """The complete lines of `metrics.jsonl`, without those that are no lines of a log."""
+        path = self.run.folder / "metrics.jsonl"
+        if not path.is_file():  # A pipe would never end.
+            return []
+        if path.stat().st_size > LARGEST_LOG:
+            raise NotApplicable(f"the log has {path.stat().st_size:,} bytes, and at most {LARGEST_LOG:,} are read")
+        # A line is incomplete if the run is in progress or was killed, and may be anything if the file was edited.
+        return [line for text in path.read_text(errors="replace").splitlines() if (line := _log_line(text))]
 
     def history(
         self, *names: str, complete: bool = True
@@ -154,16 +172,21 @@ class ReportInput:
     def _logged(self, line: Mapping[str, Any], name: str, seed: int) -> float | None:
         if name not in line:
             return None
-        return line[name] if self.run.config.seeds is None else line["seeds"][name][seed]
+        try:
+            value = line[name] if self.run.config.seeds is None else line["seeds"][name][seed]
+        except (KeyError, IndexError, TypeError):  # An edited line.
+            return None
+        return value if _is_plottable(value) else None
 
 
-def load_input(run: Run, *, seed: int, data_dir: str | None = None) -> ReportInput:
+def load_input(run: Run, *, seed: int, data_dir: str | None = None, run_index: int | None = None) -> ReportInput:
     """Load the data of a run for its report.
 
     Args:
         run: run to report on.
         seed: seed of everything that sections draw.
         data_dir: folder of the data sets, if it is not that of the training.
+        run_index: number of the seed that figures of one seed show; None for the first that has not diverged.
 
     Returns:
         The input of all sections.
@@ -179,23 +202,8 @@ def load_input(run: Run, *, seed: int, data_dir: str | None = None) -> ReportInp
         training_examples=random_examples(key, training, EXAMPLES),
         test_split=test,
         test_examples=random_examples(key, test, EXAMPLES),
+        run_index=run_index,
     )
-
-
-def single(run: Run, number: int) -> Run:
-    """Return one seed of a run as a run of a single seed.
-
-    Args:
-        run: run of one seed or of several.
-        number: number of the seed, counted from 0.
-
-    Returns:
-        The run as if this seed had been trained alone; its state has a leading axis of one seed.
-    """
-    if run.config.seeds is None:
-        return run
-    config = dataclasses.replace(run.config, seeds=None, seed=run.config.seed + number)
-    return run._replace(config=config, state=_only_seed(run.state, number), diverged={})
 
 
 def state_of(run: Run) -> State:
@@ -210,11 +218,12 @@ def state_of(run: Run) -> State:
     return _first_seed(run.state)
 
 
-def checkpointed_runs(run: Run) -> list[tuple[int, Run]]:
-    """Return the first seed that has not diverged, before training and at every checkpoint.
+def checkpointed_runs(run: Run, number: int = 0) -> list[tuple[int, Run]]:
+    """Return one seed before training and at every checkpoint.
 
     Args:
         run: run of one seed or of several.
+        number: number of the seed.
 
     Returns:
         The number of completed steps, and the run of a single seed with its state at that step.
@@ -226,10 +235,10 @@ def checkpointed_runs(run: Run) -> list[tuple[int, Run]]:
         with contextlib.suppress(InputError):
             restored = restore(run.folder / "checkpoints", like, until=step)
             states[restored.step] = restored.state
-    return [(step, single(run._replace(state=state), run.first_finite)) for step, state in states.items()]
+    return [(step, single(run._replace(state=state), number)) for step, state in states.items()]
 
 
-def png(name: str, figure: "Figure", caption: str) -> FigureFile:
+def png(name: str, figure: plot.Drawing, caption: str) -> FigureFile:
     """Render a figure as a PNG file of the report.
 
     Args:
@@ -383,9 +392,11 @@ def decode(
     Raises:
         NotApplicable: if the model has no decoder.
     """
-    function, n = offered(run.model.decode, NO_DECODER), len(latents)
-    conditions = {"label": each_label(label, n, run.classes)} if "label" in run.model.conditions else {}
-    return np.asarray(map_batches(lambda part: _decoded(function, run.state, *part), (latents, conditions)))
+    offered(run.model.decode, NO_DECODER)
+    conditions = {}
+    if "label" in run.model.conditions:
+        conditions["label"] = np.asarray(each_label(label, len(latents), run.classes))
+    return np.asarray(run.decode(latents, **conditions))
 
 
 def label_note(run: Run) -> str:
@@ -416,6 +427,33 @@ def offered(function: Function | None, reason: str) -> Function:
     return function
 
 
+def check_curves(names: Sequence[str]) -> None:
+    """Raise `NotApplicable` if a log, which may have been edited, has more metrics than a figure can show."""
+    if len(names) > MAX_CURVES:
+        raise NotApplicable(f"a figure shows at most {MAX_CURVES} metrics, and the log has {len(names)}")
+
+
+def require_finite(values: AnyArray, name: str) -> np.ndarray:
+    """Return values as a NumPy array.
+
+    Args:
+        values: numbers that a figure is made of.
+        name: what they are, in the plural.
+
+    Raises:
+        NotApplicable: if one is NaN or infinite, as those of a network whose training has failed.
+
+    Example:
+        >>> require_finite(np.array([1.0, np.nan]), "latents")
+        Traceback (most recent call last):
+        jaxgen.report.section.NotApplicable: the latents are not finite
+    """
+    array = np.asarray(values)
+    if not np.isfinite(array).all():
+        raise NotApplicable(f"the {name} are not finite")
+    return array
+
+
 def require_discriminator(inputs: ReportInput) -> None:
     """Raise `NotApplicable` unless one player is named `discriminator`."""
     if not any(player.name == "discriminator" for player in inputs.run.model.players):
@@ -428,12 +466,21 @@ def require_images(inputs: ReportInput) -> None:
         raise NotApplicable("the data are points, not images")
 
 
+def _log_line(text: str) -> dict[str, Any] | None:
+    """A line of the log; None if it is not one."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    step = line.get("step") if isinstance(line, dict) else None
+    return line if type(step) is int and 0 <= step < 2**53 else None
+
+
+def _is_plottable(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= LARGEST_VALUE  # Comparisons with NaN are false.
+
+
 # Compiled once for all seeds, sections and batches of the same size.
-
-
-@jax.jit
-def _only_seed(state: State, number: Int[Array, ""]) -> State:
-    return add_seed_axis(select_seed(state, number))
 
 
 @jax.jit
@@ -444,8 +491,3 @@ def _first_seed(state: State) -> State:
 @partial(jax.jit, static_argnums=0)
 def _drawn(draw: Callable[..., Array], key: KeyArray, state: State, batch: Batch) -> Array:
     return draw(key, select_seed(state, 0), batch)
-
-
-@partial(jax.jit, static_argnums=0)
-def _decoded(function: Callable[..., Array], state: State, latents: Array, conditions: Mapping[str, Array]) -> Array:
-    return function(select_seed(state, 0), latents, **conditions)

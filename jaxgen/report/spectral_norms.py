@@ -22,7 +22,7 @@ def spectral_norms(inputs: ReportInput) -> Section:
     """Compute the largest singular value of every normalized kernel, before training and at every checkpoint."""
     if not any("spectral" in collections for collections in inputs.run.state.stats.values()):
         raise NotApplicable("no layer has spectral normalization")
-    norms = [(step, layer_norms(state_of(run))) for step, run in checkpointed_runs(inputs.run)]
+    norms = [(step, layer_norms(state_of(run))) for step, run in checkpointed_runs(inputs.run, inputs.shown_number)]
     if not norms[0][1]:
         raise NotApplicable(
             "the collection 'spectral' of the networks is not that of jaxgen.nn.normalization.SpectralNorm"
@@ -48,12 +48,13 @@ def layer_norms(state: State) -> dict[str, float]:
         state: state of one seed; of averaged networks the moving averages are used, as for sampling.
 
     Returns:
-        `network/layer` -> largest singular value.
+        `network/layer` -> largest singular value, NaN for a kernel that is not finite.
     """
     norms = {}
     for layer, kernel in _normalized_kernels(state).items():
         matrix = np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
-        norms[layer] = float(np.linalg.norm(matrix, 2))
+        # LAPACK fails for a kernel that is not finite.
+        norms[layer] = float(np.linalg.norm(matrix, 2)) if np.isfinite(matrix).all() else float("nan")
     return norms
 
 

@@ -31,7 +31,7 @@ def style_transfer(inputs: ReportInput) -> Section:
     if inputs.run.model.encode is None:
         return _of_drawn_latents(inputs)
     batch = select_examples(inputs.test_examples, indices_over_classes(inputs.test_examples, ROWS))
-    figure = plot.styles(preprocessed(batch), inputs.first_run.restyle(batch))
+    figure = plot.styles(preprocessed(batch), inputs.shown_run.restyle(batch))
     caption = (
         "Test examples (left), and their latents decoded with every label. A row should keep its style, such as slant "
         "and stroke width, and a column its class (Kingma et al. 2014, arXiv:1406.5298, figure 1b)."
@@ -41,7 +41,7 @@ def style_transfer(inputs: ReportInput) -> Section:
 
 def _of_drawn_latents(inputs: ReportInput) -> Section:
     """The same for latents from the prior."""
-    run, classes = inputs.first_run, inputs.run.classes
+    run, classes = inputs.shown_run, inputs.run.classes
     latents = prior_latents(run, inputs.key, ROWS)
     images = decode(run, np.repeat(latents, classes, axis=0), np.tile(np.arange(classes), ROWS))
     rows = {f"latent {i + 1}": images[i * classes : (i + 1) * classes] for i in range(ROWS)}

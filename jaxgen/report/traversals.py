@@ -35,7 +35,7 @@ DRAWS = 100_000
 def latent_traversals(inputs: ReportInput) -> Section:
     """Decode latents in which one coordinate changes, for the coordinates with the largest effect or variance."""
     require_images(inputs)
-    run = inputs.first_run
+    run = inputs.shown_run
     offered(run.model.decode, NO_DECODER)
     if run.model.encode is None:
         return _of_drawn_latent(inputs)
@@ -58,7 +58,7 @@ def latent_traversals(inputs: ReportInput) -> Section:
 
 def _of_drawn_latent(inputs: ReportInput) -> Section:
     """The same for a latent from the prior, over the range of the prior."""
-    run = inputs.first_run
+    run = inputs.shown_run
     [start] = prior_latents(run, inputs.key, 1)
     draws = prior_latents(run, inputs.key, DRAWS // len(start))
     # This number of draws determines the quantile to one decimal: 3 for a normal prior, 1 for a uniform one.

@@ -14,13 +14,24 @@ from jaxgen.runs.classifier_metrics import sampled_parts
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run, check_like
 from jaxgen.training.mean_metrics import evaluate
-from jaxgen.training.seeds import summarize
+from jaxgen.training.seeds import Better, summarize
 from jaxgen.typing import Array, Batch
 
-LARGER_IS_BETTER = frozenset({"elbo", "high_quality", "modes", "accuracy"})
-"""Metrics of which the worst seed has the smallest value. Of all others it has the largest: they are losses, errors and
-distances, or outputs of a discriminator, of which none is better than another and "worst" means no more than "largest".
-"""
+BETTER: dict[str, Better] = {
+    "accuracy": "larger",
+    "cross_entropy": "smaller",
+    "elbo": "larger",
+    "frechet_distance": "smaller",
+    "high_quality": "larger",
+    "mode_kl": "smaller",
+    "modes": "larger",
+    "mse": "smaller",
+    "reconstruction": "smaller",
+    "squared_error": "smaller",
+}
+"""Metric -> which values are better, for those of which one seed can be the worst. Others have no better values: the
+outputs and the loss of a discriminator depend on its opponent, a distance in its layers on the discriminator, and the
+term `kl` of an ELBO is no aim of its own."""
 
 STACKED_SAMPLES = 26_000
 """Samples of stacked digits that are classified, as many as in Srivastava et al. 2017."""
@@ -56,10 +67,7 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         metrics |= stacked_metrics(source, sampled_parts(run, key, STACKED_SAMPLES))
     if not several_seeds:
         return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
-    return {
-        name: summarize(values, larger_is_better=name in LARGER_IS_BETTER, left_out=run.diverged)
-        for name, values in metrics.items()
-    }
+    return {name: summarize(values, better=BETTER.get(name), left_out=run.diverged) for name, values in metrics.items()}
 
 
 def load_test_split(config: RunConfig[Any], example_batch: Batch) -> Batch | Stream:

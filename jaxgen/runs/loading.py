@@ -1,11 +1,13 @@
 """A trained run, ready for use: two lines load it and sample from it."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.batch_checks import check_data
@@ -20,9 +22,10 @@ from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
+from jaxgen.training.leaves import describe_sizes
 from jaxgen.training.loop import abstract_state as abstract_states
-from jaxgen.training.seeds import first_finite, over_seeds
-from jaxgen.typing import Array, Batch, KeyArray
+from jaxgen.training.seeds import add_seed_axis, first_finite, over_seeds, select_seed
+from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, Shaped
 
 
 class Run(NamedTuple):
@@ -56,6 +59,13 @@ class Run(NamedTuple):
     class_names: tuple[str, ...] = ()
     standardization: Standardization | None = None
 
+    def __repr__(self) -> str:
+        """Return what identifies the run in one line, without its arrays."""
+        seeds = "" if self.config.seeds is None else f", {self.config.seeds} seeds"
+        diverged = f", diverged: {sorted(self.diverged)}" if self.diverged else ""
+        sizes = describe_sizes(getattr(self.state, "params", None), seeds=self.config.seeds or 1)
+        return f"Run({self.name} on {self.config.data}, step {self.step}{seeds}{diverged}, {sizes}, in '{self.folder}')"
+
     @memory_errors("give a smaller number of samples")
     def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
         """Sample new examples.
@@ -74,6 +84,22 @@ class Run(NamedTuple):
             InputError: if n is not positive, the model does not sample or has no such condition, or there is too little
                 memory.
         """
+        return self._squeezed(jnp.concatenate(list(self.sample_parts(key, n, **conditions)), axis=1))
+
+    def sample_parts(self, key: KeyArray, n: int, **conditions: Any) -> Iterator[Shaped[Array, "seeds part *event"]]:
+        """Sample part by part, for numbers of samples that need much memory.
+
+        Args:
+            key: PRNG key of the samples.
+            n: number of samples.
+            **conditions: conditions of the model, e.g. `label`, one for all or `n` of them.
+
+        Yields:
+            The next of the samples that `sample` returns, always with an axis of seeds.
+
+        Raises:
+            InputError: if n is not positive, or the model does not sample or has no such condition.
+        """
         if self.model.sample is None:
             raise InputError(f"the model '{self.family}' does not sample")
         if n < 1:
@@ -85,12 +111,13 @@ class Run(NamedTuple):
         sample = self.model.sample
         _check_sample_memory(sample, self.state, n, min(n, size), conditions, each)
 
-        def of_batch(batch: dict[str, Any]) -> Array:
-            numbers = batch.pop("number")
-            part_key = jax.random.fold_in(key, int(numbers[0]))
-            return _sampled(sample, len(numbers), self.state, part_key, conditions | batch)
+        def parts() -> Iterator[Array]:
+            for first in range(0, n, size):
+                given = {name: values[first : first + size] for name, values in each.items()}
+                part_key = jax.random.fold_in(key, first)
+                yield _sampled(sample, min(size, n - first), self.state, part_key, conditions | given)
 
-        return self._squeezed(map_batches(of_batch, {"number": np.arange(n), **each}, size=size, axis=1))
+        return parts()
 
     def encode(self, batch: Batch) -> Array:
         """Encode examples.
@@ -109,6 +136,26 @@ class Run(NamedTuple):
         check_like(self.example, batch)
         self._check_labels(batch.get("label"))
         return self._apply(self.model.encode, batch)
+
+    def decode(self, latents: Float[AnyArray, "n latent_dim"], **conditions: Any) -> Array:
+        """Decode latents.
+
+        Args:
+            latents: any number of latents, `[n, latent_dim]`.
+            **conditions: conditions of the decoder, e.g. `label`, one for all or one for each.
+
+        Returns:
+            `[n, *event]`, or `[seeds, n, *event]` for a run of several seeds.
+
+        Raises:
+            InputError: if the model has no decoder, or no such condition.
+        """
+        if self.model.decode is None:
+            raise InputError(f"the model '{self.family}' has no decoder")
+        n = _count(latents)
+        self._check_conditions(n, conditions)
+        given = {name: np.broadcast_to(value, (n,)) for name, value in conditions.items()}
+        return self._apply(_decoded_with(self.model.decode), (latents, given))
 
     def predict(self, batch: Batch) -> Array:
         """Classify examples.
@@ -186,6 +233,15 @@ class Run(NamedTuple):
     def classes(self) -> int:
         """Number of classes in the data, 1 where they have no labels."""
         return int(self.example["label"].max()) + 1 if "label" in self.example else 1
+
+    @property
+    def finite(self) -> list[int]:
+        """Numbers of the seeds that have not diverged."""
+        return [i for i in range(self.config.seeds or 1) if i not in self.diverged]
+
+    def seed_title(self, number: int) -> str:
+        """Return the title of a figure of one of several seeds, counted from 0; empty for a run of a single seed."""
+        return "" if self.config.seeds is None else f"seed {self.config.seed + number}"
 
     @property
     def first_finite(self) -> int:
@@ -300,6 +356,22 @@ def check_like(example: Batch, batch: Batch) -> None:
             )
 
 
+def single(run: Run, number: int) -> Run:
+    """Return one seed of a run as a run of a single seed.
+
+    Args:
+        run: run of one seed or of several.
+        number: number of the seed, counted from 0.
+
+    Returns:
+        The run as if this seed had been trained alone; its state has a leading axis of one seed.
+    """
+    if run.config.seeds is None:
+        return run
+    config = dataclasses.replace(run.config, seeds=None, seed=run.config.seed + number)
+    return run._replace(config=config, state=_only_seed(run.state, number), diverged={})
+
+
 def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> State:
     """Return the shapes and types of a run's state; nothing is computed.
 
@@ -322,6 +394,11 @@ def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> Stat
 
 # These compiled functions serve all runs of one model, and all batches of the same size: a function that is defined
 # anew at each call would be compiled at each call.
+
+
+@jax.jit
+def _only_seed(state: State, number: int) -> State:
+    return add_seed_axis(select_seed(state, number))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -362,6 +439,17 @@ def _with_conditions(encode: Callable[[State, Batch], Array], decode: Callable[.
         return decode(state, encode(state, batch), **given)
 
     return restyled
+
+
+@cache
+def _decoded_with(decode: Callable[..., Array]) -> Callable[..., Array]:
+    """Decode latents with conditions; for the same function it is the same function."""
+
+    def decoded(state: State, part: tuple[Array, Mapping[str, Array]]) -> Array:
+        latents, given = part
+        return decode(state, latents, **given)
+
+    return decoded
 
 
 def _count(examples: Any) -> int:

@@ -1,17 +1,24 @@
 """Files that runs write: each is complete, or as it was before, or absent."""
 
-import io
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
 
-from jaxgen.atomic_write import write_atomic
+from jaxgen.atomic_write import open_atomic, write_atomic
 from jaxgen.errors import InputError
-from jaxgen.typing import AnyArray
+from jaxgen.typing import AnyArray, Shaped
+
+BLOCK = 2**20
+"""Bytes that are copied at once."""
 
 
 def make_folder(folder: Path) -> None:
@@ -36,6 +43,45 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"cannot write to the folder {str(folder)!r}: {getattr(error, 'strerror', error)}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to the folder '{folder}': it is not writable")
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder with all of its files, or none: they are moved in place when the block ends without an error.
+
+    Args:
+        folder: path of the folder, which must not exist or be empty.
+
+    Yields:
+        A hidden folder beside it, in which the files are written.
+
+    Raises:
+        InputError: if the folder has files, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     with new_folder(Path(parent) / "a") as folder:
+        ...         _ = (folder / "x").write_text("content")
+        ...     [path.name for path in (Path(parent) / "a").iterdir()]
+        ['x']
+    """
+    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+        raise InputError(f"'{folder}' must be a new or an empty folder, and it is not: give another --out")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"cannot write '{folder}': there is no folder '{folder.parent}'")
+    temporary = folder.absolute().with_name(f".{folder.absolute().name}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)  # Of a process that was killed.
+        temporary.mkdir()
+        yield temporary
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    except OSError as error:
+        raise InputError(f"{folder} could not be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -77,6 +123,75 @@ def write_arrays(path: Path, arrays: Mapping[str, AnyArray]) -> None:
         array([0, 1, 2])
     """
     contents: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    file = io.BytesIO()
-    np.savez_compressed(file, **contents)
-    write_atomic(path, file.getvalue())
+    with open_atomic(path) as file:
+        np.savez_compressed(file, **contents)
+
+
+def write_array_parts(
+    path: Path, name: str, parts: Iterable[Shaped[AnyArray, "..."]], *, count: int, axis: Literal[0, 1] = 0
+) -> None:
+    """Write one array to a compressed .npz file atomically, part by part: no more than a part is in memory.
+
+    Args:
+        path: path of the file.
+        name: name of the array.
+        parts: successive parts of the array along an axis, at least one.
+        count: length of that axis, the sum of the lengths of the parts.
+        axis: the axis. For axis 1 a temporary file beside the path holds the array uncompressed.
+
+    Raises:
+        InputError: if the disk is full or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     parts = np.array([[0, 1], [3, 4]]), np.array([[2], [5]])
+        ...     write_array_parts(Path(folder) / "a.npz", "a", parts, count=3, axis=1)
+        ...     with np.load(Path(folder) / "a.npz") as arrays:
+        ...         arrays["a"]
+        array([[0, 1, 2],
+               [3, 4, 5]])
+    """
+    remaining = iter(parts)
+    first = np.asarray(next(remaining))
+    shape = (*first.shape[:axis], count, *first.shape[axis + 1 :])
+    every = map(np.asarray, chain([first], remaining))
+    with open_atomic(path) as file, contextlib.ExitStack() as stack:
+        if axis == 0:
+            contents: Iterable[bytes] = map(_bytes, every)
+        else:
+            contents = _in_order(stack.enter_context(tempfile.TemporaryFile(dir=path.parent)), every, shape)
+        _write_member(file, name, shape, first.dtype, contents)
+
+
+def _write_member(
+    file: BinaryIO, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], contents: Iterable[bytes]
+) -> None:
+    """Write an archive that `numpy.load` opens, with one array."""
+    member = zipfile.ZipInfo(f"{name}.npy")  # With a fixed date: equal arrays give equal bytes.
+    member.compress_type = zipfile.ZIP_DEFLATED
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with zipfile.ZipFile(file, "w") as archive, archive.open(member, "w", force_zip64=True) as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for content in contents:
+            stream.write(content)
+
+
+def _in_order(
+    spool: IO[bytes], parts: Iterable[Shaped[np.ndarray, "outer part *event"]], shape: tuple[int, ...]
+) -> Iterator[bytes]:
+    """The bytes of an array in its own order, those of all parts for each index of the first axis, through a file."""
+    outer, count = shape[:2]
+    done = 0
+    for part in parts:
+        size = part.nbytes // (outer * part.shape[1])  # Of one example.
+        for i, row in enumerate(part):
+            spool.seek((i * count + done) * size)
+            spool.write(_bytes(row))
+        done += part.shape[1]
+    spool.seek(0)
+    return iter(lambda: spool.read(BLOCK), b"")
+
+
+def _bytes(array: AnyArray) -> bytes:
+    return np.ascontiguousarray(array).tobytes()

@@ -46,6 +46,11 @@ class Chunk(NamedTuple):
     seconds: float
     diverged: Mapping[int, Divergence]
 
+    def __repr__(self) -> str:
+        """Return the chunk in one line, without its arrays."""
+        diverged = f", diverged: {sorted(self.diverged)}" if self.diverged else ""
+        return f"Chunk(step {self.step}, {self.steps} steps{diverged}, {describe_chunk(self)})"
+
     @property
     def steps(self) -> int:
         """Number of steps in the chunk."""

@@ -1,5 +1,6 @@
-"""Comparison of two states by names, shapes and dtypes of their arrays."""
+"""Comparison of two states by names, shapes and dtypes of their arrays, and a summary of one in a line."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,25 @@ def named_leaves(state: PyTree) -> dict[str, Any]:
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def describe_sizes(params: Any, *, seeds: int | None) -> str:
+    """Return the number of parameters of every network in words, for `repr` of an object that holds a state.
+
+    Args:
+        params: name of the network -> its parameters.
+        seeds: number of seeds along a leading axis; None without this axis.
+
+    Returns:
+        Names and numbers, of one seed.
+
+    Example:
+        >>> describe_sizes({"encoder": {"w": jnp.zeros((2, 3, 4))}, "decoder": {"w": jnp.zeros((2, 5))}}, seeds=2)
+        'decoder 5, encoder 12 parameters'
+    """
+    networks = sorted(params.items()) if isinstance(params, Mapping) else []
+    counts = [(name, sum(math.prod(jnp.shape(x)) for x in jax.tree.leaves(of))) for name, of in networks]
+    return f"{', '.join(f'{name} {count // (seeds or 1):,}' for name, count in counts)} parameters"
 
 
 def first_difference(leaves: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:

@@ -47,7 +47,7 @@ from jaxgen.training.chunk import (
     mask_skipped,
 )
 from jaxgen.training.compiler import jit
-from jaxgen.training.leaves import first_difference, named_leaves
+from jaxgen.training.leaves import describe_sizes, first_difference, named_leaves
 from jaxgen.training.mesh import data_parallel_mesh, replicate, spread
 from jaxgen.training.phases import Stage, reset_optimizers, stages
 from jaxgen.training.seeds import add_seed_axis, over_seeds, select_seed
@@ -81,6 +81,16 @@ class Fit(NamedTuple):
     diverged: Mapping[int, Divergence]
     compile_seconds: float
     history: dict[str, np.ma.MaskedArray]
+
+    def __repr__(self) -> str:
+        """Return what was trained in one line, without the arrays."""
+        shape = next(iter(self.history.values())).shape if self.history else (0,)
+        seeds = shape[0] if len(shape) > 1 else None
+        several = "" if seeds is None else f", {seeds} seeds"
+        diverged = f", diverged: {sorted(self.diverged)}" if self.diverged else ""
+        metrics = ", ".join(sorted(self.history))
+        sizes = describe_sizes(self.state.params, seeds=seeds)
+        return f"Fit(step {int(self.state.step)}{several}{diverged}, {sizes}, history of {shape[-1]} steps: {metrics})"
 
 
 NO_STEPS = Unfinished({}, 0.0)

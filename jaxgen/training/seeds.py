@@ -7,7 +7,7 @@ that what happens at every k-th step remains a branch of the program and is not 
 
 import math
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -146,22 +146,27 @@ def first_finite(seeds: int, diverged: Collection[int]) -> int:
     return next(seed for seed in range(seeds) if seed not in diverged)
 
 
+Better: TypeAlias = Literal["larger", "smaller"]
+"""Which of two values of a metric is better."""
+
+
 def summarize(
-    values: Shaped[Array, " seeds"], *, larger_is_better: bool, left_out: Collection[int] = ()
+    values: Shaped[Array, " seeds"], *, better: Better | None = None, left_out: Collection[int] = ()
 ) -> dict[str, Any]:
     """Summarize a metric over seeds.
 
     Args:
         values: value of each seed.
-        larger_is_better: whether the worst value is the smallest one; for losses and distances it is the largest.
+        better: which values are better, None for a metric of which none is, e.g. the output of a discriminator.
         left_out: numbers of the seeds that are not counted, because they diverged.
 
     Returns:
-        `mean`; `sd`, the sample standard deviation (divisor n - 1), None for fewer than two seeds; `worst`; and
-        `seeds`, the values, None for those that are left out or not finite. All are None if no seed is left.
+        `mean`; `sd`, the sample standard deviation (divisor n - 1), None for fewer than two seeds; `worst`, None for a
+        metric without a better value; and `seeds`, the values, None for those that are left out or not finite. All are
+        None if no seed is left.
 
     Example:
-        >>> summarize(np.array([-90.0, -92.0, np.nan]), larger_is_better=True, left_out={2})
+        >>> summarize(np.array([-90.0, -92.0, np.nan]), better="larger", left_out={2})
         {'mean': -91.0, 'sd': 1.414214, 'worst': -92.0, 'seeds': [-90.0, -92.0, None]}
     """
     seeds = [None if i in left_out else rounded(value) for i, value in enumerate(np.asarray(values, np.float64))]
@@ -171,7 +176,7 @@ def summarize(
     return {
         "mean": rounded(float(np.mean(counted))),
         "sd": rounded(float(np.std(counted, ddof=1))) if len(counted) > 1 else None,
-        "worst": min(counted) if larger_is_better else max(counted),
+        "worst": None if better is None else min(counted) if better == "larger" else max(counted),
         "seeds": seeds,
     }
 

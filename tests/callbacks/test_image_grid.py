@@ -69,6 +69,9 @@ def test_of_several_seeds_the_first_finite_one_is_drawn(fresh, grid, chunk_of, d
     run = fresh("cvae", seeds=2)
     grid(run)(chunk_of(run.state, 20, diverged={0: Divergence(7, "vae", "loss")}))
     (originals, decoded), _ = drawn["reconstructions"]
+    assert drawn["reconstructions"][1] == {"title": "seed 1"}
+    assert drawn["samples"][1]["titles"] == ["seed 1"]
+    assert drawn["scatter_by_label"][1]["title"] == "seed 1"
     expected = run.reconstruct(first_examples(DIGITS, 32))[1]
     np.testing.assert_allclose(decoded, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(originals, DIGITS["image"][:32] / 255, rtol=1e-6)
@@ -82,7 +85,7 @@ def test_samples_are_those_of_the_key_of_the_callback_and_latents_those_of_label
     np.testing.assert_allclose(
         samples, run.model.sample(callback_key(0, "image_grid"), state, 64), rtol=1e-5, atol=1e-6
     )
-    assert options == {"data": None, "columns": 8}
+    assert options == {"titles": (), "data": None, "columns": None}
     (latents,), options = drawn["scatter_by_label"]
     first = first_examples(DIGITS, 1000)
     np.testing.assert_allclose(latents, run.model.encode(state, first), rtol=1e-4, atol=1e-5)
@@ -123,9 +126,19 @@ class TestLayout:
         labelled = run.sample(jax.random.key(0), count, label=3)
         np.testing.assert_allclose(samples[3::10], labelled[3::10], rtol=1e-5)
 
-    def test_several_seeds_have_a_row_each(self, fresh):
-        assert layout(fresh("cvae").model, fresh("cvae").example, several_seeds=True) == (10, 10)
-        assert layout(fresh("vae").model, fresh("vae").example, several_seeds=True) == (8, 8)
+    def test_the_panel_of_one_of_several_seeds_has_fewer_images(self, fresh):
+        assert layout(fresh("cvae").model, fresh("cvae").example, several_seeds=True) == (20, 10)
+        assert layout(fresh("vae").model, fresh("vae").example, several_seeds=True) == (16, None)
+
+    def test_any_number_has_columns_of_one_class_and_is_nearly_square(self, fresh):
+        for count in (30, 1000, 99_999):
+            found, columns = layout(fresh("cvae").model, fresh("cvae").example, count=count)
+            assert (found, columns % 10) == (count, 0)
+            assert columns == 10 or 1 / 2 < columns**2 / count < 2
+
+    def test_so_many_classes_that_columns_would_be_narrow_have_none_of_their_own(self, fresh):
+        example_batch = fresh("cvae").example | {"label": np.array([999])}
+        assert layout(fresh("cvae").model, example_batch) == (64, None)
 
     def test_points_are_drawn_in_one_plot(self, fresh):
-        assert layout(fresh("vae").model, {"point": np.zeros((1, 2), np.float32)}) == (2500, 1)
+        assert layout(fresh("vae").model, {"point": np.zeros((1, 2), np.float32)}) == (2500, None)

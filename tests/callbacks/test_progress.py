@@ -1,6 +1,7 @@
 """The progress of a training on stderr: a bar on a terminal, and lines elsewhere."""
 
 import io
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,11 +28,11 @@ def chunk(step, *, steps=10, seconds=0.5, diverged=None, **metrics):
 def show(monkeypatch):
     """`show(events)`: what is written for chunks, and for numbers, which are seconds of a compilation."""
 
-    def written(events, *, terminal=False, total=1000, first_step=0, **choices):
+    def written(events, *, terminal=False, total=1000, first_step=0, width=100, **choices):
         clock = SimpleNamespace(now=100.0)
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
         stream = io.StringIO()
-        console = Console(file=stream, force_terminal=terminal, width=100)
+        console = Console(file=stream, force_terminal=terminal, width=width)
         with Progress(total, first_step, console=console, **choices) as progress:
             for event in events:
                 compilation = isinstance(event, float)
@@ -86,14 +87,33 @@ def test_a_terminal_shows_a_bar(show):
     written = show([chunk(500, seconds=2.0, vae_loss=104.25)], terminal=True)
     assert "━" in written
     assert "500/1000" in written
-    assert "vae 104.2  250 step/s  0:02 left" in written
+    assert "250 step/s  0:02 left  vae 104.2" in written
+
+
+@pytest.mark.parametrize("width", [20, 30, 45, 60, 80])
+def test_a_narrow_terminal_cuts_the_losses_first_and_keeps_the_bar_and_the_steps(width, show):
+    losses = {f"{name}_loss": 1 for name in ("discriminator", "generator", "encoder", "decoder")}
+    written = show([chunk(123_400, seconds=300.0, **losses)], terminal=True, total=200_000, width=width)
+    (line,) = {line for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written).splitlines() if "123400" in line}
+    assert re.match(r"━[━╸╺ ]+ 123400/200000 .*…$", line.strip())
+    assert len(line) <= width
+    assert ("411 step/s  3:06 left" in line) == (width >= 45)
+    assert ("discriminator 1" in line) == (width >= 80)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_neither_control_the_terminal_nor_are_markup(terminal, show):
+    chunks = [chunk(20, steps=10, seconds=20.0, **{"[red]a\x1b]0;title\x07_loss": 1})]
+    written = show(chunks, terminal=terminal)
+    assert r"[red]a\x1b]0;title\x07 1" in written
+    assert "\x1b]0;" not in written
 
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_compilation_has_its_own_line_and_does_not_count_in_the_speed(terminal, show):
     written = show([60.04, chunk(500, seconds=2.0, vae_loss=1)], terminal=terminal)
     assert "compiled in 60.0 s\n" in written
-    assert "vae 1  250 step/s  0:02 left" in written
+    assert ("250 step/s  0:02 left  vae 1" if terminal else "vae 1  250 step/s  0:02 left") in written
     if not terminal:
         assert len(written.splitlines()) == 2
 

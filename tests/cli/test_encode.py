@@ -28,19 +28,32 @@ def test_latents_of_several_seeds_have_leading_seed_axis(cvae, tmp_path, jaxgen)
         assert arrays["label"].shape == (7,)
 
 
-@pytest.mark.parametrize("name", ["vae", "cvae"])
-def test_figure_receives_latents_of_first_seed_and_labels(name, request, tmp_path, jaxgen, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "index", "title"), [("vae", None, ""), ("cvae", None, "seed 0"), ("cvae", 1, "seed 1")]
+)
+def test_figure_receives_latents_of_one_seed_labels_and_the_seed(
+    name, index, title, request, tmp_path, jaxgen, monkeypatch
+):
     drawn = []
-    monkeypatch.setattr(
-        "jaxgen.plot.scatter_by_label", lambda points, label, class_names: drawn.append((points, label))
-    )
+    monkeypatch.setattr("jaxgen.plot.scatter_by_label", lambda points, **options: drawn.append((points, options)))
     monkeypatch.setattr("jaxgen.cli.encode.write_figure", lambda path, figure: None)
     run = load_run(request.getfixturevalue(name))
-    assert jaxgen("encode", run.folder, "--out", tmp_path / "x.png").status == 0
-    ((points, label),) = drawn
+    given = [] if index is None else ["--run-index", index]
+    result = jaxgen("encode", run.folder, "--out", tmp_path / "x.png", *given)
+    assert result.status == 0
+    assert ("seed 0 of 2 is shown" in result.err) == (title == "seed 0")
+    ((points, options),) = drawn
     latents = run.encode(TEST)
-    np.testing.assert_allclose(points, latents if name == "vae" else latents[0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(label, TEST["label"])
+    np.testing.assert_allclose(points, latents if name == "vae" else latents[index or 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(options["label"], TEST["label"])
+    assert options["title"] == title
+
+
+def test_fewer_than_given_and_more_than_encoded_is_said(vae, tmp_path, jaxgen, monkeypatch):
+    out = tmp_path / "x.npz"
+    assert "has 360 examples, fewer than --n 400" in jaxgen("encode", vae, "--out", out, "--n", 400).err
+    monkeypatch.setattr("jaxgen.cli.encode.EXAMPLES", 100)
+    assert "the first 100 of 360 test examples are used" in jaxgen("encode", vae, "--out", out).err
 
 
 def test_figure_file_has_a_colour_for_each_class(vae, tmp_path, jaxgen):

@@ -1,6 +1,14 @@
 """Output files of commands: valid names, folders that exist, full disks, and damaged checkpoints."""
 
+import json
+import shutil
+
 import pytest
+
+from jaxgen.cli.table import print_metrics
+
+CONTROL = "\x1b]0;title\x07\x1b[2J\r\u202e\x9b31m"
+"""Sets the title of the window, clears the screen, returns to the start of the line, and reverses the direction."""
 
 
 def test_invalid_output_is_refused_before_any_work(refused, vae, tmp_path, monkeypatch):
@@ -31,3 +39,42 @@ def test_damaged_checkpoint_is_skipped_with_a_notice(command, jaxgen, damaged, t
     assert result.status == 0
     (line,) = result.err.splitlines()
     assert line.startswith("jaxgen: skipping a checkpoint: the checkpoint of step 20 is damaged")
+
+
+def assert_harmless(*texts):
+    """Only line breaks and characters that are printed."""
+    for text in texts:
+        assert all(line.isprintable() for line in text.splitlines()), text
+
+
+def test_control_sequences_of_paths_files_and_metrics_are_escaped(vae, tmp_path, jaxgen, monkeypatch):
+    out = tmp_path / f"{CONTROL}.npz"
+    result = jaxgen("sample", vae, "--out", out)
+    assert out.is_file()
+    assert_harmless(result.out, result.err)
+    assert "\\x1b]0;title\\x07" in result.out
+    run = shutil.copytree(vae, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    for change in ({"family": CONTROL}, {"config": config["config"] | {"data": CONTROL}}, {"example": {CONTROL: 1}}):
+        (run / "config.json").write_text(json.dumps(config | change))
+        for command in ("sample", "evaluate", "report"):
+            result = jaxgen(command, run, *([] if command != "sample" else ["--out", tmp_path / "x.png"]))
+            assert_harmless(result.out, result.err)
+    monkeypatch.setattr("jaxgen.cli.evaluate.evaluate_run", lambda run, seed, data: {f"[red]a{CONTROL}": 1.5})
+    result = jaxgen("evaluate", vae)
+    assert_harmless(result.out, result.err)
+    assert "[red]a" in result.out  # No markup either.
+
+
+def test_file_names_that_are_no_text_are_printed(capsys):
+    print_metrics({"a\udcff": 1.0}, title="b\udcff")
+    written = capsys.readouterr().out
+    assert written.encode()
+    assert "a\\udcff" in written
+
+
+def test_the_samples_that_mode_kl_counts_are_said(capsys):
+    print_metrics({"modes": 3.0, "mode_kl": 0.5}, title="gan")
+    assert "mode_kl: KL divergence of the modes' shares of all samples" in capsys.readouterr().out
+    print_metrics({"modes": 3.0}, title="gan")
+    assert "mode_kl" not in capsys.readouterr().out

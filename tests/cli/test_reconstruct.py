@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from jaxgen import plot
 from jaxgen.data import load
 from jaxgen.runs import load_run
 
@@ -31,12 +32,40 @@ def test_label_option_decodes_with_one_class_or_with_every_class(cvae, tmp_path,
         np.testing.assert_allclose(seven["reconstructions"], expected[:, :, 7], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("label", "columns", "rows"), [("all", 11, 5), (3, 5, 2)])
-def test_figure_has_a_cell_for_each_image(label, columns, rows, cvae, tmp_path, jaxgen):
-    assert jaxgen("reconstruct", cvae, "--label", label, "--out", tmp_path / "x.png", "--n", 5).status == 0
+@pytest.mark.parametrize(("index", "shown"), [([], 0), (["--run-index", 1], 1)])
+@pytest.mark.parametrize("label", ["all", 3])
+def test_figure_shows_one_seed_and_says_which(label, index, shown, cvae, tmp_path, jaxgen):
+    result = jaxgen("reconstruct", cvae, "--label", label, "--out", tmp_path / "x.png", "--n", 4, *index)
+    assert result.status == 0
+    assert result.err == ("" if index else "jaxgen: seed 0 of 2 is shown: --run-index chooses another\n")
+    run = load_run(cvae)
+    decoded = run.restyle(TEST) if label == "all" else run.reconstruct(TEST, label=label)
+    draw = plot.styles if label == "all" else plot.reconstructions
     with Image.open(tmp_path / "x.png") as image:
-        width, height = image.size
-    assert width / height == pytest.approx((columns * 10 + 2) / (rows * 10 + 2))
+        found = np.asarray(image, int)
+    # A seed alone and beside others is the same within rounding, which may change a byte by one.
+    np.testing.assert_allclose(found, draw(TEST["image"], decoded[shown], title=f"seed {shown}"), atol=1)
+
+
+def test_arrays_of_one_seed_can_be_chosen(cvae, tmp_path, jaxgen):
+    assert jaxgen("reconstruct", cvae, "--out", tmp_path / "x.npz", "--n", 4, "--run-index", 1).status == 0
+    with np.load(tmp_path / "x.npz") as arrays:
+        expected = load_run(cvae).reconstruct(TEST)[1]
+        np.testing.assert_allclose(arrays["reconstructions"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_more_than_there_are_is_said(vae, tmp_path, jaxgen):
+    count = len(load("digits", split="test")["image"])
+    for n, notice in (
+        (count, ""),
+        (count + 1, f"jaxgen: the test split has {count} examples, fewer than --n {count + 1}"),
+    ):
+        result = jaxgen("reconstruct", vae, "--out", tmp_path / "x.npz", "--n", n)
+        assert result.status == 0
+        assert result.err.startswith(notice)
+        assert bool(result.err) == bool(notice)
+        with np.load(tmp_path / "x.npz") as arrays:
+            assert len(arrays["originals"]) == len(arrays["reconstructions"]) == count
 
 
 def test_invalid_labels_are_refused(vae, cvae, tmp_path, refused, monkeypatch):

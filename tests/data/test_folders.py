@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxgen.data.folders import find_splits, list_files, printable
+from jaxgen.data.folders import find_splits, list_files
 from jaxgen.errors import InputError
 
 
@@ -73,8 +73,3 @@ def test_a_run_within_a_folder_of_images_is_not_read_as_a_class(tmp_path: Path) 
     touch(run / "config.json", run / "metrics.jsonl", run / "samples" / "step-1.png")
     assert names(tmp_path) == ["a/1.png", "b/2.png"]
     assert not find_splits(tmp_path)
-
-
-def test_names_that_a_terminal_would_interpret_are_escaped() -> None:
-    assert "\x1b" not in printable("a\x1b[2J.png")
-    assert printable("Äpfel 1.png") == "Äpfel 1.png"

@@ -62,6 +62,12 @@ class TestMixture:
         assert (found["modes"], found["high_quality"]) == (covered, covered / 2)
         assert found["mode_kl"] == pytest.approx(0, abs=1e-6)
 
+    def test_samples_of_low_quality_count_in_the_divergence_and_cover_no_mode(self):
+        near, far = np.tile(CENTERS[:1], (3, 1)), np.float32([[-4.0], [4.0], [5.0], [6.0], [38.0]])
+        found = of_mixture(np.concatenate([near, far]))
+        assert (found["modes"], found["high_quality"]) == (1, 3 / 8)
+        assert found["mode_kl"] == pytest.approx(scipy.stats.entropy([3, 4, 1], [0.3, 0.5, 0.2]), rel=1e-5)
+
 
 class TestClasses:
     def test_only_confident_samples_cover_a_class(self):

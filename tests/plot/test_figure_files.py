@@ -44,6 +44,12 @@ def test_full_disk_leaves_the_previous_file_unchanged(tmp_path, full_disk):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
+@pytest.mark.parametrize("file_format", ["pdf", "svg"])
+def test_large_pixels_are_refused_by_formats_that_need_much_memory(file_format):
+    with pytest.raises(InputError, match=r"must be a \.png file where it has more than 4,194,304 pixels"):
+        render(np.zeros((2048, 2049), np.uint8), file_format)
+
+
 @pytest.mark.parametrize("name", ["x.jpeg", "x"])
 def test_unknown_file_formats_are_rejected(name, tmp_path):
     with pytest.raises(InputError, match="must be one of png, pdf, svg, got"):

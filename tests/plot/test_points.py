@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from matplotlib.colors import to_rgb
 
-from jaxgen.plot import scatter, scatter_by_label, scatter_panels
+from jaxgen.plot import render, scatter, scatter_by_label, scatter_panels
 
 
 def test_two_dimensional_points_are_plotted_at_their_coordinates():
@@ -55,6 +56,21 @@ def test_histograms_are_normalized_by_all_points():
     assert areas == {"data": pytest.approx(1.0), "generated": pytest.approx(0.5)}
 
 
+@pytest.mark.parametrize(
+    "values",
+    [[2.0, 2.0], [np.nan, 1.0], [np.inf, -np.inf, 1.0, 3.0], [np.nan], [3e38, 3e38], [-1e30, -1e30 * (1 + 1e-7)]],
+)
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_points_without_a_range_are_drawn(values, dimensions):
+    points = np.tile(np.array(values, np.float32)[:, None], dimensions)
+    for figure in (scatter(points), scatter(points, data=points), scatter_panels({"a": (points, None)})):
+        (axes,) = figure.axes
+        (low, high), finite = axes.get_xlim(), points[np.isfinite(points)]
+        assert np.isfinite([low, high]).all()
+        assert ((low < finite) & (finite < high)).all()
+    assert render(figure, "png")
+
+
 def test_panels_equal_single_scatter_plots():
     rng = np.random.default_rng(0)
     panels = {name: (rng.normal(size=(9, 2)), rng.normal(size=(20, 2))) for name in "abcd"}
@@ -69,32 +85,50 @@ def test_panels_equal_single_scatter_plots():
 POINTS = np.random.default_rng(0).normal(size=(60, 2))
 
 
+def drawn_points(figure):
+    """The points, their colours and the number of each in `POINTS`, in the order in which they are drawn."""
+    (collection,) = figure.axes[0].collections
+    drawn = np.asarray(collection.get_offsets())
+    numbers = np.array([np.flatnonzero((point == POINTS).all(axis=1))[0] for point in drawn])
+    np.testing.assert_array_equal(np.sort(numbers), np.arange(len(POINTS)))
+    return collection, numbers
+
+
 @pytest.mark.parametrize("labels", [[3], [0, 1, 2], range(10), range(5, 25)])
 def test_every_label_has_its_points_and_a_distinct_colour(labels):
     label = np.resize(np.array(labels), len(POINTS))
     figure = scatter_by_label(POINTS, label=label)
-    collections = {int(c.get_label()): c for c in figure.axes[0].collections}
-    assert list(collections) == list(labels)
-    for value, collection in collections.items():
-        np.testing.assert_allclose(collection.get_offsets(), POINTS[label == value])
-    assert len({to_rgb(collection.get_facecolor()[0, :3]) for collection in collections.values()}) == len(collections)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [str(value) for value in labels]
+    entries = zip(legend.get_texts(), legend.legend_handles, strict=True)
+    colour_of = {int(text.get_text()): to_rgb(handle.get_color()) for text, handle in entries}
+    assert len(set(colour_of.values())) == len(labels)
+    collection, numbers = drawn_points(figure)
+    colours = np.resize(collection.get_facecolor()[:, :3], (len(numbers), 3))
+    np.testing.assert_allclose(colours, [colour_of[label[i]] for i in numbers])
+
+
+def test_no_label_is_drawn_over_the_others():
+    """Points that are drawn later cover earlier ones: the ranks of a label must not be larger than those of others."""
+    label = np.repeat(np.arange(3), 20)
+    _, numbers = drawn_points(scatter_by_label(POINTS, label=label))
+    ranks = np.argsort(numbers)
+    assert scipy.stats.kruskal(*(ranks[label == k] for k in range(3))).pvalue > 0.01
+    np.testing.assert_array_equal(numbers, drawn_points(scatter_by_label(POINTS, label=label))[1])
 
 
 def test_many_labels_are_shown_by_a_colour_bar():
     label = np.arange(60) % 30
     figure = scatter_by_label(POINTS, label=label)
-    (collection,) = figure.axes[0].collections
-    np.testing.assert_array_equal(collection.get_array(), label)
+    collection, numbers = drawn_points(figure)
+    np.testing.assert_array_equal(collection.get_array(), label[numbers])
     assert len(figure.axes) == 2
     assert figure.legends == []
 
 
 def test_points_without_labels_have_one_colour():
     figure = scatter_by_label(POINTS)
-    (collection,) = figure.axes[0].collections
-    np.testing.assert_allclose(collection.get_offsets(), POINTS)
+    collection, _ = drawn_points(figure)
     assert len(collection.get_facecolor()) == 1
     assert figure.legends == []
 

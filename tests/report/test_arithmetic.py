@@ -49,7 +49,7 @@ def test_pixels_of_examples_are_added_and_subtracted(trained, monkeypatch):
     np.testing.assert_allclose(rows["+ a - b, in pixels"][2], expected, atol=1e-5)
     np.testing.assert_allclose(rows["example of b"][2], of_two[0], atol=1e-6)
     examples = {name: array[label == 2][:1] for name, array in inputs.training_examples.items()}
-    reconstruction = inputs.first_run.reconstruct(examples)[0]
+    reconstruction = inputs.shown_run.reconstruct(examples)[0]
     np.testing.assert_allclose(rows["its reconstruction"][2], reconstruction, rtol=1e-5, atol=1e-6)
 
 

@@ -15,6 +15,14 @@ def test_text_is_escaped(text):
     assert html.sources == ["x.png"]
 
 
+def test_control_characters_and_what_utf8_does_not_allow_are_escaped():
+    text = "a\x1b[2J\x00\udcff"
+    html = write_html(text, {text: [FigureFile("x.png", b"", text)]}, {text: 1.5}, {text: text}, note=text)
+    assert html.encode()
+    assert "".join(parsed(html).text).count(r"a\x1b[2J\x00\udcff") == 8
+    assert all(line.isprintable() for line in html.splitlines())
+
+
 def test_metrics_over_seeds_are_means_with_standard_deviations():
     metrics = {
         "a": {"mean": 2.0, "sd": 0.25, "worst": 3.0, "seeds": [1.75, 2.25]},

@@ -12,7 +12,7 @@ from tests.report.test_manifold import gan_with
 def test_paths_start_and_end_at_reconstructions_of_different_classes(trained, monkeypatch):
     inputs = load_input(trained("vae"), seed=0)
     rows = rows_of(monkeypatch, "interpolation", interpolation, inputs)
-    reconstructions = np.asarray(inputs.first_run.reconstruct(inputs.test_examples))
+    reconstructions = np.asarray(inputs.shown_run.reconstruct(inputs.test_examples))
     label = np.asarray(inputs.test_examples["label"])
     for i in range(4):
         ends = []

@@ -52,7 +52,7 @@ def test_norms_of_an_averaged_generator_are_those_of_the_averaged_kernels(monkey
     kernels = jax.tree.map(lambda x: jax.random.normal(jax.random.key(1), x.shape), average["params"])
     state = state.replace(ema={"generator": average | {"params": kernels}})
     run = Run(None, "gan", RunConfig(model_config=config), shown, model, add_seed_axis(state), 0, {}, ())
-    monkeypatch.setattr(spectral_norms, "checkpointed_runs", lambda run: [(0, run)])
+    monkeypatch.setattr(spectral_norms, "checkpointed_runs", lambda run, number: [(0, run)])
     drawn = without_files(monkeypatch, "spectral_norms")
     section = spectral_norms.spectral_norms(inputs_of(run))
     largest = []
@@ -82,7 +82,7 @@ def inputs_with_critic(monkeypatch, *names):
     variables = Critic(names).init(jax.random.key(0), jnp.ones((1, 3)), train=False)
     state = State(jnp.int32(0), {"c": variables["params"]}, {"c": {"spectral": variables["spectral"]}}, {}, {})
     run = Run(None, "own", RunConfig(None), {}, None, add_seed_axis(state), 0, {}, ())
-    monkeypatch.setattr(spectral_norms, "checkpointed_runs", lambda run: [(0, run)])
+    monkeypatch.setattr(spectral_norms, "checkpointed_runs", lambda run, number: [(0, run)])
     return inputs_of(run)
 
 

@@ -85,7 +85,15 @@ class TestSeveralSeeds:
         assert one["elbo"]["seeds"] == [None, both["elbo"]["seeds"][1]]
         assert one["elbo"]["mean"] == both["elbo"]["seeds"][1]
         assert both["elbo"]["worst"] == min(both["elbo"]["seeds"])
-        assert both["kl"]["worst"] == max(both["kl"]["seeds"])
+        assert both["mse"]["worst"] == max(both["mse"]["seeds"])
+
+    @pytest.mark.parametrize(
+        ("family", "undirected"), [("gan", {"real_output", "fake_output", "discriminator_loss"}), ("vae", {"kl"})]
+    )
+    def test_outputs_of_a_discriminator_and_terms_have_no_worst(self, family, undirected, fresh):
+        metrics = evaluate_run(fresh(family, seeds=2))
+        assert {name for name, value in metrics.items() if value["worst"] is None} == undirected
+        assert None not in {value["mean"] for value in metrics.values()}
 
     def test_the_worst_accuracy_is_the_smallest(self, fresh):
         found = evaluate_run(fresh("classifier", seeds=2))

@@ -56,6 +56,22 @@ class TestParts:
         near(run.encode(TEST), run.model.encode(state, TEST))
         near(run.reconstruct(TEST), run.model.reconstruct(state, TEST))
 
+    def test_parts_of_samples_are_the_samples(self, fresh, parts_of):
+        parts_of(14)
+        for run in (fresh("cvae"), fresh("cvae", seeds=2)):
+            parts = list(run.sample_parts(jax.random.key(0), 37, label=np.arange(37) % 3))
+            assert [part.shape[1] for part in parts] == [10, 10, 10, 7]
+            samples = run.sample(jax.random.key(0), 37, label=np.arange(37) % 3)
+            np.testing.assert_array_equal(np.concatenate(parts, axis=1), np.reshape(samples, (-1, 37, 8, 8, 1)))
+
+    def test_decoded_latents_are_those_of_the_model(self, fresh, parts_of):
+        parts_of(10)
+        latents, label = np.random.default_rng(0).normal(size=(23, 2)).astype(np.float32), np.arange(23) % 10
+        near(fresh("vae").decode(latents), fresh("vae").model.decode(select_seed(fresh("vae").state, 0), latents))
+        run = fresh("cvae", seeds=2)
+        for seed, found in enumerate(run.decode(latents, label=label)):
+            near(found, run.model.decode(select_seed(run.state, seed), latents, label=label))
+
     def test_logits_are_those_of_the_model(self, fresh, parts_of):
         run = fresh("classifier")
         parts_of(100)
@@ -178,3 +194,15 @@ KEY = jax.random.key(0)
 def test_what_a_model_does_not_offer_is_refused(family, call, message, fresh):
     with pytest.raises(InputError, match=message):
         call(fresh(family))
+
+
+@pytest.mark.parametrize("seeds", [None, 2])
+def test_the_representation_of_a_run_is_one_line_with_what_identifies_it(seeds, fresh):
+    run = fresh("vae", seeds=seeds)._replace(diverged={1: None} if seeds else {}, step=7)
+    shown = repr(run)
+    assert len(shown) < 300
+    assert "\n" not in shown
+    networks = {name: sum(x.size for x in jax.tree.leaves(of)) // (seeds or 1) for name, of in run.state.params.items()}
+    for part in ("vae on digits", "step 7", *(f"{name} {count:,}" for name, count in networks.items())):
+        assert part in shown
+    assert ("2 seeds, diverged: [1]" in shown) == (seeds == 2)

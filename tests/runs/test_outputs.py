@@ -1,13 +1,14 @@
 """Files are complete, or as they were before, or absent, whatever happens while they are written."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from jaxgen import plot
 from jaxgen.errors import InputError
-from jaxgen.runs.outputs import make_folder, write_arrays, write_json
+from jaxgen.runs.outputs import make_folder, new_folder, write_array_parts, write_arrays, write_json
 
 LARGE = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), np.uint8)
 
@@ -53,6 +54,42 @@ def test_what_is_written_is_read(tmp_path):
     assert json.loads((tmp_path / "x.json").read_text())["numbers"] == LARGE.ravel().tolist()
     with np.load(tmp_path / "x.npz", allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["images"], LARGE)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_parts_are_read_as_one_array_and_only_parts_are_in_memory(axis, tmp_path):
+    shape = (2, 60_000, 64) if axis else (120_000, 64)
+    array = np.random.default_rng(0).integers(0, 2, shape).astype(np.float32)
+    parts = np.array_split(array, np.arange(1000, shape[axis], 1000), axis=axis)
+    tracemalloc.start()
+    write_array_parts(tmp_path / "x.npz", "x", parts, count=shape[axis], axis=axis)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as content:
+        np.testing.assert_array_equal(content["x"], array)
+    assert peak < 0.2 * array.nbytes
+    assert {path.name for path in tmp_path.iterdir()} == {"x.npz"}
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_full_disk_leaves_the_previous_arrays(axis, tmp_path, full_disk):
+    (tmp_path / "x.npz").write_bytes(b"before")
+    with full_disk(free=100), pytest.raises(InputError, match=r"x\.npz could not be written: File too large"):
+        write_array_parts(tmp_path / "x.npz", "x", [LARGE, LARGE], count=2 * LARGE.shape[axis], axis=axis)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"x.npz": b"before"}
+
+
+@pytest.mark.parametrize(("raised", "expected"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, InputError)])
+def test_an_error_or_interrupt_leaves_no_files_in_a_new_folder(raised, expected, tmp_path):
+    def write(folder):
+        with new_folder(folder) as temporary:
+            (temporary / "a").write_text("a")
+            raise raised
+
+    (tmp_path / "x").mkdir()
+    with pytest.raises(expected):
+        write(tmp_path / "x")
+    assert [path.name for path in tmp_path.rglob("*")] == ["x"]
 
 
 def test_json_has_no_nan(tmp_path):

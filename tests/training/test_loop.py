@@ -114,6 +114,16 @@ def test_the_length_of_chunks_changes_no_bit(complete, train):
     assert_same_bits(train(chunk=50).state, complete.state)
 
 
+def test_representations_are_one_line_with_the_sizes_and_without_the_arrays(complete, of_two_seeds):
+    sizes = "critic 10, generator 6 parameters"
+    assert repr(complete.result).startswith(f"Fit(step 23, {sizes}, history of 23 steps: critic/gradient_norm, ")
+    assert repr(of_two_seeds.result).startswith(f"Fit(step 23, 2 seeds, {sizes}, history of 23 steps: ")
+    assert re.fullmatch(
+        r"Chunk\(step 7, 7 steps, critic -?[\d.]+  critic/size [\d.]+  generator -?[\d.]+\)", repr(complete.chunks[0])
+    )
+    assert len(repr(complete.result)) < 400
+
+
 def test_a_pause_between_chunks_changes_no_bit(complete, train):
     given = jax.tree.map(jnp.asarray, complete.copies[1])
     resumed = train(state=given, first_step=14)

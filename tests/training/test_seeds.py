@@ -148,26 +148,30 @@ def test_large_networks_of_the_families_are_detected(family, choices, large):
 class TestSummarize:
     def test_mean_sd_and_worst_agree_with_their_formulas(self):
         values = np.random.default_rng(0).normal(100, 5, 10)
-        summary = summarize(values, larger_is_better=False)
+        summary = summarize(values, better="smaller")
         assert summary["mean"] == pytest.approx(sum(values) / 10, rel=1e-6)
         assert summary["sd"] == pytest.approx((sum((v - sum(values) / 10) ** 2 for v in values) / 9) ** 0.5, rel=1e-6)
         assert summary["worst"] == pytest.approx(sorted(values)[-1], rel=1e-6)
 
+    def test_a_metric_without_a_better_value_has_no_worst(self):
+        summary = summarize(np.array([3.0, 1.0, 2.0]))
+        assert (summary["mean"], summary["worst"]) == (2.0, None)
+
     def test_the_worst_is_the_smallest_where_larger_is_better(self):
-        assert summarize(np.array([3.0, 1.0, 2.0]), larger_is_better=True)["worst"] == 1.0
+        assert summarize(np.array([3.0, 1.0, 2.0]), better="larger")["worst"] == 1.0
 
     def test_diverged_seeds_are_not_counted(self):
-        summary = summarize(np.array([1.0, 900.0, np.nan, 3.0]), larger_is_better=False, left_out={1})
+        summary = summarize(np.array([1.0, 900.0, np.nan, 3.0]), better="smaller", left_out={1})
         assert summary == {"mean": 2.0, "sd": 1.414214, "worst": 3.0, "seeds": [1.0, None, None, 3.0]}
 
     def test_one_seed_has_no_sd_and_without_seeds_everything_is_none(self):
-        one = summarize(np.array([2.0]), larger_is_better=False)
+        one = summarize(np.array([2.0]), better="smaller")
         assert one == {"mean": 2.0, "sd": None, "worst": 2.0, "seeds": [2.0]}
         nothing = {"mean": None, "sd": None, "worst": None, "seeds": [None]}
-        assert summarize(np.array([2.0]), larger_is_better=False, left_out=[0]) == nothing
+        assert summarize(np.array([2.0]), better="smaller", left_out=[0]) == nothing
 
     def test_a_summary_can_be_written_as_json(self):
-        json.dumps(summarize(np.array([8, 7], np.int32), larger_is_better=True), allow_nan=False)
+        json.dumps(summarize(np.array([8, 7], np.int32), better="larger"), allow_nan=False)
 
     def test_the_first_finite_seed_is_the_first_that_has_not_diverged(self):
         assert [first_finite(3, diverged) for diverged in ((), {0}, {0, 1}, {1})] == [0, 1, 2, 0]
