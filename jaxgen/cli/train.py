@@ -31,12 +31,14 @@ class Options:
         config: model, data, and duration of the training.
         out: run folder; by default runs/MODEL-DATA.
         resume: resume from the newest complete checkpoint; only --steps and --data-dir may differ.
+        profile: record what the device does during a chunk of steps, in the folder profile of the run.
         dry_run: print the complete options, the parameters of every network and the shapes, and train nothing.
     """
 
     config: RunConfig[Any]
     out: Path | None = None
     resume: bool = False
+    profile: bool = False
     dry_run: bool = False
 
 

@@ -75,8 +75,8 @@ class RunConfig(Generic[ModelConfig]):
         precision: precision of the products of networks in training; everything else is computed in float32.
         validation_fraction: share of the training examples of each class that are set aside and evaluated at every
             checkpoint; by default none.
-        keep_best: metric by which the best state is kept beside the newest ones, one of validation examples such as elbo,
-            or of samples such as samples/modes; by default the newest ones only are kept.
+        keep_best: metric by which the best state is kept beside the newest ones, one of validation examples such as
+            elbo, or of samples such as samples/modes; by default the newest ones only are kept.
         patience: number of evaluations without a better value of keep_best after which the training ends; by default it
             does not end early.
         init_from: run folder whose parameters the networks of the same names start from; by default they are

@@ -124,18 +124,21 @@ def prepare_run(
         check_unchanged(before, description, folder)
     config.augmentation.check(shown)
     model = model or _built(family, description)
-    found, validation = fingerprint(data) if config.data not in SYNTHETIC else None, None
+    found = fingerprint(data) if config.data not in SYNTHETIC else None
+    trained: Batch | Stream = data
+    validation: Batch | Stream | None = None
     if config.validation_fraction is not None:
-        data, validation = split_validation(data, config.validation_fraction)
-    description = description._replace(config=config.completed(count_examples(data), model.slices, jax.device_count()))
+        trained, validation = split_validation(data, config.validation_fraction)
+    config = config.completed(count_examples(trained), model.slices, jax.device_count())
+    description = description._replace(config=config)
     if by is not None:
         model = standardized(model, by)
         notify(STANDARDIZED)
-    check_batch_size(model, data, description.config.update_size)
-    _check_selection(description.config, model, shown)
+    check_batch_size(model, trained, config.update_size)
+    _check_selection(config, model, shown)
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, shown) if model.evaluate is not None else None
-    return Prepared(folder, family, description, model, data, validation, test, found)
+    return Prepared(folder, family, description, model, trained, validation, test, found)
 
 
 def selected_metric(config: RunConfig[Any]) -> str:
