@@ -14,9 +14,9 @@ def test_bytes_are_divided_by_255() -> None:
     assert (values.min(), values.max()) == (0, 1)
 
 
-@pytest.mark.parametrize("name", ["image", "point"])
-def test_floats_are_unchanged(name: str) -> None:
-    values = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
+@pytest.mark.parametrize(("name", "shape", "lowest"), [("image", (3, 4, 4, 1), 0), ("point", (3, 2), -9)])
+def test_floats_are_unchanged(name: str, shape: tuple[int, ...], lowest: float) -> None:
+    values = np.random.default_rng(0).uniform(lowest, 1, shape).astype(np.float32)
     np.testing.assert_array_equal(preprocess({name: values, "label": np.zeros(3)}), values)
 
 
