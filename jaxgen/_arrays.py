@@ -1,6 +1,7 @@
 """Checks and conversions shared by losses and divergences: shapes, hyperparameters, dtypes, event axes."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +50,23 @@ def check_number(
         bounds = {"above": above, "at least": at_least, "below": below}
         right = ["finite"] * finite + [f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound)]
         raise InputError(f"{name} must be {' and '.join(right) or 'a number'}, got {value}")
+
+
+def check_key(key: Any, *, name: str = "key", several: bool = False) -> None:
+    """Raise an InputError unless this is a typed PRNG key, or an array of them where several are allowed."""
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        old = getattr(key, "dtype", None) == np.uint32
+        got = "one of jax.random.PRNGKey, which has no type" if old else f"{type(key).__name__} {key!r:.40}"
+        raise InputError(f"{name} must be a typed PRNG key, such as jax.random.key(0), got {got}")
+    if key.ndim and not several:
+        raise InputError(f"{name} must be one key, got keys of shape {key.shape}")
+
+
+def check_integers(**values: Any) -> None:
+    """Raise an InputError with the name of the first value that is not an integer."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise InputError(f"{name} must be an integer, got {type(value).__name__} {value!r:.40}")
 
 
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxgen._arrays import check_integers, check_key
 from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
 from jaxgen.errors import InputError
@@ -68,6 +69,8 @@ class Run(NamedTuple):
         """
         if self.model.sample is None:
             raise InputError(f"the model '{self.family}' does not sample")
+        check_key(key)
+        check_integers(n=n)
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, got {n}")
         self._check_conditions(n, conditions)
@@ -98,6 +101,7 @@ class Run(NamedTuple):
         """
         if self.model.encode is None:
             raise InputError(f"the model '{self.family}' has no encoder, so it has no latents of examples")
+        self._check_batch(batch)
         self._check_labels(batch.get("label"))
         return self._apply(self.model.encode, batch)
 
@@ -134,6 +138,7 @@ class Run(NamedTuple):
         encode, decode, reconstruct = self.model.encode, self.model.decode, self.model.reconstruct
         if reconstruct is None:
             raise InputError(f"the model '{self.family}' has no encoder or no decoder, so it cannot reconstruct")
+        self._check_batch(batch)
         n = _count(batch)
         self._check_labels(batch.get("label"))
         self._check_conditions(n, conditions)
@@ -159,6 +164,7 @@ class Run(NamedTuple):
         Reference:
             Kingma et al. 2014, arXiv:1406.5298, figure 1b.
         """
+        self._check_batch(batch)
         n, classes = _count(batch), self.classes
         repeated = {name: np.repeat(array, classes, axis=0) for name, array in batch.items()}
         styles = self.reconstruct(repeated, label=np.tile(np.arange(classes), n))
@@ -177,12 +183,28 @@ class Run(NamedTuple):
 
     def _apply(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
         """Apply a function of one seed's state and of examples, for every seed and in batches that fit into memory."""
+        self._check_batch(examples[0] if isinstance(examples, tuple) else examples)
         _count(examples)
         return self._squeezed(map_batches(partial(_applied, function, self.state), examples, axis=1))
 
     def _squeezed(self, values: Array) -> Array:
         """Without the axis of seeds for a single run."""
         return values[0] if self.config.seeds is None else values
+
+    def _check_batch(self, batch: Any) -> None:
+        """Refuse a batch that is not one of the run's data, about which a network would raise an error of its own."""
+        if not isinstance(batch, Mapping):
+            names = ", ".join(map(repr, self.example))
+            raise InputError(f"a batch must be a mapping with the arrays {names}, got {type(batch).__name__}")
+        for name, shown in self.example.items():
+            if name not in batch:
+                if name != "label":
+                    raise InputError(f"a batch must have an array {name!r}, as the run's data, got {sorted(batch)}")
+                continue
+            shape = np.shape(batch[name])
+            if not shape or shape[1:] != shown.shape[1:]:
+                listed = ", ".join(["n", *map(str, shown.shape[1:])])
+                raise InputError(f"{name} must be [{listed}], as the run's data, got shape {shape}")
 
     def _check_conditions(self, n: int, conditions: Mapping[str, Any]) -> None:
         if unknown := set(conditions) - set(self.model.conditions):
@@ -211,7 +233,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         The run.
 
     Raises:
-        InputError: if this is not a run folder, its family or model is not known, or no checkpoint is complete.
+        InputError: if this is not a run folder, its family or model is not known, no checkpoint is complete, or no seed
+            has finite parameters.
 
     Example:
         >>> import tempfile
@@ -226,6 +249,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         ...     load_run(folder).step
         7
     """
+    if not isinstance(folder, str | Path):
+        raise InputError(f"folder must be the path of a run folder, got {type(folder).__name__}")
     folder = Path(folder)
     description = read_config(folder, family=family)
     if model is None:
@@ -238,6 +263,11 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
     else:
         state = abstract_state(model, description.config, description.example)
     restored = restore(folder / "checkpoints", state)
+    if len(non_finite_seeds(restored.state)) == (description.config.seeds or 1):
+        raise InputError(
+            f"the parameters of {folder} at step {restored.step} must be finite, got NaN or infinity"
+            f"{' in every seed' if description.config.seeds else ''}: train it again with a smaller learning rate"
+        )
     return Run(
         folder=folder,
         family=description.family,
@@ -249,6 +279,25 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         diverged=diverged_from_json(restored.meta),
         skipped=tuple(map(str, restored.skipped)),
     )
+
+
+def non_finite_seeds(state: State) -> list[int]:
+    """Return the numbers of the seeds of which a parameter is not finite.
+
+    Args:
+        state: state with a leading axis of seeds.
+
+    Returns:
+        The numbers, counted from 0.
+
+    Example:
+        >>> state = State(np.int32(0), {"net": np.array([[0.0, 1.0], [np.nan, 1.0]])}, {}, {}, {})
+        >>> non_finite_seeds(state)
+        [1]
+    """
+    leaves = jax.tree.leaves((state.params, state.ema))
+    finite = [np.isfinite(np.asarray(x)).reshape(len(x), -1).all(axis=1) for x in leaves if np.ndim(x)]
+    return [int(seed) for seed in np.flatnonzero(~np.all(finite, axis=0))] if finite else []
 
 
 def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> State:
