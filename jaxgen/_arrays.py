@@ -79,6 +79,23 @@ def known_bounds(array: Shaped[AnyArray, "..."]) -> tuple[float, float] | None:
     return values.min().item(), values.max().item()
 
 
+def check_key(key: Any, *, name: str = "key", several: bool = False) -> None:
+    """Raise an InputError unless this is a typed PRNG key, or an array of them where several are allowed."""
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
+        old = getattr(key, "dtype", None) == np.uint32
+        got = "one of jax.random.PRNGKey, which has no type" if old else f"{type(key).__name__} {key!r:.40}"
+        raise InputError(f"{name} must be a typed PRNG key, such as jax.random.key(0), got {got}")
+    if key.ndim and not several:
+        raise InputError(f"{name} must be one key, got keys of shape {key.shape}")
+
+
+def check_integers(**values: Any) -> None:
+    """Raise an InputError with the name of the first value that is not an integer."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise InputError(f"{name} must be an integer, got {type(value).__name__} {value!r:.40}")
+
+
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:
     """Return the floating dtype to which the arrays promote, which is the dtype of the result."""
     dtype = jnp.result_type(*map(jnp.asarray, arrays))

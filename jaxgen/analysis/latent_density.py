@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._arrays import check_integers, check_key
 from jaxgen.divergences import mmd
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
@@ -49,6 +50,7 @@ def aggregate_posterior_mmd(
         >>> bool(abs(near_zero) < 0.01), bool(aggregate_posterior_mmd(jax.random.key(0), far) > 1)
         (True, True)
     """
+    check_key(key)
     _check_matrix(latents)
     samples = jax.random.normal(key, latents.shape, latents.dtype)
     default = math.sqrt(2 * latents.shape[1])
@@ -84,6 +86,8 @@ class LatentDensity(NamedTuple):
             [[3. 4.]
              [3. 4.]]
         """
+        check_key(key)
+        check_integers(n=n)
         return _sample(key, self, n)
 
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_number, flat_events, spaced, widen
+from jaxgen._arrays import check_key, check_number, flat_events, spaced, widen
 from jaxgen._pairwise_distances import squared_distances
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Shaped
@@ -146,6 +146,7 @@ def birthday_test(
         >>> result.support.low < 365 < result.support.high, 15 < result.half < 30
         (True, True)
     """
+    check_key(key)
     _check_arguments(sizes, trials, nearest_pairs)
     if threshold is None:
         if real is None:

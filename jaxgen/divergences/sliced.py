@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import centre, check_same_shape, flat_events, float_dtype, widen
+from jaxgen._arrays import centre, check_key, check_same_shape, flat_events, float_dtype, widen
 from jaxgen._numerics import absolute, largest, power_of_two
 from jaxgen.divergences._samples import check_masses, check_samples, known_integer, known_number
 from jaxgen.typing import Array, Float, Int, KeyArray
@@ -114,6 +114,7 @@ def sliced_wasserstein(
         >>> print(f"{distance:.1f}, over all directions {6 / 3**0.5:.1f}")
         3.5, over all directions 3.5
     """
+    check_key(key)
     check_samples(x=x, y=y)
     order = known_number("order", order, at_least=1)
     n_projections = known_integer("n_projections", n_projections, at_least=1)

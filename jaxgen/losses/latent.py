@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import check_batch, check_number, float_dtype, sum_events, widen
+from jaxgen._arrays import check_batch, check_key, check_number, float_dtype, sum_events, widen
 from jaxgen._numerics import relative_entropy
 from jaxgen.losses.regression import absolute_error
 from jaxgen.typing import Array, Float, KeyArray, Scalar
@@ -124,6 +124,7 @@ def contractive_penalty_estimate(
         >>> contractive_penalty_estimate(jax.random.key(0), encode, jnp.ones((2, 2)))
         Array([25., 25.], dtype=float32)
     """
+    check_key(key)
     check_number("n_probes", n_probes, at_least=1)
     x = jnp.asarray(x, float_dtype(x))
     latent = _latent_shape(encode, x)

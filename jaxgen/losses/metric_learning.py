@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
+from jaxgen._arrays import check_key, check_number, check_same_shape, float_dtype, widen
 from jaxgen._numerics import largest, safe_sqrt
 from jaxgen._pairwise_distances import squared_distances
 from jaxgen.errors import check_known
@@ -293,6 +293,7 @@ def triplet_semi_hard(
         >>> float(loss), int(info.mined)
         (0.5, 1)
     """
+    check_key(key)
     check_number("margin", margin, at_least=0.0, finite=True)
     batch = _batch(embeddings, labels, distance)
     negative, found = _random_semi_hard(key, batch, margin)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import check_batch, check_number, check_same_shape, float_dtype, sum_events, widen
+from jaxgen._arrays import check_batch, check_key, check_number, check_same_shape, float_dtype, sum_events, widen
 from jaxgen._numerics import safe_sqrt
 from jaxgen.typing import Array, Float, KeyArray, PyTree, Scalar
 
@@ -68,6 +68,7 @@ def gradient_penalty(
         >>> gradient_penalty(jax.random.key(0), lambda x: 2.0 * x[:, 0], real, fake)
         Array([1., 1.], dtype=float32)
     """
+    check_key(key)
     check_number("target", target, at_least=0.0, finite=True)
     check_same_shape(real=real, fake=fake)
     check_batch(real=real)
@@ -116,6 +117,7 @@ def dragan_penalty(
         >>> dragan_penalty(jax.random.key(0), lambda x: 2.0 * x[:, 0], jnp.ones((2, 3)))
         Array([1., 1.], dtype=float32)
     """
+    check_key(key)
     check_number("scale", scale, at_least=0.0, finite=True)
     check_number("target", target, at_least=0.0, finite=True)
     check_batch(real=real)

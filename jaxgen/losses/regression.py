@@ -86,8 +86,8 @@ def huber(
     check_number("delta", delta, above=0.0)
     small, large = _split(widen(predictions) - widen(targets), delta)
     # 0 for small errors: an infinite delta times 0 is NaN, and the gradient (e - delta) + delta has no digits of e.
-    slope = jnp.where(large > 0, delta, 0.0)
-    loss = 0.5 * jnp.square(small) + slope * (large - 0.5 * slope)
+    bound = jnp.where(large > 0, delta, 0.0)
+    loss = 0.5 * jnp.square(small) + bound * (large - 0.5 * bound)
     return loss.astype(float_dtype(predictions, targets))
 
 

@@ -27,7 +27,7 @@ from jaxgen.models.corruption import CORRUPTIONS, Corruption, CorruptionName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
-from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -115,6 +115,7 @@ def build(
         >>> model.encode(state, {"image": jnp.zeros((3, 8, 8, 1))}).shape
         (3, 2)
     """
+    check_build(config, Config, example)
     if config.corruption == "salt_and_pepper" and not is_image(example):
         raise InputError("salt and pepper are black and white, which only images have: choose another corruption")
     check_known("corruption", config.corruption, CORRUPTIONS)

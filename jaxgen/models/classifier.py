@@ -22,7 +22,7 @@ from jaxgen.models.labels import count_classes, labels_of
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess, to_signed
-from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Network
 from jaxgen.nn.dcgan import Discriminator
 from jaxgen.nn.mlp import MLP
@@ -111,6 +111,7 @@ def build(
         >>> model.predict(state, points).shape
         (4, 4)
     """
+    check_build(config, Config, example)
     check_optimizers(optimizer=optimizer)
     images, shape, classes = is_image(example), preprocess(example).shape[1:], count_classes(example)
     if config.max_shift and not images:

@@ -18,6 +18,7 @@ from jaxgen.game import Model, State
 from jaxgen.models import vae
 from jaxgen.models.labels import Labels, count_classes, each_label, labels_of, one_hot
 from jaxgen.models.likelihood import Likelihood
+from jaxgen.models.validation import check_build
 from jaxgen.nn.autoencoding import Network
 from jaxgen.typing import Array, Batch, Float, KeyArray
 
@@ -69,6 +70,7 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3, label=7).shape
         (3, 8, 8, 1)
     """
+    check_build(config, Config, example)
     classes = count_classes(example)
     modules = {"encoder": encoder, "decoder": decoder}
     condition = partial(one_hot_labels, classes)

@@ -41,7 +41,7 @@ from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.networks import make_dropout_key
 from jaxgen.models.optimizer import check_optimizers, freeze_networks, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
-from jaxgen.models.validation import check_not_negative
+from jaxgen.models.validation import check_build, check_not_negative
 from jaxgen.nn.autoencoding import Network
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -94,6 +94,7 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 2)
     """
+    check_build(config, Config, example)
     check_optimizers(generator_optimizer=generator_optimizer, discriminator_optimizer=discriminator_optimizer)
     _check_parts(loss, penalty, penalty_weight)
     given_weight = config.penalty_weight if penalty_weight is None else penalty_weight

@@ -27,7 +27,7 @@ from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
-from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -137,6 +137,7 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
+    check_build(config, Config, example)
     check_optimizers(optimizer=optimizer)
     shape = preprocess(example).shape[1:]
     hidden, width, features = config.hidden, config.width, 2 * config.latent_dim

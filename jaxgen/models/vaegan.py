@@ -39,7 +39,7 @@ from jaxgen.models.optimizer import (
 )
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
 from jaxgen.models.vae import reparameterize
-from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Network
 from jaxgen.nn.dcgan import Discriminator, Generator, map_sizes
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
@@ -160,6 +160,7 @@ def build(
         >>> model.sample(jax.random.key(1), state, 3).shape
         (3, 8, 8, 1)
     """
+    check_build(config, Config, example)
     check_optimizers(
         encoder_optimizer=encoder_optimizer,
         decoder_optimizer=decoder_optimizer,

@@ -4,9 +4,15 @@ Traced values are not known and not checked: a sweep checks all of its values be
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
 
 from jaxgen._arrays import is_known
 from jaxgen.errors import InputError
+from jaxgen.models.family import fits, option_types
 
 
 def check_positive(**values: int | float) -> None:
@@ -24,6 +30,7 @@ def check_positive(**values: int | float) -> None:
         jaxgen.errors.InputError: learning_rate must be positive and finite, got 0.0
     """
     for name, value in values.items():
+        _check_number(name, value)
         if is_known(value) and not 0 < value < math.inf:
             raise InputError(f"{name} must be positive and finite, got {value}")
         _check_size(name, value)
@@ -44,9 +51,47 @@ def check_not_negative(**values: int | float) -> None:
         jaxgen.errors.InputError: beta must be finite and not negative, got -1.0
     """
     for name, value in values.items():
+        _check_number(name, value)
         if is_known(value) and not 0 <= value < math.inf:
             raise InputError(f"{name} must be finite and not negative, got {value}")
         _check_size(name, value)
+
+
+def check_build(config: Any, kind: type, example: Any) -> None:
+    """Check the types of what a model is built from.
+
+    Args:
+        config: must be an instance of `kind` whose options are of their types. Arrays are accepted as numbers.
+        kind: dataclass of the options.
+        example: must be a mapping with an array `image` of four axes, or `point` of two.
+
+    Raises:
+        InputError: if it is not so; the message names the option or the array.
+
+    Example:
+        >>> from jaxgen.models import vae
+        >>> check_build(vae.Config(latent_dim="2"), vae.Config, {})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: latent_dim must be of the type int | None, got '2'
+    """
+    if not isinstance(config, kind):
+        raise InputError(f"config must be a {kind.__module__}.{kind.__name__}, got {type(config).__name__}")
+    for name, hint in option_types(kind).items():
+        value = getattr(config, name)
+        value = tuple(value) if isinstance(value, list) else value
+        if not isinstance(value, jax.Array | np.generic) and not fits(value, hint):
+            raise InputError(f"{name} must be of the type {getattr(hint, '__name__', hint)}, got {value!r}")
+    if not isinstance(example, Mapping):
+        raise InputError(f"the example must be a mapping of arrays, such as the data, got {type(example).__name__}")
+    for name, axes in (("image", "[n, height, width, channels]"), ("point", "[n, dim]")):
+        if name in example and np.ndim(example[name]) != axes.count(",") + 1:
+            raise InputError(f"{name} must be {axes}, got shape {np.shape(example[name])}")
+
+
+def _check_number(name: str, value: Any) -> None:
+    """Refuse what cannot be compared with a number, such as text."""
+    if not isinstance(value, int | float | np.generic | jax.Array):
+        raise InputError(f"{name} must be a number, got {value!r}")
 
 
 def _check_size(name: str, value: int | float) -> None:

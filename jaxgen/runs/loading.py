@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._arrays import check_integers, check_key
 from jaxgen.batch_checks import check_data
 from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
@@ -102,6 +103,8 @@ class Run(NamedTuple):
         """
         if self.model.sample is None:
             raise InputError(f"the model '{self.family}' does not sample")
+        check_key(key)
+        check_integers(n=n)
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, got {n}")
         self._check_conditions(n, conditions)
@@ -250,6 +253,7 @@ class Run(NamedTuple):
 
     def _apply(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
         """Apply a function of one seed's state and of examples, for every seed and in batches that fit into memory."""
+        check_like(self.example, examples[0] if isinstance(examples, tuple) else examples)
         _count(examples)
         return self._squeezed(map_batches(partial(_applied, function, self.state), examples, axis=1))
 
@@ -284,7 +288,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         The run.
 
     Raises:
-        InputError: if this is not a run folder, its family or model is not known, or no checkpoint is complete.
+        InputError: if this is not a run folder, its family or model is not known, no checkpoint is complete, or no seed
+            has finite parameters.
 
     Example:
         >>> import tempfile
@@ -299,6 +304,8 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
         ...     load_run(folder).step
         0
     """
+    if not isinstance(folder, str | Path):
+        raise InputError(f"folder must be the path of a run folder, got {type(folder).__name__}")
     folder = Path(folder)
     description = read_config(folder, family=family)
     if model is None:
@@ -314,6 +321,11 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
     check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)
+    if len(non_finite_seeds(restored.state)) == (description.config.seeds or 1):
+        raise InputError(
+            f"the parameters of {folder} at step {restored.step} must be finite, got NaN or infinity"
+            f"{' in every seed' if description.config.seeds else ''}: train it again with a smaller learning rate"
+        )
     return Run(
         folder=folder,
         family=description.family,
@@ -370,6 +382,25 @@ def single(run: Run, number: int) -> Run:
         return run
     config = dataclasses.replace(run.config, seeds=None, seed=run.config.seed + number)
     return run._replace(config=config, state=_only_seed(run.state, number), diverged={})
+
+
+def non_finite_seeds(state: State) -> list[int]:
+    """Return the numbers of the seeds of which a parameter is not finite.
+
+    Args:
+        state: state with a leading axis of seeds.
+
+    Returns:
+        The numbers, counted from 0.
+
+    Example:
+        >>> state = State(np.int32(0), {"net": np.array([[0.0, 1.0], [np.nan, 1.0]])}, {}, {}, {})
+        >>> non_finite_seeds(state)
+        [1]
+    """
+    leaves = jax.tree.leaves((state.params, state.ema))
+    finite = [np.isfinite(np.asarray(x)).reshape(len(x), -1).all(axis=1) for x in leaves if np.ndim(x)]
+    return [int(seed) for seed in np.flatnonzero(~np.all(finite, axis=0))] if finite else []
 
 
 def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> State:

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxgen._arrays import check_integers, check_key
 from jaxgen.batch_checks import check_data
 from jaxgen.data import Stream, batches_per_epoch, count_examples
 from jaxgen.data import example as example_of
@@ -194,6 +195,8 @@ def fit(
         >>> int(result.state.step), result.history["vae/loss"].shape
         (20, (20,))
     """
+    check_arguments(model, data, key)
+    check_integers(steps=steps, batch_size=batch_size, first_step=first_step, chunk=chunk)
     _check_steps(key, steps, first_step, chunk)
     if not isinstance(data, Stream):
         check_data(data)
@@ -297,6 +300,38 @@ def check_batch_size(
                 f"give a batch size of at most {examples // slices}"
             )
         data_parallel_mesh(size, devices)
+
+
+def check_arguments(model: Any, data: Any, key: Any) -> None:
+    """Check the types of a model, of data and of a key or several.
+
+    Args:
+        model: must be a model.
+        data: must be a mapping of arrays that have an axis of examples, or a stream.
+        key: must be a typed PRNG key, or an array of them.
+
+    Raises:
+        InputError: if one of them is not.
+
+    Example:
+        >>> check_arguments("vae", {}, 0)
+        Traceback (most recent call last):
+            ...
+        jaxgen.errors.InputError: model must be a jaxgen.Model, got str: build one, as by jaxgen.models.vae.build
+    """
+    if not isinstance(model, Model):
+        raise InputError(
+            f"model must be a jaxgen.Model, got {type(model).__name__}: build one, as by jaxgen.models.vae.build"
+        )
+    if not isinstance(data, Stream | Mapping):
+        raise InputError(
+            f"data must be a mapping of arrays or a stream, got {type(data).__name__}: use jaxgen.data.load"
+        )
+    for name, array in ({} if isinstance(data, Stream) else data).items():
+        if not isinstance(array, np.ndarray | jax.Array) or not array.ndim or array.dtype.kind in "OUS":
+            got = f"{array.dtype} {array.shape}" if hasattr(array, "shape") else type(array).__name__
+            raise InputError(f"{name} of the data must be an array of numbers with an axis of examples, got {got}")
+    check_key(key, several=True)
 
 
 def initial_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> State:
