@@ -30,6 +30,8 @@ EXAMPLES = 10_000
 class Options:
     """Encode test examples by a trained run.
 
+    Example: jaxgen encode runs/vae-digits --out latents.npz
+
     Attributes:
         run: run folder.
         out: output file: a figure (.png, .pdf, .svg) of two-dimensional latents, each in the colour of its label; or
@@ -39,6 +41,7 @@ class Options:
         run_index: number of the seed to use, for a run of several, counted from 0; by default a figure shows the first
             seed that has not diverged, and arrays have all.
         data_dir: folder of the data sets, if it is not that of the training.
+        best: use the state that --keep-best kept in place of the newest one.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
 
@@ -47,6 +50,7 @@ class Options:
     n: int | None = None
     run_index: int | None = None
     data_dir: str | None = None
+    best: bool = False
     family: str | None = None
 
 
@@ -55,7 +59,7 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen encode")
     check_output(options.out)
     count = check_count(options.n, EXAMPLES)
-    trained = every = with_data_in(load_with_notice(options.run, options.family), options.data_dir)
+    trained = every = with_data_in(load_with_notice(options.run, options.family, best=options.best), options.data_dir)
     figure, title = options.out.suffix in FIGURE_SUFFIXES, ""
     if figure and (size := latent_size(trained.model, trained.example)) not in (2, None):
         raise InputError(f"a figure shows latents of 2 dimensions, and these have {size}: give --out latents.npz")

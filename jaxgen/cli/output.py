@@ -24,12 +24,13 @@ def print_line(line: object) -> None:
     print(printable(line))
 
 
-def load_with_notice(folder: Path, family: str | None = None) -> Run:
+def load_with_notice(folder: Path, family: str | None = None, *, best: bool = False) -> Run:
     """Load a run, and print notices of skipped checkpoints and of seeds that diverged.
 
     Args:
         folder: run folder.
         family: file, module or entry point that defines the family of the run, where it is not part of the package.
+        best: whether to load the best state in place of the newest one.
 
     Returns:
         The run.
@@ -37,7 +38,7 @@ def load_with_notice(folder: Path, family: str | None = None) -> Run:
     Raises:
         InputError: if the run cannot be loaded.
     """
-    trained = load_run(folder, family=None if family is None else load_family(family))
+    trained = load_run(folder, family=None if family is None else load_family(family), best=best)
     for skipped in trained.skipped:
         notice(f"skipping a checkpoint: {skipped}")
     for seed, where in sorted(trained.diverged.items()):

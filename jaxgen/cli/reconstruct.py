@@ -29,6 +29,8 @@ from jaxgen.runs.evaluation import load_test_split, with_data_in
 class Options:
     """Encode and decode test examples by a trained run.
 
+    Example: jaxgen reconstruct runs/vae-digits --out pairs.png
+
     Attributes:
         run: run folder.
         out: output file: a figure (.png, .pdf, .svg), or .npz for the arrays, under `originals` and `reconstructions`,
@@ -40,6 +42,7 @@ class Options:
         run_index: number of the seed to use, for a run of several, counted from 0; by default a figure shows the first
             seed that has not diverged, and arrays have all.
         data_dir: folder of the data sets, if it is not that of the training.
+        best: use the state that --keep-best kept in place of the newest one.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
 
@@ -49,6 +52,7 @@ class Options:
     label: int | Literal["all"] | None = None
     run_index: int | None = None
     data_dir: str | None = None
+    best: bool = False
     family: str | None = None
 
 
@@ -57,7 +61,7 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen reconstruct")
     check_output(options.out)
     check_count(options.n, 1)
-    trained = every = with_data_in(load_with_notice(options.run, options.family), options.data_dir)
+    trained = every = with_data_in(load_with_notice(options.run, options.family, best=options.best), options.data_dir)
     figure, title = options.out.suffix in FIGURE_SUFFIXES, ""
     if figure or options.run_index is not None:
         trained, title = select_shown(trained, options.run_index)

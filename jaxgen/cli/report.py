@@ -14,6 +14,8 @@ from jaxgen.report import FAILED, write_report
 class Options:
     """Write a report of a run: all figures and metrics that apply to it, in one HTML file.
 
+    Example: jaxgen report runs/vae-digits
+
     Attributes:
         run: run folder.
         out: output folder for index.html, report.json and the figures; RUN/report by default.
@@ -21,6 +23,7 @@ class Options:
         run_index: number of the seed that figures show, for a run of several, counted from 0; by default the first that
             has not diverged.
         data_dir: folder of the data sets, if it is not that of the training.
+        best: use the state that --keep-best kept in place of the newest one.
         family: Python file, module or entry point that defines the family of the run, if it is not part of jaxgen.
     """
 
@@ -29,13 +32,14 @@ class Options:
     seed: int = 0
     run_index: int | None = None
     data_dir: str | None = None
+    best: bool = False
     family: str | None = None
 
 
 def run(arguments: list[str]) -> None:
     """Write the report, and print its metrics and its path."""
     options = parse(Options, arguments, command="jaxgen report")
-    seed, trained = check_seed(options.seed), load_with_notice(options.run, options.family)
+    seed, trained = check_seed(options.seed), load_with_notice(options.run, options.family, best=options.best)
     index = check_run_index(trained, options.run_index)
     report = write_report(trained, folder=options.out, seed=seed, data_dir=options.data_dir, run_index=index)
     for heading, reason in report.left_out.items():

@@ -55,7 +55,7 @@ def _cells(run: ListedRun, folder: Path) -> tuple[str, ...]:
     name = str(run.folder.relative_to(folder))
     if not run.model:
         return name, "", "", "", "", "damaged", run.state
-    steps = f"{run.steps}" if run.state == "complete" else f"{run.step}/{run.steps}"
+    steps = f"{run.step}" if run.state == "complete" else f"{run.step}/{run.steps}"
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS])
     data = Path(run.data).name if Path(run.data).is_absolute() else run.data
     return name, run.model, data, str(run.seeds), steps, run.state, metrics

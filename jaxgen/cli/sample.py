@@ -52,6 +52,8 @@ LARGEST_FRAME = 2**21
 class Options:
     """Sample new examples from a trained run.
 
+    Example: jaxgen sample runs/vae-digits --out samples.png
+
     Attributes:
         run: run folder.
         out: output file or folder. A figure (.png, .pdf, .svg) shows images in a grid, or points, in a panel for each
@@ -64,6 +66,7 @@ class Options:
         label: class of the samples, for conditional models.
         run_index: number of the seed to sample from, for a run of several, counted from 0; by default all.
         interpolate: draw samples that change into each other: an animation along a path through several latents.
+        best: use the state that --keep-best kept in place of the newest one.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
 
@@ -74,6 +77,7 @@ class Options:
     label: int | None = None
     run_index: int | None = None
     interpolate: bool = False
+    best: bool = False
     family: str | None = None
 
 
@@ -84,7 +88,7 @@ def run(arguments: list[str]) -> None:
     _check_out(out, folder=folder, animated=options.interpolate)
     check_count(options.n, 1)
     key = jax.random.key(check_seed(options.seed))
-    trained = load_with_notice(options.run, options.family)
+    trained = load_with_notice(options.run, options.family, best=options.best)
     samplers = _Samplers.of(trained, options.run_index)
     conditions = {} if options.label is None else {"label": options.label}
     if options.interpolate:

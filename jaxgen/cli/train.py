@@ -30,7 +30,8 @@ class Options:
     Attributes:
         config: model, data, and duration of the training.
         out: run folder; by default runs/MODEL-DATA.
-        resume: resume from the newest complete checkpoint; only --steps and --data-dir may differ.
+        resume: resume from the newest complete checkpoint; only --steps, --epochs, --patience and --data-dir may
+            differ.
         profile: record what the device does during a chunk of steps, in the folder profile of the run.
         dry_run: print the complete options, the parameters of every network and the shapes, and train nothing.
     """
@@ -83,10 +84,12 @@ def run(arguments: list[str]) -> None:
         print_preview(name, options.config, preview(family, options.config))
         return
     preset = name if name in PRESETS else None
-    summary = train(folder, family, options.config, resume=options.resume, preset=preset, notify=notice)
+    how: dict[str, Any] = {"resume": options.resume, "preset": preset, "profile": options.profile}
+    summary = train(folder, family, options.config, **how, notify=notice)
     if summary["test"]:
-        title = f"{name} on the test split of {options.config.data}"
-        print_metrics(summary["test"], title=f"{title}, step {summary['step']}")
+        best = summary.get("best", {}).get("step")
+        step = f"step {best}, the best by {options.config.keep_best}" if best else f"step {summary['step']}"
+        print_metrics(summary["test"], title=f"{name} on the test split of {options.config.data}, {step}")
     print_line(f"run folder: {folder}")
 
 
@@ -111,6 +114,11 @@ def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | No
     config: RunConfig[Any] = RunConfig(choice.config) if before is None else before
     if file is not None:
         config = apply_options(file, choice.family, config)
+    given = {argument.partition("=")[0].replace("_", "-") for argument in choice.rest}
+    if {"--steps", "--epochs"} <= given:
+        raise InputError("--steps and --epochs are two names of the duration: leave out one of them")
+    if "--steps" in given:
+        config = dataclasses.replace(config, epochs=None)
     with family_errors(choice.family):
         return parse(
             Options, choice.rest, command=choice.command, default=Options(config), titles=_titles(choice.family)

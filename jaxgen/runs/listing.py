@@ -102,9 +102,9 @@ def _listed(folder: Path) -> ListedRun:
         )
         last = last_entry(folder) or {"step": 0}
         summary = _read(folder / "summary.json") if (folder / "summary.json").is_file() else {}
-        complete = summary.get("step") == steps
+        complete = summary.get("step") == steps or summary.get("ended_early") is True
         return run._replace(
-            step=last["step"],
+            step=summary.get("step", last["step"]) if complete else last["step"],
             state="training" if _is_locked(folder) else "complete" if complete else "stopped",
             metrics=_means(summary.get("test") if complete else last),
         )

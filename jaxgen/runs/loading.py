@@ -253,7 +253,6 @@ class Run(NamedTuple):
 
     def _apply(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
         """Apply a function of one seed's state and of examples, for every seed and in batches that fit into memory."""
-        check_like(self.example, examples[0] if isinstance(examples, tuple) else examples)
         _count(examples)
         return self._squeezed(map_batches(partial(_applied, function, self.state), examples, axis=1))
 
@@ -276,13 +275,16 @@ class Run(NamedTuple):
         check_labels(label, self.classes)
 
 
-def load_run(folder: str | Path, *, family: Family | None = None, model: Model | None = None) -> Run:
+def load_run(
+    folder: str | Path, *, family: Family | None = None, model: Model | None = None, best: bool = False
+) -> Run:
     """Load the newest complete checkpoint of a run folder; the data set is not needed.
 
     Args:
         folder: folder of the run.
         family: family of the run, where it is not part of the package.
         model: model of the run, where it was built in Python with modules or functions of its own.
+        best: whether to load the best state by the metric of the run's `keep_best` in place of the newest one.
 
     Returns:
         The run.
@@ -317,7 +319,9 @@ def load_run(folder: str | Path, *, family: Family | None = None, model: Model |
             state = abstract_state(model, description.config, description.example)
     else:
         state = abstract_state(model, description.config, description.example)
-    restored = restore(folder / "checkpoints", state)
+    if best and description.config.keep_best is None:
+        raise InputError(f"{folder} keeps no best state: train with keep_best, e.g. --keep-best elbo")
+    restored = restore(folder / ("best" if best else "checkpoints"), state)
     check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)

@@ -1,0 +1,182 @@
+"""Choice among the states of a training, and trainings that start from another run."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.errors import InputError
+from jaxgen.models import REGISTRY
+from jaxgen.runs import RunConfig, evaluate_run, load_run, train
+from jaxgen.runs.config import read_config
+from tests.small_runs import LINEAR, LinearConfig, assert_same_state, log_lines, untimed
+
+CONFIG = RunConfig(
+    LinearConfig(samples=False),
+    steps=60,
+    batch_size=32,
+    log_every=5,
+    checkpoint_every=10,
+    image_every=60,
+    validation_fraction=0.2,
+    keep_best="mse",
+)
+
+
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory):
+    """A run of two seeds whose best state is kept."""
+    folder = tmp_path_factory.mktemp("selection") / "run"
+    train(folder, LINEAR, dataclasses.replace(CONFIG, seeds=2))
+    return folder
+
+
+def test_best_state_is_the_one_with_the_best_logged_mean(selected):
+    logged = {line["step"]: line["validation/mse"] for line in log_lines(selected) if "validation/mse" in line}
+    assert list(logged) == [10, 20, 30, 40, 50, 60]
+    summary = json.loads((selected / "summary.json").read_text())
+    step = min(logged, key=logged.get)
+    assert summary["best"] == {"step": step, "value": logged[step], "evaluations": (60 - step) // 10}
+    best = load_run(selected, family=LINEAR, best=True)
+    assert best.step == step
+    assert summary["test"] == evaluate_run(best)
+    assert load_run(selected, family=LINEAR).step == 60
+
+
+def test_validation_examples_are_not_trained_on(selected, tmp_path):
+    config = dataclasses.replace(CONFIG, seeds=2, validation_fraction=0.5, keep_best=None, steps=10)
+    train(tmp_path / "half", LINEAR, config)
+    train(tmp_path / "none", LINEAR, dataclasses.replace(config, validation_fraction=None))
+    half, none = (load_run(tmp_path / name, family=LINEAR).state.params["net"] for name in ("half", "none"))
+    assert not np.array_equal(half, none)
+    assert not (tmp_path / "half" / "best").exists()
+
+
+def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_path, monkeypatch):
+    # The learning rate of this family is fixed: the metric is made to improve until step 20 only.
+    def mse(self, chunk):
+        if chunk.step % 10:
+            return None
+        value = abs(chunk.step - 20) + 1.0
+        return {"validation/mse": np.full((1, 1), value)}
+
+    monkeypatch.setattr("jaxgen.callbacks.validation.Validation.__call__", mse)
+    config, notices = dataclasses.replace(CONFIG, patience=2), []
+    summary = train(tmp_path / "run", LINEAR, config, notify=notices.append)
+    assert (summary["step"], summary["ended_early"], summary["best"]["step"]) == (40, True, 20)
+    assert any("has not improved for 2 evaluations: ended at step 40" in line for line in notices)
+    run = load_run(tmp_path / "run", family=LINEAR)
+    assert run.step == 40
+
+    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    again = train(copy, LINEAR, config, resume=True, notify=notices.append)
+    assert again["test"] == summary["test"]
+    assert_same_state(load_run(copy, family=LINEAR), run)
+
+    # Killed after step 30.
+    shutil.rmtree(copy / "checkpoints" / "40")
+    (copy / "summary.json").unlink()
+    killed = train(copy, LINEAR, config, resume=True, notify=notices.append)
+    assert (killed["step"], killed["best"]) == (40, summary["best"])
+    assert_same_state(load_run(copy, family=LINEAR), run)
+    assert untimed(log_lines(copy)) == untimed(log_lines(tmp_path / "run"))
+
+    more = train(copy, LINEAR, dataclasses.replace(config, patience=3), resume=True, notify=notices.append)
+    assert more["step"] == 50
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"keep_best": "mse"}, "needs validation examples: give a validation_fraction"),
+        ({"keep_best": "mze", "validation_fraction": 0.1}, "there is no metric 'validation/mze': did you mean"),
+        ({"keep_best": "samples/modes"}, "there is no metric 'samples/modes'"),
+        ({"patience": 2}, "patience counts evaluations of the metric of keep_best: give one"),
+        ({"patience": 0, "keep_best": "mse", "validation_fraction": 0.1}, "--patience must be at least 1, got 0"),
+        ({"validation_fraction": 1.5}, "validation_fraction must be above 0 and below 1, got 1.5"),
+        ({"precision": "float16"}, "--precision must be float32 or bfloat16, got float16"),
+        ({"epochs": 0.0}, "--epochs must be above 0"),
+    ],
+)
+def test_options_that_cannot_choose_are_refused_before_the_training(options, sentence, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        train(tmp_path / "run", LINEAR, RunConfig(LinearConfig(samples=False), steps=1, **options))
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_without_a_best_state_says_how_to_keep_one(finished):
+    with pytest.raises(InputError, match="keeps no best state: train with keep_best"):
+        load_run(finished, family=LINEAR, best=True)
+
+
+def test_parameters_are_those_of_the_other_run(selected, tmp_path):
+    config = RunConfig(LinearConfig(samples=False), steps=1, batch_size=32, init_from=str(selected), seeds=2)
+    notices = []
+    # The first step changes every parameter by the learning rate of Adam at most.
+    train(tmp_path / "run", LINEAR, config, notify=notices.append)
+    before, after = (load_run(path, family=LINEAR).state.params["net"] for path in (selected, tmp_path / "run"))
+    assert 0 < np.abs(np.asarray(after) - np.asarray(before)).max() < 0.0101
+    assert any(line.startswith("the parameters of net are those of") for line in notices)
+    assert read_config(tmp_path / "run", family=LINEAR).config.init_from == str(selected)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seeds": 3}, "has 2 seeds: give as many seeds, or a run of one, got 3"),
+        ({"model_config": LinearConfig(latent_dim=4)}, "the network 'net' of .* must have the shapes of this model"),
+        ({"init_from": "absent"}, "absent is not a run folder"),
+    ],
+)
+def test_other_runs_that_do_not_fit_are_refused(change, sentence, selected, tmp_path):
+    config = RunConfig(LinearConfig(samples=False), steps=1, batch_size=32, init_from=str(selected), seeds=2)
+    with pytest.raises(InputError, match=sentence):
+        train(tmp_path / "run", LINEAR, dataclasses.replace(config, **change))
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_with_other_networks_is_refused(selected, tmp_path):
+    gan = RunConfig(REGISTRY["gan"].config(architecture="mlp", hidden=(4,)), steps=1, init_from=str(selected))
+    with pytest.raises(InputError, match="which is not part of jaxgen|give a run with a network of the same name"):
+        train(tmp_path / "run", "gan", gan)
+
+
+def test_epochs_and_batch_size_follow_the_number_of_examples(tmp_path):
+    np.savez(tmp_path / "few.npz", image=np.random.default_rng(0).integers(0, 256, (44, 4, 4, 1), np.uint8))
+    config = RunConfig(LinearConfig(samples=False), data=str(tmp_path / "few.npz"), epochs=3, log_every=1)
+    summary = train(tmp_path / "run", LINEAR, config)
+    stored = read_config(tmp_path / "run", family=LINEAR).config
+    # A tenth of 44 examples is the test split, all others are one batch.
+    assert (stored.batch_size, stored.steps, summary["step"]) == (40, 3, 3)
+    more = train(tmp_path / "run", LINEAR, dataclasses.replace(config, epochs=5), resume=True)
+    assert more["step"] == 5
+
+
+def test_completed_config_rounds_to_devices_and_whole_steps():
+    config = RunConfig(None, epochs=2.5)
+    assert (config.completed(1000, 1, 8).batch_size, config.completed(1000, 1, 8).steps) == (128, round(2.5 * 7))
+    assert config.completed(50, 5, 4).batch_size == 8
+    assert config.completed(3, 5, 4).batch_size == 1
+    given = RunConfig(None, batch_size=10, steps=7)
+    assert given.completed(1000, 1, 1) == given
+
+
+def test_precision_changes_the_steps_and_not_the_metrics(tmp_path):
+    options = REGISTRY["autoencoder"].config(hidden=(8,), latent_dim=2)
+    config = RunConfig(options, steps=3, log_every=3, batch_size=32)
+    for precision in ("float32", "bfloat16"):
+        train(tmp_path / precision, "autoencoder", dataclasses.replace(config, precision=precision))
+    full, mixed = (load_run(tmp_path / precision) for precision in ("float32", "bfloat16"))
+    kernels = [np.asarray(run.state.params["encoder"]["Dense_0"]["kernel"]) for run in (full, mixed)]
+    assert 0 < np.abs(kernels[0] - kernels[1]).max() < 0.01
+    batch = {"image": np.zeros((2, 8, 8, 1), np.uint8)}
+    assert "bf16" not in str(
+        jax.make_jaxpr(
+            lambda x: mixed.model.encode(
+                jax.tree.map(lambda y: y[0], mixed.state.replace(step=None)).replace(step=mixed.state.step), x
+            )
+        )(batch)
+    )
