@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxgen.data import Stream, example
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.models import Family
-from jaxgen.runs.config import RunConfig, read_config
+from jaxgen.models import REGISTRY, Family
+from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run, load_run
 from jaxgen.training.leaves import first_difference, named_leaves
 from jaxgen.training.loop import initial_state
@@ -38,7 +38,7 @@ def initial_state_from(
         InputError: if the run cannot be loaded, has another number of seeds, no network of the same name, or one of
             other shapes.
     """
-    other = load_run(folder, family=family if read_config_family(folder) == family.name else None)
+    other = _loaded(folder, family)
     seeds = config.seeds or 1
     if other.config.seeds not in (None, 1, config.seeds):
         raise InputError(f"{folder} has {other.config.seeds} seeds: give as many seeds, or a run of one, got {seeds}")
@@ -64,12 +64,14 @@ def initial_state_from(
     return state.replace(params=taken("params"), stats=taken("stats"), ema=_averages(state, other, names, seeds)), names
 
 
-def read_config_family(folder: Path) -> str | None:
-    """Return the name of the family of a run, None where that is not part of the package."""
+def _loaded(folder: Path, family: Family) -> Run:
+    """The other run, of a family of the package or of the family of the new run."""
+    if family.name in REGISTRY:
+        return load_run(folder)
     try:
-        return read_config(folder).family
+        return load_run(folder, family=family)
     except InputError:
-        return None
+        return load_run(folder)
 
 
 def _averages(state: State, other: Run, names: list[str], seeds: int) -> Mapping[str, Any]:

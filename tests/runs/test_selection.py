@@ -4,7 +4,6 @@ import dataclasses
 import json
 import shutil
 
-import jax
 import numpy as np
 import pytest
 
@@ -140,7 +139,7 @@ def test_other_runs_that_do_not_fit_are_refused(change, sentence, selected, tmp_
 
 def test_run_with_other_networks_is_refused(selected, tmp_path):
     gan = RunConfig(REGISTRY["gan"].config(architecture="mlp", hidden=(4,)), steps=1, init_from=str(selected))
-    with pytest.raises(InputError, match="which is not part of jaxgen|give a run with a network of the same name"):
+    with pytest.raises(InputError, match="which is not part of jaxgen"):
         train(tmp_path / "run", "gan", gan)
 
 
@@ -164,7 +163,7 @@ def test_completed_config_rounds_to_devices_and_whole_steps():
     assert given.completed(1000, 1, 1) == given
 
 
-def test_precision_changes_the_steps_and_not_the_metrics(tmp_path):
+def test_precision_changes_the_training_by_its_rounding(tmp_path):
     options = REGISTRY["autoencoder"].config(hidden=(8,), latent_dim=2)
     config = RunConfig(options, steps=3, log_every=3, batch_size=32)
     for precision in ("float32", "bfloat16"):
@@ -172,11 +171,3 @@ def test_precision_changes_the_steps_and_not_the_metrics(tmp_path):
     full, mixed = (load_run(tmp_path / precision) for precision in ("float32", "bfloat16"))
     kernels = [np.asarray(run.state.params["encoder"]["Dense_0"]["kernel"]) for run in (full, mixed)]
     assert 0 < np.abs(kernels[0] - kernels[1]).max() < 0.01
-    batch = {"image": np.zeros((2, 8, 8, 1), np.uint8)}
-    assert "bf16" not in str(
-        jax.make_jaxpr(
-            lambda x: mixed.model.encode(
-                jax.tree.map(lambda y: y[0], mixed.state.replace(step=None)).replace(step=mixed.state.step), x
-            )
-        )(batch)
-    )
