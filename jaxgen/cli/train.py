@@ -4,10 +4,12 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from jaxgen.cli.output import notice, print_line
+from jaxgen.cli.options import Repeated
+from jaxgen.cli.output import notice, print_line, write_figure
 from jaxgen.cli.parse import parse
+from jaxgen.cli.sweep import print_sweep, sweep_figure
 from jaxgen.cli.table import print_metrics, print_preview
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
@@ -19,6 +21,7 @@ from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
 from jaxgen.runs.preview import preview
+from jaxgen.runs.sweep import parse_axes, train_sweep
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Options:
         resume: resume from the newest complete checkpoint; only --steps, --epochs, --patience and --data-dir may
             differ.
         profile: record what the device does during a chunk of steps, in the folder profile of the run.
+        sweep: values of a numeric option of the model; may be given for several options. Every combination is trained
+            with the same seeds, all in one compiled program, each in a run folder of its own below --out; by default
+            there is one run.
         dry_run: print the complete options, the parameters of every network and the shapes, and train nothing.
     """
 
@@ -40,6 +46,7 @@ class Options:
     out: Path | None = None
     resume: bool = False
     profile: bool = False
+    sweep: Annotated[tuple[str, ...], Repeated("NAME=VALUE,VALUE,...")] = ()
     dry_run: bool = False
 
 
@@ -71,6 +78,9 @@ def run(arguments: list[str]) -> None:
     name, family = choice.name, choice.family
     options = _parsed(choice, file)
     folder = options.out or _default_folder(name, options.config.data)
+    if options.sweep:
+        _sweep(name, family, options, folder if options.out else folder.with_name(f"{folder.name}-sweep"))
+        return
     if options.resume:
         before = read_config(folder, family=family)
         if before.custom:
@@ -91,6 +101,20 @@ def run(arguments: list[str]) -> None:
         step = f"step {best}, the best by {options.config.keep_best}" if best else f"step {summary['step']}"
         print_metrics(summary["test"], title=f"{name} on the test split of {options.config.data}, {step}")
     print_line(f"run folder: {folder}")
+
+
+def _sweep(name: str, family: Family, options: Options, folder: Path) -> None:
+    """Train at all points of a grid, print the table, and write the figures."""
+    if options.resume or options.dry_run or options.profile:
+        raise InputError("--sweep starts new runs: leave out --resume, --dry-run and --profile")
+    axes = parse_axes(options.sweep, family)
+    preset = name if name in PRESETS else None
+    result = train_sweep(folder, family, options.config, axes, preset=preset, notify=notice)
+    print_sweep(result, title=f"{name} on the test split of {options.config.data}, step {options.config.steps}")
+    for metric in dict.fromkeys(metric for test in result.tests for metric in test):
+        if figure := sweep_figure(result, metric):
+            write_figure(folder / f"{metric}.png", figure)
+    print_line(f"folder of the runs: {folder}")
 
 
 def _config_file(arguments: list[str]) -> tuple[list[str], ConfigFile | None]:

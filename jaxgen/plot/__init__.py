@@ -17,6 +17,7 @@ from jaxgen.plot.grid import GAP, Grid, image_grid, to_bytes
 from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
 from jaxgen.plot.points import scatter, scatter_by_label, scatter_panels
 from jaxgen.plot.rows import image_rows, nearest_pairs
+from jaxgen.plot.sweep import heat_map, option_curve
 
 __all__ = [
     "FORMATS",
@@ -32,11 +33,13 @@ __all__ = [
     "find_ffmpeg",
     "gan_1d",
     "generator_gradients",
+    "heat_map",
     "image_grid",
     "image_rows",
     "label_texts",
     "loss_against_metric",
     "nearest_pairs",
+    "option_curve",
     "published_against_ours",
     "reconstructions",
     "render",

@@ -139,7 +139,7 @@ def train(
     _check_folder(folder, resume=resume)
     prepared = prepare_run(folder, family, config, model=model, resume=resume, preset=preset, notify=notify)
     config = prepared.config
-    with _reserved(folder, resume=resume):
+    with reserved(folder, resume=resume):
         if resume:  # Another process may have used the folder since it was looked at.
             check_unchanged(read_config(folder, family=prepared.family), prepared.description, folder)
         start = _resumed(prepared, notify) if resume else Start()
@@ -150,7 +150,7 @@ def train(
         fitted, best = _fit(prepared, start, durations, notify, profile=profile)
         for seed, where in sorted(fitted.diverged.items()):
             notify(f"the run with seed {config.seed + seed} was left out: {where}")
-        summary = _summary(prepared, fitted, best, durations)
+        summary = run_summary(prepared, fitted, best, durations)
         _check_present(folder)
         write_json(folder / "summary.json", summary)
     return summary
@@ -191,7 +191,7 @@ def _fit(
             if trace is not None:
                 trace.start()
 
-        callbacks: list[Callback] = [durations, progress, *_callbacks(prepared, log)]
+        callbacks: list[Callback] = [durations, progress, *run_callbacks(prepared, log)]
         callbacks += [] if best is None else [best]
         callbacks += [lambda _: _check_present(folder), checkpoints]
         callbacks = callbacks if trace is None else [trace, *callbacks]
@@ -251,20 +251,35 @@ def _initial_state(prepared: Prepared, notify: Notify) -> State:
     return state
 
 
-def _callbacks(prepared: Prepared, log: MetricsLog) -> list[Callback]:
+def run_callbacks(prepared: Prepared, log: MetricsLog) -> list[Callback]:
     """What happens between two chunks before the checkpoint, as far as the model can do it."""
-    config, model, data = prepared.config, prepared.model, prepared.data
-    due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
+    config, model = prepared.config, prepared.model
     loss = None if prepared.description.custom else getattr(config.model_config, "loss", None)
-    metrics: list[Callback] = []
+    grid = ImageGrid(
+        prepared.folder / "samples",
+        model,
+        config.data,
+        prepared.data,
+        loss=loss,
+        class_names=prepared.description.class_names,
+        every=config.image_every,
+        last=config.steps,
+        seed=config.seed,
+    )
+    return [*metric_callbacks(prepared, model), log, grid]
+
+
+def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
+    """The callbacks that return metrics of samples and of validation examples."""
+    config = prepared.config
+    found: list[Callback] = []
     if model.sample is not None:
-        metrics += [SampleMetrics(model, config.source, data, **due)]
+        due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
+        found += [SampleMetrics(model, config.source, prepared.data, **due)]
     if prepared.validation is not None:
-        at_checkpoints = {"every": config.checkpoint_every, "last": config.steps, "seed": config.seed}
-        metrics += [Validation(model, prepared.validation, **at_checkpoints)]
-    class_names = prepared.description.class_names
-    grid = ImageGrid(prepared.folder / "samples", model, config.data, data, loss=loss, class_names=class_names, **due)
-    return [*metrics, log, grid]
+        due = {"every": config.checkpoint_every, "last": config.steps, "seed": config.seed}
+        found += [Validation(model, prepared.validation, **due)]
+    return found
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
@@ -286,7 +301,7 @@ def _is_leftover(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _reserved(folder: Path, *, resume: bool) -> Iterator[None]:
+def reserved(folder: Path, *, resume: bool) -> Iterator[None]:
     """Lock the folder for this process; the operating system releases the lock when the process ends in any way.
 
     A new run that ends without anything to be resumed is deleted.
@@ -391,10 +406,9 @@ def _last_checkpoint(folder: Path, description: RunDescription, model: Model) ->
     return f"the last checkpoint before it is that of step {restored.step}"
 
 
-def _summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: Durations) -> dict[str, Any]:
+def run_summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: Durations) -> dict[str, Any]:
     """The content of `summary.json`: the metrics are those of the best state where one is kept, or of the last."""
     description, config, model = prepared.description, prepared.config, prepared.model
-    step = int(fitted.state.step)
     state, diverged = fitted.state, fitted.diverged
     if best is not None and best.step:
         restored = restore(prepared.folder / "best", abstract_state(model, config, description.example))
@@ -413,14 +427,22 @@ def _summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: Dur
         class_names=description.class_names,
         standardization=description.standardization,
     )
+    return summary_content(prepared, fitted, best, durations, evaluate_run(run, data=prepared.test))
+
+
+def summary_content(
+    prepared: Prepared, fitted: Fit, best: Found | None, durations: Durations, test: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of `summary.json` for metrics on the test split."""
+    config, step = prepared.config, int(fitted.state.step)
     return {
-        "family": description.family,
-        "preset": description.preset,
+        "family": prepared.description.family,
+        "preset": prepared.description.preset,
         "data": config.data,
         "step": step,
         "ended_early": step < config.steps,
         **({"best": best._asdict()} if best is not None else {}),
         **{name: round(seconds, 3) for name, seconds in dataclasses.asdict(durations).items()},
         "diverged": diverged_to_json(fitted.diverged),
-        "test": evaluate_run(run, data=prepared.test),
+        "test": dict(test),
     }

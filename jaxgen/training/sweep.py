@@ -19,7 +19,7 @@ from jaxgen.data import example as example_of
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, State
 from jaxgen.training.chunk import Divergence
-from jaxgen.training.loop import fit, initial_state
+from jaxgen.training.loop import fit, run_keys
 from jaxgen.training.seeds import over_seeds
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray
 
@@ -43,7 +43,7 @@ class Point(NamedTuple):
     options: Mapping[str, float]
     state: State
     diverged: Mapping[int, Divergence]
-    history: Mapping[str, np.ma.MaskedArray]
+    history: Mapping[str, np.ndarray]
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
@@ -176,8 +176,7 @@ def sweep_state(
 
     def of_seed(run: tuple[KeyArray, Mapping[str, Array]]) -> State:
         key, values = run
-        state = initial_state(build(values), key[None], example)
-        return _with_options(jax.tree.map(lambda x: x[0], state.replace(step=state.step[None])), values)
+        return _with_options(build(values).init(run_keys(key).init, example), values)
 
     return jax.jit(over_seeds(of_seed))((jnp.tile(keys, len(points)), options))
 
@@ -188,7 +187,7 @@ def point_of(
     seeds: int,
     state: State,
     diverged: Mapping[int, Divergence],
-    history: Mapping[str, np.ma.MaskedArray],
+    history: Mapping[str, np.ndarray],
 ) -> Point:
     """Return one point of a sweep from the states and metrics of all.
 
