@@ -62,10 +62,10 @@ def check_memory(what: str, needed: int, advice: str, device: jax.Device | None 
         InputError: if the device has less.
 
     Example:
-        >>> check_memory("the state", 2**60, "use fewer seeds")
+        >>> check_memory("them", 2**60, "use fewer seeds")
         Traceback (most recent call last):
             ...
-        jaxgen.errors.InputError: the memory of the device must be at least 1 EiB for the state, got ...: use fewer
+        jaxgen.errors.InputError: the memory of the device must be at least 1 EiB for them, got ...: use fewer seeds
     """
     available = available_bytes(device)
     if available is not None and needed > available:

@@ -73,7 +73,9 @@ def test_seeds_data_and_activations_that_do_not_fit_are_refused(monkeypatch: pyt
     small = gan.build(gan.Config(hidden=(4,)), POINTS)
     run = partial(fit, steps=1, batch_size=2)
     with pytest.raises(InputError, match=r"for the state of the training, got 976.6 KiB: give .* fewer seeds"):
-        run(small, POINTS, key=seed_keys(0, 100_000))
+        run(small, POINTS, key=seed_keys(0, 20_000))
+    with pytest.raises(InputError, match=r"at least \S+ GiB for the keys of the seeds, got 976.6 KiB: give"):
+        seed_keys(0, 2_000_000_000)
     with pytest.raises(InputError, match=r"at least 1.526 MiB for a copy of the data .* stream them from disk"):
         run(small, {"point": np.zeros((200_000, 2), np.float32)}, key=jax.random.key(0))
     with pytest.raises(InputError, match=r"at least \S+ MiB for a training step, got 976.6 KiB: give a smaller batch"):

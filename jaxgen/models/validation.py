@@ -5,7 +5,7 @@ Traced values are not known and not checked: a sweep checks all of its values be
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import jax
 import numpy as np
@@ -70,16 +70,18 @@ def check_build(config: Any, kind: type, example: Any) -> None:
 
     Example:
         >>> from jaxgen.models import vae
-        >>> check_build(vae.Config(latent_dim="2"), vae.Config, {})
+        >>> check_build(vae.Config(latent_dim=2.5), vae.Config, {})
         Traceback (most recent call last):
-        jaxgen.errors.InputError: latent_dim must be of the type int | None, got '2'
+        jaxgen.errors.InputError: latent_dim must be of the type int, got 2.5
     """
     if not isinstance(config, kind):
         raise InputError(f"config must be a {kind.__module__}.{kind.__name__}, got {type(config).__name__}")
     for name, hint in option_types(kind).items():
         value = getattr(config, name)
         value = tuple(value) if isinstance(value, list) else value
-        if not isinstance(value, jax.Array | np.generic) and not fits(value, hint):
+        # Names that are not known are left to the families, which suggest similar ones.
+        is_name = isinstance(value, str) and any(get_origin(option) is Literal for option in (hint, *get_args(hint)))
+        if not is_name and not isinstance(value, jax.Array | np.generic) and not fits(value, hint):
             raise InputError(f"{name} must be of the type {getattr(hint, '__name__', hint)}, got {value!r}")
     if not isinstance(example, Mapping):
         raise InputError(f"the example must be a mapping of arrays, such as the data, got {type(example).__name__}")

@@ -297,6 +297,7 @@ def load_run(
         >>> import tempfile
         >>> from jaxgen.runs.config import RunDescription, write_config
         >>> from jaxgen.training.checkpoint import save
+        >>> from jaxgen.training.loop import initial_state
         >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
         >>> config = RunConfig(family.config(hidden=(4,)), data="ring")
         >>> model = family.build(config.model_config, example_batch)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.game import State
+from jaxgen.memory import check_memory
 from jaxgen.typing import Array, Key, PyTree, Shaped
 
 
@@ -27,10 +28,15 @@ def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
     Returns:
         `[seeds]` typed keys.
 
+    Raises:
+        InputError: if the device has too little memory for so many.
+
     Example:
         >>> bool(seed_keys(7, 3)[2] == jax.random.key(9))
         True
     """
+    # Numbers and keys, and temporary copies of both.
+    check_memory("the keys of the seeds", 32 * seeds, "give fewer seeds")
     return jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds))
 
 
