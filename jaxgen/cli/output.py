@@ -46,9 +46,8 @@ def load_with_notice(folder: Path, family: str | None = None) -> Run:
 def check_output(path: Path, suffixes: Sequence[str] = (*FIGURE_SUFFIXES, ".npz")) -> None:
     """Raise an InputError if a file cannot be written, before any work is done."""
     if path.suffix not in suffixes:
-        raise InputError(
-            f"cannot write '{path}': give a name that ends in {', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        )
+        endings = " or ".join([", ".join(suffixes[:-1]), suffixes[-1]] if suffixes[1:] else suffixes)
+        raise InputError(f"cannot write '{path}': give a name that ends in {endings}")
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 

@@ -27,6 +27,7 @@ def test_help_lists_every_command(jaxgen):
         "runs",
         "compare",
         "reproduce",
+        "benchmark",
         "list",
         "data",
     }
@@ -94,6 +95,11 @@ WRONG = {
     "a batch": (["train", "vae", "--batch-size", "5000"], "1437"),
     "no run": (["sample", "nowhere"], "nowhere"),
     "resuming nothing": (["train", "vae", "--resume", "--out", "nowhere"], "nowhere"),
+    "a workload": (["benchmark", "--only", "MLP VEA"], "did you mean 'MLP VAE'?"),
+    "a growth": (["benchmark", "--growth", "--quick"], "leave out --quick, --only and --chart"),
+    "a report": (["benchmark", "--json", "report.txt"], "give a name that ends in .json"),
+    "a folder": (["benchmark", "--json", "no/report.json"], "there is no folder 'no'"),
+    "a chart": (["benchmark", "--chart", "chart.gif"], "give a name that ends in .png, .pdf or .svg"),
     "an action": (["data", "perpare", "mnist"], "did you mean 'prepare'?"),
     "a data set to prepare": (["data", "prepare", "mnistt"], "mnist"),
 }
