@@ -42,7 +42,7 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 
 benchmark: $(VENV)/.installed-benchmark
-	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/jaxgen benchmark
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build

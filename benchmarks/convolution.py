@@ -20,8 +20,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from machine import available_cores, processor
 
+from jaxgen.benchmark.machine import available_cores, processor
 from jaxgen.nn import convolution
 from jaxgen.nn.cpu_convolution import products, winograd
 from jaxgen.nn.cpu_convolution.windows import Geometry

@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import ot
 import scipy
 import torch
-from machine import available_cores
 from peers import COMPARISONS, mmd
 from peers.comparison import JAXGEN, Comparison
 from peers.worker import Worker
-from timing import Times
+
+from jaxgen.benchmark.growth import exponent
+from jaxgen.benchmark.machine import available_cores
+from jaxgen.benchmark.timing import Times
 
 GIB, MIB = 2**30, 2**20
 LARGE = 50_000
@@ -86,7 +87,7 @@ def measure(comparison: Comparison, sizes: list[int], *, repeats: int) -> dict[s
         for name in comparison.sides
     }
     for side in sides.values():
-        side["ms_growth"], side["mib_growth"] = growth(sizes, side["ms"]), growth(sizes, side["mib"])
+        side["ms_growth"], side["mib_growth"] = exponent(sizes, side["ms"]), exponent(sizes, side["mib"])
     fastest = [min(side["ms"][i] for name, side in sides.items() if name != JAXGEN) for i in range(len(sizes))]
     return {
         "name": comparison.name,
@@ -118,13 +119,6 @@ def measure_size(comparison: Comparison, size: int, *, repeats: int) -> dict[str
     return {name: (Times(times[name]), first[name].memory) for name in workers} | {"difference": difference}
 
 
-def growth(sizes: list[int], values: list[float]) -> float | None:
-    """Return the exponent p of `value ~ size^p`, by least squares of the logarithms; None if values are too small."""
-    if min(values) < 0.1:
-        return None
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
-
-
 def print_rows(row: Mapping[str, Any]) -> None:
     sizes = "".join(f"{size:>10,}" for size in row["sizes"])
     print(f"{row['name']}: results agree within {row['difference']:.0e}")
@@ -132,8 +126,8 @@ def print_rows(row: Mapping[str, Any]) -> None:
     for unit, title in (("ms", "ms"), ("mib", "MiB at most")):
         for name, side in row["sides"].items():
             values = "".join(f"{value:10,.1f}" for value in side[unit])
-            exponent = side[f"{unit}_growth"]
-            print(f"  {name:16}{title:12}{values}" + (f"{exponent:8.2f}" if exponent is not None else f"{'-':>8}"))
+            power = side[f"{unit}_growth"]
+            print(f"  {name:16}{title:12}{values}" + (f"{power:8.2f}" if power is not None else f"{'-':>8}"))
     print(f"  {'fastest peer / ' + JAXGEN:28}" + "".join(f"{ratio:10.2f}" for ratio in row["ratio"]) + "\n")
 
 

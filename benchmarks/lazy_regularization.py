@@ -26,10 +26,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from machine import describe
-from sides import Fit
-from timing import Side, Times, interleaved
 
+from jaxgen.benchmark.machine import describe, machine_text
+from jaxgen.benchmark.sides import Fit
+from jaxgen.benchmark.timing import Side, Times, interleaved
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, game
 from jaxgen.models import gan
@@ -54,14 +54,14 @@ CONFIG = gan.Config(loss="wasserstein", penalty="gradient", learning_rate=1e-4, 
 def main() -> None:
     arguments = parse()
     machine = describe()
-    print(machine["text"] + "\n")
+    print(machine_text(machine) + "\n")
     rows = []
     for width in WIDTHS[:1] if arguments.quick else WIDTHS:
         for seeds in SEEDS:
             rows.append(measure(width, seeds, quick=arguments.quick))
             print_rows(rows[-1])
     if arguments.json:
-        report = machine["report"] | {"quick": arguments.quick, "lazy_regularization": rows}
+        report = machine | {"quick": arguments.quick, "lazy_regularization": rows}
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from machine import available_cores
+
+from jaxgen.benchmark.machine import available_cores
 
 SAMPLE = 10_000
 """Largest number of values of a result that are compared, evenly spaced."""

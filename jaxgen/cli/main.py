@@ -1,7 +1,7 @@
 """The command `jaxgen`: run a subcommand, and report an error as one sentence with an exit status.
 
-Exit status 0: success. 1: the training diverged. 2: invalid input, or a file that cannot be read or written. 130:
-interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM.
+Exit status 0: success. 1: the training diverged, or the two sides of a benchmark disagree. 2: invalid input, or a file
+that cannot be read or written. 130: interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM.
 
 Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 """
@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": "list the runs below a folder: jaxgen runs FOLDER",
     "compare": "compare runs by their metrics and training curves: jaxgen compare RUN RUN",
     "reproduce": "run a published experiment: jaxgen reproduce pacgan-mixtures --quick",
+    "benchmark": "time training steps on this machine: jaxgen benchmark --quick",
     "list": "list the models, their presets and the data sets",
     "completion": "print a script for completion by the shell: jaxgen completion bash",
     "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
@@ -172,6 +173,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.compare import run
         case "reproduce":
             from jaxgen.cli.reproduce import run
+        case "benchmark":
+            from jaxgen.cli.benchmark import run
         case "list":
             from jaxgen.cli.list import run
         case "completion":

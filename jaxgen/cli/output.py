@@ -109,8 +109,8 @@ def check_output(path: Path, suffixes: Sequence[str] = (*FIGURE_SUFFIXES, ".npz"
         further: what else is possible, as the end of the message.
     """
     if path.suffix not in suffixes:
-        choices = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}{further}"
-        raise InputError(f"cannot write '{path}': give a name that ends in {choices}")
+        endings = " or ".join([", ".join(suffixes[:-1]), suffixes[-1]] if suffixes[1:] else suffixes)
+        raise InputError(f"cannot write '{path}': give a name that ends in {endings}{further}")
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
 

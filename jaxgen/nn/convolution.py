@@ -9,7 +9,8 @@ everywhere. They are fastest in `fit` and in functions compiled with `jaxgen.tra
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -92,7 +93,7 @@ def convolve(
     is_supported = cpu_convolution.is_supported(
         inputs, kernel, strides=strides, dilation=dilation, kernel_dilation=rhs_dilation, groups=feature_group_count
     )
-    if jax.default_backend() != "cpu" or not is_supported:
+    if jax.default_backend() != "cpu" or _by_xla.value or not is_supported:
         return convolve_by_xla(inputs, kernel)
     # XLA's shape rules raise the errors about arguments that do not fit together.
     outputs = jax.eval_shape(convolve_by_xla, inputs, kernel)
@@ -145,6 +146,31 @@ def convolve_transpose(
     ones = (1,) * len(strides)
     options = {"lhs_dilation": strides, "rhs_dilation": rhs_dilation, "precision": precision}
     return convolve(inputs, kernel, ones, padding, **options)
+
+
+# A part of the cache key of `jit`, so that a function is compiled once inside the context and once outside.
+_by_xla = jax.make_user_context(default_value=False)
+
+
+@contextmanager
+def convolutions_by_xla() -> Iterator[None]:
+    """Compute each convolution by a single operation of XLA on the CPU too, as a context or as a decorator.
+
+    The context applies to functions that are traced in it by the same thread: their operations can be counted, and
+    they compile faster. A function that was compiled outside is compiled again inside.
+
+    Yields:
+        Nothing.
+
+    Example:
+        >>> arguments = jnp.ones((1, 4, 4, 1)), jnp.ones((2, 2, 1, 1))
+        >>> with convolutions_by_xla():
+        ...     jaxpr = jax.make_jaxpr(lambda x, kernel: convolve(x, kernel, (2, 2), "VALID"))(*arguments)
+        >>> [equation.primitive.name for equation in jaxpr.eqns]
+        ['conv_general_dilated']
+    """
+    with _by_xla(True):
+        yield
 
 
 class Conv(nn.Conv):

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 from lazy_regularization import EVERY, IN_LOSS, WITHOUT, models, name_of, print_rows, summarize
-from timing import Times
 
+from jaxgen.benchmark.timing import Times
 from jaxgen.training.loop import fit
 from jaxgen.training.seeds import seed_keys
 

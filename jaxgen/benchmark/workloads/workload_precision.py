@@ -1,0 +1,39 @@
+"""Mixed precision on both sides of a workload: products in bfloat16; parameters, optimizers and losses in float32."""
+
+from typing import TYPE_CHECKING
+
+import jax
+
+from jaxgen.benchmark.workloads.workload import FLOAT32, Data, Workload
+from jaxgen.game import Model
+from jaxgen.nn.precision import mixed_precision
+from jaxgen.typing import Params
+
+if TYPE_CHECKING:
+    from jaxgen.benchmark.pytorch.twin import Twin
+
+
+def describe_precision(precision: str) -> str:
+    """Return a description of the precision of the products and of everything else."""
+    if precision != FLOAT32:
+        return f"products in {precision}, everything else in float32"
+    return "float32" if jax.default_backend() == "cpu" else "float32, products in TF32 where the device supports it"
+
+
+def in_precision(workload: Workload, precision: str) -> Workload:
+    """Return the workload with products in a precision, by jaxgen's `mixed_precision` and PyTorch's `autocast`."""
+    if precision == workload.precision:
+        return workload
+
+    def build(data: Data) -> Model:
+        model = workload.build(data)
+        players = tuple(player._replace(loss=mixed_precision()(player.loss)) for player in model.players)
+        return model._replace(step=mixed_precision()(model.step), players=players)
+
+    def twin(params: Params, *, compiled: bool) -> "Twin":
+        return workload.twin(params, compiled=compiled).in_mixed_precision()
+
+    def scaled(**sizes: int) -> Workload:
+        return in_precision(workload.scaled(**sizes), precision)
+
+    return workload._replace(build=build, twin=twin, scaled=scaled, precision=precision)
