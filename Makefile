@@ -16,10 +16,11 @@ endif
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
-	$(BIN)/jaxgen train vae --data digits --steps 3000 --out $(DEMO)
+	$(BIN)/jaxgen train cvae --data mnist_small --hidden 400 400 --latent-dim 4 --beta 2 --steps 3000 --out $(DEMO)
 	$(BIN)/jaxgen sample $(DEMO) --out $(DEMO)/samples.png
 	$(BIN)/jaxgen reconstruct $(DEMO) --out $(DEMO)/reconstructions.png
-	@echo "Figures: $(DEMO)/samples.png and $(DEMO)/reconstructions.png"
+	$(BIN)/jaxgen reconstruct $(DEMO) --label all --out $(DEMO)/styles.png
+	@echo "Figures: $(DEMO)/samples.png, $(DEMO)/reconstructions.png and $(DEMO)/styles.png"
 
 # Files are not divided between workers: the tests of one share compiled programs.
 test: lint types

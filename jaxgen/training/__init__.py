@@ -6,6 +6,7 @@ from jaxgen.training.compiler import jit
 from jaxgen.training.loop import Fit, Interrupted, check_batch_size, fit
 from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import seed_keys, summarize
+from jaxgen.training.sweep import fit_sweep
 
 __all__ = [
     "Callback",
@@ -18,6 +19,7 @@ __all__ = [
     "check_batch_size",
     "evaluate",
     "fit",
+    "fit_sweep",
     "jit",
     "seed_keys",
     "summarize",
