@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 
-from jaxgen.benchmark import flop, memory, step_report
+from jaxgen.benchmark import flop, step_memory, step_report
 from jaxgen.benchmark.case import KEY, Case
 from jaxgen.benchmark.machine import PyTorch
 from jaxgen.benchmark.sides import Fit, Products, SingleSteps
@@ -103,7 +103,7 @@ def _jaxgen_facts(case: Case, sides: Mapping[str, Any]) -> dict[str, dict[str, A
     """The numbers other than times by name of the side, after the times were measured."""
     facts: dict[str, dict[str, Any]] = {name: {"compile_seconds": side.compile_seconds} for name, side in sides.items()}
     if STEP in sides:
-        facts[STEP]["memory_mib"] = memory.of_program(sides[STEP].compiled, case.data) / 2**20
+        facts[STEP]["memory_mib"] = step_memory.of_program(sides[STEP].compiled, case.data) / 2**20
     return facts
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from jaxgen.cli.options import Repeated
 from jaxgen.cli.output import notice, print_line, write_figure
 from jaxgen.cli.parse import parse
-from jaxgen.cli.sweep import print_sweep, sweep_figure
+from jaxgen.cli.sweep_table import print_sweep, sweep_figure
 from jaxgen.cli.table import print_metrics, print_preview
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
@@ -21,7 +21,7 @@ from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
 from jaxgen.runs.preview import preview
-from jaxgen.runs.sweep import parse_axes, train_sweep
+from jaxgen.runs.sweep_runs import parse_axes, train_sweep
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Dataset(NamedTuple):
 
 
 DATASETS: dict[str, Dataset] = {
-    "digits": Dataset("1,797 handwritten digits, 8x8 grey, bundled with scikit-learn"),
+    "digits": Dataset("1,797 handwritten digits, 8x8 grey, bundled"),
     "mnist_small": Dataset("7,000 handwritten digits of MNIST, 28x28 grey, bundled"),
     "mnist": Dataset("70,000 handwritten digits, 28x28 grey"),
     "fashion_mnist": Dataset("70,000 pieces of clothing in 10 classes, 28x28 grey"),

@@ -17,7 +17,7 @@ from jaxgen.plot.grid import GAP, Grid, image_grid, to_bytes
 from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
 from jaxgen.plot.points import scatter, scatter_by_label, scatter_panels
 from jaxgen.plot.rows import image_rows, nearest_pairs
-from jaxgen.plot.sweep import heat_map, option_curve
+from jaxgen.plot.sweep_figures import heat_map, option_curve
 
 __all__ = [
     "FORMATS",

@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
-from jaxgen.callbacks.validation import PREFIX as VALIDATION
 from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
 from jaxgen.data.sources import Notify
-from jaxgen.data.validation import split_validation
+from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
-from jaxgen.models.precision import in_mixed_precision
+from jaxgen.models.mixed_precision import in_mixed_precision
 from jaxgen.models.standardization import Standardization, standardization_of, standardized
 from jaxgen.runs.config import (
     RunConfig,
@@ -28,7 +28,7 @@ from jaxgen.runs.config import (
     with_absolute_paths,
 )
 from jaxgen.runs.evaluation import BETTER, load_test_split
-from jaxgen.training.augmentation import augmented
+from jaxgen.training.augmented_model import augmented
 from jaxgen.training.loop import check_batch_size
 from jaxgen.training.phases import stages
 from jaxgen.typing import Batch, KeyArray

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 import filelock
 
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Profile, Progress, SampleMetrics
+from jaxgen.callbacks.best_state import Best, Found, Validation
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json, unfinished_from_json
-from jaxgen.callbacks.validation import Best, Found, Validation
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State

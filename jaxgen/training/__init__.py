@@ -1,6 +1,6 @@
 """Training: everything around the game that does not depend on the model: loop, seeds, phases, devices, checkpoints."""
 
-from jaxgen.training.augmentation import augmented
+from jaxgen.training.augmented_model import augmented
 from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
 from jaxgen.training.compiler import jit
 from jaxgen.training.loop import Fit, Interrupted, check_batch_size, fit

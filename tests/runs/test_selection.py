@@ -62,7 +62,7 @@ def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_
         value = abs(chunk.step - 20) + 1.0
         return {"validation/mse": np.full((1, 1), value)}
 
-    monkeypatch.setattr("jaxgen.callbacks.validation.Validation.__call__", mse)
+    monkeypatch.setattr("jaxgen.callbacks.best_state.Validation.__call__", mse)
     config, notices = dataclasses.replace(CONFIG, patience=2), []
     summary = train(tmp_path / "run", LINEAR, config, notify=notices.append)
     assert (summary["step"], summary["ended_early"], summary["best"]["step"]) == (40, True, 20)

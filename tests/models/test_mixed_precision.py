@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxgen.data import load
 from jaxgen.models import vae
-from jaxgen.models.precision import in_mixed_precision
+from jaxgen.models.mixed_precision import in_mixed_precision
 from jaxgen.training import fit
 from tests.small_runs import LinearConfig, build_linear
 

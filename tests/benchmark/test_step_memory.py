@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from jaxgen.benchmark.memory import of_program
 from jaxgen.benchmark.pytorch.tensors import points
 from jaxgen.benchmark.pytorch.torch_memory import of_twin, peak_increase
 from jaxgen.benchmark.pytorch.twin import Alternating, TorchPlayer, adam
+from jaxgen.benchmark.step_memory import of_program
 
 MEGABYTE = 10**6
 

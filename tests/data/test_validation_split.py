@@ -5,7 +5,7 @@ import pytest
 
 from jaxgen.data import load
 from jaxgen.data.streaming import ArraySource, Stream
-from jaxgen.data.validation import split_validation
+from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError
 
 

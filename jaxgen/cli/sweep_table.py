@@ -9,7 +9,7 @@ from rich.table import Table
 
 from jaxgen import plot
 from jaxgen.cli.output import print_line
-from jaxgen.runs.sweep import SweepResult, means
+from jaxgen.runs.sweep_runs import SweepResult, means
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

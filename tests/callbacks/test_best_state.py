@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.callbacks.validation import Best, Found, Validation
+from jaxgen.callbacks.best_state import Best, Found, Validation
 from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.game import State
