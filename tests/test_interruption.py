@@ -160,6 +160,8 @@ def process(program):
         # Closed outputs are no reason to go on.
         ("os.close(2); interrupt(); sleep()", (130, "", "")),
         ("end_by_signals(); interrupt(); sleep()", (-signal.SIGINT, "", "")),
+        # The thread that receives it has no time before the process ends.
+        ("with indivisible(): interrupt(); end_by_signals(); os._exit(0)", (-signal.SIGINT, "", "")),
     ],
 )
 def test_a_command_ends_with_a_line_and_its_status_wherever_it_is(program, expected):
