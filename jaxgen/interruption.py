@@ -67,8 +67,8 @@ def end_by_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
-    for number in _process.pending[:1]:  # The thread has not had the time to act on it.
-        signal.raise_signal(number)
+    if _process.pending:  # The thread has not had the time to act on it.
+        signal.raise_signal(_process.pending[0])
 
 
 def exit_status() -> int:
