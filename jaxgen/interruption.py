@@ -30,11 +30,12 @@ class _Process:
     command: str | None = None
     received: int | None = None
     messages: list[str]  # Of the contexts `deferred` that the main thread is in.
+    pending: list[int]  # All that were received.
     leaving: list[Callable[[], bool]]
     writing: threading.RLock  # Held while a file is written.
 
     def __init__(self) -> None:
-        self.messages, self.leaving, self.writing = [], [], threading.RLock()
+        self.messages, self.pending, self.leaving, self.writing = [], [], [], threading.RLock()
 
 
 _process = _Process()
@@ -53,7 +54,7 @@ def handle_signals(command: str | None) -> None:
     threading.Thread(target=_receive, args=(received,), name="signals", daemon=True).start()
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)  # The byte in the pipe is what is acted on.
+            signal.signal(number, lambda number, _: _process.pending.append(number))  # The pipe is what is acted on.
 
 
 def handles_signals() -> bool:
@@ -66,6 +67,8 @@ def end_by_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    if _process.pending:  # The thread has not had the time to act on it.
+        signal.raise_signal(_process.pending[0])
 
 
 def exit_status() -> int:

@@ -107,14 +107,13 @@ def sleep():
 """A process that handles signals as commands do."""
 
 
-def process(program, **options):
+def process(program):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", COMMAND + program, ROOT],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        **options,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -152,10 +151,17 @@ def process(program, **options):
             "except KeyboardInterrupt: sys.exit(exit_status())",
             (130, "done\n", "jaxgen: interrupted: work; a second signal ends the process at once\n"),
         ),
+        (
+            "try:\n with deferred('work'): interrupt(signal.SIGTERM); time.sleep(0.3); print('done')\n"
+            "except KeyboardInterrupt: sys.exit(exit_status())",
+            (143, "done\n", "jaxgen: interrupted: work; a second signal ends the process at once\n"),
+        ),
         ("with deferred('work'): interrupt(); time.sleep(0.3); interrupt(); sleep()", (130, "", None)),
         # Closed outputs are no reason to go on.
         ("os.close(2); interrupt(); sleep()", (130, "", "")),
         ("end_by_signals(); interrupt(); sleep()", (-signal.SIGINT, "", "")),
+        # The thread that receives it has no time before the process ends.
+        ("with indivisible(): interrupt(); end_by_signals(); os._exit(0)", (-signal.SIGINT, "", "")),
     ],
 )
 def test_a_command_ends_with_a_line_and_its_status_wherever_it_is(program, expected):
@@ -166,9 +172,10 @@ def test_a_command_ends_with_a_line_and_its_status_wherever_it_is(program, expec
 
 def test_ignored_signals_remain_ignored():
     """As those of a process in the background of a script, or under nohup."""
-    program = "interrupt(); interrupt(signal.SIGTERM); print('went on')"
-    status, out, err = process(program, preexec_fn=lambda: [signal.signal(n, signal.SIG_IGN) for n in (2, 15)])
-    assert (status, out, err) == (0, "went on\n", "")
+    program = COMMAND + "interrupt(); interrupt(signal.SIGTERM); print('went on')"
+    ignoring = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh", sys.executable, "-c", program, str(ROOT)]
+    done = subprocess.run(ignoring, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
 
 
 def test_a_blocked_output_does_not_delay_the_end():
