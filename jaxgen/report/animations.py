@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image
 
 from jaxgen import plot
 from jaxgen.plot.grid import LARGEST_PIXELS
@@ -66,6 +65,8 @@ Frames = dict[int, UInt8[np.ndarray, "height width 3"]]
 
 def _drawn(folder: Path) -> tuple[dict[str, Frames], list[str]]:
     """Kind of figure -> its figures, all of the size of the last one; and why files could not be read."""
+    from PIL import Image
+
     kinds: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("step-*.png")):
         if match := re.fullmatch(r"step-\d{1,12}-(\w{1,40})\.png", path.name):
@@ -88,6 +89,8 @@ def _drawn(folder: Path) -> tuple[dict[str, Frames], list[str]]:
 
 def _row(frames: Frames) -> FigureFile:
     """Some figures of points side by side, at half their size."""
+    from PIL import Image
+
     chosen = _spaced(sorted(frames), SIDE_BY_SIDE)
     small = np.stack([np.asarray(Image.fromarray(frames[step]).reduce(2)) for step in chosen])
     caption = (
@@ -111,6 +114,8 @@ def _pixels(path: Path) -> UInt8[np.ndarray, "height width 3"]:
         ValueError: if the file is not one that jaxgen has written; its type and its size are checked before it is read.
         OSError: if it is damaged.
     """
+    from PIL import Image
+
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
