@@ -86,9 +86,7 @@ def parse_axes(axes: Sequence[str], family: Family) -> dict[str, tuple[float, ..
         try:
             numbers = tuple(float(value) for value in values.split(","))
         except ValueError:
-            raise InputError(
-                f"the values of --sweep {name} must be numbers with commas between, got '{values}'"
-            ) from None
+            raise InputError(f"the values of --sweep {name} must be numbers and commas, got '{values}'") from None
         if len(set(numbers)) < len(numbers) or not all(map(math.isfinite, numbers)):
             raise InputError(f"the values of --sweep {name} must be finite and differ, got '{values}'")
         found[name] = numbers

@@ -71,6 +71,26 @@ def test_dry_run_prints_options_and_parameters_and_writes_nothing(tmp_path, jaxg
     assert "apply to images only" in refused("train", "gan", "--data", "ring", "--flip", "--dry-run")
 
 
+def test_sweep_prints_a_table_and_writes_runs_and_figures(tmp_path, jaxgen, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    common = ("autoencoder", "--hidden", 4, "--latent-dim", 2, "--steps", 2, "--log-every", 2)
+    result = jaxgen("train", *common, "--sweep", "l1=0,0.5", "--seeds", 2)
+    assert result.status == 0
+    assert result.out.startswith("autoencoder on the test split of digits, step 2\n")
+    assert result.out.endswith("folder of the runs: runs/autoencoder-digits-sweep\n")
+    assert result.out.count(" ± ") == 4
+    folder = tmp_path / "runs" / "autoencoder-digits-sweep"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "l1=0",
+        "l1=0.5",
+        "mse.png",
+        "squared_error.png",
+        "sweep.json",
+    ]
+    assert load_run(folder / "l1=0.5").config.model_config.l1 == 0.5
+    assert "--sweep starts new runs: leave out" in refused("train", *common, "--sweep", "l1=0,1", "--dry-run")
+
+
 @pytest.fixture
 def started(monkeypatch):
     """The trainings that commands start, without training: folder, family, config and preset of each."""
