@@ -6,7 +6,6 @@ raises `NotApplicable` with the reason why the question does not apply. `jaxgen.
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
@@ -23,6 +22,7 @@ from jaxgen.models.labels import each_label
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.loading import Run, abstract_state, single
+from jaxgen.runs.log_file import read_log
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.loop import initial_state
 from jaxgen.training.seeds import select_seed
@@ -32,9 +32,6 @@ Function = TypeVar("Function")
 
 EXAMPLES = 5000
 """Largest number of examples of each split that sections use."""
-
-LARGEST_LOG = 2**28
-"""Largest number of bytes of a log."""
 
 MAX_CURVES = 24
 """Largest number of metrics in a figure."""
@@ -138,13 +135,10 @@ class ReportInput:
     @cached_property
     def log(self) -> list[dict[str, Any]]:
         """The complete lines of `metrics.jsonl`, without those that are no lines of a log."""
-        path = self.run.folder / "metrics.jsonl"
-        if not path.is_file():  # A pipe would never end.
-            return []
-        if path.stat().st_size > LARGEST_LOG:
-            raise NotApplicable(f"the log has {path.stat().st_size:,} bytes, and at most {LARGEST_LOG:,} are read")
-        # A line is incomplete if the run is in progress or was killed, and may be anything if the file was edited.
-        return [line for text in path.read_text(errors="replace").splitlines() if (line := _log_line(text))]
+        try:
+            return read_log(self.run.folder)
+        except InputError as error:
+            raise NotApplicable(str(error)) from None
 
     def history(
         self, *names: str, complete: bool = True
@@ -464,16 +458,6 @@ def require_images(inputs: ReportInput) -> None:
     """Raise `NotApplicable` unless the data are images."""
     if not inputs.has_images:
         raise NotApplicable("the data are points, not images")
-
-
-def _log_line(text: str) -> dict[str, Any] | None:
-    """A line of the log; None if it is not one."""
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    step = line.get("step") if isinstance(line, dict) else None
-    return line if type(step) is int and 0 <= step < 2**53 else None
 
 
 def _is_plottable(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.regular_files import read_regular
 from jaxgen.runs.config import format_value
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import Run, load_run
@@ -129,7 +130,7 @@ def _compared(name: str, folder: Path) -> ComparedRun:
 def _test_metrics(run: Run) -> Mapping[str, Any]:
     """The metrics of a complete run as they were computed at its end."""
     try:
-        summary = json.loads((run.folder / "summary.json").read_text())
+        summary = json.loads(read_regular(run.folder / "summary.json"))
         if summary["step"] == run.step:
             return dict(summary["test"])
     except (OSError, ValueError, KeyError, TypeError):

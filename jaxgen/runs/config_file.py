@@ -20,6 +20,7 @@ import yaml
 from jaxgen.errors import InputError, check_known
 from jaxgen.models import Family, family_errors
 from jaxgen.models.family import option_types
+from jaxgen.regular_files import read_regular
 from jaxgen.runs.config import RunConfig, custom_model_message, fields_from
 
 MAX_BYTES = 2**20
@@ -111,13 +112,13 @@ def apply_options(file: ConfigFile, family: Family, config: RunConfig[Any]) -> R
 def _content(path: Path) -> Mapping[str, Any]:
     if path.suffix not in SUFFIXES:
         raise InputError(f"the config file must end in {', '.join(SUFFIXES)}, got '{path}'")
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"there is no config file '{path}'")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"a config file must have at most {MAX_BYTES} bytes, and '{path}' has {path.stat().st_size}")
     try:
-        text = path.read_text()
+        text = read_regular(path, largest=MAX_BYTES).decode()
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except InputError:
+        raise
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):

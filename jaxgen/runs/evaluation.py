@@ -27,6 +27,7 @@ BETTER: dict[str, Better] = {
     "modes": "larger",
     "mse": "smaller",
     "reconstruction": "smaller",
+    "sliced_wasserstein": "smaller",
     "squared_error": "smaller",
 }
 """Metric -> which values are better, for those of which one seed can be the worst. Others have no better values: the

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import filelock
 
 from jaxgen.errors import InputError
+from jaxgen.regular_files import read_regular
 from jaxgen.runs.log_file import last_entry
 
 LOCK = ".lock"
@@ -113,9 +114,7 @@ def _listed(folder: Path) -> ListedRun:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file() or path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path.name} is not a file of at most {MAX_BYTES} bytes")
-    return json.loads(path.read_text())
+    return json.loads(read_regular(path, largest=MAX_BYTES))
 
 
 def _means(metrics: Any) -> dict[str, float]:

@@ -76,7 +76,7 @@ def test_links_to_folders_are_followed_once(finished, tmp_path):
 def test_special_files_do_not_block(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     (run,) = list_runs(tmp_path)
-    assert "config.json is not a file" in run.state
+    assert "config.json must be a regular file" in run.state
 
 
 def test_absent_folder_is_refused(tmp_path):
