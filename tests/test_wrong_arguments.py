@@ -58,7 +58,7 @@ def test_keys_must_be_typed(function: Callable[[Any], Any], key: Any, got: str) 
         ({"data": POINTS["point"]}, "data must be a mapping of arrays or a stream, got ndarray"),
         ({"data": {"point": [[1.0, 2.0]]}}, "point of the data must be an array of numbers .* got list"),
         ({"data": {"point": np.float32(1)}}, "point of the data must be an array of numbers"),
-        ({"data": {"point": np.array([["a", "b"]] * 3)}}, "point of the data must be an array of numbers .* got <U1"),
+        ({"data": {"point": np.array([["a", "b"]] * 3)}}, "'point' must be floats, got <U1"),
         ({"steps": "10"}, "steps must be an integer, got str '10'"),
         ({"steps": 1e3}, "steps must be an integer, got float 1000.0"),
         ({"batch_size": 2.0}, "batch_size must be an integer, got float 2.0"),

@@ -328,7 +328,9 @@ def check_arguments(model: Any, data: Any, key: Any) -> None:
             f"data must be a mapping of arrays or a stream, got {type(data).__name__}: use jaxgen.data.load"
         )
     for name, array in ({} if isinstance(data, Stream) else data).items():
-        if not isinstance(array, np.ndarray | jax.Array) or not array.ndim or array.dtype.kind in "OUS":
+        known = name in ("image", "point", "label")  # See check_data.
+        is_array = isinstance(array, np.ndarray | jax.Array)
+        if not is_array or not array.ndim or (not known and array.dtype.kind in "OUS"):
             got = f"{array.dtype} {array.shape}" if hasattr(array, "shape") else type(array).__name__
             raise InputError(f"{name} of the data must be an array of numbers with an axis of examples, got {got}")
     check_key(key, several=True)
