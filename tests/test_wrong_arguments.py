@@ -91,6 +91,9 @@ def test_arguments_of_every_build_are_checked(family: str) -> None:
         build(config(), {"image": np.zeros((8, 8), np.uint8)})
 
 
+SHAPE = r"'image' must have the shape \[n, height, width, channels\], got \(12, 3\)"
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -98,12 +101,21 @@ def test_arguments_of_every_build_are_checked(family: str) -> None:
         (lambda run: run.sample(KEY, 3.0), "n must be an integer, got float 3.0"),
         (lambda run: run.sample(KEY, -1), "the number of samples must be at least 1, got -1"),
         (lambda run: run.sample(jax.random.split(KEY), 1), r"key must be one key, got keys of shape \(2,\)"),
-        (lambda run: run.encode(IMAGES["image"]), "a batch must be a mapping with the arrays 'image', 'label', got nd"),
+        (
+            lambda run: run.encode(IMAGES["image"]),
+            "data must be arrays by their names, as in .*, got ndarray",
+        ),
         (lambda run: run.encode({"point": X}), r"a batch must have an array 'image', as .* got \['point'\]"),
-        (lambda run: run.encode({"image": X}), r"image must be \[n, 8, 8, 1\], .* got shape \(12, 3\)"),
-        (lambda run: run.reconstruct({"image": X}), r"image must be \[n, 8, 8, 1\], .* got shape \(12, 3\)"),
-        (lambda run: run.reconstruct(X), "a batch must be a mapping"),
-        (lambda run: run.restyle(X), "a batch must be a mapping"),
+        (
+            lambda run: run.encode({"image": X}),
+            SHAPE,
+        ),
+        (
+            lambda run: run.reconstruct({"image": X}),
+            SHAPE,
+        ),
+        (lambda run: run.reconstruct(X), "data must be arrays by their names"),
+        (lambda run: run.restyle(X), "data must be arrays by their names"),
         (lambda run: load_run(0), "folder must be the path of a run folder, got int"),
     ],
 )

@@ -189,7 +189,7 @@ def triplet_batch_all(
         distances and the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding, or there are fewer than 3.
+        ValueError: if there is not one label per embedding.
         InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
@@ -233,7 +233,7 @@ def triplet_batch_hard(
         largest of the distances and the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding, or there are fewer than 3.
+        ValueError: if there is not one label per embedding.
         InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
@@ -281,7 +281,7 @@ def triplet_semi_hard(
         the margin.
 
     Raises:
-        ValueError: if there is not one label per embedding, or there are fewer than 3.
+        ValueError: if there is not one label per embedding.
         InputError: if the margin is negative, infinite or not one number, or the distance is not known.
 
     Reference:
@@ -321,8 +321,6 @@ def _batch(embeddings: Float[Array, "n dim"], labels: Int[Array, " n"], distance
         raise ValueError(
             f"embeddings and labels must be [n, dim] and [n], got embeddings {points.shape} and labels {labels.shape}"
         )
-    if len(labels) < 3:
-        raise ValueError(f"embeddings must be at least 3 examples to form a triplet, got {len(labels)}")
     same = labels[:, None] == labels
     distances = pairwise_distance(points, points, distance=distance)
     return _Batch(distances, positive=same & ~jnp.eye(len(labels), dtype=bool), negative=~same)

@@ -30,6 +30,8 @@ FORMAT = 1
 MAY_CHANGE = ("steps", "epochs", "patience", "data_dir")
 """Options in which a resumed run may differ."""
 
+MAY_CHANGE_TEXT = "--steps, --epochs, --patience and --data-dir"
+
 COUNTS = (
     "steps",
     "batch_size",
@@ -382,8 +384,8 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
         >>> before, now = (RunDescription("vae", RunConfig(vae.Config(), seed=seed), {}) for seed in (0, 1))
         >>> check_unchanged(before, now, Path("runs/x"))
         Traceback (most recent call last):
-        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a resumed run may differ only in --steps and
-        --data-dir
+        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a resumed run may differ only in --steps,
+        --epochs, --patience and --data-dir
     """
     if before.family != now.family:
         raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
@@ -402,9 +404,7 @@ def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -
             f"{', '.join(map(printable, now.class_names))}: resume it with the same data"
         )
     if change := _change(before, now):
-        raise InputError(
-            f"{folder} was trained {change}: a resumed run may differ only in {' and '.join(map(option, MAY_CHANGE))}"
-        )
+        raise InputError(f"{folder} was trained {change}: a resumed run may differ only in {MAY_CHANGE_TEXT}")
 
 
 def _change(before: RunDescription, now: RunDescription) -> str | None:

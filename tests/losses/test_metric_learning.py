@@ -382,7 +382,11 @@ def test_unknown_distance_raises():
 @every_miner
 def test_invalid_margins_and_label_shapes_raise(mine):
     not_one = r"one number, got shape \(2,\)"
-    for margin, message in ((-1.0, "at least 0, got -1"), (math.nan, "at least 0, got nan"), (np.ones(2), not_one)):
+    for margin, message in (
+        (-1.0, "finite and at least 0, got -1"),
+        (math.nan, "finite and at least 0, got nan"),
+        (np.ones(2), not_one),
+    ):
         with pytest.raises(InputError, match=f"margin must be {message}"):
             mine(np.zeros((2, 3)), np.zeros(2, int), margin=margin)
     with pytest.raises(ValueError, match=r"got embeddings \(2, 3\) and labels \(3,\)"):

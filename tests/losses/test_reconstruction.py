@@ -185,5 +185,5 @@ def test_discretized_logistic_rejects_integer_targets():
 
 
 def test_less_than_two_levels_raise():
-    with pytest.raises(ValueError, match="n_levels must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="n_levels must be finite and at least 2, got 1"):
         discretized_logistic_nll(np.zeros((1, 1), np.float32), np.zeros((1, 1), np.float32), n_levels=1)

@@ -314,7 +314,7 @@ class TestCustomModel:
 def test_only_steps_and_the_folder_of_the_data_may_change(tmp_path):
     check_unchanged(description(), description(steps=9000, data_dir="elsewhere"), tmp_path)
     for change, option in [
-        ({"seed": 1}, "--seed 0, not 1: a resumed run may differ only in --steps and --data-dir"),
+        ({"seed": 1}, "--seed 0, not 1: a resumed run may differ only in --steps, --epochs, --patience and --data-dir"),
         ({"latent_dim": 3}, "--latent-dim 20, not 3"),
         ({"hidden": (3, 4)}, "--hidden 400, not 3 4"),
     ]:

@@ -151,7 +151,7 @@ class TestRefusals:
             shutil.copytree(finished, tmp_path / "run")
             return
 
-        monkeypatch.setattr("jaxgen.runs.training.load_test_split", wait_for_the_other)
+        monkeypatch.setattr("jaxgen.runs.preparation.load_test_split", wait_for_the_other)
         with pytest.raises(InputError, match="run exists: give another --out"):
             train(tmp_path / "run", LINEAR, dataclasses.replace(linear_config, **changes))
         assert contents(tmp_path / "run") == contents(finished)
@@ -162,7 +162,7 @@ class TestRefusals:
         def wait_for_the_other(config, example):
             write_config(copy, RunDescription("linear", other, example))
 
-        monkeypatch.setattr("jaxgen.runs.training.load_test_split", wait_for_the_other)
+        monkeypatch.setattr("jaxgen.runs.preparation.load_test_split", wait_for_the_other)
         with pytest.raises(InputError, match="--batch-size 16, not 32"):
             train(copy, LINEAR, linear_config, resume=True)
         assert read_config(copy, family=LINEAR).config == other
