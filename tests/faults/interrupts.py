@@ -177,6 +177,7 @@ def main() -> None:
         longest = {command: finished(commands[command](0)) for command in commands}
         print("seconds of an uninterrupted command:", {name: round(value, 1) for name, value in longest.items()})
         numbers = [signal.SIGINT] * options.interrupts + [signal.SIGTERM] * options.terminations
+        rng.shuffle(numbers)
         plan = []
         for i, number in enumerate(numbers, 1):
             command = ("train", "evaluate", "sample")[i % 3]
