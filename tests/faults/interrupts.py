@@ -33,6 +33,9 @@ STEPS = 600
 TRAIN = ["train", "autoencoder", "--hidden", "16", "--latent-dim", "2", "--steps", str(STEPS), "--batch-size", "64"]
 TRAIN += ["--log-every", "150", "--checkpoint-every", "300", "--image-every", str(STEPS)]
 
+LONGEST_EXIT = 0.5
+"""Seconds for which a process that has ended, and is removed from memory by the system, seems to be there still."""
+
 BAD = (
     "Traceback",
     "Fatal",
@@ -78,7 +81,7 @@ def finished(arguments: list[str]) -> float:
 
 
 def interrupted(name: str, arguments: list[str], number: signal.Signals, seconds: float) -> Outcome | None:
-    """Interrupt a command and look at how it ends; None if it had ended before."""
+    """Interrupt a command and look at how it ends; None if it had ended before, and was complete."""
     started = time.perf_counter()
     process = run(arguments)
     wait_until_handled(process)
@@ -94,6 +97,9 @@ def interrupted(name: str, arguments: list[str], number: signal.Signals, seconds
         process.kill()
         out, err = process.communicate()
     answered = time.perf_counter() - sent
+    if process.returncode == 0 and answered < LONGEST_EXIT and out:
+        print(f"0 {name} after {seconds:.3f} s: it was being removed by the system", flush=True)
+        return None
     problem = None
     # A process that has done its work is ended by the signal itself, which shells report as 128 + its number.
     status = 128 - process.returncode if process.returncode == -number else process.returncode
@@ -171,6 +177,7 @@ def main() -> None:
         longest = {command: finished(commands[command](0)) for command in commands}
         print("seconds of an uninterrupted command:", {name: round(value, 1) for name, value in longest.items()})
         numbers = [signal.SIGINT] * options.interrupts + [signal.SIGTERM] * options.terminations
+        rng.shuffle(numbers)
         plan = []
         for i, number in enumerate(numbers, 1):
             command = ("train", "evaluate", "sample")[i % 3]
