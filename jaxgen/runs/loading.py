@@ -85,7 +85,7 @@ class Run(NamedTuple):
             InputError: if n is not positive, the model does not sample or has no such condition, or there is too little
                 memory.
         """
-        return self._squeezed(jnp.concatenate(list(self.sample_parts(key, n, **conditions)), axis=1))
+        return self._squeezed(jnp.concatenate(list(self._parts(key, n, conditions, together=True)), axis=1))
 
     def sample_parts(self, key: KeyArray, n: int, **conditions: Any) -> Iterator[Shaped[Array, "seeds part *event"]]:
         """Sample part by part, for numbers of samples that need much memory.
@@ -101,26 +101,7 @@ class Run(NamedTuple):
         Raises:
             InputError: if n is not positive, or the model does not sample or has no such condition.
         """
-        if self.model.sample is None:
-            raise InputError(f"the model '{self.family}' does not sample")
-        check_key(key)
-        check_integers(n=n)
-        if n < 1:
-            raise InputError(f"the number of samples must be at least 1, got {n}")
-        self._check_conditions(n, conditions)
-        # A multiple of the number of classes, through which a model cycles where no label is given.
-        size = max(1, LARGEST_BATCH // self.classes) * self.classes
-        each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
-        sample = self.model.sample
-        _check_sample_memory(sample, self.state, n, min(n, size), conditions, each)
-
-        def parts() -> Iterator[Array]:
-            for first in range(0, n, size):
-                given = {name: values[first : first + size] for name, values in each.items()}
-                part_key = jax.random.fold_in(key, first)
-                yield _sampled(sample, min(size, n - first), self.state, part_key, conditions | given)
-
-        return parts()
+        return self._parts(key, n, conditions, together=False)
 
     def encode(self, batch: Batch) -> Array:
         """Encode examples.
@@ -250,6 +231,32 @@ class Run(NamedTuple):
     def first_finite(self) -> int:
         """Number of the first seed that has not diverged, the one to draw where only one can be drawn."""
         return first_finite(self.config.seeds or 1, self.diverged)
+
+    def _parts(
+        self, key: KeyArray, n: int, conditions: Mapping[str, Any], *, together: bool
+    ) -> Iterator[Shaped[Array, "seeds part *event"]]:
+        """The parts of samples, which need memory together or one after the other."""
+        if self.model.sample is None:
+            raise InputError(f"the model '{self.family}' does not sample")
+        check_key(key)
+        check_integers(n=n)
+        if n < 1:
+            raise InputError(f"the number of samples must be at least 1, got {n}")
+        self._check_conditions(n, conditions)
+        # A multiple of the number of classes, through which a model cycles where no label is given.
+        size = max(1, LARGEST_BATCH // self.classes) * self.classes
+        each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
+        sample = self.model.sample
+        part = min(n, size)
+        _check_sample_memory(sample, self.state, n if together else part, part, conditions, each)
+
+        def parts() -> Iterator[Array]:
+            for first in range(0, n, size):
+                given = {name: values[first : first + size] for name, values in each.items()}
+                part_key = jax.random.fold_in(key, first)
+                yield _sampled(sample, min(size, n - first), self.state, part_key, conditions | given)
+
+        return parts()
 
     def _apply(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
         """Apply a function of one seed's state and of examples, for every seed and in batches that fit into memory."""

@@ -68,7 +68,7 @@ class TestFigure:
 
     def test_a_seed_that_diverged_has_no_panel_and_cannot_be_chosen(self, cvae, tmp_path, jaxgen, monkeypatch):
         diverged = load_run(cvae)._replace(diverged={0: Divergence(7, "vae", "loss")})
-        monkeypatch.setattr("jaxgen.cli.output.load_run", lambda folder, family: diverged)
+        monkeypatch.setattr("jaxgen.cli.output.load_run", lambda folder, **_: diverged)
         assert jaxgen("sample", cvae, "--out", tmp_path / "x.png").status == 0
         samples = diverged.sample(KEY, 80)[1:]
         expected = plot.samples(samples, titles=["seed 1"], columns=10)
