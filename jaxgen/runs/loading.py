@@ -254,7 +254,7 @@ class Run(NamedTuple):
             for first in range(0, n, size):
                 given = {name: values[first : first + size] for name, values in each.items()}
                 part_key = jax.random.fold_in(key, first)
-                yield _sampled(sample, min(size, n - first), self.state, part_key, conditions | given)
+                yield _sampled(sample, min(size, n - first), self.state, part_key, {**conditions, **given})
 
         return parts()
 
