@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -68,16 +69,21 @@ def test_figure_of_three_dimensional_latents_is_refused(vae, tmp_path, refused, 
     (tmp_path / "run").mkdir()
     config = json.loads((vae / "config.json").read_text())
     config["config"]["model_config"]["latent_dim"] = 3
-    monkeypatch.setattr("jaxgen.runs.loading.restore", lambda folder, like: Restored(like))
+    monkeypatch.setattr("jaxgen.runs.loading.restore", lambda folder, like: Restored(zeros_like(like)))
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     sentence = refused("encode", "run")
     assert sentence == "a figure shows latents of 2 dimensions, and these have 3: give --out latents.npz"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def zeros_like(shapes):
+    """A state of zeros."""
+    return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+
+
 @dataclasses.dataclass
 class Restored:
-    """A checkpoint of shapes only."""
+    """A checkpoint of parameters that are all 0."""
 
     state: object
     step: int = 0
