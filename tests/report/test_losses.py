@@ -26,8 +26,8 @@ def test_each_player_has_its_losses_at_the_steps_of_its_phase(tmp_path, monkeypa
     losses(inputs_of(run_of(tmp_path)))
     [(figure, _)] = drawn
     curves = {axes.get_ylabel(): axes.lines[0].get_xydata() for axes in figure.axes}
-    np.testing.assert_array_equal(curves["a/loss"], [[1, 4], [2, 3], [3, np.nan]])
-    np.testing.assert_array_equal(curves["b/loss"], [[1, np.nan], [2, 7], [3, 6]])
+    np.testing.assert_array_equal(curves["a/loss"], [[1, 4], [2, 3]])
+    np.testing.assert_array_equal(curves["b/loss"], [[2, 7], [3, 6]])
     assert len(curves) == 2
 
 
