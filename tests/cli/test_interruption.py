@@ -22,7 +22,14 @@ OPTIONS += ["--image-every", f"{10**6}"]
 
 def start(*arguments):
     command = [sys.executable, "-m", "jaxgen", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([sys.executable, "-c", RECEIVE_INTERRUPTS, *command], **pipes, text=True)
+
+
+RECEIVE_INTERRUPTS = (
+    "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\nos.execv(sys.argv[1], sys.argv[1:])"
+)
+"""A shell lets the commands that it starts in the background ignore Ctrl-C, and so all that they start, as tests."""
 
 
 def closed(process):
@@ -59,7 +66,7 @@ def test_while_a_command_starts_it_ends_at_once_and_leaves_nothing(number, tmp_p
         time.sleep(delay)
         process.send_signal(number)
     for process in processes:
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, out, err) == (128 + number, "", "jaxgen: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -64,7 +64,11 @@ class Outcome(NamedTuple):
 def run(arguments: list[str], **options: object) -> subprocess.Popen[str]:
     """Start a command with its output in pipes."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "jaxgen", *arguments]
+    # A shell lets the commands that it starts in the background ignore Ctrl-C, and so all that they start.
+    receive = (
+        "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\nos.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", receive, sys.executable, "-m", "jaxgen", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT, **options
     )
