@@ -96,7 +96,7 @@ class SampleMetrics:
         """Return the metrics of a state, `[seeds]` each."""
         samples, metrics = self.sample(self.sample_key, state)
         # One seed after the other, and not in one program with the network: compiled once, it serves all runs.
-        distances = [sliced_wasserstein(self.projections, x[: len(self.examples)], self.examples) for x in samples]
+        distances = [_distance(self.projections, samples, number, self.examples) for number in range(len(samples))]
         if self.classifier_source is not None:
             metrics |= stacked_metrics(self.classifier_source, self._parts(state))
         return {**metrics, "sliced_wasserstein": jnp.stack(distances)}
@@ -172,6 +172,12 @@ def _digit_classifier(source: DataSource, steps: int) -> DigitClassifier:
     if isinstance(images, Stream):
         raise InputError(f"{source.name} is streamed from disk, and the classifier is trained with data in memory")
     return train_digit_classifier(jax.random.key(0), images, steps=steps)
+
+
+@jax.jit  # Otherwise each of its operations outside of loops would be compiled by itself.
+def _distance(key: KeyArray, samples: Array, number: int, examples: Array) -> Array:
+    """The distance between the samples of one seed and as many examples."""
+    return sliced_wasserstein(key, samples[number, : len(examples)], examples)
 
 
 def _sample_and_measure(model: Model, data: str, count: int, key: KeyArray, state: State) -> tuple[Array, Metrics]:

@@ -1,9 +1,14 @@
 """Some examples of a data set, for figures and metrics."""
 
-from jaxgen.data.batching import batch_indices, take
+from functools import partial
+
+import jax
+import numpy as np
+
+from jaxgen.data.batching import batch_indices
 from jaxgen.data.description import count_examples
 from jaxgen.data.streaming import Stream
-from jaxgen.typing import Batch, KeyArray
+from jaxgen.typing import Array, Batch, Int, KeyArray
 
 
 def first_examples(data: Batch | Stream, count: int) -> Batch:
@@ -49,4 +54,10 @@ def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
     count = min(count, examples)
     if isinstance(data, Stream):
         return next(iter(data.batches(key, 0, 1, batch_size=count)))
-    return take(data, batch_indices(key, 0, examples=examples, batch_size=count))
+    indices = np.asarray(_first_indices(key, examples, count))
+    return {name: np.asarray(array)[indices] for name, array in data.items()}
+
+
+@partial(jax.jit, static_argnums=(1, 2))  # Otherwise each of some twenty operations would be compiled by itself.
+def _first_indices(key: KeyArray, examples: int, count: int) -> Int[Array, " count"]:
+    return batch_indices(key, 0, examples=examples, batch_size=count)
