@@ -5,10 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from jaxgen.data import count_examples, describe, example
+from jaxgen.memory import bytes_of
 from jaxgen.models import Family, build_model
 from jaxgen.runs.config import RunConfig, check_options, with_absolute_paths
 from jaxgen.runs.loading import abstract_state
@@ -76,9 +74,5 @@ def preview(family: Family, config: RunConfig[Any]) -> Preview:
             network: {name: leaf.shape[1:] for name, leaf in named_leaves(arrays).items()}
             for network, arrays in state.params.items()
         },
-        state_bytes=sum(math.prod(leaf.shape) * _itemsize(leaf.dtype) for leaf in jax.tree.leaves(state)),
+        state_bytes=bytes_of(state),
     )
-
-
-def _itemsize(dtype: Any) -> int:
-    return jnp.dtype(dtype).itemsize

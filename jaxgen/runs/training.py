@@ -29,15 +29,13 @@ from jaxgen.runs.config import (
 )
 from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.initialization import initial_state_from
+from jaxgen.runs.listing import LOCK
 from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run, selected_metric
 from jaxgen.training.checkpoint import completed, restore, steps
 from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
 from jaxgen.training.loop import NO_STEPS, Fit, Interrupted, fit
-
-LOCK = ".lock"
-"""File by which a process reserves a run folder."""
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ import jax
 
 from jaxgen.benchmark.workloads.workload import FLOAT32, Data, Workload
 from jaxgen.game import Model
-from jaxgen.nn.precision import mixed_precision
+from jaxgen.models.mixed_precision import in_mixed_precision
 from jaxgen.typing import Params
 
 if TYPE_CHECKING:
@@ -21,14 +21,12 @@ def describe_precision(precision: str) -> str:
 
 
 def in_precision(workload: Workload, precision: str) -> Workload:
-    """Return the workload with products in a precision, by jaxgen's `mixed_precision` and PyTorch's `autocast`."""
+    """Return the workload with products in a precision, by `in_mixed_precision` and PyTorch's `autocast`."""
     if precision == workload.precision:
         return workload
 
     def build(data: Data) -> Model:
-        model = workload.build(data)
-        players = tuple(player._replace(loss=mixed_precision()(player.loss)) for player in model.players)
-        return model._replace(step=mixed_precision()(model.step), players=players)
+        return in_mixed_precision(workload.build(data))
 
     def twin(params: Params, *, compiled: bool) -> "Twin":
         return workload.twin(params, compiled=compiled).in_mixed_precision()
