@@ -33,8 +33,8 @@ from jaxgen.benchmark.timing import Side, Times, interleaved
 from jaxgen.data.synthetic import ring
 from jaxgen.game import Model, game
 from jaxgen.models import gan
-from jaxgen.training.loop import abstract_state
 from jaxgen.training.seeds import has_large_networks, seed_keys
+from jaxgen.training.states import abstract_state
 from jaxgen.typing import Batch
 
 EVERY = (1, 4, 16)

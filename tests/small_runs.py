@@ -16,7 +16,7 @@ from jaxgen.game import Model, Phase, Player, Regularizer, game
 from jaxgen.models import REGISTRY, Family
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.runs import Run, RunConfig
-from jaxgen.training.loop import initial_state
+from jaxgen.training.states import initial_state
 
 
 @functools.cache

@@ -19,8 +19,8 @@ from jaxgen.memory import available_bytes, memory_errors
 from jaxgen.models import REGISTRY, gan
 from jaxgen.runs import Run, RunConfig
 from jaxgen.training import fit
-from jaxgen.training.loop import initial_state
 from jaxgen.training.seeds import seed_keys
+from jaxgen.training.states import initial_state
 
 IMAGES = {"image": np.zeros((20, 16, 16, 1), np.uint8), "label": np.arange(20, dtype=np.int32) % 2}
 POINTS = {"point": np.zeros((20, 2), np.float32)}

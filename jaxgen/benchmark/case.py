@@ -6,8 +6,8 @@ import jax
 
 from jaxgen.benchmark.workloads.workload import Data, Workload
 from jaxgen.game import Model, State
-from jaxgen.training.loop import initial_state
-from jaxgen.training.seeds import select_seed
+from jaxgen.training.seeds import extract_seed
+from jaxgen.training.states import initial_state
 
 KEY = jax.random.key(0)
 """Key of the run that both sides begin."""
@@ -50,4 +50,4 @@ def prepare(workload: Workload, *, quick: bool) -> Case:
     data = workload.data()
     model = workload.build(data)
     states = initial_state(model, KEY[None], {name: array[:1] for name, array in data.items()})
-    return Case(workload, data, model, select_seed(states, 0), quick)
+    return Case(workload, data, model, extract_seed(states, 0), quick)

@@ -35,7 +35,7 @@ class Validation:
         >>> import jax
         >>> from jaxgen.data import load
         >>> from jaxgen.models import vae
-        >>> from jaxgen.training.loop import initial_state
+        >>> from jaxgen.training.states import initial_state
         >>> from jaxgen.training.seeds import seed_keys
         >>> digits = load("digits", split="test")
         >>> model = vae.build(vae.Config(hidden=(8,)), digits)

@@ -16,7 +16,7 @@ from jaxgen.models.preprocessing import preprocess
 from jaxgen.plot.examples import PAIRS
 from jaxgen.plot.grid import near_square
 from jaxgen.training.chunk import Chunk
-from jaxgen.training.seeds import first_finite, select_seed
+from jaxgen.training.seeds import extract_seed, first_finite
 from jaxgen.typing import Batch
 
 ROWS = 8
@@ -91,7 +91,7 @@ class ImageGrid:
         seeds = len(jax.tree.leaves(states.params)[0])
         shown = first_finite(seeds, chunk.diverged)
         title = f"seed {self.seed + shown}" if seeds > 1 else ""
-        for kind, figure in self._figures(select_seed(states, shown), chunk.step, title):
+        for kind, figure in self._figures(extract_seed(states, shown), chunk.step, title):
             self.folder.mkdir(exist_ok=True)
             plot.save(figure, self.folder / f"step-{chunk.step:08d}-{kind}.png")
 

@@ -3,6 +3,7 @@
 import zlib
 
 import jax
+import numpy as np
 
 from jaxgen.typing import KeyArray
 
@@ -21,4 +22,9 @@ def callback_key(seed: int, name: str) -> KeyArray:
         >>> bool(callback_key(0, "image_grid") == callback_key(0, "sample_metrics"))
         False
     """
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+    return _key(seed, np.uint32(zlib.crc32(name.encode())))
+
+
+@jax.jit  # Otherwise each of four operations would be compiled by itself.
+def _key(seed: int, number: np.uint32) -> KeyArray:
+    return jax.random.fold_in(jax.random.key(seed), number)

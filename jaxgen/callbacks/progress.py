@@ -10,7 +10,7 @@ from rich.text import Text
 
 from jaxgen.errors import printable
 from jaxgen.training.chunk import Chunk, describe_chunk, format_duration
-from jaxgen.training.loop import SECONDS_BETWEEN_LINES
+from jaxgen.training.printed_progress import SECONDS_BETWEEN_LINES
 
 SMALLEST_BAR, LARGEST_BAR = 4, 40
 """Widths of the bar in characters."""

@@ -61,7 +61,7 @@ class SampleMetrics:
 
     Example:
         >>> from jaxgen.models import gan
-        >>> from jaxgen.training.loop import initial_state
+        >>> from jaxgen.training.states import initial_state
         >>> from jaxgen.training.seeds import seed_keys
         >>> from jaxgen.data import load
         >>> ring = load("ring", examples=100)
@@ -77,7 +77,7 @@ class SampleMetrics:
     ) -> None:
         assert model.sample is not None
         self.every, self.last = every, last
-        keys = jax.random.split(callback_key(seed, "sample_metrics"), 4)
+        keys = _four_keys(callback_key(seed, "sample_metrics"))
         self.sample_key, self.classified_key, self.projections, examples_key = keys
         self.examples = preprocess(random_examples(examples_key, data, COMPARED))
         self.classifier_source = source._replace(name=STACKED[source.name]) if source.name in STACKED else None
@@ -99,7 +99,7 @@ class SampleMetrics:
         distances = [_distance(self.projections, samples, number, self.examples) for number in range(len(samples))]
         if self.classifier_source is not None:
             metrics |= stacked_metrics(self.classifier_source, self._parts(state))
-        return {**metrics, "sliced_wasserstein": jnp.stack(distances)}
+        return {**metrics, "sliced_wasserstein": np.stack(distances)}
 
     def _parts(self, state: State) -> Iterator[Array]:
         for first in range(0, CLASSIFIED, len(self.examples)):
@@ -172,6 +172,11 @@ def _digit_classifier(source: DataSource, steps: int) -> DigitClassifier:
     if isinstance(images, Stream):
         raise InputError(f"{source.name} is streamed from disk, and the classifier is trained with data in memory")
     return train_digit_classifier(jax.random.key(0), images, steps=steps)
+
+
+@jax.jit  # With the unpacking, which would otherwise be a program of its own.
+def _four_keys(key: KeyArray) -> tuple[KeyArray, ...]:
+    return tuple(jax.random.split(key, 4))
 
 
 @jax.jit  # Otherwise each of its operations outside of loops would be compiled by itself.

@@ -1,6 +1,7 @@
 """The examples of a batch as floating-point numbers: images in [0, 1] or [-1, 1], and points."""
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 
 from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
@@ -25,8 +26,11 @@ def preprocess(batch: Batch) -> Float[Array, " batch *event"]:
     """
     name = "image" if is_image(batch) else "point"
     check_data({name: batch[name]})
-    x = jnp.asarray(batch[name])
-    return x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+    x = batch[name]
+    scaled = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
+    # Arrays of NumPy are divided by NumPy, with the same bits: every operation of JAX outside of a compiled function
+    # is a program that is compiled for each shape.
+    return jax.device_put(scaled) if isinstance(scaled, np.ndarray) else scaled
 
 
 def is_image(batch: Batch) -> bool:

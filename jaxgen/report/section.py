@@ -24,8 +24,8 @@ from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.loading import Run, abstract_state, single
 from jaxgen.runs.log_file import read_log
 from jaxgen.training.checkpoint import completed, restore
-from jaxgen.training.loop import initial_state
-from jaxgen.training.seeds import select_seed
+from jaxgen.training.seeds import extract_seed, select_seed
+from jaxgen.training.states import initial_state
 from jaxgen.typing import AnyArray, Array, Batch, Float, Int, KeyArray, Shaped
 
 Function = TypeVar("Function")
@@ -209,7 +209,7 @@ def state_of(run: Run) -> State:
     Returns:
         The state that the model's functions take.
     """
-    return _first_seed(run.state)
+    return extract_seed(run.state, 0)
 
 
 def checkpointed_runs(run: Run, number: int = 0) -> list[tuple[int, Run]]:
@@ -465,11 +465,6 @@ def _is_plottable(value: Any) -> bool:
 
 
 # Compiled once for all seeds, sections and batches of the same size.
-
-
-@jax.jit
-def _first_seed(state: State) -> State:
-    return select_seed(state, 0)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -14,7 +14,7 @@ from jaxgen.models import REGISTRY, Family
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run, load_run
 from jaxgen.training.leaves import first_difference, named_leaves
-from jaxgen.training.loop import initial_state
+from jaxgen.training.states import initial_state
 from jaxgen.typing import Batch
 
 

@@ -24,8 +24,8 @@ from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_messa
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.leaves import describe_sizes
-from jaxgen.training.loop import abstract_state as abstract_states
 from jaxgen.training.seeds import add_seed_axis, first_finite, over_seeds, select_seed
+from jaxgen.training.states import abstract_state as abstract_states
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, Shaped
 
 
@@ -304,7 +304,7 @@ def load_run(
         >>> import tempfile
         >>> from jaxgen.runs.config import RunDescription, write_config
         >>> from jaxgen.training.checkpoint import save
-        >>> from jaxgen.training.loop import initial_state
+        >>> from jaxgen.training.states import initial_state
         >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
         >>> config = RunConfig(family.config(hidden=(4,)), data="ring")
         >>> model = family.build(config.model_config, example_batch)

@@ -35,7 +35,8 @@ from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run, selected_metric
 from jaxgen.training.checkpoint import completed, restore, steps
 from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
-from jaxgen.training.loop import NO_STEPS, Fit, Interrupted, fit
+from jaxgen.training.loop import Fit, Interrupted, fit
+from jaxgen.training.stage_program import NO_STEPS
 
 
 @dataclasses.dataclass

@@ -1,11 +1,16 @@
 """Phases of a training: which step function, batch size and optimizer states belong to which step."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
+
+import jax
 
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, Player, State
 from jaxgen.training.leaves import first_difference, named_leaves
+from jaxgen.training.seeds import select_seed
+from jaxgen.typing import Batch, Metrics
 
 
 class Stage(NamedTuple):
@@ -94,3 +99,59 @@ def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: Sta
                 f"use the same optimizer, with other options or schedules of the step"
             )
     return state.replace(opt=state.opt | opt)
+
+
+def check_stages(remaining: Sequence[Stage], state: State, batch_size: int, example: Batch) -> None:
+    """Check that the phases fit the state and the batches, before any of them is trained.
+
+    Args:
+        remaining: phases that are still to be trained.
+        state: state of all seeds.
+        batch_size: number of examples in one update of a player; phases may have their own.
+        example: smallest batch that shows the shapes of the data.
+
+    Raises:
+        InputError: if one does not fit.
+    """
+    seed = jax.eval_shape(lambda state: select_seed(state, 0), state)
+    for stage in remaining:
+        players = stage.phase.players
+        jax.eval_shape(partial(reset_optimizers, players, [player.name for player in players]), seed)
+    for stage in remaining[1:]:  # The first one is compiled at once.
+        phase = stage.phase
+        examples = (phase.batch_size or batch_size) * phase.slices
+        batch = {name: jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype) for name, x in example.items()}
+        try:
+            inputs = jax.eval_shape(phase.preprocess, batch)
+            checked_metrics(phase.name, seed, *jax.eval_shape(phase.step, jax.random.key(0), seed, inputs))
+        except InputError:
+            raise
+        except Exception as error:  # Whatever a step of the user's own raises.
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                f"the step of phase '{phase.name}' must accept the state and the batches of the training, got "
+                f"{type(error).__name__}: {reason}"
+            ) from error
+
+
+def checked_metrics(phase: str, before: State, after: State, metrics: Metrics) -> Metrics:
+    """Check the results of a step.
+
+    Args:
+        phase: name of the phase.
+        before: state before the step, or its shapes.
+        after: shapes of the state after it.
+        metrics: shapes of its metrics.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        InputError: if the state has another form than before, or a metric is not a scalar.
+    """
+    if difference := first_difference(named_leaves(after), named_leaves(before)):
+        raise InputError(f"the step of phase '{phase}' must return a state of the same form, but {difference}")
+    for name, metric in metrics.items():
+        if metric.shape:
+            raise InputError(f"the metric '{name}' must be a scalar, got an array of shape {metric.shape}")
+    return metrics

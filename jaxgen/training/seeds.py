@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.game import State
@@ -37,7 +36,10 @@ def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
     """
     # Numbers and keys, and temporary copies of both.
     check_memory("the keys of the seeds", 32 * seeds, "give fewer seeds")
-    return jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds))
+    return _keys(np.arange(seed, seed + seeds))
+
+
+_keys = jax.jit(jax.vmap(jax.random.key))
 
 
 def add_seed_axis(tree: PyTree) -> PyTree:
@@ -71,6 +73,10 @@ def select_seed(tree: PyTree, number: int | Array) -> PyTree:
         {'a': Array([3, 4], dtype=int32)}
     """
     return _map_but_step(lambda x: x[number], tree)
+
+
+extract_seed = jax.jit(select_seed)
+"""`select_seed` outside of compiled functions, where each array that is sliced would be a program of its own."""
 
 
 def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -19,8 +19,9 @@ from jaxgen.data import example as example_of
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, State
 from jaxgen.training.chunk import Divergence
-from jaxgen.training.loop import fit, run_keys
+from jaxgen.training.loop import fit
 from jaxgen.training.seeds import over_seeds
+from jaxgen.training.states import run_keys
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray
 
 OPTIONS = "swept options"

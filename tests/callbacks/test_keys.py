@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from jaxgen.callbacks.keys import callback_key
-from jaxgen.training.loop import run_keys
+from jaxgen.training.states import run_keys
 
 
 def data(key):

@@ -11,7 +11,7 @@ from jaxgen.data import example, load
 from jaxgen.models import REGISTRY
 from jaxgen.runs.config import RunConfig, RunDescription, write_config
 from jaxgen.training.checkpoint import save
-from jaxgen.training.loop import initial_state
+from jaxgen.training.states import initial_state
 
 
 class Result(NamedTuple):

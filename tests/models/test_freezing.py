@@ -8,7 +8,7 @@ from jaxgen.data import example, load
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY, gan
 from jaxgen.training import fit
-from jaxgen.training.loop import initial_state
+from jaxgen.training.states import initial_state
 
 DIGITS = load("digits")
 MLP = {"hidden": (4,), "architecture": "mlp"}

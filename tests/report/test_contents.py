@@ -13,7 +13,7 @@ from jaxgen.errors import InputError
 from jaxgen.report import SECTIONS, FigureFile, Section, write_report
 from jaxgen.report.section import load_input, single
 from jaxgen.runs import Run, RunConfig
-from jaxgen.training.loop import initial_state
+from jaxgen.training.states import initial_state
 from tests.report.small_reports import RUNS, parsed
 from tests.small_runs import LINEAR, LinearConfig
 

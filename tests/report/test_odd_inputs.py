@@ -26,7 +26,7 @@ from jaxgen.report.quality import quality
 from jaxgen.report.section import NotApplicable
 from jaxgen.report.spectral_norms import layer_norms
 from jaxgen.runs import Run, RunConfig
-from jaxgen.training.loop import initial_state
+from jaxgen.training.states import initial_state
 from tests.report.small_reports import STATE, inputs_of, without_files
 from tests.small_runs import LINEAR, LinearConfig
 

@@ -17,7 +17,7 @@ from jaxgen.game import Model, Player, game
 from jaxgen.models import REGISTRY, Family, classifier
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.runs import evaluate_run, load_run, read_config, train
-from jaxgen.training.loop import run_keys
+from jaxgen.training.states import run_keys
 from tests.small_runs import LINEAR, LinearConfig, assert_same_state, log_lines, untimed
 
 TEST = load("digits", split="test")

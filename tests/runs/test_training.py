@@ -16,7 +16,7 @@ from jaxgen.errors import DivergenceError, InputError
 from jaxgen.models import REGISTRY, vae
 from jaxgen.runs import RunDescription, evaluate_run, load_run, read_config, train, write_config
 from jaxgen.runs.training import Durations
-from jaxgen.training import loop
+from jaxgen.training import stage_program
 from jaxgen.training.checkpoint import save
 from tests.small_runs import DIVERGING, LINEAR, DivergingConfig, LinearConfig, assert_same_state, log_lines
 
@@ -404,7 +404,7 @@ class TestChangedInputs:
 
 def test_steps_and_compilation_are_timed_separately_and_over_all_sessions(tmp_path, diverging_config, monkeypatch):
     """The clock advances by one second per step and by one hour per compilation, and not otherwise."""
-    clock, compile_stage = SimpleNamespace(now=0.0), loop._compile
+    clock, compile_stage = SimpleNamespace(now=0.0), stage_program.compile_stage
 
     def compile_slowly(*arguments):
         program = compile_stage(*arguments)
@@ -416,8 +416,8 @@ def test_steps_and_compilation_are_timed_separately_and_over_all_sessions(tmp_pa
 
         return run_slowly
 
-    monkeypatch.setattr(loop, "_compile", compile_slowly)
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(stage_program, "compile_stage", compile_slowly)
+    monkeypatch.setattr(stage_program, "time", SimpleNamespace(perf_counter=lambda: clock.now))
 
     def session(steps, **choices):
         config = dataclasses.replace(diverging_config, steps=steps)

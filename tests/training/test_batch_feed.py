@@ -11,9 +11,10 @@ from jaxgen.data.streaming import ArraySource
 from jaxgen.game import Model, Player, game
 from jaxgen.training import batch_feed
 from jaxgen.training.batch_feed import from_arrays, from_stream
-from jaxgen.training.loop import fit, initial_state
+from jaxgen.training.loop import fit
 from jaxgen.training.mesh import data_parallel_mesh
 from jaxgen.training.seeds import seed_keys, select_seed
+from jaxgen.training.states import initial_state
 
 BATCH = 12
 BYTES = BATCH * (8 * 8 + 4)

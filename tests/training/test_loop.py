@@ -16,10 +16,11 @@ from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.models import gan
-from jaxgen.training import loop
+from jaxgen.training import printed_progress, stage_program
 from jaxgen.training.chunk import Chunk, Divergence
-from jaxgen.training.loop import Fit, check_batch_size, fit, initial_state, run_keys
+from jaxgen.training.loop import Fit, Interrupted, check_batch_size, fit
 from jaxgen.training.seeds import seed_keys, select_seed
+from jaxgen.training.states import initial_state, run_keys
 
 BATCH = 16
 STEPS = 23
@@ -182,7 +183,7 @@ class TestInterruption:
     @pytest.fixture
     def interrupt(self, monkeypatch):
         """`interrupt(*steps)`: send SIGINT in the next training while the device computes these steps."""
-        compile_stage, expected = loop._compile, set()
+        compile_stage, expected = stage_program.compile_stage, set()
 
         def compiled(*arguments):
             program = compile_stage(*arguments)
@@ -195,8 +196,8 @@ class TestInterruption:
 
             return run
 
-        monkeypatch.setattr(loop, "_compile", compiled)
-        monkeypatch.setattr(loop, "SECONDS_PER_BLOCK", 0.0)  # Every step is a block.
+        monkeypatch.setattr(stage_program, "compile_stage", compiled)
+        monkeypatch.setattr(stage_program, "SECONDS_PER_BLOCK", 0.0)  # Every step is a block.
         # Processes in the background may ignore Ctrl-C.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         yield expected.update
@@ -235,7 +236,7 @@ class TestInterruption:
     def test_the_unfinished_steps_are_the_last_chunk_of_a_training_that_ends_with_them(self, train, interrupt):
         expected = train(steps=10)
         interrupt([9])
-        with pytest.raises(loop.Interrupted) as caught:
+        with pytest.raises(Interrupted) as caught:
             train()
         chunks = []
         state = caught.value.result.state
@@ -246,8 +247,8 @@ class TestInterruption:
     def test_a_second_interrupt_is_not_deferred(self, train, interrupt):
         interrupt([8, 9])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop, "SECONDS_PER_BLOCK", 1e6)
-            patch.setattr(loop.time, "perf_counter", lambda: 0.0)
+            patch.setattr(stage_program, "SECONDS_PER_BLOCK", 1e6)
+            patch.setattr(stage_program.time, "perf_counter", lambda: 0.0)
             with pytest.raises(KeyboardInterrupt) as caught:
                 train(chunk=23)
         assert type(caught.value) is KeyboardInterrupt
@@ -260,7 +261,7 @@ class TestInterruption:
 
 @pytest.mark.parametrize(("seconds", "longest"), [(10.0, 1), (0.3, 3), (0.01, 23)])
 def test_a_block_takes_about_a_second_or_one_step(seconds, longest, complete, train, monkeypatch):
-    clock, counts, compile_stage = [0.0], [], loop._compile
+    clock, counts, compile_stage = [0.0], [], stage_program.compile_stage
 
     def compiled(*arguments):
         program = compile_stage(*arguments)
@@ -272,8 +273,8 @@ def test_a_block_takes_about_a_second_or_one_step(seconds, longest, complete, tr
 
         return run
 
-    monkeypatch.setattr(loop, "_compile", compiled)
-    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(stage_program, "compile_stage", compiled)
+    monkeypatch.setattr(stage_program.time, "perf_counter", lambda: clock[0])
     training = train(chunk=STEPS)
     assert sum(counts) == STEPS
     # A step is measured first, and the next block is chosen before it has ended.
@@ -283,15 +284,15 @@ def test_a_block_takes_about_a_second_or_one_step(seconds, longest, complete, tr
 
 
 def test_memory_for_metrics_does_not_grow_with_the_length_of_chunks(point_gan, points, monkeypatch):
-    sizes, compile_stage = [], loop._compile
+    sizes, compile_stage = [], stage_program.compile_stage
 
     def compiled(*arguments):
         program = compile_stage(*arguments)
         sizes.append(program.memory_analysis().output_size_in_bytes)
         return program
 
-    monkeypatch.setattr(loop, "_compile", compiled)
-    for chunk in (loop.LARGEST_BLOCK, 2**31 - 1):
+    monkeypatch.setattr(stage_program, "compile_stage", compiled)
+    for chunk in (stage_program.LARGEST_BLOCK, 2**31 - 1):
         fit(point_gan(), points, key=jax.random.key(3), steps=3, batch_size=BATCH, chunk=chunk)
     assert sizes[0] == sizes[1] > 0
 
@@ -380,7 +381,7 @@ class TestCallbacks:
 
     def test_progress_prints_losses_and_speed_to_stderr(self, model, points, capsys, monkeypatch):
         clock = itertools.count(0, 1.5)
-        monkeypatch.setattr(loop.time, "perf_counter", lambda: float(next(clock)))
+        monkeypatch.setattr(printed_progress.time, "perf_counter", lambda: float(next(clock)))
         fit(model, points, key=jax.random.key(0), steps=10, batch_size=4, chunk=2, progress=True)
         printed = capsys.readouterr()
         assert printed.out == ""
@@ -538,7 +539,7 @@ def reachable(hlo, *, through_branches):
 
 def test_a_regularizer_of_eight_seeds_is_a_branch_of_the_compiled_program(points, monkeypatch):
     """The compiled program holds the only sine, that of the regularizer, in a branch and not in what always runs."""
-    computed, programs, compile_stage = [], [], loop._compile
+    computed, programs, compile_stage = [], [], stage_program.compile_stage
 
     def recording_compile(*arguments):
         programs.append(compile_stage(*arguments))
@@ -553,7 +554,7 @@ def test_a_regularizer_of_eight_seeds_is_a_branch_of_the_compiled_program(points
 
     players = (Player("w", ("w",), loss, optax.sgd(0.1), 2, (Regularizer("sine", sine_loss, 4),)),)
     model = Model(*game(lambda key, batch: {"w": {"params": jax.random.normal(key, (2,))}}, players), players)
-    monkeypatch.setattr(loop, "_compile", recording_compile)
+    monkeypatch.setattr(stage_program, "compile_stage", recording_compile)
     fit(model, points, key=seed_keys(0, 8), steps=10, batch_size=4, chunk=10)
     jax.effects_barrier()
     assert len(computed) == 8 * 3

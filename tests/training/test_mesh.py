@@ -18,7 +18,8 @@ from jaxgen.data import Stream
 from jaxgen.data.streaming import ArraySource
 from jaxgen.game import Model, Player, Regularizer, game
 from jaxgen.training import batch_feed
-from jaxgen.training.loop import fit, initial_state
+from jaxgen.training.loop import fit
+from jaxgen.training.states import initial_state
 from jaxgen.training.mesh import data_parallel_mesh
 from jaxgen.training.seeds import seed_keys, select_seed
 

@@ -11,7 +11,7 @@ import pytest
 from jaxgen.game import State
 from jaxgen.models import REGISTRY
 from jaxgen.nn.convolution import convolve
-from jaxgen.training.loop import fit, initial_state, run_keys
+from jaxgen.training.loop import fit
 from jaxgen.training.seeds import (
     add_seed_axis,
     first_finite,
@@ -22,6 +22,7 @@ from jaxgen.training.seeds import (
     select_seed,
     summarize,
 )
+from jaxgen.training.states import initial_state, run_keys
 
 
 def test_keys_are_those_of_single_runs():

@@ -26,7 +26,8 @@ from jaxgen.benchmark.pytorch.twin import Batch, GivenNoise, Noise, Twin
 from jaxgen.benchmark.workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 from jaxgen.data import batch_indices
 from jaxgen.game import Model, State
-from jaxgen.training.loop import fit, run_keys
+from jaxgen.training.loop import fit
+from jaxgen.training.states import run_keys
 from jaxgen.typing import Array, KeyArray
 
 

@@ -1,0 +1,108 @@
+"""States before the first step of a training, the keys of a run, and the check of a state to continue from."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.errors import InputError
+from jaxgen.game import Model, State
+from jaxgen.memory import bytes_of, check_memory
+from jaxgen.training.leaves import first_difference, named_leaves
+from jaxgen.training.seeds import over_seeds
+from jaxgen.typing import Array, Batch, Key, KeyArray
+
+SMALLER = "give a smaller batch size, smaller networks or fewer seeds"
+"""What to do where the device has too little memory."""
+
+
+class RunKeys(NamedTuple):
+    """Independent keys of one run.
+
+    Attributes:
+        init: key of the initial state.
+        order: key of the order of the examples.
+        steps: key of the steps.
+    """
+
+    init: KeyArray
+    order: KeyArray
+    steps: KeyArray
+
+
+def run_keys(key: KeyArray) -> RunKeys:
+    """Split the key of a run into those of its initial state, of the order of its examples and of its steps.
+
+    Args:
+        key: key of the run.
+
+    Returns:
+        The three keys.
+
+    Example:
+        >>> bool(run_keys(jax.random.key(0)).init == run_keys(jax.random.key(0)).order)
+        False
+    """
+    return RunKeys(*jax.random.split(key, 3))
+
+
+def initial_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> State:
+    """Return the state before the first step.
+
+    Args:
+        model: model to initialize.
+        keys: keys of the seeds.
+        example: smallest batch that shows the shapes of the data.
+
+    Returns:
+        A state with a leading axis of seeds.
+
+    Raises:
+        InputError: if the device has too little memory for it.
+    """
+    traced = jax.jit(_init(model, example)).trace(keys)
+    # Twice: a step computes new parameters and optimizer states, or gradients, beside the old ones.
+    check_memory("the state of the training", 2 * bytes_of(traced.out_info), SMALLER)
+    return traced.lower().compile()(keys)
+
+
+def abstract_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> State:
+    """Return the shapes and types of `initial_state`; nothing is computed.
+
+    Args:
+        model: model to initialize.
+        keys: keys of the seeds.
+        example: smallest batch that shows the shapes of the data.
+
+    Returns:
+        A state of shapes.
+    """
+    return jax.eval_shape(_init(model, example), keys)
+
+
+def check_state(model: Model, keys: Key[Array, " seeds"], state: State, example: Batch) -> None:
+    """Check that a training can continue from a state.
+
+    Args:
+        model: model of the training.
+        keys: keys of its seeds.
+        state: state with a leading axis of seeds.
+        example: smallest batch that shows the shapes of the data.
+
+    Raises:
+        InputError: if the state is that of another model or of another number of seeds.
+    """
+    leaves = named_leaves(state)
+    shapes = named_leaves(abstract_state(model, keys, example))
+    # The precision is the user's choice, e.g. float64 for a comparison.
+    expected = {name: jax.ShapeDtypeStruct(x.shape, jnp.result_type(leaves.get(name, x))) for name, x in shapes.items()}
+    if difference := first_difference(leaves, expected):
+        raise InputError(f"state must come from the same model and as many keys, {keys.size}, but {difference}")
+
+
+def _init(model: Model, example: Batch) -> Callable[[Key[Array, " seeds"]], State]:
+    def init(key: KeyArray) -> State:
+        return model.init(run_keys(key).init, example)
+
+    return over_seeds(init)
