@@ -28,7 +28,9 @@ from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
-from jaxgen.runs.training import Durations, metric_callbacks, reserved, summary_content
+from jaxgen.runs.reservation import reserved
+from jaxgen.runs.start import Durations
+from jaxgen.runs.training import metric_callbacks, summary_content
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.loop import Fit, fit
 from jaxgen.training.seeds import summarize

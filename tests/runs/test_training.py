@@ -15,7 +15,7 @@ from jaxgen.data import Stream, load
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.models import REGISTRY, vae
 from jaxgen.runs import RunDescription, evaluate_run, load_run, read_config, train, write_config
-from jaxgen.runs.training import Durations
+from jaxgen.runs.start import Durations
 from jaxgen.training import stage_program
 from jaxgen.training.checkpoint import save
 from tests.small_runs import DIVERGING, LINEAR, DivergingConfig, LinearConfig, assert_same_state, log_lines
