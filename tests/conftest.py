@@ -1,10 +1,13 @@
-"""Fixtures for tests of several folders: clearing of compiled programs, and a full disk."""
+"""Fixtures for tests of several folders: clearing of compiled programs, a full disk, and interrupts."""
 
 import contextlib
 import resource
+import signal
 
 import jax
 import pytest
+
+from jaxgen.training import stage_program
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,6 +31,31 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """`interrupt(steps)`: send SIGINT in the next training while the device computes these steps."""
+    compile_stage, expected = stage_program.compile_stage, set()
+
+    def compiled(*arguments):
+        program = compile_stage(*arguments)
+
+        def run(keys, state, fetched, first, count):
+            for step in expected & set(range(first, first + count)):
+                expected.remove(step)
+                signal.raise_signal(signal.SIGINT)
+            return program(keys, state, fetched, first, count)
+
+        return run
+
+    monkeypatch.setattr(stage_program, "compile_stage", compiled)
+    monkeypatch.setattr(stage_program, "SECONDS_PER_BLOCK", 0.0)  # Every step is a block.
+    # Processes in the background may ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield expected.update
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_terminal_summary(terminalreporter):

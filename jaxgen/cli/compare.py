@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import plot
 from jaxgen.cli.options import Positional
-from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, write_figure
+from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, print_table, write_figure
 from jaxgen.cli.parse import parse
 from jaxgen.runs.comparison import ComparedRun, common_curves, compare_runs, differing_options
 
@@ -49,7 +48,7 @@ def _print(title: str, names: list[str], rows: dict[str, list[str]]) -> None:
     table = Table(title, *names)
     for name, cells in rows.items():
         table.add_row(name, *cells)
-    Console(markup=False).print(table)
+    print_table(table)
 
 
 def _cell(run: ComparedRun, metric: str) -> str:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxgen import plot
 from jaxgen.errors import InputError, printable
@@ -10,6 +11,12 @@ from jaxgen.models import load_family
 from jaxgen.runs import Run, load_run, outputs
 from jaxgen.runs.loading import non_finite_seeds, single
 from jaxgen.typing import AnyArray
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WIDEST = 10_000
+"""Characters in a line of a table that goes into a file or another program."""
 
 FIGURE_SUFFIXES = tuple(f".{kind}" for kind in plot.FORMATS)
 
@@ -22,6 +29,14 @@ def notice(line: str) -> None:
 def print_line(line: object) -> None:
     """Print a line of the result to stdout, without characters that control the terminal."""
     print(printable(line))
+
+
+def print_table(table: "Table") -> None:
+    """Print a table; its cells are broken into lines only where a terminal is too narrow for it."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else WIDEST
+    Console(markup=False, width=width).print(table)
 
 
 def load_with_notice(folder: Path, family: str | None = None, *, best: bool = False) -> Run:

@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from jaxgen.cli.output import notice, print_line
+from jaxgen.cli.output import notice, print_line, print_table
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError, check_known
 from jaxgen.recipes import RECIPES, Outcome, Recipe, Request, run_recipe
@@ -77,7 +76,7 @@ def _print(recipe: Recipe, outcome: Outcome, *, quick: bool) -> None:
     for model, row in outcome.rows.items():
         for metric, result in row.items():
             table.add_row(model, metric, _published(result), *_ours(result))
-    Console().print(table)
+    print_table(table)
     for claim in outcome.claims:
         print(claim)
     print(f"protocol{' (shortened by --quick)' if quick else ''}: {recipe.protocol}")

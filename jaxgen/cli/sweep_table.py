@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from jaxgen import plot
-from jaxgen.cli.output import print_line
+from jaxgen.cli.output import print_line, print_table
 from jaxgen.runs.sweep_runs import SweepResult, means
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def print_sweep(result: SweepResult, *, title: str) -> None:
         cells = [_cell(test.get(metric)) for metric in metrics]
         table.add_row(*[f"{value:g}" for value in point.values()], *cells)
     print_line(title)
-    Console(markup=False).print(table)
+    print_table(table)
 
 
 def sweep_figure(result: SweepResult, metric: str) -> "Figure | None":

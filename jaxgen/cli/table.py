@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxgen.cli.output import print_line
+from jaxgen.cli.output import print_line, print_table
 from jaxgen.errors import printable
 from jaxgen.runs.config import RunConfig, format_value
 from jaxgen.runs.preview import Preview
@@ -44,7 +43,7 @@ def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
         values = [value[column] for column in columns] if isinstance(value, Mapping) else [value]
         # Text, as rich reads a string with brackets as markup.
         table.add_row(Text(printable(name)), *[_number(v) for v in values])
-    Console().print(table)
+    print_table(table)
     for note in (NOTES[name] for name in metrics if name in NOTES):
         print_line(note)
 

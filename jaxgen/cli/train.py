@@ -21,7 +21,7 @@ from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
 from jaxgen.runs.preview import preview
-from jaxgen.runs.sweep_runs import parse_axes, train_sweep
+from jaxgen.runs.sweep_runs import parse_axes, read_sweep_config, train_sweep
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def run(arguments: list[str]) -> None:
     options = _parsed(choice, file)
     folder = options.out or _default_folder(name, options.config.data)
     if options.sweep:
-        _sweep(name, family, options, folder if options.out else folder.with_name(f"{folder.name}-sweep"))
+        _sweep(choice, options, folder if options.out else folder.with_name(f"{folder.name}-sweep"))
         return
     if options.resume:
         before = read_config(folder, family=family)
@@ -103,13 +103,17 @@ def run(arguments: list[str]) -> None:
     print_line(f"run folder: {folder}")
 
 
-def _sweep(name: str, family: Family, options: Options, folder: Path) -> None:
+def _sweep(choice: Choice, options: Options, folder: Path) -> None:
     """Train at all points of a grid, print the table, and write the figures."""
-    if options.resume or options.dry_run or options.profile:
-        raise InputError("--sweep starts new runs: leave out --resume, --dry-run and --profile")
+    if options.dry_run or options.profile:
+        raise InputError("--dry-run and --profile apply to single runs, not to a sweep: leave them out")
+    name, family = choice.name, choice.family
     axes = parse_axes(options.sweep, family)
+    if options.resume and (before := read_sweep_config(folder, family, axes)) is not None:
+        options = dataclasses.replace(_parsed(choice, None, before), resume=True)
     preset = name if name in PRESETS else None
-    result = train_sweep(folder, family, options.config, axes, preset=preset, notify=notice)
+    how: dict[str, Any] = {"resume": options.resume, "preset": preset}
+    result = train_sweep(folder, family, options.config, axes, **how, notify=notice)
     print_sweep(result, title=f"{name} on the test split of {options.config.data}, step {options.config.steps}")
     for metric in dict.fromkeys(metric for test in result.tests for metric in test):
         if figure := sweep_figure(result, metric):

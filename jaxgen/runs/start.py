@@ -53,6 +53,17 @@ class Durations:
                 raise InputError(f"'{name}' of a checkpoint must be a number of seconds, got {seconds!r}")
         return cls(**found)
 
+    def share(self, runs: int) -> Self:
+        """Return the share of one of several runs that are trained together.
+
+        Args:
+            runs: number of runs.
+
+        Returns:
+            Durations.
+        """
+        return type(self)(self.seconds / runs, self.compile_seconds / runs)
+
     def __call__(self, chunk: Chunk) -> None:
         """Add the time of a chunk."""
         self.seconds += chunk.seconds

@@ -1,12 +1,15 @@
 """A sweep: runs at all points of a grid of numeric options, trained in one compiled program.
 
 Each point has a run folder of its own below the folder of the sweep, named after its options, as if it had been trained
-alone; `sweep.json` holds the results of all.
+alone. The folder of the sweep has checkpoints of all points together, from which it is resumed, and `sweep.json` with
+the results.
 """
 
 import contextlib
 import dataclasses
+import json
 import math
+import shutil
 import typing
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,20 +22,21 @@ import numpy as np
 from jaxgen.callbacks import Checkpoints, MetricsLog, Progress
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import InputError, check_known
-from jaxgen.game import Model
+from jaxgen.game import Model, State
 from jaxgen.models import Family
 from jaxgen.models.family import option_types
 from jaxgen.models.standardization import standardized
-from jaxgen.runs.config import RunConfig, write_config
+from jaxgen.regular_files import read_regular
+from jaxgen.runs.config import RunConfig, check_unchanged, read_config, write_config
 from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
 from jaxgen.runs.reservation import reserved
-from jaxgen.runs.start import Durations
-from jaxgen.runs.training import metric_callbacks, summary_content
-from jaxgen.training.chunk import Chunk
-from jaxgen.training.loop import Fit, fit
+from jaxgen.runs.start import Durations, Start, start_of
+from jaxgen.runs.training import metric_callbacks, saved_or_explained, summary_content
+from jaxgen.training.chunk import Chunk, Unfinished
+from jaxgen.training.loop import Fit, Interrupted, fit
 from jaxgen.training.seeds import summarize
 from jaxgen.training.sweep import Point, grid, point_of, sweep_state, swept
 
@@ -101,16 +105,19 @@ def train_sweep(
     config: RunConfig[Any],
     axes: Mapping[str, Sequence[float]],
     *,
+    resume: bool = False,
     preset: str | None = None,
     notify: Notify = print_to_stderr,
 ) -> SweepResult:
     """Train a model at all points of a grid, each with the same seeds, in one compiled program.
 
     Args:
-        folder: folder of the sweep; it must not exist.
+        folder: folder of the sweep; it must not exist unless a sweep is resumed.
         family: family of the model.
         config: config of all runs, but for the swept options.
         axes: option name -> its values.
+        resume: whether to resume from the newest complete checkpoint. The values must be those of the sweep, and the
+            config that of its runs, but for what may differ when a run is resumed.
         preset: name of the preset from which the model's options were taken.
         notify: called with notices for the user.
 
@@ -120,34 +127,61 @@ def train_sweep(
     Raises:
         InputError: if an option is wrong or cannot be swept, or a file cannot be written.
         DivergenceError: if all seeds of all points diverge.
+        KeyboardInterrupt: if Ctrl-C is pressed. The sweep can be resumed, and each of its runs by itself.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists: give another --out; each of its runs can be resumed by itself")
+    _check_folder(folder, axes, resume=resume)
     if config.keep_best is not None or config.init_from is not None:
         raise InputError("keep_best and init_from apply to single runs, not to a sweep: leave them out")
     points = grid(axes)
     configs = [_config_of(config, point) for point in points]  # Refuses impossible values before anything is made.
-    first = prepare_run(folder, family, configs[0], model=None, resume=False, preset=preset, notify=notify)
-    runs = [_of_point(first, folder / folder_name(point), point) for point in points]
-    model = swept(partial(_built, first, family), axes)
+    folders = [folder / folder_name(point) for point in points]
+    known = [resume and (path / "config.json").is_file() for path in folders]
+    first = prepare_run(folders[0], family, configs[0], model=None, resume=known[0], preset=preset, notify=notify)
+    runs = [_of_point(first, path, point) for path, point in zip(folders, points, strict=True)]
+    whole = _whole(folder, first, swept(partial(_built, first, family), axes), len(points))
     make_folder(folder)
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_if_empty, folder)
+        for run, is_known in zip(runs, known, strict=True):
+            stack.enter_context(reserved(run.folder, resume=is_known))
+            if is_known:
+                check_unchanged(read_config(run.folder, family=family), run.description, run.folder)
+        start = start_of(whole, resume=resume, notify=notify)
+        state = start.state or _first_state(first, family, points)
+        _write_results(folder, axes, [])
         for run in runs:
-            stack.enter_context(reserved(run.folder, resume=False))
             write_config(run.folder, run.description)
-        durations = Durations()
-        fitted = _fit(first, runs, family, model, points, durations, stack)
-        tests = _write_summaries(first, runs, model, points, fitted, durations)
+        durations = dataclasses.replace(start.durations)
+        fitted = _fit(whole, runs, points, start._replace(state=state), durations, stack)
+        tests = _write_summaries(whole, runs, points, fitted, durations)
     result = SweepResult(axes, points, tests, [run.folder for run in runs])
-    described = [
-        {"options": point, "folder": path.name, "test": test}
-        for point, path, test in zip(points, result.folders, tests, strict=True)
-    ]
-    write_json(
-        folder / "sweep.json", {"axes": {name: list(values) for name, values in axes.items()}, "points": described}
+    _write_results(
+        folder,
+        axes,
+        [
+            {"options": point, "folder": path.name, "test": test}
+            for point, path, test in zip(points, result.folders, tests, strict=True)
+        ],
     )
     return result
+
+
+def read_sweep_config(folder: Path, family: Family, axes: Mapping[str, Sequence[float]]) -> RunConfig[Any] | None:
+    """Return the config of the runs of a sweep, but for the swept options.
+
+    Args:
+        folder: folder of the sweep.
+        family: family of the model.
+        axes: option name -> its values.
+
+    Returns:
+        The config of one of its runs; None if it has none yet.
+
+    Raises:
+        InputError: if the config cannot be read.
+    """
+    first = folder / folder_name(grid(axes)[0])
+    return read_config(first, family=family).config if (first / "config.json").is_file() else None
 
 
 def folder_name(point: Mapping[str, float]) -> str:
@@ -177,10 +211,36 @@ def means(result: SweepResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
     return array[..., 0], array[..., 1]
 
 
+def _check_folder(folder: Path, axes: Mapping[str, Sequence[float]], *, resume: bool) -> None:
+    """Check that a sweep can be stored in a folder, or that one of the same values can be resumed there."""
+    if (folder / "config.json").is_file():
+        raise InputError(f"{folder} is the folder of a single run: give another --out")
+    if not resume:
+        if folder.exists():
+            raise InputError(f"{folder} exists: give another --out, or --resume to resume the sweep in it")
+        return
+    path = folder / "sweep.json"
+    if not path.exists():
+        raise InputError(f"there is no sweep in {folder}: leave out --resume to start one")
+    try:
+        before = json.loads(read_regular(path))["axes"]
+        same = list(before.items()) == [(name, list(values)) for name, values in axes.items()]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise InputError(f"{path} is damaged: resume the runs of the sweep one by one") from None
+    if not same:
+        options = " ".join(f"--sweep {name}={','.join(map(str, values))}" for name, values in before.items())
+        raise InputError(f"{folder} must be resumed with the values of its beginning: {options}")
+
+
+def _write_results(folder: Path, axes: Mapping[str, Sequence[float]], points: Sequence[Mapping[str, Any]]) -> None:
+    """Write `sweep.json`: the values of the options, and the metrics of the points, of which there are none before."""
+    write_json(folder / "sweep.json", {"axes": {name: list(values) for name, values in axes.items()}, "points": points})
+
+
 def _remove_if_empty(folder: Path) -> None:
     """Remove the folder of a sweep whose runs have been deleted because none completed a step."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    if [path.name for path in folder.iterdir()] == ["sweep.json"]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _config_of(config: RunConfig[Any], point: Mapping[str, float]) -> RunConfig[Any]:
@@ -199,23 +259,32 @@ def _of_point(first: Prepared, folder: Path, point: Mapping[str, float]) -> Prep
     return first._replace(folder=folder, description=first.description._replace(config=_config_of(first.config, point)))
 
 
+def _whole(folder: Path, first: Prepared, model: Model, points: int) -> Prepared:
+    """The sweep as one training, in which each seed of each point is a seed."""
+    config = dataclasses.replace(first.config, seeds=points * first.config.keys.size)
+    return first._replace(folder=folder, model=model, description=first.description._replace(config=config))
+
+
+def _first_state(first: Prepared, family: Family, points: Sequence[Mapping[str, float]]) -> State:
+    return sweep_state(partial(_built, first, family), points, first.config.keys, first.description.example)
+
+
 def _fit(
-    first: Prepared,
+    whole: Prepared,
     runs: Sequence[Prepared],
-    family: Family,
-    model: Model,
     points: Sequence[Mapping[str, float]],
+    start: Start,
     durations: Durations,
     stack: contextlib.ExitStack,
 ) -> Fit:
     """Train all points, each of which has a log and checkpoints of its own."""
-    config, seeds = first.config, first.config.keys.size
-    logs = [stack.enter_context(MetricsLog(run.folder, several_seeds=config.seeds is not None)) for run in runs]
-    checkpoints = [_checkpoints(run, durations) for run in runs]
-    progress = stack.enter_context(Progress(config.steps))
+    config, seeds = whole.config, runs[0].config.keys.size
+    several = runs[0].config.seeds is not None
+    logs = [stack.enter_context(MetricsLog(run.folder, start.step, several_seeds=several)) for run in runs]
+    checkpoints = [_checkpoints(run, durations, start.step, len(runs)) for run in runs]
+    progress = stack.enter_context(Progress(config.steps, start.step - start.unfinished.steps))
 
     def record(chunk: Chunk) -> None:
-        durations.seconds += chunk.seconds / len(runs)
         for number, own in enumerate(zip(logs, checkpoints, strict=True)):
             point = point_of(points, number, seeds, chunk.state, chunk.diverged, chunk.metrics)
             if len(point.diverged) < seeds:
@@ -224,64 +293,85 @@ def _fit(
                     callback(part)
 
     def on_compiled(seconds: float) -> None:
-        durations.compile_seconds += seconds / len(runs)
+        durations.compile_seconds += seconds
         progress.compiled(seconds)
 
-    return fit(
-        first._replace(model=model).trained_model,
-        first.data,
-        key=jnp.tile(config.keys, len(points)),
-        state=sweep_state(partial(_built, first, family), points, config.keys, first.description.example),
-        steps=config.steps,
-        batch_size=config.update_size,
-        chunk=config.log_every,
-        callbacks=[progress, *metric_callbacks(first, model), record],
-        on_compiled=on_compiled,
-    )
+    together = _checkpoints(whole, durations, start.step)
+    with saved_or_explained(whole, together, partial(_save_points, points, seeds, checkpoints)):
+        return fit(
+            whole.trained_model,
+            whole.data,
+            key=jnp.tile(runs[0].config.keys, len(points)),
+            state=start.state,
+            first_step=start.step,
+            diverged=start.diverged,
+            unfinished=start.unfinished,
+            steps=config.steps,
+            batch_size=config.update_size,
+            chunk=config.log_every,
+            callbacks=[durations, progress, *metric_callbacks(runs[0], whole.model), record, together],
+            on_compiled=on_compiled,
+        )
 
 
-def _checkpoints(run: Prepared, durations: Durations) -> Checkpoints:
+def _save_points(
+    points: Sequence[Mapping[str, float]], seeds: int, checkpoints: Sequence[Checkpoints], training: Interrupted
+) -> None:
+    """Save the state of each point of a sweep that is interrupted, from which its run can be resumed by itself."""
+    fitted, unfinished = training.result, training.unfinished
+    for number, own in enumerate(checkpoints):
+        point = point_of(points, number, seeds, fitted.state, fitted.diverged, unfinished.metrics)
+        if len(point.diverged) < seeds:
+            result = Fit(point.state, point.diverged, 0.0, {})
+            rest = Unfinished(dict(point.history), unfinished.seconds / len(points))
+            own.interrupted(Interrupted(training.step, result, rest))
+
+
+def _checkpoints(run: Prepared, durations: Durations, first_step: int, runs: int = 1) -> Checkpoints:
+    """The callback that saves the state of a run, whose durations are its share of those of several runs."""
     return Checkpoints(
         run.folder / "checkpoints",
         every=run.config.checkpoint_every,
         last=run.config.steps,
-        meta=lambda: {**dataclasses.asdict(durations), **run.inputs},
+        first_step=first_step,
+        meta=lambda: {**dataclasses.asdict(durations.share(runs)), **run.inputs},
     )
 
 
 def _write_summaries(
-    first: Prepared,
+    whole: Prepared,
     runs: Sequence[Prepared],
-    model: Model,
     points: Sequence[Mapping[str, float]],
     fitted: Fit,
     durations: Durations,
 ) -> list[dict[str, Any]]:
     """Evaluate all points in one program, write the summary of each, and return the metrics."""
-    config, seeds, description = first.config, first.config.keys.size, first.description
+    seeds, description = runs[0].config.keys.size, whole.description
     every = Run(
-        folder=first.folder,
+        folder=whole.folder,
         family=description.family,
-        config=dataclasses.replace(config, seeds=seeds * len(points)),
+        config=whole.config,
         example=description.example,
-        model=model,
+        model=whole.model,
         state=fitted.state,
-        step=config.steps,
+        step=whole.config.steps,
         diverged=fitted.diverged,
         skipped=(),
     )
-    metrics = evaluate_run(every, data=first.test)
+    metrics = evaluate_run(every, data=whole.test)
     tests: list[dict[str, Any]] = []
     for number, run in enumerate(runs):
         point = point_of(points, number, seeds, fitted.state, fitted.diverged, {})
         own = slice(number * seeds, (number + 1) * seeds)
         values = {name: value["seeds"][own] for name, value in metrics.items()}
-        if config.seeds is None:
+        if run.config.seeds is None:
             tests.append({name: value[0] for name, value in values.items()})
         else:
             tests.append({name: _over_seeds(name, value, point) for name, value in values.items()})
-        content = summary_content(run, Fit(point.state, point.diverged, 0.0, {}), None, durations, tests[-1])
-        write_json(run.folder / "summary.json", content)
+        result = Fit(point.state, point.diverged, 0.0, {})
+        write_json(
+            run.folder / "summary.json", summary_content(run, result, None, durations.share(len(runs)), tests[-1])
+        )
     return tests
 
 

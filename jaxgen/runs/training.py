@@ -117,7 +117,7 @@ def _fit(
         callbacks += [] if best is None else [best]
         callbacks += [lambda _: check_present(folder), checkpoints]
         callbacks = callbacks if trace is None else [trace, *callbacks]
-        with _saved_or_explained(prepared, checkpoints):
+        with saved_or_explained(prepared, checkpoints):
             fitted = fit(
                 prepared.trained_model,
                 prepared.data,
@@ -149,13 +149,26 @@ def _report_log(log: MetricsLog, first_step: int, notify: Notify) -> None:
 
 
 @contextlib.contextmanager
-def _saved_or_explained(prepared: Prepared, checkpoints: Checkpoints) -> Iterator[None]:
-    """Save the state of a training that is interrupted, and name the last checkpoint of one that diverges."""
+def saved_or_explained(
+    prepared: Prepared, checkpoints: Checkpoints, save_parts: Callable[[Interrupted], None] = lambda _: None
+) -> Iterator[None]:
+    """Save the state of a training that is interrupted, and name the last checkpoint of one that diverges.
+
+    Args:
+        prepared: the training.
+        checkpoints: callback that saves its states.
+        save_parts: function called for what else is saved when it is interrupted, before the state.
+
+    Raises:
+        DivergenceError: if every seed diverges; with the last checkpoint before it.
+        KeyboardInterrupt: if the training is interrupted; with the step whose state was saved.
+    """
     try:
         yield
     except DivergenceError as error:
         raise DivergenceError(f"{error}; {_last_checkpoint(prepared)}") from None
     except Interrupted as training:
+        save_parts(training)
         checkpoints.interrupted(training)
         if training.step == 0:
             raise

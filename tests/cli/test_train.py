@@ -81,6 +81,7 @@ def test_sweep_prints_a_table_and_writes_runs_and_figures(tmp_path, jaxgen, refu
     assert result.out.count(" ± ") == 4
     folder = tmp_path / "runs" / "autoencoder-digits-sweep"
     assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints",
         "l1=0",
         "l1=0.5",
         "mse.png",
@@ -88,7 +89,10 @@ def test_sweep_prints_a_table_and_writes_runs_and_figures(tmp_path, jaxgen, refu
         "sweep.json",
     ]
     assert load_run(folder / "l1=0.5").config.model_config.l1 == 0.5
-    assert "--sweep starts new runs: leave out" in refused("train", *common, "--sweep", "l1=0,1", "--dry-run")
+    longer = ("autoencoder", "--steps", 4, "--sweep", "l1=0,0.5", "--out", folder, "--resume")
+    assert jaxgen("train", *longer).out.startswith("autoencoder on the test split of digits, step 4\n")
+    assert load_run(folder / "l1=0.5").step == 4
+    assert "apply to single runs" in refused("train", *common, "--sweep", "l1=0,1", "--dry-run")
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from jaxgen.models import REGISTRY
 from jaxgen.runs import RunConfig, load_run, train
 from jaxgen.runs.listing import list_runs
 from jaxgen.runs.sweep_runs import SweepResult, means, parse_axes, train_sweep
-from tests.small_runs import log_lines
+from jaxgen.training import stage_program
+from tests.small_runs import log_lines, untimed
 
 FAMILY = REGISTRY["autoencoder"]
 CONFIG = RunConfig(FAMILY.config(hidden=(4,), latent_dim=2), steps=8, batch_size=32, log_every=4, seeds=2)
@@ -57,13 +61,72 @@ def test_runs_are_listed_and_results_are_stored(sweep):
     assert deviation[1, 0] == result.tests[2]["mse"]["sd"]
 
 
-def test_a_point_can_be_resumed_by_itself(sweep):
-    folder, _ = sweep
-    config = load_run(folder / "learning_rate=0.001,l1=0").config
-    summary = train(
-        folder / "learning_rate=0.001,l1=0", "autoencoder", dataclasses.replace(config, steps=10), resume=True
-    )
-    assert summary["step"] == 10
+def test_a_point_can_be_resumed_by_itself(sweep, tmp_path):
+    folder = Path(shutil.copytree(sweep[0] / "learning_rate=0.001,l1=0", tmp_path / "point"))
+    config = dataclasses.replace(load_run(folder).config, steps=10)
+    assert train(folder, "autoencoder", config, resume=True)["step"] == 10
+
+
+def test_an_interrupted_sweep_is_resumed_with_the_same_bits(sweep, tmp_path, interrupt):
+    _, result = sweep
+    folder = tmp_path / "grid"
+    for step in (1, 5):
+        interrupt([step])
+        with pytest.raises(KeyboardInterrupt, match=f"interrupted: step {step + 1} is saved"):
+            train_sweep(folder, FAMILY, CONFIG, AXES, resume=step > 1, notify=lambda line: None)
+    # Each point can also be continued alone, with the steps since the last line of its log.
+    assert {load_run(path).step for path in folder.glob("l*")} == {6}
+    resumed = train_sweep(folder, FAMILY, CONFIG, AXES, resume=True, notify=lambda line: None)
+    assert resumed.tests == result.tests
+    for one, other in zip(resumed.folders, result.folders, strict=True):
+        chex.assert_trees_all_equal(load_run(one).state, load_run(other).state)
+        assert untimed(log_lines(one)) == untimed(log_lines(other))
+
+
+def test_a_sweep_of_which_a_point_diverges_at_once_is_resumed(tmp_path, interrupt):
+    axes = {"learning_rate": (1e-3, 1e30)}
+    expected = train_sweep(tmp_path / "complete", FAMILY, CONFIG, axes, notify=lambda line: None)
+    folder = tmp_path / "grid"
+    interrupt([5])
+    with pytest.raises(KeyboardInterrupt):
+        train_sweep(folder, FAMILY, CONFIG, axes, notify=lambda line: None)
+    resumed = train_sweep(folder, FAMILY, CONFIG, axes, resume=True, notify=lambda line: None)
+    assert resumed.tests == expected.tests
+    assert resumed.tests[0]["mse"]["mean"] is not None
+    assert resumed.tests[1]["mse"]["mean"] is None
+    summary = json.loads((resumed.folders[1] / "summary.json").read_text())
+    assert sorted(summary["diverged"]) == ["0", "1"]
+
+
+def test_an_interrupt_before_the_first_step_leaves_no_folder(tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage_program, "compile_stage", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_sweep(tmp_path / "grid", FAMILY, CONFIG, AXES, notify=lambda line: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_is_resumed_only_with_its_own_values(sweep, tmp_path):
+    folder = Path(shutil.copytree(sweep[0], tmp_path / "grid"))
+
+    def sentence(axes, config=CONFIG, folder=folder):
+        with pytest.raises(InputError) as caught:
+            train_sweep(folder, FAMILY, config, axes, resume=True)
+        return str(caught.value)
+
+    values = "must be resumed with the values of its beginning: --sweep learning_rate=0.001,0.01 --sweep l1=0.0,0.5"
+    assert values in sentence({**AXES, "learning_rate": (1e-3, 2e-3)})
+    assert values in sentence({**AXES, "learning_rate": (1e-2, 1e-3)})
+    assert values in sentence(dict(reversed(AXES.items())))
+    assert "was trained with --batch-size 32, not 16" in sentence(AXES, dataclasses.replace(CONFIG, batch_size=16))
+    assert "there is no sweep in" in sentence(AXES, folder=tmp_path / "absent")
+    alone = folder / "learning_rate=0.001,l1=0"
+    assert f"{alone} is the folder of a single run" in sentence(AXES, folder=alone)
+    for content in ("[]", "{}", "{", '{"axes": 3}'):
+        (folder / "sweep.json").write_text(content)
+        assert "sweep.json is damaged: resume the runs of the sweep one by one" in sentence(AXES)
 
 
 def test_metrics_of_a_single_seed_are_numbers():

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import signal
 from typing import Any, NamedTuple
 
 import jax
@@ -179,30 +178,6 @@ def test_the_time_of_compilation_is_reported_once_before_the_first_chunk(point_g
 
 class TestInterruption:
     """Ctrl-C ends a training between two blocks of steps; nothing is lost."""
-
-    @pytest.fixture
-    def interrupt(self, monkeypatch):
-        """`interrupt(*steps)`: send SIGINT in the next training while the device computes these steps."""
-        compile_stage, expected = stage_program.compile_stage, set()
-
-        def compiled(*arguments):
-            program = compile_stage(*arguments)
-
-            def run(keys, state, fetched, first, count):
-                for step in expected & set(range(first, first + count)):
-                    expected.remove(step)
-                    signal.raise_signal(signal.SIGINT)
-                return program(keys, state, fetched, first, count)
-
-            return run
-
-        monkeypatch.setattr(stage_program, "compile_stage", compiled)
-        monkeypatch.setattr(stage_program, "SECONDS_PER_BLOCK", 0.0)  # Every step is a block.
-        # Processes in the background may ignore Ctrl-C.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        yield expected.update
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        signal.signal(signal.SIGINT, before)
 
     @pytest.mark.parametrize("key", [None, seed_keys(3, 2)], ids=["one", "two"])
     def test_a_training_interrupted_within_chunks_and_continued_is_that_of_one_piece(
