@@ -77,7 +77,7 @@ def reserved(folder: Path, *, resume: bool) -> Iterator[None]:
 
 
 def check_present(folder: Path) -> None:
-    """Check that nobody has removed the files of a run while it trains.
+    """Check that the files of a run were not removed while it trains.
 
     Args:
         folder: run folder.
