@@ -77,7 +77,7 @@ class SampleMetrics:
     ) -> None:
         assert model.sample is not None
         self.every, self.last = every, last
-        keys = _four_keys(callback_key(seed, "sample_metrics"))
+        keys = _four_keys(seed)
         self.sample_key, self.classified_key, self.projections, examples_key = keys
         self.examples = preprocess(random_examples(examples_key, data, COMPARED))
         self.classifier_source = source._replace(name=STACKED[source.name]) if source.name in STACKED else None
@@ -175,8 +175,8 @@ def _digit_classifier(source: DataSource, steps: int) -> DigitClassifier:
 
 
 @jax.jit  # With the unpacking, which would otherwise be a program of its own.
-def _four_keys(key: KeyArray) -> tuple[KeyArray, ...]:
-    return tuple(jax.random.split(key, 4))
+def _four_keys(seed: int) -> tuple[KeyArray, ...]:
+    return tuple(jax.random.split(callback_key(seed, "sample_metrics"), 4))
 
 
 @jax.jit  # Otherwise each of its operations outside of loops would be compiled by itself.
