@@ -8,7 +8,7 @@ from jaxgen import plot
 from jaxgen.errors import InputError, printable
 from jaxgen.models import load_family
 from jaxgen.runs import Run, load_run, outputs
-from jaxgen.runs.loading import non_finite_seeds, single
+from jaxgen.runs.loading import single
 from jaxgen.typing import AnyArray
 
 FIGURE_SUFFIXES = tuple(f".{kind}" for kind in plot.FORMATS)
@@ -43,9 +43,6 @@ def load_with_notice(folder: Path, family: str | None = None, *, best: bool = Fa
         notice(f"skipping a checkpoint: {skipped}")
     for seed, where in sorted(trained.diverged.items()):
         notice(f"the run with seed {trained.config.seed + seed} is left out: {where}")
-    for seed in non_finite_seeds(trained.state):
-        if seed not in trained.diverged:
-            notice(f"the parameters of the run with seed {trained.config.seed + seed} are not finite")
     return trained
 
 

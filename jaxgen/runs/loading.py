@@ -22,7 +22,7 @@ from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
-from jaxgen.training.chunk import Divergence
+from jaxgen.training.chunk import Divergence, find_non_finite_parameters
 from jaxgen.training.leaves import describe_sizes
 from jaxgen.training.loop import abstract_state as abstract_states
 from jaxgen.training.seeds import add_seed_axis, first_finite, over_seeds, select_seed
@@ -40,7 +40,7 @@ class Run(NamedTuple):
         model: the model's functions.
         state: newest state, with a leading axis of seeds, of one for a single run.
         step: number of steps that the state has completed.
-        diverged: number of the seed -> where it diverged.
+        diverged: number of the seed -> where it diverged, which includes all whose parameters are not finite.
         skipped: why newer checkpoints could not be used.
         preset: name of the preset from which the model's options were taken; None if there was none.
         class_names: name of each class in order of the labels; empty where they have none.
@@ -333,7 +333,8 @@ def load_run(
     check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)
-    if len(non_finite_seeds(restored.state)) == (description.config.seeds or 1):
+    diverged = {**find_non_finite_parameters(restored.state), **diverged_from_json(restored.meta)}
+    if len(diverged) == (description.config.seeds or 1):
         raise InputError(
             f"the parameters of {folder} at step {restored.step} must be finite, got NaN or infinity"
             f"{' in every seed' if description.config.seeds else ''}: train it again with a smaller learning rate"
@@ -346,7 +347,7 @@ def load_run(
         model=model,
         state=restored.state,
         step=restored.step,
-        diverged=diverged_from_json(restored.meta),
+        diverged=diverged,
         skipped=tuple(map(str, restored.skipped)),
         preset=description.preset,
         class_names=description.class_names,
@@ -394,25 +395,6 @@ def single(run: Run, number: int) -> Run:
         return run
     config = dataclasses.replace(run.config, seeds=None, seed=run.config.seed + number)
     return run._replace(config=config, state=_only_seed(run.state, number), diverged={})
-
-
-def non_finite_seeds(state: State) -> list[int]:
-    """Return the numbers of the seeds of which a parameter is not finite.
-
-    Args:
-        state: state with a leading axis of seeds.
-
-    Returns:
-        The numbers, counted from 0.
-
-    Example:
-        >>> state = State(np.int32(0), {"net": np.array([[0.0, 1.0], [np.nan, 1.0]])}, {}, {}, {})
-        >>> non_finite_seeds(state)
-        [1]
-    """
-    leaves = jax.tree.leaves((state.params, state.ema))
-    finite = [np.isfinite(np.asarray(x)).reshape(len(x), -1).all(axis=1) for x in leaves if np.ndim(x)]
-    return [int(seed) for seed in np.flatnonzero(~np.all(finite, axis=0))] if finite else []
 
 
 def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> State:

@@ -34,7 +34,7 @@ from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run, selected_metric
 from jaxgen.training.checkpoint import completed, restore, steps
-from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished
+from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished, find_non_finite_parameters
 from jaxgen.training.loop import NO_STEPS, Fit, Interrupted, fit
 
 
@@ -419,7 +419,7 @@ def run_summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: 
         model=model,
         state=state,
         step=int(state.step),
-        diverged=diverged,
+        diverged={**find_non_finite_parameters(state), **diverged},
         skipped=(),
         preset=description.preset,
         class_names=description.class_names,
