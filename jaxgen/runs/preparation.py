@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
-from jaxgen.data.sources import Notify
+from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
@@ -82,16 +82,16 @@ class Prepared(NamedTuple):
 
 
 def prepare_run(
-    folder: Path,
+    folder: str | Path,
     family: str | Family,
     config: RunConfig[Any],
     *,
-    model: Model | None,
-    resume: bool,
-    preset: str | None,
-    notify: Notify,
+    model: Model | None = None,
+    resume: bool = False,
+    preset: str | None = None,
+    notify: Notify = print_to_stderr,
 ) -> Prepared:
-    """Check the options, load the data and build the model.
+    """Check the options, load the data and build the model; nothing is trained or written.
 
     Args:
         folder: run folder.
@@ -108,7 +108,7 @@ def prepare_run(
     Raises:
         InputError: if an option is wrong, the data cannot be loaded, or the model does not fit them.
     """
-    config, family = with_absolute_paths(config), _family(family)
+    folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
     check_options(family, config, custom=model is not None)
     before = read_config(folder, family=family) if resume else None
     data, class_names, read = config.source.open("train")
