@@ -8,6 +8,7 @@ examples of each batch when it is needed, in background threads, in exactly the 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Protocol
 
 import jax
@@ -124,7 +125,11 @@ class ArraySource(Source):
 
     def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
         """Return the SHA-256 of the content of each example, and the labels, without a copy of the arrays."""
-        return digest_rows(self._examples), self.arrays.get("label")
+        return self._digests, self.arrays.get("label")
+
+    @cached_property
+    def _digests(self) -> list[bytes]:
+        return digest_rows(self._examples)
 
 
 class Stream:

@@ -111,7 +111,8 @@ def prepare_run(
     folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
     check_options(family, config, custom=model is not None)
     before = read_config(folder, family=family) if resume else None
-    data, class_names, read = config.source.open("train")
+    open_split = config.source.splits()
+    data, class_names, read = open_split("train")
     if read:
         notify(read)
     shown = example(data)
@@ -137,7 +138,7 @@ def prepare_run(
     check_batch_size(model, trained, config.update_size)
     _check_selection(config, model, shown)
     # What is wrong with the test split should be known before the training, not after it.
-    test = load_test_split(config, shown) if model.evaluate is not None else None
+    test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
     return Prepared(folder, family, description, model, trained, validation, test, found)
 
 
