@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from jaxgen import memory
-from jaxgen.data import example
+from jaxgen.data import example, load
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, game
 from jaxgen.memory import available_bytes, memory_errors
@@ -21,6 +21,7 @@ from jaxgen.runs import Run, RunConfig
 from jaxgen.training import fit
 from jaxgen.training.loop import initial_state
 from jaxgen.training.seeds import seed_keys
+from tests.small_runs import untrained
 
 IMAGES = {"image": np.zeros((20, 16, 16, 1), np.uint8), "label": np.arange(20, dtype=np.int32) % 2}
 POINTS = {"point": np.zeros((20, 2), np.float32)}
@@ -91,11 +92,32 @@ def points_run() -> Run:
 
 
 def test_samples_that_do_not_fit_are_refused(points_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two seeds of two float32 are 16 bytes a sample, and the parts are concatenated."""
+    """Two seeds of two float32 are 16 bytes a sample; beside all of them there is a part of 1000."""
     monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**20)
-    with pytest.raises(InputError, match=r"must be at least 59.6 GiB for 2000000000 samples, got 1 MiB: give a "):
+    with pytest.raises(InputError, match=r"must be at least 29.8 GiB for 2000000000 samples, got 1 MiB: give a "):
         points_run.sample(jax.random.key(0), 2_000_000_000)
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 16 * (2500 + 1000))
     assert points_run.sample(jax.random.key(0), 2500).shape == (2, 2500, 2)
+    with pytest.raises(InputError, match=r"for 2501 samples, got 54.69 KiB: give a "):
+        points_run.sample(jax.random.key(0), 2501)
+
+
+def test_latents_and_reconstructions_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latents have two float32, reconstructions 64; a class has a copy of each image of 64 bytes and its label."""
+    run, data = untrained("cvae"), {name: array[:1500] for name, array in load("digits").items()}
+    digits = {name: np.concatenate([array, array])[:1500] for name, array in data.items()}
+    for available, call, what in (
+        (8 * 2500 - 1, run.encode, "the results for 1500 examples"),
+        (256 * 2500 - 1, run.reconstruct, "the results for 1500 examples"),
+        (68 * 1500 * 10 - 1, run.restyle, "1500 examples for each of 10 classes"),
+    ):
+        monkeypatch.setattr(memory, "available_bytes", lambda device=None, size=available: size)
+        with pytest.raises(
+            InputError, match=rf"^the memory of the device must be at least .* for {what}, got .*: give f"
+        ):
+            call(digits)
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 8 * 2500)
+    assert run.encode(digits).shape == (1500, 2)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metric
 from jaxgen.data import STACKED, Stream, example
 from jaxgen.data.sources import Opened
 from jaxgen.errors import InputError
-from jaxgen.runs.classifier_metrics import sampled_parts
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run, check_like
 from jaxgen.training.mean_metrics import evaluate
@@ -67,7 +66,7 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         metrics |= _mode_metrics_of_seeds(run.config.data, samples if several_seeds else samples[None])
     if run.model.sample is not None and run.config.data in STACKED:
         source = run.config.source._replace(name=STACKED[run.config.data])
-        metrics |= stacked_metrics(source, sampled_parts(run, key, STACKED_SAMPLES))
+        metrics |= stacked_metrics(source, run.sample_parts(key, STACKED_SAMPLES))
     if not several_seeds:
         return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
     return {name: summarize(values, better=BETTER.get(name), left_out=run.diverged) for name, values in metrics.items()}
