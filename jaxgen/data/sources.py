@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -30,6 +30,7 @@ from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
 from jaxgen.data.streaming import ArraySource, Source, Stream, read_all, read_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, suggest
+from jaxgen.memory import bytes_of, check_memory
 from jaxgen.typing import Array, KeyArray
 
 Data: TypeAlias = dict[str, np.ndarray] | Stream
@@ -245,13 +246,20 @@ def _key_and_count(
 
 
 def _points(name: str, key: KeyArray, examples: int) -> dict[str, np.ndarray]:
-    drawn = _sampler(name)(key, examples)
+    drawn = _sampler(name, examples, key.dtype)(key)
     return {array_name: np.asarray(array) for array_name, array in drawn.items()}
 
 
 @cache
-def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
-    return jax.jit(SYNTHETIC[name]().sample, static_argnums=1)
+def _sampler(name: str, examples: int, key_type: Any) -> Callable[[KeyArray], dict[str, Array]]:
+    """The program that draws points, of which the points of a data set may need several times their own memory."""
+    sample, key = SYNTHETIC[name]().sample, jax.ShapeDtypeStruct((), key_type)
+    what, advice = f"{examples} points", "give fewer examples"
+    check_memory(what, examples * bytes_of(jax.eval_shape(partial(sample, n=1), key)), advice)
+    compiled = jax.jit(partial(sample, n=examples)).lower(key).compile()
+    if plan := compiled.memory_analysis():
+        check_memory(what, plan.output_size_in_bytes + plan.temp_size_in_bytes, advice)
+    return compiled
 
 
 def _sources(name: str, data_dir: Path, image_size: int | None) -> Callable[[str], Source]:

@@ -6,6 +6,7 @@ examples of each batch when it is needed, in background threads, in exactly the 
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -15,6 +16,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch
+from jaxgen.memory import check_host_memory
 from jaxgen.optional_imports import require
 from jaxgen.typing import Int, KeyArray, Shaped
 
@@ -232,10 +234,14 @@ def read_all(source: Source) -> dict[str, np.ndarray]:
     Returns:
         `image`, uint8 [n, h, w, c], and `label`, int32 [n], for a source with labels.
 
+    Raises:
+        InputError: if the machine has too little memory.
+
     Example:
         >>> read_all(ArraySource({"image": np.zeros((3, 8, 8, 1), np.uint8)}))["image"].shape
         (3, 8, 8, 1)
     """
+    check_host_memory(f"{len(source)} images", len(source) * math.prod(source.shape), "stream them from disk")
     arrays: dict[str, np.ndarray] = {"image": np.empty((len(source), *source.shape), np.uint8)}
     if source.classes is not None:
         arrays["label"] = np.empty(len(source), np.int32)
