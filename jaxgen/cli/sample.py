@@ -158,6 +158,8 @@ def _count(samplers: _Samplers, given: int | None) -> int:
 def _figure(samplers: _Samplers, key: KeyArray, count: int, conditions: Mapping[str, Any]) -> plot.Drawing:
     """A grid of images, drawn part by part, or a plot of points."""
     run = samplers.run
+    if not is_image(run.example):
+        plot.check_points(count * len(samplers.shown))
     parts = samplers.parts(key, count, conditions)
     if not is_image(run.example):
         points = np.concatenate(list(parts), axis=1 if samplers.titles else 0)

@@ -54,6 +54,10 @@ class TestFigure:
         for axes, of_seed in zip(drawn[0].axes, load_run(ring).sample(KEY, 40), strict=True):
             np.testing.assert_allclose(axes.collections[0].get_offsets(), of_seed, rtol=1e-6)
 
+    def test_too_many_points_are_refused_before_any_is_sampled(self, ring, tmp_path, refused):
+        sentence = refused("sample", ring, "--out", tmp_path / "x.png", "--n", 2_000_000_000)
+        assert sentence.startswith("a figure has at most 1,048,576 points, got 6,000,000,000: draw fewer of them, or ")
+
     def test_one_seed_can_be_chosen(self, ring, tmp_path, jaxgen, monkeypatch, refused):
         drawn = []
         monkeypatch.setattr("jaxgen.cli.sample.write_figure", lambda path, figure: drawn.append(figure))
