@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -255,8 +255,8 @@ def _sampler(name: str, examples: int, key_type: Any) -> Callable[[KeyArray], di
     """The program that draws points, of which the points of a data set may need several times their own memory."""
     sample, key = SYNTHETIC[name]().sample, jax.ShapeDtypeStruct((), key_type)
     what, advice = f"{examples} points", "give fewer examples"
-    check_memory(what, examples * bytes_of(jax.eval_shape(partial(sample, n=1), key)), advice)
-    compiled = jax.jit(partial(sample, n=examples)).lower(key).compile()
+    check_memory(what, examples * bytes_of(jax.eval_shape(lambda key: sample(key, 1), key)), advice)
+    compiled = jax.jit(lambda key: sample(key, examples)).lower(key).compile()
     if plan := compiled.memory_analysis():
         check_memory(what, plan.output_size_in_bytes + plan.temp_size_in_bytes, advice)
     return compiled
