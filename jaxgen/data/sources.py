@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import folder_splits, resize_all
-from jaxgen.data.originals import CHECKSUMS, has_originals, read_original
+from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
 from jaxgen.data.own_arrays import SUFFIXES, array_splits
 from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
@@ -282,7 +282,8 @@ def _sources(name: str, data_dir: Path, image_size: int | None) -> Callable[[str
             fallback = [data_dir] if find_prepared(name, data_dir) is None else []
             for folder in (data_dir / name, *fallback):
                 if has_originals(name, folder):
-                    return ArraySource(_resized(read_original(name, folder, split), image_size, name))
+                    data = _resized(read_original(name, folder, split), image_size, name)
+                    return ArraySource(data, CLASS_NAMES.get(name, ()))
             return open_prepared(name, data_dir, split, image_size)
         if kind == "file" and is_named_as_file:
             return of_arrays(split)

@@ -166,7 +166,7 @@ def scatter_by_label(
         colours = colormaps["tab10" if len(known) <= 10 else "tab20"](range(len(known)))
         axes.scatter(x, y, c=colours[np.searchsorted(known, labels[order])], **style)
         entries = [
-            Line2D([], [], color=colour, marker="o", linestyle="", label=name)
+            Line2D([], [], color=colour, marker="o", linestyle="", label=literal(name))
             for name, colour in zip(label_texts(known, class_names), colours, strict=True)
         ]
         figure.legend(handles=entries, loc="outside right upper", title="label")

@@ -120,6 +120,8 @@ def prepare_run(
     preset = preset if before is None else before.preset
     if before is not None and config.batch_size is None:
         config = dataclasses.replace(config, batch_size=before.config.batch_size)
+    # The last classes of a data set may have no training examples.
+    class_names = class_names[: int(shown["label"].max()) + 1] if "label" in shown else ()
     description = RunDescription(family.name, config, shown, model is not None, preset, class_names, by)
     if before is not None:
         check_unchanged(before, description, folder)

@@ -196,6 +196,23 @@ class TestInterpolation:
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("text", "label"), [("nought", 0), ("number 7", 7), ("2", 1), ("5", 5), ("all", 9)])
+def test_a_class_is_named_or_numbered(named, tmp_path, jaxgen, text, label):
+    """Its name counts where it is the number of another class."""
+    assert jaxgen("sample", named, "--out", tmp_path / "x.npz", "--n", 3, "--label", text).status == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "x.npz"), load_run(named).sample(KEY, 3, label=label))
+
+
+def test_unknown_names_of_classes_are_refused(vae, cvae, named, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("sample", "reconstruct"):
+        assert refused(command, named, "--label", "noight") == "there is no class 'noight': did you mean 'nought'?"
+        message = "--label must be a number from 0 to 9, as the classes have no names, got 'nought'"
+        assert refused(command, cvae, "--label", "nought") == message
+        assert refused(command, vae, "--label", "x") == "the model 'vae' cannot be conditioned on label"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_invalid_labels_are_refused(vae, cvae, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for label in (10, -1):
