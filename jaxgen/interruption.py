@@ -19,9 +19,6 @@ from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-LONGEST_WRITE = 5.0
-"""Seconds for which the end of the process waits for a file that is being written."""
-
 
 class _Process:
     """What the main thread and the thread that receives the signals share."""
@@ -32,10 +29,9 @@ class _Process:
     messages: list[str]  # Of the contexts `deferred` that the main thread is in.
     pending: list[int]  # All that were received.
     leaving: list[Callable[[], bool]]
-    writing: threading.RLock  # Held while a file is written.
 
     def __init__(self) -> None:
-        self.messages, self.pending, self.leaving, self.writing = [], [], [], threading.RLock()
+        self.messages, self.pending, self.leaving = [], [], []
 
 
 _process = _Process()
@@ -121,18 +117,6 @@ def on_leaving(function: Callable[[], bool]) -> Iterator[None]:
         _process.leaving.remove(function)
 
 
-@contextlib.contextmanager
-def indivisible() -> Iterator[None]:
-    """Let the end of the process wait for this context, in which a file is written and put in its place.
-
-    Example:
-        >>> with indivisible():
-        ...     pass
-    """
-    with _process.writing:
-        yield
-
-
 def acknowledge(message: str) -> None:
     """Print a line to stderr from any thread, past the buffers of Python, unless that would block.
 
@@ -162,9 +146,8 @@ def _receive(pipe: int) -> None:
 
 
 def _leave() -> None:
-    """End the process, between two files that it writes."""
+    """End the process: files that it writes are deleted, or are complete (`jaxgen.atomic_write`)."""
     try:
-        _process.writing.acquire(timeout=LONGEST_WRITE)
         resumable = [function() for function in reversed(_process.leaving)]
         command = f"; resume by: {_process.command}" if any(resumable) and _process.command else ""
         acknowledge(f"interrupted{command}")

@@ -46,6 +46,19 @@ def available_bytes(device: jax.Device | None = None) -> int | None:
     device = jax.local_devices()[0] if device is None else device
     if device.platform != "cpu":
         return (device.memory_stats() or {}).get("bytes_limit")
+    return host_bytes()
+
+
+def host_bytes() -> int | None:
+    """Return the memory of the machine, within the limits of this process.
+
+    Returns:
+        Number of bytes, whether or not they are in use; None where it is not known.
+
+    Example:
+        >>> host_bytes() > 2**20
+        True
+    """
     return min([*_physical_memory(), *_limits()], default=None)
 
 
@@ -67,12 +80,27 @@ def check_memory(what: str, needed: int, advice: str, device: jax.Device | None 
             ...
         jaxgen.errors.InputError: the memory of the device must be at least 1 EiB for them, got ...: use fewer seeds
     """
-    available = available_bytes(device)
-    if available is not None and needed > available:
-        raise InputError(
-            f"the memory of the device must be at least {format_bytes(needed)} for {what}, got "
-            f"{format_bytes(available)}: {advice}"
-        )
+    _check("device", available_bytes(device), what, needed, advice)
+
+
+def check_host_memory(what: str, needed: int, advice: str) -> None:
+    """Check that the machine has as much memory as something needs, before it is allocated.
+
+    Args:
+        what: what needs the memory, for the message.
+        needed: number of bytes that it needs at least.
+        advice: what to do if there is less, for the message.
+
+    Raises:
+        InputError: if the machine has less.
+
+    Example:
+        >>> check_host_memory("them", 2**60, "use fewer examples")
+        Traceback (most recent call last):
+            ...
+        jaxgen.errors.InputError: the memory of the machine must be at least 1 EiB for them, got ...: use fewer examples
+    """
+    _check("machine", host_bytes(), what, needed, advice)
 
 
 @contextlib.contextmanager
@@ -99,6 +127,15 @@ def memory_errors(advice: str) -> Iterator[None]:
             raise
         reason = str(error).partition("\n")[0]
         raise InputError(f"the device has too little memory: {advice} ({reason})") from error
+
+
+def _check(where: str, available: int | None, what: str, needed: int, advice: str) -> None:
+    """Refuse what needs more memory than there is."""
+    if available is not None and needed > available:
+        raise InputError(
+            f"the memory of the {where} must be at least {format_bytes(needed)} for {what}, got "
+            f"{format_bytes(available)}: {advice}"
+        )
 
 
 def _is_memory_error(error: BaseException) -> bool:

@@ -1,6 +1,7 @@
 """Memory is estimated before it is allocated: what does not fit is refused with the bytes that it needs."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen import memory
-from jaxgen.data import example
+from jaxgen import analysis, memory
+from jaxgen.data import Stream, example, first_examples, load, random_examples
+from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, game
 from jaxgen.memory import available_bytes, memory_errors
@@ -21,8 +23,10 @@ from jaxgen.runs import Run, RunConfig
 from jaxgen.training import fit
 from jaxgen.training.seeds import seed_keys
 from jaxgen.training.states import initial_state
+from tests.small_runs import untrained
 
 IMAGES = {"image": np.zeros((20, 16, 16, 1), np.uint8), "label": np.arange(20, dtype=np.int32) % 2}
+X = np.ones((12, 3), np.float32)
 POINTS = {"point": np.zeros((20, 2), np.float32)}
 HUGE = r"^the memory of the device must be at least [\d.]+ [TPE]iB for the state of the training, got [\d.]+ .iB: give"
 
@@ -91,11 +95,70 @@ def points_run() -> Run:
 
 
 def test_samples_that_do_not_fit_are_refused(points_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two seeds of two float32 are 16 bytes a sample, and the parts are concatenated."""
+    """Two seeds of two float32 are 16 bytes a sample; beside all of them there is a part of 1000."""
     monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**20)
-    with pytest.raises(InputError, match=r"must be at least 59.6 GiB for 2000000000 samples, got 1 MiB: give a "):
+    with pytest.raises(InputError, match=r"must be at least 29.8 GiB for 2000000000 samples, got 1 MiB: give a "):
         points_run.sample(jax.random.key(0), 2_000_000_000)
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 16 * (2500 + 1000))
     assert points_run.sample(jax.random.key(0), 2500).shape == (2, 2500, 2)
+    with pytest.raises(InputError, match=r"for 2501 samples, got 54.69 KiB: give a "):
+        points_run.sample(jax.random.key(0), 2501)
+
+
+def test_latents_and_reconstructions_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latents have two float32, reconstructions 64; a class has a copy of each image of 64 bytes and its label."""
+    run, data = untrained("cvae"), {name: array[:1500] for name, array in load("digits").items()}
+    digits = {name: np.concatenate([array, array])[:1500] for name, array in data.items()}
+    for available, call, what in (
+        (8 * 2500 - 1, run.encode, "the results for 1500 examples"),
+        (256 * 2500 - 1, run.reconstruct, "the results for 1500 examples"),
+        (68 * 1500 * 10 - 1, run.restyle, "1500 examples for each of 10 classes"),
+    ):
+        monkeypatch.setattr(memory, "available_bytes", lambda device=None, size=available: size)
+        with pytest.raises(
+            InputError, match=rf"^the memory of the device must be at least .* for {what}, got .*: give f"
+        ):
+            call(digits)
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 8 * 2500)
+    assert run.encode(digits).shape == (1500, 2)
+
+
+STREAM = Stream(ArraySource({"image": np.zeros((20_000, 8, 8, 1), np.uint8)}))
+
+
+@pytest.mark.parametrize(
+    ("call", "needed"),
+    [
+        (lambda: load("ring", examples=10**12), r"10\.91 TiB for 1000000000000 points, got 1 MiB: give fewer examples"),
+        (lambda: load("curve", examples=10**6), r"7\.629 MiB for 1000000 points"),
+        (lambda: load("stacked_digits", examples=10**9), r"22\.35 GiB for 1000000000 triples of digits"),
+        (lambda: load("stacked_digits", examples=20_000, stream=False), r"3\.662 MiB for 20000 images, .* stream them"),
+        (lambda: first_examples(STREAM, 10**9), r"1\.221 MiB for 20000 examples of a stream"),
+        (lambda: random_examples(jax.random.key(0), STREAM, 19_000), r"1\.16 MiB for 19000 examples of a stream"),
+        (lambda: analysis.manifold_grid(10**6), r"14\.55 TiB for a grid of 1000000 x 1000000 latents"),
+        (lambda: analysis.interpolate(X, X, 10**9), r"134\.1 GiB for paths of 1000000000 latents"),
+        (lambda: analysis.traversals(X[0], [0, 1], np.zeros(10**6)), r"22\.89 MiB for 2 x 1000000 latents"),
+    ],
+)
+def test_data_and_latents_that_do_not_fit_are_refused(
+    call: Callable[[], Any], needed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "host_bytes", lambda: 2**20)
+    with pytest.raises(InputError, match=rf"^the memory of the (device|machine) must be at least {needed}"):
+        call()
+
+
+def test_the_temporary_memory_of_points_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The labels of a mixture are drawn by random numbers for each mode, of which the ring has eight."""
+    monkeypatch.setattr(memory, "host_bytes", lambda: 2**20)
+    assert 12 * 80_000 < 2**20 < 8 * 4 * 80_000
+    with pytest.raises(InputError, match="for 80000 points"):
+        load("ring", examples=80_000)
+
+
+def test_labels_beyond_the_number_of_examples_are_refused_before_they_are_counted() -> None:
+    with pytest.raises(InputError, match="labels must include every class from 0 to the largest label"):
+        analysis.class_means(X, np.array([0] * 11 + [2**40]))
 
 
 @pytest.mark.parametrize(

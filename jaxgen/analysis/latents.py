@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import centre, check_same_shape, float_dtype, widen
+from jaxgen._arrays import centre, check_integers, check_same_shape, float_dtype, widen
 from jaxgen._numerics import safe_sqrt
 from jaxgen.errors import InputError
+from jaxgen.memory import check_memory
 from jaxgen.typing import AnyArray, Array, Float, Int, Scalar, Shaped
 
 Latents = Float[Array, "*batch dim"]
@@ -100,7 +101,7 @@ def interpolate(
 
     Raises:
         ValueError: if the shapes differ.
-        InputError: if steps is below 2.
+        InputError: if steps is below 2, or there is too little memory.
 
     Example:
         >>> print(interpolate(jnp.array([0.0, 2.0]), jnp.array([1.0, 0.0]), 3))
@@ -108,8 +109,12 @@ def interpolate(
          [0.5 1. ]
          [1.  0. ]]
     """
+    check_integers(steps=steps)
     if steps < 2:
         raise InputError(f"steps must be at least 2, got {steps}")
+    check_same_shape(start=start, end=end)
+    needed = steps * np.size(start) * float_dtype(start, end).itemsize
+    check_memory(f"paths of {steps} latents", needed, "give fewer steps")
     return _interpolate(start, end, steps, slerp if spherical else lerp)
 
 
@@ -135,7 +140,9 @@ def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]
     values, classes = widen(examples), np.asarray(labels)
     if classes.shape != values.shape[:1]:
         raise ValueError(f"labels must be one per example, got examples {values.shape} and labels {classes.shape}")
-    if len(classes) == 0 or classes.min() < 0 or not (counts := np.bincount(classes)).all():
+    # With a label that large, classes are missing: their counts would be an array of that length.
+    too_large = len(classes) == 0 or classes.max() >= len(classes)
+    if too_large or classes.min() < 0 or not (counts := np.bincount(classes)).all():
         raise InputError(
             "labels must include every class from 0 to the largest label and must not be negative, "
             f"got the classes {np.unique(classes)}"
@@ -198,7 +205,7 @@ def manifold_grid(side: int) -> Float[Array, "latents 2"]:
         coordinate increases to the right and the second upwards.
 
     Raises:
-        InputError: if side is below 1.
+        InputError: if side is below 1, or there is too little memory.
 
     Reference:
         Kingma and Welling 2014, arXiv:1312.6114, figure 4.
@@ -210,8 +217,11 @@ def manifold_grid(side: int) -> Float[Array, "latents 2"]:
          [-0.6745 -0.6745]
          [ 0.6745 -0.6745]]
     """
+    check_integers(side=side)
     if side < 1:
         raise InputError(f"side must be at least 1, got {side}")
+    # The two coordinates by themselves, and as rows.
+    check_memory(f"a grid of {side} x {side} latents", 16 * int(side) ** 2, "give a smaller side")
     ticks = jax.scipy.special.ndtri((jnp.arange(side) + 0.5) / side)
     down, right = jnp.meshgrid(ticks[::-1], ticks, indexing="ij")
     return jnp.stack([right.ravel(), down.ravel()], axis=1)
@@ -231,7 +241,7 @@ def traversals(
         The latents, [len(dims), steps, dim].
 
     Raises:
-        InputError: if an index is not that of a coordinate.
+        InputError: if an index is not that of a coordinate, or there is too little memory.
 
     Example:
         >>> print(traversals(jnp.zeros(3), [2], jnp.array([-1.0, 1.0])))
@@ -240,6 +250,8 @@ def traversals(
     """
     if wrong := [dim for dim in dims if not 0 <= dim < len(latent)]:
         raise InputError(f"dims must be from 0 to {len(latent) - 1}, got {wrong[0]}")
+    needed = len(dims) * np.size(values) * len(latent) * float_dtype(latent).itemsize
+    check_memory(f"{len(dims)} x {np.size(values)} latents", needed, "give fewer values")
     changed = jnp.asarray(dims, jnp.int32)[:, None, None] == jnp.arange(len(latent))
     return jnp.where(changed, jnp.asarray(values, float_dtype(latent))[:, None], latent)
 

@@ -15,7 +15,7 @@ from jaxgen.game import Model, State
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.plot.examples import PAIRS
 from jaxgen.plot.grid import near_square
-from jaxgen.training.chunk import Chunk
+from jaxgen.training.chunk import Chunk, find_non_finite_parameters
 from jaxgen.training.seeds import extract_seed, first_finite
 from jaxgen.typing import Batch
 
@@ -39,9 +39,8 @@ class ImageGrid:
     """A callback that draws figures at every k-th step and at the last one.
 
     The latents are the same each time, and so are the axes of points, which are those of the data: figures of different
-    steps can be compared. Of several seeds, the first that has
-    not diverged is drawn, with its seed as the title. A model that neither samples, nor
-    reconstructs, nor has two-dimensional latents has no figures.
+    steps can be compared. Of several seeds, the first that has not diverged is drawn, with its seed as the title. A
+    model that neither samples, nor reconstructs, nor has two-dimensional latents has no figures.
 
     Args:
         folder: folder of the figures, made when the first one is drawn.
@@ -89,7 +88,7 @@ class ImageGrid:
             return
         states = with_seed_axis(chunk).state
         seeds = len(jax.tree.leaves(states.params)[0])
-        shown = first_finite(seeds, chunk.diverged)
+        shown = first_finite(seeds, {*chunk.diverged, *find_non_finite_parameters(states)}) if seeds > 1 else 0
         title = f"seed {self.seed + shown}" if seeds > 1 else ""
         for kind, figure in self._figures(extract_seed(states, shown), chunk.step, title):
             self.folder.mkdir(exist_ok=True)

@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import socket
+import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +17,8 @@ from jaxgen.regular_files import open_regular
 from jaxgen.training.chunk import Chunk, mean_over_seeds, mean_over_steps
 from jaxgen.training.seeds import rounded
 
-SECONDS_BETWEEN_FLUSHES = 5.0
-"""Of TensorBoard events, each flush of which waits for the disk."""
+if TYPE_CHECKING:
+    from tensorboardX.proto.event_pb2 import Event
 
 LONGEST_LINE = 16 * 2**20
 """Largest number of bytes in a line; no training writes longer ones."""
@@ -122,30 +124,28 @@ class _Events:
     """The metrics of the log as TensorBoard events, in one file that replaces those of earlier sessions."""
 
     def __init__(self, folder: Path, lines: Sequence[str]) -> None:
-        from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         folder.mkdir(exist_ok=True)
         for path in folder.glob("events.out.tfevents.*"):
             path.unlink()
-        # Not SummaryWriter: it writes from a thread which a full disk ends, and then waits for that thread forever.
-        self._writer = EventsWriter(str(folder / "events"))
+        # Not a writer of tensorboardX, which waits for the disk at every flush; some also write from a thread which a
+        # full disk ends, and then wait for that thread forever.
+        self._file = (folder / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}").open("wb")
+        self._append(Event(wall_time=time.time(), file_version="brain.Event:2"))
         # A TensorBoard that has read the earlier file discards all of it.
-        forget = SessionLog(status=SessionLog.START)
-        self._writer.write_event(Event(wall_time=time.time(), step=0, session_log=forget))
+        self._append(Event(wall_time=time.time(), step=0, session_log=SessionLog(status=SessionLog.START)))
         entries = [json.loads(line) for line in lines]
         # On TensorBoard's axis of time, earlier steps lie as far back as they took.
         now = time.time() - sum(_seconds(entry) for entry in entries)
         for entry in entries:
             now += _seconds(entry)
             self._write(entry, now)
-        self._next_flush = 0.0
+        self._file.flush()
 
     def write(self, entry: Mapping[str, Any]) -> None:
         self._write(entry, time.time())
-        if time.perf_counter() >= self._next_flush:
-            self._writer.flush()
-            self._next_flush = time.perf_counter() + SECONDS_BETWEEN_FLUSHES
+        self._file.flush()  # As the log: a process that is killed has written the events of all its lines.
 
     def _write(self, entry: Mapping[str, Any], wall_time: float) -> None:
         from tensorboardX.proto.event_pb2 import Event
@@ -153,10 +153,18 @@ class _Events:
 
         for name, value in entry.items():
             if isinstance(value, float) and name != "seconds":
-                self._writer.write_event(Event(wall_time=wall_time, step=entry["step"], summary=scalar(name, value)))
+                self._append(Event(wall_time=wall_time, step=entry["step"], summary=scalar(name, value)))
+
+    def _append(self, event: "Event") -> None:
+        """Write a record of TensorFlow: length, checksum, content, checksum."""
+        from tensorboardX.record_writer import masked_crc32c
+
+        content = event.SerializeToString()
+        for part, kind in ((struct.pack("<Q", len(content)), "<8sI"), (content, f"<{len(content)}sI")):
+            self._file.write(struct.pack(kind, part, masked_crc32c(part)))
 
     def close(self) -> None:
-        self._writer.close()
+        self._file.close()
 
 
 def _seconds(entry: Mapping[str, Any]) -> float:

@@ -1,15 +1,16 @@
 """What the commands have in common: loading a run, checking where results go, and printing lines."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxgen import plot
-from jaxgen.errors import InputError, printable
+from jaxgen.errors import InputError, check_known, printable
 from jaxgen.models import load_family
 from jaxgen.runs import Run, load_run, outputs
-from jaxgen.runs.loading import non_finite_seeds, single
+from jaxgen.runs.loading import single
 from jaxgen.typing import AnyArray
 
 if TYPE_CHECKING:
@@ -58,9 +59,6 @@ def load_with_notice(folder: Path, family: str | None = None, *, best: bool = Fa
         notice(f"skipping a checkpoint: {skipped}")
     for seed, where in sorted(trained.diverged.items()):
         notice(f"the run with seed {trained.config.seed + seed} is left out: {where}")
-    for seed in non_finite_seeds(trained.state):
-        if seed not in trained.diverged:
-            notice(f"the parameters of the run with seed {trained.config.seed + seed} are not finite")
     return trained
 
 
@@ -89,6 +87,32 @@ def check_run_index(run: Run, index: int | None) -> int | None:
         finite = ", ".join(map(str, run.finite))
         raise InputError(f"--run-index must be a seed that has not diverged, one of {finite}, got {index}")
     return index
+
+
+def label_of(run: Run, text: str) -> int:
+    """Return the label of a class that was given as --label.
+
+    Args:
+        run: run of a model.
+        text: name of a class, or its number, counted from 0; the name where it is both.
+
+    Returns:
+        The label; whether the model has labels, and a class of that number, is checked where it is used.
+
+    Raises:
+        InputError: if the text is neither.
+    """
+    if text in run.class_names:
+        return run.class_names.index(text)
+    if re.fullmatch(r"-?[0-9]{1,9}", text):
+        return int(text)
+    if "label" not in run.model.conditions:
+        raise InputError(f"the model '{run.family}' cannot be conditioned on label")
+    if run.class_names:
+        check_known("class", text, run.class_names)
+    raise InputError(
+        f"--label must be a number from 0 to {run.classes - 1}, as the classes have no names, got '{text}'"
+    )
 
 
 def select_shown(run: Run, index: int | None) -> tuple[Run, str]:

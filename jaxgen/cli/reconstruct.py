@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 from jaxgen import plot
 from jaxgen.callbacks.image_grid import POINTS, ROWS
-from jaxgen.cli.options import RunFolder
+from jaxgen.cli.options import Metavar, RunFolder
 from jaxgen.cli.output import (
     FIGURE_SUFFIXES,
     check_count,
     check_output,
+    label_of,
     load_with_notice,
     notice_of_few,
     notice_of_seed,
@@ -37,8 +38,8 @@ class Options:
             the latter with a leading axis of seeds for a run of several.
         n: number of examples, at most those of the test split; by default 32 images, 8 with --label all, or 2500
             points.
-        label: class whose label the decoder receives in place of the example's own, for conditional models; `all`
-            decodes each example with the label of every class.
+        label: class whose label the decoder receives in place of the example's own, for conditional models: its name,
+            or its number, counted from 0; `all` decodes each example with the label of every class.
         run_index: number of the seed to use, for a run of several, counted from 0; by default a figure shows the first
             seed that has not diverged, and arrays have all.
         data_dir: folder of the data sets, if it is not that of the training.
@@ -49,7 +50,7 @@ class Options:
     run: RunFolder
     out: Path = Path("reconstructions.png")
     n: int | None = None
-    label: int | Literal["all"] | None = None
+    label: Annotated[str | None, Metavar("CLASS|all")] = None
     run_index: int | None = None
     data_dir: str | None = None
     best: bool = False
@@ -65,6 +66,7 @@ def run(arguments: list[str]) -> None:
     figure, title = options.out.suffix in FIGURE_SUFFIXES, ""
     if figure or options.run_index is not None:
         trained, title = select_shown(trained, options.run_index)
+    label = None if options.label in (None, "all") else label_of(trained, options.label)
     images = ROWS if options.label == "all" else 2 * PAIRS
     count = check_count(options.n, POINTS if "point" in trained.example else images)
     test = load_test_split(trained.config, trained.example)
@@ -72,12 +74,16 @@ def run(arguments: list[str]) -> None:
     if options.label == "all":
         decoded = trained.restyle(batch)
     else:
-        decoded = trained.reconstruct(batch, **({} if options.label is None else {"label": options.label}))
+        decoded = trained.reconstruct(batch, **({} if label is None else {"label": label}))
     if options.n is not None:
         notice_of_few(options.n, count, count_examples(test))
     if not figure:
         write_arrays(options.out, {"originals": preprocess(batch), "reconstructions": decoded})
         return
     notice_of_seed(every, options.run_index)
-    draw = plot.styles if options.label == "all" else plot.reconstructions
-    write_figure(options.out, draw(preprocess(batch), decoded, title=title))
+    originals = preprocess(batch)
+    if options.label == "all":
+        drawing = plot.styles(originals, decoded, class_names=trained.class_names, title=title)
+    else:
+        drawing = plot.reconstructions(originals, decoded, title=title)
+    write_figure(options.out, drawing)

@@ -20,6 +20,7 @@ from jaxgen.cli.output import (
     check_output,
     check_run_index,
     check_seed,
+    label_of,
     load_with_notice,
     print_line,
     write_figure,
@@ -63,7 +64,7 @@ class Options:
         n: number of samples of each seed; by default as many as fill a grid of images, or 2500 points. With
             --interpolate, number of images that change.
         seed: seed of the samples.
-        label: class of the samples, for conditional models.
+        label: class of the samples, for conditional models: its name, or its number, counted from 0.
         run_index: number of the seed to sample from, for a run of several, counted from 0; by default all.
         interpolate: draw samples that change into each other: an animation along a path through several latents.
         best: use the state that --keep-best kept in place of the newest one.
@@ -74,7 +75,7 @@ class Options:
     out: Annotated[str, Metavar("PATH")] = "samples.png"
     n: int | None = None
     seed: int = 0
-    label: int | None = None
+    label: Annotated[str | None, Metavar("CLASS")] = None
     run_index: int | None = None
     interpolate: bool = False
     best: bool = False
@@ -90,9 +91,10 @@ def run(arguments: list[str]) -> None:
     key = jax.random.key(check_seed(options.seed))
     trained = load_with_notice(options.run, options.family, best=options.best)
     samplers = _Samplers.of(trained, options.run_index)
-    conditions = {} if options.label is None else {"label": options.label}
+    label = None if options.label is None else label_of(trained, options.label)
+    conditions = {} if label is None else {"label": label}
     if options.interpolate:
-        frames = _interpolation(samplers, key, options.n, options.label)
+        frames = _interpolation(samplers, key, options.n, label)
         plot.animate(frames, out, seconds=SECONDS, loop=True)
         print_line(out)
     elif folder:
@@ -158,6 +160,8 @@ def _count(samplers: _Samplers, given: int | None) -> int:
 def _figure(samplers: _Samplers, key: KeyArray, count: int, conditions: Mapping[str, Any]) -> plot.Drawing:
     """A grid of images, drawn part by part, or a plot of points."""
     run = samplers.run
+    if not is_image(run.example):
+        plot.check_points(count * len(samplers.shown))
     parts = samplers.parts(key, count, conditions)
     if not is_image(run.example):
         points = np.concatenate(list(parts), axis=1 if samplers.titles else 0)

@@ -20,6 +20,7 @@ from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
+from jaxgen.runs.preparation import prepare_run
 from jaxgen.runs.preview import preview
 from jaxgen.runs.sweep_runs import parse_axes, read_sweep_config, train_sweep
 
@@ -90,12 +91,12 @@ def run(arguments: list[str]) -> None:
         # What is not given stays as it was; what is given is compared with what it was.
         options = dataclasses.replace(_parsed(choice, None, before.config), resume=True)
         name = before.preset or family.name
+    how: dict[str, Any] = {"resume": options.resume, "preset": name if name in PRESETS else None, "notify": notice}
     if options.dry_run:
-        print_preview(name, options.config, preview(family, options.config))
+        prepared = prepare_run(folder, family, options.config, **how)
+        print_preview(name, prepared.config, preview(prepared))
         return
-    preset = name if name in PRESETS else None
-    how: dict[str, Any] = {"resume": options.resume, "preset": preset, "profile": options.profile}
-    summary = train(folder, family, options.config, **how, notify=notice)
+    summary = train(folder, family, options.config, **how, profile=options.profile)
     if summary["test"]:
         best = summary.get("best", {}).get("step")
         step = f"step {best}, the best by {options.config.keep_best}" if best else f"step {summary['step']}"

@@ -6,10 +6,10 @@ Where no subfolders are splits, a tenth of each class belongs to the test split 
 import hashlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,20 +57,44 @@ def open_folder(path: Path, split: str, image_size: int | None) -> Source:
         InputError: if there are no images, or an image is unreadable, too small, too large, or differs in size from the
             others.
     """
+    return folder_splits(path, image_size)(split)
+
+
+def folder_splits(path: Path, image_size: int | None) -> Callable[[str], Source]:
+    """Return a function that opens a split of a folder of images; its files are looked at once for all splits.
+
+    Args:
+        path: path of a folder of images.
+        image_size: height and width in pixels.
+
+    Returns:
+        The function; split, result and errors are those of `open_folder`.
+
+    Raises:
+        InputError: if the folder cannot be read, or two of its subfolders are the same split.
+    """
     folders = find_splits(path)
     if "test" not in folders and "validation" in folders:
         folders["test"] = folders.pop("validation")
-    if split == "validation" and split not in folders:
-        raise InputError(f"{path} must have the subfolders train, val and test for a validation split")
-    if "test" in folders:
-        return _folder_split(path, folders, split, image_size)
-    images = ImageFolder(folders.get("train", path), image_size)
-    selected = holdout_split(images, split, str(path))
-    counts = len(selected), len(images) - len(selected)
-    train, test = counts if split == "train" else counts[::-1]
-    skipped = [*images.skipped, *(list_others(path, folders.values()) if folders else ())]
-    selected.notice = describe_splits(train, test, "images", images.classes) + describe_skipped(skipped, path)
-    return selected
+
+    @cache
+    def training() -> ImageFolder:
+        return ImageFolder(folders.get("train", path), image_size)
+
+    def open_split(split: str) -> Source:
+        if split == "validation" and split not in folders:
+            raise InputError(f"{path} must have the subfolders train, val and test for a validation split")
+        if "test" in folders:
+            return _folder_split(path, folders, training(), split, image_size)
+        images = training()
+        selected = holdout_split(images, split, str(path))
+        counts = len(selected), len(images) - len(selected)
+        train, test = counts if split == "train" else counts[::-1]
+        skipped = [*images.skipped, *(list_others(path, folders.values()) if folders else ())]
+        selected.notice = describe_splits(train, test, "images", images.classes) + describe_skipped(skipped, path)
+        return selected
+
+    return open_split
 
 
 class ImageFolder(Source):
@@ -122,9 +146,12 @@ class ImageFolder(Source):
 
     def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
         """Return the SHA-256 of each file, of which the middle is left out if it is large, and the labels."""
+        return self._digests, self._labels if self.class_names else None
+
+    @cached_property
+    def _digests(self) -> list[bytes]:
         with ThreadPoolExecutor() as pool:
-            digests = list(pool.map(_digest, self._paths))
-        return digests, self._labels if self.class_names else None
+            return list(pool.map(_digest, self._paths))
 
     def _decode(self, index: int) -> np.ndarray:
         with _opened(self._paths[index]) as image:
@@ -197,8 +224,9 @@ def resize_all(images: np.ndarray, image_size: int, name: str) -> np.ndarray:
     return resized.reshape(len(images), image_size, image_size, images.shape[-1])
 
 
-def _folder_split(path: Path, folders: dict[str, Path], split: str, image_size: int | None) -> Source:
-    train = ImageFolder(folders["train"], image_size)
+def _folder_split(
+    path: Path, folders: dict[str, Path], train: ImageFolder, split: str, image_size: int | None
+) -> Source:
     found = train if split == "train" else ImageFolder(folders[split], image_size, class_names=train.class_names)
     if found.shape != train.shape:
         raise InputError(

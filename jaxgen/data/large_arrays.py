@@ -1,12 +1,13 @@
 """Functions of examples that do not fit in memory at once, evaluated in batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.typing import Array, PyTree
+from jaxgen.typing import Array, PyTree, Shaped
 
 LARGEST_BATCH = 1000
 """Largest number of examples per call of a network outside training."""
@@ -34,7 +35,7 @@ def split_batches(examples: PyTree, size: int = LARGEST_BATCH) -> Iterator[PyTre
 def map_batches(
     function: Callable[[Any], Array], examples: PyTree, *, size: int = LARGEST_BATCH, axis: int = 0
 ) -> Array:
-    """Apply a function of a batch to any number of examples and concatenate its results.
+    """Apply a function of a batch to any number of examples and join its results.
 
     Args:
         function: function of a pytree of at most `size` examples.
@@ -49,4 +50,39 @@ def map_batches(
         >>> map_batches(lambda x: 2 * x, jnp.arange(5), size=2)
         Array([0, 2, 4, 6, 8], dtype=int32)
     """
-    return jnp.concatenate([function(batch) for batch in split_batches(examples, size)], axis=axis)
+    count = len(jax.tree.leaves(examples)[0])
+    return join_parts((function(batch) for batch in split_batches(examples, size)), count=count, axis=axis)
+
+
+def join_parts(parts: Iterable[Shaped[Array, "..."]], *, count: int, axis: int = 0) -> Shaped[Array, "..."]:
+    """Join the successive parts of an array in the memory of the array and of one part.
+
+    Args:
+        parts: the parts, at least one, each computed when it is asked for.
+        count: length of the result along the axis, the sum of the lengths of the parts.
+        axis: axis along which they are joined.
+
+    Returns:
+        The array.
+
+    Example:
+        >>> join_parts((jnp.full(2, i) for i in range(2)), count=4)
+        Array([0, 0, 1, 1], dtype=int32)
+    """
+    whole, done = None, 0
+    for part in map(jnp.asarray, parts):
+        if part.shape[axis] == count:
+            return part
+        if whole is None:
+            whole = jnp.zeros((*part.shape[:axis], count, *part.shape[axis + 1 :]), part.dtype)
+        whole = _written(whole, part, done, axis)
+        done += part.shape[axis]
+        whole.block_until_ready()  # Otherwise the next parts are computed, and in memory, before this one is written.
+    assert whole is not None
+    return whole
+
+
+@partial(jax.jit, static_argnums=3, donate_argnums=0)
+def _written(whole: Shaped[Array, "..."], part: Shaped[Array, "..."], first: int, axis: int) -> Shaped[Array, "..."]:
+    """The array with a part in its place, in the same memory."""
+    return jax.lax.dynamic_update_slice_in_dim(whole, part, first, axis)

@@ -11,10 +11,29 @@ from pathlib import Path
 import numpy as np
 
 from jaxgen.data.cifar import ARCHIVE, FILES, read_cifar10
+from jaxgen.data.cifar import CLASSES as CIFAR10_CLASSES
 from jaxgen.data.idx import read_idx
 from jaxgen.errors import InputError
 
 CLASSES = 10
+
+CLASS_NAMES = {
+    "fashion_mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    "kmnist": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+    "cifar10": CIFAR10_CLASSES,
+}
+"""Names of the classes, which the original files do not contain; those of MNIST are the labels themselves."""
 """Number of classes of each of these data sets."""
 
 SIDE = 28

@@ -7,7 +7,8 @@ import csv
 import math
 import zipfile
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,20 +59,41 @@ def open_arrays(path: Path, split: str, image_size: int | None) -> ArraySource:
     Raises:
         InputError: if the file is damaged, too large, or its arrays differ from the description.
     """
-    found = read_csv(path) if path.suffix.lower() == ".csv" else read_npz(path)
-    if image_size is not None and "image" not in found.arrays:
-        raise InputError(f"image_size applies to images only, got {path} of points")
-    everything = ArraySource(*found)
-    indices = holdout_indices(everything, split, str(path))
-    arrays = everything.read(indices)
-    if image_size is not None and arrays["image"].shape[1:3] != (image_size, image_size):
-        arrays["image"] = resize_all(arrays["image"], image_size, str(path))
-    selected = ArraySource(arrays, found.class_names)
-    counts = len(indices), len(everything) - len(indices)
-    train, test = counts if split == "train" else counts[::-1]
-    what = "images" if "image" in arrays else f"points in {everything.shape[0]} dimensions"
-    selected.notice = describe_splits(train, test, what, everything.classes)
-    return selected
+    return array_splits(path, image_size)(split)
+
+
+def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySource]:
+    """Return a function that opens a split of the user's arrays; the file is read once for all splits.
+
+    Args:
+        path: path of an `.npz` or `.csv` file.
+        image_size: height and width of the resized images in pixels; None keeps the size.
+
+    Returns:
+        The function; split, result and errors are those of `open_arrays`.
+    """
+
+    @cache
+    def read() -> ArraySource:
+        found = read_csv(path) if path.suffix.lower() == ".csv" else read_npz(path)
+        if image_size is not None and "image" not in found.arrays:
+            raise InputError(f"image_size applies to images only, got {path} of points")
+        return ArraySource(*found)
+
+    def open_split(split: str) -> ArraySource:
+        everything = read()
+        indices = holdout_indices(everything, split, str(path))
+        arrays = everything.read(indices)
+        if image_size is not None and arrays["image"].shape[1:3] != (image_size, image_size):
+            arrays["image"] = resize_all(arrays["image"], image_size, str(path))
+        selected = ArraySource(arrays, everything.class_names)
+        counts = len(indices), len(everything) - len(indices)
+        train, test = counts if split == "train" else counts[::-1]
+        what = "images" if "image" in arrays else f"points in {everything.shape[0]} dimensions"
+        selected.notice = describe_splits(train, test, what, everything.classes)
+        return selected
+
+    return open_split
 
 
 def read_npz(path: Path) -> Labelled:

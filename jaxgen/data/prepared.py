@@ -31,7 +31,7 @@ from jaxgen.data.decoded_copy import files_digest, load_copy, save_copy
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.holdout import holdout_split
 from jaxgen.data.image_folder import resize_all
-from jaxgen.data.originals import CHECKSUMS, IDX_FILES, read_original
+from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, IDX_FILES, read_original
 from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared_metadata import LARGEST_IMAGE, Metadata, check_regular_file, damaged, read_metadata
 from jaxgen.data.stacked import STACKED
@@ -226,7 +226,7 @@ def open_prepared(name: str, data_dir: Path, split: str, image_size: int | None)
     if split == "train" and {"test", "validation"} & set(metadata.splits):
         return train
     if isinstance(train, PreparedImages) and train.fits_in_memory:
-        train = ArraySource(read_all(train))  # Its decoded copy serves both parts.
+        train = ArraySource(read_all(train), train.class_names)  # Its decoded copy serves both parts.
     return holdout_split(train, split, name)
 
 
@@ -251,6 +251,7 @@ class PreparedImages(Source):
             raise InputError(f"image_size must be given for {folder}, as its images differ in size, got None")
         self.shape = (image_size or metadata.height or 0, image_size or metadata.width or 0, metadata.channels)
         self.classes = metadata.classes
+        self.class_names = CLASS_NAMES.get(metadata.name, metadata.class_names)
         self._folder, self._metadata, self._image_size = folder, metadata, image_size
         self._shards = metadata.splits[split]
         sizes = [check_regular_file(path) for path in self._shards]
@@ -339,7 +340,7 @@ def _open_split(folder: Path, metadata: Metadata, split: str, image_size: int | 
     images = PreparedImages(folder, metadata, split, image_size)
     copy = images.load_copy()
     if copy is not None:
-        return ArraySource(copy)
+        return ArraySource(copy, images.class_names)
     assert len(images.records) == len(images)  # Opens the files: an error is raised here, before training begins.
     return images
 

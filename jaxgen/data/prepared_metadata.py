@@ -30,6 +30,9 @@ MOST_SHARDS = 10**5 - 1
 MOST_EXAMPLES = 2**31 - 1
 """Largest number of examples of a split."""
 
+NAMES_FILE = "label.labels.txt"
+"""File of the names of the classes, one a line."""
+
 FILE_FORMAT = "array_record"
 """The only file format that can be read in any order without TensorFlow."""
 
@@ -49,6 +52,7 @@ class Metadata(NamedTuple):
         width: width of the images in pixels, None if it varies.
         channels: number of channels: 1, 3 or 4.
         classes: number of classes, None for images without labels.
+        class_names: name of each class in order of the labels; empty where they have none, or only their numbers.
         splits: name of a split -> its files -> number of examples in each.
     """
 
@@ -57,6 +61,7 @@ class Metadata(NamedTuple):
     width: int | None
     channels: int
     classes: int | None
+    class_names: tuple[str, ...]
     splits: dict[str, dict[Path, int]]
 
 
@@ -87,7 +92,8 @@ def read_metadata(folder: Path) -> Metadata:
             continue  # Only train, test and validation are read, in files with the standard names.
         splits[split_name] = _shards(folder, f"{name}-{split_name}", _get(split, "shardLengths", list, folder))
     features = _get(_get(features, "featuresDict", dict, folder), "features", dict, folder)
-    return Metadata(name, *_image_shape(folder, features), _classes(folder, features), splits)
+    classes = _classes(folder, features)
+    return Metadata(name, *_image_shape(folder, features), classes, _class_names(folder, classes), splits)
 
 
 def damaged(folder: Path, problem: object) -> InputError:
@@ -128,12 +134,18 @@ def check_regular_file(path: Path) -> int:
     return found.st_size
 
 
-def _read_json(path: Path) -> Any:
+def _read(path: Path) -> bytes:
     size = check_regular_file(path)
     if size > LARGEST_FILE:
         raise damaged(path.parent, f"{path.name} must have at most {LARGEST_FILE} bytes, got {size}")
+    return path.read_bytes()
+
+
+def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(_read(path))
+    except InputError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise damaged(path.parent, f"{path.name}: {error}") from error
 
@@ -180,6 +192,20 @@ def _classes(folder: Path, features: dict[str, Any]) -> int | None:
     if not isinstance(content, dict) or "numClasses" not in content:
         return None
     return _count(folder, "numClasses", content["numClasses"], MOST_CLASSES, least=1)
+
+
+def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:
+    """The lines of the file of names, where there is one."""
+    path = folder / NAMES_FILE
+    if classes is None or not path.exists():
+        return ()
+    try:
+        names = tuple(name.strip() for name in _read(path).decode().split("\n") if name.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise damaged(folder, f"{NAMES_FILE}: {error}") from error
+    if len(names) != classes:
+        raise damaged(folder, f"{NAMES_FILE} must have a name for each of {classes} classes, got {len(names)}")
+    return () if names == tuple(map(str, range(classes))) else names
 
 
 def _count(folder: Path, name: str, value: Any, most: int, *, least: int) -> int:

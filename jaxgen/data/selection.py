@@ -8,6 +8,7 @@ import numpy as np
 from jaxgen.data.batching import batch_indices
 from jaxgen.data.description import count_examples
 from jaxgen.data.streaming import Stream
+from jaxgen.memory import bytes_of, check_host_memory
 from jaxgen.typing import Array, Batch, Int, KeyArray
 
 
@@ -21,12 +22,16 @@ def first_examples(data: Batch | Stream, count: int) -> Batch:
     Returns:
         A batch.
 
+    Raises:
+        InputError: if the machine has too little memory for the examples of a stream.
+
     Example:
         >>> import numpy as np
         >>> first_examples({"label": np.arange(9)}, 3)
         {'label': array([0, 1, 2])}
     """
     if isinstance(data, Stream):
+        _check_stream_memory(data, count)
         return next(iter(data.in_order(count)))
     return {name: array[:count] for name, array in data.items()}
 
@@ -44,6 +49,9 @@ def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
     Returns:
         A batch.
 
+    Raises:
+        InputError: if the machine has too little memory for the examples of a stream.
+
     Example:
         >>> import jax, numpy as np
         >>> drawn = random_examples(jax.random.key(0), {"label": np.repeat(np.arange(2), 500)}, 100)["label"]
@@ -53,9 +61,16 @@ def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
     examples = count_examples(data)
     count = min(count, examples)
     if isinstance(data, Stream):
+        _check_stream_memory(data, count)
         return next(iter(data.batches(key, 0, 1, batch_size=count)))
     indices = np.asarray(_first_indices(key, examples, count))
     return {name: np.asarray(array)[indices] for name, array in data.items()}
+
+
+def _check_stream_memory(data: Stream, count: int) -> None:
+    count = min(count, data.examples)
+    needed = count * bytes_of(data.example())
+    check_host_memory(f"{count} examples of a stream", needed, "give a smaller number of examples")
 
 
 @partial(jax.jit, static_argnums=(1, 2))  # Otherwise each of some twenty operations would be compiled by itself.

@@ -21,15 +21,16 @@ import jax
 import numpy as np
 
 from jaxgen.data.digits import BUNDLED
-from jaxgen.data.image_folder import open_folder, resize_all
-from jaxgen.data.originals import CHECKSUMS, has_originals, read_original
-from jaxgen.data.own_arrays import SUFFIXES, open_arrays
+from jaxgen.data.image_folder import folder_splits, resize_all
+from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
+from jaxgen.data.own_arrays import SUFFIXES, array_splits
 from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
 from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
 from jaxgen.data.streaming import ArraySource, Source, Stream, read_all, read_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, suggest
+from jaxgen.memory import bytes_of, check_memory
 from jaxgen.typing import Array, KeyArray
 
 Data: TypeAlias = dict[str, np.ndarray] | Stream
@@ -94,7 +95,11 @@ class DataSource(NamedTuple):
 
     def open(self, split: str) -> "Opened":
         """Load one split of it, with the names of its classes."""
-        return open_data(self.name, split=split, data_dir=self.data_dir, image_size=self.image_size)
+        return self.splits()(split)
+
+    def splits(self) -> "Callable[[str], Opened]":
+        """Return a function that loads a split; the user's files, of which several splits are made, are read once."""
+        return _splits(self.name, data_dir=self.data_dir, image_size=self.image_size)
 
 
 class Opened(NamedTuple):
@@ -163,48 +168,13 @@ def load(
         >>> load("ring", examples=5)["point"].shape
         (5, 2)
     """
-    opened = open_data(
-        name_or_path, split=split, data_dir=data_dir, image_size=image_size, key=key, examples=examples, stream=stream
+    open_split = _splits(
+        name_or_path, data_dir=data_dir, image_size=image_size, key=key, examples=examples, stream=stream
     )
+    opened = open_split(split)
     if opened.notice:
         notify(opened.notice)
     return opened.data
-
-
-def open_data(
-    name_or_path: str | Path,
-    *,
-    split: str,
-    data_dir: str | Path | None = None,
-    image_size: int | None = None,
-    key: KeyArray | None = None,
-    examples: int | None = None,
-    stream: bool | None = None,
-) -> Opened:
-    """Load one split of a data set with the names of its classes; arguments and errors are those of `load`."""
-    name = os.fspath(name_or_path)
-    if not name:
-        raise InputError(f"name_or_path must not be empty; {suggest(name, DATASETS)}")
-    if split not in SPLITS:
-        raise InputError(f"there is no split {split!r}; {suggest(split, SPLITS)}")
-    if image_size is not None and image_size < 1:
-        raise InputError(f"image_size must be at least 1, got {image_size}")
-    if name in SYNTHETIC:
-        if image_size is not None or stream:
-            raise InputError(f"image_size and stream apply to images only, got the data set {name!r} of points")
-        return Opened(_points(name, *_key_and_count(name, split, key, examples, SYNTHETIC_EXAMPLES)))
-    folder = expand_path(data_dir) if data_dir is not None else default_data_dir()
-    if name in STACKED:
-        key, examples = _key_and_count(name, split, key, examples, STACKED_EXAMPLES)
-        digits = read_all(_images(STACKED[name], folder, split, image_size))
-        return Opened(read_or_stream(StackedDigits(key, digits, examples), stream))
-    if key is not None or examples is not None:
-        drawn = ", ".join([*SYNTHETIC, *STACKED])
-        raise InputError(f"key and examples apply to {drawn} only, got the data set {name!r}")
-    source = _images(name, folder, split, image_size)
-    if isinstance(source, ArraySource) and "point" in source.arrays and stream:
-        raise InputError(f"image_size and stream apply to images only, got {name} of points")
-    return Opened(read_or_stream(source, stream), source.class_names, source.notice)
 
 
 def is_path(name: str) -> bool:
@@ -220,6 +190,49 @@ def is_path(name: str) -> bool:
     return _kind(expand_path(name)) is not None
 
 
+def _splits(
+    name_or_path: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    key: KeyArray | None = None,
+    examples: int | None = None,
+    stream: bool | None = None,
+) -> Callable[[str], Opened]:
+    """A function that loads a split; arguments and errors are those of `load`."""
+    name = os.fspath(name_or_path)
+    if not name:
+        raise InputError(f"name_or_path must not be empty; {suggest(name, DATASETS)}")
+    if image_size is not None and image_size < 1:
+        raise InputError(f"image_size must be at least 1, got {image_size}")
+    if name in SYNTHETIC and (image_size is not None or stream):
+        raise InputError(f"image_size and stream apply to images only, got the data set {name!r} of points")
+    if name not in SYNTHETIC and name not in STACKED and (key is not None or examples is not None):
+        drawn = ", ".join([*SYNTHETIC, *STACKED])
+        raise InputError(f"key and examples apply to {drawn} only, got the data set {name!r}")
+    folder = expand_path(data_dir) if data_dir is not None else default_data_dir()
+
+    @cache
+    def sources() -> Callable[[str], Source]:
+        return _sources(STACKED.get(name, name), folder, image_size)
+
+    def open_split(split: str) -> Opened:
+        if split not in SPLITS:
+            raise InputError(f"there is no split {split!r}; {suggest(split, SPLITS)}")
+        if name in SYNTHETIC:
+            return Opened(_points(name, *_key_and_count(name, split, key, examples, SYNTHETIC_EXAMPLES)))
+        if name in STACKED:
+            of_split = _key_and_count(name, split, key, examples, STACKED_EXAMPLES)
+            stacked = StackedDigits(of_split[0], read_all(sources()(split)), of_split[1])
+            return Opened(read_or_stream(stacked, stream))
+        source = sources()(split)
+        if isinstance(source, ArraySource) and "point" in source.arrays and stream:
+            raise InputError(f"image_size and stream apply to images only, got {name} of points")
+        return Opened(read_or_stream(source, stream), source.class_names, source.notice)
+
+    return open_split
+
+
 def _key_and_count(
     name: str, split: str, key: KeyArray | None, examples: int | None, default: Mapping[str, int]
 ) -> tuple[KeyArray, int]:
@@ -233,45 +246,59 @@ def _key_and_count(
 
 
 def _points(name: str, key: KeyArray, examples: int) -> dict[str, np.ndarray]:
-    drawn = _sampler(name)(key, examples)
+    drawn = _sampler(name, examples, key.dtype)(key)
     return {array_name: np.asarray(array) for array_name, array in drawn.items()}
 
 
 @cache
-def _sampler(name: str) -> Callable[[KeyArray, int], dict[str, Array]]:
-    return jax.jit(SYNTHETIC[name]().sample, static_argnums=1)
+def _sampler(name: str, examples: int, key_type: Any) -> Callable[[KeyArray], dict[str, Array]]:
+    """The program that draws points, of which the points of a data set may need several times their own memory."""
+    sample, key = SYNTHETIC[name]().sample, jax.ShapeDtypeStruct((), key_type)
+    what, advice = f"{examples} points", "give fewer examples"
+    check_memory(what, examples * bytes_of(jax.eval_shape(lambda key: sample(key, 1), key)), advice)
+    compiled = jax.jit(lambda key: sample(key, examples)).lower(key).compile()
+    if plan := compiled.memory_analysis():
+        check_memory(what, plan.output_size_in_bytes + plan.temp_size_in_bytes, advice)
+    return compiled
 
 
-def _images(name: str, data_dir: Path, split: str, image_size: int | None) -> Source:
+def _sources(name: str, data_dir: Path, image_size: int | None) -> Callable[[str], Source]:
+    """A function that opens a split of images, or of the user's points."""
     known = name in BUNDLED or name in CHECKSUMS
     path = expand_path(name)
     kind = None if known else _kind(path)
-    if split == "validation" and kind != "folder":
-        raise _no_split(name, split)
-    if name in BUNDLED:
-        return ArraySource(_resized(BUNDLED[name](split), image_size, name))
-    if known:
-        # Several data sets have files of the same names, so files directly in data_dir are used only as a last resort.
-        fallback = [data_dir] if find_prepared(name, data_dir) is None else []
-        for folder in (data_dir / name, *fallback):
-            if has_originals(name, folder):
-                return ArraySource(_resized(read_original(name, folder, split), image_size, name))
-        return open_prepared(name, data_dir, split, image_size)
-    is_named_as_file = path.suffix.lower() in SUFFIXES
     if kind == "folder":
-        return open_folder(path, split, image_size)
-    if kind == "file" and is_named_as_file:
-        return open_arrays(path, split, image_size)
-    if kind is not None:
-        raise InputError(
-            f"the path of the data must be a folder of images, an .npz or a .csv file, got the {kind} {name}"
-        )
-    if name.startswith((".", "/", "~")) or is_named_as_file:
-        raise InputError(f"the path of the data must be an existing folder, .npz or .csv file, got {name}")
-    suggestion = suggest(name.lower().replace("-", "_"), DATASETS)
-    if find_prepared(name, data_dir) is None and suggestion.startswith("did you mean"):
-        raise InputError(f"there is no data set, folder or file {name!r}; {suggestion}")
-    return open_prepared(name, data_dir, split, image_size)
+        return folder_splits(path, image_size)
+    is_named_as_file = path.suffix.lower() in SUFFIXES
+    of_arrays = array_splits(path, image_size)
+
+    def open_split(split: str) -> Source:
+        if split == "validation":
+            raise _no_split(name, split)
+        if name in BUNDLED:
+            return ArraySource(_resized(BUNDLED[name](split), image_size, name))
+        if known:
+            # Several data sets have files of the same names: those directly in data_dir are used as a last resort.
+            fallback = [data_dir] if find_prepared(name, data_dir) is None else []
+            for folder in (data_dir / name, *fallback):
+                if has_originals(name, folder):
+                    data = _resized(read_original(name, folder, split), image_size, name)
+                    return ArraySource(data, CLASS_NAMES.get(name, ()))
+            return open_prepared(name, data_dir, split, image_size)
+        if kind == "file" and is_named_as_file:
+            return of_arrays(split)
+        if kind is not None:
+            raise InputError(
+                f"the path of the data must be a folder of images, an .npz or a .csv file, got the {kind} {name}"
+            )
+        if name.startswith((".", "/", "~")) or is_named_as_file:
+            raise InputError(f"the path of the data must be an existing folder, .npz or .csv file, got {name}")
+        suggestion = suggest(name.lower().replace("-", "_"), DATASETS)
+        if find_prepared(name, data_dir) is None and suggestion.startswith("did you mean"):
+            raise InputError(f"there is no data set, folder or file {name!r}; {suggestion}")
+        return open_prepared(name, data_dir, split, image_size)
+
+    return open_split
 
 
 def _kind(path: Path) -> str | None:

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from jaxgen.data.streaming import Source
+from jaxgen.memory import check_memory
 from jaxgen.typing import KeyArray
 
 STACKED = {"stacked_digits": "digits", "stacked_mnist": "mnist"}
@@ -52,6 +53,8 @@ class StackedDigits(Source):
     """
 
     def __init__(self, key: KeyArray, digits: Mapping[str, np.ndarray], examples: int) -> None:
+        # The numbers of the digits, and their copy on the host.
+        check_memory(f"{examples} triples of digits", 2 * CHANNELS * 4 * examples, "give fewer examples")
         self._images, self._labels = digits["image"][..., 0], np.asarray(digits["label"], np.int32)
         self._triples = np.asarray(jax.random.randint(key, (examples, CHANNELS), 0, len(self._labels)))
         self.shape = (*self._images.shape[1:], CHANNELS)

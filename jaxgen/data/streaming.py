@@ -6,14 +6,17 @@ examples of each batch when it is needed, in background threads, in exactly the 
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Protocol
 
 import jax
 import numpy as np
 
 from jaxgen.data.batching import batch_indices, batches_per_epoch
+from jaxgen.memory import check_host_memory
 from jaxgen.optional_imports import require
 from jaxgen.typing import Int, KeyArray, Shaped
 
@@ -124,7 +127,11 @@ class ArraySource(Source):
 
     def digests(self) -> tuple[list[bytes], Int[np.ndarray, " n"] | None]:
         """Return the SHA-256 of the content of each example, and the labels, without a copy of the arrays."""
-        return digest_rows(self._examples), self.arrays.get("label")
+        return self._digests, self.arrays.get("label")
+
+    @cached_property
+    def _digests(self) -> list[bytes]:
+        return digest_rows(self._examples)
 
 
 class Stream:
@@ -227,10 +234,14 @@ def read_all(source: Source) -> dict[str, np.ndarray]:
     Returns:
         `image`, uint8 [n, h, w, c], and `label`, int32 [n], for a source with labels.
 
+    Raises:
+        InputError: if the machine has too little memory.
+
     Example:
         >>> read_all(ArraySource({"image": np.zeros((3, 8, 8, 1), np.uint8)}))["image"].shape
         (3, 8, 8, 1)
     """
+    check_host_memory(f"{len(source)} images", len(source) * math.prod(source.shape), "stream them from disk")
     arrays: dict[str, np.ndarray] = {"image": np.empty((len(source), *source.shape), np.uint8)}
     if source.classes is not None:
         arrays["label"] = np.empty(len(source), np.int32)

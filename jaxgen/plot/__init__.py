@@ -15,7 +15,7 @@ from jaxgen.plot.examples import reconstructions, samples, styles
 from jaxgen.plot.figure_files import FORMATS, Drawing, render, save
 from jaxgen.plot.grid import GAP, Grid, image_grid, to_bytes
 from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
-from jaxgen.plot.points import scatter, scatter_by_label, scatter_panels
+from jaxgen.plot.points import check_points, scatter, scatter_by_label, scatter_panels
 from jaxgen.plot.rows import image_rows, nearest_pairs
 from jaxgen.plot.sweep_figures import heat_map, option_curve
 
@@ -27,6 +27,7 @@ __all__ = [
     "Grid",
     "Snapshot",
     "animate",
+    "check_points",
     "collisions",
     "confusion_matrix",
     "discriminators",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgen.plot.class_names import label_texts
+from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Int
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def confusion_matrix(counts: Int[AnyArray, "classes classes"], *, class_names: S
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     figure.colorbar(image, ax=axes, label="share of the true label")
     if len(counts) <= MAX_COUNTS:
-        texts = label_texts(range(len(counts)), class_names)
+        texts = [literal(name) for name in label_texts(range(len(counts)), class_names)]
         axes.set_xticks(range(len(counts)), texts, rotation=90 if any(len(text) > 2 for text in texts) else 0)
         axes.set_yticks(range(len(counts)), texts)
         for row, column in np.argwhere(counts):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.figure_files import Drawing
 from jaxgen.plot.grid import Grid, near_square
 from jaxgen.plot.points import scatter, scatter_panels
@@ -88,13 +89,18 @@ def reconstructions(
 
 
 def styles(
-    originals: Shaped[AnyArray, "n ..."], restyled: Shaped[AnyArray, "n classes ..."], *, title: str = ""
+    originals: Shaped[AnyArray, "n ..."],
+    restyled: Shaped[AnyArray, "n classes ..."],
+    *,
+    class_names: Sequence[str] = (),
+    title: str = "",
 ) -> Drawing:
     """Draw examples, and their styles transferred to all classes.
 
     Args:
         originals: `[n, *event]`; images have values in [0, 1], or are uint8.
         restyled: `[n, classes, *event]`.
+        class_names: name of each class in order of the labels; empty to show the labels.
         title: title of the figure, e.g. the seed that is shown.
 
     Returns:
@@ -112,7 +118,7 @@ def styles(
     if originals.ndim != 4:
         return scatter(restyled.reshape(-1, originals.shape[-1]), data=originals, title=title)
     rows = np.concatenate([_unit_values(originals)[:, None], _unit_values(restyled)], axis=1)
-    columns = ["original", *(str(label) for label in range(restyled.shape[1]))]
+    columns = ["original", *label_texts(range(restyled.shape[1]), class_names)]
     return draw_rows([""] * len(rows), list(rows), columns=columns, title=title)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgen.errors import InputError
 from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Float, Int
@@ -23,6 +24,32 @@ RELATIVE_HEIGHT = 2.5
 
 MAX_LEGEND_ENTRIES = 20
 """Largest number of labels that are listed in a legend; more labels are shown by a colour bar."""
+
+
+LARGEST_POINTS = 2**20
+"""Largest number of points of a figure, for each of which matplotlib needs some hundred bytes."""
+
+
+def check_points(count: int) -> None:
+    """Check that so many points can be drawn.
+
+    Args:
+        count: number of points, in all panels.
+
+    Raises:
+        InputError: if they are too many.
+
+    Example:
+        >>> check_points(10**9)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: a figure has at most 1,048,576 points, got 1,000,000,000: draw fewer of them, or write
+        all to an .npz file
+    """
+    if count > LARGEST_POINTS:
+        raise InputError(
+            f"a figure has at most {LARGEST_POINTS:,} points, got {count:,}: draw fewer of them, or write all to an "
+            ".npz file"
+        )
 
 
 def scatter(
@@ -48,6 +75,7 @@ def scatter(
     """
     from matplotlib.figure import Figure
 
+    check_points(_count(generated, data))
     figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot(title=literal(title))
     _draw(axes, generated, data, _limits(generated if data is None else data))
@@ -77,6 +105,7 @@ def scatter_panels(
     """
     from matplotlib.figure import Figure
 
+    check_points(sum(_count(*layers) for layers in panels.values()))
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3 * columns, 3.2 * rows), dpi=120, layout="constrained")
@@ -121,6 +150,7 @@ def scatter_by_label(
     if points.ndim != 2 or points.shape[1] != 2 or (labels is not None and labels.shape != points.shape[:1]):
         found = "none" if labels is None else labels.shape
         raise ValueError(f"points must be [n, 2] and label [n], got points {points.shape}, label {found}")
+    check_points(len(points))
     figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot(title=literal(title), aspect="equal", adjustable="datalim")
     style: dict[str, Any] = {"s": 9, "alpha": 0.7, "linewidths": 0}
@@ -136,7 +166,7 @@ def scatter_by_label(
         colours = colormaps["tab10" if len(known) <= 10 else "tab20"](range(len(known)))
         axes.scatter(x, y, c=colours[np.searchsorted(known, labels[order])], **style)
         entries = [
-            Line2D([], [], color=colour, marker="o", linestyle="", label=name)
+            Line2D([], [], color=colour, marker="o", linestyle="", label=literal(name))
             for name, colour in zip(label_texts(known, class_names), colours, strict=True)
         ]
         figure.legend(handles=entries, loc="outside right upper", title="label")
@@ -176,6 +206,10 @@ def _limits(points: Float[AnyArray, "n dimensions"]) -> Float[np.ndarray, "dimen
         low, high = finite_range(values)
         limits.append((low - MARGIN * (high - low), high + MARGIN * (high - low)))
     return np.array(limits)
+
+
+def _count(generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> int:
+    return len(generated) + (0 if data is None else len(data))
 
 
 def _draw(

@@ -49,19 +49,21 @@ def draw_text(text: str, *, size: int, width: int | None = None) -> UInt8[np.nda
 
 
 def literal(text: str) -> str:
-    r"""Return a text that matplotlib shows as it is, without reading a formula between two dollar signs.
+    r"""Return a text that matplotlib shows as it is: it reads formulas between two dollar signs.
 
     Args:
-        text: e.g. the name of a metric, which a file may contain.
+        text: e.g. the name of a metric or of a class, which a file may contain.
 
     Returns:
-        The text with escaped dollar signs, and other characters that cannot be printed.
+        The text with escaped dollar signs, and other characters that cannot be printed; after a space if it begins with
+        an underscore, as legends leave out such names.
 
     Example:
         >>> print(literal("a $x$ loss"))
         a \$x\$ loss
     """
-    return printable(text).replace("$", r"\$")
+    shown = printable(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 @cache

@@ -189,7 +189,8 @@ def load_input(run: Run, *, seed: int, data_dir: str | None = None, run_index: i
         InputError: if the data cannot be loaded, or their shapes differ from those of the training.
     """
     run, key = with_data_in(run, data_dir), jax.random.key(seed)
-    test, training = load_test_split(run.config, run.example), run.config.source.load("train")
+    open_split = run.config.source.splits()
+    test, training = load_test_split(run.config, run.example, open_split), open_split("train").data
     return ReportInput(
         run=run,
         seed=seed,

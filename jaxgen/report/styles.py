@@ -31,7 +31,7 @@ def style_transfer(inputs: ReportInput) -> Section:
     if inputs.run.model.encode is None:
         return _of_drawn_latents(inputs)
     batch = select_examples(inputs.test_examples, indices_over_classes(inputs.test_examples, ROWS))
-    figure = plot.styles(preprocessed(batch), inputs.shown_run.restyle(batch))
+    figure = plot.styles(preprocessed(batch), inputs.shown_run.restyle(batch), class_names=inputs.run.class_names)
     caption = (
         "Test examples (left), and their latents decoded with every label. A row should keep its style, such as slant "
         "and stroke width, and a column its class (Kingma et al. 2014, arXiv:1406.5298, figure 1b)."

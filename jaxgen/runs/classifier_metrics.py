@@ -1,7 +1,5 @@
 """Metrics of a run's samples that need a classifier of its data."""
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 
@@ -11,13 +9,10 @@ from jaxgen.errors import InputError
 from jaxgen.metrics import class_metrics, frechet_distance_of_features
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.runs.loading import Run
-from jaxgen.typing import Array, KeyArray, Shaped
+from jaxgen.typing import Array, KeyArray
 
 SAMPLES = 10_000
 """Samples that are compared with the test split."""
-
-PART = 2000
-"""Samples that are held in memory at once."""
 
 
 def classifier_metrics(
@@ -44,26 +39,10 @@ def classifier_metrics(
     if isinstance(test, Stream):
         raise InputError(f"the test split of {run.config.data} is streamed from disk, and here it must fit in memory")
     real = classifier.logits(preprocess(test))
-    parts = [[classifier.logits(of_seed) for of_seed in part] for part in sampled_parts(run, key, count)]
+    parts = [[classifier.logits(of_seed) for of_seed in part] for part in run.sample_parts(key, count)]
     found = []
     for of_seed in zip(*parts, strict=True):
         logits = jnp.concatenate(of_seed)
         found.append({**class_metrics(logits), "frechet_distance": frechet_distance_of_features(real, logits)})
     stacked = jax.tree.map(lambda *values: jnp.stack(values), *found)
     return stacked if run.config.seeds is not None else {name: value[0] for name, value in stacked.items()}
-
-
-def sampled_parts(run: Run, key: KeyArray, count: int) -> Iterator[Shaped[Array, "seeds n *event"]]:
-    """Sample a run part by part, as all samples at once would need much memory.
-
-    Args:
-        run: run of one seed or of several.
-        key: PRNG key of the samples.
-        count: number of samples of each seed.
-
-    Yields:
-        The next samples, always with an axis of seeds.
-    """
-    for first in range(0, count, PART):
-        samples = run.sample(jax.random.fold_in(key, first), min(PART, count - first))
-        yield samples if run.config.seeds is not None else samples[None]

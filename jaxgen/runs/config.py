@@ -1,6 +1,11 @@
-"""The config of a run, and the `config.json` that stores it."""
+"""The config of a run, and the `config.json` that stores it.
+
+The file has a checksum of its content, by which every change is noticed, also one of an option that a resumed run may
+change. A file that is complete but of another run is noticed by the description that is stored with each checkpoint.
+"""
 
 import dataclasses
+import hashlib
 import json
 import math
 import platform
@@ -217,7 +222,7 @@ def write_config(folder: Path, description: RunDescription) -> None:
 
     Args:
         folder: folder of the run.
-        description: its content, beside which the versions of the libraries are stored.
+        description: its content, beside which the versions of the libraries and a checksum are stored.
 
     Raises:
         InputError: if the disk is full or the folder cannot be written.
@@ -238,7 +243,7 @@ def write_config(folder: Path, description: RunDescription) -> None:
         **to_json(description),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
-    write_json(folder / "config.json", content)
+    write_json(folder / "config.json", {**content, "sha256": _checksum(content)})
 
 
 def to_json(description: RunDescription) -> dict[str, Any]:
@@ -273,8 +278,8 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         is not known are a plain dict.
 
     Raises:
-        InputError: if the folder is not that of a run, the file is damaged, or its family is not known, with what is
-            wrong in it.
+        InputError: if the folder is not that of a run, the file is damaged or was changed, or its family is not known,
+            with what is wrong in it.
 
     Example:
         >>> import tempfile
@@ -302,7 +307,37 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
             f"{path} has the format {version}, of a newer jaxgen than this one, which reads formats up to {FORMAT}: "
             "install a newer version"
         )
-    return from_json(content, path, family=family)
+    description = from_json(content, path, family=family)  # First: what is wrong says more than that something is.
+    check_unedited(path, content)
+    return description
+
+
+def check_unedited(path: Path, content: Mapping[str, Any]) -> None:
+    """Check that a `config.json` has the content with which it was written.
+
+    Args:
+        path: path of the file, for the message.
+        content: its content.
+
+    Raises:
+        InputError: if its checksum is that of another content.
+
+    Example:
+        >>> check_unedited(Path("runs/x/config.json"), {"steps": 4, "sha256": "0"})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: runs/x/config.json was changed or damaged after it was written: put back what it was,
+        or start a new run from it by jaxgen train --config runs/x/config.json
+    """
+    if content.get("sha256") != _checksum({name: value for name, value in content.items() if name != "sha256"}):
+        raise InputError(
+            f"{path} was changed or damaged after it was written: put back what it was, or start a new run from it by "
+            f"jaxgen train --config {path}"
+        )
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of values, whatever the white space and the order of names with which they are written."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunDescription:

@@ -1,6 +1,7 @@
 """Evaluation of a run on the test split of its data, and of its samples."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
 from jaxgen.data import STACKED, Stream, example
+from jaxgen.data.sources import Opened
 from jaxgen.errors import InputError
-from jaxgen.runs.classifier_metrics import sampled_parts
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run, check_like
 from jaxgen.training.mean_metrics import evaluate
@@ -65,18 +66,21 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         metrics |= _mode_metrics_of_seeds(run.config.data, samples if several_seeds else samples[None])
     if run.model.sample is not None and run.config.data in STACKED:
         source = run.config.source._replace(name=STACKED[run.config.data])
-        metrics |= stacked_metrics(source, sampled_parts(run, key, STACKED_SAMPLES))
+        metrics |= stacked_metrics(source, run.sample_parts(key, STACKED_SAMPLES))
     if not several_seeds:
         return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
     return {name: summarize(values, better=BETTER.get(name), left_out=run.diverged) for name, values in metrics.items()}
 
 
-def load_test_split(config: RunConfig[Any], example_batch: Batch) -> Batch | Stream:
+def load_test_split(
+    config: RunConfig[Any], example_batch: Batch, open_split: Callable[[str], Opened] | None = None
+) -> Batch | Stream:
     """Load the test split of a run's data.
 
     Args:
         config: config of the run.
         example_batch: smallest batch that shows the shapes of the training data.
+        open_split: function that opens a split of the data, where another split was opened by it.
 
     Returns:
         Arrays or a stream.
@@ -84,7 +88,7 @@ def load_test_split(config: RunConfig[Any], example_batch: Batch) -> Batch | Str
     Raises:
         InputError: if the data cannot be loaded, or their shapes or labels differ from those of the training.
     """
-    data = config.source.load("test")
+    data = (open_split or config.source.open)("test").data
     found = example(data)
     for name, array in example_batch.items():
         if name not in found:

@@ -10,6 +10,7 @@ import filelock
 
 from jaxgen.errors import InputError
 from jaxgen.regular_files import read_regular
+from jaxgen.runs.config import check_unedited
 from jaxgen.runs.log_file import last_entry
 
 LOCK = ".lock"
@@ -95,6 +96,7 @@ def _listed(folder: Path) -> ListedRun:
     try:
         content = _read(folder / "config.json")
         config = content["config"]
+        check_unedited(folder / "config.json", content)
         steps, seeds = config["steps"], config["seeds"]
         if not (isinstance(steps, int) and isinstance(seeds, int | None)):
             raise TypeError("steps or seeds is not a number")

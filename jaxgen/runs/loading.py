@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._arrays import check_integers, check_key
 from jaxgen.batch_checks import check_data
 from jaxgen.callbacks.checkpoints import diverged_from_json
-from jaxgen.data.large_arrays import LARGEST_BATCH, map_batches
+from jaxgen.data.large_arrays import LARGEST_BATCH, join_parts, map_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.memory import bytes_of, check_memory, memory_errors
@@ -22,11 +21,11 @@ from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
 from jaxgen.training.checkpoint import restore
-from jaxgen.training.chunk import Divergence
+from jaxgen.training.chunk import Divergence, find_non_finite_parameters
 from jaxgen.training.leaves import describe_sizes
 from jaxgen.training.seeds import add_seed_axis, first_finite, over_seeds, select_seed
 from jaxgen.training.states import abstract_state as abstract_states
-from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, Shaped
+from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, PyTree, Shaped
 
 
 class Run(NamedTuple):
@@ -40,7 +39,7 @@ class Run(NamedTuple):
         model: the model's functions.
         state: newest state, with a leading axis of seeds, of one for a single run.
         step: number of steps that the state has completed.
-        diverged: number of the seed -> where it diverged.
+        diverged: number of the seed -> where it diverged, which includes all whose parameters are not finite.
         skipped: why newer checkpoints could not be used.
         preset: name of the preset from which the model's options were taken; None if there was none.
         class_names: name of each class in order of the labels; empty where they have none.
@@ -85,7 +84,8 @@ class Run(NamedTuple):
             InputError: if n is not positive, the model does not sample or has no such condition, or there is too little
                 memory.
         """
-        return self._squeezed(jnp.concatenate(list(self._parts(key, n, conditions, together=True)), axis=1))
+        parts = self._parts(key, n, conditions, together=True)
+        return join_parts(map(self._squeezed, parts), count=n, axis=self._axis)
 
     def sample_parts(self, key: KeyArray, n: int, **conditions: Any) -> Iterator[Shaped[Array, "seeds part *event"]]:
         """Sample part by part, for numbers of samples that need much memory.
@@ -203,6 +203,7 @@ class Run(NamedTuple):
         """
         check_like(self.example, batch)
         n, classes = _count(batch), self.classes
+        check_memory(f"{n} examples for each of {classes} classes", bytes_of(batch) * classes, "give fewer examples")
         repeated = {name: np.repeat(array, classes, axis=0) for name, array in batch.items()}
         styles = self.reconstruct(repeated, label=np.tile(np.arange(classes), n))
         seeds = () if self.config.seeds is None else (self.config.seeds,)
@@ -260,8 +261,21 @@ class Run(NamedTuple):
 
     def _apply(self, function: Callable[[State, Any], Array], examples: Any) -> Array:
         """Apply a function of one seed's state and of examples, for every seed and in batches that fit into memory."""
-        _count(examples)
-        return self._squeezed(map_batches(partial(_applied, function, self.state), examples, axis=1))
+        n = _count(examples)
+        size = min(n, LARGEST_BATCH)
+        part = jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), examples)
+        shape = jax.eval_shape(partial(_applied, function), self.state, part)
+        _check_joined_memory(f"the results for {n} examples", shape, n, size, "give fewer examples")
+
+        def of_batch(batch: Any) -> Array:
+            return self._squeezed(_applied(function, self.state, batch))
+
+        return map_batches(of_batch, examples, axis=self._axis)
+
+    @property
+    def _axis(self) -> int:
+        """Axis of the examples in what methods return."""
+        return 0 if self.config.seeds is None else 1
 
     def _squeezed(self, values: Array) -> Array:
         """Without the axis of seeds for a single run."""
@@ -333,7 +347,8 @@ def load_run(
     check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)
-    if len(non_finite_seeds(restored.state)) == (description.config.seeds or 1):
+    diverged = {**find_non_finite_parameters(restored.state), **diverged_from_json(restored.meta)}
+    if len(diverged) == (description.config.seeds or 1):
         raise InputError(
             f"the parameters of {folder} at step {restored.step} must be finite, got NaN or infinity"
             f"{' in every seed' if description.config.seeds else ''}: train it again with a smaller learning rate"
@@ -346,7 +361,7 @@ def load_run(
         model=model,
         state=restored.state,
         step=restored.step,
-        diverged=diverged_from_json(restored.meta),
+        diverged=diverged,
         skipped=tuple(map(str, restored.skipped)),
         preset=description.preset,
         class_names=description.class_names,
@@ -396,25 +411,6 @@ def single(run: Run, number: int) -> Run:
     return run._replace(config=config, state=_only_seed(run.state, number), diverged={})
 
 
-def non_finite_seeds(state: State) -> list[int]:
-    """Return the numbers of the seeds of which a parameter is not finite.
-
-    Args:
-        state: state with a leading axis of seeds.
-
-    Returns:
-        The numbers, counted from 0.
-
-    Example:
-        >>> state = State(np.int32(0), {"net": np.array([[0.0, 1.0], [np.nan, 1.0]])}, {}, {}, {})
-        >>> non_finite_seeds(state)
-        [1]
-    """
-    leaves = jax.tree.leaves((state.params, state.ema))
-    finite = [np.isfinite(np.asarray(x)).reshape(len(x), -1).all(axis=1) for x in leaves if np.ndim(x)]
-    return [int(seed) for seed in np.flatnonzero(~np.all(finite, axis=0))] if finite else []
-
-
 def abstract_state(model: Model, config: RunConfig[Any], example: Batch) -> State:
     """Return the shapes and types of a run's state; nothing is computed.
 
@@ -462,9 +458,13 @@ def _check_sample_memory(
     part = {name: value[:size] for name, value in each.items()}
     # The trace is that of the first batch.
     batch = jax.eval_shape(partial(_sampled, sample, size), state, jax.random.key(0), {**conditions, **part})
-    # Twice where there are several batches, which are concatenated.
-    needed = bytes_of(batch) * n // size * (1 if n == size else 2)
-    check_memory(f"{n} samples" if n > 1 else "a sample", needed, "give a smaller number of samples")
+    _check_joined_memory(f"{n} samples" if n > 1 else "a sample", batch, n, size, "give a smaller number of samples")
+
+
+def _check_joined_memory(what: str, part: PyTree, n: int, size: int, advice: str) -> None:
+    """Refuse n results that do not fit into memory beside a part of them, of the shapes of `size` results."""
+    needed = bytes_of(part) * n // size + (bytes_of(part) if n > size else 0)
+    check_memory(what, needed, advice)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
-from jaxgen.data.sources import Notify
+from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
@@ -82,16 +82,16 @@ class Prepared(NamedTuple):
 
 
 def prepare_run(
-    folder: Path,
+    folder: str | Path,
     family: str | Family,
     config: RunConfig[Any],
     *,
-    model: Model | None,
-    resume: bool,
-    preset: str | None,
-    notify: Notify,
+    model: Model | None = None,
+    resume: bool = False,
+    preset: str | None = None,
+    notify: Notify = print_to_stderr,
 ) -> Prepared:
-    """Check the options, load the data and build the model.
+    """Check the options, load the data and build the model; nothing is trained or written.
 
     Args:
         folder: run folder.
@@ -108,10 +108,11 @@ def prepare_run(
     Raises:
         InputError: if an option is wrong, the data cannot be loaded, or the model does not fit them.
     """
-    config, family = with_absolute_paths(config), _family(family)
+    folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
     check_options(family, config, custom=model is not None)
     before = read_config(folder, family=family) if resume else None
-    data, class_names, read = config.source.open("train")
+    open_split = config.source.splits()
+    data, class_names, read = open_split("train")
     if read:
         notify(read)
     shown = example(data)
@@ -119,6 +120,8 @@ def prepare_run(
     preset = preset if before is None else before.preset
     if before is not None and config.batch_size is None:
         config = dataclasses.replace(config, batch_size=before.config.batch_size)
+    # The last classes of a data set may have no training examples.
+    class_names = class_names[: int(shown["label"].max()) + 1] if "label" in shown else ()
     description = RunDescription(family.name, config, shown, model is not None, preset, class_names, by)
     if before is not None:
         check_unchanged(before, description, folder)
@@ -137,7 +140,7 @@ def prepare_run(
     check_batch_size(model, trained, config.update_size)
     _check_selection(config, model, shown)
     # What is wrong with the test split should be known before the training, not after it.
-    test = load_test_split(config, shown) if model.evaluate is not None else None
+    test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
     return Prepared(folder, family, description, model, trained, validation, test, found)
 
 

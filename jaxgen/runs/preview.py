@@ -5,11 +5,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from jaxgen.data import count_examples, describe, example
+from jaxgen.data import count_examples, describe
 from jaxgen.memory import bytes_of
-from jaxgen.models import Family, build_model
-from jaxgen.runs.config import RunConfig, check_options, with_absolute_paths
 from jaxgen.runs.loading import abstract_state
+from jaxgen.runs.preparation import Prepared
 from jaxgen.training.leaves import named_leaves
 
 
@@ -37,38 +36,33 @@ class Preview(NamedTuple):
         return {name: sum(map(math.prod, arrays.values())) for name, arrays in self.shapes.items()}
 
 
-def preview(family: Family, config: RunConfig[Any]) -> Preview:
-    """Build a model and determine its shapes; nothing is computed or written.
+def preview(prepared: Prepared) -> Preview:
+    """Determine the options and the shapes of a training; nothing is computed or written.
 
     Args:
-        family: family of the model.
-        config: everything else that determines the run.
+        prepared: a training that could start, whose options and data have been checked.
 
     Returns:
         What would be trained.
 
-    Raises:
-        InputError: if an option is wrong, or the data cannot be loaded.
-
     Example:
         >>> from jaxgen.models import REGISTRY
-        >>> found = preview(REGISTRY["vae"], RunConfig(REGISTRY["vae"].config(hidden=(8,), latent_dim=2)))
-        >>> found.parameters, found.shapes["encoder"]["Dense_0/kernel"]
-        ({'decoder': 600, 'encoder': 556}, (64, 8))
+        >>> from jaxgen.runs import RunConfig
+        >>> from jaxgen.runs.preparation import prepare_run
+        >>> config = RunConfig(REGISTRY["vae"].config(hidden=(8,), latent_dim=2))
+        >>> found = preview(prepare_run("unused", "vae", config))
+        >>> found.parameters, found.shapes["encoder"]["Dense_0/kernel"], found.options["batch_size"]
+        ({'decoder': 600, 'encoder': 556}, (64, 8), 128)
     """
-    config = with_absolute_paths(config)
-    check_options(family, config, custom=False)
-    data = config.source.load("train")
-    shown = example(data)
-    config.augmentation.check(shown)
+    config, shown, family = prepared.config, prepared.description.example, prepared.family
     complete = config.model_config if family.complete is None else family.complete(config.model_config, shown)
-    state = abstract_state(build_model(family, config.model_config, shown), config, shown)
+    state = abstract_state(prepared.model, config, shown)
     of_training = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     del of_training["model_config"]
     return Preview(
         options=of_training | {field.name: getattr(complete, field.name) for field in dataclasses.fields(complete)},
         data=describe(shown),
-        examples=count_examples(data),
+        examples=count_examples(prepared.data),
         shapes={
             # Without the leading axis of seeds.
             network: {name: leaf.shape[1:] for name, leaf in named_leaves(arrays).items()}

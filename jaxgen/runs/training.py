@@ -21,7 +21,7 @@ from jaxgen.runs.preparation import Prepared, prepare_run, selected_metric
 from jaxgen.runs.reservation import check_folder, check_present, reserved
 from jaxgen.runs.start import Durations, Start, start_of
 from jaxgen.training.checkpoint import completed, restore
-from jaxgen.training.chunk import Callback
+from jaxgen.training.chunk import Callback, find_non_finite_parameters
 from jaxgen.training.loop import Fit, Interrupted, fit
 
 
@@ -249,7 +249,7 @@ def run_summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: 
         model=model,
         state=state,
         step=int(state.step),
-        diverged=diverged,
+        diverged={**find_non_finite_parameters(state), **diverged},
         skipped=(),
         preset=description.preset,
         class_names=description.class_names,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxgen.game import Player, State
@@ -14,8 +15,8 @@ class Divergence(NamedTuple):
 
     Attributes:
         step: number of the step, counted from 1.
-        player: name of the player whose loss or gradient was not finite.
-        quantity: `loss` or `gradient_norm`, of a regularizer with its name before it.
+        player: name of the player whose loss or gradient was not finite; empty for parameters.
+        quantity: `loss` or `gradient_norm`, of a regularizer with its name before it, or `parameters`.
     """
 
     step: int
@@ -24,6 +25,8 @@ class Divergence(NamedTuple):
 
     def __str__(self) -> str:
         """Return it as a sentence."""
+        if not self.player:
+            return f"the {self.quantity} are not finite at step {self.step}"
         return f"the {self.quantity.replace('_', ' ')} of player '{self.player}' is not finite at step {self.step}"
 
 
@@ -114,6 +117,26 @@ def find_divergence(
                     if len(bad) and (seed not in found or first_step + bad[0] + 1 < found[seed].step):
                         found[seed] = Divergence(first_step + int(bad[0]) + 1, player.name, quantity.replace("/", " "))
     return found
+
+
+def find_non_finite_parameters(state: State) -> dict[int, Divergence]:
+    """Find the seeds of which a parameter is not finite, e.g. because an update overflowed whose gradient did not.
+
+    Args:
+        state: state with a leading axis of seeds.
+
+    Returns:
+        Number of the seed -> where this was found.
+
+    Example:
+        >>> state = State(np.int32(9), {"net": np.array([[0.0, 1.0], [np.nan, 1.0]])}, {}, {}, {})
+        >>> print(*find_non_finite_parameters(state).items())
+        (1, Divergence(step=9, player='', quantity='parameters'))
+    """
+    leaves = jax.tree.leaves((state.params, state.ema))
+    finite = [np.isfinite(np.asarray(x)).reshape(len(x), -1).all(axis=1) for x in leaves if np.ndim(x)]
+    seeds = np.flatnonzero(~np.all(finite, axis=0)) if finite else ()
+    return {int(seed): Divergence(int(state.step), "", "parameters") for seed in seeds}
 
 
 def describe_chunk(chunk: Chunk) -> str:

@@ -146,16 +146,16 @@ def first_finite(seeds: int, diverged: Collection[int]) -> int:
 
     Args:
         seeds: number of seeds.
-        diverged: numbers of those that have diverged; not all of them.
+        diverged: numbers of those that have diverged.
 
     Returns:
-        The number, counted from 0.
+        The number, counted from 0; 0 if all have diverged.
 
     Example:
         >>> first_finite(3, {0})
         1
     """
-    return next(seed for seed in range(seeds) if seed not in diverged)
+    return next((seed for seed in range(seeds) if seed not in diverged), 0)
 
 
 Better: TypeAlias = Literal["larger", "smaller"]

@@ -77,6 +77,14 @@ def test_of_several_seeds_the_first_finite_one_is_drawn(fresh, grid, chunk_of, d
     np.testing.assert_allclose(originals, DIGITS["image"][:32] / 255, rtol=1e-6)
 
 
+def test_a_seed_with_parameters_that_are_not_finite_is_not_drawn(fresh, grid, chunk_of, drawn):
+    """Also where no loss or gradient showed it yet."""
+    run = fresh("cvae", seeds=2)
+    params = jax.tree.map(lambda x: x.at[0, ..., 0].set(np.nan), run.state.params)
+    grid(run)(chunk_of(run.state.replace(params=params), 20))
+    assert drawn["samples"][1]["titles"] == ["seed 1"]
+
+
 def test_samples_are_those_of_the_key_of_the_callback_and_latents_those_of_labelled_data(fresh, grid, chunk_of, drawn):
     run = fresh("vae")
     state = select_seed(run.state, 0)

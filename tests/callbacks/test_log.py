@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -45,6 +46,17 @@ def events(folder):
             (length,) = struct.unpack("<Q", content[:8])
             yield Event.FromString(content[12 : 12 + length])
             content = content[16 + length :]
+
+
+def masked_crc32c(data):
+    """Bit by bit, with the reversed polynomial of Castagnoli 1993, and masked as in TensorFlow's record format."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
 
 
 def curve(folder, tag):
@@ -184,12 +196,37 @@ class TestMetricsLog:
                 metrics_log(chunk(10, vae_loss=1))
         assert [line["step"] for line in lines(tmp_path)] == [10]
 
-    def test_events_are_on_the_disk_while_the_run_continues(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(log, "SECONDS_BETWEEN_FLUSHES", 0.0)
-        with MetricsLog(tmp_path) as metrics_log:
-            for step in (10, 20):
-                metrics_log(chunk(step, vae_loss=step))
-                assert curve(tmp_path, "vae/loss")[step] == step
+    def test_the_events_of_a_killed_process_are_those_of_its_log(self, tmp_path):
+        """So they are never behind a checkpoint, which follows the line of its step."""
+        program = """
+import os, signal, sys
+import numpy as np
+from jaxgen.callbacks.log import MetricsLog
+from jaxgen.training.chunk import Chunk
+log = MetricsLog(sys.argv[1])
+for step in (10, 20, 30):
+    log(Chunk(step, None, {"vae/loss": np.full((1, 10), step, np.float32)}, 0.5, {}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+        done = subprocess.run([sys.executable, "-c", program, tmp_path], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert [line["step"] for line in lines(tmp_path)] == [10, 20, 30]
+        assert curve(tmp_path, "vae/loss") == {10: 10, 20: 20, 30: 30}
+
+    def test_events_have_the_checksums_of_records_of_tensorflow(self, tmp_path):
+        """CRC-32C, rotated and shifted; the name of the folder is not the address of a cloud store."""
+        with MetricsLog(tmp_path / "s3:run") as metrics_log:
+            metrics_log(chunk(10, vae_loss=8))
+        [path] = (tmp_path / "s3:run" / "tensorboard").iterdir()
+        content, types = path.read_bytes(), []
+        while content:
+            (length,) = struct.unpack("<Q", content[:8])
+            data = content[12 : 12 + length]
+            assert struct.unpack("<I", content[8:12]) == (masked_crc32c(content[:8]),)
+            assert struct.unpack("<I", content[12 + length : 16 + length]) == (masked_crc32c(data),)
+            types.append(Event.FromString(data).WhichOneof("what"))
+            content = content[16 + length :]
+        assert types == ["file_version", "session_log", "summary"]
 
     def test_a_folder_that_cannot_be_written_is_refused(self, tmp_path):
         (tmp_path / "file").write_text("")

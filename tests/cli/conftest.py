@@ -9,7 +9,7 @@ import pytest
 from jaxgen.cli.main import main
 from jaxgen.data import example, load
 from jaxgen.models import REGISTRY
-from jaxgen.runs.config import RunConfig, RunDescription, write_config
+from jaxgen.runs.config import RunConfig, RunDescription, read_config, write_config
 from jaxgen.training.checkpoint import save
 from jaxgen.training.states import initial_state
 
@@ -79,6 +79,19 @@ def cvae(tmp_path_factory, untrained):
     """A run of two seeds that is conditioned on labels, with two-dimensional latents."""
     config = REGISTRY["cvae"].config(hidden=(16,), latent_dim=2)
     return untrained(tmp_path_factory.mktemp("cvae"), REGISTRY["cvae"], config, seeds=2)
+
+
+NAMES = ("nought", "2", "two", *(f"number {i}" for i in range(3, 9)), "all")
+"""Names of ten classes, of which one is the number of another."""
+
+
+@pytest.fixture(scope="session")
+def named(tmp_path_factory, cvae):
+    """The conditional run, with names of its classes."""
+    folder = tmp_path_factory.mktemp("named") / "run"
+    shutil.copytree(cvae, folder)
+    write_config(folder, read_config(folder)._replace(class_names=NAMES))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """`jaxgen encode`: latents of test examples, as arrays and as a figure of two-dimensional latents."""
 
 import dataclasses
-import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxgen.data import load
-from jaxgen.runs import load_run
+from jaxgen.runs import load_run, read_config, write_config
 
 TEST = load("digits", split="test")
 
@@ -67,10 +67,10 @@ def test_figure_file_has_a_colour_for_each_class(vae, tmp_path, jaxgen):
 def test_figure_of_three_dimensional_latents_is_refused(vae, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
-    config = json.loads((vae / "config.json").read_text())
-    config["config"]["model_config"]["latent_dim"] = 3
+    before = read_config(vae)
+    options = dataclasses.replace(before.config.model_config, latent_dim=3)
+    write_config(Path("run"), before._replace(config=dataclasses.replace(before.config, model_config=options)))
     monkeypatch.setattr("jaxgen.runs.loading.restore", lambda folder, like: Restored(zeros_like(like)))
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     sentence = refused("encode", "run")
     assert sentence == "a figure shows latents of 2 dimensions, and these have 3: give --out latents.npz"
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from jaxgen import plot
 from jaxgen.data import load
 from jaxgen.runs import load_run
+from jaxgen.runs.loading import single
 
 TEST = {name: array[:4] for name, array in load("digits", split="test").items()}
 
@@ -76,3 +77,18 @@ def test_invalid_labels_are_refused(vae, cvae, tmp_path, refused, monkeypatch):
     for label in (3, "all"):
         assert "'vae' cannot be conditioned on label" in refused("reconstruct", vae, "--label", label)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_is_named_and_the_columns_of_styles_have_the_names(named, tmp_path, jaxgen, monkeypatch):
+    arguments = ("--n", 4, "--run-index", 1)
+    assert jaxgen("reconstruct", named, "--label", "two", "--out", tmp_path / "x.npz", *arguments).status == 0
+    run = single(load_run(named), 1)
+    batch = {name: array[:4] for name, array in TEST.items()}
+    with np.load(tmp_path / "x.npz") as content:
+        np.testing.assert_array_equal(content["reconstructions"], run.reconstruct(batch, label=2))
+    drawn = []
+    monkeypatch.setattr("jaxgen.cli.reconstruct.write_figure", lambda path, figure: drawn.append(figure))
+    assert jaxgen("reconstruct", named, "--label", "all", "--out", tmp_path / "x.png", *arguments).status == 0
+    styles = np.asarray(run.restyle(batch))
+    expected = plot.styles(batch["image"] / 255, styles, class_names=run.class_names, title="seed 1")
+    np.testing.assert_array_equal(drawn[0], expected)

@@ -54,6 +54,10 @@ class TestFigure:
         for axes, of_seed in zip(drawn[0].axes, load_run(ring).sample(KEY, 40), strict=True):
             np.testing.assert_allclose(axes.collections[0].get_offsets(), of_seed, rtol=1e-6)
 
+    def test_too_many_points_are_refused_before_any_is_sampled(self, ring, tmp_path, refused):
+        sentence = refused("sample", ring, "--out", tmp_path / "x.png", "--n", 2_000_000_000)
+        assert sentence.startswith("a figure has at most 1,048,576 points, got 6,000,000,000: draw fewer of them, or ")
+
     def test_one_seed_can_be_chosen(self, ring, tmp_path, jaxgen, monkeypatch, refused):
         drawn = []
         monkeypatch.setattr("jaxgen.cli.sample.write_figure", lambda path, figure: drawn.append(figure))
@@ -190,6 +194,23 @@ class TestInterpolation:
         monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
         assert "jaxgen[video]" in refused("sample", vae, "--interpolate", "--out", "x.mp4")
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("text", "label"), [("nought", 0), ("number 7", 7), ("2", 1), ("5", 5), ("all", 9)])
+def test_a_class_is_named_or_numbered(named, tmp_path, jaxgen, text, label):
+    """Its name counts where it is the number of another class."""
+    assert jaxgen("sample", named, "--out", tmp_path / "x.npz", "--n", 3, "--label", text).status == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "x.npz"), load_run(named).sample(KEY, 3, label=label))
+
+
+def test_unknown_names_of_classes_are_refused(vae, cvae, named, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("sample", "reconstruct"):
+        assert refused(command, named, "--label", "noight") == "there is no class 'noight': did you mean 'nought'?"
+        message = "--label must be a number from 0 to 9, as the classes have no names, got 'nought'"
+        assert refused(command, cvae, "--label", "nought") == message
+        assert refused(command, vae, "--label", "x") == "the model 'vae' cannot be conditioned on label"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_invalid_labels_are_refused(vae, cvae, tmp_path, refused, monkeypatch):

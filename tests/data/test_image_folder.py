@@ -13,6 +13,9 @@ from jaxgen.data import image_folder
 from jaxgen.data.image_folder import ImageFolder, open_folder, resize_all
 from jaxgen.data.streaming import read_all
 from jaxgen.errors import InputError
+from jaxgen.models import vae
+from jaxgen.runs import RunConfig
+from jaxgen.runs.preparation import prepare_run
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -365,6 +368,29 @@ def test_validation_images_are_kept_apart_beside_a_test_folder(tmp_path: Path) -
         fill(tmp_path / name, "abc", count)
     assert [labels_of(tmp_path, split) for split in ("train", "validation", "test")] == [[5] * 3, [2] * 3, [3] * 3]
     assert open_folder(tmp_path, "test", None).notice == "read 15 + 9 images of 3 classes, 6 for validation"
+
+
+@pytest.mark.parametrize("test_folder", [False, True], ids=["held out", "test folder"])
+def test_training_looks_at_every_file_once_before_it_decodes_it(
+    tmp_path: Path, test_folder: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("train", "test") if test_folder else ("",):
+        fill(tmp_path / name, "ab", 5)
+    looked_at: list[tuple[str, Path]] = []
+
+    def count(name: str) -> None:
+        function = getattr(image_folder, name)
+
+        def counted(path: Path, **options: Any) -> Any:
+            looked_at.append((name, path))
+            return function(path, **options)
+
+        monkeypatch.setattr(image_folder, name, counted)
+
+    count("_header")
+    count("_digest")
+    prepare_run(tmp_path / "run", "vae", RunConfig(vae.Config(hidden=(4,)), data=str(tmp_path)))
+    assert len(looked_at) == len(set(looked_at)) == 20
 
 
 def test_the_only_subfolder_train_is_split(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ import pytest
 from jaxgen.data import own_arrays
 from jaxgen.data.own_arrays import open_arrays, read_csv, read_npz
 from jaxgen.errors import InputError
+from jaxgen.models import vae
+from jaxgen.runs import RunConfig
+from jaxgen.runs.preparation import prepare_run
 
 
 def save_npz(path: Path, **arrays: Any) -> Path:
@@ -306,3 +309,17 @@ def test_points_are_split_and_described(tmp_path: Path) -> None:
         np.testing.assert_array_equal(source.arrays["label"], source.arrays["point"][:, 0] > 0)
     with pytest.raises(InputError, match=r"image_size applies to images only, got .*a.csv of points"):
         open_arrays(path, "train", 8)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.csv"])
+def test_training_reads_the_file_once(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    for kind in ("read_npz", "read_csv"):
+        function = getattr(own_arrays, kind)
+        monkeypatch.setattr(own_arrays, kind, lambda path, f=function: reads.append(path) or f(path))
+    path = tmp_path / name
+    write(path, "x,y", *(f"{x},{y}" for x, y in POINTS.tolist())) if name == "a.csv" else save_npz(path, point=POINTS)
+    options = vae.Config(hidden=(4,), likelihood="gaussian")
+    prepared = prepare_run(tmp_path / "run", "vae", RunConfig(options, data=str(path)))
+    assert (len(prepared.data["point"]), len(prepared.test["point"])) == (27, 3)
+    assert reads == [path]

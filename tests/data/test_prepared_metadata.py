@@ -15,9 +15,10 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from jaxgen.data.originals import CLASS_NAMES
 from jaxgen.data.prepared import open_prepared, prepare_arrays
 from jaxgen.data.prepared_metadata import read_metadata
-from jaxgen.data.sources import load
+from jaxgen.data.sources import DataSource, load
 from jaxgen.errors import InputError
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -302,3 +303,37 @@ def test_arrays_are_those_of_tensorflow_datasets_in_the_same_order(original: Pat
     assert isinstance(data, dict)
     np.testing.assert_array_equal(data["image"], np.stack([example["image"] for example in expected]))
     np.testing.assert_array_equal(data["label"], [example["label"] for example in expected])
+
+
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "s e v e n", "eight", "\x1b[2J"]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_class_names_of_a_prepared_data_set_are_kept(split: str, data_dir: Path, folder: Path) -> None:
+    """Numbers are no names."""
+    source = DataSource("mnist", str(data_dir))
+    assert source.open(split).class_names == ()
+    (folder / "label.labels.txt").write_text("\n".join("0123456789"))
+    assert source.open(split).class_names == ()
+    (folder / "label.labels.txt").write_text("\n".join(NAMES) + "\n")
+    assert source.open(split).class_names == tuple(NAMES)  # From the files, and from the decoded copy:
+    assert source.open(split).class_names == tuple(NAMES)
+
+
+@pytest.mark.parametrize("content", [b"a\nb\n", b"\xff\n" * 10, b"x" * 2**22])
+def test_damaged_class_names_are_refused(content: bytes, data_dir: Path, folder: Path) -> None:
+    (folder / "label.labels.txt").write_bytes(content)
+    with pytest.raises(InputError, match=r"is damaged \(label.labels.txt"):
+        load("mnist", data_dir=data_dir)
+
+
+def test_a_pipe_in_place_of_class_names_is_not_waited_for(data_dir: Path, folder: Path) -> None:
+    os.mkfifo(folder / "label.labels.txt")
+    with pytest.raises(InputError, match=r"label\.labels\.txt must be a regular file"):
+        load("mnist", data_dir=data_dir)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "kmnist"])
+def test_class_names_of_known_data_sets_are_those_of_tensorflow_datasets(name: str, tmp_path: Path) -> None:
+    builder = tfds.builder_cls(name)(data_dir=tmp_path)
+    assert list(CLASS_NAMES[name]) == builder.info.features["label"].names

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgen.plot import image_grid, reconstructions, samples, styles
+from jaxgen.plot import image_grid, image_rows, reconstructions, samples, styles
 from jaxgen.plot.grid import GAP
 from jaxgen.plot.rows import draw_rows
 
@@ -107,6 +107,12 @@ class TestStyles:
     def test_originals_of_bytes_are_shown_as_those_of_fractions(self):
         originals, restyled = RNG.integers(0, 256, (3, 8, 8, 3), np.uint8), RNG.random((3, 4, 8, 8, 3))
         np.testing.assert_array_equal(styles(originals, restyled), styles(originals / 255, restyled))
+
+    def test_names_of_classes_take_the_place_of_their_numbers(self):
+        originals, restyled = np.zeros((2, 8, 8, 1)), np.ones((2, 2, 8, 8, 1))
+        rows = {"": np.concatenate([originals[:1], restyled[0]])}
+        named = styles(originals[:1], restyled[:1], class_names=["$cat$", "_dog"])
+        np.testing.assert_array_equal(named, image_rows(rows, columns=["original", "$cat$", "_dog"]))
 
     def test_styles_of_points_are_drawn_over_the_data(self):
         originals, restyled = RNG.random((5, 2)), RNG.random((5, 3, 2))

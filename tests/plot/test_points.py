@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 from matplotlib.colors import to_rgb
 
+from jaxgen.errors import InputError
 from jaxgen.plot import render, scatter, scatter_by_label, scatter_panels
 
 
@@ -143,3 +144,16 @@ def test_legend_has_the_names_of_the_classes_that_occur():
     figure = scatter_by_label(np.zeros((3, 2)), label=np.array([2, 0, 2]), class_names=["_cat", "dog", "$eel"])
     figure.draw_without_rendering()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [" _cat", r"\$eel"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: scatter(x, data=x[:1]),
+        lambda x: scatter_panels({"a": (x[:9], None), "b": (x[9:], x[:1])}),
+        lambda x: scatter_by_label(np.concatenate([x, x[:1]])),
+    ],
+)
+def test_more_points_than_matplotlib_can_draw_are_refused(draw):
+    with pytest.raises(InputError, match="a figure has at most 1,048,576 points, got 1,048,577: draw fewer"):
+        draw(np.zeros((2**20, 2), np.float32))

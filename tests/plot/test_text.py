@@ -41,3 +41,10 @@ def test_dollar_signs_are_no_formula(text):
     shown, formula = label._preprocess_math(label.get_text())
     assert formula is False
     assert shown.replace("\\\\", "\\") == text or "\\" in text
+
+
+def test_a_leading_underscore_is_shown_in_legends():
+    """matplotlib leaves out labels that begin with one."""
+    axes = Figure().add_subplot()
+    axes.plot([0, 1], label=literal("_run"))
+    assert [text.get_text() for text in axes.legend().get_texts()] == [" _run"]

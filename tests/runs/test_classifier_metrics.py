@@ -14,7 +14,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.runs import Run, RunConfig
-from jaxgen.runs.classifier_metrics import classifier_metrics, sampled_parts
+from jaxgen.runs.classifier_metrics import classifier_metrics
 
 TEST = load("digits", split="test")
 
@@ -51,7 +51,7 @@ def test_frechet_distance_matches_the_matrix_square_root():
     key = jax.random.key(2)
     found = classifier_metrics(run, key, count=200)
     classifier = digit_classifier(run.config.source)
-    samples = run.sample(jax.random.fold_in(key, 0), 200)
+    samples = run.sample(key, 200)
     real, fake = (np.asarray(classifier.logits(images), np.float64) for images in (TEST["image"], samples))
     covariances = [np.cov(logits, rowvar=False) for logits in (real, fake)]
     root = sqrtm(covariances[0] @ covariances[1]).real
@@ -73,16 +73,6 @@ def test_each_seed_is_measured_separately():
         assert value.shape == ()
         assert both[name].shape == (2,)
         assert both[name][0] == pytest.approx(float(value), rel=1e-5)
-
-
-def test_samples_come_in_parts_with_an_axis_of_seeds_and_different_keys(monkeypatch):
-    monkeypatch.setattr("jaxgen.runs.classifier_metrics.PART", 30)
-    for seeds in (None, 2):
-        images = jnp.asarray(TEST["image"]) if seeds is None else jnp.stack([jnp.asarray(TEST["image"])] * 2)
-        run = image_run(images, seeds=seeds, state=None if seeds is None else jnp.arange(2))
-        parts = list(sampled_parts(run, jax.random.key(0), 70))
-        assert [part.shape[:2] for part in parts] == [(seeds or 1, 30), (seeds or 1, 30), (seeds or 1, 10)]
-        assert not np.array_equal(parts[0], parts[1])
 
 
 def test_the_classifier_is_trained_once_however_it_is_requested(monkeypatch):

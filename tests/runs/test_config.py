@@ -84,6 +84,7 @@ def test_the_file_holds_family_config_example_and_versions(tmp_path):
         "class_names",
         "standardization",
         "versions",
+        "sha256",
     }
     assert (content["family"], content["custom"]) == ("vae", False)
     assert set(content["config"]) == {field.name for field in dataclasses.fields(RunConfig)}
@@ -127,6 +128,31 @@ def test_damage_is_named(damage, message, tmp_path):
     assert message in str(error.value)
     assert "config.json" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"steps": 5000', '"steps": 7048'),
+        ('"patience": null', '"patience": 1'),
+        ('"epochs": null', '"epochs": 2.5'),
+        ('"data_dir": null', '"data_dir": "elsewhere"'),
+        ('"learning_rate": 0.001', '"learning_rate": 0.401'),
+        ('"jaxlib"', '"jaxlic"'),
+        ('"sha256"', '"sha257"'),
+    ],
+)
+def test_every_change_of_the_content_is_noticed(before, after, tmp_path):
+    """Also of an option that may differ in a resumed run, and is not compared with the checkpoints."""
+    write_config(tmp_path, description())
+    path = tmp_path / "config.json"
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, after))
+    with pytest.raises(InputError, match=r"config\.json was changed or damaged .*: put back what it was, or .*"):
+        read_config(tmp_path)
+    path.write_text(json.dumps(json.loads(text), indent=None))  # White space is no content.
+    assert read_config(tmp_path).config == description().config
 
 
 def test_a_folder_without_a_config_is_not_a_run_folder(tmp_path):

@@ -8,7 +8,9 @@ import filelock
 import pytest
 
 from jaxgen.errors import InputError
+from jaxgen.runs import read_config, write_config
 from jaxgen.runs.listing import list_runs
+from tests.small_runs import LINEAR
 
 
 def test_complete_run_has_the_metrics_of_its_summary(finished, tmp_path):
@@ -39,9 +41,15 @@ def test_stopped_and_current_runs_have_the_metrics_of_their_last_line(copy):
 
 
 def test_presets_are_named(copy):
-    content = json.loads((copy / "config.json").read_text())
-    (copy / "config.json").write_text(json.dumps({**content, "preset": "wgan-gp"}))
+    write_config(copy, read_config(copy, family=LINEAR)._replace(preset="wgan-gp"))
     assert list_runs(copy)[0].model == "wgan-gp"
+
+
+def test_a_changed_config_is_the_state_of_its_run(copy):
+    path = copy / "config.json"
+    path.write_text(path.read_text().replace('"steps": 60', '"steps": 61'))
+    (run,) = list_runs(copy)
+    assert "config.json was changed or damaged" in run.state
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,19 @@ import pytest
 from jaxgen.errors import InputError
 from jaxgen.models import PRESETS, REGISTRY
 from jaxgen.runs import RunConfig
+from jaxgen.runs.preparation import prepare_run
 from jaxgen.runs.preview import preview
 from tests.small_runs import LINEAR, LinearConfig, untrained
+
+
+def preview_of(family, config):
+    return preview(prepare_run("unused", family, config))
 
 
 @pytest.mark.parametrize(("family", "seeds"), [("vae", None), ("gan", 3)])
 def test_counts_and_shapes_are_those_of_the_first_state(family, seeds):
     run = untrained(family, seeds)
-    found = preview(REGISTRY[family], run.config)
+    found = preview_of(REGISTRY[family], run.config)
     for network, arrays in run.state.params.items():
         leaves = jax.tree.leaves(arrays)
         assert found.parameters[network] * (seeds or 1) == sum(leaf.size for leaf in leaves)
@@ -26,13 +31,23 @@ def test_counts_and_shapes_are_those_of_the_first_state(family, seeds):
 
 
 def test_options_that_depend_on_data_and_other_options_are_completed():
-    options = preview(REGISTRY["gan"], RunConfig(PRESETS["wgan-gp"].config, data="ring", steps=7)).options
+    options = preview_of(REGISTRY["gan"], RunConfig(PRESETS["wgan-gp"].config, data="ring", steps=7)).options
     assert (options["steps"], options["penalty_weight"], options["architecture"]) == (7, 0.1, "mlp")
     assert (options["latent_dim"], options["hidden"], options["clip"]) == (2, (64, 64), None)
 
 
+def test_numbers_that_depend_on_the_data_are_those_of_the_training(tmp_path):
+    """A step has five updates of the critic, each with a batch of its own."""
+    np.savez(tmp_path / "own.npz", point=np.random.default_rng(0).normal(size=(112, 2)).astype(np.float32))
+    options = {"data": str(tmp_path / "own.npz"), "epochs": 3.0, "validation_fraction": 0.1}
+    found = preview_of(REGISTRY["gan"], RunConfig(PRESETS["wgan-gp"].config, **options))
+    size = found.options["batch_size"]
+    assert 5 * size <= found.examples < 5 * (size + 1)
+    assert found.options["steps"] == 3
+
+
 def test_families_from_outside_have_their_own_options():
-    found = preview(LINEAR, RunConfig(LinearConfig(latent_dim=5)))
+    found = preview_of(LINEAR, RunConfig(LinearConfig(latent_dim=5)))
     assert found.parameters == {"net": 64 * 5}
     assert found.options["latent_dim"] == 5
 
@@ -40,4 +55,6 @@ def test_families_from_outside_have_their_own_options():
 def test_wrong_options_and_data_are_refused():
     config = RunConfig(REGISTRY["vae"].config(), data="ring")
     with pytest.raises(InputError, match="apply to images only"):
-        preview(REGISTRY["vae"], dataclasses.replace(config, flip=True))
+        preview_of(REGISTRY["vae"], dataclasses.replace(config, flip=True))
+    with pytest.raises(InputError, match="keep_best='elbo' needs validation examples"):
+        preview_of(REGISTRY["vae"], dataclasses.replace(config, data="digits", keep_best="elbo"))

@@ -353,15 +353,15 @@ class TestChangedInputs:
     """What a run was trained with is stored beside every state."""
 
     def test_a_changed_config_is_named(self, copy, linear_config):
-        path = copy / "config.json"
-        path.write_text(path.read_text().replace('"latent_dim": 3', '"latent_dim": 7'))
+        """A complete file of another run, as a change of this one is noticed without the checkpoint."""
+        description = read_config(copy, family=LINEAR)
         changed = dataclasses.replace(linear_config, model_config=LinearConfig(latent_dim=7))
+        write_config(copy, description._replace(config=changed))
         with pytest.raises(InputError, match="of another model"):
             train(copy, LINEAR, changed, resume=True)
-        path.write_text(path.read_text().replace('"latent_dim": 7', '"latent_dim": 3'))
-        # A change of one bit that no shape shows.
-        path.write_text(path.read_text().replace('"batch_size": 32', '"batch_size": 33'))
+        # A change that no shape shows.
         changed = dataclasses.replace(linear_config, batch_size=33)
+        write_config(copy, description._replace(config=changed))
         message = (
             "config.json was changed after the checkpoint of step 60, which is of a run with --batch-size 32, not 33"
         )
