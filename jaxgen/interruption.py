@@ -80,7 +80,8 @@ def resuming_command() -> str | None:
 def deferred(message: str) -> contextlib.AbstractContextManager[Callable[[], bool]]:
     """Defer signals in this context; a second one ends the process, or raises KeyboardInterrupt, at once.
 
-    Outside of the commands this applies to Ctrl-C in the main thread only.
+    In other threads than the main one, of whose work nothing is saved, the context has no effect. Outside of the
+    commands it applies to Ctrl-C only.
 
     Args:
         message: what happens next, for the acknowledgement.
@@ -96,6 +97,8 @@ def deferred(message: str) -> contextlib.AbstractContextManager[Callable[[], boo
         ...     interrupted()
         False
     """
+    if threading.current_thread() is not threading.main_thread():
+        return contextlib.nullcontext(lambda: False)
     return _deferred_in_command(message) if _process.handled else _deferred_elsewhere(message)
 
 
@@ -171,8 +174,8 @@ def _deferred_in_command(message: str) -> Iterator[Callable[[], bool]]:
 @contextlib.contextmanager
 def _deferred_elsewhere(message: str) -> Iterator[Callable[[], bool]]:
     before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # Only the main thread is interrupted, and only it may set the handler.
+    if not callable(before):
+        yield lambda: False
         return
     received: list[int] = []
 

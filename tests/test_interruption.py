@@ -152,6 +152,12 @@ def process(program):
             (143, "done\n", "jaxgen: interrupted: work; a second signal ends the process at once\n"),
         ),
         ("with deferred('work'): interrupt(); time.sleep(0.3); interrupt(); sleep()", (130, "", None)),
+        # What another thread does is not saved, so nothing is deferred.
+        (
+            "def work():\n with deferred('work'): interrupt(); sleep()\n"
+            "thread = threading.Thread(target=work)\nthread.start()\nthread.join()",
+            (130, "", "jaxgen: interrupted\n"),
+        ),
         # Closed outputs are no reason to go on.
         ("os.close(2); interrupt(); sleep()", (130, "", "")),
         ("end_by_signals(); interrupt(); sleep()", (-signal.SIGINT, "", "")),
