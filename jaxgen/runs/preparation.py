@@ -1,6 +1,5 @@
 """Preparation of a training: everything that can be wrong is found before the first step."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,8 +117,8 @@ def prepare_run(
     shown = example(data)
     by = before.standardization if before is not None else _standardization(config.data, data)
     preset = preset if before is None else before.preset
-    if before is not None and config.batch_size is None:
-        config = dataclasses.replace(config, batch_size=before.config.batch_size)
+    if before is not None:
+        config = config.with_numbers_of(before.config)
     # The last classes of a data set may have no training examples.
     class_names = class_names[: int(shown["label"].max()) + 1] if "label" in shown else ()
     description = RunDescription(family.name, config, shown, model is not None, preset, class_names, by)
@@ -139,6 +138,11 @@ def prepare_run(
         notify(STANDARDIZED)
     check_batch_size(model, trained, config.update_size)
     _check_selection(config, model, shown)
+    if config.patience is not None and config.patience >= evaluations(config):
+        notify(
+            f"the training has {evaluations(config)} evaluations and cannot end early with a patience of "
+            f"{config.patience}: evaluate more often"
+        )
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
     return Prepared(folder, family, description, model, trained, validation, test, found)
@@ -161,10 +165,29 @@ def selected_metric(config: RunConfig[Any]) -> str:
     return name if "/" in name else VALIDATION + name
 
 
+def evaluations(config: RunConfig[Any]) -> int:
+    """Return how often the metric by which the best state is chosen is computed in a training.
+
+    Args:
+        config: complete config with `keep_best`.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> evaluations(RunConfig(None, steps=5000, image_every=1000, keep_best="samples/modes"))
+        5
+    """
+    every = config.image_every if selected_metric(config).startswith(SAMPLES) else config.evaluate_every
+    return -(-config.steps // max(every or 1, config.chunk))
+
+
 def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None:
     """Check the options that choose among the states of a training."""
     if config.validation_fraction is not None and model.evaluate is None:
         raise InputError("validation_fraction applies to models with metrics of examples, and this one has none")
+    if config.evaluate_every is not None and config.validation_fraction is None:
+        raise InputError("evaluate_every applies to validation examples: give a validation_fraction, e.g. 0.1")
     if config.keep_best is None:
         if config.patience is not None:
             raise InputError("patience counts evaluations of the metric of keep_best: give one, e.g. keep_best='elbo'")

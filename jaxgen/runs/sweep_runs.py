@@ -308,7 +308,7 @@ def _fit(
             unfinished=start.unfinished,
             steps=config.steps,
             batch_size=config.update_size,
-            chunk=config.log_every,
+            chunk=config.chunk,
             callbacks=[durations, progress, *metric_callbacks(runs[0], whole.model), record, together],
             on_compiled=on_compiled,
         )

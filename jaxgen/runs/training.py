@@ -128,7 +128,7 @@ def _fit(
                 first_step=start.step,
                 diverged=start.diverged,
                 unfinished=start.unfinished,
-                chunk=config.log_every,
+                chunk=config.chunk,
                 callbacks=callbacks,
                 on_compiled=on_compiled,
                 stop=None if best is None else lambda _: best.is_exhausted,
@@ -217,7 +217,7 @@ def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
         due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
         found += [SampleMetrics(model, config.source, prepared.data, **due)]
     if prepared.validation is not None:
-        due = {"every": config.checkpoint_every, "last": config.steps, "seed": config.seed}
+        due = {"every": config.evaluate_every or config.steps, "last": config.steps, "seed": config.seed}
         found += [Validation(model, prepared.validation, **due)]
     return found
 

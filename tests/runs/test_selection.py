@@ -21,6 +21,7 @@ CONFIG = RunConfig(
     checkpoint_every=10,
     image_every=60,
     validation_fraction=0.2,
+    evaluate_every=10,
     keep_best="mse",
 )
 
@@ -48,10 +49,22 @@ def test_best_state_is_the_one_with_the_best_logged_mean(selected):
 def test_validation_examples_are_not_trained_on(selected, tmp_path):
     config = dataclasses.replace(CONFIG, seeds=2, validation_fraction=0.5, keep_best=None, steps=10)
     train(tmp_path / "half", LINEAR, config)
-    train(tmp_path / "none", LINEAR, dataclasses.replace(config, validation_fraction=None))
+    train(tmp_path / "none", LINEAR, dataclasses.replace(config, validation_fraction=None, evaluate_every=None))
     half, none = (load_run(tmp_path / name, family=LINEAR).state.params["net"] for name in ("half", "none"))
     assert not np.array_equal(half, none)
     assert not (tmp_path / "half" / "best").exists()
+
+
+def test_by_default_a_training_of_any_length_has_twenty_evaluations(tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=4, evaluate_every=None, log_every=100, checkpoint_every=1000)
+    notices = []
+    train(tmp_path / "run", LINEAR, dataclasses.replace(config, patience=30), notify=notices.append)
+    evaluated = [line["step"] for line in log_lines(tmp_path / "run") if "validation/mse" in line]
+    assert evaluated == list(range(7, 141, 7))  # 1,437 examples less a fifth are 35 batches.
+    assert "the training has 20 evaluations and cannot end early with a patience of 30: evaluate more often" in notices
+    longer = dataclasses.replace(config, epochs=5, patience=None)
+    train(tmp_path / "run", LINEAR, longer, resume=True, notify=notices.append)
+    assert load_run(tmp_path / "run", family=LINEAR).config.evaluate_every == 7
 
 
 def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_path, monkeypatch):
@@ -93,6 +106,7 @@ def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_
         ({"keep_best": "mse"}, "needs validation examples: give a validation_fraction"),
         ({"keep_best": "mze", "validation_fraction": 0.1}, "there is no metric 'validation/mze': did you mean"),
         ({"keep_best": "samples/modes"}, "there is no metric 'samples/modes'"),
+        ({"evaluate_every": 5}, "evaluate_every applies to validation examples: give a validation_fraction"),
         ({"patience": 2}, "patience counts evaluations of the metric of keep_best: give one"),
         ({"patience": 0, "keep_best": "mse", "validation_fraction": 0.1}, "--patience must be at least 1, got 0"),
         ({"validation_fraction": 1.5}, "validation_fraction must be above 0 and below 1, got 1.5"),
