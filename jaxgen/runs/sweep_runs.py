@@ -8,7 +8,6 @@ the results.
 import contextlib
 import dataclasses
 import json
-import math
 import shutil
 import typing
 from collections.abc import Mapping, Sequence
@@ -38,10 +37,7 @@ from jaxgen.runs.training import metric_callbacks, saved_or_explained, summary_c
 from jaxgen.training.chunk import Chunk, Unfinished
 from jaxgen.training.loop import Fit, Interrupted, fit
 from jaxgen.training.seeds import summarize
-from jaxgen.training.sweep import Point, grid, point_of, sweep_state, swept
-
-PLACES = 6
-"""Significant digits of a number in the name of a folder."""
+from jaxgen.training.sweep import Point, check_axes, grid, not_traceable, point_of, sweep_state, swept
 
 
 class SweepResult(NamedTuple):
@@ -50,7 +46,7 @@ class SweepResult(NamedTuple):
     Attributes:
         axes: option name -> its values.
         points: the combinations, the last option varying fastest.
-        tests: metrics of each point on the test split, as `evaluate_run` returns them; empty where all seeds diverged.
+        tests: metrics of each point on the test split, as `evaluate_run` returns them; None where all seeds diverged.
         folders: run folder of each point.
     """
 
@@ -71,7 +67,7 @@ def parse_axes(axes: Sequence[str], family: Family) -> dict[str, tuple[float, ..
         Option name -> its values.
 
     Raises:
-        InputError: if an option is given twice, is no number with a fraction, or a value is not a number.
+        InputError: if an option is given twice or decides what is compiled, or a value is not a number.
 
     Example:
         >>> from jaxgen.models import REGISTRY
@@ -86,16 +82,16 @@ def parse_axes(axes: Sequence[str], family: Family) -> dict[str, tuple[float, ..
         name = name.removeprefix("--").replace("-", "_")
         if not equals or not values:
             raise InputError(f"--sweep must be NAME=VALUES, as in learning_rate=1e-4,1e-3, got '{axis}'")
+        if name in hints and name not in known:
+            raise not_traceable(name)
         check_known("option to sweep", name, known)
         if name in found:
             raise InputError(f"--sweep {name} must be given once, with all of its values: learning_rate=1e-4,1e-3")
         try:
-            numbers = tuple(float(value) for value in values.split(","))
+            found[name] = tuple(float(value) for value in values.split(","))
         except ValueError:
             raise InputError(f"the values of --sweep {name} must be numbers and commas, got '{values}'") from None
-        if len(set(numbers)) < len(numbers) or not all(map(math.isfinite, numbers)):
-            raise InputError(f"the values of --sweep {name} must be finite and differ, got '{values}'")
-        found[name] = numbers
+    check_axes(found)
     return found
 
 
@@ -153,6 +149,9 @@ def train_sweep(
             write_config(run.folder, run.description)
         durations = dataclasses.replace(start.durations)
         fitted = _fit(whole, runs, points, start._replace(state=state), durations, stack)
+        names = _names(runs, points)
+        for seed, where in sorted(fitted.diverged.items()):
+            notify(f"the run with {names[seed]} was left out: {where}")
         tests = _write_summaries(whole, runs, points, fitted, durations)
     result = SweepResult(axes, points, tests, [run.folder for run in runs])
     _write_results(
@@ -191,7 +190,13 @@ def folder_name(point: Mapping[str, float]) -> str:
         >>> folder_name({"learning_rate": 1e-4, "beta": 4.0})
         'learning_rate=0.0001,beta=4'
     """
-    return ",".join(f"{name}={value:.{PLACES}g}" for name, value in point.items())
+    return ",".join(f"{name}={_shortest(value)}" for name, value in point.items())
+
+
+def _shortest(value: float) -> str:
+    """A number with as few digits as it has."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def means(result: SweepResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -269,6 +274,14 @@ def _first_state(first: Prepared, family: Family, points: Sequence[Mapping[str, 
     return sweep_state(partial(_built, first, family), points, first.config.keys, first.description.example)
 
 
+def _names(runs: Sequence[Prepared], points: Sequence[Mapping[str, float]]) -> list[str]:
+    """What each seed of each point is called in messages."""
+    config = runs[0].config
+    if config.seeds is None:
+        return [folder_name(point) for point in points]
+    return [f"{folder_name(point)}, seed {config.seed + seed}" for point in points for seed in range(config.seeds)]
+
+
 def _fit(
     whole: Prepared,
     runs: Sequence[Prepared],
@@ -282,7 +295,8 @@ def _fit(
     several = runs[0].config.seeds is not None
     logs = [stack.enter_context(MetricsLog(run.folder, start.step, several_seeds=several)) for run in runs]
     checkpoints = [_checkpoints(run, durations, start.step, len(runs)) for run in runs]
-    progress = stack.enter_context(Progress(config.steps, start.step - start.unfinished.steps))
+    done = start.step - start.unfinished.steps
+    progress = stack.enter_context(Progress(config.steps, done, names=_names(runs, points)))
 
     def record(chunk: Chunk) -> None:
         for number, own in enumerate(zip(logs, checkpoints, strict=True)):

@@ -86,7 +86,7 @@ def _fit(
 ) -> tuple[Fit, Found | None]:
     """Run `fit` with the callbacks of a run folder; also returns the best state, where one is kept."""
     folder, config = prepared.folder, prepared.config
-    first_seed = None if config.seeds is None else config.seed
+    names = [] if config.seeds is None else [f"seed {config.seed + number}" for number in range(config.seeds)]
 
     def meta() -> dict[str, Any]:
         found = {} if best is None else {"best": best.found._asdict()}
@@ -101,7 +101,7 @@ def _fit(
         assert start.state is not None
         return Fit(start.state, start.diverged, 0.0, {}), best.found
     with (
-        Progress(config.steps, start.step - start.unfinished.steps, first_seed=first_seed) as progress,
+        Progress(config.steps, start.step - start.unfinished.steps, names=names) as progress,
         MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
         Profile(folder / "profile") if profile else contextlib.nullcontext() as trace,
     ):

@@ -123,3 +123,30 @@ def test_seeds_that_diverge_are_named_at_their_point():
 
 def test_grid_has_all_combinations():
     assert grid({"a": [1, 2], "b": [3, 4]}) == [{"a": 1, "b": 3}, {"a": 1, "b": 4}, {"a": 2, "b": 3}, {"a": 2, "b": 4}]
+
+
+@pytest.mark.parametrize(
+    ("axes", "sentence"),
+    [
+        ({}, "a sweep must have at least one option"),
+        ({"beta": []}, "the values of beta must be finite numbers that differ in float32, got none"),
+        ({"beta": ["1"]}, "the values of beta must be finite numbers"),
+        ({"beta": [1.0, np.inf]}, "the values of beta must be finite numbers"),
+    ],
+)
+def test_values_that_cannot_be_swept_are_refused(axes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        fit_sweep(build, DIGITS, axes=axes, key=seed_keys(0, 1), steps=1, batch_size=16)
+
+
+def test_states_that_do_not_fit_into_memory_are_refused():
+    large = dataclasses.replace(CONFIG, hidden=(20_000, 20_000))
+    with pytest.raises(InputError, match=r"for the states of the sweep, got .*: give fewer values or seeds"):
+        fit_sweep(
+            lambda options: vae.build(dataclasses.replace(large, **options), DIGITS),
+            DIGITS,
+            axes={"beta": [float(i) for i in range(1, 41)]},
+            key=seed_keys(0, 1),
+            steps=1,
+            batch_size=16,
+        )
