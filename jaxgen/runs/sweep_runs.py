@@ -33,10 +33,10 @@ from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
 from jaxgen.runs.reservation import reserved
 from jaxgen.runs.start import Durations, Start, start_of
-from jaxgen.runs.training import metric_callbacks, saved_or_explained, summary_content
+from jaxgen.runs.training import image_grid, metric_callbacks, saved_or_explained, summary_content
 from jaxgen.training.chunk import Chunk, Unfinished
 from jaxgen.training.loop import Fit, Interrupted, fit
-from jaxgen.training.seeds import summarize
+from jaxgen.training.seeds import extract_seeds, summarize
 from jaxgen.training.sweep import Point, check_axes, grid, not_traceable, point_of, sweep_state, swept
 
 
@@ -305,6 +305,11 @@ def _fit(
                 part = Chunk(chunk.step, point.state, dict(point.history), chunk.seconds / len(runs), point.diverged)
                 for callback in own:
                     callback(part)
+                # Of the last state alone: figures of all points at every thousandth step would take longer than steps.
+                if chunk.step == config.steps:
+                    image_grid(runs[number], whole.model, every=config.steps)(
+                        part._replace(state=extract_seeds(chunk.state, number * seeds, seeds))
+                    )
 
     def on_compiled(seconds: float) -> None:
         durations.compile_seconds += seconds

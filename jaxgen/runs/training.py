@@ -193,20 +193,33 @@ def _best(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]
 
 def run_callbacks(prepared: Prepared, log: MetricsLog) -> list[Callback]:
     """What happens between two chunks before the checkpoint, as far as the model can do it."""
-    config, model = prepared.config, prepared.model
-    loss = None if prepared.description.custom else getattr(config.model_config, "loss", None)
-    grid = ImageGrid(
+    grid = image_grid(prepared, prepared.model, every=prepared.config.image_every)
+    return [*metric_callbacks(prepared, prepared.model), log, grid]
+
+
+def image_grid(prepared: Prepared, model: Model, *, every: int) -> ImageGrid:
+    """Return the callback that draws the figures of a run.
+
+    Args:
+        prepared: the training.
+        model: model of the states that the callback receives.
+        every: number of steps between two figures.
+
+    Returns:
+        The callback.
+    """
+    config = prepared.config
+    return ImageGrid(
         prepared.folder / "samples",
         model,
         config.data,
         prepared.data,
-        loss=loss,
+        loss=None if prepared.description.custom else getattr(config.model_config, "loss", None),
         class_names=prepared.description.class_names,
-        every=config.image_every,
+        every=every,
         last=config.steps,
         seed=config.seed,
     )
-    return [*metric_callbacks(prepared, model), log, grid]
 
 
 def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:

@@ -22,7 +22,7 @@ from jaxgen.game import Model, Phase, State
 from jaxgen.memory import bytes_of, check_memory
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.loop import fit
-from jaxgen.training.seeds import over_seeds
+from jaxgen.training.seeds import extract_seeds, over_seeds
 from jaxgen.training.states import run_keys
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray
 
@@ -173,7 +173,7 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
 
     def of_state(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **conditions: Any) -> Any:
-            state, options = _without_options(next(x for x in arguments if isinstance(x, State)))
+            state, options = _separated(next(x for x in arguments if isinstance(x, State)))
             function = getattr(build(options), name)
             return function(*(state if isinstance(x, State) else x for x in arguments), **conditions)
 
@@ -181,7 +181,7 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
 
     def step_of(choose: Callable[[Model], Any]) -> Callable[..., Any]:
         def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Any]:
-            plain, options = _without_options(state)
+            plain, options = _separated(state)
             after, metrics = choose(build(options))(key, plain, batch)
             return _with_options(after, options), metrics
 
@@ -243,20 +243,29 @@ def point_of(
         The point; its state is one of the model without the options.
     """
     first, last = number * seeds, (number + 1) * seeds
-    plain = state.replace(stats={name: value for name, value in state.stats.items() if name != OPTIONS})
-    own = jax.tree.map(lambda x: x[first:last], plain.replace(step=None)).replace(step=state.step)
+    own = extract_seeds(without_options(state), first, seeds)
     lost = {seed - first: where for seed, where in diverged.items() if first <= seed < last}
     return Point(points[number], own, lost, {name: values[first:last] for name, values in history.items()})
+
+
+def without_options(state: State) -> State:
+    """Return the state of a sweep without the options, that of the model of a point.
+
+    Args:
+        state: state of one seed or of several.
+
+    Returns:
+        The state.
+    """
+    return state.replace(stats={name: value for name, value in state.stats.items() if name != OPTIONS})
 
 
 def _with_options(state: State, options: Mapping[str, Float[Array, ""]]) -> State:
     return state.replace(stats={**state.stats, OPTIONS: dict(options)})
 
 
-def _without_options(state: State) -> tuple[State, dict[str, Float[Array, ""]]]:
-    stats = dict(state.stats)
-    options = stats.pop(OPTIONS)
-    return state.replace(stats=stats), options
+def _separated(state: State) -> tuple[State, dict[str, Float[Array, ""]]]:
+    return without_options(state), state.stats[OPTIONS]
 
 
 def _check_traceable(build: Build, axes: Mapping[str, Sequence[float]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import chex
 import jax
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -44,6 +45,12 @@ def test_a_point_is_the_run_that_is_trained_alone(sweep, tmp_path):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
     for name, value in alone["test"].items():
         np.testing.assert_allclose(result.tests[3][name]["seeds"], value["seeds"], rtol=1e-4)
+    # The same figure, but for rounding.
+    images = [
+        matplotlib.image.imread(path / "samples" / "step-00000008-reconstructions.png")
+        for path in (of_point, tmp_path / "alone")
+    ]
+    np.testing.assert_allclose(*images, atol=0.02)
     logged, expected = log_lines(of_point), log_lines(tmp_path / "alone")
     assert [line["step"] for line in logged] == [line["step"] for line in expected]
     np.testing.assert_allclose(logged[-1]["autoencoder/loss"], expected[-1]["autoencoder/loss"], rtol=1e-4)
