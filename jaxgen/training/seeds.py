@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.game import State
 from jaxgen.memory import check_memory
 from jaxgen.typing import Array, Key, PyTree, Shaped
 
 
+@checked
 def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
     """Return the keys of consecutive seeds; number i is the key of a single run with seed `seed + i`.
 
