@@ -134,7 +134,7 @@ def _is_of_kind(value: Any, hint: Any) -> bool:
     if hint in (int, float, bool):
         return np.ndim(value) == 0 and _is_scalar(value, hint)
     if origin is Literal:
-        return value in typing.get_args(hint)
+        return any(type(value) is type(choice) and value == choice for choice in typing.get_args(hint))
     if isinstance(hint, str | typing.ForwardRef):  # Of a class that is not imported.
         name = hint if isinstance(hint, str) else hint.__forward_arg__
         return any(kind.__name__ == name for kind in type(value).__mro__)

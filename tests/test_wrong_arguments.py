@@ -10,13 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgen import analysis, divergences, losses, plot
-from jaxgen.data import first_examples, load, random_examples
+from jaxgen import analysis, divergences, losses, metrics, plot
+from jaxgen.data import batch_indices, example, first_examples, load, random_examples
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY, vae
 from jaxgen.plot import Comparison, Snapshot
 from jaxgen.runs import load_run
-from jaxgen.training import evaluate, fit, seed_keys
+from jaxgen.training import evaluate, fit, seed_keys, summarize
 from tests.small_runs import untrained
 
 POINTS = {"point": np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)}
@@ -182,6 +182,27 @@ def test_arrays_that_are_no_python_numbers_are_options() -> None:
             lambda: plot.save(np.zeros((8, 8)), "x.png"),
             "figure must be a Figure or an array of bytes .* got float64 of sh",
         ),
+        (lambda: analysis.slerp(X, X, "0.5"), "at must be a number, got '0.5'"),
+        (
+            lambda: analysis.class_means(X, list("ab" * 6)),
+            r"labels must be an array of integers \[n\] with n 12, got list",
+        ),
+        (lambda: analysis.fit_latent_density(X, components="2"), "components must be an integer, got str '2'"),
+        (lambda: analysis.support_size("3", 100), "collisions must be an integer, got str '3'"),
+        (
+            lambda: analysis.nearest_pairs(None, 2),
+            r"examples must be an array of numbers \[n, event...\], got NoneType",
+        ),
+        (lambda: analysis.birthday_test(KEY, X, threshold=1.0), "sample must be a function, got float32 of shape"),
+        (
+            lambda: metrics.class_metrics(X[0]),
+            r"logits must be an array of numbers \[n, classes\], got float32 of shape",
+        ),
+        (lambda: metrics.frechet_distance_of_features(X, X[:, :2]), r"fake must be .* got float32 of shape \(12, 2\)"),
+        (lambda: batch_indices(KEY, 0, examples="9", batch_size=3), "examples must be an integer, got str '9'"),
+        (lambda: example(X), "data must be a mapping or a Stream, got float32 of shape"),
+        (lambda: summarize(1.0), r"values must be an array of numbers \[seeds\], got float 1.0"),
+        (lambda: summarize([1.0, 2.0], better="more"), "better must be one of larger, smaller or None, got str 'more'"),
         (lambda: plot.save(np.zeros((8, 8), np.uint8), 3), "path must be a text or a path, got int 3"),
         (lambda: plot.image_grid(X), r"images must be an array of numbers \[n, height, width, channels\], got float32"),
         (lambda: plot.image_grid(np.zeros((0, 8, 8, 1))), "images must be at least one, .* got 0 of height 8"),

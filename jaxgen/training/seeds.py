@@ -158,6 +158,7 @@ Better: TypeAlias = Literal["larger", "smaller"]
 """Which of two values of a metric is better."""
 
 
+@checked
 def summarize(
     values: Shaped[Array, " seeds"], *, better: Better | None = None, left_out: Collection[int] = ()
 ) -> dict[str, Any]:
