@@ -120,7 +120,7 @@ def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]
 
 def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
     """Return at most `most` of the points, evenly spaced."""
-    return points[:: math.ceil(points.shape[0] / most)]
+    return points[:: max(1, math.ceil(points.shape[0] / most))]
 
 
 def is_known(value: Any) -> bool:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen._arrays import centre, float_dtype, widen
+from jaxgen._signatures import checked
 from jaxgen.divergences import frechet_distance
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.typing import Array, Float, Int
@@ -15,6 +16,7 @@ CONFIDENT = 0.9
 """Smallest probability of its class for a sample of high quality."""
 
 
+@checked
 def mixture_metrics(
     samples: Float[Array, "n dim"],
     centers: Float[Array, "modes dim"],
@@ -49,6 +51,7 @@ def mixture_metrics(
     return {"modes": coverage.covered, "high_quality": coverage.high_quality, "mode_kl": kl}
 
 
+@checked
 def class_metrics(logits: Float[Array, "n classes"]) -> dict[str, Array]:
     """Compute how well samples cover the classes of a classifier; only confident samples cover a class.
 
@@ -69,6 +72,7 @@ def class_metrics(logits: Float[Array, "n classes"]) -> dict[str, Array]:
     return _named(coverage, coverage.high_quality)
 
 
+@checked
 def label_metrics(labels: Int[Array, " n"], confidence: Float[Array, " n"], modes: int) -> dict[str, Array]:
     """Compute how many of many modes samples cover; every sample covers the mode of its label.
 
@@ -92,6 +96,7 @@ def label_metrics(labels: Int[Array, " n"], confidence: Float[Array, " n"], mode
     return _named(label_coverage(labels, modes), jnp.mean(confidence >= CONFIDENT))
 
 
+@checked
 def frechet_distance_of_features(
     real: Float[Array, "n features"], fake: Float[Array, "m features"]
 ) -> Float[Array, ""]:

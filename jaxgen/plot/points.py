@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.text import literal
@@ -30,6 +31,7 @@ LARGEST_POINTS = 2**20
 """Largest number of points of a figure, for each of which matplotlib needs some hundred bytes."""
 
 
+@checked
 def check_points(count: int) -> None:
     """Check that so many points can be drawn.
 
@@ -52,6 +54,7 @@ def check_points(count: int) -> None:
         )
 
 
+@checked
 def scatter(
     generated: Float[AnyArray, "n dimensions"], *, data: Float[AnyArray, "m dimensions"] | None = None, title: str = ""
 ) -> "Figure":
@@ -83,6 +86,7 @@ def scatter(
     return figure
 
 
+@checked
 def scatter_panels(
     panels: Mapping[str, tuple[Float[AnyArray, "n dimensions"], Float[AnyArray, "m dimensions"] | None]],
     *,
@@ -105,6 +109,8 @@ def scatter_panels(
     """
     from matplotlib.figure import Figure
 
+    if not panels or columns < 1:
+        raise InputError(f"panels and columns must be at least one, got {len(panels)} panels in {columns} columns")
     check_points(sum(_count(*layers) for layers in panels.values()))
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -116,6 +122,7 @@ def scatter_panels(
     return figure
 
 
+@checked
 def scatter_by_label(
     points: Float[AnyArray, "n 2"],
     *,
@@ -135,7 +142,7 @@ def scatter_by_label(
         Figure with one pair of axes, and a legend or colour bar of the labels.
 
     Raises:
-        ValueError: if the shape of the points is not [n, 2], or that of the labels is not [n].
+        InputError: if the shape of the points is not [n, 2], or that of the labels is not [n].
 
     Example:
         >>> figure = scatter_by_label(np.zeros((3, 2)), label=np.array([4, 7, 4]))
@@ -147,9 +154,6 @@ def scatter_by_label(
     from matplotlib.lines import Line2D
 
     points, labels = np.asarray(points), None if label is None else np.asarray(label)
-    if points.ndim != 2 or points.shape[1] != 2 or (labels is not None and labels.shape != points.shape[:1]):
-        found = "none" if labels is None else labels.shape
-        raise ValueError(f"points must be [n, 2] and label [n], got points {points.shape}, label {found}")
     check_points(len(points))
     figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot(title=literal(title), aspect="equal", adjustable="datalim")
@@ -209,6 +213,10 @@ def _limits(points: Float[AnyArray, "n dimensions"]) -> Float[np.ndarray, "dimen
 
 
 def _count(generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> int:
+    """The number of points, all of the same dimension."""
+    shapes = [np.shape(generated), *([] if data is None else [np.shape(data)])]
+    if len({shape[1] for shape in shapes}) > 1 or not shapes[0][1]:
+        raise InputError(f"points must have the same number of dimensions, at least 1, got shapes {shapes}")
     return len(generated) + (0 if data is None else len(data))
 
 

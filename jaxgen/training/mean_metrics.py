@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.batch_checks import check_data
 from jaxgen.data import Stream, count_examples
 from jaxgen.data.large_arrays import LARGEST_BATCH, split_batches
@@ -18,6 +19,7 @@ from jaxgen.typing import Array, Batch, Float, Key, KeyArray, Metrics
 Evaluate = Callable[[KeyArray, State, Batch], Metrics]
 
 
+@checked
 def evaluate(
     model: Model, state: State, data: Batch | Stream, *, key: Key[Array, ""], several_seeds: bool = False
 ) -> dict[str, np.ndarray]:

@@ -13,11 +13,13 @@ from typing import Any, Literal, TypeAlias
 import jax
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.game import State
 from jaxgen.memory import check_memory
 from jaxgen.typing import Array, Key, PyTree, Shaped
 
 
+@checked
 def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
     """Return the keys of consecutive seeds; number i is the key of a single run with seed `seed + i`.
 
@@ -182,6 +184,7 @@ Better: TypeAlias = Literal["larger", "smaller"]
 """Which of two values of a metric is better."""
 
 
+@checked
 def summarize(
     values: Shaped[Array, " seeds"], *, better: Better | None = None, left_out: Collection[int] = ()
 ) -> dict[str, Any]:

@@ -136,7 +136,9 @@ def test_points_without_labels_have_one_colour():
 
 @pytest.mark.parametrize(("points", "label"), [((5, 3), (5,)), ((5,), (5,)), ((5, 2), (4,)), ((5, 2), (5, 1))])
 def test_error_names_invalid_shapes(points, label):
-    with pytest.raises(ValueError, match=r"points must be \[n, 2\] and label \[n\], got points"):
+    with pytest.raises(
+        InputError, match=r"(points|label) must be an array of \w+ \[(n, 2\]|n\] with n 5), got (float|int)64"
+    ):
         scatter_by_label(np.zeros(points), label=np.zeros(label, int))
 
 
