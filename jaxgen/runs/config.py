@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
-from jaxgen.errors import InputError, check_known, printable
+from jaxgen.errors import InputError, check_known, printable, shortened
 from jaxgen.models import REGISTRY, Family, family_errors, standardization
 from jaxgen.models.family import fits, option_types
 from jaxgen.models.standardization import Standardization
@@ -482,7 +482,9 @@ def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> No
         return
     # Exactly: the further options of a subclass could not be read.
     if type(options) is not family.config:
-        raise InputError(f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {options!r}")
+        raise InputError(
+            f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {shortened(options)}"
+        )
     _check_values(options, option_types(family.config))
 
 
@@ -495,7 +497,7 @@ def _check_values(options: Any, types: Mapping[str, Any]) -> None:
                 raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
         if not fits(value, hint):
             kind = hint.__name__ if isinstance(hint, type) else hint
-            raise InputError(f"{option(name)} must be of the Python type {kind}, got {value!r}")
+            raise InputError(f"{option(name)} must be of the Python type {kind}, got {shortened(value)}")
 
 
 def fields_from(kind: type, content: Any) -> dict[str, Any]:
@@ -516,7 +518,7 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
         {'data': 'ring', 'steps': 10}
     """
     if not isinstance(content, Mapping):
-        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {content!r}")
+        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {shortened(content)}")
     hints = option_types(kind)
     if unknown := set(content) - set(hints):
         check_known("option", min(unknown), hints)
@@ -526,7 +528,7 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
             continue
         value = tuple(content[name]) if isinstance(content[name], list) else content[name]
         if not fits(value, hint):
-            raise InputError(f"the option '{name}' cannot be {content[name]!r}")
+            raise InputError(f"the option '{name}' cannot be {shortened(content[name])}")
         values[name] = value
     return values
 
@@ -575,7 +577,7 @@ def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Fa
 def _class_names_from(content: Any, example: Batch) -> tuple[str, ...]:
     """Check the names of the classes that come from JSON."""
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise InputError(f"the class names must be a list of strings, got {content!r}")
+        raise InputError(f"the class names must be a list of strings, got {shortened(content)}")
     classes = int(example["label"].max()) + 1 if "label" in example else 0
     if content and len(content) != classes:
         raise InputError(f"the class names must be as many as the {classes} classes, got {len(content)}")
@@ -588,6 +590,6 @@ def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: b
     if family is None or (custom and options is None):
         return RunConfig(model_config=options, **outer)
     if not isinstance(options, Mapping):
-        raise InputError(f"the option 'model_config' cannot be {options!r}")
+        raise InputError(f"the option 'model_config' cannot be {shortened(options)}")
     with family_errors(family):
         return RunConfig(model_config=family.config(**fields_from(family.config, options)), **outer)
