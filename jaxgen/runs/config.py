@@ -292,6 +292,30 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         ...     read_config(Path(folder)).config.model_config.latent_dim
         2
     """
+    content = read_content(folder)
+    path = folder / "config.json"
+    description = from_json(content, path, family=family)  # First: what is wrong says more than that something is.
+    check_unedited(path, content)
+    return description
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """Read `config.json` without a check of its values.
+
+    Args:
+        folder: folder of the run.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: if the folder is not that of a run, or the file cannot be read or is of a newer jaxgen.
+
+    Example:
+        >>> read_content(Path("no such folder"))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: no such folder is not a run folder: it has no config.json
+    """
     path = folder / "config.json"
     if not path.exists():
         raise InputError(f"{folder} is not a run folder: it has no config.json")
@@ -307,9 +331,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
             f"{path} has the format {version}, of a newer jaxgen than this one, which reads formats up to {FORMAT}: "
             "install a newer version"
         )
-    description = from_json(content, path, family=family)  # First: what is wrong says more than that something is.
-    check_unedited(path, content)
-    return description
+    return dict(content)
 
 
 def check_unedited(path: Path, content: Mapping[str, Any]) -> None:
