@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.typing import AnyArray, Array, Scalar, Shaped
 
 MIDDLE_SAMPLE = 4
@@ -45,7 +45,7 @@ def check_number(
         return
     number = np.asarray(value)  # NumPy: under `jit`, a comparison of a JAX array is traced even if its value is known.
     if not any(jnp.issubdtype(number.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise InputError(f"{name} must be a number, got {value!r}")
+        raise InputError(f"{name} must be a number, got {shortened(value)}")
     if not (number > above and number >= at_least and (number < below or (below == math.inf and not finite))):
         bounds = {"above": above, "at least": at_least, "below": below}
         right = ["finite"] * finite + [f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound)]
@@ -88,7 +88,7 @@ def check_key(key: Any, *, name: str = "key", several: bool = False) -> None:
     """Raise an InputError unless this is a typed PRNG key, or an array of them where several are allowed."""
     if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
         old = getattr(key, "dtype", None) == np.uint32
-        got = "one of jax.random.PRNGKey, which has no type" if old else f"{type(key).__name__} {key!r:.40}"
+        got = "one of jax.random.PRNGKey, which has no type" if old else f"{type(key).__name__} {shortened(key)}"
         raise InputError(f"{name} must be a typed PRNG key, such as jax.random.key(0), got {got}")
     if key.ndim and not several:
         raise InputError(f"{name} must be one key, got keys of shape {key.shape}")
@@ -98,7 +98,7 @@ def check_integers(**values: Any) -> None:
     """Raise an InputError with the name of the first value that is not an integer."""
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise InputError(f"{name} must be an integer, got {type(value).__name__} {value!r:.40}")
+            raise InputError(f"{name} must be an integer, got {type(value).__name__} {shortened(value)}")
 
 
 def float_dtype(*arrays: Shaped[Array, "..."]) -> jnp.dtype:

@@ -1,5 +1,6 @@
 """The exceptions of jaxgen, invalid input of the user and diverged training, and the text of their messages."""
 
+import reprlib
 from collections.abc import Collection, Iterable
 
 
@@ -32,7 +33,43 @@ def check_known(kind: str, name: str, known: Collection[str]) -> None:
         jaxgen.errors.InputError: there is no likelihood 'gausian': did you mean 'gaussian'?
     """
     if not isinstance(name, str) or name not in known:
-        raise InputError(f"there is no {kind} {name!r}: {suggest(str(name), known)}")
+        word = name if isinstance(name, str) else shortened(name)
+        raise InputError(f"there is no {kind} {shortened(name)}: {suggest(word, known)}")
+
+
+class _Shortened(reprlib.Repr):
+    """Values with a few elements of each sequence and mapping, and a few levels of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxlong, self.maxother = 3, MAX_QUOTED, MAX_QUOTED, MAX_QUOTED
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write integers of more than some thousand digits."""
+        return super().repr_int(x, level) if x.bit_length() < 2**13 else f"an integer of {x.bit_length()} bits"
+
+
+MAX_QUOTED = 200
+"""Largest number of characters of a value that an error message quotes."""
+
+
+def shortened(value: object) -> str:
+    """Return the `repr` of a value for an error message, without most of it where it is long.
+
+    The value may come from a file, and its `repr` may be larger than the memory.
+
+    Args:
+        value: anything.
+
+    Returns:
+        At most 200 characters, or as many and "...".
+
+    Example:
+        >>> shortened("vae"), shortened([[0] * 10**6])
+        ("'vae'", '[[0, 0, 0, 0, 0, 0, ...]]')
+    """
+    text = _Shortened().repr(value)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -55,7 +92,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
     import difflib
 
     known = sorted(known)
-    if match := difflib.get_close_matches(word, known, n=1):
+    if match := difflib.get_close_matches(word[:MAX_QUOTED], known, n=1):
         return f"did you mean {match[0]!r}?"
     return f"choices are {', '.join(known)}" if len(known) <= MAX_LISTED else "no known name is similar"
 

@@ -10,7 +10,7 @@ from jaxgen.callbacks.checkpoints import diverged_to_json
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import Stream
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.game import Model
 from jaxgen.training.checkpoint import save
 from jaxgen.training.chunk import Chunk, mean_over_seeds
@@ -91,7 +91,7 @@ class Found(NamedTuple):
         except TypeError:
             step, value, evaluations = -1, None, 0
         if type(step) is not int or step < 0 or type(evaluations) is not int or not isinstance(value, float | None):
-            raise InputError(f"'best' of a checkpoint must have step, value and evaluations, got {stored!r}")
+            raise InputError(f"'best' of a checkpoint must have step, value and evaluations, got {shortened(stored)}")
         return cls(step, value, evaluations)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.training.checkpoint import save
 from jaxgen.training.chunk import Chunk, Divergence, Unfinished
 from jaxgen.training.loop import Fit, Interrupted
@@ -115,7 +115,8 @@ def diverged_from_json(meta: Mapping[str, Any]) -> dict[int, Divergence]:
     for seed, (step, player, quantity) in diverged.items():
         if seed < 0 or type(step) is not int or not isinstance(player, str) or not isinstance(quantity, str):
             raise InputError(
-                f"'diverged' of a checkpoint must map numbers of seeds to step, player and quantity, got {stored!r}"
+                f"'diverged' of a checkpoint must map numbers of seeds to step, player and quantity, got "
+                f"{shortened(stored)}"
             )
     return diverged
 

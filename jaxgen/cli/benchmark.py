@@ -18,7 +18,7 @@ from jaxgen.benchmark.workloads import WORKLOADS
 from jaxgen.benchmark.workloads.workload import BFLOAT16, FLOAT32, Workload
 from jaxgen.benchmark.workloads.workload_precision import describe_precision, in_precision
 from jaxgen.cli.options import Repeated
-from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, notice, write_figure
+from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, notice, print_line, write_figure
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError, check_known
 from jaxgen.runs import outputs
@@ -124,7 +124,7 @@ def _printed(rows: Iterable[dict[str, Any]], text: Callable[[Mapping[str, Any]],
 def _write_json(path: Path | None, report: Mapping[str, Any]) -> None:
     if path is not None:
         outputs.write_json(path, report)
-        print(path)
+        print_line(path)
 
 
 def _draw_chart(path: Path, report: Mapping[str, Any]) -> None:

@@ -39,7 +39,8 @@ def run(arguments: list[str]) -> None:
     if differing := differing_options(runs):
         _print("option", names, differing)
     metrics = dict.fromkeys(metric for run in runs for metric in run.metrics)
-    _print("metric", names, {metric: [_cell(run, metric) for run in runs] for metric in metrics})
+    cells = {metric: [_cell(run, metric) for run in runs] for metric in metrics}
+    _print("metric", names, {"step": [run.state for run in runs], **cells})
     if curves := common_curves(runs):
         write_figure(options.out, plot.training_curves({run.name: run.steps for run in runs}, curves))
 

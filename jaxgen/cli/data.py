@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> None:
             options.name,
             data_dir=options.data_dir,
             source=options.source,
-            notify=lambda line: print(line, file=sys.stderr, flush=True),
+            notify=lambda line: print(printable(line), file=sys.stderr, flush=True),
             progress_bars=sys.stderr.isatty(),
         )
     print(printable(folder))

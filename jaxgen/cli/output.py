@@ -33,11 +33,21 @@ def print_line(line: object) -> None:
 
 
 def print_table(table: "Table") -> None:
-    """Print a table; its cells are broken into lines only where a terminal is too narrow for it."""
-    from rich.console import Console
+    """Print a table of texts without characters that control the terminal.
 
-    width = None if sys.stdout.isatty() else WIDEST
-    Console(markup=False, width=width).print(table)
+    Cells are broken into lines only where a terminal is too narrow for them.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # Text, as rich reads a string with brackets as markup.
+    clean = Table()
+    for column in table.columns:
+        clean.add_column(Text(printable(column.header)))
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        clean.add_row(*(Text(printable(cell)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else WIDEST).print(clean)
 
 
 def load_with_notice(folder: Path, family: str | None = None, *, best: bool = False) -> Run:

@@ -78,8 +78,8 @@ def _print(recipe: Recipe, outcome: Outcome, *, quick: bool) -> None:
             table.add_row(model, metric, _published(result), *_ours(result))
     print_table(table)
     for claim in outcome.claims:
-        print(claim)
-    print(f"protocol{' (shortened by --quick)' if quick else ''}: {recipe.protocol}")
+        print_line(claim)
+    print_line(f"protocol{' (shortened by --quick)' if quick else ''}: {recipe.protocol}")
 
 
 def _published(result: MetricResult) -> str:

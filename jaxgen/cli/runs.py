@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from jaxgen.cli.options import Positional
+from jaxgen.cli.output import print_line
 from jaxgen.cli.parse import parse
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, printable
 from jaxgen.runs.listing import ListedRun, list_runs
 
 METRICS = 3
@@ -43,12 +44,12 @@ def run(arguments: list[str]) -> None:
     if not found:
         raise InputError(f"there are no runs below '{options.folder}': give the folder that contains the run folders")
     # Not a table of rich, which shortens all columns of a line that is too long: here only the last is cut.
-    rows = [COLUMNS, *(_cells(entry, options.folder) for entry in found)]
+    rows = [COLUMNS, *(tuple(map(printable, _cells(entry, options.folder))) for entry in found)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in rows:
         line = "  ".join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=True))
-        print(line.rstrip()[:width])
+        print_line(line.rstrip()[:width])
 
 
 def _cells(run: ListedRun, folder: Path) -> tuple[str, ...]:
@@ -57,5 +58,6 @@ def _cells(run: ListedRun, folder: Path) -> tuple[str, ...]:
         return name, "", "", "", "", "damaged", run.state
     steps = f"{run.step}" if run.state == "complete" else f"{run.step}/{run.steps}"
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS])
+    metrics = metrics if run.best is None else f"{metrics} (best, step {run.best})"
     data = Path(run.data).name if Path(run.data).is_absolute() else run.data
     return name, run.model, data, str(run.seeds), steps, run.state, metrics

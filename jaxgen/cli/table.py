@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
 from jaxgen.cli.output import print_line, print_table
-from jaxgen.errors import printable
 from jaxgen.runs.config import RunConfig, format_value
 from jaxgen.runs.preview import Preview
 
@@ -41,8 +39,7 @@ def print_metrics(metrics: Mapping[str, Any], *, title: str) -> None:
     table = Table("metric", *columns)
     for name, value in metrics.items():
         values = [value[column] for column in columns] if isinstance(value, Mapping) else [value]
-        # Text, as rich reads a string with brackets as markup.
-        table.add_row(Text(printable(name)), *[_number(v) for v in values])
+        table.add_row(name, *[_number(v) for v in values])
     print_table(table)
     for note in (NOTES[name] for name in metrics if name in NOTES):
         print_line(note)
@@ -71,14 +68,17 @@ def print_preview(name: str, config: RunConfig[Any], preview: Preview) -> None:
         all networks: 16 parameters; state with optimizers and averages: 1.0 MiB
     """
     seeds = "" if config.seeds is None else f", {config.seeds} seeds"
-    print(f"{name} on {config.data}{seeds}: {preview.examples:,} training examples, {_described(preview.data)}\n")
+    print_line(f"{name} on {config.data}{seeds}: {preview.examples:,} training examples, {_described(preview.data)}")
+    print_line("")
     _print_pairs({name: format_value(value) for name, value in preview.options.items() if value is not None})
     for network, arrays in preview.shapes.items():
-        print(f"\n{network}: {preview.parameters[network]:,} parameters")
+        print_line("")
+        print_line(f"{network}: {preview.parameters[network]:,} parameters")
         _print_pairs({name: str(list(shape)) for name, shape in arrays.items()})
     size = f"{preview.state_bytes / 2**20:,.1f} MiB"
     total = f"{sum(preview.parameters.values()):,} parameters"
-    print(f"\nall networks: {total}; state with optimizers and averages{' of all seeds' if seeds else ''}: {size}")
+    print_line("")
+    print_line(f"all networks: {total}; state with optimizers and averages{' of all seeds' if seeds else ''}: {size}")
 
 
 def _described(data: Mapping[str, Any]) -> str:
@@ -89,7 +89,7 @@ def _described(data: Mapping[str, Any]) -> str:
 def _print_pairs(pairs: Mapping[str, str]) -> None:
     width = max(map(len, pairs), default=0)
     for name, value in pairs.items():
-        print(f"  {name:<{width}}  {value}")
+        print_line(f"  {name:<{width}}  {value}")
 
 
 def _number(value: float | None) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.batch_checks import MAX_CLASSES
 from jaxgen.data.streaming import Stream
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.typing import Batch
 
 DTYPES = {"image": ("uint8", 3), "point": ("float32", 1)}
@@ -109,7 +109,7 @@ def example_from(description: Mapping[str, Any]) -> dict[str, np.ndarray]:
         {'point': array([[0., 0.]], dtype=float32), 'label': array([7], dtype=int32)}
     """
     if not isinstance(description, Mapping) or not any(name in DTYPES for name in description):
-        raise InputError(f"a description of data must have an entry 'image' or 'point', got {description!r}")
+        raise InputError(f"a description of data must have an entry 'image' or 'point', got {shortened(description)}")
     return {name: _array_from(name, entry) for name, entry in description.items()}
 
 
@@ -117,20 +117,27 @@ def _array_from(name: str, entry: Any) -> np.ndarray:
     if name == "label":
         classes = entry.get("classes") if isinstance(entry, Mapping) else None
         if classes is None or not _is_count(classes):
-            raise InputError(f"the description of 'label' must be {{'classes': a positive integer}}, got {entry!r}")
+            raise InputError(
+                f"the description of 'label' must be {{'classes': a positive integer}}, got {shortened(entry)}"
+            )
         if classes > MAX_CLASSES:
             raise InputError(f"the description of 'label' must have at most {MAX_CLASSES} classes, got {classes}")
         return np.array([classes - 1], np.int32)
     if name not in DTYPES:
-        raise InputError(f"entries of a description of data must be 'image', 'point' or 'label', got {name!r}")
+        raise InputError(f"entries of a description of data must be 'image', 'point' or 'label', got {shortened(name)}")
     dtype, axes = DTYPES[name]
     shape = entry.get("shape") if isinstance(entry, Mapping) else None
     if not isinstance(shape, list) or len(shape) != axes or not all(_is_count(n) for n in shape):
-        raise InputError(f"the description of {name!r} must have a 'shape' of {axes} positive integers, got {entry!r}")
+        raise InputError(
+            f"the description of {shortened(name)} must have a 'shape' of {axes} positive integers, got "
+            f"{shortened(entry)}"
+        )
     if entry.get("dtype") != dtype:
-        raise InputError(f"the description of {name!r} must have the 'dtype' {dtype!r}, got {entry!r}")
+        raise InputError(
+            f"the description of {shortened(name)} must have the 'dtype' {shortened(dtype)}, got {shortened(entry)}"
+        )
     if math.prod(shape) >= 2**31:
-        raise InputError(f"an example of {name!r} must have less than 2^31 values, got shape {shape}")
+        raise InputError(f"an example of {shortened(name)} must have less than 2^31 values, got shape {shape}")
     return np.zeros((1, *shape), np.dtype(dtype))
 
 

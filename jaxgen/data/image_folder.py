@@ -18,7 +18,7 @@ import numpy as np
 from jaxgen.data.folders import SUFFIXES, describe_skipped, find_splits, list_files, list_others
 from jaxgen.data.holdout import describe_splits, holdout_split
 from jaxgen.data.streaming import Source
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.typing import Int
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class ImageFolder(Source):
         if self.class_names and not names:
             raise InputError(f"the images of {folder} must have labels as the training images have: use subfolders")
         if unknown := set(names) - set(self.class_names):
-            raise InputError(f"labels in {folder} must be labels of the training images, got {min(unknown)!r}")
+            raise InputError(f"labels in {folder} must be labels of the training images, got {shortened(min(unknown))}")
         label_of = {name: label for label, name in enumerate(self.class_names)}
         self._labels = np.array([label_of[name] for name in names], np.int32)
         self.classes = len(self.class_names) or None

@@ -18,7 +18,7 @@ from jaxgen.batch_checks import check_data
 from jaxgen.data.holdout import describe_splits, holdout_indices
 from jaxgen.data.image_folder import CHANNELS, resize_all
 from jaxgen.data.streaming import MEMORY_LIMIT, READ_CHUNK, ArraySource
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 
 SUFFIXES = (".npz", ".csv")
 """Suffixes of the files that are read, in lower case."""
@@ -181,8 +181,8 @@ def _table(path: Path, rows: "Iterable[list[str]]", parser: Any) -> Labelled:
         except ValueError:
             column = next(i for i in coordinates if not _is_number(row[i]))
             raise InputError(
-                f"line {parser.line_num} of {path} must have a number in the column {columns[column]!r}, got "
-                f"{row[column]!r}; a column of classes has the name 'label' in the first line"
+                f"line {parser.line_num} of {path} must have a number in the column {shortened(columns[column])}, got "
+                f"{shortened(row[column])}; a column of classes has the name 'label' in the first line"
             ) from None
         if places:
             labels.append(row[places[0]].strip())

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 
 
 def expand_path(path: str | Path) -> Path:
@@ -27,10 +27,11 @@ def expand_path(path: str | Path) -> Path:
         begins with ~
     """
     if "\0" in os.fspath(path):
-        raise InputError(f"a path must not contain a zero byte, got {os.fspath(path)!r}")
+        raise InputError(f"a path must not contain a zero byte, got {shortened(os.fspath(path))}")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"the path {os.fspath(path)!r} must begin with the name of a user of this machine, as it begins with ~"
+            f"the path {shortened(os.fspath(path))} must begin with the name of a user of this machine, as it begins "
+            "with ~"
         ) from error

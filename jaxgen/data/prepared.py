@@ -38,7 +38,7 @@ from jaxgen.data.prepared_metadata import LARGEST_IMAGE, Metadata, check_regular
 from jaxgen.data.stacked import STACKED
 from jaxgen.data.streaming import MEMORY_LIMIT, ArraySource, Source, read_all
 from jaxgen.data.synthetic import SYNTHETIC
-from jaxgen.errors import InputError, suggest
+from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.optional_imports import require
 
 Arrays = Mapping[str, np.ndarray]
@@ -104,7 +104,7 @@ def prepare(
     """
     data_dir = expand_path(data_dir) if data_dir is not None else default_data_dir()
     if name in BUNDLED or name in SYNTHETIC or STACKED.get(name) in BUNDLED:
-        raise InputError(f"{name!r} is included in jaxgen and needs no preparation; load it by its name")
+        raise InputError(f"{shortened(name)} is included in jaxgen and needs no preparation; load it by its name")
     if name in STACKED:
         raise InputError(f"{name} is made of the images of {STACKED[name]}; run: jaxgen data prepare {STACKED[name]}")
     if folder := find_prepared(name, data_dir):
@@ -191,7 +191,7 @@ def find_prepared(name: str, data_dir: Path) -> Path | None:
     if len(configs) == 1:
         return find_prepared(f"{base}/{configs[0]}" + (f":{version}" if version else ""), data_dir)
     raise InputError(
-        f"the configuration of {base!r} must be one of {', '.join(configs)}, got none; "
+        f"the configuration of {shortened(base)} must be one of {', '.join(configs)}, got none; "
         f"give it as in '{base}/{configs[0]}'"
     )
 
@@ -258,7 +258,7 @@ class PreparedImages(Source):
         self._shards = metadata.splits[split]
         sizes = [check_regular_file(path) for path in self._shards]
         if not len(self):
-            raise InputError(f"the split {split!r} of {folder} must have at least one image, got none")
+            raise InputError(f"the split {shortened(split)} of {folder} must have at least one image, got none")
         self.fits_in_memory = max(len(self) * math.prod(self.shape), sum(sizes)) <= MEMORY_LIMIT
         self._copy = split if image_size is None else f"{split}-{image_size}"
 
@@ -366,7 +366,7 @@ def _needs_tensorflow(name: str, data_dir: Path) -> InputError:
     known = set(tfds.list_builders(with_community_datasets=False))
     base = name.partition(":")[0].partition("/")[0]
     if base not in known:
-        return InputError(f"there is no data set, folder or file {name!r}; {suggest(name, known)}")
+        return InputError(f"there is no data set, folder or file {shortened(name)}; {suggest(name, known)}")
     return InputError(
         f"{name} is not in {data_dir}, and its preparation needs TensorFlow; run: pip install tensorflow, or copy a "
         f"folder that was prepared with file_format='array_record' to {data_dir}"
@@ -411,7 +411,9 @@ def _silent_tensorflow_datasets() -> Iterator[None]:
 
 def _prepare(name: str, data_dir: Path, source: str | Path | None, progress: _Progress) -> Path:
     if name not in CHECKSUMS and source is not None:
-        raise InputError(f"source is available for {', '.join(sorted(CHECKSUMS))} only, got the data set {name!r}")
+        raise InputError(
+            f"source is available for {', '.join(sorted(CHECKSUMS))} only, got the data set {shortened(name)}"
+        )
     if name not in CHECKSUMS:
         return _prepare_with_tensorflow(name, data_dir, progress)
     given = expand_path(source) if source is not None else None

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgen.errors import InputError, printable
+from jaxgen.errors import InputError, printable, shortened
 
 LARGEST_FILE = 2**21
 """Largest size in bytes of a JSON file: 2 MiB, which take 50 MB of memory when they are parsed."""
@@ -81,7 +81,7 @@ def read_metadata(folder: Path) -> Metadata:
     file_format = _get(info, "fileFormat", str, folder)
     if file_format != FILE_FORMAT:
         raise InputError(
-            f"the file format of {folder} must be {FILE_FORMAT}, got {file_format!r:.40}; "
+            f"the file format of {folder} must be {FILE_FORMAT}, got {shortened(file_format)}; "
             f"prepare it with file_format='{FILE_FORMAT}'"
         )
     name = _get(info, "name", str, folder)
@@ -154,7 +154,7 @@ def _get(entries: Any, name: str, kind: type, folder: Path) -> Any:
     """Return an entry that has to be of this type."""
     found = entries.get(name) if isinstance(entries, dict) else None
     if not isinstance(found, kind):
-        raise damaged(folder, f"its entry {name!r} must be a {kind.__name__}, got {found!r:.40}")
+        raise damaged(folder, f"its entry {shortened(name)} must be a {kind.__name__}, got {shortened(found)}")
     return found
 
 
@@ -211,5 +211,5 @@ def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:
 def _count(folder: Path, name: str, value: Any, most: int, *, least: int) -> int:
     """Return an integer, which JSON of 64-bit integers holds as a string."""
     if not re.fullmatch(r"-?[0-9]{1,20}", str(value)) or not least <= int(value) <= most:
-        raise damaged(folder, f"{name!r} must be an integer from {least} to {most}, got {value!r:.40}")
+        raise damaged(folder, f"{shortened(name)} must be an integer from {least} to {most}, got {shortened(value)}")
     return int(value)

@@ -30,7 +30,7 @@ from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
 from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
 from jaxgen.data.streaming import ArraySource, Source, Stream, read_all, read_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
-from jaxgen.errors import InputError, suggest
+from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.memory import bytes_of, check_memory
 from jaxgen.typing import Array, KeyArray
 
@@ -208,10 +208,10 @@ def _splits(
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size must be at least 1, got {image_size}")
     if name in SYNTHETIC and (image_size is not None or stream):
-        raise InputError(f"image_size and stream apply to images only, got the data set {name!r} of points")
+        raise InputError(f"image_size and stream apply to images only, got the data set {shortened(name)} of points")
     if name not in SYNTHETIC and name not in STACKED and (key is not None or examples is not None):
         drawn = ", ".join([*SYNTHETIC, *STACKED])
-        raise InputError(f"key and examples apply to {drawn} only, got the data set {name!r}")
+        raise InputError(f"key and examples apply to {drawn} only, got the data set {shortened(name)}")
     folder = expand_path(data_dir) if data_dir is not None else default_data_dir()
 
     @cache
@@ -220,7 +220,7 @@ def _splits(
 
     def open_split(split: str) -> Opened:
         if split not in SPLITS:
-            raise InputError(f"there is no split {split!r}; {suggest(split, SPLITS)}")
+            raise InputError(f"there is no split {shortened(split)}; {suggest(split, SPLITS)}")
         if name in SYNTHETIC:
             return Opened(_points(name, *_key_and_count(name, split, key, examples, SYNTHETIC_EXAMPLES)))
         if name in STACKED:
@@ -297,7 +297,7 @@ def _sources(name: str, data_dir: Path, image_size: int | None) -> Callable[[str
             raise InputError(f"the path of the data must be an existing folder, .npz or .csv file, got {name}")
         suggestion = suggest(name.lower().replace("-", "_"), DATASETS)
         if find_prepared(name, data_dir) is None and suggestion.startswith("did you mean"):
-            raise InputError(f"there is no data set, folder or file {name!r}; {suggestion}")
+            raise InputError(f"there is no data set, folder or file {shortened(name)}; {suggestion}")
         return open_prepared(name, data_dir, split, image_size)
 
     return open_split
@@ -315,7 +315,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _no_split(name: str, split: str) -> InputError:
-    return InputError(f"there is no split {split!r} of {name}; choices are {', '.join(SPLITS[:2])}")
+    return InputError(f"there is no split {shortened(split)} of {name}; choices are {', '.join(SPLITS[:2])}")
 
 
 def _resized(data: Mapping[str, Any], image_size: int | None, name: str) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgen.errors import InputError, suggest
+from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.game import Model
 from jaxgen.typing import Batch
 
@@ -139,7 +139,7 @@ def check_name(name: Any) -> None:
         jaxgen.errors.InputError: the name of a family must consist of letters, digits, '_' and '-', got '../mine'
     """
     if not (isinstance(name, str) and re.fullmatch(r"[\w-]+", name)):
-        raise InputError(f"the name of a family must consist of letters, digits, '_' and '-', got {name!r}")
+        raise InputError(f"the name of a family must consist of letters, digits, '_' and '-', got {shortened(name)}")
 
 
 def describe_error(error: BaseException) -> str:
@@ -203,7 +203,7 @@ def _checked(source: str, family: Any) -> Family:
         )
     check_name(family.name)
     if not (isinstance(family.config, type) and dataclasses.is_dataclass(family.config)):
-        raise InputError(f"the config of the family in '{source}' must be a dataclass, got {family.config!r}")
+        raise InputError(f"the config of the family in '{source}' must be a dataclass, got {shortened(family.config)}")
     required = [
         field.name
         for field in dataclasses.fields(family.config)
@@ -221,7 +221,7 @@ def _checked(source: str, family: Any) -> Family:
         if not fits(getattr(defaults, name), hint):
             raise InputError(
                 f"the default of the option '{name}' of the family in '{source}' must be of the type "
-                f"{getattr(hint, '__name__', hint)}, got {getattr(defaults, name)!r}"
+                f"{getattr(hint, '__name__', hint)}, got {shortened(getattr(defaults, name))}"
             )
     return family
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.batch_checks import check_data
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.game import Model
 from jaxgen.typing import AnyArray, Array, Batch, Float
 
@@ -142,7 +142,7 @@ def standardization_from(description: Any, columns: int) -> Standardization | No
     if not values or not all(_are_numbers(column, columns) for column in values) or min(values[1]) <= 0:
         raise InputError(
             f"the standardization of points must have a mean and a positive scale for each of {columns} columns, got "
-            f"{description!r}"
+            f"{shortened(description)}"
         )
     return Standardization(*(tuple(map(float, column)) for column in values))
 

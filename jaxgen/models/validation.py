@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxgen._arrays import is_known
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.models.family import fits, option_types
 
 
@@ -82,7 +82,7 @@ def check_build(config: Any, kind: type, example: Any) -> None:
         # Names that are not known are left to the families, which suggest similar ones.
         is_name = isinstance(value, str) and any(get_origin(option) is Literal for option in (hint, *get_args(hint)))
         if not is_name and not isinstance(value, jax.Array | np.generic) and not fits(value, hint):
-            raise InputError(f"{name} must be of the type {getattr(hint, '__name__', hint)}, got {value!r}")
+            raise InputError(f"{name} must be of the type {getattr(hint, '__name__', hint)}, got {shortened(value)}")
     if not isinstance(example, Mapping):
         raise InputError(f"the example must be a mapping of arrays, such as the data, got {type(example).__name__}")
     for name, axes in (("image", "[n, height, width, channels]"), ("point", "[n, dim]")):
@@ -93,7 +93,7 @@ def check_build(config: Any, kind: type, example: Any) -> None:
 def _check_number(name: str, value: Any) -> None:
     """Refuse what cannot be compared with a number, such as text."""
     if not isinstance(value, int | float | np.generic | jax.Array):
-        raise InputError(f"{name} must be a number, got {value!r}")
+        raise InputError(f"{name} must be a number, got {shortened(value)}")
 
 
 def _check_size(name: str, value: int | float) -> None:

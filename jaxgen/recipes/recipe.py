@@ -5,9 +5,7 @@ the metrics with published ones. Every model is an ordinary run in a folder of i
 resumes from its last checkpoints, and all commands for runs apply.
 """
 
-import contextlib
 import dataclasses
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ from jaxgen.runs import Run, RunConfig, load_run, train
 from jaxgen.runs.config import read_config, with_absolute_paths
 from jaxgen.runs.evaluation import BETTER
 from jaxgen.runs.outputs import make_folder, write_json
+from jaxgen.runs.summary_file import read_summary
 from jaxgen.training.seeds import summarize
 from jaxgen.typing import KeyArray
 
@@ -243,7 +242,7 @@ class ModelComparison:
         folder = request.folder / file_name(name)
         request.notify(f"{name}: {config.seeds} seeds, {config.steps} steps, in {folder}")
         try:
-            test = _run_summary(folder, entry.family, config, request.notify)["test"]
+            test = dict(_test_metrics(folder, entry.family, config, request.notify))
         except DivergenceError as error:
             request.notify(f"{name}: {error}")
             missing = (None,) * (config.seeds or 1)
@@ -330,16 +329,17 @@ def _shortened(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
     return dataclasses.replace(config, steps=steps, **intervals)
 
 
-def _run_summary(folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]) -> dict[str, Any]:
-    """Return the stored summary of a complete run, or train the run to its end and return the new summary."""
+def _test_metrics(
+    folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]
+) -> Mapping[str, Any]:
+    """Return the stored metrics of a complete run, or train the run to its end and return the new ones."""
     begun = (folder / "config.json").is_file()
     if begun and read_config(folder)[:2] == (family, with_absolute_paths(config)):
-        # A missing or damaged summary is computed again.
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            summary = json.loads((folder / "summary.json").read_text())
-            if summary["step"] == config.steps:
-                return {**summary, "test": dict(summary["test"])}
-    return train(folder, family, config, resume=begun, notify=notify)
+        summary = read_summary(folder, config.seeds)  # A missing or damaged one is computed again.
+        if summary is not None and summary.step == config.steps:
+            return summary.test
+    test: Mapping[str, Any] = train(folder, family, config, resume=begun, notify=notify)["test"]
+    return test
 
 
 def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:

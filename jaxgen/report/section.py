@@ -22,7 +22,7 @@ from jaxgen.models.labels import each_label
 from jaxgen.models.preprocessing import is_image, preprocess
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.loading import Run, abstract_state, single
-from jaxgen.runs.log_file import read_log
+from jaxgen.runs.log_file import logged_value, read_log
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.seeds import extract_seed, select_seed
 from jaxgen.training.states import initial_state
@@ -35,9 +35,6 @@ EXAMPLES = 5000
 
 MAX_CURVES = 24
 """Largest number of metrics in a figure."""
-
-LARGEST_VALUE = 1e30
-"""Larger values of a log are no values of a metric in float32, and axes that show them fail."""
 
 NO_SAMPLES = "the model does not sample"
 NO_ENCODER = "the model has no encoder"
@@ -160,17 +157,11 @@ class ReportInput:
         lines = [line for line in self.log if needed(name in line for name in names)]
         if not lines:
             raise NotApplicable(f"the log has no {' beside '.join(names)}")
-        values = [[[self._logged(line, name, i) for line in lines] for i in self.finite] for name in names]
+        single = self.run.config.seeds is None
+        values = [
+            [[logged_value(line, name, None if single else i) for line in lines] for i in self.finite] for name in names
+        ]
         return np.array([line["step"] for line in lines]), [np.array(value, float) for value in values]
-
-    def _logged(self, line: Mapping[str, Any], name: str, seed: int) -> float | None:
-        if name not in line:
-            return None
-        try:
-            value = line[name] if self.run.config.seeds is None else line["seeds"][name][seed]
-        except (KeyError, IndexError, TypeError):  # An edited line.
-            return None
-        return value if _is_plottable(value) else None
 
 
 def load_input(run: Run, *, seed: int, data_dir: str | None = None, run_index: int | None = None) -> ReportInput:
@@ -459,10 +450,6 @@ def require_images(inputs: ReportInput) -> None:
     """Raise `NotApplicable` unless the data are images."""
     if not inputs.has_images:
         raise NotApplicable("the data are points, not images")
-
-
-def _is_plottable(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= LARGEST_VALUE  # Comparisons with NaN are false.
 
 
 # Compiled once for all seeds, sections and batches of the same size.

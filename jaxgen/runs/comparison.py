@@ -1,6 +1,5 @@
 """Comparison of runs: their metrics on the test split, their logged metrics over training, and their options."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.errors import InputError
-from jaxgen.regular_files import read_regular
 from jaxgen.runs.config import format_value
 from jaxgen.runs.evaluation import evaluate_run
-from jaxgen.runs.loading import Run, load_run
-from jaxgen.runs.log_file import read_log
+from jaxgen.runs.loading import load_run
+from jaxgen.runs.log_file import NO_METRICS, logged_value, read_log
+from jaxgen.runs.summary_file import read_summary
 from jaxgen.typing import Float, Int
 
 
@@ -21,6 +20,7 @@ class ComparedRun(NamedTuple):
 
     Attributes:
         name: shortest end of its path by which it differs from the other runs.
+        state: the step at which the metrics were computed, and whether it is that of the best state.
         metrics: metric name -> its mean and its standard deviation over seeds, None for a single one.
         options: name of an option -> its value, of the model and of the training.
         steps: steps of the log.
@@ -28,6 +28,7 @@ class ComparedRun(NamedTuple):
     """
 
     name: str
+    state: str
     metrics: Mapping[str, tuple[float | None, float | None]]
     options: Mapping[str, Any]
     steps: Int[np.ndarray, " steps"]
@@ -38,7 +39,8 @@ def compare_runs(folders: Sequence[Path]) -> list[ComparedRun]:
     """Read the metrics, the log and the options of runs.
 
     Args:
-        folders: run folders. A run that was not completed is evaluated at its newest checkpoint.
+        folders: run folders. The metrics are those of its summary, of the best state where one is kept; a run that was
+            not completed is evaluated at its newest checkpoint.
 
     Returns:
         The runs in the same order.
@@ -65,7 +67,7 @@ def differing_options(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
 
     Example:
         >>> options = [{"beta": 1.0, "steps": 10}, {"beta": 4.0, "steps": 10}]
-        >>> runs = [ComparedRun(f"run {i}", {}, each, [], {}) for i, each in enumerate(options)]
+        >>> runs = [ComparedRun(f"run {i}", "10", {}, each, [], {}) for i, each in enumerate(options)]
         >>> differing_options(runs)
         {'beta': ['1.0', '4.0']}
     """
@@ -116,26 +118,21 @@ def _compared(name: str, folder: Path) -> ComparedRun:
     options = {**vars(run.config), **vars(run.config.model_config)} if run.config.model_config else vars(run.config)
     log = read_log(folder)
     logged = dict.fromkeys(
-        metric for line in log for metric, value in line.items() if isinstance(value, float) and metric != "seconds"
+        metric for line in log for metric in line if metric not in NO_METRICS and logged_value(line, metric) is not None
     )
+    summary = read_summary(folder, run.config.seeds)
+    if summary is not None and summary.step == run.step:
+        best, test = summary.best, summary.test
+    else:  # Stopped before its end, or the summary is damaged.
+        best, test = None, evaluate_run(run)
     return ComparedRun(
         name=name,
-        metrics={metric: _mean_and_sd(value) for metric, value in _test_metrics(run).items()},
+        state=f"{run.step}" if best is None else f"{best.step} (best)",
+        metrics={metric: _mean_and_sd(value) for metric, value in test.items()},
         options={"model": run.name, **{key: value for key, value in options.items() if key != "model_config"}},
         steps=np.array([line["step"] for line in log], int),
         curves={metric: _values(log, metric, run.config.seeds) for metric in logged},
     )
-
-
-def _test_metrics(run: Run) -> Mapping[str, Any]:
-    """The metrics of a complete run as they were computed at its end."""
-    try:
-        summary = json.loads(read_regular(run.folder / "summary.json"))
-        if summary["step"] == run.step:
-            return dict(summary["test"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # Stopped before its end, or damaged.
-    return evaluate_run(run)
 
 
 def _mean_and_sd(value: Any) -> tuple[float | None, float | None]:
@@ -143,9 +140,5 @@ def _mean_and_sd(value: Any) -> tuple[float | None, float | None]:
 
 
 def _values(log: Sequence[Mapping[str, Any]], metric: str, seeds: int | None) -> Float[np.ndarray, "seeds steps"]:
-    def of_line(line: Mapping[str, Any]) -> list[Any]:
-        if metric not in line:
-            return [None] * (seeds or 1)
-        return [line[metric]] if seeds is None else line["seeds"][metric]
-
-    return np.array([of_line(line) for line in log], float).T
+    numbers = [None] if seeds is None else range(seeds)
+    return np.array([[logged_value(line, metric, number) for line in log] for number in numbers], float)

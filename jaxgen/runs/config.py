@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
-from jaxgen.errors import InputError, check_known, printable
+from jaxgen.errors import InputError, check_known, printable, shortened
 from jaxgen.models import REGISTRY, Family, family_errors, standardization
 from jaxgen.models.family import fits, option_types
 from jaxgen.models.standardization import Standardization
@@ -321,6 +321,30 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
         ...     read_config(Path(folder)).config.model_config.latent_dim
         2
     """
+    content = read_content(folder)
+    path = folder / "config.json"
+    description = from_json(content, path, family=family)  # First: what is wrong says more than that something is.
+    check_unedited(path, content)
+    return description
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """Read `config.json` without a check of its values.
+
+    Args:
+        folder: folder of the run.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: if the folder is not that of a run, or the file cannot be read or is of a newer jaxgen.
+
+    Example:
+        >>> read_content(Path("no such folder"))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: no such folder is not a run folder: it has no config.json
+    """
     path = folder / "config.json"
     if not path.exists():
         raise InputError(f"{folder} is not a run folder: it has no config.json")
@@ -336,9 +360,7 @@ def read_config(folder: Path, *, family: Family | None = None) -> RunDescription
             f"{path} has the format {version}, of a newer jaxgen than this one, which reads formats up to {FORMAT}: "
             "install a newer version"
         )
-    description = from_json(content, path, family=family)  # First: what is wrong says more than that something is.
-    check_unedited(path, content)
-    return description
+    return dict(content)
 
 
 def check_unedited(path: Path, content: Mapping[str, Any]) -> None:
@@ -511,7 +533,9 @@ def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> No
         return
     # Exactly: the further options of a subclass could not be read.
     if type(options) is not family.config:
-        raise InputError(f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {options!r}")
+        raise InputError(
+            f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {shortened(options)}"
+        )
     _check_values(options, option_types(family.config))
 
 
@@ -524,7 +548,7 @@ def _check_values(options: Any, types: Mapping[str, Any]) -> None:
                 raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
         if not fits(value, hint):
             kind = hint.__name__ if isinstance(hint, type) else hint
-            raise InputError(f"{option(name)} must be of the Python type {kind}, got {value!r}")
+            raise InputError(f"{option(name)} must be of the Python type {kind}, got {shortened(value)}")
 
 
 def fields_from(kind: type, content: Any) -> dict[str, Any]:
@@ -545,7 +569,7 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
         {'data': 'ring', 'steps': 10}
     """
     if not isinstance(content, Mapping):
-        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {content!r}")
+        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {shortened(content)}")
     hints = option_types(kind)
     if unknown := set(content) - set(hints):
         check_known("option", min(unknown), hints)
@@ -555,7 +579,7 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
             continue
         value = tuple(content[name]) if isinstance(content[name], list) else content[name]
         if not fits(value, hint):
-            raise InputError(f"the option '{name}' cannot be {content[name]!r}")
+            raise InputError(f"the option '{name}' cannot be {shortened(content[name])}")
         values[name] = value
     return values
 
@@ -604,7 +628,7 @@ def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Fa
 def _class_names_from(content: Any, example: Batch) -> tuple[str, ...]:
     """Check the names of the classes that come from JSON."""
     if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise InputError(f"the class names must be a list of strings, got {content!r}")
+        raise InputError(f"the class names must be a list of strings, got {shortened(content)}")
     classes = int(example["label"].max()) + 1 if "label" in example else 0
     if content and len(content) != classes:
         raise InputError(f"the class names must be as many as the {classes} classes, got {len(content)}")
@@ -617,6 +641,6 @@ def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: b
     if family is None or (custom and options is None):
         return RunConfig(model_config=options, **outer)
     if not isinstance(options, Mapping):
-        raise InputError(f"the option 'model_config' cannot be {options!r}")
+        raise InputError(f"the option 'model_config' cannot be {shortened(options)}")
     with family_errors(family):
         return RunConfig(model_config=family.config(**fields_from(family.config, options)), **outer)

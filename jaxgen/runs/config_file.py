@@ -11,20 +11,27 @@ A file that is written by hand names the model, a family or a preset, and any of
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
-from jaxgen.errors import InputError, check_known
+from jaxgen.errors import InputError, check_known, shortened
 from jaxgen.models import Family, family_errors
 from jaxgen.models.family import option_types
 from jaxgen.regular_files import read_regular
 from jaxgen.runs.config import RunConfig, custom_model_message, fields_from
 
 MAX_BYTES = 2**20
-"""Largest size of a config file; those that are written by hand have some hundred bytes."""
+"""Largest size of a `.json` file, which has the names of all classes."""
+
+MAX_YAML_BYTES = 2**16
+"""Largest size of a YAML file; one that is written by hand has some hundred bytes, and its parser is slow."""
+
+MAX_LEVELS = 8
+"""Largest number of levels of lists and mappings in a YAML file; the `config.json` of a run has five."""
 
 SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -66,7 +73,10 @@ def read_config_file(path: Path) -> ConfigFile:
     content = _content(path)
     if "family" in content and "config" in content:
         return _of_run(path, content)
-    options = {str(name).replace("-", "_"): value for name, value in content.items()}
+    try:
+        options = _distinct([(str(name).replace("-", "_"), value) for name, value in content.items()])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     model = options.pop("model", None)
     if not isinstance(model, str):
         raise InputError(f"{path} must name the model, as in 'model: vae', or be the config.json of a run")
@@ -89,7 +99,7 @@ def apply_options(file: ConfigFile, family: Family, config: RunConfig[Any]) -> R
 
     Example:
         >>> from jaxgen.models import REGISTRY
-        >>> file = ConfigFile(Path("x.yaml"), "vae", {"steps": 10, "learning_rate": "1e-4"})
+        >>> file = ConfigFile(Path("x.yaml"), "vae", {"steps": 10, "learning_rate": 1e-4})
         >>> config = apply_options(file, REGISTRY["vae"], RunConfig(REGISTRY["vae"].config()))
         >>> config.steps, config.model_config.learning_rate
         (10, 0.0001)
@@ -99,9 +109,8 @@ def apply_options(file: ConfigFile, family: Family, config: RunConfig[Any]) -> R
     try:
         for name in file.options:
             check_known("option", name, {**outer, **inner})
-        values = {name: _number(value, {**outer, **inner}[name]) for name, value in file.options.items()}
-        of_run = fields_from(RunConfig, {name: value for name, value in values.items() if name in outer})
-        of_model = fields_from(family.config, {name: value for name, value in values.items() if name in inner})
+        of_run = fields_from(RunConfig, {name: value for name, value in file.options.items() if name in outer})
+        of_model = fields_from(family.config, {name: value for name, value in file.options.items() if name in inner})
         with family_errors(family):
             model_config = dataclasses.replace(config.model_config, **of_model)
         return dataclasses.replace(config, model_config=model_config, **of_run)
@@ -114,16 +123,65 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise InputError(f"the config file must end in {', '.join(SUFFIXES)}, got '{path}'")
     if not path.exists():
         raise InputError(f"there is no config file '{path}'")
+    is_json = path.suffix == ".json"
+    text = read_regular(path, largest=MAX_BYTES if is_json else MAX_YAML_BYTES)
     try:
-        text = read_regular(path, largest=MAX_BYTES).decode()
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except InputError:
-        raise
+        content = json.loads(text, object_pairs_hook=_distinct) if is_json else yaml.load(text.decode(), _Loader)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{path} cannot be read as {path.suffix[1:]}: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{path} must hold options and their values, got {type(content).__name__}")
     return content
+
+
+def _distinct(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dict; a name that is given twice is refused, as otherwise the last value would count."""
+    found: dict[Any, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InputError(f"{shortened(name)} is given twice: leave out one of them")
+        found[name] = value
+    return found
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """A loader of plain values: each is written once, so that a short file cannot stand for many values.
+
+    Numbers and words are those of the core schema of YAML 1.2 (section 10.3.2), in decimal notation. YAML 1.1, which
+    PyYAML reads, takes 1e-3 for text, 1:30 for 90 and no for false.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+    level = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse anchors, aliases, tags, and many levels, of which PyYAML reads each more slowly than the last."""
+        event = self.peek_event()
+        if getattr(event, "anchor", None) is not None or getattr(event, "tag", None) is not None:
+            raise InputError("anchors, aliases and tags have no place in a config: write each value where it is used")
+        if self.level == MAX_LEVELS:
+            raise InputError(f"a config must have at most {MAX_LEVELS} levels of lists and options, got more")
+        self.level += 1
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a name that is given twice."""
+        _distinct([(key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+        return super().construct_mapping(node, deep)
+
+
+for _kind, _pattern in (
+    ("null", "null|Null|NULL|~|"),
+    ("bool", "true|True|TRUE|false|False|FALSE"),
+    ("int", "[-+]?[0-9]+"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), None)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))  # 010 is no octal number.
 
 
 def _of_run(path: Path, content: Mapping[str, Any]) -> ConfigFile:
@@ -134,13 +192,3 @@ def _of_run(path: Path, content: Mapping[str, Any]) -> ConfigFile:
         raise InputError(f"{path} is damaged: its family, config or model_config has another type")
     of_run = {name: value for name, value in config.items() if name != "model_config"}
     return ConfigFile(path, model, {**of_run, **config["model_config"]})
-
-
-def _number(value: Any, hint: Any) -> Any:
-    """Read numbers such as 1e-3, which YAML takes for text unless they have a decimal point."""
-    if isinstance(value, str) and not any(kind is str for kind in (hint, *getattr(hint, "__args__", ()))):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

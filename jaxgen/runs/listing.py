@@ -1,23 +1,22 @@
 """The runs below a folder, each in one line: what was trained on what, how far, and its last metrics."""
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import filelock
 
+from jaxgen.callbacks.best_state import PREFIX as VALIDATION
+from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.errors import InputError
-from jaxgen.regular_files import read_regular
-from jaxgen.runs.config import check_unedited
-from jaxgen.runs.log_file import last_entry
+from jaxgen.runs.config import check_unedited, read_content
+from jaxgen.runs.log_file import NO_METRICS, last_entries, logged_value
+from jaxgen.runs.summary_file import Summary, read_summary
+from jaxgen.training.checkpoint import completed
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
-
-MAX_BYTES = 2**24
-"""Largest size of a `config.json` or `summary.json` that is read; they have some thousand bytes."""
 
 
 class ListedRun(NamedTuple):
@@ -28,12 +27,13 @@ class ListedRun(NamedTuple):
         model: preset, or else family, of the model.
         data: name or path of the data set.
         seeds: number of seeds.
-        step: number of steps of the last line of the log.
+        step: number of steps of the last line of the log, or of the newest checkpoint where that has more.
         steps: number of steps of the whole training.
         state: "complete", "training" (a process has reserved the folder), "stopped", or why the folder cannot be read;
             the model is empty then.
-        metrics: metric name -> its mean over the seeds: on the test split if the run is complete, otherwise those of
-            the last line of the log.
+        metrics: metric name -> its mean over the seeds: on the test split if the run is complete, otherwise the newest
+            logged ones, without norms of gradients.
+        best: step of the best state, if the metrics are those of it.
     """
 
     folder: Path
@@ -44,10 +44,11 @@ class ListedRun(NamedTuple):
     steps: int = 0
     state: str = ""
     metrics: Mapping[str, float] = {}
+    best: int | None = None
 
 
 def list_runs(folder: Path) -> list[ListedRun]:
-    """List the runs below a folder. Neither data nor checkpoints are read.
+    """List the runs below a folder. Neither data nor states are read.
 
     Args:
         folder: folder of runs, or a run folder; links to folders are followed once.
@@ -94,39 +95,55 @@ def _run_folders(folder: Path) -> Iterator[Path]:
 
 def _listed(folder: Path) -> ListedRun:
     try:
-        content = _read(folder / "config.json")
-        config = content["config"]
+        content = read_content(folder)
         check_unedited(folder / "config.json", content)
-        steps, seeds = config["steps"], config["seeds"]
-        if not (isinstance(steps, int) and isinstance(seeds, int | None)):
-            raise TypeError("steps or seeds is not a number")
-        run = ListedRun(
-            folder, str(content.get("preset") or content["family"]), str(config["data"]), seeds or 1, steps=steps
-        )
-        last = last_entry(folder) or {"step": 0}
-        summary = _read(folder / "summary.json") if (folder / "summary.json").is_file() else {}
-        complete = summary.get("step") == steps or summary.get("ended_early") is True
-        return run._replace(
-            step=summary.get("step", last["step"]) if complete else last["step"],
-            state="training" if _is_locked(folder) else "complete" if complete else "stopped",
-            metrics=_means(summary.get("test") if complete else last),
-        )
-    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-        return ListedRun(folder, state=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        config = content["config"]
+        steps, seeds, patience = config["steps"], config["seeds"], config["patience"]
+        if not (isinstance(steps, int) and isinstance(seeds, int | None) and isinstance(patience, int | None)):
+            raise TypeError("steps, seeds or patience is not a number")
+        model, data = str(content.get("preset") or content["family"]), str(config["data"])
+        log = last_entries(folder)
+        summary = read_summary(folder, seeds)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        return ListedRun(folder, state=kind + " ".join(str(error).split()))
+    step = max([log[-1]["step"] if log else 0, *completed(folder / "checkpoints")])
+    run = ListedRun(folder, model, data, seeds or 1, step, steps)
+    if _is_locked(folder):
+        return run._replace(state="training", metrics=_newest(log))
+    if summary is None or not _is_complete(summary, step, steps, patience):
+        return run._replace(state="stopped", metrics=_newest(log))
+    best = None if summary.best is None else summary.best.step
+    return run._replace(step=summary.step, state="complete", metrics=_means(summary.test), best=best)
 
 
-def _read(path: Path) -> Any:
-    return json.loads(read_regular(path, largest=MAX_BYTES))
+def _is_complete(summary: Summary, step: int, steps: int, patience: int | None) -> bool:
+    """Whether a run ended as its summary says, which may be older than a training that continued the run."""
+    if summary.ended_early:
+        best = summary.best
+        exhausted = best is not None and patience is not None and best.evaluations >= patience
+        return exhausted and step <= summary.step
+    return summary.step == steps and step <= steps
 
 
-def _means(metrics: Any) -> dict[str, float]:
-    """The numbers among metrics; of those with a value for each seed, the mean."""
-    found = {}
-    for name, value in metrics.items() if isinstance(metrics, Mapping) else ():
-        number = value.get("mean") if isinstance(value, Mapping) else value
-        if isinstance(number, float | int) and name not in ("step", "seconds"):
-            found[str(name)] = float(number)
-    return found
+def _means(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The finite metrics of a summary; of those with a value for each seed, the mean."""
+    means = {name: value["mean"] if isinstance(value, Mapping) else value for name, value in metrics.items()}
+    return {name: float(mean) for name, mean in means.items() if mean is not None}
+
+
+def _newest(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The newest value of each metric of a log: those of validation examples and of samples, then those of players.
+
+    Norms of gradients say little about a model and are left out.
+    """
+    newest: dict[str, float | None] = {}
+    for entry in reversed(log):
+        for name in entry:
+            if name not in NO_METRICS and not name.endswith("gradient_norm"):
+                newest.setdefault(name, logged_value(entry, name))
+    first = sorted(newest, key=lambda name: (not name.startswith(VALIDATION), not name.startswith(SAMPLES)))
+    return {name: value for name in first if (value := newest[name]) is not None}
 
 
 def _is_locked(folder: Path) -> bool:

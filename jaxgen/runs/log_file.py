@@ -1,7 +1,7 @@
 """Reading of `metrics.jsonl`, the log of a run, which may be incomplete or edited."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,13 @@ LARGEST_LOG = 2**28
 """Largest size of a log in bytes that is read whole."""
 
 MAX_LAST_BYTES = 2**20
-"""Bytes at the end of a log among which the last line is looked for."""
+"""Bytes at the end of a log in which the last lines are looked for."""
+
+NO_METRICS = ("step", "seconds", "seeds")
+"""Entries of a line that are no metrics."""
+
+LARGEST_VALUE = 1e30
+"""Larger values are no values of a metric in float32, and axes that show them fail."""
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -40,29 +46,52 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return list(_entries(read_regular(path, largest=LARGEST_LOG)))
 
 
-def last_entry(folder: Path) -> dict[str, Any] | None:
-    r"""Return the last complete line of the log of a run; a log of many lines is not read whole.
+def last_entries(folder: Path) -> list[dict[str, Any]]:
+    r"""Return the last complete lines of the log of a run, those of its last MiB; a longer log is not read whole.
 
     Args:
         folder: folder of the run.
 
     Returns:
-        The line, or None if there is none.
+        The lines in their order.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = (Path(folder) / "metrics.jsonl").write_text('{"step": 100}\n{"step": 200}\n')
-        ...     last_entry(Path(folder))
+        ...     last_entries(Path(folder))[-1]
         {'step': 200}
     """
     path = folder / "metrics.jsonl"
     if not path.is_file():
-        return None
+        return []
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - MAX_LAST_BYTES))
-        entries = list(_entries(file.read(MAX_LAST_BYTES)))
-    return entries[-1] if entries else None
+        return list(_entries(file.read(MAX_LAST_BYTES)))
+
+
+def logged_value(entry: Mapping[str, Any], name: str, seed: int | None = None) -> float | None:
+    """Return a value of a line of the log.
+
+    Args:
+        entry: line of the log.
+        name: name of the metric.
+        seed: number of the seed, counted from 0; None for a single run, or for the mean over the seeds.
+
+    Returns:
+        The value; None where it is not finite, was not logged, or the line was edited.
+
+    Example:
+        >>> entry = {"step": 100, "vae/loss": 7.5, "seeds": {"vae/loss": [7, 8]}}
+        >>> logged_value(entry, "vae/loss"), logged_value(entry, "vae/loss", 0), logged_value(entry, "seeds")
+        (7.5, 7.0, None)
+    """
+    try:
+        value = entry[name] if seed is None else entry["seeds"][name][seed]
+    except (LookupError, TypeError):
+        return None
+    # Comparisons with NaN are false.
+    return float(value) if type(value) in (int, float) and abs(value) <= LARGEST_VALUE else None
 
 
 def _entries(content: bytes) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, Literal
 import numpy as np
 
 from jaxgen.atomic_write import open_atomic, write_atomic
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.typing import AnyArray, Shaped
 
 BLOCK = 2**20
@@ -40,7 +40,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a zero byte.
-        raise InputError(f"cannot write to the folder {str(folder)!r}: {getattr(error, 'strerror', error)}") from None
+        raise InputError(
+            f"cannot write to the folder {shortened(str(folder))}: {getattr(error, 'strerror', error)}"
+        ) from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to the folder '{folder}': it is not writable")
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from jaxgen.callbacks.best_state import Found
 from jaxgen.callbacks.checkpoints import diverged_from_json, unfinished_from_json
 from jaxgen.data.sources import Notify
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.game import State
 from jaxgen.runs.config import check_trained_with
 from jaxgen.runs.initialization import initial_state_from
@@ -50,7 +50,7 @@ class Durations:
         found = {field.name: meta.get(field.name, 0.0) for field in dataclasses.fields(cls)}
         for name, seconds in found.items():
             if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
-                raise InputError(f"'{name}' of a checkpoint must be a number of seconds, got {seconds!r}")
+                raise InputError(f"'{name}' of a checkpoint must be a number of seconds, got {shortened(seconds)}")
         return cls(**found)
 
     def share(self, runs: int) -> Self:

@@ -4,7 +4,9 @@ import json
 import shutil
 
 import pytest
+from rich.table import Table
 
+from jaxgen.cli.output import print_table
 from jaxgen.cli.table import print_metrics
 
 CONTROL = "\x1b]0;title\x07\x1b[2J\r\u202e\x9b31m"
@@ -64,6 +66,17 @@ def test_control_sequences_of_paths_files_and_metrics_are_escaped(vae, tmp_path,
     result = jaxgen("evaluate", vae)
     assert_harmless(result.out, result.err)
     assert "[red]a" in result.out  # No markup either.
+
+
+def test_cells_of_tables_are_escaped_and_no_markup(capsys):
+    table = Table("[red]a", f"b{CONTROL}")
+    table.add_row(f"c{CONTROL}", "[bold]d")
+    print_table(table)
+    written = capsys.readouterr().out
+    assert_harmless(written)
+    assert "[red]a" in written
+    assert "[bold]d" in written
+    assert written.count("\\x1b]0;title\\x07") == 2
 
 
 def test_file_names_that_are_no_text_are_printed(capsys):

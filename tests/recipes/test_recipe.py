@@ -158,7 +158,7 @@ def test_measure_adds_metrics(done: Path, quick: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_figures")
-@pytest.mark.parametrize("damage", ["", "{}", "[1]"])
+@pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"step": 20, "test": {"mse": 1}}'])
 def test_damaged_summary_is_computed_again(done: Path, damage: str) -> None:
     before = (done / "results.json").read_bytes()
     (done / "line" / "summary.json").write_text(damage)

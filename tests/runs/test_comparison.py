@@ -78,7 +78,10 @@ def test_names_are_the_ends_by_which_paths_differ(two_runs, tmp_path):
 
 
 def test_options_of_one_run_alone_do_not_differ():
-    runs = [ComparedRun("a", {}, {"beta": 1.0, "n": 1}, [], {}), ComparedRun("b", {}, {"clip": 0.1, "n": 2}, [], {})]
+    runs = [
+        ComparedRun("a", "1", {}, {"beta": 1.0, "n": 1}, [], {}),
+        ComparedRun("b", "1", {}, {"clip": 0.1, "n": 2}, [], {}),
+    ]
     assert differing_options(runs) == {"n": ["1", "2"]}
 
 
@@ -91,3 +94,28 @@ def test_config_of_the_runs_is_not_changed(two_runs):
     before = [read_config(folder).config for folder in two_runs]
     compare_runs(two_runs)
     assert [read_config(folder).config for folder in two_runs] == before
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", '{"step": 2, "test": {"elbo": "a"}}', '{"step": 2, "test": {"elbo": [1]}}']
+)
+def test_damaged_summaries_and_lines_are_no_metrics(content, two_runs, tmp_path):
+    folder = shutil.copytree(two_runs[1], tmp_path / "run")
+    (folder / "summary.json").write_text(content.replace("2", "3"))
+    lines = log_lines(folder)
+    lines[0]["seeds"]["vae/loss"] = [10**400]
+    lines[1]["seeds"] = 5
+    lines[2]["vae/loss"] = "a"
+    lines[2]["seeds"]["vae/loss"] = ["a", None, 3]
+    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (run,) = compare_runs([folder])
+    assert run.metrics == compare_runs([two_runs[1]])[0].metrics
+    np.testing.assert_array_equal(run.curves["vae/loss"], np.full((2, 3), np.nan))
+
+
+def test_metrics_of_the_best_state_are_marked(two_runs, tmp_path):
+    folder = shutil.copytree(two_runs[0], tmp_path / "run")
+    assert compare_runs([folder])[0].state == "2"
+    best = {"step": 1, "value": -7.5, "evaluations": 1}
+    (folder / "summary.json").write_text(json.dumps({"step": 2, "test": {"elbo": -7.5}, "best": best}))
+    assert compare_runs([folder])[0].state == "1 (best)"

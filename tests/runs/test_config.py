@@ -217,7 +217,7 @@ class TestOptions:
         for options in ({"number": 1}, REGISTRY["vae"].config(), More(), OutsideConfig):
             with pytest.raises(InputError, match=f"model_config must be {accepted}, got ") as error:
                 check_options(OUTSIDE, RunConfig(options), custom=custom)
-            assert repr(options) in str(error.value)
+            assert f"got {options!r}"[:50] in str(error.value)
 
     def test_only_those_of_a_custom_model_may_be_none(self):
         check_options(OUTSIDE, RunConfig(None), custom=True)

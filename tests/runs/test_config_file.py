@@ -11,7 +11,7 @@ from jaxgen.errors import InputError
 from jaxgen.models import PRESETS, REGISTRY
 from jaxgen.runs import RunConfig
 from jaxgen.runs.config import RunDescription, write_config
-from jaxgen.runs.config_file import MAX_BYTES, apply_options, read_config_file
+from jaxgen.runs.config_file import MAX_BYTES, MAX_YAML_BYTES, ConfigFile, apply_options, read_config_file
 
 POINTS = {"point": np.zeros((1, 2), np.float32)}
 
@@ -43,15 +43,27 @@ def test_options_by_hand_replace_those_of_the_preset(tmp_path):
         ("x.yaml", "- vae", "must hold options and their values, got list"),
         ("x.yaml", "", "must hold options and their values, got NoneType"),
         ("x.yaml", "model: [vae", "cannot be read as yaml"),
-        ("x.yaml", "model: !!python/object/apply:os.system [touch hacked]", "cannot be read as yaml"),
-        ("x.yaml", "[" * 100_000, "cannot be read as yaml"),
+        ("x.yaml", "model: !!python/object/apply:os.system [touch hacked]", "have no place in a config"),
+        ("x.yaml", "[" * 50_000, "must have at most 8 levels"),
         ("x.json", "[" * 100_000, "cannot be read as json"),
         ("x.json", '{"model": "vae"', "cannot be read as json"),
         ("x.json", "\\xff", "cannot be read as json"),
         ("x.txt", "model: vae", "must end in .json, .yaml, .yml"),
-        ("x.yaml", "a" * (MAX_BYTES + 1), "must have at most"),
+        ("x.json", "a" * (MAX_BYTES + 1), "must have at most"),
+        ("x.yaml", "a" * (MAX_YAML_BYTES + 1), "must have at most"),
         ("x.json", '{"family": "vae", "config": []}', "is damaged"),
         ("x.json", '{"family": 3, "config": {"model_config": {}}}', "is damaged"),
+        ("x.yaml", "model: vae\nsteps: &a 3", "anchors, aliases and tags have no place in a config"),
+        ("x.yaml", "model: !!int '1:2:3'", "anchors, aliases and tags have no place in a config"),
+        ("x.yaml", "model: vae\nbeta: 1\nbeta: 4", "'beta' is given twice"),
+        ("x.yaml", "model: vae\nlearning-rate: 1\nlearning_rate: 4", "'learning_rate' is given twice"),
+        ("x.json", '{"model": "vae", "beta": 1, "beta": 4}', "'beta' is given twice"),
+        (
+            "x.json",
+            '{"family": "vae", "config": {"steps": 1, "steps": 2, "model_config": {}}}',
+            "'steps' is given twice",
+        ),
+        ("x.yaml", "[a, b]: 1\nmodel: vae", "cannot be read as yaml"),
         (
             "x.json",
             '{"family": "vae", "custom": true, "config": {"model_config": {}}}',
@@ -73,7 +85,7 @@ def test_files_that_are_no_config_are_refused(name, text, sentence, tmp_path, mo
         ({"learning_rte": 1e-3}, "there is no option 'learning_rte': did you mean 'learning_rate'?"),
         ({"model_config": {}}, "there is no option 'model_config'"),
         ({"learning_rate": "fast"}, "the option 'learning_rate' cannot be 'fast'"),
-        ({"steps": "1e3"}, "the option 'steps' cannot be 1000.0"),
+        ({"steps": "1e3"}, "the option 'steps' cannot be '1e3'"),
         ({"steps": 2.5}, "the option 'steps' cannot be 2.5"),
         ({"steps": -2}, "--steps must be at least 1, got -2"),
         ({"data": 3}, "the option 'data' cannot be 3"),
@@ -86,3 +98,55 @@ def test_options_that_do_not_exist_or_have_other_types_are_refused(options, sent
     path.write_text(json.dumps({"model": "vae", **options}))
     with pytest.raises(InputError, match=f"x.json: {sentence}".replace("?", r"\?")):
         apply_options(read_config_file(path), REGISTRY["vae"], RunConfig(REGISTRY["vae"].config()))
+
+
+def bomb(levels: int) -> str:
+    """YAML in which each level has nine aliases of the level below: 9^levels values in a few hundred characters."""
+    lines = ["hidden:", "  - &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"  - &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, levels)]
+    return "\n".join(["model: vae", *lines])
+
+
+def test_aliases_that_stand_for_many_values_are_refused(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(bomb(5))
+    with pytest.raises(InputError, match="anchors, aliases and tags have no place in a config") as error:
+        apply_options(read_config_file(path), REGISTRY["vae"], RunConfig(REGISTRY["vae"].config()))
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("-2.5E+4", -2.5e4),
+        (".5", 0.5),
+        ("12", 12),
+        ("-3", -3),
+        ("010", 10),
+        ("1:30", "1:30"),
+        ("0x10", "0x10"),
+        ("2001-01-01", "2001-01-01"),
+        ("yes", "yes"),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("'12'", "12"),
+        ("<<", "<<"),
+    ],
+)
+def test_values_of_yaml_are_those_of_its_core_schema(text, value, tmp_path):
+    """YAML 1.2, section 10.3.2, but for octal and hexadecimal numbers: no dates, and no numbers with base 60."""
+    path = tmp_path / "x.yaml"
+    path.write_text(f"model: vae\nbeta: {text}")
+    (found,) = read_config_file(path).options.values()
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("value", [[[0] * 2000] * 2000, "x" * 10**6, 10**4290], ids=["list", "text", "integer"])
+def test_refused_values_are_quoted_in_part(value, tmp_path):
+    path = tmp_path / "x.json"
+    file = ConfigFile(path, "vae", {"hidden": value})
+    with pytest.raises(InputError, match="the option 'hidden' cannot be") as error:
+        apply_options(file, REGISTRY["vae"], RunConfig(REGISTRY["vae"].config()))
+    assert len(str(error.value)) < 500

@@ -1,5 +1,6 @@
 """The list of runs below a folder."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import pytest
 from jaxgen.errors import InputError
 from jaxgen.runs import read_config, write_config
 from jaxgen.runs.listing import list_runs
-from tests.small_runs import LINEAR
+from tests.small_runs import LINEAR, log_lines
 
 
 def test_complete_run_has_the_metrics_of_its_summary(finished, tmp_path):
@@ -28,16 +29,73 @@ def test_metrics_of_several_seeds_are_means(finished_two_seeds):
     assert run.metrics == {name: value["mean"] for name, value in summary.items()}
 
 
-def test_stopped_and_current_runs_have_the_metrics_of_their_last_line(copy):
+@pytest.fixture
+def stopped(copy):
+    """A copy of a run that was stopped after step 40 of 60."""
     (copy / "summary.json").unlink()
-    log = (copy / "metrics.jsonl").read_text().splitlines()[:3]
-    (copy / "metrics.jsonl").write_text("\n".join(log))
-    last = json.loads(log[-1])
+    shutil.rmtree(copy / "checkpoints" / "60")
+    (copy / "metrics.jsonl").write_text("\n".join((copy / "metrics.jsonl").read_text().splitlines()[:4]))
+    return copy
+
+
+def test_stopped_and_current_runs_have_their_newest_metrics(stopped):
+    (run,) = list_runs(stopped)
+    assert (run.step, run.steps, run.state) == (40, 60, "stopped")
+    assert run.metrics == {"net/loss": log_lines(stopped)[-1]["net/loss"]}
+    with filelock.FileLock(stopped / ".lock"):
+        assert list_runs(stopped)[0].state == "training"
+
+
+def test_metrics_of_validation_examples_and_samples_come_first_and_are_the_newest_ones(stopped):
+    values = [
+        {
+            "net/loss": 3.0,
+            "net/gradient_norm": 1.0,
+            "samples/modes": 5.0,
+            "validation/elbo": -4.0,
+            "validation/kl": 1.0,
+        },
+        {"net/loss": 2.0, "net/gradient_norm": 1.0, "validation/elbo": -3.0, "validation/kl": None},
+        {"net/loss": 1.0, "net/gradient_norm": 1.0, "odd": 10**400, "text": "a", "true": True, "list": [1.0]},
+    ]
+    lines = [json.dumps({"step": 10 * (i + 1), "seconds": 0.1, **value}) for i, value in enumerate(values)]
+    (stopped / "metrics.jsonl").write_text("\n".join(lines))
+    assert list(list_runs(stopped)[0].metrics.items()) == [
+        ("validation/elbo", -3.0),
+        ("samples/modes", 5.0),
+        ("net/loss", 1.0),
+    ]
+
+
+def with_summary(folder, **content):
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | content))
+
+
+def with_config(folder, **changes):
+    description = read_config(folder, family=LINEAR)
+    config = dataclasses.replace(description.config, validation_fraction=0.1, keep_best="mse", **changes)
+    write_config(folder, description._replace(config=config))
+
+
+def test_a_run_that_was_continued_is_not_what_its_old_summary_says(copy):
+    best = {"step": 40, "value": 0.5, "evaluations": 2}
+    with_config(copy, steps=100, patience=2)
+    with_summary(copy, step=60, ended_early=True, best=best)
+    assert (list_runs(copy)[0].state, list_runs(copy)[0].step) == ("complete", 60)
+    with_config(copy, steps=100, patience=3)  # As a resumed training writes it.
+    assert list_runs(copy)[0].state == "stopped"
+    with_config(copy, steps=100, patience=2)
+    (copy / "checkpoints" / "60").rename(copy / "checkpoints" / "80")  # Trained on, and stopped before the next line.
+    assert (list_runs(copy)[0].state, list_runs(copy)[0].step) == ("stopped", 80)
+
+
+def test_metrics_of_the_best_state_are_marked(copy):
+    with_config(copy)
+    assert list_runs(copy)[0].best is None
+    with_summary(copy, best={"step": 40, "value": 0.5, "evaluations": 2})
     (run,) = list_runs(copy)
-    assert (run.step, run.steps, run.state) == (30, 60, "stopped")
-    assert run.metrics == {name: value for name, value in last.items() if name not in ("step", "seconds")}
-    with filelock.FileLock(copy / ".lock"):
-        assert list_runs(copy)[0].state == "training"
+    assert (run.state, run.step, run.best) == ("complete", 60, 40)
 
 
 def test_presets_are_named(copy):
@@ -66,9 +124,35 @@ def test_damaged_runs_are_listed_with_the_reason_beside_the_others(content, copy
     assert "\n" not in bad.state
 
 
-def test_damaged_summaries_do_not_hide_a_run(copy):
-    (copy / "summary.json").write_text('{"step": 60, "test": 5}')
-    assert list_runs(copy)[0].metrics == {}
+DAMAGED_SUMMARIES = {
+    "empty": "",
+    "a list": "[]",
+    "null": "null",
+    "a number": "5",
+    "deep": "[" * 100_000,
+    "no metrics": '{"step": 60}',
+    "metrics of another type": '{"step": 60, "test": 5}',
+    "a metric of another type": '{"step": 60, "test": {"mse": "0.1"}}',
+    "a metric too large for float": f'{{"step": 60, "test": {{"mse": 1{400 * "0"}}}}}',
+    "a metric that is not finite": '{"step": 60, "test": {"mse": NaN}}',
+    "metrics of several seeds": '{"step": 60, "test": {"mse": {"mean": 1.0, "sd": 1.0, "worst": 1.0, "seeds": [1.0]}}}',
+    "a step of another type": '{"step": [60], "test": {"mse": 1.0}}',
+    "a best state of another type": '{"step": 60, "test": {"mse": 1.0}, "best": [3]}',
+    "an end of another type": '{"step": 60, "test": {"mse": 1.0}, "ended_early": 1}',
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED_SUMMARIES.values(), ids=DAMAGED_SUMMARIES)
+def test_damaged_summaries_hide_neither_their_run_nor_the_others(content, copy):
+    shutil.copytree(copy, copy.parent / "other")
+    (copy / "summary.json").write_text(content)
+    damaged, other = list_runs(copy.parent)
+    assert (damaged.state, damaged.step, list(damaged.metrics)) == (
+        "stopped",
+        60,
+        ["samples/sliced_wasserstein", "net/loss"],
+    )
+    assert other.state == "complete"
 
 
 def test_links_to_folders_are_followed_once(finished, tmp_path):
