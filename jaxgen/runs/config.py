@@ -20,7 +20,7 @@ from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, check_known, printable, shortened
 from jaxgen.models import REGISTRY, Family, family_errors, standardization
-from jaxgen.models.family import fits, option_types
+from jaxgen.models.family import describe_type, fits, option_types
 from jaxgen.models.standardization import Standardization
 from jaxgen.regular_files import read_regular
 from jaxgen.runs.outputs import write_json
@@ -49,6 +49,9 @@ COUNTS = (
     "patience",
 )
 """Options that are numbers of something, at least 1."""
+
+MAX_LENGTH = 256
+"""Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
 
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
@@ -565,6 +568,7 @@ def _check_values(options: Any, types: Mapping[str, Any]) -> None:
     """Refuse values that JSON would not give back."""
     for name, hint in types.items():
         value = getattr(options, name)
+        _check_length(option(name), value)
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
@@ -601,9 +605,16 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
             continue
         value = tuple(content[name]) if isinstance(content[name], list) else content[name]
         if not fits(value, hint):
-            raise InputError(f"the option '{name}' cannot be {shortened(content[name])}")
+            raise InputError(f"'{name}' must be {describe_type(hint)}, got {shortened(content[name])}")
+        _check_length(f"'{name}'", value)
         values[name] = value
     return values
+
+
+def _check_length(name: str, value: Any) -> None:
+    """Refuse more values of an option than a file should have."""
+    if isinstance(value, tuple) and len(value) > MAX_LENGTH:
+        raise InputError(f"{name} must have at most {MAX_LENGTH} values, got {len(value)}")
 
 
 def custom_model_message(folder: Path) -> str:
@@ -663,6 +674,6 @@ def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: b
     if family is None or (custom and options is None):
         return RunConfig(model_config=options, **outer)
     if not isinstance(options, Mapping):
-        raise InputError(f"the option 'model_config' cannot be {shortened(options)}")
+        raise InputError(f"'model_config' must be the options of the model, got {shortened(options)}")
     with family_errors(family):
         return RunConfig(model_config=family.config(**fields_from(family.config, options)), **outer)
