@@ -42,7 +42,7 @@ def reserved(folder: Path, *, resume: bool) -> Iterator[None]:
         resume: whether a run in it is resumed.
 
     Raises:
-        InputError: if another process has locked it, or `check_folder` refuses it.
+        InputError: if another process has locked it, it cannot be locked, or `check_folder` refuses it.
     """
     made = not folder.exists()
     make_folder(folder)
@@ -51,6 +51,10 @@ def reserved(folder: Path, *, resume: bool) -> Iterator[None]:
         held = lock.acquire(timeout=0)
     except filelock.Timeout:
         raise InputError(f"{folder} is in use by another process: wait for it, or give another --out") from None
+    except OSError as error:
+        raise InputError(
+            f"{folder / LOCK} cannot be locked ({error.strerror}): remove it, or give another --out"
+        ) from None
     with held:
         # Again: another process may have trained in the folder since it was looked at.
         check_folder(folder, resume=resume)
