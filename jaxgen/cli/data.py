@@ -10,6 +10,7 @@ from jaxgen.cli.options import Positional
 from jaxgen.cli.parse import parse
 from jaxgen.data import prepare
 from jaxgen.errors import InputError, printable, suggest
+from jaxgen.runs.outputs import check_writable
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def run(arguments: list[str]) -> None:
     if arguments[0] not in actions:
         raise InputError(f"jaxgen data has no action '{arguments[0]}': {suggest(arguments[0], actions)}")
     options = parse(Options, arguments[1:], command="jaxgen data prepare")
+    if options.data_dir is not None:
+        check_writable(options.data_dir)
     with contextlib.redirect_stdout(sys.stderr):  # The messages of tensorflow-datasets are not the result.
         folder = prepare(
             options.name,
