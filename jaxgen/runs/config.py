@@ -9,12 +9,15 @@ import hashlib
 import json
 import math
 import platform
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from jaxgen._signatures import checked
 from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
 from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
@@ -124,14 +127,13 @@ class RunConfig(Generic[ModelConfig]):
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        _check_values(self, _types_of_run())
         for name in COUNTS:
             value = getattr(self, name)
             if value is not None and not 1 <= value < 2**31:
                 raise InputError(f"{option(name)} must be {'at least 1' if value < 1 else 'below 2^31'}, got {value}")
         if self.epochs is not None and not 0 < self.epochs < 2**31:
             raise InputError(f"--epochs must be above 0 and below 2^31, got {self.epochs}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"--precision must be float32 or bfloat16, got {self.precision}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
 
@@ -249,6 +251,7 @@ def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
     return dataclasses.replace(config, data=data, data_dir=data_dir, init_from=init_from)
 
 
+@checked
 def write_config(folder: Path, description: RunDescription) -> None:
     """Write `config.json` atomically.
 
@@ -298,6 +301,7 @@ def to_json(description: RunDescription) -> dict[str, Any]:
     }
 
 
+@checked
 def read_config(folder: Path, *, family: Family | None = None) -> RunDescription:
     """Read `config.json`. No code is imported for it.
 
@@ -552,7 +556,6 @@ def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> No
         Traceback (most recent call last):
         jaxgen.errors.InputError: model_config must be None or a vae Config, got <class '...'>
     """
-    _check_values(config, {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"})
     options = config.model_config
     if options is None and custom:
         return
@@ -564,6 +567,12 @@ def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> No
     _check_values(options, option_types(family.config))
 
 
+@cache
+def _types_of_run() -> dict[str, Any]:
+    """The types of the options of every run."""
+    return {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"}
+
+
 def _check_values(options: Any, types: Mapping[str, Any]) -> None:
     """Refuse values that JSON would not give back."""
     for name, hint in types.items():
@@ -573,8 +582,9 @@ def _check_values(options: Any, types: Mapping[str, Any]) -> None:
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
         if not fits(value, hint):
-            kind = hint.__name__ if isinstance(hint, type) else hint
-            raise InputError(f"{option(name)} must be of the Python type {kind}, got {shortened(value)}")
+            kind = f"of the Python type {hint.__name__ if isinstance(hint, type) else hint}"
+            right = describe_type(hint) if typing.get_origin(hint) is Literal else kind
+            raise InputError(f"{option(name)} must be {right}, got {shortened(value)}")
 
 
 def fields_from(kind: type, content: Any) -> dict[str, Any]:

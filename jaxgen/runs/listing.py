@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgen._signatures import checked
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.errors import InputError
@@ -50,6 +51,7 @@ class ListedRun(NamedTuple):
     best: int | None = None
 
 
+@checked
 def list_runs(folder: Path) -> list[ListedRun]:
     """List the runs below a folder. Neither data nor states are read.
 
