@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.small_runs import untrained
 POINTS = {"point": np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)}
 IMAGES = {"image": np.zeros((4, 8, 8, 1), np.uint8), "label": np.zeros(4, np.int32)}
 KEY, X = jax.random.key(0), np.ones((12, 3), np.float32)
+RUN = untrained("vae")
 STATE = untrained("vae").model, untrained("vae").state
 TRAIN = {"model": None, "data": POINTS, "key": KEY, "steps": 1, "batch_size": 2}
 
@@ -101,6 +103,25 @@ def test_arguments_of_every_build_are_checked(family: str) -> None:
         build(config(), IMAGES["image"])
     with pytest.raises(InputError, match=r"^image must be \[n, height, width, channels\], got shape \(8, 8\)"):
         build(config(), {"image": np.zeros((8, 8), np.uint8)})
+
+
+ORDER = {"little": ">", "big": "<"}[sys.byteorder]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"point": X[:, :2].astype(f"{ORDER}f4")}, "'point'"),
+        ({"image": np.zeros((4, 8, 8, 1), f"{ORDER}f4")}, "'image'"),
+        ({**POINTS, "label": np.zeros(20, f"{ORDER}i8")}, "'label'"),
+    ],
+)
+def test_another_byte_order_is_refused_at_every_entrance(data: dict[str, Any], name: str) -> None:
+    for call in (lambda: train(data=data), lambda: runs.evaluate_run(RUN, data=data)):
+        with pytest.raises(InputError, match=f"^{name} must have the byte order of this machine, got {ORDER}.*astype"):
+            call()
+    with pytest.raises(InputError, match=f"^points must have the byte order of this machine, got {ORDER}f4"):
+        plot.scatter_by_label(X[:, :2].astype(f"{ORDER}f4"), label=None)
 
 
 SHAPE = r"'image' must have the shape \[n, height, width, channels\], got \(12, 3\)"
