@@ -56,6 +56,9 @@ COUNTS = (
 MAX_LENGTH = 256
 """Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
 
+MAX_NAMED = 5
+"""Largest number of run folders that an error message names."""
+
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
 
@@ -354,13 +357,25 @@ def read_content(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     if not path.exists():
-        raise InputError(f"{folder} is not a run folder: it has no config.json")
+        raise InputError(f"{folder} is not a run folder: it has no config.json{_runs_within(folder)}")
     try:
         content = json.loads(read_regular(path))
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
     check_format(path, content)
     return dict(content)
+
+
+def _runs_within(folder: Path) -> str:
+    """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
+    try:
+        found = sorted(path.name for path in folder.iterdir() if (path / "config.json").is_file())
+    except OSError:
+        return ""
+    if not found:
+        return ""
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return f"; run folders in it are {', '.join(found[:MAX_NAMED])}{more}"
 
 
 def check_format(path: Path, content: Any) -> None:

@@ -17,7 +17,17 @@ FAMILIES = {
     "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
     "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
     "vae": ({**MLP, "latent_dim": 2, "weight_decay": 0.1}, "encoder"),
+    "vaegan": ({"width": 4, "latent_dim": 2}, "decoder"),
 }
+
+
+def test_every_family_is_tested():
+    assert {*FAMILIES, "classifier"} == set(REGISTRY)
+
+
+def test_the_only_network_of_a_model_is_not_frozen():
+    with pytest.raises(InputError, match="freeze must leave a network to train, got classifier of classifier"):
+        REGISTRY["classifier"].build(REGISTRY["classifier"].config(**MLP, freeze=("classifier",)), DIGITS)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

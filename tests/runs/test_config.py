@@ -160,6 +160,15 @@ def test_a_folder_without_a_config_is_not_a_run_folder(tmp_path):
         read_config(tmp_path)
 
 
+def test_a_folder_of_runs_is_refused_with_the_names_of_some(tmp_path):
+    for number in range(7):
+        (tmp_path / f"beta={number}").mkdir()
+        write_config(tmp_path / f"beta={number}", description())
+    names = ", ".join(f"beta={number}" for number in range(5))
+    with pytest.raises(InputError, match=rf"config\.json; run folders in it are {names} and 2 more$"):
+        read_config(tmp_path)
+
+
 class TestFamilyFromOutside:
     @pytest.fixture
     def written(self):
