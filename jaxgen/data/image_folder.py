@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from jaxgen.typing import Int
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+DARKEST = 257
+"""Level of 16 bits that is the darkest grey of 8 bits."""
 
 CHANNELS = {"L": 1, "RGB": 3}
 
@@ -92,6 +95,7 @@ def folder_splits(path: Path, image_size: int | None) -> Callable[[str], Source]
         train, test = counts if split == "train" else counts[::-1]
         skipped = [*images.skipped, *(list_others(path, folders.values()) if folders else ())]
         selected.notice = describe_splits(train, test, "images", images.classes) + describe_skipped(skipped, path)
+        selected.notice += images.depth_notice
         return selected
 
     return open_split
@@ -101,7 +105,8 @@ class ImageFolder(Source):
     """Image files of a folder, in order of their paths; the names of its subfolders are the class names.
 
     The header of every file is read once. The images are grey if all files are grey, otherwise RGB. Transparent images
-    are composited on white. Of several frames the first is read.
+    are composited on white. Of several frames the first is read. Of 16 bits, 65535 is white, as PNG defines it; values
+    whose range no format defines, floats and integers of 32 bits, are refused.
 
     Args:
         folder: path of a folder that contains images, or subfolders of images.
@@ -132,12 +137,17 @@ class ImageFolder(Source):
         label_of = {name: label for label, name in enumerate(self.class_names)}
         self._labels = np.array([label_of[name] for name in names], np.int32)
         self.classes = len(self.class_names) or None
-        self._size, self._mode = _common_size_and_mode(self._paths, image_size)
+        self._size, self._mode, self.deep = _common_size_and_mode(self._paths, image_size)
         self.shape = (self._size[1], self._size[0], CHANNELS[self._mode])
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._paths)
+
+    @property
+    def depth_notice(self) -> str:
+        """A clause about images whose values are scaled, empty where there are none."""
+        return f", {self.deep} of 16 bits, whose white is 65535" if self.deep else ""
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Decode images."""
@@ -240,29 +250,39 @@ def _folder_split(
     skipped += list_others(path, folders.values())
     read = describe_splits(counts["train"], counts["test"], "images", train.classes)
     found.notice = f"{read}{kept}{describe_skipped(skipped, path)}"
+    found.notice += found.depth_notice
     return found
 
 
-def _common_size_and_mode(paths: Sequence[Path], image_size: int | None) -> tuple[tuple[int, int], str]:
+class _Header(NamedTuple):
+    """Width and height of an image, after the rotation of its EXIF orientation, whether it is grey, and of 16 bits."""
+
+    size: tuple[int, int]
+    is_grey: bool
+    is_deep: bool
+
+
+def _common_size_and_mode(paths: Sequence[Path], image_size: int | None) -> tuple[tuple[int, int], str, int]:
+    """Size and mode of all images, and the number of those of 16 bits."""
     with ThreadPoolExecutor() as pool:  # Most of the time is that of the disk.
         headers = list(pool.map(partial(_header, upright=image_size is None), paths))
-    mode = "L" if all(grey for _, grey in headers) else "RGB"
+    mode = "L" if all(header.is_grey for header in headers) else "RGB"
+    deep = sum(header.is_deep for header in headers)
     if image_size is not None:
-        for path, (size, _) in zip(paths, headers, strict=True):
+        for path, (size, *_) in zip(paths, headers, strict=True):
             check_size(str(path), size, image_size)
-        return (image_size, image_size), mode
-    first = headers[0][0]
-    for path, (size, _) in zip(paths, headers, strict=True):
+        return (image_size, image_size), mode, deep
+    first = headers[0].size
+    for path, (size, *_) in zip(paths, headers, strict=True):
         if size != first:
             raise InputError(
                 f"all images must have the size of {paths[0].name}, {first[0]}x{first[1]} pixels, "
                 f"got {size[0]}x{size[1]} for {path}; give an image size to resize them"
             )
-    return first, mode
+    return first, mode, deep
 
 
-def _header(path: Path, *, upright: bool) -> tuple[tuple[int, int], bool]:
-    """Width and height of an image, after the rotation of its EXIF orientation, and whether it is grey."""
+def _header(path: Path, *, upright: bool) -> _Header:
     size_in_bytes = path.stat().st_size
     if size_in_bytes > MAX_FILE_BYTES:
         raise InputError(f"{path} must have at most {MAX_FILE_BYTES} bytes, got {size_in_bytes}")
@@ -270,10 +290,27 @@ def _header(path: Path, *, upright: bool) -> tuple[tuple[int, int], bool]:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise InputError(f"{path} must have at most {MAX_PIXELS} pixels, got {width} x {height}")
+        _check_range(image)
+        # Of the file: Pillow itself reads colours of 16 bits as their upper 8 bits.
+        is_deep = image.format in ("PNG", "TIFF") and ";16" in _layout(image)
         # Where it cannot matter, it is not looked for: to find it, Pillow may have to decode the image.
         if upright and width != height and _orientation(image) in TRANSPOSING:
             width, height = _upright(image).size
-        return (width, height), image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+        return _Header((width, height), image.mode in {"1", "L", "LA"} or image.mode.startswith("I"), is_deep)
+
+
+def _check_range(image: "Image") -> None:
+    """Refuse values whose range is not defined: what would be black, and what white?"""
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+        kind = "floats" if image.mode == "F" else "integers of 32 bits, or with a sign"
+        raise ValueError(f"its values are {kind}, of which no value is defined as white; 8 or 16 bits are read")
+    if "I;12" in _layout(image):
+        raise ValueError("its values have 12 bits; 8 or 16 bits are read")
+
+
+def _layout(image: "Image") -> str:
+    """How the values lie in the file, in Pillow's words; known before the image is decoded."""
+    return str(getattr(image, "tile", ""))
 
 
 def _ignore_warnings() -> None:
@@ -336,13 +373,20 @@ def _flatten(image: "Image", mode: str) -> "Image":
     """Convert an image of any mode to 8-bit grey or RGB, composited on white if it is transparent."""
     from PIL import Image
 
-    if image.mode == "F":
-        raise ValueError("its values are floats; 8 or 16 bits are read")
+    transparent = image.info.get("transparency")
     if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion clips the values
         levels = np.asarray(image, np.int64)
-        if levels.min() < 0 or levels.max() >= 2**16:
-            raise ValueError(f"its values are from {levels.min()} to {levels.max()}; 8 or 16 bits are read")
-        image = Image.fromarray((levels // 257).astype(np.uint8))
+        if 0 < levels.max() < DARKEST:
+            raise ValueError(
+                f"its values of 16 bits are at most {levels.max()}, which is black, as white is 65535: save it with 8 "
+                "bits, or multiply its values"
+            )
+        grey = np.rint(levels / 257).astype(np.uint8)
+        if isinstance(transparent, int):  # The level that is transparent.
+            grey[levels == transparent] = 255
+        return Image.fromarray(grey).convert(mode)
+    if image.mode == "RGB" and isinstance(transparent, tuple) and max(transparent) > 255:
+        image.info["transparency"] = tuple(level >> 8 for level in transparent)  # As Pillow reads 16-bit colours.
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

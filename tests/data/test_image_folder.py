@@ -235,11 +235,76 @@ def test_the_first_frame_of_an_animation_is_read(tmp_path: Path, suffix: str) ->
     np.testing.assert_array_equal(image, np.broadcast_to(RED, (1, 6, 6, 3)))
 
 
-@pytest.mark.parametrize("mode", ["F", "I"])
-def test_values_beyond_16_bits_are_refused(tmp_path: Path, mode: str) -> None:
-    save(tmp_path / "a.tiff", mode=mode, color=70_000)
-    with pytest.raises(InputError, match=r"a.tiff cannot be read as an image .*8 or 16 bits are read"):
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("F", "floats"), ("I", "integers of 32 bits"), ("I;16S", "integers of 32 bits, or with a sign")]
+)
+def test_values_without_a_defined_white_are_refused_before_the_training(tmp_path: Path, mode: str, kind: str) -> None:
+    array = np.full((6, 6), 77, {"F": "f4", "I": "i4", "I;16S": "i2"}[mode])
+    if mode == "I;16S":
+        unsigned = io.BytesIO()
+        Image.fromarray(array.astype("u2")).save(unsigned, "TIFF", tiffinfo={339: 2})  # SampleFormat: with a sign.
+        (tmp_path / "a.tiff").write_bytes(unsigned.getvalue())
+    else:
+        Image.fromarray(array).save(tmp_path / "a.tiff")
+    with pytest.raises(InputError, match=rf"a.tiff cannot be read as an image .*are {kind}.*8 or 16 bits are read"):
+        ImageFolder(tmp_path, None)
+
+
+def test_values_of_12_bits_are_refused(tmp_path: Path) -> None:
+    tags = {256: 2, 257: 2, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 6}  # Two rows of three bytes.
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags.items())
+    content = b"II*\0" + struct.pack("<I", 14) + bytes(range(6)) + struct.pack("<H", len(tags)) + entries + bytes(4)
+    (tmp_path / "a.tiff").write_bytes(content)
+    with pytest.raises(InputError, match=r"a.tiff cannot be read .*its values have 12 bits; 8 or 16 bits are read"):
+        ImageFolder(tmp_path, None)
+
+
+def png_of_16_bits(levels: np.ndarray, transparent: tuple[int, ...] | None = None) -> bytes:
+    """A PNG file of grey levels [h, w] or of colours [h, w, 3], as the specification describes it."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = levels.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, 16, 0 if levels.ndim == 2 else 2, 0, 0, 0)
+    known = b"" if transparent is None else chunk(b"tRNS", struct.pack(f">{len(transparent)}H", *transparent))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    body = chunk(b"IHDR", header) + known + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+RAMP = np.linspace(0, 65535, 256).reshape(16, 16).round().astype(int)
+
+
+def test_white_of_16_bits_is_65535_and_the_notice_says_so(tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}.png").write_bytes(png_of_16_bits(RAMP + (RAMP == 0) * number))
+    source = open_folder(tmp_path, "train", None)
+    assert source.notice == "read 9 + 1 images, 10 of 16 bits, whose white is 65535"
+    np.testing.assert_array_equal(source.read([0])["image"][0, ..., 0], np.arange(256).reshape(16, 16))
+    (tmp_path / "colours.png").write_bytes(png_of_16_bits(np.stack([RAMP] * 3, -1)))
+    assert "11 of 16 bits" in open_folder(tmp_path, "train", None).notice
+    np.testing.assert_array_equal(
+        ImageFolder(tmp_path, None).read([10])["image"][0, ..., 1], np.arange(256).reshape(16, 16)
+    )
+
+
+def test_values_of_8_bits_in_16_are_refused_rather_than_black(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(np.arange(256).reshape(16, 16)))
+    with pytest.raises(InputError, match=r"a.png .* of 16 bits are at most 255, which is black, as white is 65535"):
         read_all(ImageFolder(tmp_path, None))
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(np.zeros((16, 16), int)))  # Black is black.
+    assert not read_all(ImageFolder(tmp_path, None))["image"].any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_transparent_levels_of_16_bits_become_white(tmp_path: Path, channels: int) -> None:
+    levels = RAMP if channels == 1 else np.stack([RAMP] * 3, -1)
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(levels, (257 * 5,) * channels))
+    expected = np.arange(256)
+    expected[5] = 255
+    found = read_all(ImageFolder(tmp_path, None))["image"][0]
+    np.testing.assert_array_equal(found.reshape(256, channels), np.stack([expected] * channels, -1))
 
 
 def test_formats_that_start_other_programs_are_not_decoded_under_the_suffix_of_another(tmp_path: Path) -> None:
