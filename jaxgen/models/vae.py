@@ -9,7 +9,6 @@ with gradients through the sample by writing it as z = mean + sigma * epsilon (t
 and decoder may be conditioned on c, such as a label: p(x|c), q(z|x, c), p(x|z, c).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -216,7 +215,7 @@ def elbo_terms(
         train=train,
         key=decoder_key,
     )
-    log_scale = params.get("scale", math.log(config.scale))
+    log_scale = params.get("scale", jnp.log(config.scale))
     nll = networks.likelihood.nll(decoded, preprocess(batch), log_scale)
     return Terms(nll, kl_standard_normal(mean, log_var), encoder_stats | decoder_stats)
 
@@ -230,7 +229,7 @@ def init_networks(networks: Networks, config: Config, key: KeyArray, batch: Batc
         "decoder": init_network(networks.decoder, decoder_key, jnp.zeros((len(x), config.latent_dim)), c),
     }
     if config.learn_scale:
-        variables["scale"] = {"params": jnp.float32(math.log(config.scale))}
+        variables["scale"] = {"params": jnp.log(jnp.float32(config.scale))}
     return variables
 
 

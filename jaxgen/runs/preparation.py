@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
-from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
+from jaxgen.callbacks.sample_metrics import mode_metrics
+from jaxgen.data import STACKED, SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
@@ -192,7 +193,8 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
         if config.patience is not None:
             raise InputError("patience counts evaluations of the metric of keep_best: give one, e.g. keep_best='elbo'")
         return
-    known = [f"{SAMPLES}{name}" for name in SAMPLE_METRICS] if model.sample is not None else []
+    modes = MODE_METRICS if config.data in STACKED or mode_metrics(config.data, None) is not None else ()
+    known = [f"{SAMPLES}{name}" for name in ("sliced_wasserstein", *modes)] if model.sample is not None else []
     if model.evaluate is not None and config.validation_fraction is not None:
         state = jax.eval_shape(model.init, jax.random.key(0), shown)
         known += [VALIDATION + name for name in jax.eval_shape(model.evaluate, jax.random.key(0), state, shown)]
@@ -208,8 +210,8 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
         )
 
 
-SAMPLE_METRICS = ("sliced_wasserstein", "modes", "high_quality", "mode_kl")
-"""Metrics of samples, of which those of modes are known for mixtures and stacked digits."""
+MODE_METRICS = ("modes", "high_quality", "mode_kl")
+"""Metrics of samples that mixtures and stacked digits have."""
 
 
 def _family(family: str | Family) -> Family:
