@@ -99,7 +99,7 @@ def test_one_nan_among_many_values_is_refused(make, dtype):
     with pytest.raises(InputError, match=r"must be in \[0, 1\], got nan to nan"):
         check_data({"image": make(images)})
     for nll in (bernoulli_nll, discretized_logistic_nll):
-        with pytest.raises(InputError, match="targets must be in .*, got nan to nan"):
+        with pytest.raises(InputError, match=r"targets must be in .*, got nan to nan"):
             nll(jnp.zeros((64, 8, 8, 1)), make(images))
 
 
