@@ -103,9 +103,9 @@ def find_splits(folder: Path) -> dict[str, Path]:
         raise InputError(f"{folder} must have a subfolder train beside its splits, got {names}")
     if "train" in found and all(image.parent == found["train"] for image in list_files(found["train"]).images):
         return {}
+    others = f"{', '.join(path.name for path in classes[:LISTED])}{', ...' if len(classes) > LISTED else ''}"
     raise InputError(
-        f"{folder} must have either splits or classes as its subfolders, got {names} beside "
-        f"{', '.join(path.name for path in classes[:LISTED])}{', ...' if len(classes) > LISTED else ''}: rename {names} "
+        f"{folder} must have either splits or classes as its subfolders, got {names} beside {others}: rename {names} "
         f"to read a class, or move the others away, or into a subfolder train, to read splits"
     )
 

@@ -4,18 +4,22 @@ They run when a function is called or traced, and look at Python values, shapes 
 as far as these are known, so a compiled program contains nothing of them.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from jaxgen._arrays import check_integers, check_key
+from jaxgen._arrays import check_integers, check_key, is_known
 from jaxgen.batch_checks import check_like
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.models.labels import check_labels
 from jaxgen.models.preprocessing import is_image
 from jaxgen.typing import Array, Batch, KeyArray, Metrics
+
+FAR = 30
+"""Distance of points from the origin, in their standard deviations, of which a training warns."""
 
 
 def checked(model: Model, example: Batch, *, latent_dim: int | None = None, classes: int | None = None) -> Model:
@@ -46,6 +50,11 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
         check_like(shown, batch)
         if classes is not None and "label" in batch:
             check_labels(batch["label"], classes)
+
+    def check_data_set(data: Batch) -> None:
+        check(data)
+        if "point" in shown:
+            _warn_of_far_points(data["point"])
 
     def init(key: KeyArray, batch: Batch) -> State:
         check_key(key)
@@ -104,7 +113,7 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
         evaluate=with_key_and_batch(model.evaluate),
         sample_latent=sample_latent if model.sample_latent else None,
         sample_posterior=with_key_and_batch(model.sample_posterior),
-        check=check,
+        check=check_data_set,
     )
 
 
@@ -116,6 +125,23 @@ def _check_call(key: Any, state: Any) -> None:
 def _check_state(state: Any) -> None:
     if not isinstance(state, State):
         raise InputError(f"state must be a jaxgen State, as of model.init or fit, got {type(state).__name__}")
+
+
+def _warn_of_far_points(points: Any) -> None:
+    """Warn if the networks' inputs would be nearly constant: they depend little on what differs between the points."""
+    if not is_known(points) or len(points) < 2:
+        return
+    mean, deviation = (np.asarray(moment(np.asarray(points, np.float64), axis=0)) for moment in (np.mean, np.std))
+    deviation = np.where(deviation == 0, deviation.max(), deviation)  # A constant column may be of any value.
+    far = np.abs(mean) > FAR * deviation
+    if deviation.max() > 0 and far.any():
+        column = int(np.argmax(far))
+        warnings.warn(
+            f"column {column} of 'point' has the mean {mean[column]:.6g} and the standard deviation "
+            f"{deviation[column]:.3g}: points so far from the origin are learned slowly or not at all; standardize the "
+            "model, as runs do: jaxgen.models.standardization.standardized(model, standardization_of(points))",
+            stacklevel=6,  # Where `fit` is called.
+        )
 
 
 def _check_count(n: Any) -> None:
