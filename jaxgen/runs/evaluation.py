@@ -25,7 +25,7 @@ BETTER: dict[str, Better] = {
     "elbo": "larger",
     "frechet_distance": "smaller",
     "high_quality": "larger",
-    "mode_kl": "smaller",
+    "mode_kl_all": "smaller",
     "modes": "larger",
     "mse": "smaller",
     "reconstruction": "smaller",

@@ -185,7 +185,7 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
         )
 
 
-SAMPLE_METRICS = ("sliced_wasserstein", "modes", "high_quality", "mode_kl")
+SAMPLE_METRICS = ("sliced_wasserstein", "modes", "high_quality", "mode_kl_all")
 """Metrics of samples, of which those of modes are known for mixtures and stacked digits."""
 
 
