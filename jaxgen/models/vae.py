@@ -22,11 +22,12 @@ import optax
 from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
+from jaxgen.models.checked_model import checked
 from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
-from jaxgen.models.validation import check_build, check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive, check_widths
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -60,7 +61,8 @@ class Config(OptimizerConfig):
 
     def __post_init__(self) -> None:
         self.check_optimizer()
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
+        check_widths(hidden=self.hidden)
+        check_positive(width=self.width, latent_dim=self.latent_dim)
         check_positive(scale=self.scale)
         check_not_negative(beta=self.beta)
 
@@ -158,7 +160,7 @@ def build(
     )
     (player,) = freeze_networks([player], config.freeze)
     init, step = game(partial(init_networks, networks, config), [player])
-    return Model(
+    model = Model(
         init=init,
         step=step,
         players=(player,),
@@ -170,6 +172,7 @@ def build(
         sample_latent=partial(sample_latent, config),
         sample_posterior=partial(sample_posterior, networks),
     )
+    return checked(model, example, latent_dim=config.latent_dim)
 
 
 def loss(

@@ -210,7 +210,7 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
         )
 
 
-MODE_METRICS = ("modes", "high_quality", "mode_kl")
+MODE_METRICS = ("modes", "high_quality", "mode_kl_all")
 """Metrics of samples that mixtures and stacked digits have."""
 
 
