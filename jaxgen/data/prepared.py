@@ -33,13 +33,13 @@ from jaxgen.data.digits import BUNDLED
 from jaxgen.data.holdout import holdout_split
 from jaxgen.data.image_folder import resize_all
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, IDX_FILES, read_original
-from jaxgen.data.paths import expand_path
 from jaxgen.data.prepared_metadata import LARGEST_IMAGE, Metadata, check_regular_file, damaged, read_metadata
 from jaxgen.data.stacked import STACKED
 from jaxgen.data.streaming import MEMORY_LIMIT, ArraySource, Source, read_all
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.optional_imports import require
+from jaxgen.paths import expand_path
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
-from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, check_known, printable, shortened
 from jaxgen.models import REGISTRY, Family, family_errors, standardization
 from jaxgen.models.family import fits, option_types
 from jaxgen.models.standardization import Standardization
+from jaxgen.paths import expand_path
 from jaxgen.regular_files import read_regular
 from jaxgen.runs.outputs import write_json
 from jaxgen.training.seeds import seed_keys

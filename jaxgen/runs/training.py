@@ -24,6 +24,9 @@ from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.chunk import Callback, find_non_finite_parameters
 from jaxgen.training.loop import Fit, Interrupted, fit
 
+PROFILE = "profile"
+"""Name of the folder of the trace of a training, in that of the run."""
+
 
 def train(
     folder: str | Path,
@@ -103,7 +106,7 @@ def _fit(
     with (
         Progress(config.steps, start.step - start.unfinished.steps, names=names) as progress,
         MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
-        Profile(folder / "profile") if profile else contextlib.nullcontext() as trace,
+        Profile(folder / PROFILE) if profile else contextlib.nullcontext() as trace,
     ):
         _report_log(log, start.step, notify)
 

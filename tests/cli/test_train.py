@@ -136,9 +136,8 @@ def test_config_files_that_do_not_apply_are_refused(vae, tmp_path, refused, monk
     assert "--config needs a value" in refused("train", "vae", "--config", "--steps", 3)
     assert "a run that is resumed keeps its own" in refused("train", "vae", "--config", file, "--resume")
     assert "there is no config file 'absent.json'" in refused("train", "--config", "absent.json")
-    assert "jaxgen train has no option '--stps': did you mean '--steps'?" in refused(
-        "train", "--config", file, "--stps"
-    )
+    assert "has no option '--stps': did you mean '--steps'?" in refused("train", "--config", file, "--stps")
+    assert "--config must be given once" in refused("train", "--config", file, "--config", file)
     (tmp_path / "own.yaml").write_text("model: linear")
     assert "is of the model 'linear', which is not part of jaxgen" in refused("train", "--config", "own.yaml")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.yaml"]

@@ -83,6 +83,8 @@ def test_files_that_are_no_config_are_refused(name, text, sentence, tmp_path, mo
     ("options", "sentence"),
     [
         ({"learning_rte": 1e-3}, "there is no option 'learning_rte': did you mean 'learning_rate'?"),
+        ({"lr": 1e-3}, "there is no option 'lr': did you mean 'learning_rate'?"),
+        ({"latent": 3}, "there is no option 'latent': did you mean 'latent_dim'?"),
         ({"model_config": {}}, "there is no option 'model_config'"),
         ({"learning_rate": "fast"}, "the option 'learning_rate' cannot be 'fast'"),
         ({"steps": "1e3"}, "the option 'steps' cannot be '1e3'"),
