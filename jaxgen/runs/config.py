@@ -350,17 +350,39 @@ def read_content(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} is not a run folder: it has no config.json")
     try:
         content = json.loads(read_regular(path))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    check_format(path, content)
+    return dict(content)
+
+
+def check_format(path: Path, content: Any) -> None:
+    """Check that the content of a `config.json` has a format that this version reads.
+
+    Args:
+        path: path of the file, for the message.
+        content: its content.
+
+    Raises:
+        InputError: if it has no format, or that of a newer jaxgen.
+
+    Example:
+        >>> check_format(Path("runs/x/config.json"), {"format": 99})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: runs/x/config.json has the format 99, of a newer jaxgen than this one, which reads
+        formats up to 1: install a newer version
+    """
+    try:
         version = content["format"]
         if type(version) is not int or version < 1:
             raise TypeError("the format is not a version")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise _damaged(path, error) from None
     if version > FORMAT:
         raise InputError(
-            f"{path} has the format {version}, of a newer jaxgen than this one, which reads formats up to {FORMAT}: "
-            "install a newer version"
+            f"{path} has the format {shortened(version)}, of a newer jaxgen than this one, which reads formats up to "
+            f"{FORMAT}: install a newer version"
         )
-    return dict(content)
 
 
 def check_unedited(path: Path, content: Mapping[str, Any]) -> None:
