@@ -135,7 +135,7 @@ class ImageFolder(Source):
         self.class_names = tuple(sorted(set(names)) if class_names is None else class_names)
         if self.class_names and not names:
             raise InputError(
-                f"the images of {folder} must have labels as the training images have: use subfolders, or move them "
+                f"the images of {folder} must have labels as the training images have: use subfolders, or put them "
                 f"elsewhere, and a part of the training images is held out in their place"
             )
         if unknown := set(names) - set(self.class_names):
