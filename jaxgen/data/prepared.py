@@ -284,7 +284,12 @@ class PreparedImages(Source):
         shapes: dict[str, tuple[tuple[int, ...], DTypeLike]] = {"image": ((len(self), *self.shape), np.uint8)}
         if self.classes is not None:
             shapes["label"] = ((len(self),), np.int32)
-        return load_copy(self._folder, self._copy, self._source, shapes)
+        copy = load_copy(self._folder, self._copy, self._source, shapes)
+        # Labels are compared with the classes as those that are decoded: a copy states its own SHA-256.
+        if copy is not None and self.classes is not None and len(self):
+            labels = copy["label"]
+            return copy if labels.min() >= 0 and labels.max() < self.classes else None
+        return copy
 
     def store(self, arrays: dict[str, np.ndarray]) -> None:
         """Write the decoded copy."""
