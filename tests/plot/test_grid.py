@@ -82,6 +82,14 @@ def test_each_panel_has_its_images_below_its_title():
     assert not np.array_equal(panels[0][:top], panels[1][:top])
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16, np.float32, np.float64])
+def test_bytes_of_another_type_are_refused_and_not_clipped(dtype):
+    images = np.full((2, 8, 8, 1), 128, dtype)
+    for draw in (to_bytes, image_grid):
+        with pytest.raises(InputError, match=r"must be uint8 or floats in \[0, 1\], got .* 128.* x.astype\('uint8'\)"):
+            draw(images)
+
+
 def test_values_are_rounded_and_clipped_to_bytes():
     assert to_bytes(np.array([-1.0, 0.0, 0.5019, 1.0, 2.0, np.inf, -np.inf, np.nan])).tolist() == [
         0,
