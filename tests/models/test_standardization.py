@@ -16,7 +16,7 @@ RING = load("ring", examples=400)
 OFFSET, FACTOR = np.float32([1000.0, -3e6]), np.float32([7.0, 1e4])
 FAR = {**RING, "point": RING["point"] * FACTOR + OFFSET}
 MODELS = {
-    "gan": gan.build(gan.Config(hidden=(8,), latent_dim=2, discriminator_normalization="batch"), RING),
+    "gan": gan.build(gan.Config(hidden=(8,), latent_dim=2), RING),
     "vae": vae.build(vae.Config(hidden=(8,), latent_dim=2, likelihood="gaussian"), RING),
     "cvae": cvae.build(cvae.Config(hidden=(8,), latent_dim=2, likelihood="gaussian"), RING),
     "classifier": classifier.build(classifier.Config(hidden=(8,), architecture="mlp"), RING),
