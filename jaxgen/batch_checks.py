@@ -12,6 +12,9 @@ from jaxgen.errors import InputError
 MAX_CLASSES = 2**16
 """Largest number of classes: labels become indicator vectors of that length."""
 
+LARGEST_PIXELS = 2**26
+"""Largest number of pixels of an image that is read or drawn: 8192 x 8192."""
+
 
 def check_data(data: Mapping[str, Any], origin: str = "") -> None:
     """Check the arrays `image`, `point` and `label` of a batch or of a data set, as far as their values are known.

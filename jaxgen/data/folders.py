@@ -106,7 +106,7 @@ def find_splits(folder: Path) -> dict[str, Path]:
     others = f"{', '.join(path.name for path in classes[:LISTED])}{', ...' if len(classes) > LISTED else ''}"
     raise InputError(
         f"{folder} must have either splits or classes as its subfolders, got {names} beside {others}: rename {names} "
-        f"to read a class, or move the others away, or into a subfolder train, to read splits"
+        f"to read a class, or put the others elsewhere, or into a subfolder train, to read splits"
     )
 
 

@@ -123,7 +123,7 @@ def test_unlabelled_test_images_for_labelled_training_images_are_rejected(tmp_pa
         save(tmp_path / name)
     for split in ("train", "test"):  # At the start of a training, not after it.
         with pytest.raises(
-            InputError, match=r"images of .*test must have labels as the training images have: use subfolders, or move"
+            InputError, match=r"images of .*test must have labels as the training images have: use subfolders, or put"
         ):
             open_folder(tmp_path, split, None)
 
