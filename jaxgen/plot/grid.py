@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.errors import InputError
 from jaxgen.plot.text import draw_text
 from jaxgen.typing import AnyArray, Shaped, UInt8
@@ -17,9 +18,6 @@ MIN_WIDTH = 600
 
 MAX_FACTOR = 16
 """Largest factor by which an image is enlarged."""
-
-LARGEST_PIXELS = 2**26
-"""Largest number of pixels of a grid, 8192 x 8192; image viewers refuse figures that are much larger."""
 
 TITLE_SIZE = 16
 """Size of the font of titles in pixels."""

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from jaxgen.data import streaming
-from jaxgen.data.prepared import PreparedImages, open_prepared, prepare_arrays
+from jaxgen.data.prepared import PreparedImages, open_prepared
 from jaxgen.data.prepared_metadata import read_metadata
+from jaxgen.data.preparing import prepare_arrays
 from jaxgen.data.sources import load
 from jaxgen.data.streaming import ArraySource
 

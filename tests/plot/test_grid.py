@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.errors import InputError
 from jaxgen.plot import GAP, Grid, image_grid, save, to_bytes
-from jaxgen.plot.grid import LARGEST_PIXELS, TITLE_SIZE, near_square
+from jaxgen.plot.grid import TITLE_SIZE, near_square
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 255, (23, 4, 5, 3), np.uint8)  # None is white, as the background is.
