@@ -12,6 +12,9 @@ from jaxgen.errors import InputError
 MAX_CLASSES = 2**16
 """Largest number of classes: labels become indicator vectors of that length."""
 
+LARGEST_PIXELS = 2**26
+"""Largest number of pixels of an image that is read or drawn: 8192 x 8192."""
+
 
 def check_data(data: Mapping[str, Any], origin: str = "") -> None:
     """Check the arrays `image`, `point` and `label` of a batch or of a data set, as far as their values are known.
@@ -83,10 +86,10 @@ def _check_images(images: Any, name: str) -> None:
     if images.dtype == np.uint8:
         return
     if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise InputError(
-            f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert values from 0 to 255 by "
-            "x.astype('uint8')"
-        )
+        bounds = known_bounds(images) if jnp.issubdtype(images.dtype, jnp.integer) else None
+        binary = images.dtype == np.bool_ or (bounds is not None and bounds[0] >= 0 and bounds[1] <= 1)
+        how = "values 0 and 1 by x.astype('float32')" if binary else "values from 0 to 255 by x.astype('uint8')"
+        raise InputError(f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert {how}")
     check_unit_interval(f"floats of {name}", images)
 
 

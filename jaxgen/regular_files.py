@@ -14,6 +14,27 @@ SMALL = 64 * 2**20
 """Largest size in bytes of a file of text: 64 MiB."""
 
 
+def regular_size(path: Path, *, follow_links: bool = True) -> int | None:
+    """Return the size of a file without opening it.
+
+    Args:
+        path: path of the file.
+        follow_links: whether a link to a regular file counts as one.
+
+    Returns:
+        Size in bytes; None for what is no regular file.
+
+    Raises:
+        OSError: if there is nothing at the path, or it cannot be looked at.
+
+    Example:
+        >>> regular_size(Path("/dev/null")) is None
+        True
+    """
+    status = path.stat(follow_symlinks=follow_links)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading if it is a regular file; pipes and devices are not waited for.
 

@@ -146,11 +146,20 @@ def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:
             found[f"{name} key"] = (lambda draw=draw: draw(0, 3), typed_key)
             found[f"{name} fraction"] = (lambda draw=draw: draw(KEY, 2.5), "n must be an integer, got float 2.5")
             found[f"{name} negative"] = (lambda draw=draw: draw(KEY, -2), "n, .* must be at least 1, got -2")
+        found["condition"] = (
+            lambda: model.sample(KEY, state, 3, colour=1),
+            "this model cannot be conditioned on colour",
+        )
         label = {"label": 0} if model.conditions else {}
-        for latent, got in ((X, r"shape \(12, 3\)"), (X[0], r"shape \(3,\)"), ([[1.0, 2.0]], "list")):
+        for latent, got in (
+            (X, r"shape \(12, 3\)"),
+            (X[0], r"shape \(3,\)"),
+            ([[1.0, 2.0]], "list"),
+            (np.array([["a", "b"]]), "<U1"),
+        ):
             found[f"decode {got}"] = (
                 lambda latent=latent: model.decode(state, latent, **label),
-                rf"latent must be an array of the shape \[n, 2\], got {got}",
+                rf"latent must be an array of numbers of the shape \[n, 2\], got {got}",
             )
     return found
 
@@ -159,6 +168,18 @@ def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:
 def test_arguments_of_the_functions_of_every_model_are_checked(family: str) -> None:
     for call, sentence in calls(family).values():
         with pytest.raises(InputError, match=f"^{sentence}"):
+            call()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_state_of_several_seeds_is_refused(family: str) -> None:
+    model, state = model_and_state(family)
+    several = state.replace(params=jax.tree.map(lambda x: jax.numpy.stack([x, x]), state.params))
+    calls = [lambda: model.step(KEY, several, IMAGES), lambda: model.evaluate(KEY, several, IMAGES)]
+    if model.sample:
+        calls.append(lambda: model.sample(KEY, several, 3))
+    for call in calls:
+        with pytest.raises(InputError, match=r"^state must be that of one seed of this model: .*extract_seed"):
             call()
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.data.folders import SUFFIXES, describe_skipped, find_splits, list_files, list_others
 from jaxgen.data.holdout import describe_splits, holdout_split
 from jaxgen.data.streaming import Source
@@ -29,11 +30,8 @@ CHANNELS = {"L": 1, "RGB": 3}
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Formats that are decoded, whatever the suffix of the file. Pillow would start other programs for some others."""
 
-MAX_PIXELS = 2**26
-"""Largest number of pixels of an image: 8192 x 8192."""
-
 MAX_FILE_BYTES = 2**29
-"""Largest size of a file of one image: 512 MiB, more than `MAX_PIXELS` pixels take without compression."""
+"""Largest size of a file of one image: 512 MiB, more than `LARGEST_PIXELS` pixels take without compression."""
 
 HASHED_BYTES = 2**16
 """Number of bytes at the beginning and at the end of a larger file that represent its content in its digest."""
@@ -279,8 +277,8 @@ def _header(path: Path, *, upright: bool) -> tuple[tuple[int, int], bool]:
         raise InputError(f"{path} must have at most {MAX_FILE_BYTES} bytes, got {size_in_bytes}")
     with _opened(path) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise InputError(f"{path} must have at most {MAX_PIXELS} pixels, got {width} x {height}")
+        if width * height > LARGEST_PIXELS:
+            raise InputError(f"{path} must have at most {LARGEST_PIXELS} pixels, got {width} x {height}")
         # Where it cannot matter, it is not looked for: to find it, Pillow may have to decode the image.
         if upright and width != height and _orientation(image) in TRANSPOSING:
             width, height = _upright(image).size

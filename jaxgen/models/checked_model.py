@@ -5,9 +5,12 @@ as far as these are known, so a compiled program contains nothing of them.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import flax.errors
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._arrays import check_integers, check_key, is_known
@@ -22,7 +25,14 @@ FAR = 30
 """Distance of points from the origin, in their standard deviations, of which a training warns."""
 
 
-def checked(model: Model, example: Batch, *, latent_dim: int | None = None, classes: int | None = None) -> Model:
+def checked(
+    model: Model,
+    example: Batch,
+    *,
+    latent_dim: int | None = None,
+    classes: int | None = None,
+    conditions: Sequence[str] | None = None,
+) -> Model:
     """Return a model whose functions refuse arguments that do not fit it.
 
     Args:
@@ -30,6 +40,7 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
         example: batch that shows the shape of the data.
         latent_dim: dimension of the latents; None for a model without them.
         classes: number of classes; None for a model that has no use for labels.
+        conditions: names of the keyword arguments of `sample` and `decode`; by default those of the model.
 
     Returns:
         The model with the same functions after checks, and with `check`.
@@ -56,6 +67,11 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
         if "point" in shown:
             _warn_of_far_points(data["point"])
 
+    def check_conditions(given: Mapping[str, Any]) -> None:
+        known = model.conditions if conditions is None else conditions
+        if unknown := sorted(set(given) - set(known)):
+            raise InputError(f"this model cannot be conditioned on {', '.join(unknown)}")
+
     def init(key: KeyArray, batch: Batch) -> State:
         check_key(key)
         check(batch)
@@ -64,13 +80,15 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
         _check_call(key, state)
         check(batch)
-        return model.step(key, state, batch)
+        with _of_this_model():
+            return model.step(key, state, batch)
 
     def with_key_and_batch(function: Callable[..., Any] | None) -> Any:
         def call(key: KeyArray, state: State, batch: Batch) -> Any:
             _check_call(key, state)
             check(batch)
-            return function(key, state, batch)  # type: ignore[misc]
+            with _of_this_model():
+                return function(key, state, batch)  # type: ignore[misc]
 
         return call if function else None
 
@@ -78,15 +96,18 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
         def call(state: State, batch: Batch) -> Array:
             _check_state(state)
             check(batch)
-            return function(state, batch)  # type: ignore[misc]
+            with _of_this_model():
+                return function(state, batch)  # type: ignore[misc]
 
         return call if function else None
 
-    def sample(key: KeyArray, state: State, n: int, **conditions: Any) -> Array:
+    def sample(key: KeyArray, state: State, n: int, **given: Any) -> Array:
         assert model.sample is not None
         _check_call(key, state)
         _check_count(n)
-        return model.sample(key, state, n, **conditions)
+        check_conditions(given)
+        with _of_this_model():
+            return model.sample(key, state, n, **given)
 
     def sample_latent(key: KeyArray, n: int) -> Array:
         assert model.sample_latent is not None
@@ -94,13 +115,13 @@ def checked(model: Model, example: Batch, *, latent_dim: int | None = None, clas
         _check_count(n)
         return model.sample_latent(key, n)
 
-    def decode(state: State, latent: Array, **conditions: Any) -> Array:
+    def decode(state: State, latent: Array, **given: Any) -> Array:
         assert model.decode is not None
         _check_state(state)
-        if not hasattr(latent, "dtype") or np.ndim(latent) != 2 or np.shape(latent)[1] != latent_dim:
-            got = f"shape {np.shape(latent)}" if hasattr(latent, "dtype") else type(latent).__name__
-            raise InputError(f"latent must be an array of the shape [n, {latent_dim}], got {got}")
-        return model.decode(state, latent, **conditions)
+        check_conditions(given)
+        _check_latent(latent, latent_dim)
+        with _of_this_model():
+            return model.decode(state, latent, **given)
 
     return model._replace(
         init=init,
@@ -142,6 +163,30 @@ def _warn_of_far_points(points: Any) -> None:
             "model, as runs do: jaxgen.models.standardization.standardized(model, standardization_of(points))",
             stacklevel=6,  # Where `fit` is called.
         )
+
+
+def _check_latent(latent: Any, latent_dim: int | None) -> None:
+    if not hasattr(latent, "dtype"):
+        got = type(latent).__name__
+    elif np.ndim(latent) != 2 or np.shape(latent)[1] != latent_dim:
+        got = f"shape {np.shape(latent)}"
+    elif not jnp.issubdtype(latent.dtype, jnp.number):
+        got = str(latent.dtype)
+    else:
+        return
+    raise InputError(f"latent must be an array of numbers of the shape [n, {latent_dim}], got {got}")
+
+
+@contextmanager
+def _of_this_model() -> Iterator[None]:
+    """Replace the error of Flax for parameters of other shapes."""
+    try:
+        yield
+    except flax.errors.ScopeParamShapeError as error:
+        raise InputError(
+            "state must be that of one seed of this model: of several, take one by "
+            f"jaxgen.training.seeds.extract_seed(state, 0) ({' '.join(str(error).split()).partition(' (https')[0]})"
+        ) from error
 
 
 def _check_count(n: Any) -> None:

@@ -121,7 +121,8 @@ def build(
         sample_latent=networks.sample_latent,
         conditions=("label",) if networks.classes else (),
     )
-    return checked(model, example, latent_dim=networks.latent_dim, classes=networks.classes or None)
+    latent_dim, classes = networks.latent_dim, networks.classes or None
+    return checked(model, example, latent_dim=latent_dim, classes=classes, conditions=("label",))
 
 
 class Objective(NamedTuple):

@@ -172,7 +172,8 @@ def build(
         sample_latent=partial(sample_latent, config),
         sample_posterior=partial(sample_posterior, networks),
     )
-    return checked(model, example, latent_dim=config.latent_dim)
+    conditions = () if condition is no_condition else ("condition",)
+    return checked(model, example, latent_dim=config.latent_dim, conditions=conditions)
 
 
 def loss(

@@ -14,10 +14,16 @@ DIGITS = load("digits")
 MLP = {"hidden": (4,), "architecture": "mlp"}
 FAMILIES = {
     "autoencoder": ({**MLP, "latent_dim": 2}, "encoder"),
+    "classifier": (MLP, "classifier"),
     "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
     "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
     "vae": ({**MLP, "latent_dim": 2, "weight_decay": 0.1}, "encoder"),
+    "vaegan": ({"width": 4, "latent_dim": 2}, "decoder"),
 }
+
+
+def test_every_family_is_tested():
+    assert set(FAMILIES) == set(REGISTRY)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
