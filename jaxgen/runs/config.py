@@ -83,11 +83,12 @@ class RunConfig(Generic[ModelConfig]):
         validation_fraction: share of the training examples of each class that are set aside and evaluated at every
             checkpoint; by default none.
         keep_best: metric by which the best state is kept beside the newest ones, one of validation examples such as
-            elbo, or of samples such as samples/modes; by default the newest ones only are kept.
+            elbo, or of samples such as samples/modes; max:NAME or min:NAME for a metric of a family of your own, of
+            which the largest or the smallest value is best; by default the newest ones only are kept.
         patience: number of evaluations without a better value of keep_best after which the training ends; by default it
             does not end early.
-        init_from: run folder whose parameters the networks of the same names start from; by default they are
-            initialized at random.
+        init_from: run folder whose parameters the networks of the same names start from, those of its best state where
+            it keeps one; by default they are initialized at random.
     """
 
     model_config: ModelConfig
@@ -395,14 +396,13 @@ def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunD
         raise InputError(f"{path}: {error}") from None
 
 
-def check_trained_with(stored: Any, now: RunDescription, folder: Path, step: int, *, family: Family | None) -> None:
+def check_trained_with(stored: Any, now: RunDescription, checkpoint: Path, *, family: Family | None) -> None:
     """Check that the `config.json` of a run is the one with which the state of a checkpoint was trained.
 
     Args:
         stored: description that is stored beside the state, as `to_json` returns it; None where none is stored.
         now: description that was read from the `config.json`.
-        folder: folder of the run.
-        step: step of the checkpoint.
+        checkpoint: folder of the checkpoint, as `RUN/checkpoints/60`.
         family: family of the run, needed where it is not part of the package.
 
     Raises:
@@ -410,11 +410,11 @@ def check_trained_with(stored: Any, now: RunDescription, folder: Path, step: int
     """
     if stored is None:
         return
-    before = from_json(stored, folder / "checkpoints" / str(step), family=family)
+    before = from_json(stored, checkpoint, family=family)
     if change := _change(before, now):
         raise InputError(
-            f"{folder / 'config.json'} was changed after the checkpoint of step {step}, which is of a run {change}: "
-            "put back what it was"
+            f"{checkpoint.parents[1] / 'config.json'} was changed after {checkpoint} was written, which is of a run "
+            f"{change}: put back what it was"
         )
 
 

@@ -343,8 +343,9 @@ def load_run(
         state = abstract_state(model, description.config, description.example)
     if best and description.config.keep_best is None:
         raise InputError(f"{folder} keeps no best state: train with keep_best, e.g. --keep-best elbo")
-    restored = restore(folder / ("best" if best else "checkpoints"), state)
-    check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
+    states = folder / ("best" if best else "checkpoints")
+    restored = restore(states, state)
+    check_trained_with(restored.meta.get("run"), description, states / str(restored.step), family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)
     diverged = {**find_non_finite_parameters(restored.state), **diverged_from_json(restored.meta)}
