@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.end_to_end import parse
+from end_to_end import parse
 
 
 def test_the_folder_of_original_files_has_the_name_that_data_prepare_gives_it(tmp_path, monkeypatch, capsys):
