@@ -3,6 +3,7 @@
 import gc
 import importlib.metadata
 import os
+from collections.abc import Iterator
 
 import jaxtyping
 import pytest
@@ -38,8 +39,9 @@ jaxtyping.install_import_hook(
 
 
 @pytest.fixture
-def convolutions_by_xla(monkeypatch: pytest.MonkeyPatch) -> None:
+def convolutions_by_xla() -> Iterator[None]:
     """Compute convolutions by a single operation of XLA, as on accelerators: it is traced and compiled faster."""
-    from jaxgen.nn import cpu_convolution
+    from jaxgen.nn import convolution
 
-    monkeypatch.setattr(cpu_convolution, "is_supported", lambda *args, **options: False)
+    with convolution.convolutions_by_xla():
+        yield

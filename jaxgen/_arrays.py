@@ -69,14 +69,19 @@ def check_unit_interval(name: str, array: Shaped[AnyArray, "..."]) -> None:
 
 
 def known_bounds(array: Shaped[AnyArray, "..."]) -> tuple[float, float] | None:
-    """Return the smallest and the largest value; None where they are not known, as of traced or empty arrays."""
-    if isinstance(array, jax.core.Tracer) or not np.size(array):
+    """Return the smallest and the largest value, NaN and NaN where any value is NaN.
+
+    The result is None where the values are not known, as those of traced or empty arrays.
+    """
+    if not is_known(array) or not np.size(array):
         return None
-    if isinstance(array, jax.Array):
-        with jax.ensure_compile_time_eval():  # Under `jit`, operations on a constant are traced otherwise.
-            return jnp.min(array).item(), jnp.max(array).item()
-    values = np.asarray(array)
-    return values.min().item(), values.max().item()
+    values = array if isinstance(array, jax.Array) else np.asarray(array)
+    library: Any = jnp if isinstance(array, jax.Array) else np
+    with jax.ensure_compile_time_eval():  # Under `jit`, operations on a constant of JAX are traced otherwise.
+        # Extrema ignore NaN in JAX on a CPU, and in NumPy for bfloat16.
+        if jnp.issubdtype(values.dtype, jnp.floating) and library.isnan(values).any():
+            return math.nan, math.nan
+        return values.min().item(), values.max().item()
 
 
 def check_key(key: Any, *, name: str = "key", several: bool = False) -> None:
@@ -120,7 +125,7 @@ def sum_events(array: Shaped[Array, " batch *event"]) -> Shaped[Array, " batch"]
 
 def spaced(points: Shaped[Array, " n *event"], most: int) -> Shaped[Array, " few *event"]:
     """Return at most `most` of the points, evenly spaced."""
-    return points[:: math.ceil(points.shape[0] / most)]
+    return points[:: max(1, math.ceil(points.shape[0] / most))]
 
 
 def is_known(value: Any) -> bool:

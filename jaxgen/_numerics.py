@@ -37,12 +37,14 @@ def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def largest(x: Float[Array, "*shape"], axis: int) -> Float[Array, "*rest"]:
-    """Return the maximum along an axis, -inf if that is empty. Its derivative is the mean of those of the maxima.
+    """Return the maximum along an axis, NaN if any number is NaN, -inf if the axis is empty.
+
+    Its derivative is the mean of those of the maxima. `jnp.max` ignores NaN on a CPU, unless the numbers are few.
 
     The derivative of `jnp.max` divides by the number of elements that equal the maximum. It is NaN where a compiler
     computes x again with other rounding errors, so that no element equals it (jax-ml/jax issue 13600).
     """
-    return jnp.max(x, axis, initial=-jnp.inf)
+    return jnp.where(jnp.isnan(x).any(axis), jnp.nan, jnp.max(x, axis, initial=-jnp.inf))
 
 
 @largest.defjvp

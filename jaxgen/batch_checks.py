@@ -43,6 +43,39 @@ def check_data(data: Mapping[str, Any], origin: str = "") -> None:
             check(array, f"'{name}'{place}")
 
 
+def check_like(example: Mapping[str, Any], batch: Mapping[str, Any]) -> None:
+    """Check that a batch may be given to a model that was built from an example.
+
+    Args:
+        example: smallest batch that shows the shapes of the data of the model.
+        batch: batch of examples.
+
+    Raises:
+        InputError: if `check_data` refuses the batch, its examples have another shape, or its arrays are of different
+            lengths.
+
+    Example:
+        >>> check_like({"point": np.zeros((1, 2))}, {"point": np.zeros((5, 3))})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: 'point' must have the shape [n, 2], as the data of the training, got (5, 3)
+    """
+    check_data(batch)
+    for name in ("image", "point"):
+        if name not in example:
+            continue
+        if name not in batch:
+            raise InputError(f"a batch must have an array '{name}', as the data of the training, got {sorted(batch)}")
+        if batch[name].shape[1:] != example[name].shape[1:]:
+            expected = ", ".join(["n", *map(str, example[name].shape[1:])])
+            raise InputError(
+                f"'{name}' must have the shape [{expected}], as the data of the training, got {batch[name].shape}"
+            )
+        if "label" in batch and len(batch["label"]) != len(batch[name]):
+            raise InputError(
+                f"'label' must have one label for each of {len(batch[name])} examples, got {len(batch['label'])} labels"
+            )
+
+
 def _check_images(images: Any, name: str) -> None:
     if images.ndim != 4 or 0 in images.shape[1:]:
         hint = "; add the axis of channels by x[..., None]" if images.ndim == 3 else ""

@@ -146,6 +146,7 @@ class Model(NamedTuple):
             encoder is deterministic. Families of the package that encode offer it.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
+        check: `(batch) -> None`, raises an InputError for data that do not fit the model, as far as they are known.
     """
 
     init: Init
@@ -161,6 +162,7 @@ class Model(NamedTuple):
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     conditions: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
+    check: Callable[[Batch], None] | None = None
 
     @property
     def slices(self) -> int:

@@ -9,6 +9,7 @@ from jaxgen.batch_checks import check_data
 from jaxgen.data import load
 from jaxgen.data.own_arrays import read_npz
 from jaxgen.errors import InputError
+from jaxgen.losses import bernoulli_nll, discretized_logistic_nll
 from jaxgen.models import cvae, vae
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.training import fit
@@ -86,6 +87,20 @@ def test_valid_data_pass(make):
     check_data({"point": make(np.float32([[-1e30], [3.0]]))})
     check_data({"other": make(np.int32([7]))})
     check_data(load("digits"))
+
+
+@pytest.mark.parametrize("make", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16, np.float16])
+def test_one_nan_among_many_values_is_refused(make, dtype):
+    points, images = np.ones((4096, 2), dtype), np.ones((64, 8, 8, 1), dtype)
+    points[70, 1], images[7, 3, 1, 0] = np.nan, np.nan
+    with pytest.raises(InputError, match="'point' must be finite, got NaN or infinity"):
+        check_data({"point": make(points)})
+    with pytest.raises(InputError, match=r"must be in \[0, 1\], got nan to nan"):
+        check_data({"image": make(images)})
+    for nll in (bernoulli_nll, discretized_logistic_nll):
+        with pytest.raises(InputError, match=r"targets must be in .*, got nan to nan"):
+            nll(jnp.zeros((64, 8, 8, 1)), make(images))
 
 
 def test_arrays_of_jax_are_checked_also_within_jit():

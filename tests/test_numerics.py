@@ -31,3 +31,13 @@ def test_derivative_of_the_maximum_of_no_numbers_is_zero() -> None:
     value, derivative = jax.jvp(lambda x: largest(x, 1), [jnp.zeros((2, 0))], [jnp.zeros((2, 0))])
     np.testing.assert_array_equal(value, [-np.inf] * 2)
     np.testing.assert_array_equal(derivative, [0.0] * 2)
+
+
+@pytest.mark.parametrize("shape", [(1, 8192), (300, 64)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_maximum_of_numbers_with_nan_is_nan(shape: tuple[int, int], compiled: bool) -> None:
+    """On a CPU, `jnp.max` of many numbers ignores NaN."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    x[-1, 5] = np.nan
+    found = (jax.jit(largest, static_argnums=1) if compiled else largest)(jnp.asarray(x), 1)
+    np.testing.assert_array_equal(found, x.max(axis=1))

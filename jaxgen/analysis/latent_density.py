@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._arrays import check_integers, check_key
+from jaxgen._signatures import checked
 from jaxgen.divergences import mmd
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
@@ -22,6 +23,7 @@ SMALLEST_VARIANCE = 1e-6
 """Variance that is added to each component of a mixture, relative to the mean variance of the latents."""
 
 
+@checked
 def aggregate_posterior_mmd(
     key: KeyArray, latents: Float[Array, "n dim"], *, kernel: str = "imq", bandwidth: Scalar | None = None
 ) -> Float[Array, ""]:
@@ -38,8 +40,8 @@ def aggregate_posterior_mmd(
         An unbiased estimate, a scalar; near 0, and sometimes below it, if the latents follow the prior.
 
     Raises:
-        ValueError: if the latents are not a matrix, or there are fewer than two.
-        InputError: if the kernel is unknown.
+        ValueError: if there are fewer than two latents.
+        InputError: if the latents are not a matrix, or the kernel is unknown.
 
     Reference:
         Tolstikhin et al. 2018, arXiv:1711.01558, section 4 (the kernel and its bandwidth, there `C = 2 dim`).
@@ -51,7 +53,6 @@ def aggregate_posterior_mmd(
         (True, True)
     """
     check_key(key)
-    _check_matrix(latents)
     samples = jax.random.normal(key, latents.shape, latents.dtype)
     default = math.sqrt(2 * latents.shape[1])
     return mmd(latents, samples, kernel=kernel, bandwidth=default if bandwidth is None else bandwidth)
@@ -91,6 +92,7 @@ class LatentDensity(NamedTuple):
         return _sample(key, self, n)
 
 
+@checked
 def fit_latent_density(latents: Float[AnyArray, "n dim"], *, components: int = 10, seed: int = 0) -> LatentDensity:
     """Fit a mixture of Gaussians with full covariances to the latents of a trained autoencoder.
 
@@ -105,8 +107,8 @@ def fit_latent_density(latents: Float[AnyArray, "n dim"], *, components: int = 1
         A `LatentDensity` in float32.
 
     Raises:
-        ValueError: if the latents are not a matrix.
-        InputError: if there are fewer latents than components, or the latents are not finite or all equal.
+        InputError: if the latents are not a matrix, there are fewer of them than components, or they are not finite or
+            all equal.
 
     Reference:
         Ghosh et al. 2020, "From variational to deterministic autoencoders", arXiv:1903.12436, section 4 (there with 10
@@ -119,7 +121,6 @@ def fit_latent_density(latents: Float[AnyArray, "n dim"], *, components: int = 1
     """
     from sklearn.mixture import GaussianMixture
 
-    _check_matrix(latents)
     array = np.asarray(latents, np.float64)
     if not 1 <= components <= len(array):
         raise InputError(f"components must be from 1 to the number of latents, {len(array)}, got {components}")
@@ -139,8 +140,3 @@ def _sample(key: KeyArray, density: LatentDensity, n: int) -> Float[Array, "n di
     component = jax.random.categorical(component_key, jnp.log(density.weights), shape=(n,))
     noise = jax.random.normal(noise_key, (n, density.means.shape[1]), density.means.dtype)
     return density.means[component] + jnp.einsum("nij,nj->ni", density.factors[component], noise)
-
-
-def _check_matrix(latents: Float[AnyArray, "n dim"]) -> None:
-    if np.ndim(latents) != 2:
-        raise ValueError(f"latents must be [n, dim], got {np.shape(latents)}")

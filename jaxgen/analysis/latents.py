@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import centre, check_integers, check_same_shape, float_dtype, widen
+from jaxgen._arrays import centre, check_integers, check_number, check_same_shape, float_dtype, widen
 from jaxgen._numerics import safe_sqrt
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.memory import check_memory
 from jaxgen.typing import AnyArray, Array, Float, Int, Scalar, Shaped
@@ -43,6 +44,7 @@ def lerp(start: Latents, end: Latents, at: Scalar) -> Latents:
         [0.5 0.5]
     """
     check_same_shape(start=start, end=end)
+    check_number("at", at)
     return ((1 - at) * widen(start) + at * widen(end)).astype(float_dtype(start, end))
 
 
@@ -77,6 +79,7 @@ def slerp(start: Latents, end: Latents, at: Scalar) -> Latents:
         [0.70710677 0.70710677]
     """
     check_same_shape(start=start, end=end)
+    check_number("at", at)
     first, second = widen(start), widen(end)
     one, other = _direction(first), _direction(second)
     middle = _middle(one, other)
@@ -118,6 +121,7 @@ def interpolate(
     return _interpolate(start, end, steps, slerp if spherical else lerp)
 
 
+@checked
 def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]) -> Float[Array, " classes *event"]:
     """Compute the mean of the examples of each class.
 
@@ -129,8 +133,7 @@ def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]
         The means, `[largest label + 1, *event]`.
 
     Raises:
-        ValueError: if the number of labels is not the number of examples.
-        InputError: if a class has no examples, or a label is negative.
+        InputError: if the number of labels is not that of examples, a class has no examples, or a label is negative.
 
     Example:
         >>> print(class_means(jnp.array([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0]]), jnp.array([0, 0, 1])))
@@ -138,8 +141,6 @@ def class_means(examples: Float[Array, " n *event"], labels: Int[AnyArray, " n"]
          [5. 5.]]
     """
     values, classes = widen(examples), np.asarray(labels)
-    if classes.shape != values.shape[:1]:
-        raise ValueError(f"labels must be one per example, got examples {values.shape} and labels {classes.shape}")
     # With a label that large, classes are missing: their counts would be an array of that length.
     too_large = len(classes) == 0 or classes.max() >= len(classes)
     if too_large or classes.min() < 0 or not (counts := np.bincount(classes)).all():
@@ -227,6 +228,7 @@ def manifold_grid(side: int) -> Float[Array, "latents 2"]:
     return jnp.stack([right.ravel(), down.ravel()], axis=1)
 
 
+@checked
 def traversals(
     latent: Float[Array, " dim"], dims: Sequence[int], values: Float[AnyArray, " steps"]
 ) -> Float[Array, "dims steps dim"]:

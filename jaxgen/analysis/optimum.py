@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen._arrays import check_same_shape, float_dtype, widen
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.losses import AdversarialLoss
 from jaxgen.typing import Array, Float
@@ -71,6 +72,7 @@ def optimal_logits(log_p: Float[Array, "*batch"], log_q: Float[Array, "*batch"])
     return logits.astype(float_dtype(log_p, log_q))
 
 
+@checked
 def value_from_logits(real_logits: Float[Array, " n"], fake_logits: Float[Array, " m"]) -> Float[Array, ""]:
     """Estimate the value of the game for a discriminator from its logits of real and generated samples.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxgen._arrays import check_key, check_number, flat_events, spaced, widen
 from jaxgen._pairwise_distances import squared_distances
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Shaped
 
@@ -92,6 +93,7 @@ class BirthdayTest(NamedTuple):
         return self.half**2
 
 
+@checked
 def birthday_test(
     key: KeyArray,
     sample: Callable[[KeyArray, int], Shaped[AnyArray, " n *event"]],
@@ -175,6 +177,7 @@ def birthday_test(
     )
 
 
+@checked
 def support_size(collisions: int, pairs: int, *, confidence: float = 0.95) -> SupportSize:
     """Estimate the size of a support from the number of pairs of examples that are duplicates.
 
@@ -215,6 +218,7 @@ def support_size(collisions: int, pairs: int, *, confidence: float = 0.95) -> Su
     return SupportSize(pairs / collisions, float(pairs / most), float(pairs / least))
 
 
+@checked
 def nearest_pairs(
     examples: Shaped[AnyArray, " n *event"], count: int, *, features: Features = flat_events
 ) -> NearestPairs:
@@ -240,6 +244,7 @@ def nearest_pairs(
     return _compare_pairs(_feature_rows(examples, features), threshold=-math.inf, count=count).nearest
 
 
+@checked
 def smallest_distance(examples: Shaped[AnyArray, " n *event"], *, features: Features = flat_events) -> float:
     """Compute the smallest nonzero distance between two examples.
 

@@ -5,7 +5,8 @@ use TF32. Before they are timed, their losses with the same weights, data and no
 interleaved repeats in one process.
 
 The share of the GEMM rate is the number of operations per second of the algorithm, products and convolutions, divided
-by that of a large matrix product, which is timed in the same repeats. Memory is that of one step without the data set.
+by that of a large matrix product, the fastest of those between the same repeats. Memory is that of one step without the
+data set.
 """
 
 import statistics

@@ -71,9 +71,9 @@ class ImageGrid:
         self.folder, self.every, self.last, self.seed, self.class_names = folder, every, last, seed, class_names
         self.key = callback_key(seed, "image_grid")
         self.some = first_examples(data, 2 * PAIRS if "image" in example_batch else POINTS)
-        count, self.columns = layout(model, example_batch)
-        sample = model.sample
-        self.sample = None if sample is None else jax.jit(lambda key, state: sample(key, state, count))
+        self.count, self.columns = layout(model, example_batch)
+        # JAX compiles a function once, also for the grids of several runs.
+        self.sample = None if model.sample is None else jax.jit(model.sample, static_argnums=2)
         self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
         self.encode = None
         if model.encode is not None and latent_size(model, example_batch) == 2:
@@ -96,7 +96,10 @@ class ImageGrid:
 
     def _figures(self, state: State, step: int, title: str) -> Iterator[tuple[str, plot.Drawing]]:
         if self.sample is not None:
-            points, samples = None if "image" in self.some else preprocess(self.some), self.sample(self.key, state)
+            points, samples = (
+                None if "image" in self.some else preprocess(self.some),
+                self.sample(self.key, state, self.count),
+            )
             shown: dict[str, Any] = {"data": points, "columns": self.columns}
             yield "samples", plot.samples(samples[None] if title else samples, titles=[title] if title else (), **shown)
         if self.reconstruct is not None:

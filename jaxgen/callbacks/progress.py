@@ -1,6 +1,7 @@
 """A progress bar on stderr while a model is trained."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -25,7 +26,7 @@ class Progress:
     Args:
         total: number of steps of the whole run.
         first_step: number of steps that were completed before.
-        first_seed: first of several consecutive seeds, by which they are then named, not by their numbers.
+        names: what each of several seeds is called, e.g. "seed 3"; by default its number.
         console: where to write; stderr where it is None.
 
     Example:
@@ -37,11 +38,11 @@ class Progress:
     """
 
     def __init__(
-        self, total: int, first_step: int = 0, *, first_seed: int | None = None, console: Console | None = None
+        self, total: int, first_step: int = 0, *, names: Sequence[str] = (), console: Console | None = None
     ) -> None:
         self._total = total
         self._first = first_step
-        self._first_seed = first_seed
+        self._names = names
         self._console = console or Console(stderr=True)
         self._start: float | None = None
         self._next_line = 0.0
@@ -61,7 +62,8 @@ class Progress:
     def __call__(self, chunk: Chunk) -> None:
         """Show the state of the run."""
         for seed, where in chunk.newly_diverged.items():
-            self._print(f"the run with {self._name(seed)} diverged: {where}; it is left out")
+            name = self._names[seed] if self._names else f"number {seed}"
+            self._print(f"the run with {name} diverged: {where}; it is left out")
         now = time.perf_counter()
         if self._start is None:
             self._start = now - chunk.seconds  # Without the compilation before it.
@@ -91,9 +93,6 @@ class Progress:
         text = Text(note)
         text.truncate(max(0, without_bar - self._bar_column.bar_width), overflow="ellipsis")
         self._bar.update(self._task, completed=step, description=text.plain)
-
-    def _name(self, seed: int) -> str:
-        return f"number {seed}" if self._first_seed is None else f"seed {self._first_seed + seed}"
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

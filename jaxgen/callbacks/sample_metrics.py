@@ -45,7 +45,7 @@ class SampleMetrics:
 
         samples/sliced_wasserstein    distance between 1000 samples and as many training examples; for images, in pixel
                                       values from 0 to 1
-        samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples of a mixture (`mixture_metrics`); of
+        samples/modes, samples/high_quality, samples/mode_kl_all    of 2500 samples of a mixture (`mixture_metrics`); of
                                       10,000 classified samples of stacked digits (`label_metrics`)
 
     Latents, examples and projections are the same each time, so that two values differ only by the training between
@@ -69,7 +69,7 @@ class SampleMetrics:
         >>> metrics = SampleMetrics(model, DataSource("ring"), ring, every=10, last=10, seed=0)
         >>> state = initial_state(model, seed_keys(0, 1), ring)
         >>> print(*metrics(Chunk(10, state, {"generator/loss": np.zeros((1, 10))}, 0.1, {})))
-        samples/high_quality samples/mode_kl samples/modes samples/sliced_wasserstein
+        samples/high_quality samples/mode_kl_all samples/modes samples/sliced_wasserstein
     """
 
     def __init__(
@@ -138,7 +138,7 @@ def stacked_metrics(
         parts: samples with an axis of seeds, part by part; together they may be more than fits into memory.
 
     Returns:
-        `modes`, `high_quality` and `mode_kl` of each seed.
+        `modes`, `high_quality` and `mode_kl_all` of each seed.
     """
     classifier = digit_classifier(source)
     predictions = [[classifier.predict(of_seed) for of_seed in part] for part in parts]

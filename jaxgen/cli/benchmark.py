@@ -12,7 +12,7 @@ from jaxgen.benchmark.case import prepare
 from jaxgen.benchmark.growth import growth_text, measure_growth
 from jaxgen.benchmark.machine import PyTorch, describe, device_line, find_pytorch, machine_text
 from jaxgen.benchmark.step_chart import draw
-from jaxgen.benchmark.step_report import DISAGREES, row_text, summary_text
+from jaxgen.benchmark.step_report import DISAGREES, row_text, summary_text, targets
 from jaxgen.benchmark.train_step import FORMAT, measure, summarize
 from jaxgen.benchmark.workloads import WORKLOADS
 from jaxgen.benchmark.workloads.workload import BFLOAT16, FLOAT32, Workload
@@ -39,6 +39,7 @@ class Options:
         only: name of a workload to measure, in quotes; may be repeated: MLP AE, MLP VAE, conv VAE 28, conv VAE 32,
             ring GAN, DCGAN 28, DCGAN 64, WGAN-GP 28, VAE/GAN 28, ResNet. By default all are measured.
         bfloat16: compute products in bfloat16 instead of float32, on both sides.
+        targets: also print which of the limits that the developers of jaxgen aim at are met on this machine.
         growth: time three workloads with batches of 16 to 1,024 examples and networks of width 16 to 256 instead.
         json: file for the numbers (.json).
         chart: file for a bar chart of the ratios (.png, .pdf, .svg).
@@ -47,6 +48,7 @@ class Options:
     quick: bool = False
     only: Annotated[tuple[str, ...], Repeated("NAME")] = ()
     bfloat16: bool = False
+    targets: bool = False
     growth: bool = False
     json: Path | None = None
     chart: Path | None = None
@@ -77,6 +79,8 @@ def run(arguments: list[str]) -> None:
         return
     report |= {"quick": options.quick} | _measured(workloads, pytorch, quick=options.quick)
     print(summary_text(report))
+    if options.targets:
+        print("", *targets(report["workloads"]), sep="\n")
     _write_json(options.json, report)
     if options.chart is not None:
         _draw_chart(options.chart, report)
@@ -87,9 +91,10 @@ def _check(options: Options) -> None:
     """Raise an InputError for options that do not go together, before any work is done."""
     for name in options.only:
         check_known("workload", name, [workload.name for workload in WORKLOADS])
-    if options.growth and (options.quick or options.only or options.chart):
+    if options.growth and (options.quick or options.only or options.chart or options.targets):
         raise InputError(
-            "--growth has workloads and repeats of its own, and no chart: leave out --quick, --only and --chart"
+            "--growth has workloads and repeats of its own, and no chart or targets: leave out --quick, --only, "
+            "--chart and --targets"
         )
     if options.json is not None:
         check_output(options.json, (".json",))

@@ -1,7 +1,8 @@
 """The command `jaxgen`: run a subcommand, and report an error as one sentence with an exit status.
 
 Exit status 0: success. 1: the training diverged, or the two sides of a benchmark disagree. 2: invalid input, or a file
-that cannot be read or written. 130: interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM.
+that cannot be read or written. 130: interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM. 129:
+ended by SIGHUP.
 
 Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 """

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt32
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Batch, Int, KeyArray
 
@@ -50,6 +51,7 @@ def batches_per_epoch(*, examples: int, batch_size: int) -> int:
     return examples // batch_size
 
 
+@checked
 def batch_indices(
     key: KeyArray, step: int | Int[Array, ""], *, examples: int, batch_size: int
 ) -> Int[Array, " batch_size"]:

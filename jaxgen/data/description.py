@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.batch_checks import MAX_CLASSES
 from jaxgen.data.streaming import Stream
 from jaxgen.errors import InputError, shortened
@@ -20,6 +21,7 @@ DTYPES = {"image": ("uint8", 3), "point": ("float32", 1)}
 """Array name -> dtype, and number of axes without the axis of examples."""
 
 
+@checked
 def example(data: Batch | Stream) -> dict[str, np.ndarray]:
     """Return a batch of one example with the shapes, dtypes and number of classes of the data.
 
@@ -42,6 +44,7 @@ def example(data: Batch | Stream) -> dict[str, np.ndarray]:
     return one
 
 
+@checked
 def count_examples(data: Batch | Stream) -> int:
     """Return the number of examples.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.data.description import count_examples
 from jaxgen.data.streaming import Stream
 from jaxgen.typing import Batch
@@ -16,6 +17,7 @@ HASHED_EXAMPLES = 64
 """Number of examples of a stream that are read and hashed."""
 
 
+@checked
 def fingerprint(data: Batch | Stream) -> dict[str, Any]:
     """Return the number of examples and a hash of their content.
 

@@ -58,7 +58,7 @@ def join_parts(parts: Iterable[Shaped[Array, "..."]], *, count: int, axis: int =
     """Join the successive parts of an array in the memory of the array and of one part.
 
     Args:
-        parts: the parts, at least one, each computed when it is asked for.
+        parts: the parts, at least one; each is computed when it is needed.
         count: length of the result along the axis, the sum of the lengths of the parts.
         axis: axis along which they are joined.
 

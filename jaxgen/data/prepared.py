@@ -26,6 +26,7 @@ from urllib.request import urlopen
 import numpy as np
 from numpy.typing import DTypeLike
 
+from jaxgen._signatures import checked
 from jaxgen.data.cifar import ARCHIVE, CLASSES
 from jaxgen.data.decoded_copy import files_digest, load_copy, save_copy
 from jaxgen.data.digits import BUNDLED
@@ -75,6 +76,7 @@ def default_data_dir() -> Path:
     return expand_path(os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")).absolute()
 
 
+@checked
 def prepare(
     name: str,
     *,

@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.data.batching import batch_indices
 from jaxgen.data.description import count_examples
 from jaxgen.data.streaming import Stream
@@ -12,6 +13,7 @@ from jaxgen.memory import bytes_of, check_host_memory
 from jaxgen.typing import Array, Batch, Int, KeyArray
 
 
+@checked
 def first_examples(data: Batch | Stream, count: int) -> Batch:
     """Return the first examples of a data set, or all where there are fewer.
 
@@ -36,6 +38,7 @@ def first_examples(data: Batch | Stream, count: int) -> Batch:
     return {name: array[:count] for name, array in data.items()}
 
 
+@checked
 def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
     """Return examples drawn without replacement, or all in any order where there are fewer.
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import folder_splits, resize_all
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
@@ -121,6 +122,7 @@ def print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+@checked
 def load(
     name_or_path: str | Path,
     *,

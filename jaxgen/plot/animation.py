@@ -1,6 +1,7 @@
 """Animations of figures as GIF and MP4 files; equal figures give equal bytes of a GIF."""
 
 import io
+import math
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.atomic_write import open_atomic, write_atomic
 from jaxgen.errors import InputError
 from jaxgen.plot.figure_files import Drawing, render
@@ -21,6 +23,7 @@ LAST_FRAME_FACTOR = 10
 """Duration of the last frame in units of the duration of the other frames, unless the animation is a loop."""
 
 
+@checked
 def render_animation(frames: Sequence[Drawing], *, seconds: float = 0.1, loop: bool = False) -> bytes:
     """Render figures as the content of an animated GIF file that is repeated forever.
 
@@ -50,6 +53,7 @@ def render_animation(frames: Sequence[Drawing], *, seconds: float = 0.1, loop: b
     return content.getvalue()
 
 
+@checked
 def animate(frames: Sequence[Drawing], path: str | Path, *, seconds: float = 0.1, loop: bool = False) -> None:
     """Write figures to an animated GIF file, or to an MP4 file where ffmpeg is installed.
 
@@ -103,8 +107,8 @@ def find_ffmpeg() -> str:
 
 def _images(frames: Sequence[Drawing], seconds: float) -> "list[Image]":
     """The frames as RGB images, after a check of their sizes and their duration."""
-    if seconds < 0.01:
-        raise InputError(f"seconds must be at least 0.01, got {seconds:g}")
+    if not 0.01 <= seconds < math.inf:
+        raise InputError(f"seconds must be finite and at least 0.01, got {seconds:g}")
     images = [_image(frame) for frame in frames]
     if not images or len(sizes := {image.size for image in images}) > 1:
         raise InputError(f"frames must be figures or images of one size, got {sorted(sizes) if images else 'none'}")

@@ -1,14 +1,17 @@
 """Names of classes as the text of figures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from jaxgen._signatures import checked
 from jaxgen.errors import printable
+from jaxgen.typing import AnyArray, Int
 
 LONGEST = 20
 """Largest number of characters of a name; a longer one is cut."""
 
 
-def label_texts(labels: Iterable[int], names: Sequence[str]) -> list[str]:
+@checked
+def label_texts(labels: Sequence[int] | Int[AnyArray, " n"], names: Sequence[str]) -> list[str]:
     r"""Return the text for each label: the name of its class, or the number where the class has no name.
 
     Args:

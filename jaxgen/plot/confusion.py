@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Int
@@ -16,6 +17,7 @@ MAX_COUNTS = 20
 """Largest number of classes for which the counts are written into the cells."""
 
 
+@checked
 def confusion_matrix(counts: Int[AnyArray, "classes classes"], *, class_names: Sequence[str] = ()) -> "Figure":
     """Plot a confusion matrix: the colour of a cell is its share of the row, its text the number of examples.
 
@@ -27,7 +29,7 @@ def confusion_matrix(counts: Int[AnyArray, "classes classes"], *, class_names: S
         Figure with one pair of axes and a colour bar.
 
     Raises:
-        ValueError: if the matrix is not square.
+        InputError: if the matrix is not square.
 
     Example:
         >>> figure = confusion_matrix(np.array([[9, 1], [0, 5]]))
@@ -37,8 +39,6 @@ def confusion_matrix(counts: Int[AnyArray, "classes classes"], *, class_names: S
     from matplotlib.figure import Figure
 
     counts = np.asarray(counts)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
-        raise ValueError(f"counts must be [classes, classes], got {counts.shape}")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot(xlabel="predicted label", ylabel="true label")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jaxgen._signatures import checked
+from jaxgen.errors import InputError
 from jaxgen.plot.text import literal
 from jaxgen.typing import AnyArray, Float, Int
 
@@ -35,6 +37,7 @@ class Comparison(NamedTuple):
     our_error: float | None = None
 
 
+@checked
 def generator_gradients(confidence: Float[AnyArray, " n"], gradients: Mapping[str, Float[AnyArray, " n"]]) -> "Figure":
     """Plot the magnitude of the generator's gradient for each loss against D(G(z)).
 
@@ -66,6 +69,7 @@ def generator_gradients(confidence: Float[AnyArray, " n"], gradients: Mapping[st
     return figure
 
 
+@checked
 def training_curves(
     step: Int[AnyArray, " steps"] | Mapping[str, Int[AnyArray, " steps"]],
     metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]],
@@ -87,6 +91,10 @@ def training_curves(
     """
     from matplotlib.figure import Figure
 
+    if not metrics:
+        raise InputError("metrics must be at least one, got none")
+    if isinstance(step, Mapping) and (missing := {run for runs in metrics.values() for run in runs} - set(step)):
+        raise InputError(f"step must have the steps of every run, got none of '{min(missing)}'")
     columns = min(len(metrics), MAX_COLUMNS)
     rows = -(-len(metrics) // columns)
     figure = Figure(figsize=(4 * columns, 3.5 * rows), dpi=120, layout="constrained")
@@ -103,6 +111,7 @@ def training_curves(
     return figure
 
 
+@checked
 def loss_against_metric(
     loss: Float[AnyArray, " steps"],
     metric: Float[AnyArray, " steps"],
@@ -140,6 +149,7 @@ def loss_against_metric(
     return figure
 
 
+@checked
 def collisions(
     sizes: Int[AnyArray, " sizes"], probability: Float[AnyArray, " sizes"], *, support: float | None = None
 ) -> "Figure":
@@ -164,6 +174,8 @@ def collisions(
     """
     from matplotlib.figure import Figure
 
+    if support is not None and not support > 0:
+        raise InputError(f"support must be positive, got {support:g}")
     figure = Figure(figsize=(5, 4), dpi=120, layout="constrained")
     axes = figure.add_subplot(xlabel="batch size", ylabel="probability of a duplicate", ylim=(-0.03, 1.03))
     axes.axhline(0.5, color="0.8", linewidth=1)
@@ -176,6 +188,7 @@ def collisions(
     return figure
 
 
+@checked
 def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: str = "") -> "Figure":
     """Plot our numbers beside the published ones: points with bars of two standard errors, one row per experiment.
 
@@ -194,6 +207,8 @@ def published_against_ours(rows: Mapping[str, Comparison], *, unit: str, title: 
     """
     from matplotlib.figure import Figure
 
+    if not rows:
+        raise InputError("rows must be at least one, got none")
     figure = Figure(figsize=(6, 1.6 + 0.45 * len(rows)), dpi=120, layout="constrained")
     axes = figure.add_subplot(title=title)
     figure.supxlabel(f"{unit}\n(bars: two standard errors)", fontsize="medium")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.figure_files import Drawing
 from jaxgen.plot.grid import Grid, near_square
@@ -16,6 +17,7 @@ PAIRS = 16
 """Originals in a row, with their reconstructions below; more where there are so many that it would become a column."""
 
 
+@checked
 def samples(
     examples: Shaped[AnyArray, "..."],
     *,
@@ -54,6 +56,7 @@ def samples(
     return scatter_panels(named, columns=math.ceil(math.sqrt(len(named))))
 
 
+@checked
 def reconstructions(
     originals: Shaped[AnyArray, "n ..."], decoded: Shaped[AnyArray, "n ..."], *, title: str = ""
 ) -> Drawing:
@@ -88,6 +91,7 @@ def reconstructions(
     return draw_rows(["original", "reconstruction"] * len(firsts), rows, title=title)
 
 
+@checked
 def styles(
     originals: Shaped[AnyArray, "n ..."],
     restyled: Shaped[AnyArray, "n classes ..."],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.atomic_write import open_atomic
 from jaxgen.errors import InputError
 from jaxgen.typing import UInt8
@@ -30,6 +31,7 @@ PIXELS_PER_INCH = 100
 """Resolution of pixels in PDF and SVG files."""
 
 
+@checked
 def render(figure: Drawing, file_format: str) -> bytes:
     """Render a figure as the content of a file, without the date and other content that differs between runs.
 
@@ -54,6 +56,7 @@ def render(figure: Drawing, file_format: str) -> bytes:
     return content.getvalue()
 
 
+@checked
 def save(figure: Drawing, path: str | Path) -> None:
     """Write a figure to a file whose name ends in .png, .pdf or .svg.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.plot.text import draw_text
 from jaxgen.typing import AnyArray, Shaped, UInt8
@@ -40,7 +41,8 @@ class Grid:
         limit: largest number of pixels.
 
     Raises:
-        InputError: if the grid would have more pixels; the message has the largest number of images.
+        InputError: if there are no images or no columns, the channels are neither one nor three, or the grid would have
+            more pixels; the message has the largest number of images.
 
     Example:
         >>> grid = Grid(3, (8, 8, 1), columns=2)
@@ -60,6 +62,13 @@ class Grid:
         min_width: int = MIN_WIDTH,
         limit: int = LARGEST_PIXELS,
     ) -> None:
+        if count < 1 or min(shape) < 1 or shape[2] not in (1, 3):
+            raise InputError(
+                "images must be at least one, with pixels in one channel or three, got "
+                f"{count} of height {shape[0]}, width {shape[1]} and {shape[2]} channels"
+            )
+        if columns is not None and columns < 1:
+            raise InputError(f"columns must be at least 1, got {columns}")
         self._layout = _Layout(count, shape, columns, max(1, len(titles)), bool(titles), min_width)
         if self._layout.pixels > limit:
             largest = _largest_count(self._layout, limit)
@@ -98,6 +107,7 @@ class Grid:
         return self._canvas[..., 0] if self._layout.shape[2] == 1 else self._canvas
 
 
+@checked
 def image_grid(
     images: Shaped[AnyArray, "n height width channels"], *, columns: int | None = None
 ) -> UInt8[np.ndarray, "..."]:
@@ -145,6 +155,7 @@ def near_square(count: int, *, height: int, width: int, multiple: int = 1) -> in
     return multiple * max(1, round(columns / multiple)) if multiple > 1 else min(count, math.ceil(columns))
 
 
+@checked
 def to_bytes(images: Shaped[AnyArray, "..."]) -> UInt8[np.ndarray, "..."]:
     """Return images as bytes: values in [0, 1] are clipped and scaled; what is not a number is black.
 

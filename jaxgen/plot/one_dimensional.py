@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxgen._signatures import checked
+from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Float
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Snapshot(NamedTuple):
     outputs: Float[AnyArray, " lines"]
 
 
+@checked
 def gan_1d(
     x: Float[AnyArray, " points"],
     density: Float[AnyArray, " points"],
@@ -96,6 +99,7 @@ def gan_1d(
     return figure
 
 
+@checked
 def discriminators(
     x: Float[AnyArray, " points"],
     densities: Mapping[str, Float[AnyArray, " points"]],
@@ -135,6 +139,7 @@ def discriminators(
     return figure
 
 
+@checked
 def saturation(
     x: Float[AnyArray, " points"],
     densities: Mapping[str, Float[AnyArray, " points"]],
@@ -183,6 +188,8 @@ def saturation(
 def _draw_densities(
     axes: "Axes", x: Float[AnyArray, " points"], densities: Mapping[str, Float[AnyArray, " points"]]
 ) -> None:
+    if len(densities) != 2:
+        raise InputError(f"densities must be those of the data and of the generator, got {len(densities)}")
     for (name, density), colour in zip(densities.items(), (REAL, GENERATED), strict=True):
         axes.fill_between(np.asarray(x), np.asarray(density), color=colour, alpha=0.3, linewidth=0, label=name)
     axes.set_ylim(bottom=0)

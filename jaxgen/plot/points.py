@@ -1,10 +1,11 @@
 """Plots of points in one and two dimensions."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.plot.class_names import label_texts
 from jaxgen.plot.text import literal
@@ -22,6 +23,9 @@ BINS = 100
 RELATIVE_HEIGHT = 2.5
 """Upper limit of the density axis in units of the largest value of the histogram of the data."""
 
+EQUAL_SCALES = 4
+"""Largest ratio of the ranges of two coordinates that are drawn to the same scale: beyond it, points are a sliver."""
+
 MAX_LEGEND_ENTRIES = 20
 """Largest number of labels that are listed in a legend; more labels are shown by a colour bar."""
 
@@ -30,6 +34,7 @@ LARGEST_POINTS = 2**20
 """Largest number of points of a figure, for each of which matplotlib needs some hundred bytes."""
 
 
+@checked
 def check_points(count: int) -> None:
     """Check that so many points can be drawn.
 
@@ -52,6 +57,7 @@ def check_points(count: int) -> None:
         )
 
 
+@checked
 def scatter(
     generated: Float[AnyArray, "n dimensions"], *, data: Float[AnyArray, "m dimensions"] | None = None, title: str = ""
 ) -> "Figure":
@@ -83,6 +89,7 @@ def scatter(
     return figure
 
 
+@checked
 def scatter_panels(
     panels: Mapping[str, tuple[Float[AnyArray, "n dimensions"], Float[AnyArray, "m dimensions"] | None]],
     *,
@@ -105,6 +112,8 @@ def scatter_panels(
     """
     from matplotlib.figure import Figure
 
+    if not panels or columns < 1:
+        raise InputError(f"panels and columns must be at least one, got {len(panels)} panels in {columns} columns")
     check_points(sum(_count(*layers) for layers in panels.values()))
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
@@ -116,6 +125,7 @@ def scatter_panels(
     return figure
 
 
+@checked
 def scatter_by_label(
     points: Float[AnyArray, "n 2"],
     *,
@@ -135,7 +145,7 @@ def scatter_by_label(
         Figure with one pair of axes, and a legend or colour bar of the labels.
 
     Raises:
-        ValueError: if the shape of the points is not [n, 2], or that of the labels is not [n].
+        InputError: if the shape of the points is not [n, 2], or that of the labels is not [n].
 
     Example:
         >>> figure = scatter_by_label(np.zeros((3, 2)), label=np.array([4, 7, 4]))
@@ -147,12 +157,9 @@ def scatter_by_label(
     from matplotlib.lines import Line2D
 
     points, labels = np.asarray(points), None if label is None else np.asarray(label)
-    if points.ndim != 2 or points.shape[1] != 2 or (labels is not None and labels.shape != points.shape[:1]):
-        found = "none" if labels is None else labels.shape
-        raise ValueError(f"points must be [n, 2] and label [n], got points {points.shape}, label {found}")
     check_points(len(points))
     figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
-    axes = figure.add_subplot(title=literal(title), aspect="equal", adjustable="datalim")
+    axes = figure.add_subplot(title=literal(title), aspect=_aspect(_limits(points)), adjustable="datalim")
     style: dict[str, Any] = {"s": 9, "alpha": 0.7, "linewidths": 0}
     # In the order of the labels, the last class would cover the others.
     order = np.random.default_rng(0).permutation(len(points))
@@ -208,7 +215,17 @@ def _limits(points: Float[AnyArray, "n dimensions"]) -> Float[np.ndarray, "dimen
     return np.array(limits)
 
 
+def _aspect(limits: Float[np.ndarray, "dimensions 2"]) -> Literal["equal", "auto"]:
+    """Whether both coordinates are drawn to the same scale: not if they are of unlike scales, as columns of a table."""
+    ranges = limits[:, 1] - limits[:, 0]
+    return "equal" if ranges.max() <= EQUAL_SCALES * ranges.min() else "auto"
+
+
 def _count(generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> int:
+    """The number of points, all of the same dimension."""
+    shapes = [np.shape(generated), *([] if data is None else [np.shape(data)])]
+    if len({shape[1] for shape in shapes}) > 1 or not shapes[0][1]:
+        raise InputError(f"points must have the same number of dimensions, at least 1, got shapes {shapes}")
     return len(generated) + (0 if data is None else len(data))
 
 
@@ -234,7 +251,7 @@ def _draw(
                 axes.set_ylim(0, RELATIVE_HEIGHT * (heights.max() or 1.0))
         else:
             axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
-            axes.set_aspect("equal")
+            axes.set_aspect(_aspect(limits))
     axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
     coordinates = np.asarray(generated)[:, :2]
     inside = np.all((limits[:, 0] <= coordinates) & (coordinates <= limits[:, 1]), axis=1)

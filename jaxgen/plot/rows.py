@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.plot.grid import GAP, MIN_WIDTH, WHITE, Grid
 from jaxgen.plot.text import draw_text
 from jaxgen.typing import AnyArray, Float, Shaped, UInt8
@@ -24,6 +25,7 @@ LARGEST_NAME = 240
 """Largest width of the name of a row in pixels; longer names are cut."""
 
 
+@checked
 def image_rows(
     rows: Mapping[str, Shaped[AnyArray, "columns height width channels"]],
     *,
@@ -111,6 +113,7 @@ def draw_rows(
     return canvas[..., 0] if channels == 1 else canvas
 
 
+@checked
 def nearest_pairs(
     pairs: Shaped[AnyArray, "pairs 2 height width channels"], distances: Float[AnyArray, " pairs"]
 ) -> UInt8[np.ndarray, "..."]:

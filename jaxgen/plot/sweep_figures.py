@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.plot.text import literal
 from jaxgen.typing import Float
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked
 def option_curve(
     values: Float[np.ndarray, " points"],
     means: Float[np.ndarray, " points"],
@@ -47,6 +49,7 @@ def option_curve(
     return figure
 
 
+@checked
 def heat_map(
     means: Float[np.ndarray, "rows columns"],
     deviations: Float[np.ndarray, "rows columns"],

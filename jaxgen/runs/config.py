@@ -42,6 +42,7 @@ COUNTS = (
     "batch_size",
     "log_every",
     "checkpoint_every",
+    "evaluate_every",
     "image_every",
     "image_size",
     "seeds",
@@ -51,6 +52,9 @@ COUNTS = (
 
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
+
+EVALUATIONS = 20
+"""Default number of evaluations of the validation examples."""
 
 LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -70,8 +74,9 @@ class RunConfig(Generic[ModelConfig]):
         batch_size: number of examples in one update of a player; by default 128, or fewer where the data are few.
         seed: seed of all random numbers.
         seeds: number of runs to train at once, with seeds SEED, SEED + 1, ...; by default a single run.
-        log_every: number of steps between two lines of the log. The training stops for nothing else: checkpoints and
-            images that are due between two lines are made with the next one.
+        log_every: number of steps between two lines of the log, which evaluations of validation examples can shorten.
+            The training stops for nothing else: checkpoints and images that are due between two lines are made with
+            the next one.
         checkpoint_every: number of steps between two checkpoints; a multiple of log_every to have them exactly there.
         image_every: number of steps between two image grids and measurements of samples; a multiple of log_every to
             have them exactly there.
@@ -80,8 +85,10 @@ class RunConfig(Generic[ModelConfig]):
         crop: smallest side of a random crop of a training image, which is scaled to the whole image, as a share of its
             side; 1 for none.
         precision: precision of the products of networks in training; everything else is computed in float32.
-        validation_fraction: share of the training examples of each class that are set aside and evaluated at every
-            checkpoint; by default none.
+        validation_fraction: share of the training examples of each class that are set aside and evaluated during the
+            training; by default none.
+        evaluate_every: number of steps between two evaluations of the validation examples; by default a twentieth of
+            the training.
         keep_best: metric by which the best state is kept beside the newest ones, one of validation examples such as
             elbo, or of samples such as samples/modes; max:NAME or min:NAME for a metric of a family of your own, of
             which the largest or the smallest value is best; by default the newest ones only are kept.
@@ -108,6 +115,7 @@ class RunConfig(Generic[ModelConfig]):
     crop: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     validation_fraction: float | None = None
+    evaluate_every: int | None = None
     keep_best: str | None = None
     patience: int | None = None
     init_from: str | None = None
@@ -136,7 +144,7 @@ class RunConfig(Generic[ModelConfig]):
         return self.batch_size or BATCH_SIZE
 
     def completed(self, examples: int, slices: int, devices: int) -> "RunConfig[ModelConfig]":
-        """Return the config with the batch size and the number of steps that depend on the data and the model.
+        """Return the config with the numbers that depend on the data, the model and each other.
 
         Args:
             examples: number of training examples.
@@ -157,7 +165,28 @@ class RunConfig(Generic[ModelConfig]):
         steps = self.steps
         if self.epochs is not None:
             steps = max(1, round(self.epochs * max(1, examples // (size * slices))))
-        return dataclasses.replace(self, batch_size=size, steps=steps)
+        evaluate_every = self.evaluate_every
+        if evaluate_every is None and self.validation_fraction is not None:
+            evaluate_every = max(1, steps // EVALUATIONS)
+        return dataclasses.replace(self, batch_size=size, steps=steps, evaluate_every=evaluate_every)
+
+    def with_numbers_of(self, before: "RunConfig[ModelConfig]") -> "RunConfig[ModelConfig]":
+        """Return the config of a run that is resumed, in which what is not given stays as it was.
+
+        Args:
+            before: complete config with which the run has begun.
+
+        Returns:
+            The config with its batch size and interval of evaluations, where they are None.
+        """
+        own = {"batch_size": self.batch_size, "evaluate_every": self.evaluate_every}
+        kept = {name: getattr(before, name) for name, value in own.items() if value is None}
+        return dataclasses.replace(self, **kept)
+
+    @property
+    def chunk(self) -> int:
+        """Largest number of steps after which a line of the log is written, and all else happens that is due."""
+        return min(self.log_every, self.evaluate_every or self.log_every)
 
     @property
     def augmentation(self) -> Augmentation:
@@ -322,17 +351,39 @@ def read_content(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} is not a run folder: it has no config.json")
     try:
         content = json.loads(read_regular(path))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+    check_format(path, content)
+    return dict(content)
+
+
+def check_format(path: Path, content: Any) -> None:
+    """Check that the content of a `config.json` has a format that this version reads.
+
+    Args:
+        path: path of the file, for the message.
+        content: its content.
+
+    Raises:
+        InputError: if it has no format, or that of a newer jaxgen.
+
+    Example:
+        >>> check_format(Path("runs/x/config.json"), {"format": 99})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: runs/x/config.json has the format 99, of a newer jaxgen than this one, which reads
+        formats up to 1: install a newer version
+    """
+    try:
         version = content["format"]
         if type(version) is not int or version < 1:
             raise TypeError("the format is not a version")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise _damaged(path, error) from None
     if version > FORMAT:
         raise InputError(
-            f"{path} has the format {version}, of a newer jaxgen than this one, which reads formats up to {FORMAT}: "
-            "install a newer version"
+            f"{path} has the format {shortened(version)}, of a newer jaxgen than this one, which reads formats up to "
+            f"{FORMAT}: install a newer version"
         )
-    return dict(content)
 
 
 def check_unedited(path: Path, content: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from jaxgen.errors import InputError, check_known, shortened
 from jaxgen.models import Family, family_errors
 from jaxgen.models.family import option_types
 from jaxgen.regular_files import read_regular
-from jaxgen.runs.config import RunConfig, custom_model_message, fields_from
+from jaxgen.runs.config import RunConfig, check_format, custom_model_message, fields_from
 
 MAX_BYTES = 2**20
 """Largest size of a `.json` file, which has the names of all classes."""
@@ -185,6 +185,7 @@ _Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value)
 
 
 def _of_run(path: Path, content: Mapping[str, Any]) -> ConfigFile:
+    check_format(path, content)
     config, model = content["config"], content.get("preset") or content["family"]
     if content.get("custom"):
         raise InputError(custom_model_message(path.parent))

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxgen._arrays import check_integers, check_key
-from jaxgen.batch_checks import check_data
+from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, join_parts, map_batches
 from jaxgen.errors import InputError
@@ -368,32 +368,6 @@ def load_run(
         class_names=description.class_names,
         standardization=description.standardization,
     )
-
-
-def check_like(example: Batch, batch: Batch) -> None:
-    """Check that a batch may be given to a model that was built from an example.
-
-    Args:
-        example: smallest batch that shows the shapes of the data of the model.
-        batch: batch of examples.
-
-    Raises:
-        InputError: if `check_data` refuses the batch, or its examples have another shape.
-
-    Example:
-        >>> check_like({"point": np.zeros((1, 2))}, {"point": np.zeros((5, 3))})
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: 'point' must have the shape [n, 2], as the data of the training, got (5, 3)
-    """
-    check_data(batch)
-    for name in ("image", "point"):
-        if name in example and name not in batch:
-            raise InputError(f"a batch must have an array '{name}', as the data of the training, got {sorted(batch)}")
-        if name in example and batch[name].shape[1:] != example[name].shape[1:]:
-            expected = ", ".join(["n", *map(str, example[name].shape[1:])])
-            raise InputError(
-                f"'{name}' must have the shape [{expected}], as the data of the training, got {batch[name].shape}"
-            )
 
 
 def single(run: Run, number: int) -> Run:

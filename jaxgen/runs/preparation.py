@@ -1,6 +1,5 @@
 """Preparation of a training: everything that can be wrong is found before the first step."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
-from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
+from jaxgen.callbacks.sample_metrics import mode_metrics
+from jaxgen.data import STACKED, SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
@@ -118,8 +118,8 @@ def prepare_run(
         notify(read)
     shown = example(data)
     preset = preset if before is None else before.preset
-    if before is not None and config.batch_size is None:
-        config = dataclasses.replace(config, batch_size=before.config.batch_size)
+    if before is not None:
+        config = config.with_numbers_of(before.config)
     # The last classes of a data set may have no training examples.
     class_names = class_names[: int(shown["label"].max()) + 1] if "label" in shown else ()
     description = RunDescription(family.name, config, shown, model is not None, preset, class_names)
@@ -140,6 +140,11 @@ def prepare_run(
         notify(STANDARDIZED)
     check_batch_size(model, trained, config.update_size)
     _check_selection(config, model, shown)
+    if config.patience is not None and config.patience >= evaluations(config):
+        notify(
+            f"the training has {evaluations(config)} evaluations and cannot end early with a patience of "
+            f"{config.patience}: evaluate more often"
+        )
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
     return Prepared(folder, family, description, model, trained, validation, test, found)
@@ -174,23 +179,45 @@ def selection(keep_best: str) -> Selection:
         >>> selection("elbo"), selection("min:samples/modes").better
         (Selection(metric='validation/elbo', better='larger'), 'smaller')
     """
-    direction, _, name = keep_best.rpartition(":")
+    direction, _, name = keep_best.partition(":")
     if direction not in DIRECTIONS:
         direction, name = "", keep_best
     metric = name if name.startswith((SAMPLES, VALIDATION)) else VALIDATION + name
     return Selection(metric, DIRECTIONS.get(direction, BETTER.get(metric.partition("/")[2])))
 
 
+def evaluations(config: RunConfig[Any]) -> int:
+    """Return how often the metric by which the best state is chosen is computed in a training.
+
+    Args:
+        config: complete config with `keep_best`.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> evaluations(RunConfig(None, steps=5000, image_every=1000, keep_best="samples/modes"))
+        5
+    """
+    every = (
+        config.image_every if selection(config.keep_best or "").metric.startswith(SAMPLES) else config.evaluate_every
+    )
+    return -(-config.steps // max(every or 1, config.chunk))
+
+
 def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None:
     """Check the options that choose among the states of a training."""
     if config.validation_fraction is not None and model.evaluate is None:
         raise InputError("validation_fraction applies to models with metrics of examples, and this one has none")
+    if config.evaluate_every is not None and config.validation_fraction is None:
+        raise InputError("evaluate_every applies to validation examples: give a validation_fraction, e.g. 0.1")
     if config.keep_best is None:
         if config.patience is not None:
             raise InputError("patience counts evaluations of the metric of keep_best: give one, e.g. keep_best='elbo'")
         return
     metric, better = selection(config.keep_best)
-    known = [f"{SAMPLES}{name}" for name in SAMPLE_METRICS] if model.sample is not None else []
+    modes = MODE_METRICS if config.data in STACKED or mode_metrics(config.data, None) is not None else ()
+    known = [f"{SAMPLES}{name}" for name in ("sliced_wasserstein", *modes)] if model.sample is not None else []
     if model.evaluate is not None and config.validation_fraction is not None:
         state = jax.eval_shape(model.init, jax.random.key(0), shown)
         known += [VALIDATION + name for name in jax.eval_shape(model.evaluate, jax.random.key(0), state, shown)]
@@ -206,8 +233,8 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
         )
 
 
-SAMPLE_METRICS = ("sliced_wasserstein", "modes", "high_quality", "mode_kl")
-"""Metrics of samples, of which those of modes are known for mixtures and stacked digits."""
+MODE_METRICS = ("modes", "high_quality", "mode_kl_all")
+"""Metrics of samples that mixtures and stacked digits have."""
 
 
 def _family(family: str | Family) -> Family:

@@ -8,7 +8,6 @@ the results.
 import contextlib
 import dataclasses
 import json
-import math
 import shutil
 import typing
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from jaxgen.callbacks import Checkpoints, MetricsLog, Progress
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, State
+from jaxgen.interruption import on_leaving
 from jaxgen.models import Family
 from jaxgen.models.family import option_types
 from jaxgen.models.standardization import standardized
@@ -34,14 +34,14 @@ from jaxgen.runs.outputs import make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
 from jaxgen.runs.reservation import reserved
 from jaxgen.runs.start import Durations, Start, start_of
-from jaxgen.runs.training import metric_callbacks, saved_or_explained, summary_content
+from jaxgen.runs.training import image_grid, metric_callbacks, saved_or_explained, summary_content
 from jaxgen.training.chunk import Chunk, Unfinished
 from jaxgen.training.loop import Fit, Interrupted, fit
-from jaxgen.training.seeds import summarize
-from jaxgen.training.sweep import Point, grid, point_of, sweep_state, swept
+from jaxgen.training.seeds import extract_seeds, summarize
+from jaxgen.training.sweep import Point, check_axes, grid, not_traceable, point_of, sweep_state, swept
 
-PLACES = 6
-"""Significant digits of a number in the name of a folder."""
+FILES, OTHER_FILES = 3, 100
+"""Open files of each point: its lock, its log and its events; and those of the process, its libraries and its data."""
 
 
 class SweepResult(NamedTuple):
@@ -50,7 +50,7 @@ class SweepResult(NamedTuple):
     Attributes:
         axes: option name -> its values.
         points: the combinations, the last option varying fastest.
-        tests: metrics of each point on the test split, as `evaluate_run` returns them; empty where all seeds diverged.
+        tests: metrics of each point on the test split, as `evaluate_run` returns them; None where all seeds diverged.
         folders: run folder of each point.
     """
 
@@ -71,7 +71,7 @@ def parse_axes(axes: Sequence[str], family: Family) -> dict[str, tuple[float, ..
         Option name -> its values.
 
     Raises:
-        InputError: if an option is given twice, is no number with a fraction, or a value is not a number.
+        InputError: if an option is given twice or decides what is compiled, or a value is not a number.
 
     Example:
         >>> from jaxgen.models import REGISTRY
@@ -86,16 +86,16 @@ def parse_axes(axes: Sequence[str], family: Family) -> dict[str, tuple[float, ..
         name = name.removeprefix("--").replace("-", "_")
         if not equals or not values:
             raise InputError(f"--sweep must be NAME=VALUES, as in learning_rate=1e-4,1e-3, got '{axis}'")
+        if name in hints and name not in known:
+            raise not_traceable(name)
         check_known("option to sweep", name, known)
         if name in found:
             raise InputError(f"--sweep {name} must be given once, with all of its values: learning_rate=1e-4,1e-3")
         try:
-            numbers = tuple(float(value) for value in values.split(","))
+            found[name] = tuple(float(value) for value in values.split(","))
         except ValueError:
             raise InputError(f"the values of --sweep {name} must be numbers and commas, got '{values}'") from None
-        if len(set(numbers)) < len(numbers) or not all(map(math.isfinite, numbers)):
-            raise InputError(f"the values of --sweep {name} must be finite and differ, got '{values}'")
-        found[name] = numbers
+    check_axes(found)
     return found
 
 
@@ -133,6 +133,7 @@ def train_sweep(
     if config.keep_best is not None or config.init_from is not None:
         raise InputError("keep_best and init_from apply to single runs, not to a sweep: leave them out")
     points = grid(axes)
+    _check_open_files(len(points))
     configs = [_config_of(config, point) for point in points]  # Refuses impossible values before anything is made.
     folders = [folder / folder_name(point) for point in points]
     known = [resume and (path / "config.json").is_file() for path in folders]
@@ -142,6 +143,7 @@ def train_sweep(
     make_folder(folder)
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_if_empty, folder)
+        stack.enter_context(on_leaving(lambda: _remove_if_empty(folder)))
         for run, is_known in zip(runs, known, strict=True):
             stack.enter_context(reserved(run.folder, resume=is_known))
             if is_known:
@@ -153,6 +155,9 @@ def train_sweep(
             write_config(run.folder, run.description)
         durations = dataclasses.replace(start.durations)
         fitted = _fit(whole, runs, points, start._replace(state=state), durations, stack)
+        names = _names(runs, points)
+        for seed, where in sorted(fitted.diverged.items()):
+            notify(f"the run with {names[seed]} was left out: {where}")
         tests = _write_summaries(whole, runs, points, fitted, durations)
     result = SweepResult(axes, points, tests, [run.folder for run in runs])
     _write_results(
@@ -191,7 +196,13 @@ def folder_name(point: Mapping[str, float]) -> str:
         >>> folder_name({"learning_rate": 1e-4, "beta": 4.0})
         'learning_rate=0.0001,beta=4'
     """
-    return ",".join(f"{name}={value:.{PLACES}g}" for name, value in point.items())
+    return ",".join(f"{name}={_shortest(value)}" for name, value in point.items())
+
+
+def _shortest(value: float) -> str:
+    """A number with as few digits as it has."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def means(result: SweepResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -237,10 +248,26 @@ def _write_results(folder: Path, axes: Mapping[str, Sequence[float]], points: Se
     write_json(folder / "sweep.json", {"axes": {name: list(values) for name, values in axes.items()}, "points": points})
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Remove the folder of a sweep whose runs have been deleted because none completed a step."""
-    if [path.name for path in folder.iterdir()] == ["sweep.json"]:
+def _remove_if_empty(folder: Path) -> bool:
+    """Remove the folder of a sweep whose runs have been deleted because none completed a step; whether it remains."""
+    if {path.name for path in folder.iterdir()} <= {"sweep.json"}:
         shutil.rmtree(folder, ignore_errors=True)
+        return False
+    return True
+
+
+def _check_open_files(points: int) -> None:
+    """Check that the system allows as many open files as the logs and locks of all points need."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Of systems other than Unix, which allow thousands.
+        return
+    needed, (allowed, _) = FILES * points + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        raise InputError(
+            f"a sweep of {points} combinations needs {needed} open files, and the system allows {allowed}: give fewer "
+            f"values, or raise the limit, as by 'ulimit -n {needed}'"
+        )
 
 
 def _config_of(config: RunConfig[Any], point: Mapping[str, float]) -> RunConfig[Any]:
@@ -269,6 +296,14 @@ def _first_state(first: Prepared, family: Family, points: Sequence[Mapping[str, 
     return sweep_state(partial(_built, first, family), points, first.config.keys, first.description.example)
 
 
+def _names(runs: Sequence[Prepared], points: Sequence[Mapping[str, float]]) -> list[str]:
+    """What each seed of each point is called in messages."""
+    config = runs[0].config
+    if config.seeds is None:
+        return [folder_name(point) for point in points]
+    return [f"{folder_name(point)}, seed {config.seed + seed}" for point in points for seed in range(config.seeds)]
+
+
 def _fit(
     whole: Prepared,
     runs: Sequence[Prepared],
@@ -282,7 +317,8 @@ def _fit(
     several = runs[0].config.seeds is not None
     logs = [stack.enter_context(MetricsLog(run.folder, start.step, several_seeds=several)) for run in runs]
     checkpoints = [_checkpoints(run, durations, start.step, len(runs)) for run in runs]
-    progress = stack.enter_context(Progress(config.steps, start.step - start.unfinished.steps))
+    done = start.step - start.unfinished.steps
+    progress = stack.enter_context(Progress(config.steps, done, names=_names(runs, points)))
 
     def record(chunk: Chunk) -> None:
         for number, own in enumerate(zip(logs, checkpoints, strict=True)):
@@ -291,6 +327,11 @@ def _fit(
                 part = Chunk(chunk.step, point.state, dict(point.history), chunk.seconds / len(runs), point.diverged)
                 for callback in own:
                     callback(part)
+                # Of the last state alone: figures of all points at every thousandth step would take longer than steps.
+                if chunk.step == config.steps:
+                    image_grid(runs[number], whole.model, every=config.steps)(
+                        part._replace(state=extract_seeds(chunk.state, number * seeds, seeds))
+                    )
 
     def on_compiled(seconds: float) -> None:
         durations.compile_seconds += seconds
@@ -308,7 +349,7 @@ def _fit(
             unfinished=start.unfinished,
             steps=config.steps,
             batch_size=config.update_size,
-            chunk=config.log_every,
+            chunk=config.chunk,
             callbacks=[durations, progress, *metric_callbacks(runs[0], whole.model), record, together],
             on_compiled=on_compiled,
         )

@@ -89,7 +89,7 @@ def _fit(
 ) -> tuple[Fit, Found | None]:
     """Run `fit` with the callbacks of a run folder; also returns the best state, where one is kept."""
     folder, config = prepared.folder, prepared.config
-    first_seed = None if config.seeds is None else config.seed
+    names = [] if config.seeds is None else [f"seed {config.seed + number}" for number in range(config.seeds)]
 
     def meta() -> dict[str, Any]:
         found = {} if best is None else {"best": best.found._asdict()}
@@ -104,7 +104,7 @@ def _fit(
         assert start.state is not None
         return Fit(start.state, start.diverged, 0.0, {}), best.found
     with (
-        Progress(config.steps, start.step - start.unfinished.steps, first_seed=first_seed) as progress,
+        Progress(config.steps, start.step - start.unfinished.steps, names=names) as progress,
         MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
         Profile(folder / PROFILE) if profile else contextlib.nullcontext() as trace,
     ):
@@ -131,7 +131,7 @@ def _fit(
                 first_step=start.step,
                 diverged=start.diverged,
                 unfinished=start.unfinished,
-                chunk=config.log_every,
+                chunk=config.chunk,
                 callbacks=callbacks,
                 on_compiled=on_compiled,
                 stop=None if best is None else lambda _: best.is_exhausted,
@@ -196,20 +196,33 @@ def _best(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]
 
 def run_callbacks(prepared: Prepared, log: MetricsLog) -> list[Callback]:
     """What happens between two chunks before the checkpoint, as far as the model can do it."""
-    config, model = prepared.config, prepared.model
-    loss = None if prepared.description.custom else getattr(config.model_config, "loss", None)
-    grid = ImageGrid(
+    grid = image_grid(prepared, prepared.model, every=prepared.config.image_every)
+    return [*metric_callbacks(prepared, prepared.model), log, grid]
+
+
+def image_grid(prepared: Prepared, model: Model, *, every: int) -> ImageGrid:
+    """Return the callback that draws the figures of a run.
+
+    Args:
+        prepared: the training.
+        model: model of the states that the callback receives.
+        every: number of steps between two figures.
+
+    Returns:
+        The callback.
+    """
+    config = prepared.config
+    return ImageGrid(
         prepared.folder / "samples",
         model,
         config.data,
         prepared.data,
-        loss=loss,
+        loss=None if prepared.description.custom else getattr(config.model_config, "loss", None),
         class_names=prepared.description.class_names,
-        every=config.image_every,
+        every=every,
         last=config.steps,
         seed=config.seed,
     )
-    return [*metric_callbacks(prepared, model), log, grid]
 
 
 def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
@@ -220,7 +233,7 @@ def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
         due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
         found += [SampleMetrics(model, config.source, prepared.data, **due)]
     if prepared.validation is not None:
-        due = {"every": config.checkpoint_every, "last": config.steps, "seed": config.seed}
+        due = {"every": config.evaluate_every or config.steps, "last": config.steps, "seed": config.seed}
         found += [Validation(model, prepared.validation, **due)]
     return found
 

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.batch_checks import check_data
-from jaxgen.data import Stream, count_examples
+from jaxgen.data import Stream, count_examples, example
 from jaxgen.data.large_arrays import LARGEST_BATCH, split_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
@@ -18,6 +19,7 @@ from jaxgen.typing import Array, Batch, Float, Key, KeyArray, Metrics
 Evaluate = Callable[[KeyArray, State, Batch], Metrics]
 
 
+@checked
 def evaluate(
     model: Model, state: State, data: Batch | Stream, *, key: Key[Array, ""], several_seeds: bool = False
 ) -> dict[str, np.ndarray]:
@@ -34,7 +36,8 @@ def evaluate(
         Metric name -> its mean over the examples, a float32 scalar, or `[seeds]`.
 
     Raises:
-        InputError: if the model has no `evaluate`, `check_data` refuses the data, or they have no examples.
+        InputError: if the model has no `evaluate`, `check_data` refuses the data, they do not fit the model, or have no
+            examples.
 
     Example:
         >>> from jaxgen.data import load
@@ -51,6 +54,8 @@ def evaluate(
     examples = count_examples(data)
     if not examples:
         raise InputError("the data must have at least one example, got none")
+    if model.check is not None:
+        model.check(example(data))
     totals: dict[str, np.ndarray] = {}
     state = state if several_seeds else add_seed_axis(state)
     for number, batch in enumerate(_batches(data)):

@@ -7,16 +7,19 @@ that what happens at every k-th step remains a branch of the program and is not 
 
 import math
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import jax
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.game import State
 from jaxgen.memory import check_memory
 from jaxgen.typing import Array, Key, PyTree, Shaped
 
 
+@checked
 def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
     """Return the keys of consecutive seeds; number i is the key of a single run with seed `seed + i`.
 
@@ -52,7 +55,7 @@ def add_seed_axis(tree: PyTree) -> PyTree:
         The same pytree for one seed along a leading axis.
 
     Example:
-        >>> add_seed_axis({"a": jnp.ones(3)})["a"].shape
+        >>> add_seed_axis({"a": np.ones(3)})["a"].shape
         (1, 3)
     """
     return _map_but_step(lambda x: x[None], tree)
@@ -69,14 +72,33 @@ def select_seed(tree: PyTree, number: int | Array) -> PyTree:
         The same pytree without that axis.
 
     Example:
-        >>> select_seed({"a": jnp.array([[1, 2], [3, 4]])}, 1)
-        {'a': Array([3, 4], dtype=int32)}
+        >>> select_seed({"a": np.array([[1, 2], [3, 4]])}, 1)
+        {'a': array([3, 4])}
     """
     return _map_but_step(lambda x: x[number], tree)
 
 
 extract_seed = jax.jit(select_seed)
 """`select_seed` outside of compiled functions, where each array that is sliced would be a program of its own."""
+
+
+@partial(jax.jit, static_argnums=2)  # Otherwise each array and each position would be a program of its own.
+def extract_seeds(tree: PyTree, first: int, count: int) -> PyTree:
+    """Return consecutive seeds of a tree with a leading axis of seeds.
+
+    Args:
+        tree: pytree of arrays and states with a leading axis of seeds.
+        first: number of the first seed, counted from 0.
+        count: number of seeds.
+
+    Returns:
+        The same pytree with `count` seeds.
+
+    Example:
+        >>> extract_seeds({"a": np.array([[1, 2], [3, 4], [5, 6]])}, 1, 2)["a"].tolist()
+        [[3, 4], [5, 6]]
+    """
+    return _map_but_step(lambda x: jax.lax.dynamic_slice_in_dim(x, first, count), tree)
 
 
 def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -94,7 +116,7 @@ def over_seeds(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         The function of the pytree of all seeds. States that it returns have a step counter without an axis of seeds.
 
     Example:
-        >>> over_seeds(lambda seed: seed["a"] + seed["b"].sum())({"a": jnp.array([1, 2]), "b": jnp.ones((2, 3))})
+        >>> over_seeds(lambda seed: seed["a"] + seed["b"].sum())({"a": np.array([1, 2]), "b": np.ones((2, 3))})
         Array([4., 5.], dtype=float32)
     """
 
@@ -133,7 +155,7 @@ def has_large_networks(tree: PyTree) -> bool:
 
     Example:
         >>> def state(*shape):
-        ...     return State(jnp.zeros(()), {"net": {"kernel": jnp.zeros((3, *shape))}}, {}, {}, {})
+        ...     return State(np.zeros(()), {"net": {"kernel": np.zeros((3, *shape))}}, {}, {}, {})
         >>> [has_large_networks([state(*shape)]) for shape in ((64, 64), (784, 400), (4, 4, 1, 32))]
         [False, True, True]
     """
@@ -162,6 +184,7 @@ Better: TypeAlias = Literal["larger", "smaller"]
 """Which of two values of a metric is better."""
 
 
+@checked
 def summarize(
     values: Shaped[Array, " seeds"], *, better: Better | None = None, left_out: Collection[int] = ()
 ) -> dict[str, Any]:

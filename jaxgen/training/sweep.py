@@ -6,6 +6,7 @@ options of each are stored in its state while it is trained.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,14 +19,18 @@ from jaxgen.data import Stream
 from jaxgen.data import example as example_of
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, State
+from jaxgen.memory import bytes_of, check_memory
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.loop import fit
-from jaxgen.training.seeds import over_seeds
+from jaxgen.training.seeds import extract_seeds, over_seeds
 from jaxgen.training.states import run_keys
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray
 
 OPTIONS = "swept options"
 """Entry of `State.stats` with the values of the options, beside the statistics of the networks."""
+
+MOST_POINTS = 10_000
+"""Largest number of points of a grid, each of which has a model that is built and a state in memory."""
 
 Build = Callable[[Mapping[str, Any]], Model]
 """Function of the options that returns the model: option name -> value, a number or a traced array of one."""
@@ -56,11 +61,43 @@ def grid(axes: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
     Returns:
         One mapping for each combination; the last option varies fastest.
 
+    Raises:
+        InputError: if `check_axes` refuses them.
+
     Example:
         >>> grid({"learning_rate": [1e-4, 1e-3], "beta": [1.0, 4.0]})[1]
         {'learning_rate': 0.0001, 'beta': 4.0}
     """
+    check_axes(axes)
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def check_axes(axes: Mapping[str, Sequence[float]]) -> None:
+    """Check the values of the options of a sweep.
+
+    Args:
+        axes: option name -> its values.
+
+    Raises:
+        InputError: if there is no option, a value is not a finite number of float32, two values of an option are the
+            same, or there are more than 10,000 combinations.
+
+    Example:
+        >>> check_axes({"beta": [1.0, 1.0]})
+        Traceback (most recent call last):
+            ...
+        jaxgen.errors.InputError: the values of beta must be finite numbers that differ in float32, got 1.0, 1.0
+    """
+    if not axes:
+        raise InputError("a sweep must have at least one option, got none: train a single run")
+    for name, values in axes.items():
+        with np.errstate(over="ignore"):
+            numbers = [np.float32(value) if isinstance(value, int | float | np.number) else np.nan for value in values]
+        if not numbers or not np.isfinite(numbers).all() or len(set(numbers)) < len(numbers):
+            found = ", ".join(map(str, values)) or "none"
+            raise InputError(f"the values of {name} must be finite numbers that differ in float32, got {found}")
+    if (count := math.prod(map(len, axes.values()))) > MOST_POINTS:
+        raise InputError(f"a sweep must have at most {MOST_POINTS:,} combinations, got {count:,}: give fewer values")
 
 
 def fit_sweep(
@@ -136,7 +173,7 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
 
     def of_state(name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **conditions: Any) -> Any:
-            state, options = _without_options(next(x for x in arguments if isinstance(x, State)))
+            state, options = _separated(next(x for x in arguments if isinstance(x, State)))
             function = getattr(build(options), name)
             return function(*(state if isinstance(x, State) else x for x in arguments), **conditions)
 
@@ -144,7 +181,7 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
 
     def step_of(choose: Callable[[Model], Any]) -> Callable[..., Any]:
         def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Any]:
-            plain, options = _without_options(state)
+            plain, options = _separated(state)
             after, metrics = choose(build(options))(key, plain, batch)
             return _with_options(after, options), metrics
 
@@ -179,7 +216,9 @@ def sweep_state(
         key, values = run
         return _with_options(build(values).init(run_keys(key).init, example), values)
 
-    return jax.jit(over_seeds(of_seed))((jnp.tile(keys, len(points)), options))
+    traced = jax.jit(over_seeds(of_seed)).trace((jnp.tile(keys, len(points)), options))
+    check_memory("the states of the sweep", 2 * bytes_of(traced.out_info), "give fewer values or seeds")
+    return traced.lower().compile()((jnp.tile(keys, len(points)), options))
 
 
 def point_of(
@@ -204,20 +243,29 @@ def point_of(
         The point; its state is one of the model without the options.
     """
     first, last = number * seeds, (number + 1) * seeds
-    plain = state.replace(stats={name: value for name, value in state.stats.items() if name != OPTIONS})
-    own = jax.tree.map(lambda x: x[first:last], plain.replace(step=None)).replace(step=state.step)
+    own = extract_seeds(without_options(state), first, seeds)
     lost = {seed - first: where for seed, where in diverged.items() if first <= seed < last}
     return Point(points[number], own, lost, {name: values[first:last] for name, values in history.items()})
+
+
+def without_options(state: State) -> State:
+    """Return the state of a sweep without the options, that of the model of a point.
+
+    Args:
+        state: state of one seed or of several.
+
+    Returns:
+        The state.
+    """
+    return state.replace(stats={name: value for name, value in state.stats.items() if name != OPTIONS})
 
 
 def _with_options(state: State, options: Mapping[str, Float[Array, ""]]) -> State:
     return state.replace(stats={**state.stats, OPTIONS: dict(options)})
 
 
-def _without_options(state: State) -> tuple[State, dict[str, Float[Array, ""]]]:
-    stats = dict(state.stats)
-    options = stats.pop(OPTIONS)
-    return state.replace(stats=stats), options
+def _separated(state: State) -> tuple[State, dict[str, Float[Array, ""]]]:
+    return without_options(state), state.stats[OPTIONS]
 
 
 def _check_traceable(build: Build, axes: Mapping[str, Sequence[float]]) -> None:
@@ -227,10 +275,22 @@ def _check_traceable(build: Build, axes: Mapping[str, Sequence[float]]) -> None:
         try:
             jax.eval_shape(partial(_built_with, build, name, others), jax.ShapeDtypeStruct((), jnp.float32))
         except jax.errors.JAXTypeError:
-            raise InputError(
-                f"the option '{name}' cannot be swept in one program, because its value decides what is compiled: "
-                "train a run for each of its values"
-            ) from None
+            raise not_traceable(name) from None
+
+
+def not_traceable(name: str) -> InputError:
+    """Return the error for an option whose value must be known before a program is compiled.
+
+    Args:
+        name: name of the option.
+
+    Returns:
+        The error.
+    """
+    return InputError(
+        f"the option '{name}' cannot be swept in one program, because its value decides what is compiled: train a run "
+        "for each of its values"
+    )
 
 
 def _built_with(build: Build, name: str, others: Mapping[str, float], value: Array) -> Array:

@@ -96,7 +96,7 @@ def test_fit_of_degenerate_latents_on_a_line():
         (np.zeros((5, 2)), "components must be from 1 to the number of latents, 5, got 10"),
         (np.zeros((50, 2)), "latents must be finite and not all equal, got a mean variance of"),
         (np.full((50, 2), np.nan), "latents must be finite and not all equal, got a mean variance of"),
-        (np.zeros(50), r"latents must be \[n, dim\], got \(50,\)"),
+        (np.zeros(50), r"latents must be an array of numbers \[n, dim\], got float64 of shape \(50,\)"),
     ],
 )
 def test_latents_without_a_fit_raise(latents, message):
@@ -107,7 +107,7 @@ def test_latents_without_a_fit_raise(latents, message):
 
 
 def test_invalid_latents_and_kernels_raise():
-    with pytest.raises(ValueError, match=r"latents must be \[n, dim\], got \(3, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"latents must be an array of numbers \[n, dim\], got float32 of"):
         aggregate_posterior_mmd(jax.random.key(0), jnp.zeros((3, 2, 2)))
     with pytest.raises(InputError, match="there is no kernel 'gauss'"):
         aggregate_posterior_mmd(jax.random.key(0), jnp.zeros((3, 2)), kernel="gauss")

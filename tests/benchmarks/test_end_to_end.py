@@ -1,7 +1,6 @@
 """The arguments of the benchmark of complete commands."""
 
 import pytest
-
 from end_to_end import parse
 
 

@@ -65,7 +65,9 @@ def test_losses_are_means_over_the_finite_seeds(show):
 
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize(
-    ("choices", "name"), [({}, "number 2"), ({"first_seed": 40}, "seed 42")], ids=["numbers", "seeds"]
+    ("choices", "name"),
+    [({}, "number 2"), ({"names": ["seed 40", "seed 41", "seed 42"]}, "seed 42")],
+    ids=["numbers", "seeds"],
 )
 def test_a_divergence_is_reported_once_when_it_happens(choices, name, terminal, show):
     losses = [[1] * 10, [3] * 10, [np.nan] * 10]

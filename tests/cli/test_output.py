@@ -87,7 +87,9 @@ def test_file_names_that_are_no_text_are_printed(capsys):
 
 
 def test_the_samples_that_mode_kl_counts_are_said(capsys):
-    print_metrics({"modes": 3.0, "mode_kl": 0.5}, title="gan")
-    assert "mode_kl: KL divergence of the modes' shares of all samples" in capsys.readouterr().out
+    print_metrics({"modes": 3.0, "mode_kl_all": 0.5}, title="gan")
+    assert (
+        "mode_kl_all: KL divergence of the modes' shares from the true ones, of all samples" in capsys.readouterr().out
+    )
     print_metrics({"modes": 3.0}, title="gan")
     assert "mode_kl" not in capsys.readouterr().out

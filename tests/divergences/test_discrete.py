@@ -208,3 +208,10 @@ def test_f_divergence_matches_named_divergences(generator, limit, named):
     np.testing.assert_allclose(f_divergence(p, q, generator, derivative_at_infinity=limit), named(p, q), rtol=1e-4)
     p, q = DISJOINT
     np.testing.assert_allclose(f_divergence(p, q, generator, derivative_at_infinity=limit), named(p, q), rtol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2.0, math.inf])
+def test_one_nan_among_many_outcomes_gives_nan(alpha):
+    p = np.full(8192, 1 / 8192, np.float32)
+    unknown = np.where(np.arange(8192) == 70, np.float32(np.nan), p)
+    assert np.isnan(divergences.renyi(unknown, p, alpha=alpha))

@@ -282,3 +282,11 @@ def test_traced_order_raises(transform):
         transform(lambda order: wasserstein_1d(x, y, order=order))(order)
     with pytest.raises(InputError, match=r"^order must be known while tracing, .* static argument"):
         transform(lambda order: sliced_wasserstein(jax.random.key(0), x[:, None], y[:, None], order=order))(order)
+
+
+@pytest.mark.parametrize("order", [1, 2, 1e9, np.inf])
+@pytest.mark.parametrize("size", [8192, 5000])
+def test_one_nan_among_many_points_gives_nan(order, size):
+    x, y = (np.random.default_rng(seed).normal(size=n).astype(np.float32) for seed, n in enumerate((8192, size)))
+    x[70] = np.nan
+    assert np.isnan(wasserstein_1d(jnp.asarray(x), jnp.asarray(y), order=order))

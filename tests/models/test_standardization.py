@@ -93,6 +93,18 @@ def test_the_training_of_a_gan_does_not_depend_on_the_unit_of_the_points():
     assert histories[1]["discriminator/gradient_norm"].max() < 10
 
 
+def test_fit_warns_of_points_far_from_the_origin_unless_the_model_standardizes_them():
+    model = MODELS["vae"]
+    for make in (np.asarray, jnp.asarray):
+        far = {**RING, "point": make(RING["point"] + np.float32([0.0, 1000.0]))}
+        with pytest.warns(UserWarning, match=r"column 1 of 'point' has the mean 1000.* and .* 0.7.*standardization_of"):
+            fit(model, far, key=KEY, steps=1, batch_size=4)
+    # Neither of these warns, where warnings are errors.
+    fit(standardized(model, standardization_of(far["point"])), far, key=KEY, steps=1, batch_size=4)
+    constant = {**RING, "point": np.concatenate([RING["point"][:, :1], np.ones((400, 1), np.float32)], axis=1)}
+    fit(model, constant, key=KEY, steps=1, batch_size=4)
+
+
 @pytest.mark.parametrize(
     "description",
     [

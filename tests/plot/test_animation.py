@@ -124,7 +124,7 @@ def test_frames_have_the_size_of_their_figures():
     [
         ([], {}, "frames must be figures or images of one size, got none"),
         ([FRAMES[0], FRAMES[0][:3]], {}, r"got \[\(8, 3\), \(8, 6\)\]"),
-        (FRAMES, {"seconds": 0.0}, "seconds must be at least 0.01, got 0"),
+        (FRAMES, {"seconds": 0.0}, "seconds must be finite and at least 0.01, got 0"),
     ],
 )
 def test_invalid_frames_and_durations_are_rejected(frames, options, message):

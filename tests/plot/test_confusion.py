@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxgen.errors import InputError
 from jaxgen.plot import confusion_matrix
 
 
@@ -28,7 +29,7 @@ def test_many_classes_have_colours_only():
 
 @pytest.mark.parametrize("shape", [(2, 3), (4,)])
 def test_matrix_that_is_not_square_raises(shape):
-    with pytest.raises(ValueError, match=r"counts must be \[classes, classes\], got"):
+    with pytest.raises(InputError, match=r"counts must be an array of integers \[classes, classes\].*, got int64"):
         confusion_matrix(np.zeros(shape, int))
 
 

@@ -52,7 +52,8 @@ def test_curves_of_runs_with_other_steps_keep_their_steps_and_leave_gaps_out():
 
 
 def test_loss_against_metric_has_one_point_per_step_coloured_by_step():
-    loss, metric, step = np.random.default_rng(0).normal(size=(3, 20))
+    loss, metric = np.random.default_rng(0).normal(size=(2, 20))
+    step = np.random.default_rng(1).permutation(20)
     (points,) = loss_against_metric(loss, metric, step=step, title="0.9").axes[0].collections
     np.testing.assert_allclose(points.get_offsets(), np.stack([loss, metric], axis=1))
     np.testing.assert_allclose(points.get_array(), step)

@@ -113,8 +113,9 @@ def test_too_many_images_are_refused_before_they_need_memory_with_the_largest_nu
 
 
 def test_memory_of_a_grid_is_that_of_its_pixels():
-    grid_bytes = Grid(10_000, (8, 8, 1)).pixels.nbytes
-    part = np.zeros((100, 8, 8, 1), np.float32)
+    first, part = Grid(10_000, (8, 8, 1)), np.zeros((100, 8, 8, 1), np.float32)
+    first.add(part)
+    grid_bytes = first.pixels.nbytes
     tracemalloc.start()
     grid = Grid(10_000, (8, 8, 1))
     for _ in range(100):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from jaxgen.errors import InputError
 from jaxgen.plot import Snapshot, discriminators, gan_1d, saturation
 
 X = np.linspace(-4, 4, 81)
@@ -72,5 +73,5 @@ def test_mean_of_the_critic_is_subtracted():
 
 
 def test_discriminators_need_two_densities():
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(InputError, match="densities must be those of the data and of the generator, got 1"):
         discriminators(X, {"p": DENSITY}, optimal=DENSITY, trained=DENSITY)

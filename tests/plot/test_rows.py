@@ -52,7 +52,7 @@ def test_names_may_repeat_and_are_drawn_alike():
 
 def test_a_title_is_above_the_names_of_the_columns():
     images = RNG.uniform(size=(1, 4, 8, 8, 1))
-    plain, titled = (image_rows({"x": images[0]}, columns="abcd", title=title) for title in ("", "seed 3"))
+    plain, titled = (image_rows({"x": images[0]}, columns=list("abcd"), title=title) for title in ("", "seed 3"))
     added = len(titled) - len(plain)
     assert added > 0
     assert (titled[:added] < 128).any()

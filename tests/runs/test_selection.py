@@ -28,6 +28,7 @@ CONFIG = RunConfig(
     checkpoint_every=10,
     image_every=60,
     validation_fraction=0.2,
+    evaluate_every=10,
     keep_best="mse",
 )
 
@@ -75,13 +76,13 @@ def test_best_state_is_the_one_with_the_best_logged_mean(selected):
         ("elbo", "validation/elbo", "larger"),
         ("mse", "validation/mse", "smaller"),
         ("max:mse", "validation/mse", "larger"),
-        ("samples/mode_kl", "samples/mode_kl", "smaller"),
-        ("max:samples/mode_kl", "samples/mode_kl", "larger"),
+        ("samples/modes", "samples/modes", "larger"),
+        ("min:samples/modes", "samples/modes", "smaller"),
         ("validation/elbo", "validation/elbo", "larger"),
         ("min:own/score", "validation/own/score", "smaller"),
         ("own/score", "validation/own/score", None),
         ("a:b", "validation/a:b", None),
-        ("max:a:b", "validation/max:a:b", None),
+        ("max:a:b", "validation/a:b", "larger"),
     ],
 )
 def test_metric_and_direction_are_those_of_the_option(keep_best, metric, better):
@@ -118,6 +119,18 @@ def test_validation_examples_are_not_trained_on(tmp_path):
     trained = load_run(tmp_path / "run", family=LINEAR).state
     np.testing.assert_array_equal(trained.params["net"], expected.state.params["net"])
     assert not (tmp_path / "run" / "best").exists()
+
+
+def test_by_default_a_training_of_any_length_has_twenty_evaluations(tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=4, evaluate_every=None, log_every=100, checkpoint_every=1000)
+    notices = []
+    train(tmp_path / "run", LINEAR, dataclasses.replace(config, patience=30), notify=notices.append)
+    evaluated = [line["step"] for line in log_lines(tmp_path / "run") if "validation/mse" in line]
+    assert evaluated == list(range(7, 141, 7))  # 1,437 examples less a fifth are 35 batches.
+    assert "the training has 20 evaluations and cannot end early with a patience of 30: evaluate more often" in notices
+    longer = dataclasses.replace(config, epochs=5, patience=None)
+    train(tmp_path / "run", LINEAR, longer, resume=True, notify=notices.append)
+    assert load_run(tmp_path / "run", family=LINEAR).config.evaluate_every == 7
 
 
 def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_path, monkeypatch):
@@ -159,6 +172,7 @@ def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_
         ({"keep_best": "mse"}, "needs validation examples: give a validation_fraction"),
         ({"keep_best": "mze", "validation_fraction": 0.1}, "there is no metric 'validation/mze': did you mean"),
         ({"keep_best": "samples/modes"}, "there is no metric 'samples/modes'"),
+        ({"evaluate_every": 5}, "evaluate_every applies to validation examples: give a validation_fraction"),
         ({"patience": 2}, "patience counts evaluations of the metric of keep_best: give one"),
         ({"patience": 0, "keep_best": "mse", "validation_fraction": 0.1}, "--patience must be at least 1, got 0"),
         ({"validation_fraction": 1.5}, "validation_fraction must be above 0 and below 1, got 1.5"),

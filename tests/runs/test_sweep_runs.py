@@ -7,6 +7,7 @@ from pathlib import Path
 
 import chex
 import jax
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import RunConfig, load_run, train
 from jaxgen.runs.listing import list_runs
-from jaxgen.runs.sweep_runs import SweepResult, means, parse_axes, train_sweep
+from jaxgen.runs.sweep_runs import SweepResult, folder_name, means, parse_axes, train_sweep
 from jaxgen.training import stage_program
 from tests.small_runs import log_lines, untimed
 
@@ -44,6 +45,12 @@ def test_a_point_is_the_run_that_is_trained_alone(sweep, tmp_path):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
     for name, value in alone["test"].items():
         np.testing.assert_allclose(result.tests[3][name]["seeds"], value["seeds"], rtol=1e-4)
+    # The same figure, but for rounding.
+    images = [
+        matplotlib.image.imread(path / "samples" / "step-00000008-reconstructions.png")
+        for path in (of_point, tmp_path / "alone")
+    ]
+    np.testing.assert_allclose(*images, atol=0.02)
     logged, expected = log_lines(of_point), log_lines(tmp_path / "alone")
     assert [line["step"] for line in logged] == [line["step"] for line in expected]
     np.testing.assert_allclose(logged[-1]["autoencoder/loss"], expected[-1]["autoencoder/loss"], rtol=1e-4)
@@ -86,11 +93,13 @@ def test_an_interrupted_sweep_is_resumed_with_the_same_bits(sweep, tmp_path, int
 def test_a_sweep_of_which_a_point_diverges_at_once_is_resumed(tmp_path, interrupt):
     axes = {"learning_rate": (1e-3, 1e30)}
     expected = train_sweep(tmp_path / "complete", FAMILY, CONFIG, axes, notify=lambda line: None)
-    folder = tmp_path / "grid"
+    folder, notices = tmp_path / "grid", []
     interrupt([5])
     with pytest.raises(KeyboardInterrupt):
         train_sweep(folder, FAMILY, CONFIG, axes, notify=lambda line: None)
-    resumed = train_sweep(folder, FAMILY, CONFIG, axes, resume=True, notify=lambda line: None)
+    resumed = train_sweep(folder, FAMILY, CONFIG, axes, resume=True, notify=notices.append)
+    (line,) = [line for line in notices if "seed 1 " in line]
+    assert line.startswith("the run with learning_rate=1e+30, seed 1 was left out: the ")
     assert resumed.tests == expected.tests
     assert resumed.tests[0]["mse"]["mean"] is not None
     assert resumed.tests[1]["mse"]["mean"] is None
@@ -129,6 +138,17 @@ def test_a_sweep_is_resumed_only_with_its_own_values(sweep, tmp_path):
         assert "sweep.json is damaged: resume the runs of the sweep one by one" in sentence(AXES)
 
 
+def test_more_points_than_the_system_allows_open_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda kind: (256, 4096))
+    axes = {"l1": tuple(map(float, range(100)))}
+    with pytest.raises(InputError, match="of 100 combinations needs 400 open files, and the system allows 256: give"):
+        train_sweep(tmp_path / "grid", FAMILY, CONFIG, axes)
+
+
+def test_points_that_differ_in_late_digits_have_folders_of_their_own():
+    assert folder_name({"beta": 1.0000002, "l1": 0.1}) == "beta=1.0000002,l1=0.1"
+
+
 def test_metrics_of_a_single_seed_are_numbers():
     result = SweepResult({"l1": (0.0, 1.0)}, [{"l1": 0.0}, {"l1": 1.0}], [{"mse": 0.5}, {}], [])
     mean, deviation = means(result, "mse")
@@ -142,11 +162,18 @@ def test_metrics_of_a_single_seed_are_numbers():
         (["l1"], r"--sweep must be NAME=VALUES, as in learning_rate=1e-4,1e-3, got 'l1'"),
         (["l1="], "--sweep must be NAME=VALUES"),
         (["l1=0,a"], "the values of --sweep l1 must be numbers and commas, got '0,a'"),
-        (["l1=0,0.0"], "the values of --sweep l1 must be finite and differ, got '0,0.0'"),
-        (["l1=nan"], "the values of --sweep l1 must be finite and differ"),
+        (["l1=0,0.0"], "the values of l1 must be finite numbers that differ in float32, got 0.0, 0.0"),
+        (["l1=1,1.00000001"], "the values of l1 must be finite numbers that differ in float32, got 1.0, 1.00000001"),
+        (["l1=nan"], "the values of l1 must be finite numbers"),
+        (["l1=1e300"], "the values of l1 must be finite numbers"),
         (["l1=0", "l1=1"], "--sweep l1 must be given once"),
         (["l3=0"], "there is no option to sweep 'l3': choices are b1, b2"),
-        (["latent_dim=2,4"], "there is no option to sweep 'latent_dim'"),
+        (["latent_dim=2,4"], "the option 'latent_dim' cannot be swept in one program"),
+        (["architecture=mlp,conv"], "the option 'architecture' cannot be swept in one program"),
+        (
+            [f"{name}={','.join(map(str, range(1, 102)))}" for name in ("l1", "learning_rate")],
+            "a sweep must have at most 10,000 combinations, got 10,201",
+        ),
     ],
 )
 def test_axes_that_cannot_be_swept_are_refused(axes, sentence):

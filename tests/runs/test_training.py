@@ -159,7 +159,7 @@ class TestRefusals:
     def test_a_run_that_another_process_has_changed_meanwhile_is_not_resumed(self, copy, linear_config, monkeypatch):
         other = dataclasses.replace(linear_config, batch_size=16)
 
-        def wait_for_the_other(config, example):
+        def wait_for_the_other(config, example, open_split):
             write_config(copy, RunDescription("linear", other, example))
 
         monkeypatch.setattr("jaxgen.runs.preparation.load_test_split", wait_for_the_other)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from functools import partial
 
 import jax
 import numpy as np
@@ -75,7 +76,13 @@ def test_every_float_option_can_be_swept(family):
     alternatives = {"ema", "clip"}  # Of options that are given here, and exclude them.
     axes = {name: [getattr(config, name) or 0.5] for name in names if name not in alternatives}
     assert len(axes) >= 8
-    swept(lambda options: REGISTRY[family].build(dataclasses.replace(config, **options), DIGITS), axes)
+    model = swept(lambda options: REGISTRY[family].build(dataclasses.replace(config, **options), DIGITS), axes)
+    # Everything that reads an option is traced with it.
+    key, batch = jax.random.key(0), {name: array[: 4 * model.slices] for name, array in DIGITS.items()}
+    state = jax.eval_shape(model.init, key, batch)
+    jax.eval_shape(model.step, key, state, batch)
+    jax.eval_shape(model.evaluate, key, state, batch) if model.evaluate else None
+    jax.eval_shape(partial(model.sample, n=2), key, state) if model.sample else None
 
 
 @pytest.mark.parametrize("alternative", [{"ema": 0.9}, {"clip": 0.1}])
@@ -123,3 +130,30 @@ def test_seeds_that_diverge_are_named_at_their_point():
 
 def test_grid_has_all_combinations():
     assert grid({"a": [1, 2], "b": [3, 4]}) == [{"a": 1, "b": 3}, {"a": 1, "b": 4}, {"a": 2, "b": 3}, {"a": 2, "b": 4}]
+
+
+@pytest.mark.parametrize(
+    ("axes", "sentence"),
+    [
+        ({}, "a sweep must have at least one option"),
+        ({"beta": []}, "the values of beta must be finite numbers that differ in float32, got none"),
+        ({"beta": ["1"]}, "the values of beta must be finite numbers"),
+        ({"beta": [1.0, np.inf]}, "the values of beta must be finite numbers"),
+    ],
+)
+def test_values_that_cannot_be_swept_are_refused(axes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        fit_sweep(build, DIGITS, axes=axes, key=seed_keys(0, 1), steps=1, batch_size=16)
+
+
+def test_states_that_do_not_fit_into_memory_are_refused():
+    large = dataclasses.replace(CONFIG, hidden=(20_000, 20_000))
+    with pytest.raises(InputError, match=r"for the states of the sweep, got .*: give fewer values or seeds"):
+        fit_sweep(
+            lambda options: vae.build(dataclasses.replace(large, **options), DIGITS),
+            DIGITS,
+            axes={"beta": [float(i) for i in range(1, 41)]},
+            key=seed_keys(0, 1),
+            steps=1,
+            batch_size=16,
+        )
