@@ -21,7 +21,8 @@ from jaxgen.game import unchanged
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
-from jaxgen.runs.config import read_config, with_absolute_paths
+from jaxgen.runs.config import with_absolute_paths
+from jaxgen.runs.config_json import read_config
 from jaxgen.runs.evaluation import BETTER
 from jaxgen.runs.outputs import file_name, make_folder, write_json
 from jaxgen.runs.summary_file import read_summary

@@ -10,7 +10,7 @@ import filelock
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.errors import InputError
-from jaxgen.runs.config import check_unedited, read_content
+from jaxgen.runs.config_json import check_unedited, read_content
 from jaxgen.runs.log_file import NO_METRICS, last_entries, logged_value
 from jaxgen.runs.summary_file import Summary, read_summary
 from jaxgen.training.checkpoint import completed

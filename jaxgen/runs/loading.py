@@ -19,7 +19,9 @@ from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
-from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
+from jaxgen.runs.config import RunConfig, custom_model_message
+from jaxgen.runs.config_changes import check_trained_with
+from jaxgen.runs.config_json import read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence, find_non_finite_parameters
 from jaxgen.training.leaves import describe_sizes
@@ -316,7 +318,7 @@ def load_run(
 
     Example:
         >>> import tempfile
-        >>> from jaxgen.runs.config import RunDescription, write_config
+        >>> from jaxgen.runs.config_json import RunDescription, write_config
         >>> from jaxgen.training.checkpoint import save
         >>> from jaxgen.training.states import initial_state
         >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}

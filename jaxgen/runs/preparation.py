@@ -18,15 +18,9 @@ from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
 from jaxgen.models.mixed_precision import in_mixed_precision
 from jaxgen.models.standardization import Standardization, standardization_of, standardized
-from jaxgen.runs.config import (
-    RunConfig,
-    RunDescription,
-    check_options,
-    check_unchanged,
-    read_config,
-    to_json,
-    with_absolute_paths,
-)
+from jaxgen.runs.config import RunConfig, with_absolute_paths
+from jaxgen.runs.config_changes import check_unchanged
+from jaxgen.runs.config_json import RunDescription, check_options, read_config, to_json
 from jaxgen.runs.evaluation import BETTER, load_test_split
 from jaxgen.training.augmented_model import augmented
 from jaxgen.training.loop import check_batch_size

@@ -11,7 +11,7 @@ from jaxgen.callbacks.checkpoints import diverged_from_json, unfinished_from_jso
 from jaxgen.data.sources import Notify
 from jaxgen.errors import InputError, shortened
 from jaxgen.game import State
-from jaxgen.runs.config import check_trained_with
+from jaxgen.runs.config_changes import check_trained_with
 from jaxgen.runs.initialization import initial_state_from, state_text
 from jaxgen.runs.loading import abstract_state
 from jaxgen.runs.preparation import Prepared

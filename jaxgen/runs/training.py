@@ -13,7 +13,9 @@ from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model
 from jaxgen.models import Family
-from jaxgen.runs.config import RunConfig, check_unchanged, read_config, write_config
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_changes import check_unchanged
+from jaxgen.runs.config_json import read_config, write_config
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import write_json

@@ -10,14 +10,14 @@ import pytest
 from jaxgen.errors import InputError
 from jaxgen.runs import evaluate_run, load_run
 from jaxgen.runs.comparison import ComparedRun, common_curves, compare_runs, differing_options
-from jaxgen.runs.config import read_config, write_config
+from jaxgen.runs.config_json import read_config, write_config
 from tests.small_runs import log_lines, untrained
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     """Folders of two untrained VAEs, of one seed and of two, with logs of different lengths."""
-    from jaxgen.runs.config import RunDescription
+    from jaxgen.runs.config_json import RunDescription
     from jaxgen.training.checkpoint import save
 
     folders = []

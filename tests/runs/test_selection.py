@@ -13,7 +13,7 @@ from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import RunConfig, evaluate_run, load_run, train
-from jaxgen.runs.config import read_config, write_config
+from jaxgen.runs.config_json import read_config, write_config
 from jaxgen.runs.preparation import prepare_run, selection
 from jaxgen.runs.start import start_of
 from jaxgen.training import fit
