@@ -21,6 +21,7 @@ from jaxgen.paths import expand_path
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
+from jaxgen.runs.outputs import file_name
 from jaxgen.runs.preparation import prepare_run
 from jaxgen.runs.preview import preview
 from jaxgen.runs.sweep_runs import parse_axes, read_sweep_config, train_sweep
@@ -128,7 +129,7 @@ def _sweep(choice: Choice, options: Options, folder: Path) -> None:
     print_sweep(result, title=f"{name} on the test split of {options.run.data}, step {options.run.steps}")
     for metric in dict.fromkeys(metric for test in result.tests for metric in test):
         if figure := sweep_figure(result, metric):
-            write_figure(folder / f"{metric}.png", figure)
+            write_figure(folder / f"{file_name(metric)}.png", figure)
     print_line(f"folder of the runs: {folder}")
 
 

@@ -19,7 +19,9 @@ from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
-from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
+from jaxgen.runs.config import RunConfig, custom_model_message
+from jaxgen.runs.config_changes import check_trained_with
+from jaxgen.runs.config_json import read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence, find_non_finite_parameters
 from jaxgen.training.leaves import describe_sizes
@@ -316,7 +318,7 @@ def load_run(
 
     Example:
         >>> import tempfile
-        >>> from jaxgen.runs.config import RunDescription, write_config
+        >>> from jaxgen.runs.config_json import RunDescription, write_config
         >>> from jaxgen.training.checkpoint import save
         >>> from jaxgen.training.states import initial_state
         >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
@@ -343,8 +345,9 @@ def load_run(
         state = abstract_state(model, description.config, description.example)
     if best and description.config.keep_best is None:
         raise InputError(f"{folder} keeps no best state: train with keep_best, e.g. --keep-best elbo")
-    restored = restore(folder / ("best" if best else "checkpoints"), state)
-    check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
+    states = folder / ("best" if best else "checkpoints")
+    restored = restore(states, state)
+    check_trained_with(restored.meta.get("run"), description, states / str(restored.step), family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)
     diverged = {**find_non_finite_parameters(restored.state), **diverged_from_json(restored.meta)}

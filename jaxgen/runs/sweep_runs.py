@@ -27,7 +27,9 @@ from jaxgen.models import Family
 from jaxgen.models.family import option_types
 from jaxgen.models.standardization import standardized
 from jaxgen.regular_files import read_regular
-from jaxgen.runs.config import RunConfig, check_unchanged, read_config, write_config
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_changes import check_unchanged
+from jaxgen.runs.config_json import read_config, write_config
 from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import make_folder, write_json

@@ -112,7 +112,7 @@ WRONG = {
     "no run": (["sample", "nowhere"], "nowhere"),
     "resuming nothing": (["train", "vae", "--resume", "--out", "nowhere"], "nowhere"),
     "a workload": (["benchmark", "--only", "MLP VEA"], "did you mean 'MLP VAE'?"),
-    "a growth": (["benchmark", "--growth", "--quick"], "leave out --quick, --only and --chart"),
+    "a growth": (["benchmark", "--growth", "--quick"], "leave out --quick, --only, --chart and --targets"),
     "a report": (["benchmark", "--json", "report.txt"], "give a name that ends in .json"),
     "a folder": (["benchmark", "--json", "no/report.json"], "there is no folder 'no'"),
     "a chart": (["benchmark", "--chart", "chart.gif"], "give a name that ends in .png, .pdf or .svg"),

@@ -10,8 +10,8 @@ import pytest
 from jaxgen.errors import InputError
 from jaxgen.models import PRESETS, REGISTRY
 from jaxgen.runs import RunConfig
-from jaxgen.runs.config import RunDescription, write_config
 from jaxgen.runs.config_file import MAX_BYTES, MAX_YAML_BYTES, ConfigFile, apply_options, read_config_file
+from jaxgen.runs.config_json import RunDescription, write_config
 
 POINTS = {"point": np.zeros((1, 2), np.float32)}
 
