@@ -1,6 +1,6 @@
 """Time complete commands: the training of a VAE beside pythae, and the start-up of commands.
 
-    python benchmarks/end_to_end.py --data-dir FOLDER [--pythae PYTHON] [--repeats N] [--json FILE]
+    python benchmarks/end_to_end.py --source FOLDER [--pythae PYTHON] [--repeats N] [--json FILE]
 
 FOLDER has the original files of MNIST (`train-images-idx3-ubyte.gz`, ...). PYTHON is the interpreter of an environment
 in which pythae is installed (`pip install 'jaxgen[end-to-end]'`); without it only jaxgen is timed. Both sides train the
@@ -73,13 +73,13 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-dir", type=Path, required=True, help="folder with the original files of MNIST")
+    parser.add_argument("--source", type=Path, required=True, help="folder with the original files of MNIST")
     parser.add_argument("--pythae", help="interpreter of the environment with pythae")
     parser.add_argument("--repeats", type=int, default=3, help="number of runs of each command")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
     arguments = parser.parse_args()
-    if not (arguments.data_dir / "train-images-idx3-ubyte.gz").is_file():
-        parser.error(f"--data-dir must have the original files of MNIST, got {arguments.data_dir}")
+    if not (arguments.source / "train-images-idx3-ubyte.gz").is_file():
+        parser.error(f"--source must have the original files of MNIST, got {arguments.source}")
     if arguments.repeats < 1:
         parser.error(f"--repeats must be at least 1, got {arguments.repeats}")
     return arguments
@@ -89,7 +89,7 @@ def measure_training(arguments: argparse.Namespace, folder: Path) -> dict[str, d
     """Return seconds and ratios of the training by name of the command."""
     data = folder / "data"
     unused = folder / "unused"
-    source = ["--data-dir", str(data), "--source", str(arguments.data_dir)]
+    source = ["--data-dir", str(data), "--source", str(arguments.source)]
     Command([*JAXGEN, "data", "prepare", "mnist", *source], unused).seconds()
     Command([*train_mnist(data, folder / "first"), "--steps", "1"], unused).seconds()
     seconds: dict[str, list[float]] = {}
@@ -101,7 +101,7 @@ def measure_training(arguments: argparse.Namespace, folder: Path) -> dict[str, d
             for name, kind in ((COLD, "cold"), (WARM, "warm"))
         }
         if arguments.pythae:
-            peer = [arguments.pythae, str(PEER), str(arguments.data_dir), str(folder / f"pythae-{repeat}")]
+            peer = [arguments.pythae, str(PEER), str(arguments.source), str(folder / f"pythae-{repeat}")]
             commands = {PYTHAE: Command([*peer, str(EPOCHS), str(BATCH_SIZE)], unused), **commands}
         for name, command in commands.items():
             loads.setdefault(name, []).append(os.getloadavg()[0])

@@ -1,4 +1,4 @@
-"""Checks and conversions shared by losses and divergences: shapes, hyperparameters, dtypes, event axes."""
+"""Checks and conversions of arguments in all layers: shapes, numbers, keys, values that are known, dtypes, axes."""
 
 import math
 from typing import Any

@@ -166,11 +166,14 @@ def updated_average(
         name: name of the network.
         average: decay, and what is averaged.
         batch_size: examples per update.
-        key: PRNG key of the forward pass in which statistics are recomputed.
+        key: PRNG key of the forward pass in which statistics are recomputed; needed with `average.recompute`.
         batch: examples of that pass.
 
     Returns:
         The average as Flax variables. Integers are copied.
+
+    Raises:
+        InputError: if statistics are to be recomputed and there is no key.
 
     Example:
         >>> from jaxgen.game import State
@@ -192,7 +195,9 @@ def updated_average(
         for kind, value in current.items()
     }
     own = [kind for kind in average.collections if kind in current]
-    if average.recompute is None or key is None or not own:
+    if average.recompute is None or not own:
         return variables
+    if key is None:
+        raise InputError("key must be given to an average whose statistics are recomputed, got None")
     found = average.recompute(key, {**variables, **{kind: state.ema[name][kind] for kind in own}}, batch)
     return {**variables, **{kind: found[kind] for kind in own}}

@@ -12,6 +12,9 @@ from jaxgen.errors import InputError
 MAX_CLASSES = 2**16
 """Largest number of classes: labels become indicator vectors of that length."""
 
+LARGEST_PIXELS = 2**26
+"""Largest number of pixels of an image that is read or drawn: 8192 x 8192."""
+
 
 def check_data(data: Mapping[str, Any], origin: str = "") -> None:
     """Check the arrays `image`, `point` and `label` of a batch or of a data set, as far as their values are known.
@@ -44,6 +47,39 @@ def check_data(data: Mapping[str, Any], origin: str = "") -> None:
             check(array, f"'{name}'{place}")
 
 
+def check_like(example: Mapping[str, Any], batch: Mapping[str, Any]) -> None:
+    """Check that a batch may be given to a model that was built from an example.
+
+    Args:
+        example: smallest batch that shows the shapes of the data of the model.
+        batch: batch of examples.
+
+    Raises:
+        InputError: if `check_data` refuses the batch, its examples have another shape, or its arrays are of different
+            lengths.
+
+    Example:
+        >>> check_like({"point": np.zeros((1, 2))}, {"point": np.zeros((5, 3))})
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: 'point' must have the shape [n, 2], as the data of the training, got (5, 3)
+    """
+    check_data(batch)
+    for name in ("image", "point"):
+        if name not in example:
+            continue
+        if name not in batch:
+            raise InputError(f"a batch must have an array '{name}', as the data of the training, got {sorted(batch)}")
+        if batch[name].shape[1:] != example[name].shape[1:]:
+            expected = ", ".join(["n", *map(str, example[name].shape[1:])])
+            raise InputError(
+                f"'{name}' must have the shape [{expected}], as the data of the training, got {batch[name].shape}"
+            )
+        if "label" in batch and len(batch["label"]) != len(batch[name]):
+            raise InputError(
+                f"'label' must have one label for each of {len(batch[name])} examples, got {len(batch['label'])} labels"
+            )
+
+
 def _check_images(images: Any, name: str) -> None:
     if images.ndim != 4 or 0 in images.shape[1:]:
         hint = "; add the axis of channels by x[..., None]" if images.ndim == 3 else ""
@@ -51,10 +87,10 @@ def _check_images(images: Any, name: str) -> None:
     if images.dtype == np.uint8:
         return
     if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise InputError(
-            f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert values from 0 to 255 by "
-            "x.astype('uint8')"
-        )
+        bounds = known_bounds(images) if jnp.issubdtype(images.dtype, jnp.integer) else None
+        binary = images.dtype == np.bool_ or (bounds is not None and bounds[0] >= 0 and bounds[1] <= 1)
+        how = "values 0 and 1 by x.astype('float32')" if binary else "values from 0 to 255 by x.astype('uint8')"
+        raise InputError(f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert {how}")
     check_unit_interval(f"floats of {name}", images)
 
 

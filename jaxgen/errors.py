@@ -12,6 +12,24 @@ class DivergenceError(ArithmeticError):
     """A loss or a gradient became NaN or infinite; the message names the step and the player."""
 
 
+SYNONYMS = {
+    "lr": "learning-rate",
+    "bs": "batch-size",
+    "num-epochs": "epochs",
+    "num-steps": "steps",
+    "iterations": "steps",
+    "dataset": "data",
+    "output": "out",
+    "output-dir": "out",
+    "num-samples": "n",
+    "z-dim": "latent-dim",
+    "latent": "latent-dim",
+    "random-seed": "seed",
+    "resolution": "image-size",
+    "img-size": "image-size",
+}
+"""Options of other programs -> the option of this one, where the spelling does not suggest it."""
+
 MAX_LISTED = 20
 """Largest number of choices that an error message lists."""
 
@@ -80,21 +98,32 @@ def suggest(word: str, known: Iterable[str]) -> str:
         known: valid words.
 
     Returns:
-        `"did you mean 'vae'?"` with the most similar known word; if none is similar, the list of choices, if there are
-        at most 20.
+        `"did you mean 'vae'?"` with the known word of the same meaning, or else the most similar one; if none is,
+        the list of choices, if there are at most 20.
 
     Example:
         >>> suggest("veae", ["vae", "gan"])
         "did you mean 'vae'?"
+        >>> suggest("--lr", ["--learning-rate", "--loss"])
+        "did you mean '--learning-rate'?"
         >>> suggest("diffusion", ["vae", "gan"])
         'choices are gan, vae'
     """
     import difflib
 
     known = sorted(known)
+    meant = SYNONYMS.get(_spelled(word))
+    for name in known:
+        if _spelled(name) == meant:
+            return f"did you mean {name!r}?"
     if match := difflib.get_close_matches(word[:MAX_QUOTED], known, n=1):
         return f"did you mean {match[0]!r}?"
     return f"choices are {', '.join(known)}" if len(known) <= MAX_LISTED else "no known name is similar"
+
+
+def _spelled(name: str) -> str:
+    """An option of the command line or of a config file, as it is written in `SYNONYMS`."""
+    return name.lstrip("-").replace("_", "-")
 
 
 def printable(text: object) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import optax
 
 from jaxgen.averaging import Average, updated_average
+from jaxgen.game_checks import check_loss, check_names, check_players
 from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]
@@ -146,6 +147,7 @@ class Model(NamedTuple):
             encoder is deterministic. Families of the package that encode offer it.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
+        check: `(batch) -> None`, raises an InputError for data that do not fit the model, as far as they are known.
     """
 
     init: Init
@@ -161,6 +163,7 @@ class Model(NamedTuple):
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     conditions: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
+    check: Callable[[Batch], None] | None = None
 
     @property
     def slices(self) -> int:
@@ -207,11 +210,11 @@ def game(
     """
     averages = dict(ema or {})
     slices = most_updates(players)
-    _check_players(players, simultaneous=shared is not None)
+    check_players(players, simultaneous=shared is not None)
 
     def init(key: KeyArray, batch: Batch) -> State:
         networks = {name: dict(variables) for name, variables in init_networks(key, batch).items()}
-        _check_names(players, averages, networks)
+        check_names(players, averages, networks)
         params = {name: variables.get("params", {}) for name, variables in networks.items()}
         stats = {name: {kind: x for kind, x in of.items() if kind != "params"} for name, of in networks.items()}
         return State(
@@ -331,7 +334,7 @@ def _update_at_once(
     updated, reports = state, {}
     for player in players:
         value, (stats, metrics) = values[player.name], rest[player.name]
-        _check_loss(player, value)
+        check_loss(player, value)
         backward = jax.linear_transpose(lambda change, name=player.name: differential(change)[name], trained)
         gradients = _only(player.trains, backward(jnp.ones_like(value))[0])
         updated = _apply_gradients(player, updated, gradients, stats)
@@ -377,31 +380,3 @@ def _split(batch: Batch, slices: int) -> Batch:
         return jnp.reshape(x, (len(x) // slices, slices, *x.shape[1:]))
 
     return jax.tree.map(split, batch)
-
-
-def _check_players(players: Sequence[Player], *, simultaneous: bool) -> None:
-    names = [player.name for player in players]
-    if len(set(names)) < len(names):
-        raise ValueError(f"the names of players must differ, got {names}")
-    for player in players:
-        terms = [regularizer.name for regularizer in player.regularizers]
-        if len(set(terms)) < len(terms):
-            raise ValueError(f"the names of the regularizers of player '{player.name}' must differ, got {terms}")
-        if (every := [regularizer.every for regularizer in player.regularizers]) and min(every) < 1:
-            raise ValueError(f"`every` of the regularizers of player '{player.name}' must be at least 1, got {every}")
-    trained = [name for player in players for name in player.trains]
-    if simultaneous and len(set(trained)) < len(trained):
-        raise ValueError(f"players that share a forward pass must train different networks, got {trained}")
-    if simultaneous and any(player.updates != 1 for player in players):
-        raise ValueError("players that share a forward pass must make one update per step each")
-
-
-def _check_loss(player: Player, value: Array) -> None:
-    if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
-        raise ValueError(f"the loss of player '{player.name}' must be a real scalar, got {value.dtype}{[*value.shape]}")
-
-
-def _check_names(players: Sequence[Player], averages: Mapping[str, Average], networks: Mapping[str, Any]) -> None:
-    named = {name for player in players for name in player.trains} | set(averages)
-    if missing := named - set(networks):
-        raise ValueError(f"no network is named {sorted(missing)}, the networks are {sorted(networks)}")

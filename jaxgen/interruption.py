@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: acknowledged at once, and acted on where nothing is lost.
+"""Ctrl-C, SIGTERM and SIGHUP: acknowledged at once, and acted on where nothing is lost.
 
 By itself, Python raises KeyboardInterrupt between any two instructions of the main thread: within an import, a
 destructor, or a function that compiled code calls, where it is printed and lost or ends in a crash; and never while the
@@ -17,7 +17,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+"""Signals after which a process ends: Ctrl-C, what `kill` and batch systems send, and the end of a terminal."""
 
 
 class _Process:
@@ -38,7 +39,7 @@ _process = _Process()
 
 
 def handle_signals(command: str | None) -> None:
-    """Let Ctrl-C and SIGTERM end this process as described above; signals that are ignored remain so.
+    """Let the signals end this process as described above; those that are ignored, as under nohup, remain so.
 
     Args:
         command: command that resumes what the process does, for messages; None where it cannot be resumed.
@@ -68,7 +69,7 @@ def end_by_signals() -> None:
 
 
 def exit_status() -> int:
-    """Return the exit status of an interrupted process: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Return the exit status of an interrupted process: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + (_process.received or signal.SIGINT)
 
 

@@ -13,6 +13,12 @@ from jaxgen.typing import PyTree
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+"""Where the kernel shows the control groups, of version 1 in subfolders by controllers."""
+
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""File with the control groups of this process."""
+
 
 def bytes_of(tree: PyTree) -> int:
     """Return the number of bytes of all arrays of a pytree, or of their shapes.
@@ -162,11 +168,10 @@ def _physical_memory() -> list[int]:
         return []
 
 
-def _limits() -> Iterator[int]:
+def _limits(root: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> Iterator[int]:
     """The limits of the control groups of this process, in which containers and batch systems run it."""
-    root = Path("/sys/fs/cgroup")
     with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
         for _, controllers, path in lines:
             if controllers not in ("", "memory") and "memory" not in controllers.split(","):
                 continue

@@ -169,3 +169,11 @@ def test_a_constant_decay_outside_its_range_is_refused(decay):
 def test_impossible_half_lives_are_refused(choices, message):
     with pytest.raises(InputError, match=message):
         half_life_decay(**choices)
+
+
+def test_statistics_are_not_recomputed_without_a_key():
+    networks = {"params": jnp.ones(1), "batch_stats": jnp.ones(1)}
+    state = State(jnp.int32(0), {"g": jnp.ones(1)}, {"g": {"batch_stats": jnp.ones(1)}}, {}, {"g": networks})
+    average = Average(constant_decay(0.5), recompute=lambda key, variables, batch: {"batch_stats": jnp.zeros(1)})
+    with pytest.raises(InputError, match="key must be given to an average whose statistics are recomputed, got None"):
+        updated_average(state, "g", average, 4)

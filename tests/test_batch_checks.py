@@ -21,7 +21,8 @@ LABEL = np.arange(12) % 10
 
 IMAGES = {
     "int32": (BYTES.astype(np.int32), r"must be uint8 or floats in \[0, 1\], got int32; .* x.astype\('uint8'\)"),
-    "bool": (BYTES > 100, r"must be uint8 or floats in \[0, 1\], got bool"),
+    "bool": (BYTES > 100, r"must be uint8 or floats in \[0, 1\], got bool; .* x.astype\('float32'\)"),
+    "binary": ((BYTES > 100).astype(int), r"must be uint8 or floats in \[0, 1\], got int64; .* x.astype\('float32'\)"),
     "floats to 255": (BYTES.astype(np.float32), r"must be in \[0, 1\], got 0.0 to 255.0; divide them by 255"),
     "floats from -1": (BYTES / 127.5 - 1, r"must be in \[0, 1\], got -1.0 to 1.0; if they are in \[-1, 1\], give"),
     "nan": (BYTES * np.float32(np.nan), r"must be in \[0, 1\], got nan to nan"),

@@ -10,7 +10,7 @@ from jaxgen.errors import MAX_LISTED, MAX_QUOTED, InputError, check_known, print
 from jaxgen.models.standardization import standardization_from
 from jaxgen.models.validation import check_positive
 from jaxgen.runs import RunConfig
-from jaxgen.runs.config import fields_from, from_json
+from jaxgen.runs.config_json import fields_from, from_json
 from jaxgen.runs.start import Durations
 
 

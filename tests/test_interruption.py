@@ -123,6 +123,7 @@ def process(program):
     [
         ("interrupt(); sleep()", (130, "", "jaxgen: interrupted\n")),
         ("interrupt(signal.SIGTERM); sleep()", (143, "", "jaxgen: interrupted\n")),
+        ("interrupt(signal.SIGHUP); sleep()", (129, "", "jaxgen: interrupted\n")),
         # The main thread is in compiled code, to which it does not return.
         ("interrupt(); [signal.sigwait([signal.SIGUSR1])]", (130, "", "jaxgen: interrupted\n")),
         # Where an exception would be printed and lost.
@@ -173,8 +174,8 @@ def test_a_command_ends_with_a_line_and_its_status_wherever_it_is(program, expec
 
 def test_ignored_signals_remain_ignored():
     """As those of a process in the background of a script, or under nohup."""
-    program = COMMAND + "interrupt(); interrupt(signal.SIGTERM); print('went on')"
-    ignoring = ["sh", "-c", "trap '' INT TERM; exec \"$@\"", "sh", sys.executable, "-c", program, str(ROOT)]
+    program = COMMAND + "interrupt(); interrupt(signal.SIGTERM); interrupt(signal.SIGHUP); print('went on')"
+    ignoring = ["sh", "-c", "trap '' INT TERM HUP; exec \"$@\"", "sh", sys.executable, "-c", program, str(ROOT)]
     done = subprocess.run(ignoring, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
 

@@ -44,6 +44,36 @@ def test_limit_of_a_control_group_counts(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
+    ("own", "files", "limits"),
+    [
+        ("0::/a/b", {"a/b/memory.max": "500", "a/memory.max": "300", "memory.max": "max"}, [500, 300]),
+        ("0::/", {"memory.max": "700"}, [700]),
+        ("0::/a", {"a/memory.max": "max"}, []),
+        ("0::/a", {}, []),
+        (
+            "5:cpu,cpuacct:/x\n9:memory:/a/b",
+            {"memory/a/b/memory.limit_in_bytes": "400", "memory/memory.limit_in_bytes": "900"},
+            [400, 900],
+        ),
+        ("3:memory,hugetlb:/a", {"memory/a/memory.limit_in_bytes": "250", "a/memory.max": "1"}, [250]),
+        ("9:memory:/a\n0::/a", {"memory/a/memory.limit_in_bytes": "400", "a/memory.max": "350"}, [400, 350]),
+        ("9:memory:/docker/x", {"memory/memory.limit_in_bytes": "600"}, [600]),  # Of another name space.
+        ("5:cpu:/a", {"cpu/a/memory.limit_in_bytes": "1", "a/memory.max": "1"}, []),
+        ("no line of this kind", {"memory.max": "1"}, []),
+        ("0::/a", {"a/memory.max": "many"}, []),
+    ],
+)
+def test_limits_are_those_of_the_control_groups_of_the_process_and_of_those_above(
+    tmp_path: Path, own: str, files: dict[str, str], limits: list[int]
+) -> None:
+    (tmp_path / "own").write_text(own + "\n")
+    for name, content in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(content + "\n")
+    assert list(memory._limits(tmp_path / "root", tmp_path / "own")) == limits
+
+
+@pytest.mark.parametrize(
     ("family", "data", "options"),
     [
         ("autoencoder", IMAGES, {"latent_dim": 10**9}),

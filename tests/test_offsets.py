@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from jaxgen import divergences, losses
+from jaxgen._pairwise_distances import FEW_DIMENSIONS
 from jaxgen.analysis import arithmetic
-from jaxgen.metrics import frechet_distance_of_features
+from jaxgen.metrics import frechet_distance_of_features, mixture_metrics
 
 KEY = jax.random.key(0)
 LABELS = np.arange(60) % 3
@@ -42,10 +44,18 @@ FUNCTIONS: dict[str, Callable[[Any, Any], jax.Array]] = {
 }
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-def test_value_and_gradient_match_float64_far_from_the_origin(function: Callable[[Any, Any], jax.Array]) -> None:
+OF_PAIRS = [name for name in FUNCTIONS if name.startswith(("mmd", "energy", "pairwise", "triplet"))]
+"""Functions of the distances of pairs, which are computed in another way in few dimensions."""
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions"), [*((name, 20) for name in FUNCTIONS), *((name, 3) for name in OF_PAIRS)]
+)
+def test_value_and_gradient_match_float64_far_from_the_origin(name: str, dimensions: int) -> None:
+    assert 3 <= FEW_DIMENSIONS < 20
+    function = FUNCTIONS[name]
     random = np.random.default_rng(1)
-    x, y = ((random.normal(size=(60, 20)) + shift + 1e4).astype(np.float32) for shift in (0.0, 0.3))
+    x, y = ((random.normal(size=(60, dimensions)) + shift + 1e4).astype(np.float32) for shift in (0.0, 0.3))
     mix = random.normal(size=jax.eval_shape(function, x, y).shape)
 
     @jax.jit
@@ -59,3 +69,28 @@ def test_value_and_gradient_match_float64_far_from_the_origin(function: Callable
         (_, expected), expected_gradients = jax.device_get(mixed(np.float64(x), np.float64(y)))
     for got, want in zip((value, *gradients), (expected, *expected_gradients), strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("dimensions", [3, 20])
+def test_sinkhorn_divergence_does_not_depend_on_a_translation(dimensions: int) -> None:
+    """Its iterations end where single precision does, so that those of float64 have other results."""
+    random = np.random.default_rng(3)
+    x, y = ((random.normal(size=(60, dimensions)) + shift + 1e4).astype(np.float32) for shift in (0.0, 0.3))
+    value_and_gradients = jax.jit(jax.value_and_grad(partial(divergences.sinkhorn_divergence, epsilon=1.0), (0, 1)))
+    far, near = value_and_gradients(x, y), value_and_gradients(x - np.float32(1e4), y - np.float32(1e4))
+    for got, want in zip(jax.tree.leaves(far), jax.tree.leaves(near), strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 20])
+def test_modes_far_from_the_origin_are_counted_as_in_float64(dimensions: int) -> None:
+    random = np.random.default_rng(2)
+    centers = (3.0 * random.normal(size=(8, dimensions)) + 1e4).astype(np.float32)
+    samples = (centers[random.integers(0, 6, 500)] + random.normal(size=(500, dimensions))).astype(np.float32)
+    distances = np.linalg.norm(samples[:, None].astype(np.float64) - centers, axis=-1)
+    near = distances.min(axis=1) <= 3.0
+    found = mixture_metrics(samples, centers, np.ones(8, np.float32), np.full(8, 1 / 8, np.float32))
+    assert float(found["high_quality"]) == pytest.approx(near.mean(), abs=1e-6)
+    assert int(found["modes"]) == len(set(distances.argmin(axis=1)[near]))
+    shares = np.bincount(distances.argmin(axis=1), minlength=8) / 500
+    assert float(found["mode_kl_all"]) == pytest.approx(scipy.stats.entropy(shares, np.full(8, 1 / 8)), rel=1e-5)

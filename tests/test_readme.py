@@ -47,7 +47,7 @@ def surroundings(tmp_path, monkeypatch):
 def test_programs_run_as_printed_and_give_what_stands_beside_them(number, surroundings):
     program = PROGRAMS[number].replace("steps=3000", "steps=3").replace("3000]", "3]")
     if "load_run" in program:
-        config = RunConfig(vae.Config(hidden=(4,), latent_dim=2), steps=1, log_every=1)
+        config = RunConfig(vae.Config(hidden=(4,), latent_dim=2), data="mnist_small", steps=1, log_every=1)
         train("runs/vae", "vae", config, notify=lambda line: None)
     names = dict(surroundings)
     exec(program, names)

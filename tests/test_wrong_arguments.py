@@ -1,10 +1,10 @@
 """Wrong arguments of public functions are refused by one sentence, not by an error from inside JAX."""
 
+import functools
 import itertools
 import re
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,20 @@ import pytest
 from jaxgen import analysis, divergences, losses, metrics, plot, runs
 from jaxgen.data import batch_indices, example, first_examples, load, random_examples
 from jaxgen.errors import InputError
-from jaxgen.models import REGISTRY, vae
+from jaxgen.models import REGISTRY, gan, vae
 from jaxgen.plot import Comparison, Snapshot
 from jaxgen.recipes import run_recipe
 from jaxgen.report import write_report
 from jaxgen.runs import RunConfig, load_run
 from jaxgen.runs.comparison import compare_runs
+from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.listing import list_runs
 from jaxgen.training import evaluate, fit, seed_keys, summarize
 from tests.small_runs import untrained
 
 POINTS = {"point": np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)}
 IMAGES = {"image": np.zeros((4, 8, 8, 1), np.uint8), "label": np.zeros(4, np.int32)}
+DIGITS = load("digits")
 KEY, X = jax.random.key(0), np.ones((12, 3), np.float32)
 RUN = untrained("vae")
 STATE = untrained("vae").model, untrained("vae").state
@@ -93,6 +95,7 @@ def test_arguments_of_every_build_are_checked(family: str) -> None:
         ({"learning_rate": "0.1"}, "learning_rate must be a number"),
         ({"hidden": (4.5,)}, "hidden must be of the type"),
         ({"width": "wide"}, "width must be a number"),
+        ({"hidden": 8}, "hidden must be a tuple of widths, one for each layer, as .* got 8"),
     ):
         if next(iter(options)) in config.__dataclass_fields__:
             with pytest.raises(InputError, match=f"^{sentence}"):
@@ -122,6 +125,128 @@ def test_another_byte_order_is_refused_at_every_entrance(data: dict[str, Any], n
             call()
     with pytest.raises(InputError, match=f"^points must have the byte order of this machine, got {ORDER}f4"):
         plot.scatter_by_label(X[:, :2].astype(f"{ORDER}f4"), label=None)
+
+
+FAMILIES = [*REGISTRY, "conditional gan"]
+
+
+@functools.cache
+def model_and_state(family: str) -> tuple[Any, Any]:
+    if family != "conditional gan":
+        run = untrained(family)
+        return run.model, jax.tree.map(lambda x: x[0] if x.ndim else x, run.state)
+    model = gan.build(gan.Config(hidden=(4,), architecture="mlp", latent_dim=2, condition="projection"), DIGITS)
+    return model, jax.jit(model.init)(KEY, DIGITS)
+
+
+def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:
+    """Calls of a model's functions with wrong arguments, and what the error says."""
+    model, state = model_and_state(family)
+    typed_key = r"key must be a typed PRNG key, such as jax.random.key\(0\), got int 0"
+    small = {"image": np.zeros((4, 5, 5, 1), np.uint8), "label": np.zeros(4, np.int32)}
+    shape = r"'image' must have the shape \[n, 8, 8, 1\], as the data of the training, got \(4, 5, 5, 1\)"
+    short = {**IMAGES, "label": np.zeros(3, np.int32)}
+    found = {
+        "init key": (lambda: model.init(0, IMAGES), typed_key),
+        "init shape": (lambda: model.init(KEY, small), shape),
+        "step key": (lambda: model.step(0, state, IMAGES), typed_key),
+        "step state": (lambda: model.step(KEY, {}, IMAGES), "state must be a jaxgen State, .* got dict"),
+        "step list": (lambda: model.step(KEY, state, {"image": [0]}), "'image' must be an array, got list"),
+        "step kind": (lambda: model.step(KEY, state, POINTS), r"a batch must have an array 'image', .* \['point'\]"),
+        "step shape": (lambda: model.step(KEY, state, small), shape),
+        "step lengths": (
+            lambda: model.step(KEY, state, short),
+            "'label' must have one label for each of 4 examples, got 3 labels",
+        ),
+    }
+    for name in ("encode", "reconstruct", "predict"):
+        if function := getattr(model, name):
+            found[f"{name} shape"] = (lambda function=function: function(state, small), shape)
+            found[f"{name} state"] = (lambda function=function: function(KEY, IMAGES), "state must be a jaxgen State")
+    for name in ("evaluate", "sample_posterior"):
+        if function := getattr(model, name):
+            found[f"{name} key"] = (lambda function=function: function(0, state, IMAGES), typed_key)
+            found[f"{name} lengths"] = (lambda function=function: function(KEY, state, short), "'label' must have one")
+    if model.sample:
+        for name, draw in (("sample", lambda key, n: model.sample(key, state, n)), ("latent", model.sample_latent)):
+            found[f"{name} key"] = (lambda draw=draw: draw(0, 3), typed_key)
+            found[f"{name} fraction"] = (lambda draw=draw: draw(KEY, 2.5), "n must be an integer, got float 2.5")
+            found[f"{name} negative"] = (lambda draw=draw: draw(KEY, -2), "n, .* must be at least 1, got -2")
+        found["condition"] = (
+            lambda: model.sample(KEY, state, 3, colour=1),
+            "this model cannot be conditioned on colour",
+        )
+        label = {"label": 0} if model.conditions else {}
+        for latent, got in (
+            (X, r"shape \(12, 3\)"),
+            (X[0], r"shape \(3,\)"),
+            ([[1.0, 2.0]], "list"),
+            (np.array([["a", "b"]]), "<U1"),
+        ):
+            found[f"decode {got}"] = (
+                lambda latent=latent: model.decode(state, latent, **label),
+                rf"latent must be an array of numbers of the shape \[n, 2\], got {got}",
+            )
+    return found
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_arguments_of_the_functions_of_every_model_are_checked(family: str) -> None:
+    for call, sentence in calls(family).values():
+        with pytest.raises(InputError, match=f"^{sentence}"):
+            call()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_state_of_several_seeds_is_refused(family: str) -> None:
+    model, state = model_and_state(family)
+    several = state.replace(params=jax.tree.map(lambda x: jax.numpy.stack([x, x]), state.params))
+    calls = [lambda: model.step(KEY, several, IMAGES), lambda: model.evaluate(KEY, several, IMAGES)]
+    if model.sample:
+        calls.append(lambda: model.sample(KEY, several, 3))
+    for call in calls:
+        with pytest.raises(InputError, match=r"^state must be that of one seed of this model: .*extract_seed"):
+            call()
+
+
+@pytest.mark.parametrize("family", ["cvae", "classifier", "conditional gan"])
+def test_labels_beyond_the_classes_of_a_model_are_refused(family: str) -> None:
+    model, state = model_and_state(family)
+    few = {"image": DIGITS["image"][:20], "label": DIGITS["label"][:20] + 5}
+    sentence = f"^label must be from 0 to 9, as there are 10 classes, got {few['label'].max()}"
+    with pytest.raises(InputError, match=sentence):
+        fit(model, few, key=KEY, steps=1, batch_size=4)
+    with pytest.raises(InputError, match=sentence):
+        evaluate(model, state, few, key=KEY)
+    for function in (model.step, model.evaluate):
+        with pytest.raises(InputError, match=sentence):
+            function(KEY, state, few)
+    if family != "conditional gan":
+        with pytest.raises(InputError, match=sentence):
+            evaluate_run(untrained(family), data=few)
+
+
+@pytest.mark.parametrize("family", REGISTRY)
+def test_data_unlike_the_example_of_the_model_are_refused(family: str) -> None:
+    model, state = model_and_state(family)
+    for data, sentence in (
+        (POINTS, r"^a batch must have an array 'image', as the data of the training, got \['point'\]"),
+        ({"image": np.zeros((9, 6, 8, 1), np.uint8)}, r"^'image' must have the shape \[n, 8, 8, 1\]"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            fit(model, data, key=KEY, steps=1, batch_size=2)
+        with pytest.raises(InputError, match=sentence):
+            fit(model, data, key=KEY, steps=1, batch_size=2, state=state)
+        with pytest.raises(InputError, match=sentence):
+            evaluate(model, state, data, key=KEY)
+
+
+def test_checks_of_arguments_leave_no_trace_in_compiled_programs() -> None:
+    run = untrained("vae")
+    program = jax.make_jaxpr(lambda key, state, batch: run.model.encode(state, batch))
+    state = jax.tree.map(lambda x: x[0] if x.ndim else x, run.state)
+    operations = {str(equation.primitive) for equation in program(KEY, state, IMAGES).eqns}
+    assert not operations & {"reduce_min", "reduce_max", "is_finite", "reduce_or"}
 
 
 SHAPE = r"'image' must have the shape \[n, height, width, channels\], got \(12, 3\)"
@@ -159,7 +284,7 @@ def test_arguments_of_a_run_are_checked(call: Callable[[Any], Any], sentence: st
 
 def test_arrays_that_are_no_python_numbers_are_options() -> None:
     """As in a sweep, whose numbers are traced."""
-    build = partial(vae.build, example=POINTS)
+    build = functools.partial(vae.build, example=POINTS)
     for rate in (np.float32(0.1), jax.numpy.float32(0.1)):
         assert build(vae.Config(hidden=[4], likelihood="gaussian", learning_rate=rate)).players
 

@@ -32,6 +32,16 @@ Penalty: TypeAlias = Callable[
 """`(key, critic, real, fake) -> penalty`, one per example, like `jaxgen.losses.gradient_penalty`."""
 
 
+UNIT_SAMPLE = 1024
+"""Number of samples of each distribution from which their place and scale are estimated."""
+
+UNIT_KEY = np.uint32(2**32 - 1)
+"""Number that is folded into the key for these samples."""
+
+FAR = 8
+"""Distance from the origin, in standard deviations, and standard deviation from which columns are standardized."""
+
+
 def train_discriminator(
     key: KeyArray,
     real: Sampler,
@@ -51,7 +61,9 @@ def train_discriminator(
     """Train a fully connected discriminator or critic between two fixed distributions.
 
     It minimizes `mean loss.discriminator(f(x), f(y)) + penalty_weight * mean penalty`, x real and y generated, with a
-    learning rate that decays to 0 along a cosine.
+    learning rate that decays to 0 along a cosine. Columns of the points that are far from the origin are centred within
+    f, and columns of a very large or small scale are divided by it, unless a constraint on the gradient of f or on its
+    weights makes the scale part of the question.
 
     Args:
         key: PRNG key of the initial weights and of all samples.
@@ -99,6 +111,9 @@ def train_discriminator(
     shapes = [jax.eval_shape(lambda key, draw=draw: draw(key, batch_size), key) for draw in (real, fake)]
     check_same_shape(real=shapes[0], fake=shapes[1])
     network: Any = MLP(tuple(hidden), (), activation)
+    shift, scale = _unit_of(jax.random.fold_in(key, UNIT_KEY), real, fake)
+    if penalty is not None or clip is not None:
+        scale = np.ones_like(scale)
 
     def init_networks(key: KeyArray, batch: Batch) -> dict[str, Params]:
         return {"discriminator": network.init(key, jnp.zeros(shapes[0].shape), train=False)}
@@ -106,7 +121,10 @@ def train_discriminator(
     def objective(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, tuple[Stats, Metrics]]:
         real_key, fake_key, penalty_key = jax.random.split(key, 3)
         x, y = real(real_key, batch_size), fake(fake_key, batch_size)
-        critic = partial(network.apply, {"params": params["discriminator"]}, train=True)
+
+        def critic(points: Array) -> Array:
+            return network.apply({"params": params["discriminator"]}, (points - shift) / scale, train=True)
+
         value = loss.discriminator(critic(x), critic(y)).mean()
         if penalty is not None:
             value += penalty_weight * penalty(penalty_key, critic, x, y).mean()
@@ -118,7 +136,7 @@ def train_discriminator(
     params = _train_single_player(key, init_networks, player, steps).params["discriminator"]
     if not all(np.isfinite(weights).all() for weights in jax.tree.leaves(params)):
         raise DivergenceError(f"the discriminator is not finite after {steps} steps: give a smaller learning_rate")
-    return partial(_output, network, params)
+    return partial(_output, network, params, shift, scale)
 
 
 class AgainstOptimum(NamedTuple):
@@ -222,8 +240,23 @@ def sample_gradients(
 
 
 @partial(jax.jit, static_argnums=0)  # One program for all networks of the same widths.
-def _output(network: Any, params: Params, points: Float[Array, "n dim"]) -> Float[Array, " n"]:
-    return network.apply({"params": params}, points, train=False)
+def _output(
+    network: Any, params: Params, shift: Array, scale: Array, points: Float[Array, "n dim"]
+) -> Float[Array, " n"]:
+    return network.apply({"params": params}, (points - shift) / scale, train=False)
+
+
+def _unit_of(key: KeyArray, real: Sampler, fake: Sampler) -> tuple[np.ndarray, np.ndarray]:
+    """Origin and unit of each column for a network: 0 and 1 unless its points are far away, or much larger or smaller.
+
+    The inputs of a network that is trained by gradients must be of the order of 1.
+    """
+    keys = jax.random.split(key)
+    points = np.concatenate([np.asarray(draw(key, UNIT_SAMPLE)) for key, draw in zip(keys, (real, fake), strict=True)])
+    mean, deviation = points.mean(axis=0, dtype=np.float64), points.std(axis=0, dtype=np.float64)
+    shift = np.where(np.abs(mean) > FAR * deviation, mean, 0)
+    unlike = (deviation > 0) & ((deviation > FAR) | (deviation < 1 / FAR))
+    return shift.astype(points.dtype), np.where(unlike, deviation, 1).astype(points.dtype)
 
 
 def _train_single_player(

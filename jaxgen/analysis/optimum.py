@@ -8,7 +8,7 @@ logits.
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import check_same_shape, float_dtype, widen
+from jaxgen._arrays import check_same_shape, float_dtype, is_known, widen
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.losses import AdversarialLoss
@@ -158,7 +158,7 @@ def generator_gradient(loss: AdversarialLoss, confidence: Float[Array, "*batch"]
         [-0.75 -0.5 ]
     """
     probability = widen(confidence)
-    if not isinstance(probability, jax.core.Tracer) and not bool(jnp.all((probability > 0) & (probability < 1))):
+    if is_known(probability) and not bool(jnp.all((probability > 0) & (probability < 1))):
         raise InputError(
             "confidence must be strictly between 0 and 1, where the logit is finite, got values from "
             f"{probability.min()} to {probability.max()}"

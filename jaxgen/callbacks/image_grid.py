@@ -16,6 +16,7 @@ from jaxgen.models.preprocessing import preprocess
 from jaxgen.plot.examples import PAIRS
 from jaxgen.plot.grid import near_square
 from jaxgen.training.chunk import Chunk, find_non_finite_parameters
+from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.seeds import extract_seed, first_finite
 from jaxgen.typing import Batch
 
@@ -73,11 +74,11 @@ class ImageGrid:
         self.some = first_examples(data, 2 * PAIRS if "image" in example_batch else POINTS)
         self.count, self.columns = layout(model, example_batch)
         # JAX compiles a function once, also for the grids of several runs.
-        self.sample = None if model.sample is None else jax.jit(model.sample, static_argnums=2)
-        self.reconstruct = None if model.reconstruct is None else jax.jit(model.reconstruct)
+        self.sample = None if model.sample is None else jit_for_few_calls(model.sample, static_argnums=2)
+        self.reconstruct = None if model.reconstruct is None else jit_for_few_calls(model.reconstruct)
         self.encode = None
         if model.encode is not None and latent_size(model, example_batch) == 2:
-            self.encode, self.encoded = jax.jit(model.encode), first_examples(data, LATENTS)
+            self.encode, self.encoded = jit_for_few_calls(model.encode), first_examples(data, LATENTS)
         self.gan_1d = None
         if why_not_gan_1d(model, data=data_name, loss=loss, example=example_batch) is None:
             self.gan_1d = Gan1D(model, data_name, self.some["point"], self.key)

@@ -19,6 +19,7 @@ from jaxgen.game import Model, State
 from jaxgen.metrics import label_metrics, mixture_metrics
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.training.chunk import Chunk
+from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.seeds import over_seeds
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Shaped
 
@@ -45,7 +46,7 @@ class SampleMetrics:
 
         samples/sliced_wasserstein    distance between 1000 samples and as many training examples; for images, in pixel
                                       values from 0 to 1
-        samples/modes, samples/high_quality, samples/mode_kl    of 2500 samples of a mixture (`mixture_metrics`); of
+        samples/modes, samples/high_quality, samples/mode_kl_all    of 2500 samples of a mixture (`mixture_metrics`); of
                                       10,000 classified samples of stacked digits (`label_metrics`)
 
     Latents, examples and projections are the same each time, so that two values differ only by the training between
@@ -69,7 +70,7 @@ class SampleMetrics:
         >>> metrics = SampleMetrics(model, DataSource("ring"), ring, every=10, last=10, seed=0)
         >>> state = initial_state(model, seed_keys(0, 1), ring)
         >>> print(*metrics(Chunk(10, state, {"generator/loss": np.zeros((1, 10))}, 0.1, {})))
-        samples/high_quality samples/mode_kl samples/modes samples/sliced_wasserstein
+        samples/high_quality samples/mode_kl_all samples/modes samples/sliced_wasserstein
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class SampleMetrics:
         self.examples = preprocess(random_examples(examples_key, data, COMPARED))
         self.classifier_source = source._replace(name=STACKED[source.name]) if source.name in STACKED else None
         count = POINTS if mode_metrics(source.name, None) is not None else len(self.examples)
-        self.sample = jax.jit(partial(_sample_all, partial(_sample_and_measure, model, source.name, count)))
+        self.sample = jit_for_few_calls(partial(_sample_all, partial(_sample_and_measure, model, source.name, count)))
 
     def __call__(self, chunk: Chunk) -> Mapping[str, np.ndarray] | None:
         """Measure samples if it is due."""
@@ -96,7 +97,8 @@ class SampleMetrics:
         """Return the metrics of a state, `[seeds]` each."""
         samples, metrics = self.sample(self.sample_key, state)
         # One seed after the other, and not in one program with the network: compiled once, it serves all runs.
-        distances = [_distance(self.projections, samples, number, self.examples) for number in range(len(samples))]
+        distance = jit_for_few_calls(_distance)
+        distances = [distance(self.projections, samples, number, self.examples) for number in range(len(samples))]
         if self.classifier_source is not None:
             metrics |= stacked_metrics(self.classifier_source, self._parts(state))
         return {**metrics, "sliced_wasserstein": np.stack(distances)}
@@ -138,7 +140,7 @@ def stacked_metrics(
         parts: samples with an axis of seeds, part by part; together they may be more than fits into memory.
 
     Returns:
-        `modes`, `high_quality` and `mode_kl` of each seed.
+        `modes`, `high_quality` and `mode_kl_all` of each seed.
     """
     classifier = digit_classifier(source)
     predictions = [[classifier.predict(of_seed) for of_seed in part] for part in parts]
@@ -179,7 +181,6 @@ def _four_keys(seed: int) -> tuple[KeyArray, ...]:
     return tuple(jax.random.split(callback_key(seed, "sample_metrics"), 4))
 
 
-@jax.jit  # Otherwise each of its operations outside of loops would be compiled by itself.
 def _distance(key: KeyArray, samples: Array, number: int, examples: Array) -> Array:
     """The distance between the samples of one seed and as many examples."""
     return sliced_wasserstein(key, samples[number, : len(examples)], examples)

@@ -3,14 +3,16 @@
 import contextlib
 import dataclasses
 import functools
+import importlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from jaxgen.cli.options import Positional, options_of, summary
+from jaxgen.cli.main import COMMANDS
+from jaxgen.cli.options import Option, Positional, options_of
 from jaxgen.cli.parse import MARKERS, parse, parser_class
 
 
@@ -33,58 +35,54 @@ def run(arguments: list[str]) -> None:
     arguments = ["--tyro-print-completion", options.shell]
     config = (*MARKERS, tyro.conf.OmitSubcommandPrefixes)
     with contextlib.suppress(SystemExit):  # As after every successful command of tyro.
-        tyro.cli(subcommands(commands()), prog="jaxgen", args=arguments, config=config)
+        tyro.cli(program(), prog="jaxgen", args=arguments, config=config)
 
 
-def commands() -> dict[str, Any]:
-    """Return name of a command -> class from which tyro makes its parser, or a mapping of such commands below it."""
-    from jaxgen.cli import compare, data, encode, evaluate, reconstruct, report, reproduce, runs, sample, train
-    from jaxgen.cli import list as list_command
-    from jaxgen.models import PRESETS, REGISTRY, starting_point
-    from jaxgen.recipes import RECIPES
-    from jaxgen.runs import RunConfig
-
-    plain = {
-        "sample": sample,
-        "reconstruct": reconstruct,
-        "encode": encode,
-        "evaluate": evaluate,
-        "report": report,
-        "runs": runs,
-        "compare": compare,
-        "list": list_command,
-    }
-    models = {
-        name: _parser(train.Options, train.Options(RunConfig(starting_point(name)[1])))
-        for name in (*REGISTRY, *PRESETS)
-    }
-    return {
-        "train": models,
-        **{name: _parser(module.Options) for name, module in plain.items()},
-        "reproduce": {name: _parser(reproduce.Options) for name in RECIPES},
-        "data": _parser(data.Options),
-        "completion": _parser(Options),
-    }
+def program() -> Any:
+    """Return the class from which tyro makes the parser of all commands: those of `jaxgen --help`, and `help`."""
+    version = Option(("version",), bool, False, "print the version", group="", mark=None)
+    helped = {name: parser_class([], "") for name in COMMANDS}
+    return _group({**{name: _command(name) for name in COMMANDS}, "help": _group(helped)}, [version])
 
 
-def subcommands(entries: Mapping[str, Any]) -> Any:
-    """Return a type from which tyro makes a parser with subcommands.
+def _command(name: str) -> Any:
+    """The class from which tyro makes the parser of a command."""
+    options = importlib.import_module(f"jaxgen.cli.{name}").Options
+    if name == "train":
+        from jaxgen.models import PRESETS, REGISTRY, starting_point
+        from jaxgen.runs import RunConfig
+
+        def of_model(config: Any) -> list[Option]:
+            return options_of(options, options(RunConfig(config)))
+
+        models = {model: parser_class(of_model(starting_point(model)[1]), "") for model in (*REGISTRY, *PRESETS)}
+        # --config and --family stand in place of the model.
+        return _group(models, [option for option in of_model(None) if option.path[0] != "run"])
+    if name == "reproduce":
+        from jaxgen.recipes import RECIPES
+
+        return _group({recipe: parser_class(options_of(options), "") for recipe in RECIPES})
+    known = options_of(options)
+    if known and isinstance(known[0].mark, Positional) and known[0].expected.choices:
+        # tyro completes the names of subcommands, and not the choices of a positional argument.
+        return _group({choice: parser_class(known[1:], "") for choice in known[0].expected.choices})
+    return parser_class(known, "")
+
+
+def _group(entries: Mapping[str, Any], options: Iterable[Option] = ()) -> Any:
+    """A class from which tyro makes a parser with subcommands.
 
     Args:
-        entries: name of a subcommand -> its class, or a mapping of subcommands below it; at least two.
+        entries: name of a subcommand -> its class.
+        options: options that may stand before the subcommand.
 
     Returns:
-        The union of the classes, each under its name.
+        The class.
     """
-    members = []
-    for name, entry in entries.items():
-        if isinstance(entry, Mapping):
-            below = dataclasses.make_dataclass(f"Below_{name.replace('-', '_')}", [("chosen", subcommands(entry))])
-            below.__doc__ = ""
-            entry = below
-        members.append(Annotated[entry, tyro.conf.subcommand(name)])
-    return functools.reduce(operator.or_, members)
-
-
-def _parser(options: type, default: Any = None) -> Any:
-    return parser_class(options_of(options, default), summary(options))
+    members = [Annotated[entry, tyro.conf.subcommand(name)] for name, entry in entries.items()]
+    if len(entries) == 1:  # tyro makes subcommands of at least two types.
+        members.append(Annotated[parser_class([], ""), tyro.conf.Suppress])
+    chosen = functools.reduce(operator.or_, members)
+    return dataclasses.make_dataclass(
+        "Group", [("chosen", chosen)], bases=(parser_class([*options], ""),), kw_only=True
+    )

@@ -1,7 +1,8 @@
 """The command `jaxgen`: run a subcommand, and report an error as one sentence with an exit status.
 
 Exit status 0: success. 1: the training diverged, or the two sides of a benchmark disagree. 2: invalid input, or a file
-that cannot be read or written. 130: interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM.
+that cannot be read or written. 130: interrupted. 141: the output is a pipe that was closed. 143: ended by SIGTERM. 129:
+ended by SIGHUP.
 
 Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 """
@@ -11,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from jaxgen.cli.early_options import DEVICES, choose_device, take_option
 from jaxgen.errors import DivergenceError, InputError, printable, suggest
 
 COMMANDS = {
@@ -26,10 +28,8 @@ COMMANDS = {
     "benchmark": "time training steps on this machine: jaxgen benchmark --quick",
     "list": "list the models, their presets and the data sets",
     "completion": "print a script for completion by the shell: jaxgen completion bash",
-    "data": "prepare a data set: jaxgen data prepare mnist --data-dir DIR",
+    "data": "prepare a data set: jaxgen data prepare mnist --source FOLDER",
 }
-
-DEVICES = ("cpu", "gpu", "tpu")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -93,6 +93,9 @@ def _status(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> None:
+    device, arguments = take_option(arguments, "--device")
+    if device is not None and device not in DEVICES:
+        raise InputError(f"--device must be one of {', '.join(DEVICES)}, got '{device}'")
     if arguments[:1] == ["help"]:  # As `git help COMMAND`.
         arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -112,31 +115,8 @@ def _run(arguments: list[str]) -> None:
             # Where PyTorch is installed, its import takes seconds, and the events of a log do not need it.
             import_without("tensorboardX", unused="torch")
         with without("uvloop"):  # Its import takes a sixth of a second, and Orbax does without it.
-            command(_on_device(arguments[1:]))
-
-
-def _on_device(arguments: list[str]) -> list[str]:
-    """Select the device that the option of all commands names, and return the arguments without it."""
-    for i, argument in enumerate(arguments):
-        option, equals, device = argument.partition("=")
-        if option != "--device":
-            continue
-        rest = arguments[i + 1 :]
-        if not equals:
-            device, rest = rest[0] if rest else "", rest[1:]
-        if device not in DEVICES:
-            raise InputError(f"--device must be one of {', '.join(DEVICES)}, got '{device}'")
-        import jax
-
-        if device == "cpu":
-            jax.config.update("jax_platforms", "cpu")
-        elif jax.default_backend() != device:
-            raise InputError(
-                f"--device {device} needs a JAX that finds one, and this one finds {jax.default_backend()} only: "
-                "see 'Install' in the README"
-            )
-        return arguments[:i] + rest
-    return arguments
+            choose_device(device)
+            command(arguments[1:])
 
 
 def usage() -> str:
@@ -152,8 +132,8 @@ def usage() -> str:
             *lines,
             "",
             "jaxgen COMMAND --help shows the options of a command, with an example.",
-            f"--device {'|'.join(DEVICES)}, with any command: where to compute; by default on the fastest device",
-            "that JAX finds. JAX_PLATFORMS has the same effect.",
+            f"--device {'|'.join(DEVICES)}, before or after any command: where to compute; by default on the fastest",
+            "device that JAX finds. JAX_PLATFORMS has the same effect.",
         ]
     )
 

@@ -184,7 +184,9 @@ def check_count(count: int | None, default: int) -> int:
 def notice_of_few(given: int | None, used: int, available: int) -> None:
     """Print a notice if there are fewer examples than were given as --n, or more than are used without it."""
     if given is not None and given > available:
-        notice(f"the test split has {available} examples, fewer than --n {given}: all of them are used")
+        examples = "1 example" if available == 1 else f"{available} examples"
+        used_ones = "it is" if available == 1 else "all of them are"
+        notice(f"the test split has {examples}, fewer than --n {given}: {used_ones} used")
     elif given is None and available > used:
         notice(f"the first {used} of {available} test examples are used: --n chooses another number")
 

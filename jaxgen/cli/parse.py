@@ -6,30 +6,15 @@ options (`jaxgen.cli.options`), and only arguments that have been checked: its o
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from jaxgen.cli.early_options import DEVICE_HELP, Device
 from jaxgen.cli.options import Option, Positional, Repeated, instance, options_of, summary
 from jaxgen.errors import InputError, suggest
-
-SYNONYMS = {
-    "--lr": "--learning-rate",
-    "--bs": "--batch-size",
-    "--num-epochs": "--epochs",
-    "--num-steps": "--steps",
-    "--iterations": "--steps",
-    "--dataset": "--data",
-    "--output": "--out",
-    "--output-dir": "--out",
-    "--num-samples": "--n",
-    "--z-dim": "--latent-dim",
-    "--latent": "--latent-dim",
-    "--random-seed": "--seed",
-    "--resolution": "--image-size",
-    "--img-size": "--image-size",
-}
-"""Options of other programs -> the option of this one, where the spelling does not suggest it."""
+from jaxgen.paths import expand_path
 
 
 def parse(
@@ -70,8 +55,9 @@ def parse(
     if not {"-h", "--help"}.intersection(arguments):
         arguments = checked_arguments(known, arguments, command=command)
     order = list((titles or {}).values())
-    parsed = tyro.cli(parser_class(known, summary(options), order), prog=command, args=list(arguments), config=MARKERS)
-    values = {option.path: getattr(_group(parsed, option), option.path[-1]) for option in known}
+    description = summary(options).replace(COMMAND, command)
+    parsed = tyro.cli(parser_class(known, description, order), prog=command, args=list(arguments), config=MARKERS)
+    values = {option.path: _expanded(getattr(_group(parsed, option), option.path[-1])) for option in known}
     return instance(options, default, values)
 
 
@@ -108,7 +94,7 @@ def checked_arguments(known: Iterable[Option], arguments: Sequence[str], *, comm
             kept += [] if flags[name] else [name]
             continue
         if name not in named:
-            raise InputError(f"{command} has no option '{name}': {_suggested(name, [*named, *flags])}")
+            raise InputError(f"{command} has no option '{name}': {_suggested(name, [*named, *flags, DEVICE.name])}")
         option = named[name]
         expected = option.expected
         if not values and not expected.several:  # No values are an empty tuple, e.g. no hidden layers.
@@ -132,7 +118,14 @@ def checked_arguments(known: Iterable[Option], arguments: Sequence[str], *, comm
     return [*words, *kept]
 
 
+COMMAND = "COMMAND"
+"""Stands in the docstring of options for the command, where that names a model."""
+
 MARKERS = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+DEVICE = Option(("device",), Device | None, None, DEVICE_HELP, group="", mark=None)
+"""Option of all commands: for the help and for completion, as it is taken before a command is parsed."""
 
 
 def parser_class(known: Sequence[Option], description: str, order: Sequence[str] = ()) -> Any:
@@ -144,12 +137,12 @@ def parser_class(known: Sequence[Option], description: str, order: Sequence[str]
         order: titles of groups that precede all others.
 
     Returns:
-        A dataclass with one field for each option, those of a group in a dataclass of their own.
+        A dataclass with one field for each option, those of a group in a dataclass of their own, and `--device`.
     """
     groups: dict[str, list[Option]] = {title: [] for title in ("", *order)}
     for option in known:
         groups.setdefault(option.group, []).append(option)
-    fields = _fields(groups.pop(""))
+    fields = _fields([*groups.pop(""), DEVICE])
     for title, members in groups.items():
         if not members:
             continue
@@ -201,6 +194,13 @@ def _group(parsed: Any, option: Option) -> Any:
     return getattr(parsed, _identifier(option.group)) if option.group else parsed
 
 
+def _expanded(value: Any) -> Any:
+    """A path, or several, with the home folder in place of `~`, which a shell does not expand after `--out=`."""
+    if isinstance(value, tuple):
+        return tuple(map(_expanded, value))
+    return expand_path(value) if isinstance(value, Path) else value
+
+
 def _grouped(arguments: Sequence[str]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """The words before the first option, and each option with the words after it."""
     words: list[str] = []
@@ -220,7 +220,4 @@ def _is_option(argument: str) -> bool:
 
 
 def _suggested(name: str, known: Sequence[str]) -> str:
-    synonym = SYNONYMS.get(name)
-    if synonym in known:
-        return f"did you mean {synonym!r}?"
     return suggest(f"--{name.lstrip('-')}", known)

@@ -17,7 +17,7 @@ from jaxgen.recipes.recipe import MetricResult
 class Options:
     """Train the models of a published experiment and compare their metrics with the published numbers.
 
-    Example: jaxgen reproduce critic-loss --quick
+    Example: COMMAND --quick
 
     Attributes:
         seeds: number of seeds of each model; by default as in the protocol of the recipe.

@@ -29,6 +29,7 @@ from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError
 from jaxgen.models.labels import check_labels
 from jaxgen.models.preprocessing import is_image
+from jaxgen.paths import expand_path
 from jaxgen.runs import Run
 from jaxgen.runs.loading import single
 from jaxgen.runs.outputs import check_new_folder, new_folder, write_array_parts
@@ -85,7 +86,8 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Sample and write the samples."""
     options = parse(Options, arguments, command="jaxgen sample")
-    out, folder = Path(options.out), _is_folder(options.out)
+    out = expand_path(options.out)
+    folder = _is_folder(options.out, out)
     _check_out(out, folder=folder, animated=options.interpolate)
     check_count(options.n, 1)
     key = jax.random.key(check_seed(options.seed))
@@ -134,8 +136,8 @@ class _Samplers:
             yield values if self.titles else values[0]
 
 
-def _is_folder(out: str) -> bool:
-    return out.endswith("/") or Path(out).is_dir() or not Path(out).suffix
+def _is_folder(given: str, out: Path) -> bool:
+    return given.endswith("/") or out.is_dir() or not out.suffix
 
 
 def _check_out(out: Path, *, folder: bool, animated: bool) -> None:

@@ -10,8 +10,9 @@ from jaxgen.runs.config import RunConfig, format_value
 from jaxgen.runs.preview import Preview
 
 NOTES = {
-    "mode_kl": "mode_kl: KL divergence of the modes' shares of all samples from the true ones; modes of a mixture: "
-    "those with a sample of high quality."
+    "modes": "modes: those with at least one sample of high quality; of stacked digits, with any sample, as published.",
+    "mode_kl_all": "mode_kl_all: KL divergence of the modes' shares from the true ones, of all samples, also of those "
+    "of low quality, which cover no mode.",
 }
 """Metric -> line below the table."""
 

@@ -6,33 +6,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from jaxgen.cli.options import Repeated
+from jaxgen.cli.early_options import take_option
+from jaxgen.cli.options import Metavar, Repeated
 from jaxgen.cli.output import notice, print_line, write_figure
 from jaxgen.cli.parse import parse
 from jaxgen.cli.sweep_table import print_sweep, sweep_figure
 from jaxgen.cli.table import print_metrics, print_preview
-from jaxgen.data.paths import expand_path
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, suggest
 from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, starting_point
 from jaxgen.models.family import option_types
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig
+from jaxgen.paths import expand_path
 from jaxgen.runs import RunConfig, read_config, train
 from jaxgen.runs.config import custom_model_message, format_value, option
 from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
+from jaxgen.runs.outputs import file_name
 from jaxgen.runs.preparation import prepare_run
 from jaxgen.runs.preview import preview
 from jaxgen.runs.sweep_runs import parse_axes, read_sweep_config, train_sweep
+from jaxgen.runs.training import PROFILE
 
 
 @dataclass(frozen=True)
 class Options:
     """Train a model and store everything in a run folder.
 
-    Example: jaxgen train vae --data digits --steps 3000
+    Example: COMMAND --data digits --steps 3000
 
     Attributes:
-        config: model, data, and duration of the training.
+        run: model, data, and duration of the training.
+        config: file of options, the config.json of a run or a .yaml file; it names the model too, so that this may be
+            left out. By default there is none.
+        family: file, module or entry point that defines the model, in place of the name of a model.
         out: run folder; by default runs/MODEL-DATA.
         resume: resume from the newest complete checkpoint; only --steps, --epochs, --patience and --data-dir may
             differ.
@@ -43,7 +49,9 @@ class Options:
         dry_run: print the complete options, the parameters of every network and the shapes, and train nothing.
     """
 
-    config: RunConfig[Any]
+    run: RunConfig[Any]
+    config: Annotated[Path | None, Metavar("FILE")] = None
+    family: Annotated[str | None, Metavar("MODULE")] = None
     out: Path | None = None
     resume: bool = False
     profile: bool = False
@@ -74,11 +82,12 @@ def run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         _print_models()
         return
-    arguments, file = _config_file(arguments)
+    path, arguments = take_option(arguments, "--config")
+    file = None if path is None else _config_file(path, arguments)
     choice = _choice(arguments, file)
     name, family = choice.name, choice.family
     options = _parsed(choice, file)
-    folder = options.out or _default_folder(name, options.config.data)
+    folder = options.out or _default_folder(name, options.run.data)
     if options.sweep:
         _sweep(choice, options, folder if options.out else folder.with_name(f"{folder.name}-sweep"))
         return
@@ -87,20 +96,22 @@ def run(arguments: list[str]) -> None:
         if before.custom:
             raise InputError(custom_model_message(folder))
         if name in PRESETS:
-            _check_preset(name, folder, before.config.model_config, options.config.model_config)
+            _check_preset(name, folder, before.config.model_config, options.run.model_config)
         # What is not given stays as it was; what is given is compared with what it was.
         options = dataclasses.replace(_parsed(choice, None, before.config), resume=True)
         name = before.preset or family.name
     how: dict[str, Any] = {"resume": options.resume, "preset": name if name in PRESETS else None, "notify": notice}
     if options.dry_run:
-        prepared = prepare_run(folder, family, options.config, **how)
+        prepared = prepare_run(folder, family, options.run, **how)
         print_preview(name, prepared.config, preview(prepared))
         return
-    summary = train(folder, family, options.config, **how, profile=options.profile)
+    summary = train(folder, family, options.run, **how, profile=options.profile)
+    if options.profile:
+        print_line(f"profile: {folder / PROFILE}")
     if summary["test"]:
         best = summary.get("best", {}).get("step")
-        step = f"step {best}, the best by {options.config.keep_best}" if best else f"step {summary['step']}"
-        print_metrics(summary["test"], title=f"{name} on the test split of {options.config.data}, {step}")
+        step = f"step {best}, the best by {options.run.keep_best}" if best else f"step {summary['step']}"
+        print_metrics(summary["test"], title=f"{name} on the test split of {options.run.data}, {step}")
     print_line(f"run folder: {folder}")
 
 
@@ -117,28 +128,20 @@ def _sweep(choice: Choice, options: Options, folder: Path) -> None:
         options = dataclasses.replace(_parsed(choice, None, before), resume=True)
     preset = name if name in PRESETS else None
     how: dict[str, Any] = {"resume": options.resume, "preset": preset}
-    result = train_sweep(folder, family, options.config, axes, **how, notify=notice)
-    print_sweep(result, title=f"{name} on the test split of {options.config.data}, step {options.config.steps}")
+    result = train_sweep(folder, family, options.run, axes, **how, notify=notice)
+    print_sweep(result, title=f"{name} on the test split of {options.run.data}, step {options.run.steps}")
     for metric in dict.fromkeys(metric for test in result.tests for metric in test):
         if figure := sweep_figure(result, metric):
-            write_figure(folder / f"{metric}.png", figure)
+            write_figure(folder / f"{file_name(metric)}.png", figure)
     print_line(f"folder of the runs: {folder}")
 
 
-def _config_file(arguments: list[str]) -> tuple[list[str], ConfigFile | None]:
-    """The arguments without `--config FILE`, and the file, if it is given."""
-    for i, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--config":
-            rest = arguments[i + 1 :]
-            if not equals:
-                value, rest = rest[0] if rest else "", rest[1:]
-            if not value or value.startswith("-"):
-                raise InputError("--config needs a value: the config.json of a run, or a .yaml file of options")
-            if "--resume" in arguments:
-                raise InputError("--config applies to a new run, and a run that is resumed keeps its own: leave it out")
-            return arguments[:i] + rest, read_config_file(Path(value))
-    return arguments, None
+def _config_file(path: str, arguments: list[str]) -> ConfigFile:
+    if not path:
+        raise InputError("--config needs a value: the config.json of a run, or a .yaml file of options")
+    if "--resume" in arguments:
+        raise InputError("--config applies to a new run, and a run that is resumed keeps its own: leave it out")
+    return read_config_file(expand_path(path))
 
 
 def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | None = None) -> Options:
@@ -169,34 +172,30 @@ def _titles(family: Family) -> dict[type, str]:
 
 
 def _choice(arguments: list[str], file: ConfigFile | None) -> Choice:
-    """The model that the first arguments or else the config file name, and the arguments after it."""
-    if file is None:
-        return _named(arguments)
-    if arguments and (not arguments[0].startswith("-") or arguments[0].partition("=")[0] == "--family"):
-        choice = _named(arguments)
-        if file.model not in (choice.name, choice.family.name):
-            raise InputError(f"{file.path} is of the model '{file.model}', not '{choice.name}': leave the model out")
-        return choice
-    if file.model not in REGISTRY and file.model not in PRESETS:
-        raise InputError(
-            f"{file.path} is of the model '{file.model}', which is not part of jaxgen: "
-            f"{suggest(file.model, [*REGISTRY, *PRESETS])}; give a family of your own by --family"
-        )
-    return _named([file.model, *arguments])._replace(command="jaxgen train")
-
-
-def _named(arguments: list[str]) -> Choice:
-    """The model that the first arguments name, and the arguments after it."""
-    name, equals, value = arguments[0].partition("=")
-    if name == "--family":
-        if not equals and len(arguments) > 1 and not arguments[1].startswith("-"):
-            value, arguments = arguments[1], arguments[1:]
-        if not value:
+    """The model that the arguments or else the config file name, and the other arguments."""
+    family, rest = take_option(arguments, "--family")
+    word = rest[0] if rest and not rest[0].startswith("-") else None
+    if family is not None:
+        if not family:
             raise InputError("--family needs a value: a .py file, a module, or an installed entry point")
-        return _own(load_family(value), f"--family {value}", arguments[1:])
-    if name.startswith("-"):
+        if word is not None:
+            raise InputError(
+                f"--family takes the place of the model, and '{word}' is given as well: leave out one of them"
+            )
+        choice = _own(load_family(family), f"--family {family}", rest)
+    elif word is not None:
+        choice = _named(word, rest[1:])
+    elif file is not None:
+        return _of_file(file, rest)
+    else:
         raise InputError(f"name the model before its options: jaxgen train {' | '.join([*REGISTRY, *PRESETS])}")
-    name, rest = arguments[0], arguments[1:]
+    if file is not None and file.model not in (choice.name, choice.family.name):
+        raise InputError(f"{file.path} is of the model '{file.model}', not '{choice.name}': leave the model out")
+    return choice
+
+
+def _named(name: str, rest: list[str]) -> Choice:
+    """The model of a name, or of the path of a file."""
     if name.endswith(".py"):
         return _own(load_family(name), name, rest)
     if name not in REGISTRY and name not in PRESETS:
@@ -204,14 +203,22 @@ def _named(arguments: list[str]) -> Choice:
             f"there is no model '{name}': {suggest(name, [*REGISTRY, *PRESETS])}; a family of your own is the path of "
             "its .py file, or --family MODULE"
         )
-    if any(argument.partition("=")[0] == "--family" for argument in rest):
-        raise InputError(f"--family takes the place of the model, and '{name}' is given as well: leave out one of them")
     return Choice(name, *starting_point(name), f"jaxgen train {name}", rest)
+
+
+def _of_file(file: ConfigFile, rest: list[str]) -> Choice:
+    """The model that a config file names."""
+    if file.model not in REGISTRY and file.model not in PRESETS:
+        raise InputError(
+            f"{file.path} is of the model '{file.model}', which is not part of jaxgen: "
+            f"{suggest(file.model, [*REGISTRY, *PRESETS])}; give a family of your own by --family"
+        )
+    return Choice(file.model, *starting_point(file.model), f"jaxgen train --config {file.path}", rest)
 
 
 def _own(family: Family, source: str, rest: list[str]) -> Choice:
     """A family from outside the package; its options must not have the names of those of a run."""
-    taken = {field.name for kind in (RunConfig, Options) for field in dataclasses.fields(kind)}
+    taken = {"device", *(field.name for kind in (RunConfig, Options) for field in dataclasses.fields(kind))}
     for name in option_types(family.config):
         if name in taken:
             raise InputError(

@@ -51,8 +51,8 @@ def load_copy(
         shapes: name of each array -> its shape and dtype.
 
     Returns:
-        The arrays, read-only and mapped to memory; None if there is no copy, or if it is damaged, belongs to other
-        files, or is different from `shapes`.
+        The arrays, mapped to memory; changes of them are not written to the copy. None if there is no copy, or if it is
+        damaged, belongs to other files, or is different from `shapes`.
     """
     folder = folder / FOLDER
     try:
@@ -68,7 +68,7 @@ def load_copy(
             if not path.is_file():
                 return None
             # As a plain array: `np.memmap` would be the type of every result that is computed from it.
-            array = np.asarray(np.lib.format.open_memmap(path, mode="r"))
+            array = np.asarray(np.lib.format.open_memmap(path, mode="c"))
             if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
                 return None
             if _digest(array) != stated.get(array_name):

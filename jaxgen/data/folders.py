@@ -17,6 +17,9 @@ SPLIT_FOLDERS = {
 }
 """Split -> names of its subfolder, in any case."""
 
+SPLIT_OF = {name: split for split, names in SPLIT_FOLDERS.items() for name in names}
+"""Name of a subfolder in lower case -> its split."""
+
 RUN_FILES = {"config.json", "metrics.jsonl"}
 """Files by which the folder of a run is recognized."""
 
@@ -67,38 +70,44 @@ def list_files(folder: Path) -> Listing:
 
 
 def find_splits(folder: Path) -> dict[str, Path]:
-    """Find the subfolders that are splits.
+    """Find the subfolders that are splits, by their names.
 
     Args:
         folder: path of a folder of images.
 
     Returns:
-        Split -> its subfolder, for those with images. It is empty if the subfolders are classes: without a subfolder
-        for training, or with one beside folders of images of other names and no other split.
+        Split -> its subfolder, for those with files. It is empty if the subfolders are classes, which a folder `train`
+        may be beside others, if its images lie in it directly and no subfolder is another split.
 
     Raises:
-        InputError: if two subfolders are the same split, a folder cannot be read, or there are splits but none for
-            training.
+        InputError: if a folder cannot be read, two subfolders are the same split, there are splits but none for
+            training, or subfolders may be splits as well as classes.
     """
-    split_of = {name: split for split, names in SPLIT_FOLDERS.items() for name in names}
     found: dict[str, Path] = {}
     classes = []
     for path, is_folder in _entries(folder):
-        if not is_folder or not any(regular and image.suffix.lower() in SUFFIXES for image, regular in _walk(path)):
-            continue
-        split = split_of.get(path.name.lower())
+        files = list_files(path) if is_folder else Listing([], [])
+        split = SPLIT_OF.get(path.name.lower())
         if split is None:
-            classes.append(path)
-        elif split in found:
+            classes += [path] if files.images else []
+        elif split in found and (files.images or files.skipped):
             raise InputError(f"{folder} must have one subfolder for {split}, got {found[split].name} and {path.name}")
-        else:
+        elif files.images or files.skipped:
             found[split] = path
-    if classes and ("train" not in found or len(found) == 1):
-        return {}
-    if len(found) > 1 and "train" not in found:
-        names = ", ".join(sorted(path.name for path in found.values()))
+    names = ", ".join(sorted(path.name for path in found.values()))
+    if not found or ("train" in found and (len(found) > 1 or not classes)):
+        if not found:
+            _check_classes(folder)
+        return found
+    if not classes:
         raise InputError(f"{folder} must have a subfolder train beside its splits, got {names}")
-    return found if "train" in found else {}
+    if "train" in found and all(image.parent == found["train"] for image in list_files(found["train"]).images):
+        return {}
+    others = f"{', '.join(path.name for path in classes[:LISTED])}{', ...' if len(classes) > LISTED else ''}"
+    raise InputError(
+        f"{folder} must have either splits or classes as its subfolders, got {names} beside {others}: rename {names} "
+        f"to read a class, or put the others elsewhere, or into a subfolder train, to read splits"
+    )
 
 
 def list_others(folder: Path, splits: Collection[Path]) -> list[Path]:
@@ -143,6 +152,23 @@ def describe_skipped(skipped: Sequence[Path], folder: Path) -> str:
     return f", skipped {len(skipped)}: {', '.join(names)}{', ...' if len(skipped) > LISTED else ''}"
 
 
+def _check_classes(folder: Path) -> None:
+    """Refuse subfolders of classes that look like splits, as in a folder within another: all would be one class."""
+    within: dict[tuple[str, ...], set[str]] = {}
+    for image in list_files(folder).images:
+        parts = image.relative_to(folder).parts
+        for depth in range(1, len(parts) - 1):
+            within.setdefault(parts[:depth], set()).add(parts[depth])
+    for above, names in sorted(within.items()):
+        splits = {SPLIT_OF.get(name.lower()) for name in names}
+        if splits != {None} and (None not in splits or len(splits) > 2):
+            path = folder.joinpath(*above)
+            raise InputError(
+                f"the subfolders {', '.join(sorted(names))} of {path} would be read as one class, '{above[0]}': give "
+                f"{path} as the data if they are splits, or rename them if they are not"
+            )
+
+
 def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
     """The visible files below a folder, and whether each is a regular file."""
     root = _identity(folder)
@@ -150,7 +176,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
         if is_folder:
             yield from _walk_once(path, {root})
         else:
-            yield path, path.is_file()
+            yield path, _is_regular(path)
 
 
 def _walk_once(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[Path, bool]]:
@@ -166,7 +192,7 @@ def _walk_once(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[Path,
             if is_folder:
                 remaining.append(path)
             else:
-                yield path, path.is_file()
+                yield path, _is_regular(path)
 
 
 def _entries(folder: Path) -> list[tuple[Path, bool]]:
@@ -176,10 +202,25 @@ def _entries(folder: Path) -> list[tuple[Path, bool]]:
     """
     try:
         with os.scandir(folder) as entries:
-            found = {Path(entry.path): entry.is_dir() for entry in entries if not entry.name.startswith(".")}
+            found = {Path(entry.path): _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
             return [] if {path.name for path in found} >= RUN_FILES else sorted(found.items())
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be read ({error.strerror})") from error
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder or a link to one; a link that leads nowhere, as one to itself, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _identity(folder: Path) -> tuple[int, int]:

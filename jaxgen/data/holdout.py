@@ -17,6 +17,10 @@ TEST_FRACTION = 0.1
 """Share of the examples of a class that belong to the test split."""
 
 
+LISTED = 3
+"""Number of labels without examples that a notice names."""
+
+
 def holdout_split(source: Source, split: str, name: str) -> Source:
     """Return one split of a source that has no test split.
 
@@ -70,7 +74,7 @@ def holdout_indices(source: Source, split: str, name: str) -> list[int]:
 def choose_held_out(
     digests: Sequence[bytes], labels: Int[np.ndarray, " n"] | None, fraction: float = TEST_FRACTION
 ) -> Shaped[np.ndarray, " n"]:
-    """Choose a share of each class, to the nearest whole number, and at least one of at least two examples.
+    """Choose a share of each class, to the nearest whole number, but at least one, and never the last, of two or more.
 
     Within a class the examples are ranked by the digests of their contents, and by their indices where the contents are
     equal; the first ones are held out.
@@ -92,12 +96,12 @@ def choose_held_out(
     order = sorted(range(len(digests)), key=lambda i: (labels[i], digests[i]))  # stable: by index where both are equal
     bounds = np.flatnonzero(np.diff(labels[order])) + 1
     for of_class in np.split(np.asarray(order, np.int64), bounds):
-        count = max(1, math.floor(len(of_class) * fraction + 0.5)) if len(of_class) > 1 else 0
-        held_out[of_class[:count]] = True
+        count = max(1, math.floor(len(of_class) * fraction + 0.5))
+        held_out[of_class[: min(count, len(of_class) - 1)]] = True
     return held_out
 
 
-def describe_splits(train: int, test: int, what: str, classes: int | None) -> str:
+def describe_splits(train: int, test: int, what: str, classes: int | None, empty: Sequence[int] = ()) -> str:
     """Return a sentence about the numbers of examples that were read.
 
     Args:
@@ -105,6 +109,7 @@ def describe_splits(train: int, test: int, what: str, classes: int | None) -> st
         test: number of test examples.
         what: what they are, in the plural.
         classes: number of classes, None without labels.
+        empty: labels below `classes` that no example has.
 
     Returns:
         The beginning of a notice.
@@ -112,6 +117,12 @@ def describe_splits(train: int, test: int, what: str, classes: int | None) -> st
     Example:
         >>> describe_splits(58, 6, "images", 3)
         'read 58 + 6 images of 3 classes'
+        >>> describe_splits(58, 6, "images", 4, [0])
+        'read 58 + 6 images of 3 classes, none with the label 0'
     """
-    of_classes = "" if classes is None else f" of {classes} class{'' if classes == 1 else 'es'}"
-    return f"read {train} + {test} {what}{of_classes}"
+    if classes is None:
+        return f"read {train} + {test} {what}"
+    occurring = classes - len(empty)
+    without = f", none with the label{'s'[: len(empty) != 1]} {', '.join(map(str, empty[:LISTED]))}" if empty else ""
+    more = ", ..." if len(empty) > LISTED else ""
+    return f"read {train} + {test} {what} of {occurring} class{'' if occurring == 1 else 'es'}{without}{more}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.data.folders import SUFFIXES, describe_skipped, find_splits, list_files, list_others
 from jaxgen.data.holdout import describe_splits, holdout_split
 from jaxgen.data.streaming import Source
@@ -32,11 +33,8 @@ CHANNELS = {"L": 1, "RGB": 3}
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """Formats that are decoded, whatever the suffix of the file. Pillow would start other programs for some others."""
 
-MAX_PIXELS = 2**26
-"""Largest number of pixels of an image: 8192 x 8192."""
-
 MAX_FILE_BYTES = 2**29
-"""Largest size of a file of one image: 512 MiB, more than `MAX_PIXELS` pixels take without compression."""
+"""Largest size of a file of one image: 512 MiB, more than `LARGEST_PIXELS` pixels take without compression."""
 
 HASHED_BYTES = 2**16
 """Number of bytes at the beginning and at the end of a larger file that represent its content in its digest."""
@@ -81,15 +79,23 @@ def folder_splits(path: Path, image_size: int | None) -> Callable[[str], Source]
         folders["test"] = folders.pop("validation")
 
     @cache
-    def training() -> ImageFolder:
-        return ImageFolder(folders.get("train", path), image_size)
+    def opened() -> dict[str, ImageFolder]:
+        train = ImageFolder(folders.get("train", path), image_size)
+        others = {split: folder for split, folder in folders.items() if split != "train"}
+        all_splits = {"train": train} | {
+            split: ImageFolder(folder, image_size, class_names=train.class_names) for split, folder in others.items()
+        }
+        if "RGB" in [images.mode for images in all_splits.values()]:
+            for images in all_splits.values():
+                images.use_colours()
+        return all_splits
 
     def open_split(split: str) -> Source:
         if split == "validation" and split not in folders:
             raise InputError(f"{path} must have the subfolders train, val and test for a validation split")
         if "test" in folders:
-            return _folder_split(path, folders, training(), split, image_size)
-        images = training()
+            return _folder_split(path, folders, opened(), split)
+        images = opened()["train"]
         selected = holdout_split(images, split, str(path))
         counts = len(selected), len(images) - len(selected)
         train, test = counts if split == "train" else counts[::-1]
@@ -131,14 +137,17 @@ class ImageFolder(Source):
             raise InputError(f"{folder} must have all images in subfolders (the labels) or none, got both")
         self.class_names = tuple(sorted(set(names)) if class_names is None else class_names)
         if self.class_names and not names:
-            raise InputError(f"the images of {folder} must have labels as the training images have: use subfolders")
+            raise InputError(
+                f"the images of {folder} must have labels as the training images have: use subfolders, or put them "
+                f"elsewhere, and a part of the training images is held out in their place"
+            )
         if unknown := set(names) - set(self.class_names):
             raise InputError(f"labels in {folder} must be labels of the training images, got {shortened(min(unknown))}")
         label_of = {name: label for label, name in enumerate(self.class_names)}
         self._labels = np.array([label_of[name] for name in names], np.int32)
         self.classes = len(self.class_names) or None
-        self._size, self._mode, self.deep = _common_size_and_mode(self._paths, image_size)
-        self.shape = (self._size[1], self._size[0], CHANNELS[self._mode])
+        self._size, self.mode, self.deep = _common_size_and_mode(self._paths, image_size)
+        self.shape = (self._size[1], self._size[0], CHANNELS[self.mode])
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -148,6 +157,10 @@ class ImageFolder(Source):
     def depth_notice(self) -> str:
         """A clause about images whose values are scaled, empty where there are none."""
         return f", {self.deep} of 16 bits, whose white is 65535" if self.deep else ""
+
+    def use_colours(self) -> None:
+        """Read all images as RGB, as those of another split that has colours."""
+        self.mode, self.shape = "RGB", (*self.shape[:2], CHANNELS["RGB"])
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Decode images."""
@@ -165,7 +178,7 @@ class ImageFolder(Source):
 
     def _decode(self, index: int) -> np.ndarray:
         with _opened(self._paths[index]) as image:
-            flat = _flatten(_upright(image), self._mode)
+            flat = _flatten(_upright(image), self.mode)
         return resize_and_crop(flat, self._size).reshape(self.shape)
 
 
@@ -234,21 +247,17 @@ def resize_all(images: np.ndarray, image_size: int, name: str) -> np.ndarray:
     return resized.reshape(len(images), image_size, image_size, images.shape[-1])
 
 
-def _folder_split(
-    path: Path, folders: dict[str, Path], train: ImageFolder, split: str, image_size: int | None
-) -> Source:
-    found = train if split == "train" else ImageFolder(folders[split], image_size, class_names=train.class_names)
+def _folder_split(path: Path, folders: dict[str, Path], opened: dict[str, ImageFolder], split: str) -> Source:
+    found, train = opened[split], opened["train"]
     if found.shape != train.shape:
         raise InputError(
             f"images of {folders[split]} must have the shape of those in {folders['train'].name} {train.shape}, got "
-            f"{found.shape}"
+            f"{found.shape}; give an image size to resize them"
         )
-    files = {name: list_files(folder) for name, folder in folders.items()}
-    counts = {name: len(listing.images) for name, listing in files.items()}
-    kept = f", {counts['validation']} for validation" if "validation" in counts else ""
-    skipped = [skipped for listing in files.values() for skipped in listing.skipped]
+    kept = f", {len(opened['validation'])} for validation" if "validation" in opened else ""
+    skipped = [skipped for images in opened.values() for skipped in images.skipped]
     skipped += list_others(path, folders.values())
-    read = describe_splits(counts["train"], counts["test"], "images", train.classes)
+    read = describe_splits(len(train), len(opened["test"]), "images", train.classes)
     found.notice = f"{read}{kept}{describe_skipped(skipped, path)}"
     found.notice += found.depth_notice
     return found
@@ -288,8 +297,8 @@ def _header(path: Path, *, upright: bool) -> _Header:
         raise InputError(f"{path} must have at most {MAX_FILE_BYTES} bytes, got {size_in_bytes}")
     with _opened(path) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise InputError(f"{path} must have at most {MAX_PIXELS} pixels, got {width} x {height}")
+        if width * height > LARGEST_PIXELS:
+            raise InputError(f"{path} must have at most {LARGEST_PIXELS} pixels, got {width} x {height}")
         _check_range(image)
         # Of the file: Pillow itself reads colours of 16 bits as their upper 8 bits.
         is_deep = image.format in ("PNG", "TIFF") and ";16" in _layout(image)

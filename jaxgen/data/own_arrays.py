@@ -7,7 +7,7 @@ import csv
 import math
 import zipfile
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,12 @@ LABEL = "label"
 
 DELIMITERS = ",;\t"
 """Characters between the cells of a `.csv` file: the first one of these in the first line."""
+
+MOST_MEMBERS = 1000
+"""Largest number of arrays of an `.npz` file, of each of which the header is read."""
+
+LISTED, LONGEST_NAME = 8, 40
+"""Number of names of arrays that an error lists, and number of characters of each."""
 
 RESOLUTION = 1e-3
 """Largest rounding error of a point in float32, as a fraction of the standard deviation of its column."""
@@ -93,8 +99,10 @@ def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySou
         selected = ArraySource(arrays, everything.class_names)
         counts = len(indices), len(everything) - len(indices)
         train, test = counts if split == "train" else counts[::-1]
-        what = "images" if "image" in arrays else f"points in {everything.shape[0]} dimensions"
-        selected.notice = describe_splits(train, test, what, everything.classes) + skipped
+        dimensions = everything.shape[0]
+        what = "images" if "image" in arrays else f"points in {dimensions} dimension{'' if dimensions == 1 else 's'}"
+        read_splits = describe_splits(train, test, what, everything.classes, everything.empty_classes)
+        selected.notice = read_splits + skipped
         return selected
 
     return open_split
@@ -117,6 +125,8 @@ def read_npz(path: Path) -> Labelled:
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            if (count := len(archive.infolist())) > MOST_MEMBERS:
+                raise InputError(f"{path} must have at most {MOST_MEMBERS} arrays, got {count}")
             files = {info.filename: info for info in archive.infolist()}
             members = {name.removesuffix(".npy"): info for name, info in files.items() if name.endswith(".npy")}
             headers = {name: _npy_header(archive, info) for name, info in members.items()}
@@ -143,8 +153,9 @@ def read_csv(path: Path) -> Labelled:
 
     Args:
         path: path of the file, in UTF-8, one point per line, with commas, semicolons or tabs between numbers. The first
-            line holds the names of the columns if one of them is `label` or none of them is a number. The column
-            `label` holds integers from 0 on, or the names of classes; all others are coordinates.
+            line holds the names of the columns if one of them is `label`, none of them is a number, or they are 0, 1,
+            2, ... above numbers that are not whole. The column `label` holds integers from 0 on, or the names of
+            classes; all others are coordinates.
 
     Returns:
         The arrays and the names of the classes.
@@ -168,7 +179,9 @@ def _table(path: Path, rows: "Iterable[list[str]]", parser: Any) -> Labelled:
     """Convert the rows of a table; the parser has the number of the line."""
     rows = iter(rows)
     first = [cell.strip() for cell in next(rows, [])]
-    header = first if LABEL in map(str.lower, first) or not any(map(_is_number, first)) else None
+    if not first:
+        raise InputError(f"{path} must have a line for each point, got none")
+    header, rows = _header(path, first, rows)
     if header is not None and "" in header:
         raise InputError(
             f"column {header.index('') + 1} of {path} must have a name, got none; leave out a column that numbers the "
@@ -177,14 +190,14 @@ def _table(path: Path, rows: "Iterable[list[str]]", parser: Any) -> Labelled:
     columns = header or [str(i + 1) for i in range(len(first))]
     places = [i for i, name in enumerate(columns) if header and name.lower() == LABEL]
     if len(places) > 1 or len(columns) == len(places):
-        raise InputError(f"{path} must have at most one column 'label', and others of numbers, got {columns}")
+        raise InputError(f"{path} must have at most one column 'label', and others of numbers, got {_listed(columns)}")
     coordinates = [i for i in range(len(columns)) if i not in places]
     values, labels = array("d"), []
     for row in rows if header else _chained(first, rows):
         if len(row) != len(columns):
             raise InputError(f"line {parser.line_num} of {path} must have {len(columns)} cells, got {len(row)}")
         try:
-            values.extend(float(row[i]) for i in coordinates)
+            values.extend(_as_number(row[i]) for i in coordinates)
         except ValueError:
             column = next(i for i in coordinates if not _is_number(row[i]))
             raise InputError(
@@ -200,14 +213,40 @@ def _table(path: Path, rows: "Iterable[list[str]]", parser: Any) -> Labelled:
     return _checked(path, "point", points, numbers, class_names)
 
 
-def _chained(first: list[str], rest: Iterable[list[str]]) -> Iterable[list[str]]:
+def _chained(first: list[str], rest: Iterable[list[str]]) -> Iterator[list[str]]:
     yield first
     yield from rest
 
 
+def _header(path: Path, first: list[str], rest: Iterator[list[str]]) -> tuple[list[str] | None, Iterator[list[str]]]:
+    """The names of the columns, None where the first line is a point, and the lines after it."""
+    if LABEL in map(str.lower, first) or not any(map(_is_number, first)):
+        return first, rest
+    counted = [str(i) for i in range(len(first))]
+    if first[0] == "" and first[1:] == counted[:-1]:  # As pandas numbers rows and columns.
+        return first, rest
+    if first != counted:
+        return None, rest
+    # As pandas numbers columns. A point may be the same; then, as others, it is of whole numbers.
+    second: list[str] = next(rest, [])
+    if second and all(cell.strip().lstrip("-").isdigit() for cell in second):
+        raise InputError(
+            f"the first line of {path}, {','.join(first)[:40]}, may be the names of the columns or a point: give the "
+            "columns names such as x1, or write the numbers as 0.0"
+        )
+    return first, _chained(second, rest) if second else rest
+
+
+def _as_number(cell: str) -> float:
+    """The number of a cell; Python's grouping of digits, as in 1_000, is none of the file's."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        _as_number(cell)
     except ValueError:
         return False
     return True
@@ -259,8 +298,14 @@ def _choose(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:
         return tables[0], "point"
     raise InputError(
         f"{path} must contain an array named 'image' or 'point', or a single two-dimensional array of points, got "
-        f"{sorted(headers)}"
+        f"{_listed(sorted(headers))}"
     )
+
+
+def _listed(names: list[str]) -> str:
+    """The names, of many or long ones the beginning."""
+    shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in names[:LISTED]]
+    return f"{shown}{f' and {len(names) - LISTED} others' if len(names) > LISTED else ''}"
 
 
 def _check_bytes(path: Path, headers: Sequence[_Header]) -> None:

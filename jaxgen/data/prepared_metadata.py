@@ -6,23 +6,18 @@ from anywhere, so this module reads the few entries that are needed, checks them
 
 import json
 import re
-import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgen.batch_checks import LARGEST_PIXELS, MAX_CLASSES
 from jaxgen.errors import InputError, printable, shortened
+from jaxgen.regular_files import regular_size
 
 LARGEST_FILE = 2**21
 """Largest size in bytes of a JSON file: 2 MiB, which take 50 MB of memory when they are parsed."""
 
 LONGEST_PROBLEM = 300
 """Largest number of characters with which an error describes what is wrong: libraries quote from the files."""
-
-LARGEST_IMAGE = 2**26
-"""Largest number of pixels of an image, e.g. 8192x8192."""
-
-MOST_CLASSES = 2**20
-"""Largest number of classes."""
 
 MOST_SHARDS = 10**5 - 1
 """Largest number of files of a split."""
@@ -126,12 +121,12 @@ def check_regular_file(path: Path) -> int:
         InputError: if there is no regular file.
     """
     try:
-        found = path.stat()
+        size = regular_size(path)
     except OSError as error:
         raise damaged(path.parent, f"{path.name}: {error.strerror}") from error
-    if not stat.S_ISREG(found.st_mode):
+    if size is None:
         raise damaged(path.parent, f"{path.name} must be a regular file")
-    return found.st_size
+    return size
 
 
 def _read(path: Path) -> bytes:
@@ -178,9 +173,9 @@ def _image_shape(folder: Path, features: dict[str, Any]) -> tuple[int | None, in
     dimensions = _get(_get(content, "shape", dict, folder), "dimensions", list, folder)
     if len(dimensions) != 3:
         raise damaged(folder, f"the shape of 'image' must have 3 dimensions, got {len(dimensions)}")
-    height, width, channels = (_count(folder, "dimensions", n, LARGEST_IMAGE, least=-1) for n in dimensions)
-    if max(height, 1) * max(width, 1) > LARGEST_IMAGE:
-        raise damaged(folder, f"images must have at most {LARGEST_IMAGE} pixels, got {height}x{width}")
+    height, width, channels = (_count(folder, "dimensions", n, LARGEST_PIXELS, least=-1) for n in dimensions)
+    if max(height, 1) * max(width, 1) > LARGEST_PIXELS:
+        raise damaged(folder, f"images must have at most {LARGEST_PIXELS} pixels, got {height}x{width}")
     if channels not in (-1, 0, 1, 3, 4):
         raise damaged(folder, f"images must have 1, 3 or 4 channels, got {channels}")
     return height if height > 0 else None, width if width > 0 else None, channels if channels > 0 else 3
@@ -191,7 +186,7 @@ def _classes(folder: Path, features: dict[str, Any]) -> int | None:
     content = label.get("classLabel") if isinstance(label, dict) else None
     if not isinstance(content, dict) or "numClasses" not in content:
         return None
-    return _count(folder, "numClasses", content["numClasses"], MOST_CLASSES, least=1)
+    return _count(folder, "numClasses", content["numClasses"], MAX_CLASSES, least=1)
 
 
 def _class_names(folder: Path, classes: int | None) -> tuple[str, ...]:

@@ -25,13 +25,14 @@ from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import folder_splits, resize_all
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
 from jaxgen.data.own_arrays import SUFFIXES, array_splits
-from jaxgen.data.paths import expand_path
-from jaxgen.data.prepared import default_data_dir, find_prepared, open_prepared
+from jaxgen.data.prepared import open_prepared
+from jaxgen.data.prepared_folders import default_data_dir, find_prepared
 from jaxgen.data.stacked import STACKED, STACKED_EXAMPLES, StackedDigits
 from jaxgen.data.streaming import ArraySource, Source, Stream, read_all, read_or_stream
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.memory import bytes_of, check_memory
+from jaxgen.paths import expand_path
 from jaxgen.typing import Array, KeyArray
 
 Data: TypeAlias = dict[str, np.ndarray] | Stream

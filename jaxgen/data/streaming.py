@@ -121,6 +121,11 @@ class ArraySource(Source):
         """Return the number of examples."""
         return len(self._examples)
 
+    @property
+    def empty_classes(self) -> list[int]:
+        """Labels below `classes` that no example has."""
+        return np.setdiff1d(np.arange(self.classes or 0), self.arrays.get("label", [])).tolist()
+
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """Copy examples from the arrays."""
         return {name: array[np.asarray(indices)] for name, array in self.arrays.items()}

@@ -1,10 +1,9 @@
 """Checks of the samples, masses and hyperparameters that divergences between two sets of examples take."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_batch, check_number
+from jaxgen._arrays import check_batch, check_number, is_known
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Scalar, Shaped
 
@@ -22,14 +21,14 @@ def check_samples(*, smallest: int = 1, **samples: Shaped[Array, " n *event"]) -
 def check_masses(**masses: Shaped[AnyArray, " n"]) -> None:
     """Raise a ValueError with the name where a mass is negative; traced masses are not checked."""
     for name, mass in masses.items():
-        if not isinstance(mass, jax.core.Tracer) and (least := float(np.asarray(mass).min())) < 0:
+        if is_known(mass) and (least := float(np.asarray(mass).min())) < 0:
             raise ValueError(f"{name} must not be negative, got a minimum of {least:g}")
 
 
 def known_number(name: str, value: Scalar, *, at_least: float) -> float:
     """Return a checked hyperparameter that must be known while tracing, given as a number or an array of shape ()."""
     check_number(name, value, at_least=at_least)
-    if isinstance(value, jax.core.Tracer):
+    if not is_known(value):
         raise InputError(
             f"{name} must be known while tracing, got a traced value; pass a number or make it a static argument of jit"
         )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import entr
 
-from jaxgen._arrays import check_number, check_same_shape, float_dtype, widen
+from jaxgen._arrays import check_number, check_same_shape, float_dtype, is_known, widen
 from jaxgen._numerics import absolute, largest, quotient, relative_entropy, safe_sqrt
 from jaxgen.typing import Array, Float, Scalar
 
@@ -209,7 +209,7 @@ def renyi(p: Probabilities, q: Probabilities, *, alpha: Scalar, axis: int = -1) 
         0.2877
     """
     check_number("alpha", alpha, at_least=0.0)
-    known = not isinstance(alpha, jax.core.Tracer)
+    known = is_known(alpha)
     if known and alpha == 1:
         return kl(p, q, axis=axis)
     p, q, dtype = _checked(p, q, axis)
@@ -328,7 +328,7 @@ def f_divergence(
     q_inside = jnp.where(q <= 0, 1.0, q)
     inside = q_inside * generator(quotient(jnp.where(q <= 0, 1.0, p), q_inside))
     # With an infinite limit, the gradient of p times the limit would be 0 times infinity.
-    infinite = not isinstance(derivative_at_infinity, jax.core.Tracer) and derivative_at_infinity == math.inf
+    infinite = is_known(derivative_at_infinity) and derivative_at_infinity == math.inf
     outside = _infinite_unless_zero(p) if infinite else p * derivative_at_infinity
     return jnp.sum(jnp.where(q <= 0, outside, inside), axis).astype(dtype)
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from jaxgen._arrays import check_number, flat_events, float_dtype, widen
+from jaxgen._arrays import check_number, flat_events, float_dtype, is_known, widen
 from jaxgen._pairwise_distances import squared_distances
 from jaxgen.divergences._samples import check_masses, check_samples, known_integer
 from jaxgen.optional_imports import require
@@ -232,7 +232,7 @@ def _solve(a: Float[Array, " n"], b: Float[Array, " m"], cost: Float[Array, "n m
         raise ValueError(f"a, b and cost must be [n], [m] and [n, m] with positive n and m, got {shapes}")
     network_simplex = _imported("ot").emd
     tolerance = float(jnp.finfo(float_dtype(a, b)).eps) ** 0.5
-    if not isinstance(a, jax.core.Tracer) and not isinstance(b, jax.core.Tracer):
+    if is_known(a) and is_known(b):
         _check_totals(np.asarray(a, np.float64), np.asarray(b, np.float64), tolerance)
     wide = jnp.promote_types(float_dtype(a, b, cost), jnp.float32)
     n, m = jnp.shape(cost)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._arrays import is_known
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Int, Shaped
 
@@ -134,7 +135,7 @@ def _check_labels(labels: Int[Array, " batch"], modes: int, confidence: Float[Ar
         raise ValueError(f"labels must be integers [batch], got {labels.dtype} {labels.shape}")
     if confidence is not None and confidence.shape != labels.shape:
         raise ValueError(f"shapes must be equal, got labels {labels.shape} and confidence {confidence.shape}")
-    if isinstance(labels, jax.core.Tracer):
+    if not is_known(labels):
         return
     known = np.asarray(labels)  # NumPy: under `jit`, even the minimum of a constant JAX array is traced.
     if known.min() < 0 or known.max() >= modes:

@@ -23,11 +23,12 @@ from jaxgen._arrays import is_known
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_latent, l2_latent, squared_error
+from jaxgen.models.checked_model import checked
 from jaxgen.models.corruption import CORRUPTIONS, Corruption, CorruptionName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
-from jaxgen.models.validation import check_build, check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive, check_widths
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -58,7 +59,8 @@ class Config(OptimizerConfig):
 
     def __post_init__(self) -> None:
         self.check_optimizer()
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
+        check_widths(hidden=self.hidden)
+        check_positive(width=self.width, latent_dim=self.latent_dim)
         check_not_negative(corruption_level=self.corruption_level, l1=self.l1, l2=self.l2)
         probability = self.corruption in ("masking", "salt_and_pepper") and is_known(self.corruption_level)
         if probability and self.corruption_level > 1:
@@ -137,7 +139,7 @@ def build(
     )
     (player,) = freeze_networks([player], config.freeze)
     init, step = game(partial(init_networks, networks, config), [player])
-    return Model(
+    model = Model(
         init=init,
         step=step,
         players=(player,),
@@ -149,6 +151,7 @@ def build(
         sample_latent=partial(sample_latent, config),
         sample_posterior=partial(sample_posterior, networks),
     )
+    return checked(model, example, latent_dim=config.latent_dim)
 
 
 def loss(

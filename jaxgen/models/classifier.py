@@ -18,11 +18,12 @@ import optax
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
+from jaxgen.models.checked_model import checked
 from jaxgen.models.labels import count_classes, labels_of
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess, to_signed
-from jaxgen.models.validation import check_build, check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive, check_widths
 from jaxgen.nn.autoencoding import Network
 from jaxgen.nn.dcgan import Discriminator
 from jaxgen.nn.mlp import MLP
@@ -57,7 +58,8 @@ class Config(OptimizerConfig):
         self.check_optimizer()
         if self.architecture is not None:
             check_known("architecture", self.architecture, get_args(Architecture))
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, blocks=self.blocks)
+        check_widths(hidden=self.hidden)
+        check_positive(width=self.width, blocks=self.blocks)
         check_not_negative(max_shift=self.max_shift)
 
 
@@ -129,13 +131,14 @@ def build(
     )
     (player,) = freeze_networks([player], config.freeze)
     init, step = game(partial(init_networks, classifier), [player])
-    return Model(
+    model = Model(
         init=init,
         step=step,
         players=(player,),
         predict=partial(predict, classifier),
         evaluate=partial(evaluate, classifier),
     )
+    return checked(model, example, classes=classes)
 
 
 def loss(

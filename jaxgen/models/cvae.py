@@ -16,6 +16,7 @@ import optax
 
 from jaxgen.game import Model, State
 from jaxgen.models import vae
+from jaxgen.models.checked_model import checked
 from jaxgen.models.labels import Labels, count_classes, each_label, labels_of, one_hot
 from jaxgen.models.likelihood import Likelihood
 from jaxgen.models.validation import check_build
@@ -75,9 +76,10 @@ def build(
     modules = {"encoder": encoder, "decoder": decoder}
     condition = partial(one_hot_labels, classes)
     model = vae.build(config, example, **modules, likelihood=likelihood, optimizer=optimizer, condition=condition)
-    return model._replace(
+    conditional = model._replace(
         sample=partial(sample, model, classes), decode=partial(decode, model, classes), conditions=("label",)
     )
+    return checked(conditional, example, latent_dim=config.latent_dim, classes=classes)
 
 
 def one_hot_labels(classes: int, batch: Batch) -> Float[Array, "batch classes"]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from jaxgen._signatures import KINDS
 from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.game import Model
+from jaxgen.paths import expand_path
 from jaxgen.typing import Batch
 
 PLURALS = {int: "integers", float: "numbers", str: "texts", bool: "truth values"}
@@ -63,7 +64,7 @@ def load_family(source: str) -> Family:
     """
     announced = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if source.endswith(".py"):
-        found = _load_file(Path(source).expanduser())
+        found = _load_file(expand_path(source))
     elif source in announced:
         found = _imported(source, announced[source].load)
     else:

@@ -33,6 +33,7 @@ from jaxgen.averaging import Average, constant_decay, half_life_decay, with_aver
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, Regularizer, State, game, unchanged
 from jaxgen.losses import AdversarialLoss, clip_weights
+from jaxgen.models.checked_model import checked
 from jaxgen.models.gan_architectures import make_discriminator, make_generator
 from jaxgen.models.gan_config import LOSSES, PENALTIES, PenaltyFunction, completed
 from jaxgen.models.gan_config import Config as Config
@@ -110,7 +111,7 @@ def build(
     players = _players(objective, generator_optimizer, discriminator_optimizer)
     init, step = game(objective.networks.init, players, ema=_averages(config, objective.networks))
     networks = objective.networks
-    return Model(
+    model = Model(
         init=init,
         step=step,
         players=players,
@@ -120,6 +121,8 @@ def build(
         sample_latent=networks.sample_latent,
         conditions=("label",) if networks.classes else (),
     )
+    latent_dim, classes = networks.latent_dim, networks.classes or None
+    return checked(model, example, latent_dim=latent_dim, classes=classes, conditions=("label",))
 
 
 class Objective(NamedTuple):

@@ -14,7 +14,7 @@ from jaxgen.models.gan_networks import ConditionName, LatentDistribution
 from jaxgen.models.labels import labels_of
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, check_decay
 from jaxgen.models.preprocessing import is_image, preprocess
-from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.models.validation import check_not_negative, check_positive, check_widths
 from jaxgen.nn.normalization import Normalization
 from jaxgen.typing import Array, Batch, Float, KeyArray
 
@@ -222,8 +222,6 @@ def _check_values(config: Config) -> None:
         if name is not None:
             check_known(kind, name, choices)
     positive = {
-        "hidden": min(config.hidden or (), default=1),
-        "discriminator_hidden": min(config.discriminator_hidden or (), default=1),
         "maxout": config.maxout,
         "packing": config.packing,
         "penalty_every": config.penalty_every,
@@ -240,6 +238,7 @@ def _check_values(config: Config) -> None:
         "ema_ramp_up",
     )
     given = {name: value for name in optional if (value := getattr(config, name)) is not None}
+    check_widths(hidden=config.hidden or (), discriminator_hidden=config.discriminator_hidden or ())
     check_positive(**positive, **given)
     check_not_negative(unrolled_steps=config.unrolled_steps, ema_start=config.ema_start)
     check_decay("ema", config.ema)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._arrays import is_known
 from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Batch, Float, Int
@@ -121,7 +122,7 @@ def check_labels(label: Labels, classes: int) -> None:
         Traceback (most recent call last):
         jaxgen.errors.InputError: label must be from 0 to 2, as there are 3 classes, got 3
     """
-    known = not isinstance(label, jax.core.Tracer)
+    known = is_known(label)
     # In NumPy, because under jit even the minimum of a constant would be traced.
     labels: Any = np.asarray(label) if known else label
     if not jnp.issubdtype(labels.dtype, jnp.integer):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.batch_checks import check_data
+from jaxgen.batch_checks import check_data, check_like
 from jaxgen.errors import InputError, shortened
 from jaxgen.game import Model
 from jaxgen.typing import AnyArray, Array, Batch, Float
@@ -73,6 +73,7 @@ def standardized(model: Model, by: Standardization) -> Model:
     mean, scale = np.asarray(by.mean, np.float32), np.asarray(by.scale, np.float32)
 
     def inputs(batch: Batch) -> dict[str, Any]:
+        check_like({"point": mean[np.newaxis]}, batch)
         return {**batch, "point": (jnp.asarray(batch["point"]) - mean) / scale}
 
     def of_batch(function: Any, position: int) -> Any:
@@ -106,6 +107,7 @@ def standardized(model: Model, by: Standardization) -> Model:
         evaluate=of_batch(model.evaluate, 2),
         sample_posterior=of_batch(model.sample_posterior, 2),
         phases=phases,
+        check=of_batch(model.check, 0),
     )
 
 

@@ -9,7 +9,6 @@ with gradients through the sample by writing it as z = mean + sigma * epsilon (t
 and decoder may be conditioned on c, such as a label: p(x|c), q(z|x, c), p(x|z, c).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,11 +22,12 @@ import optax
 from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
+from jaxgen.models.checked_model import checked
 from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
-from jaxgen.models.validation import check_build, check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive, check_widths
 from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
@@ -61,7 +61,8 @@ class Config(OptimizerConfig):
 
     def __post_init__(self) -> None:
         self.check_optimizer()
-        check_positive(hidden=min(self.hidden, default=1), width=self.width, latent_dim=self.latent_dim)
+        check_widths(hidden=self.hidden)
+        check_positive(width=self.width, latent_dim=self.latent_dim)
         check_positive(scale=self.scale)
         check_not_negative(beta=self.beta)
 
@@ -159,7 +160,7 @@ def build(
     )
     (player,) = freeze_networks([player], config.freeze)
     init, step = game(partial(init_networks, networks, config), [player])
-    return Model(
+    model = Model(
         init=init,
         step=step,
         players=(player,),
@@ -171,6 +172,8 @@ def build(
         sample_latent=partial(sample_latent, config),
         sample_posterior=partial(sample_posterior, networks),
     )
+    conditions = () if condition is no_condition else ("condition",)
+    return checked(model, example, latent_dim=config.latent_dim, conditions=conditions)
 
 
 def loss(
@@ -216,7 +219,7 @@ def elbo_terms(
         train=train,
         key=decoder_key,
     )
-    log_scale = params.get("scale", math.log(config.scale))
+    log_scale = params.get("scale", jnp.log(config.scale))
     nll = networks.likelihood.nll(decoded, preprocess(batch), log_scale)
     return Terms(nll, kl_standard_normal(mean, log_var), encoder_stats | decoder_stats)
 
@@ -230,7 +233,7 @@ def init_networks(networks: Networks, config: Config, key: KeyArray, batch: Batc
         "decoder": init_network(networks.decoder, decoder_key, jnp.zeros((len(x), config.latent_dim)), c),
     }
     if config.learn_scale:
-        variables["scale"] = {"params": jnp.float32(math.log(config.scale))}
+        variables["scale"] = {"params": jnp.log(jnp.float32(config.scale))}
     return variables
 
 

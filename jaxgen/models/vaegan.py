@@ -28,6 +28,7 @@ from jaxgen.divergences import kl_standard_normal
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import feature_similarity
+from jaxgen.models.checked_model import checked
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import (
     AdversarialOptimizerConfig,
@@ -186,7 +187,7 @@ def build(
     )
     players = freeze_networks(all_players, config.freeze)
     init, step = game(partial(init_networks, networks, config), players, shared=partial(shared_pass, networks))
-    return Model(
+    model = Model(
         init=init,
         step=step,
         players=players,
@@ -198,6 +199,7 @@ def build(
         sample_latent=partial(sample_latent, config),
         sample_posterior=partial(sample_posterior, networks),
     )
+    return checked(model, example, latent_dim=config.latent_dim)
 
 
 def shared_pass(networks: Networks, key: KeyArray, params: Params, state: State, batch: Batch) -> Terms:

@@ -57,6 +57,27 @@ def check_not_negative(**values: int | float) -> None:
         _check_size(name, value)
 
 
+def check_widths(**values: Any) -> None:
+    """Check that values are sequences of positive widths, one for each layer.
+
+    Args:
+        **values: option name -> widths.
+
+    Raises:
+        InputError: if a value is no sequence, or a width is not positive.
+
+    Example:
+        >>> check_widths(hidden=256)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: hidden must be a tuple of widths, one for each layer, as (256, 128), got 256
+    """
+    for name, widths in values.items():
+        if not isinstance(widths, tuple | list):
+            raise InputError(f"{name} must be a tuple of widths, one for each layer, as (256, 128), got {widths!r}")
+        for width in widths:
+            check_positive(**{name: width})
+
+
 def check_build(config: Any, kind: type, example: Any) -> None:
     """Check the types of what a model is built from.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxgen._signatures import checked
+from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.errors import InputError
 from jaxgen.plot.text import draw_text
 from jaxgen.typing import AnyArray, Shaped, UInt8
@@ -18,9 +19,6 @@ MIN_WIDTH = 600
 
 MAX_FACTOR = 16
 """Largest factor by which an image is enlarged."""
-
-LARGEST_PIXELS = 2**26
-"""Largest number of pixels of a grid, 8192 x 8192; image viewers refuse figures that are much larger."""
 
 TITLE_SIZE = 16
 """Size of the font of titles in pixels."""
@@ -165,6 +163,9 @@ def to_bytes(images: Shaped[AnyArray, "..."]) -> UInt8[np.ndarray, "..."]:
     Returns:
         uint8 of the same shape.
 
+    Raises:
+        InputError: if they are integers of another type, or floats that are whole numbers up to 255.
+
     Example:
         >>> to_bytes(np.array([-1.0, 0.5, 2.0, np.nan])).tolist()
         [0, 128, 255, 0]
@@ -172,8 +173,19 @@ def to_bytes(images: Shaped[AnyArray, "..."]) -> UInt8[np.ndarray, "..."]:
     images = np.asarray(images)
     if images.dtype == np.uint8:
         return images
+    whole = images.dtype.kind in "iu" or (images.dtype.kind == "f" and _are_bytes(images))
+    if whole:
+        raise InputError(
+            f"images must be uint8 or floats in [0, 1], got {images.dtype} from {images.min()} to {images.max()}; "
+            "convert values from 0 to 255 by x.astype('uint8')"
+        )
     scaled = 255 * np.clip(np.nan_to_num(images.astype(np.float32), posinf=1.0), 0, 1)
     return (scaled + 0.5).astype(np.uint8)
+
+
+def _are_bytes(images: np.ndarray) -> bool:
+    """Whether floats are whole numbers from 0 to 255, which samples of a model beyond [0, 1] are not."""
+    return bool(images.size and images.min() >= 0 and 1 < images.max() <= 255 and np.all(images == np.rint(images)))
 
 
 class _Layout:

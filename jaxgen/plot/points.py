@@ -1,7 +1,7 @@
 """Plots of points in one and two dimensions."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,9 @@ BINS = 100
 
 RELATIVE_HEIGHT = 2.5
 """Upper limit of the density axis in units of the largest value of the histogram of the data."""
+
+EQUAL_SCALES = 4
+"""Largest ratio of the ranges of two coordinates that are drawn to the same scale: beyond it, points are a sliver."""
 
 MAX_LEGEND_ENTRIES = 20
 """Largest number of labels that are listed in a legend; more labels are shown by a colour bar."""
@@ -156,7 +159,7 @@ def scatter_by_label(
     points, labels = np.asarray(points), None if label is None else np.asarray(label)
     check_points(len(points))
     figure = Figure(figsize=(6, 5), dpi=120, layout="constrained")
-    axes = figure.add_subplot(title=literal(title), aspect="equal", adjustable="datalim")
+    axes = figure.add_subplot(title=literal(title), aspect=_aspect(_limits(points)), adjustable="datalim")
     style: dict[str, Any] = {"s": 9, "alpha": 0.7, "linewidths": 0}
     # In the order of the labels, the last class would cover the others.
     order = np.random.default_rng(0).permutation(len(points))
@@ -212,6 +215,12 @@ def _limits(points: Float[AnyArray, "n dimensions"]) -> Float[np.ndarray, "dimen
     return np.array(limits)
 
 
+def _aspect(limits: Float[np.ndarray, "dimensions 2"]) -> Literal["equal", "auto"]:
+    """Whether both coordinates are drawn to the same scale: not if they are of unlike scales, as columns of a table."""
+    ranges = limits[:, 1] - limits[:, 0]
+    return "equal" if ranges.max() <= EQUAL_SCALES * ranges.min() else "auto"
+
+
 def _count(generated: Float[AnyArray, "n dimensions"], data: Float[AnyArray, "m dimensions"] | None) -> int:
     """The number of points, all of the same dimension."""
     shapes = [np.shape(generated), *([] if data is None else [np.shape(data)])]
@@ -242,7 +251,7 @@ def _draw(
                 axes.set_ylim(0, RELATIVE_HEIGHT * (heights.max() or 1.0))
         else:
             axes.scatter(points[:, 0], points[:, 1], s=3, alpha=0.5, linewidths=0, color=colour, label=label)
-            axes.set_aspect("equal")
+            axes.set_aspect(_aspect(limits))
     axes.set(**dict(zip(("xlim", "ylim"), limits.tolist(), strict=False)))
     coordinates = np.asarray(generated)[:, :2]
     inside = np.all((limits[:, 0] <= coordinates) & (coordinates <= limits[:, 1]), axis=1)

@@ -22,9 +22,10 @@ from jaxgen.game import unchanged
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
-from jaxgen.runs.config import read_config, with_absolute_paths
+from jaxgen.runs.config import with_absolute_paths
+from jaxgen.runs.config_json import read_config
 from jaxgen.runs.evaluation import BETTER
-from jaxgen.runs.outputs import make_folder, write_json
+from jaxgen.runs.outputs import file_name, make_folder, write_json
 from jaxgen.runs.summary_file import read_summary
 from jaxgen.training.seeds import summarize
 from jaxgen.typing import KeyArray
@@ -295,22 +296,6 @@ def run_recipe(recipe: Recipe, request: Request) -> Outcome:
     for name, figure in outcome.figures.items():
         plot.save(figure, request.folder / f"{file_name(name)}.png")
     return outcome
-
-
-def file_name(name: str) -> str:
-    """Convert a name to the name of a file or folder.
-
-    Args:
-        name: name of a model or a metric.
-
-    Returns:
-        The name in lower case, with hyphens in place of commas and spaces.
-
-    Example:
-        >>> file_name("ring, WGAN-GP")
-        'ring-wgan-gp'
-    """
-    return "-".join(name.lower().replace(",", " ").split())
 
 
 def _check_only(recipe: Recipe, only: Sequence[str]) -> None:

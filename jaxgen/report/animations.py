@@ -2,7 +2,6 @@
 
 import math
 import re
-import stat
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.plot.grid import LARGEST_PIXELS
+from jaxgen.batch_checks import LARGEST_PIXELS
+from jaxgen.regular_files import regular_size
 from jaxgen.report.section import FigureFile, NotApplicable, ReportInput, Section, gif, png
 from jaxgen.typing import UInt8
 
@@ -116,11 +116,11 @@ def _pixels(path: Path) -> UInt8[np.ndarray, "height width 3"]:
     """
     from PIL import Image
 
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode):
+    size = regular_size(path, follow_links=False)
+    if size is None:
         raise ValueError("it is not a regular file")
-    if status.st_size > LARGEST_FILE:
-        raise ValueError(f"it has {status.st_size:,} bytes, and at most {LARGEST_FILE:,} are read")
+    if size > LARGEST_FILE:
+        raise ValueError(f"it has {size:,} bytes, and at most {LARGEST_FILE:,} are read")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # The number of pixels is checked below.
         with Image.open(path, formats=["PNG"]) as image:

@@ -21,7 +21,7 @@ def quality(inputs: ReportInput) -> Section:
 CAPTION = (
     "Metrics of samples during training, always from the same latents. sliced_wasserstein is the distance from as many "
     "training examples; it should decrease, but not to 0, since two samples of the data differ as well. On a mixture, "
-    "modes and high_quality (share of samples within 3 standard deviations of a mode) should increase, and mode_kl, "
-    "the KL divergence of the shares of the modes from the true ones, should decrease to 0 (Srivastava et al. 2017, "
-    "arXiv:1705.07761)."
+    "modes (those with a sample of high quality) and high_quality (share of samples within 3 standard deviations of a "
+    "mode) should increase, and mode_kl_all, the KL divergence of the shares of the modes from the true ones, of all "
+    "samples, should decrease to 0 (Srivastava et al. 2017, arXiv:1705.07761)."
 )

@@ -8,7 +8,8 @@ samples/           image grids drawn during training: samples, reconstructions, 
 summary.json       the result
 """
 
-from jaxgen.runs.config import RunConfig, RunDescription, read_config, write_config
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_json import RunDescription, read_config, write_config
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import Run, load_run
 from jaxgen.runs.training import train

@@ -27,7 +27,7 @@ def classifier_metrics(
         classifier_steps: number of training steps of the classifier; None for as many as the data set needs.
 
     Returns:
-        `modes` (of 10), `high_quality` and `mode_kl` as `jaxgen.metrics.class_metrics` defines them, and the
+        `modes` (of 10), `high_quality` and `mode_kl_all` as `jaxgen.metrics.class_metrics` defines them, and the
         `frechet_distance` of the ten logits of samples from those of the test split: that of Heusel et al. 2017,
         arXiv:1706.08500, with another network, in squared logits. Each is `[seeds]`, or a scalar for a single run.
 

@@ -65,7 +65,7 @@ def differing_options(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
         runs: runs to compare.
 
     Returns:
-        Name of an option that several runs have -> its value in each as on the command line, "-" where there is none.
+        Name of an option that several runs have -> its value in each as on the command line, "-" where it is not set.
 
     Example:
         >>> options = [{"beta": 1.0, "steps": 10}, {"beta": 4.0, "steps": 10}]
@@ -73,10 +73,12 @@ def differing_options(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
         >>> differing_options(runs)
         {'beta': ['1.0', '4.0']}
     """
-    names = dict.fromkeys(name for run in runs for name in run.options)
-    values = {name: [format_value(run.options.get(name)) for run in runs] for name in names}
-    differing = {name: each for name, each in values.items() if len(set(each) - {"None"}) > 1}
-    return {name: ["-" if value == "None" else value for value in each] for name, each in differing.items()}
+    differing = {}
+    for name in dict.fromkeys(name for run in runs for name in run.options):
+        if len({format_value(run.options[name]) for run in runs if name in run.options}) > 1:
+            values = [run.options.get(name) for run in runs]
+            differing[name] = ["-" if value is None else format_value(value) for value in values]
+    return differing
 
 
 def common_curves(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Float[np.ndarray, "seeds steps"]]]:

@@ -1,44 +1,23 @@
-"""The config of a run, and the `config.json` that stores it.
-
-The file has a checksum of its content, by which every change is noticed, also one of an option that a resumed run may
-change. A file that is complete but of another run is noticed by the description that is stored with each checkpoint.
-"""
+"""The config of a run: everything that determines it, beside the family of the model; and its words in messages."""
 
 import dataclasses
-import hashlib
-import json
 import math
-import platform
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from jaxgen._signatures import checked
-from jaxgen.data import DATASETS, Augmentation, DataSource, describe, example_from
-from jaxgen.data.paths import expand_path
+from jaxgen.data import DATASETS, Augmentation, DataSource
 from jaxgen.data.sources import is_path
-from jaxgen.errors import InputError, check_known, printable, shortened
-from jaxgen.models import REGISTRY, Family, family_errors, standardization
+from jaxgen.errors import InputError, shortened
 from jaxgen.models.family import describe_type, fits, option_types
-from jaxgen.models.standardization import Standardization
-from jaxgen.regular_files import read_regular
-from jaxgen.runs.outputs import write_json
+from jaxgen.paths import expand_path
 from jaxgen.training.seeds import seed_keys
-from jaxgen.typing import Array, Batch, Key
+from jaxgen.typing import Array, Key
 
 ModelConfig = TypeVar("ModelConfig")
-
-FORMAT = 1
-"""Version of the format of a run folder."""
-
-MAY_CHANGE = ("steps", "epochs", "patience", "data_dir")
-"""Options in which a resumed run may differ."""
-
-MAY_CHANGE_TEXT = "--steps, --epochs, --patience and --data-dir"
 
 COUNTS = (
     "steps",
@@ -56,16 +35,11 @@ COUNTS = (
 MAX_LENGTH = 256
 """Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
 
-MAX_NAMED = 5
-"""Largest number of run folders that an error message names."""
-
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
 
 EVALUATIONS = 20
 """Default number of evaluations of the validation examples."""
-
-LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 @dataclass(frozen=True)
@@ -99,11 +73,12 @@ class RunConfig(Generic[ModelConfig]):
         evaluate_every: number of steps between two evaluations of the validation examples; by default a twentieth of
             the training.
         keep_best: metric by which the best state is kept beside the newest ones, one of validation examples such as
-            elbo, or of samples such as samples/modes; by default the newest ones only are kept.
+            elbo, or of samples such as samples/modes; max:NAME or min:NAME for a metric of a family of your own, of
+            which the largest or the smallest value is best; by default the newest ones only are kept.
         patience: number of evaluations without a better value of keep_best after which the training ends; by default it
             does not end early.
-        init_from: run folder whose parameters the networks of the same names start from; by default they are
-            initialized at random.
+        init_from: run folder whose parameters the networks of the same names start from, those of its best state where
+            it keeps one; by default they are initialized at random.
     """
 
     model_config: ModelConfig
@@ -130,7 +105,7 @@ class RunConfig(Generic[ModelConfig]):
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _check_values(self, _types_of_run())
+        check_values(self, _types_of_run())
         for name in COUNTS:
             value = getattr(self, name)
             if value is not None and not 1 <= value < 2**31:
@@ -206,29 +181,6 @@ class RunConfig(Generic[ModelConfig]):
         return seed_keys(self.seed, self.seeds or 1)
 
 
-class RunDescription(NamedTuple):
-    """The content of a `config.json`.
-
-    Attributes:
-        family: name of the model's family.
-        config: everything else that determines the run.
-        example: smallest batch that shows the shapes of its data.
-        custom: whether the model was built in Python with modules or functions that a config cannot describe.
-        preset: name of the preset from which the model's options were taken, even if others were then changed; None if
-            there was none.
-        class_names: name of each class in order of the labels; empty where they have none.
-        standardization: how points of the user are standardized for the model; None where they are not.
-    """
-
-    family: str
-    config: RunConfig[Any]
-    example: Batch
-    custom: bool = False
-    preset: str | None = None
-    class_names: tuple[str, ...] = ()
-    standardization: Standardization | None = None
-
-
 def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
     """Make paths absolute, so that a run can be continued and evaluated from another folder.
 
@@ -254,345 +206,24 @@ def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
     return dataclasses.replace(config, data=data, data_dir=data_dir, init_from=init_from)
 
 
-@checked
-def write_config(folder: Path, description: RunDescription) -> None:
-    """Write `config.json` atomically.
+def check_values(options: Any, types: Mapping[str, Any]) -> None:
+    """Check that JSON can hold the values of options and gives them back.
 
     Args:
-        folder: folder of the run.
-        description: its content, beside which the versions of the libraries and a checksum are stored.
+        options: dataclass with the values.
+        types: name of an option -> its type.
 
     Raises:
-        InputError: if the disk is full or the folder cannot be written.
+        InputError: if a value has another type, is not finite, or has too many elements.
 
     Example:
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from jaxgen.models import vae
-        >>> config = RunConfig(vae.Config(latent_dim=2))
-        >>> description = RunDescription("vae", config, {"point": np.zeros((1, 2), np.float32)})
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_config(Path(folder), description)
-        ...     json.loads((Path(folder) / "config.json").read_text())["config"]["model_config"]["latent_dim"]
-        2
-    """
-    content = {
-        "format": FORMAT,
-        **to_json(description),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
-    }
-    write_json(folder / "config.json", {**content, "sha256": _checksum(content)})
-
-
-def to_json(description: RunDescription) -> dict[str, Any]:
-    """Return a description as something that JSON can hold.
-
-    Args:
-        description: description of a run.
-
-    Returns:
-        The same for `from_json`.
-    """
-    return {
-        "family": description.family,
-        "preset": description.preset,
-        "custom": description.custom,
-        "config": dataclasses.asdict(description.config),
-        "example": describe(description.example),
-        "class_names": list(description.class_names),
-        "standardization": standardization.describe(description.standardization),
-    }
-
-
-@checked
-def read_config(folder: Path, *, family: Family | None = None) -> RunDescription:
-    """Read `config.json`. No code is imported for it.
-
-    Args:
-        folder: folder of the run.
-        family: family of the run, needed where it is not part of the package.
-
-    Returns:
-        What `write_config` was given, the example with zeros for its values. The options of a custom model whose family
-        is not known are a plain dict.
-
-    Raises:
-        InputError: if the folder is not that of a run, the file is damaged or was changed, or its family is not known,
-            with what is wrong in it.
-
-    Example:
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from jaxgen.models import vae
-        >>> config = RunConfig(vae.Config(latent_dim=2))
-        >>> description = RunDescription("vae", config, {"point": np.zeros((1, 2), np.float32)})
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_config(Path(folder), description)
-        ...     read_config(Path(folder)).config.model_config.latent_dim
-        2
-    """
-    content = read_content(folder)
-    path = folder / "config.json"
-    description = from_json(content, path, family=family)  # First: what is wrong says more than that something is.
-    check_unedited(path, content)
-    return description
-
-
-def read_content(folder: Path) -> dict[str, Any]:
-    """Read `config.json` without a check of its values.
-
-    Args:
-        folder: folder of the run.
-
-    Returns:
-        Its content.
-
-    Raises:
-        InputError: if the folder is not that of a run, or the file cannot be read or is of a newer jaxgen.
-
-    Example:
-        >>> read_content(Path("no such folder"))
+        >>> RunConfig(None, steps="3")
         Traceback (most recent call last):
-        jaxgen.errors.InputError: no such folder is not a run folder: it has no config.json
+        jaxgen.errors.InputError: --steps must be of the Python type int, got '3'
     """
-    path = folder / "config.json"
-    if not path.exists():
-        raise InputError(f"{folder} is not a run folder: it has no config.json{_runs_within(folder)}")
-    try:
-        content = json.loads(read_regular(path))
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
-    check_format(path, content)
-    return dict(content)
-
-
-def _runs_within(folder: Path) -> str:
-    """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
-    try:
-        found = sorted(path.name for path in folder.iterdir() if (path / "config.json").is_file())
-    except OSError:
-        return ""
-    if not found:
-        return ""
-    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return f"; run folders in it are {', '.join(found[:MAX_NAMED])}{more}"
-
-
-def check_format(path: Path, content: Any) -> None:
-    """Check that the content of a `config.json` has a format that this version reads.
-
-    Args:
-        path: path of the file, for the message.
-        content: its content.
-
-    Raises:
-        InputError: if it has no format, or that of a newer jaxgen.
-
-    Example:
-        >>> check_format(Path("runs/x/config.json"), {"format": 99})
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: runs/x/config.json has the format 99, of a newer jaxgen than this one, which reads
-        formats up to 1: install a newer version
-    """
-    try:
-        version = content["format"]
-        if type(version) is not int or version < 1:
-            raise TypeError("the format is not a version")
-    except (KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
-    if version > FORMAT:
-        raise InputError(
-            f"{path} has the format {shortened(version)}, of a newer jaxgen than this one, which reads formats up to "
-            f"{FORMAT}: install a newer version"
-        )
-
-
-def check_unedited(path: Path, content: Mapping[str, Any]) -> None:
-    """Check that a `config.json` has the content with which it was written.
-
-    Args:
-        path: path of the file, for the message.
-        content: its content.
-
-    Raises:
-        InputError: if its checksum is that of another content.
-
-    Example:
-        >>> check_unedited(Path("runs/x/config.json"), {"steps": 4, "sha256": "0"})
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: runs/x/config.json was changed or damaged after it was written: put back what it was,
-        or start a new run from it by jaxgen train --config runs/x/config.json
-    """
-    if content.get("sha256") != _checksum({name: value for name, value in content.items() if name != "sha256"}):
-        raise InputError(
-            f"{path} was changed or damaged after it was written: put back what it was, or start a new run from it by "
-            f"jaxgen train --config {path}"
-        )
-
-
-def _checksum(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of values, whatever the white space and the order of names with which they are written."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunDescription:
-    """Return what `to_json` was given. No code is imported for it.
-
-    Args:
-        content: result of `to_json`, as JSON returns it.
-        path: file that it comes from, for messages.
-        family: family of the run, needed where it is not part of the package.
-
-    Returns:
-        The description, the example with zeros for its values.
-
-    Raises:
-        InputError: if the content is damaged or its family is not known.
-    """
-    try:
-        name, config, example_batch = content["family"], content["config"], content["example"]
-        custom, preset = content.get("custom", False) is True, content.get("preset")
-        if not (isinstance(name, str) and isinstance(config, Mapping) and isinstance(preset, str | None)):
-            raise TypeError("family, preset or config has another type")
-    except (AttributeError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
-    known = _family(path, name, family, custom=custom)
-    try:
-        read = _config_from(config, known, custom=custom)
-        shown = example_from(example_batch)
-        class_names = _class_names_from(content.get("class_names", []), shown)
-        columns = shown["point"].shape[1] if "point" in shown else 0
-        by = standardization.standardization_from(content.get("standardization"), columns)
-        return RunDescription(name, read, shown, custom, preset, class_names, by)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def check_trained_with(stored: Any, now: RunDescription, folder: Path, step: int, *, family: Family | None) -> None:
-    """Check that the `config.json` of a run is the one with which the state of a checkpoint was trained.
-
-    Args:
-        stored: description that is stored beside the state, as `to_json` returns it; None where none is stored.
-        now: description that was read from the `config.json`.
-        folder: folder of the run.
-        step: step of the checkpoint.
-        family: family of the run, needed where it is not part of the package.
-
-    Raises:
-        InputError: with the name of what differs.
-    """
-    if stored is None:
-        return
-    before = from_json(stored, folder / "checkpoints" / str(step), family=family)
-    if change := _change(before, now):
-        raise InputError(
-            f"{folder / 'config.json'} was changed after the checkpoint of step {step}, which is of a run {change}: "
-            "put back what it was"
-        )
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
-        "put a copy in its place, or train again"
-    )
-
-
-def check_unchanged(before: RunDescription, now: RunDescription, folder: Path) -> None:
-    """Check that a resumed run differs only in the number of its steps and in the folder of its data.
-
-    Args:
-        before: description of the run.
-        now: description with which it is resumed.
-        folder: folder of the run.
-
-    Raises:
-        InputError: with the name of what differs.
-
-    Example:
-        >>> from jaxgen.models import vae
-        >>> before, now = (RunDescription("vae", RunConfig(vae.Config(), seed=seed), {}) for seed in (0, 1))
-        >>> check_unchanged(before, now, Path("runs/x"))
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: runs/x was trained with --seed 0, not 1: a resumed run may differ only in --steps,
-        --epochs, --patience and --data-dir
-    """
-    if before.family != now.family:
-        raise InputError(f"{folder} holds a run of the model '{before.family}', not '{now.family}'")
-    if before.custom and not now.custom:
-        raise InputError(custom_model_message(folder))
-    if now.custom and not before.custom:
-        raise InputError(f"{folder} was trained with the model that its family builds: resume it without another model")
-    if describe(before.example) != describe(now.example):
-        raise InputError(
-            f"{folder} was trained on data with {describe(before.example)}, not {describe(now.example)}: resume it "
-            f"with the same data"
-        )
-    if before.class_names != now.class_names:
-        raise InputError(
-            f"{folder} was trained on data with the classes {', '.join(map(printable, before.class_names))}, not "
-            f"{', '.join(map(printable, now.class_names))}: resume it with the same data"
-        )
-    if change := _change(before, now):
-        raise InputError(f"{folder} was trained {change}: a resumed run may differ only in {MAY_CHANGE_TEXT}")
-
-
-def _change(before: RunDescription, now: RunDescription) -> str | None:
-    """A clause with the first difference of two descriptions; None where a run may be resumed."""
-    if (before.family, before.custom) != (now.family, now.custom):
-        return f"of the model '{before.family}', not '{now.family}'"
-    if describe(before.example) != describe(now.example):
-        return f"on data with {describe(before.example)}, not {describe(now.example)}"
-    old, new = dataclasses.asdict(before.config), dataclasses.asdict(now.config)
-    options = old.pop("model_config") or {}, new.pop("model_config") or {}
-    old |= {name: new[name] for name in MAY_CHANGE}
-    for was, given in (options, (old, new)):
-        for name in was:
-            if was[name] != given.get(name):
-                return f"with {option(name)} {format_value(was[name])}, not {format_value(given.get(name))}"
-    return None
-
-
-def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> None:
-    """Check that a config can be stored in a `config.json` and read again.
-
-    Args:
-        family: family of the model.
-        config: config of a run.
-        custom: whether the model is not the one that the family builds from the options; then they may be None.
-
-    Raises:
-        InputError: if the options of the model are not of the family, a value is not of the type of its option, or a
-            number is not finite.
-
-    Example:
-        >>> from jaxgen.models import gan
-        >>> check_options(REGISTRY["vae"], RunConfig(gan.Config), custom=True)
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: model_config must be None or a vae Config, got <class '...'>
-    """
-    options = config.model_config
-    if options is None and custom:
-        return
-    # Exactly: the further options of a subclass could not be read.
-    if type(options) is not family.config:
-        raise InputError(
-            f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {shortened(options)}"
-        )
-    _check_values(options, option_types(family.config))
-
-
-@cache
-def _types_of_run() -> dict[str, Any]:
-    """The types of the options of every run."""
-    return {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"}
-
-
-def _check_values(options: Any, types: Mapping[str, Any]) -> None:
-    """Refuse values that JSON would not give back."""
     for name, hint in types.items():
         value = getattr(options, name)
-        _check_length(option(name), value)
+        check_length(option(name), value)
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
@@ -602,52 +233,16 @@ def _check_values(options: Any, types: Mapping[str, Any]) -> None:
             raise InputError(f"{option(name)} must be {right}, got {shortened(value)}")
 
 
-def fields_from(kind: type, content: Any) -> dict[str, Any]:
-    """Check values of the fields of a dataclass that come from JSON, which has lists for tuples.
-
-    Args:
-        kind: dataclass.
-        content: name of a field -> its value.
-
-    Returns:
-        The values, with tuples for lists.
-
-    Raises:
-        InputError: if there is no such field, or a value is not of its type.
-
-    Example:
-        >>> fields_from(RunConfig, {"steps": 10, "data": "ring"})
-        {'data': 'ring', 'steps': 10}
-    """
-    if not isinstance(content, Mapping):
-        raise InputError(f"the fields of {kind.__name__} must be a mapping, got {shortened(content)}")
-    hints = option_types(kind)
-    if unknown := set(content) - set(hints):
-        check_known("option", min(unknown), hints)
-    values = {}
-    for name, hint in hints.items():
-        if name not in content:
-            continue
-        value = tuple(content[name]) if isinstance(content[name], list) else content[name]
-        if not fits(value, hint):
-            raise InputError(f"'{name}' must be {describe_type(hint)}, got {shortened(content[name])}")
-        _check_length(f"'{name}'", value)
-        values[name] = value
-    return values
-
-
-def _check_length(name: str, value: Any) -> None:
-    """Refuse more values of an option than a file should have."""
+def check_length(name: str, value: Any) -> None:
+    """Raise an InputError if an option has more values than a model can have layers."""
     if isinstance(value, tuple) and len(value) > MAX_LENGTH:
         raise InputError(f"{name} must have at most {MAX_LENGTH} values, got {len(value)}")
 
 
-def custom_model_message(folder: Path) -> str:
-    """Return the sentence for a run whose model the command line cannot build."""
-    return (
-        f"{folder} was trained from Python with modules or functions of its own, which a run folder does not store: "
-        "build the same model in Python and call jaxgen.load_run(folder, model=model)"
-    )
+@cache
+def _types_of_run() -> dict[str, Any]:
+    """The types of the options of every run."""
+    return {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"}
 
 
 def option(name: str) -> str:
@@ -670,35 +265,9 @@ def format_value(value: Any) -> str:
     return " ".join(map(str, value)) or "(none)" if isinstance(value, tuple) else str(value)
 
 
-def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Family | None:
-    """The family of a run; None for a custom model of an unknown one."""
-    if family is not None and family.name != name:
-        raise InputError(f"{path.parent} holds a run of the model '{name}', not '{family.name}'")
-    known = family or REGISTRY.get(name)
-    if known is None and not custom:
-        raise InputError(
-            f"{path} is of the family '{name}', which is not part of jaxgen: give the file or module that defines it, "
-            "as --family on the command line, or load_run(folder, family=...)"
-        )
-    return known
-
-
-def _class_names_from(content: Any, example: Batch) -> tuple[str, ...]:
-    """Check the names of the classes that come from JSON."""
-    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-        raise InputError(f"the class names must be a list of strings, got {shortened(content)}")
-    classes = int(example["label"].max()) + 1 if "label" in example else 0
-    if content and len(content) != classes:
-        raise InputError(f"the class names must be as many as the {classes} classes, got {len(content)}")
-    return tuple(content)
-
-
-def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: bool) -> RunConfig[Any]:
-    outer = fields_from(RunConfig, {name: value for name, value in content.items() if name != "model_config"})
-    options = content.get("model_config")
-    if family is None or (custom and options is None):
-        return RunConfig(model_config=options, **outer)
-    if not isinstance(options, Mapping):
-        raise InputError(f"'model_config' must be the options of the model, got {shortened(options)}")
-    with family_errors(family):
-        return RunConfig(model_config=family.config(**fields_from(family.config, options)), **outer)
+def custom_model_message(folder: Path) -> str:
+    """Return the sentence for a run whose model the command line cannot build."""
+    return (
+        f"{folder} was trained from Python with modules or functions of its own, which a run folder does not store: "
+        "build the same model in Python and call jaxgen.load_run(folder, model=model)"
+    )

@@ -22,7 +22,8 @@ from jaxgen.errors import InputError, check_known, shortened
 from jaxgen.models import Family, family_errors
 from jaxgen.models.family import option_types
 from jaxgen.regular_files import read_regular
-from jaxgen.runs.config import RunConfig, check_format, custom_model_message, fields_from
+from jaxgen.runs.config import RunConfig, custom_model_message
+from jaxgen.runs.config_json import check_format, fields_from
 
 MAX_BYTES = 2**20
 """Largest size of a `.json` file, which has the names of all classes."""

@@ -9,12 +9,13 @@ import jax
 import numpy as np
 
 from jaxgen._signatures import checked
+from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
 from jaxgen.data import STACKED, Stream, example
 from jaxgen.data.sources import Opened
 from jaxgen.errors import InputError
 from jaxgen.runs.config import RunConfig
-from jaxgen.runs.loading import Run, check_like
+from jaxgen.runs.loading import Run
 from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import Better, summarize
 from jaxgen.typing import Array, Batch
@@ -25,7 +26,7 @@ BETTER: dict[str, Better] = {
     "elbo": "larger",
     "frechet_distance": "smaller",
     "high_quality": "larger",
-    "mode_kl": "smaller",
+    "mode_kl_all": "smaller",
     "modes": "larger",
     "mse": "smaller",
     "reconstruction": "smaller",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,29 @@ from jaxgen.game import Model, State
 from jaxgen.models import REGISTRY, Family
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run, load_run
+from jaxgen.training.checkpoint import completed
 from jaxgen.training.leaves import first_difference, named_leaves
 from jaxgen.training.states import initial_state
 from jaxgen.typing import Batch
 
 
+class Initial(NamedTuple):
+    """The start of a run from another one.
+
+    Attributes:
+        state: state before the first step, with a leading axis of seeds.
+        names: names of the networks that are taken from the other run.
+        other: the other run, with the state that is taken: the best one, where it keeps one, or else the newest.
+    """
+
+    state: State
+    names: list[str]
+    other: Run
+
+
 def initial_state_from(
     folder: Path, family: Family, model: Model, config: RunConfig[Any], data: Batch | Stream
-) -> tuple[State, list[str]]:
+) -> Initial:
     """Return the state before the first step, with the parameters and statistics of another run where it has them.
 
     Args:
@@ -31,8 +46,7 @@ def initial_state_from(
         data: training examples of the new run.
 
     Returns:
-        The state with a leading axis of seeds, and the names of the networks that are taken from the other run. Every
-        seed starts from the same seed of a run of as many, or from the only one.
+        The start. Every seed starts from the same seed of a run of as many, or from the only one.
 
     Raises:
         InputError: if the run cannot be loaded, has another number of seeds, no network of the same name, or one of
@@ -61,17 +75,29 @@ def initial_state_from(
         own, its = getattr(state, kind), getattr(other.state, kind)
         return {**own, **{name: _for_seeds(its[name], seeds, other) for name in names if name in own and name in its}}
 
-    return state.replace(params=taken("params"), stats=taken("stats"), ema=_averages(state, other, names, seeds)), names
+    ema = _averages(state, other, names, seeds)
+    return Initial(state.replace(params=taken("params"), stats=taken("stats"), ema=ema), names, other)
+
+
+def state_text(other: Run) -> str:
+    """Return which state of a run is taken, as in "step 40, the best by elbo"."""
+    best = f", the best by {other.config.keep_best}" if _keeps_best(other.folder) else ""
+    return f"step {other.step}{best}"
+
+
+def _keeps_best(folder: Path) -> bool:
+    return bool(completed(folder / "best"))
 
 
 def _loaded(folder: Path, family: Family) -> Run:
     """The other run, of a family of the package or of the family of the new run."""
+    best = _keeps_best(folder)
     if family.name in REGISTRY:
-        return load_run(folder)
+        return load_run(folder, best=best)
     try:
-        return load_run(folder, family=family)
+        return load_run(folder, family=family, best=best)
     except InputError:
-        return load_run(folder)
+        return load_run(folder, best=best)
 
 
 def _averages(state: State, other: Run, names: list[str], seeds: int) -> Mapping[str, Any]:

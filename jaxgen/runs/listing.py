@@ -11,7 +11,7 @@ from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.errors import InputError
 from jaxgen.regular_files import open_regular
-from jaxgen.runs.config import check_unedited, read_content
+from jaxgen.runs.config_json import check_unedited, read_content
 from jaxgen.runs.log_file import NO_METRICS, last_entries, logged_value
 from jaxgen.runs.summary_file import Summary, read_summary
 from jaxgen.training.checkpoint import completed
@@ -110,11 +110,11 @@ def _listed(folder: Path) -> ListedRun:
             raise TypeError("steps, seeds or patience is not a number")
         model, data = str(content.get("preset") or content["family"]), str(config["data"])
         log = last_entries(folder)
+        step = max([log[-1]["step"] if log else 0, *completed(folder / "checkpoints")])
         summary = read_summary(folder, seeds)
     except (ValueError, KeyError, TypeError, OSError) as error:
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return ListedRun(folder, state=kind + " ".join(str(error).split()))
-    step = max([log[-1]["step"] if log else 0, *completed(folder / "checkpoints")])
     run = ListedRun(folder, model, data, seeds or 1, step, steps)
     if _is_locked(folder):
         return run._replace(state="training", metrics=_newest(log))
@@ -158,7 +158,7 @@ def _is_locked(folder: Path) -> bool:
     if sys.platform == "win32":  # There, a lock cannot be looked at without taking it.
         return False
     try:
-        with open_regular(folder / LOCK, follow_link=False) as file:
+        with open_regular(folder / LOCK, follow_links=False) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

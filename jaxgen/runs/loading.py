@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgen._arrays import check_integers, check_key
 from jaxgen._signatures import checked
-from jaxgen.batch_checks import check_data
+from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, join_parts, map_batches
 from jaxgen.errors import InputError
@@ -20,7 +20,9 @@ from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
-from jaxgen.runs.config import RunConfig, check_trained_with, custom_model_message, read_config
+from jaxgen.runs.config import RunConfig, custom_model_message
+from jaxgen.runs.config_changes import check_trained_with
+from jaxgen.runs.config_json import read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence, find_non_finite_parameters
 from jaxgen.training.leaves import describe_sizes
@@ -318,7 +320,7 @@ def load_run(
 
     Example:
         >>> import tempfile
-        >>> from jaxgen.runs.config import RunDescription, write_config
+        >>> from jaxgen.runs.config_json import RunDescription, write_config
         >>> from jaxgen.training.checkpoint import save
         >>> from jaxgen.training.states import initial_state
         >>> family, example_batch = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
@@ -343,8 +345,9 @@ def load_run(
         state = abstract_state(model, description.config, description.example)
     if best and description.config.keep_best is None:
         raise InputError(f"{folder} keeps no best state: train with keep_best, e.g. --keep-best elbo")
-    restored = restore(folder / ("best" if best else "checkpoints"), state)
-    check_trained_with(restored.meta.get("run"), description, folder, restored.step, family=family)
+    states = folder / ("best" if best else "checkpoints")
+    restored = restore(states, state)
+    check_trained_with(restored.meta.get("run"), description, states / str(restored.step), family=family)
     if description.standardization is not None:
         model = standardized(model, description.standardization)
     diverged = {**find_non_finite_parameters(restored.state), **diverged_from_json(restored.meta)}
@@ -367,32 +370,6 @@ def load_run(
         class_names=description.class_names,
         standardization=description.standardization,
     )
-
-
-def check_like(example: Batch, batch: Batch) -> None:
-    """Check that a batch may be given to a model that was built from an example.
-
-    Args:
-        example: smallest batch that shows the shapes of the data of the model.
-        batch: batch of examples.
-
-    Raises:
-        InputError: if `check_data` refuses the batch, or its examples have another shape.
-
-    Example:
-        >>> check_like({"point": np.zeros((1, 2))}, {"point": np.zeros((5, 3))})
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: 'point' must have the shape [n, 2], as the data of the training, got (5, 3)
-    """
-    check_data(batch)
-    for name in ("image", "point"):
-        if name in example and name not in batch:
-            raise InputError(f"a batch must have an array '{name}', as the data of the training, got {sorted(batch)}")
-        if name in example and batch[name].shape[1:] != example[name].shape[1:]:
-            expected = ", ".join(["n", *map(str, example[name].shape[1:])])
-            raise InputError(
-                f"'{name}' must have the shape [{expected}], as the data of the training, got {batch[name].shape}"
-            )
 
 
 def single(run: Run, number: int) -> Run:

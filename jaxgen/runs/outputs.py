@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -19,6 +20,22 @@ from jaxgen.typing import AnyArray, Shaped
 
 BLOCK = 2**20
 """Bytes that are copied at once."""
+
+
+def file_name(name: str) -> str:
+    """Return the name of a file or folder for a name.
+
+    Args:
+        name: name of a model or a metric, which may contain any characters.
+
+    Returns:
+        The name in lower case, with hyphens in place of what is no letter, digit, underscore or point.
+
+    Example:
+        >>> file_name("ring, WGAN-GP"), file_name("validation/psnr"), file_name("../x")
+        ('ring-wgan-gp', 'validation-psnr', 'x')
+    """
+    return re.sub(r"[^\w.]+", "-", name.lower()).strip("-.") or "unnamed"
 
 
 def make_folder(folder: Path) -> None:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
-from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
+from jaxgen.callbacks.sample_metrics import mode_metrics
+from jaxgen.data import STACKED, SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
@@ -17,19 +18,14 @@ from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
 from jaxgen.models.mixed_precision import in_mixed_precision
 from jaxgen.models.standardization import Standardization, standardization_of, standardized
-from jaxgen.runs.config import (
-    RunConfig,
-    RunDescription,
-    check_options,
-    check_unchanged,
-    read_config,
-    to_json,
-    with_absolute_paths,
-)
+from jaxgen.runs.config import RunConfig, with_absolute_paths
+from jaxgen.runs.config_changes import check_unchanged
+from jaxgen.runs.config_json import RunDescription, check_options, read_config, to_json
 from jaxgen.runs.evaluation import BETTER, load_test_split
 from jaxgen.training.augmented_model import augmented
 from jaxgen.training.loop import check_batch_size
 from jaxgen.training.phases import stages
+from jaxgen.training.seeds import Better
 from jaxgen.typing import Batch, KeyArray
 
 STANDARDIZED = (
@@ -115,13 +111,12 @@ def prepare_run(
     if read:
         notify(read)
     shown = example(data)
-    by = before.standardization if before is not None else _standardization(config.data, data)
     preset = preset if before is None else before.preset
     if before is not None:
         config = config.with_numbers_of(before.config)
     # The last classes of a data set may have no training examples.
     class_names = class_names[: int(shown["label"].max()) + 1] if "label" in shown else ()
-    description = RunDescription(family.name, config, shown, model is not None, preset, class_names, by)
+    description = RunDescription(family.name, config, shown, model is not None, preset, class_names)
     if before is not None:
         check_unchanged(before, description, folder)
     config.augmentation.check(shown)
@@ -132,7 +127,8 @@ def prepare_run(
     if config.validation_fraction is not None:
         trained, validation = split_validation(data, config.validation_fraction)
     config = config.completed(count_examples(trained), model.slices, jax.device_count())
-    description = description._replace(config=config)
+    by = before.standardization if before is not None else _standardization(config.data, trained)
+    description = description._replace(config=config, standardization=by)
     if by is not None:
         model = standardized(model, by)
         notify(STANDARDIZED)
@@ -148,21 +144,40 @@ def prepare_run(
     return Prepared(folder, family, description, model, trained, validation, test, found)
 
 
-def selected_metric(config: RunConfig[Any]) -> str:
-    """Return the name in the log of the metric by which the best state is chosen.
+class Selection(NamedTuple):
+    """What chooses the best state of a training.
+
+    Attributes:
+        metric: name of the metric in the log.
+        better: which of its values are better; None where that is not known.
+    """
+
+    metric: str
+    better: Better | None
+
+
+DIRECTIONS: dict[str, Better] = {"max": "larger", "min": "smaller"}
+"""What may stand before the name of a metric, with a colon between them -> which of its values are better."""
+
+
+def selection(keep_best: str) -> Selection:
+    """Return what chooses the best state of a training.
 
     Args:
-        config: config with `keep_best`.
+        keep_best: option of a config.
 
     Returns:
-        The name with its prefix.
+        The name of the metric with its prefix, and the direction that the option gives, or else the known one.
 
     Example:
-        >>> [selected_metric(RunConfig(None, keep_best=name)) for name in ("elbo", "samples/modes")]
-        ['validation/elbo', 'samples/modes']
+        >>> selection("elbo"), selection("min:samples/modes").better
+        (Selection(metric='validation/elbo', better='larger'), 'smaller')
     """
-    name = config.keep_best or ""
-    return name if "/" in name else VALIDATION + name
+    direction, _, name = keep_best.partition(":")
+    if direction not in DIRECTIONS:
+        direction, name = "", keep_best
+    metric = name if name.startswith((SAMPLES, VALIDATION)) else VALIDATION + name
+    return Selection(metric, DIRECTIONS.get(direction, BETTER.get(metric.partition("/")[2])))
 
 
 def evaluations(config: RunConfig[Any]) -> int:
@@ -178,7 +193,9 @@ def evaluations(config: RunConfig[Any]) -> int:
         >>> evaluations(RunConfig(None, steps=5000, image_every=1000, keep_best="samples/modes"))
         5
     """
-    every = config.image_every if selected_metric(config).startswith(SAMPLES) else config.evaluate_every
+    every = (
+        config.image_every if selection(config.keep_best or "").metric.startswith(SAMPLES) else config.evaluate_every
+    )
     return -(-config.steps // max(every or 1, config.chunk))
 
 
@@ -192,24 +209,26 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
         if config.patience is not None:
             raise InputError("patience counts evaluations of the metric of keep_best: give one, e.g. keep_best='elbo'")
         return
-    known = [f"{SAMPLES}{name}" for name in SAMPLE_METRICS] if model.sample is not None else []
+    metric, better = selection(config.keep_best)
+    modes = MODE_METRICS if config.data in STACKED or mode_metrics(config.data, None) is not None else ()
+    known = [f"{SAMPLES}{name}" for name in ("sliced_wasserstein", *modes)] if model.sample is not None else []
     if model.evaluate is not None and config.validation_fraction is not None:
         state = jax.eval_shape(model.init, jax.random.key(0), shown)
         known += [VALIDATION + name for name in jax.eval_shape(model.evaluate, jax.random.key(0), state, shown)]
-    elif not selected_metric(config).startswith(SAMPLES):
+    elif not metric.startswith(SAMPLES):
         raise InputError(
             f"keep_best='{config.keep_best}' needs validation examples: give a validation_fraction, e.g. 0.1"
         )
-    check_known("metric", selected_metric(config), known)
-    if selected_metric(config).partition("/")[2] not in BETTER:
+    check_known("metric", metric, known)
+    if better is None:
         raise InputError(
-            f"keep_best must be a metric of which larger or smaller values are better, one of {', '.join(BETTER)}, got "
-            f"'{config.keep_best}'"
+            f"keep_best must say whether larger or smaller values of '{config.keep_best}' are better: give "
+            f"max:{config.keep_best} or min:{config.keep_best}"
         )
 
 
-SAMPLE_METRICS = ("sliced_wasserstein", "modes", "high_quality", "mode_kl")
-"""Metrics of samples, of which those of modes are known for mixtures and stacked digits."""
+MODE_METRICS = ("modes", "high_quality", "mode_kl_all")
+"""Metrics of samples that mixtures and stacked digits have."""
 
 
 def _family(family: str | Family) -> Family:
@@ -223,7 +242,7 @@ def _family(family: str | Family) -> Family:
 
 
 def _standardization(name: str, data: Batch | Stream) -> Standardization | None:
-    """How the points of a training split are standardized; None for images, and for densities that are known."""
+    """How training examples that are points are standardized; None for images, and for densities that are known."""
     if isinstance(data, Stream) or "point" not in data or name in SYNTHETIC:
         return None
     return standardization_of(data["point"])

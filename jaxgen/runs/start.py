@@ -11,8 +11,8 @@ from jaxgen.callbacks.checkpoints import diverged_from_json, unfinished_from_jso
 from jaxgen.data.sources import Notify
 from jaxgen.errors import InputError, shortened
 from jaxgen.game import State
-from jaxgen.runs.config import check_trained_with
-from jaxgen.runs.initialization import initial_state_from
+from jaxgen.runs.config_changes import check_trained_with
+from jaxgen.runs.initialization import initial_state_from, state_text
 from jaxgen.runs.loading import abstract_state
 from jaxgen.runs.preparation import Prepared
 from jaxgen.training.checkpoint import completed, restore
@@ -124,7 +124,9 @@ def _resumed(prepared: Prepared, notify: Notify) -> Start:
         raise InputError(
             f"{folder} has been trained for {restored.step} steps already: give at least that many as --steps"
         )
-    check_trained_with(meta.get("run"), description, folder, restored.step, family=prepared.family)
+    check_trained_with(
+        meta.get("run"), description, folder / "checkpoints" / str(restored.step), family=prepared.family
+    )
     _check_data(meta.get("data"), prepared.fingerprint, folder, config.data)
     notify(f"resuming at step {restored.step}")
     return Start(
@@ -151,6 +153,11 @@ def _initial_state(prepared: Prepared, notify: Notify) -> State:
     config = prepared.config
     assert config.init_from is not None
     folder = Path(config.init_from)
-    state, names = initial_state_from(folder, prepared.family, prepared.model, config, prepared.data)
-    notify(f"the parameters of {', '.join(names)} are those of {folder}")
+    state, names, other = initial_state_from(folder, prepared.family, prepared.model, config, prepared.data)
+    notify(f"the parameters of {', '.join(names)} are those of {folder} at {state_text(other)}")
+    if other.standardization != prepared.description.standardization:
+        notify(
+            f"{folder} standardizes points by another mean and standard deviation than this run: the networks receive "
+            "other numbers for the same point than those with which they were trained"
+        )
     return state

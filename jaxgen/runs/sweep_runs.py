@@ -22,11 +22,14 @@ from jaxgen.callbacks import Checkpoints, MetricsLog, Progress
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, State
+from jaxgen.interruption import on_leaving
 from jaxgen.models import Family
 from jaxgen.models.family import option_types
 from jaxgen.models.standardization import standardized
 from jaxgen.regular_files import read_regular
-from jaxgen.runs.config import RunConfig, check_unchanged, read_config, write_config
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_changes import check_unchanged
+from jaxgen.runs.config_json import read_config, write_config
 from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import check_writable, make_folder, write_json
@@ -38,6 +41,9 @@ from jaxgen.training.chunk import Chunk, Unfinished
 from jaxgen.training.loop import Fit, Interrupted, fit
 from jaxgen.training.seeds import extract_seeds, summarize
 from jaxgen.training.sweep import Point, check_axes, grid, not_traceable, point_of, sweep_state, swept
+
+FILES, OTHER_FILES = 3, 100
+"""Open files of each point: its lock, its log and its events; and those of the process, its libraries and its data."""
 
 
 class SweepResult(NamedTuple):
@@ -129,6 +135,7 @@ def train_sweep(
     if config.keep_best is not None or config.init_from is not None:
         raise InputError("keep_best and init_from apply to single runs, not to a sweep: leave them out")
     points = grid(axes)
+    _check_open_files(len(points))
     configs = [_config_of(config, point) for point in points]  # Refuses impossible values before anything is made.
     folders = [folder / folder_name(point) for point in points]
     known = [resume and (path / "config.json").is_file() for path in folders]
@@ -138,6 +145,7 @@ def train_sweep(
     make_folder(folder)
     with contextlib.ExitStack() as stack:
         stack.callback(_remove_if_empty, folder)
+        stack.enter_context(on_leaving(lambda: _remove_if_empty(folder)))
         for run, is_known in zip(runs, known, strict=True):
             stack.enter_context(reserved(run.folder, resume=is_known))
             if is_known:
@@ -243,10 +251,26 @@ def _write_results(folder: Path, axes: Mapping[str, Sequence[float]], points: Se
     write_json(folder / "sweep.json", {"axes": {name: list(values) for name, values in axes.items()}, "points": points})
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Remove the folder of a sweep whose runs have been deleted because none completed a step."""
-    if [path.name for path in folder.iterdir()] == ["sweep.json"]:
+def _remove_if_empty(folder: Path) -> bool:
+    """Remove the folder of a sweep whose runs have been deleted because none completed a step; whether it remains."""
+    if {path.name for path in folder.iterdir()} <= {"sweep.json"}:
         shutil.rmtree(folder, ignore_errors=True)
+        return False
+    return True
+
+
+def _check_open_files(points: int) -> None:
+    """Check that the system allows as many open files as the logs and locks of all points need."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Of systems other than Unix, which allow thousands.
+        return
+    needed, (allowed, _) = FILES * points + OTHER_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        raise InputError(
+            f"a sweep of {points} combinations needs {needed} open files, and the system allows {allowed}: give fewer "
+            f"values, or raise the limit, as by 'ulimit -n {needed}'"
+        )
 
 
 def _config_of(config: RunConfig[Any], point: Mapping[str, float]) -> RunConfig[Any]:

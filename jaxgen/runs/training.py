@@ -14,16 +14,21 @@ from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model
 from jaxgen.models import Family
-from jaxgen.runs.config import RunConfig, check_unchanged, read_config, write_config
-from jaxgen.runs.evaluation import BETTER, evaluate_run
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_changes import check_unchanged
+from jaxgen.runs.config_json import read_config, write_config
+from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import write_json
-from jaxgen.runs.preparation import Prepared, prepare_run, selected_metric
+from jaxgen.runs.preparation import Prepared, prepare_run, selection
 from jaxgen.runs.reservation import check_folder, check_present, reserved
 from jaxgen.runs.start import Durations, Start, start_of
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.chunk import Callback, find_non_finite_parameters
 from jaxgen.training.loop import Fit, Interrupted, fit
+
+PROFILE = "profile"
+"""Name of the folder of the trace of a training, in that of the run."""
 
 
 @checked
@@ -105,7 +110,7 @@ def _fit(
     with (
         Progress(config.steps, start.step - start.unfinished.steps, names=names) as progress,
         MetricsLog(folder, start.step, several_seeds=config.seeds is not None) as log,
-        Profile(folder / "profile") if profile else contextlib.nullcontext() as trace,
+        Profile(folder / PROFILE) if profile else contextlib.nullcontext() as trace,
     ):
         _report_log(log, start.step, notify)
 
@@ -182,11 +187,11 @@ def _best(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]
     config = prepared.config
     if config.keep_best is None:
         return None
-    metric = selected_metric(config)
+    metric, better = selection(config.keep_best)
     return Best(
         prepared.folder / "best",
         metric,
-        larger_is_better=BETTER[metric.partition("/")[2]] == "larger",
+        larger_is_better=better == "larger",
         patience=config.patience,
         found=start.best,
         meta=meta,

@@ -23,7 +23,6 @@ import math
 import os
 import re
 import shutil
-import stat
 import sys
 import tempfile
 import threading
@@ -37,7 +36,7 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.interruption import deferred
-from jaxgen.regular_files import open_regular, read_regular
+from jaxgen.regular_files import open_regular, read_regular, regular_size
 from jaxgen.training.leaves import first_difference, named_leaves
 
 if TYPE_CHECKING:
@@ -298,10 +297,10 @@ def _check_files(folder: Path, expected: Mapping[str, Any]) -> None:
     arrays = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in expected.values())
     size = 0
     for path in folder.rglob("*"):
-        mode = path.lstat()
-        if stat.S_ISREG(mode.st_mode):
-            size += mode.st_size
-        elif not stat.S_ISDIR(mode.st_mode):
+        of_file = regular_size(path, follow_links=False)
+        if of_file is not None:
+            size += of_file
+        elif path.is_symlink() or not path.is_dir():
             raise _UnusableError(f"is damaged: its {path.relative_to(folder).as_posix()} is not a regular file")
     if size > (largest := arrays + max(arrays, LARGEST_ADDITION)):
         raise _UnusableError(f"is damaged: its files have {size} bytes, for this model at most {largest}")

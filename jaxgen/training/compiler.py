@@ -30,5 +30,28 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
     return jax.jit(function, compiler_options=CPU_OPTIONS if jax.default_backend() == "cpu" else None, **options)
 
 
+def jit_for_few_calls(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function that is called a few times: `jax.jit` with options that shorten the compilation.
+
+    On the CPU, the compilation of the initial state of a VAE took 1.5 s instead of 2.5 s, for the same bits.
+
+    Args:
+        function: function to compile, which can be part of no other compiled function then.
+        options: options of `jax.jit` other than `compiler_options`. Calls with the same function and options share
+            the compiled programs.
+
+    Returns:
+        The compiled function.
+
+    Example:
+        >>> float(jit_for_few_calls(jax.numpy.sum)(jax.numpy.ones(3)))
+        3.0
+    """
+    return jax.jit(function, compiler_options=QUICK if jax.default_backend() == "cpu" else None, **options)
+
+
+QUICK: dict[str, Any] = {"xla_backend_optimization_level": 1}
+"""Options of XLA on the CPU: few optimizations of machine code."""
+
 CPU_OPTIONS: dict[str, Any] = {"xla_disable_hlo_passes": "cse_barrier_expander"}
 """Options of XLA on the CPU: no pass that removes the barriers. Where a later XLA lacks the pass, only time differs."""

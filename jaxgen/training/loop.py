@@ -141,7 +141,7 @@ def fit(
     """
     check_arguments(model, data, key)
     _check_numbers(key, steps=steps, batch_size=batch_size, first_step=first_step, chunk=chunk)
-    _check_examples(data)
+    _check_examples(model, data)
     check_batch_size(model, data, batch_size, devices)
     callbacks = [*callbacks, PrintedProgress(first_step, steps)] if progress else callbacks
     callbacks = callbacks if key.ndim else [_of_single_seed(callback) for callback in callbacks]
@@ -321,10 +321,10 @@ def _check_numbers(key: Key[Array, "..."], *, steps: int, batch_size: int, first
         raise InputError(f"key must be one key, or one for each of at least one seed, got keys of shape {key.shape}")
 
 
-def _check_examples(data: Batch | Stream) -> None:
-    """Refuse data that are in memory but are no examples, or of which the device cannot hold a copy."""
+def _check_examples(model: Model, data: Batch | Stream) -> None:
+    """Refuse data that are in memory but are no examples of the model, or of which the device cannot hold a copy."""
     if not isinstance(data, Stream):
-        check_data(data)
+        (check_data if model.check is None else model.check)(data)
         check_memory("a copy of the data on the device", bytes_of(dict(data)), "stream them from disk")
 
 

@@ -1,7 +1,6 @@
 """Averages of a model's metrics over a whole data set."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +8,11 @@ import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.batch_checks import check_data
-from jaxgen.data import Stream, count_examples
+from jaxgen.data import Stream, count_examples, example
 from jaxgen.data.large_arrays import LARGEST_BATCH, split_batches
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
+from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.seeds import add_seed_axis, over_seeds
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray, Metrics
 
@@ -36,7 +36,8 @@ def evaluate(
         Metric name -> its mean over the examples, a float32 scalar, or `[seeds]`.
 
     Raises:
-        InputError: if the model has no `evaluate`, `check_data` refuses the data, or they have no examples.
+        InputError: if the model has no `evaluate`, `check_data` refuses the data, they do not fit the model, or have no
+            examples.
 
     Example:
         >>> from jaxgen.data import load
@@ -53,16 +54,19 @@ def evaluate(
     examples = count_examples(data)
     if not examples:
         raise InputError("the data must have at least one example, got none")
+    if model.check is not None:
+        model.check(example(data))
     totals: dict[str, np.ndarray] = {}
     state = state if several_seeds else add_seed_axis(state)
     for number, batch in enumerate(_batches(data)):
-        for name, value in _sums(model.evaluate, key, state, np.int32(number), batch).items():
+        for name, value in jit_for_few_calls(_sums, static_argnums=0)(
+            model.evaluate, key, state, np.int32(number), batch
+        ).items():
             totals[name] = totals.get(name, np.float64(0)) + np.asarray(value, np.float64)
     means = {name: (total / examples).astype(np.float32) for name, total in totals.items()}
     return means if several_seeds else {name: value[0] for name, value in means.items()}
 
 
-@partial(jax.jit, static_argnums=0)  # One program for all evaluations of a model on batches of the same size.
 def _sums(
     evaluate_batch: Evaluate, key: KeyArray, state: State, number: Array, batch: Batch
 ) -> dict[str, Float[Array, " seeds"]]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.memory import bytes_of, check_memory
+from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.leaves import first_difference, named_leaves
 from jaxgen.training.seeds import over_seeds
 from jaxgen.typing import Array, Batch, Key, KeyArray
@@ -61,7 +62,7 @@ def initial_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> S
     Raises:
         InputError: if the device has too little memory for it.
     """
-    traced = jax.jit(_init(model, example)).trace(keys)
+    traced = jit_for_few_calls(_init(model, example)).trace(keys)
     # Twice: a step computes new parameters and optimizer states, or gradients, beside the old ones.
     check_memory("the state of the training", 2 * bytes_of(traced.out_info), SMALLER)
     return traced.lower().compile()(keys)

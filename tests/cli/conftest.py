@@ -9,7 +9,8 @@ import pytest
 from jaxgen.cli.main import main
 from jaxgen.data import example, load
 from jaxgen.models import REGISTRY
-from jaxgen.runs.config import RunConfig, RunDescription, read_config, write_config
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_json import RunDescription, read_config, write_config
 from jaxgen.training.checkpoint import save
 from jaxgen.training.states import initial_state
 

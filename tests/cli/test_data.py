@@ -43,5 +43,6 @@ def test_terminal_shows_progress_bars(tmp_path, jaxgen, monkeypatch):
 def test_invalid_arguments_give_one_sentence(tmp_path, refused):
     missing = ("--source", tmp_path / "nowhere", "--data-dir", tmp_path)
     assert "must be an existing folder or archive, got" in refused("data", "prepare", "mnist", *missing)
-    assert refused("data", "prepare") == "jaxgen data prepare needs NAME: name of a data set, e.g. mnist"
+    assert refused("data", "prepare") == "jaxgen data needs NAME: name of a data set, e.g. mnist"
+    assert refused("data") == "jaxgen data needs ACTION: prepare"
     assert "has no option '--sauce': did you mean '--source'?" in refused("data", "prepare", "mnist", "--sauce", "x")

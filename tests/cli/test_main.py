@@ -112,7 +112,7 @@ WRONG = {
     "no run": (["sample", "nowhere"], "nowhere"),
     "resuming nothing": (["train", "vae", "--resume", "--out", "nowhere"], "nowhere"),
     "a workload": (["benchmark", "--only", "MLP VEA"], "did you mean 'MLP VAE'?"),
-    "a growth": (["benchmark", "--growth", "--quick"], "leave out --quick, --only and --chart"),
+    "a growth": (["benchmark", "--growth", "--quick"], "leave out --quick, --only, --chart and --targets"),
     "a report": (["benchmark", "--json", "report.txt"], "give a name that ends in .json"),
     "a folder": (["benchmark", "--json", "no/report.json"], "there is no folder 'no'"),
     "a chart": (["benchmark", "--chart", "chart.gif"], "give a name that ends in .png, .pdf or .svg"),
@@ -131,11 +131,54 @@ def test_invalid_arguments_give_one_sentence_and_write_nothing(arguments, part, 
 def test_device_is_an_option_of_every_command(jaxgen, refused, monkeypatch):
     chosen = []
     monkeypatch.setattr("jax.config.update", lambda name, value: chosen.append((name, value)))
-    assert jaxgen("list", "--device", "cpu").status == jaxgen("list", "--device=cpu").status == 0
-    assert [entry for entry in chosen if entry[0] == "jax_platforms"] == [("jax_platforms", "cpu")] * 2
+    for arguments in (["list", "--device", "cpu"], ["list", "--device=cpu"], ["--device", "cpu", "list"]):
+        assert jaxgen(*arguments).status == 0
+    assert [entry for entry in chosen if entry[0] == "jax_platforms"] == [("jax_platforms", "cpu")] * 3
+    assert refused("--device", "cpu", "list", "--device=tpu") == "--device must be given once, got it 2 times"
+    assert refused("list", "--devce", "cpu") == "jaxgen list has no option '--devce': did you mean '--device'?"
+    for command in COMMANDS:
+        arguments = {"train": ["vae"], "reproduce": ["critic-loss"]}.get(command, [])
+        assert " --device {cpu,gpu,tpu} " in jaxgen(command, *arguments, "--help").out
     assert refused("list", "--device", "gp") == "--device must be one of cpu, gpu, tpu, got 'gp'"
     assert refused("list", "--device").startswith("--device must be one of")
     monkeypatch.setattr("jax.default_backend", lambda: "cpu")
     assert refused("list", "--device", "tpu").startswith(
         "--device tpu needs a JAX that finds one, and this one finds cpu"
     )
+
+
+@pytest.mark.parametrize("model", ["wgan-gp", "vae", "classifier"])
+def test_example_of_a_model_is_of_this_model_and_is_parsed(model, jaxgen, monkeypatch):
+    monkeypatch.setattr("jaxgen.cli.train.train", lambda *arguments, **_: trained.append(arguments) or {"test": {}})
+    trained, help_text = [], jaxgen("train", model, "--help").out
+    (example,) = re.findall(r"^Example: jaxgen (.*?) *$", help_text, flags=re.MULTILINE)
+    assert shlex.split(example)[:2] == ["train", model]
+    assert jaxgen(*shlex.split(example)).status == 0
+    assert len(trained) == 1
+    for option in ("--config FILE", "--family MODULE"):
+        assert option in help_text
+
+
+def test_example_of_a_recipe_is_of_this_recipe(jaxgen):
+    assert "Example: jaxgen reproduce pacgan-mixtures --quick" in jaxgen("reproduce", "pacgan-mixtures", "--help").out
+
+
+def test_home_folders_of_paths_are_expanded(jaxgen, refused, tmp_path, monkeypatch):
+    """A shell leaves `~` in `--out=~/x` as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("model: vae\ndata: ring\nsteps: 3\n")
+    (tmp_path / "own.py").write_text("from jaxgen.models import vae\nFAMILY = 3\n")
+    started = []
+    monkeypatch.setattr("jaxgen.cli.train.train", lambda folder, *_, **__: started.append(folder) or {"test": {}})
+    assert jaxgen("train", "--config=~/x.yaml", "--out=~/run").status == 0
+    assert started == [tmp_path / "run"]
+    assert f"'{tmp_path}/absent.yaml'" in refused("train", "--config=~/absent.yaml")
+    assert "must define FAMILY" in refused("train", "--family=~/own.py")
+    assert f"{tmp_path}/run is not a run folder" in refused("sample", "~/run")
+    assert f"there is no folder '{tmp_path}/none'" in refused("sample", "run", "--out=~/none/x.png")
+    assert f"there is no folder '{tmp_path}/none'" in refused("runs", "~/none")
+    for arguments in (["train", "vae", "--config=~nosuchuser/x.yaml"], ["train", "~nosuchuser/x.py"]):
+        assert "must begin with the name of a user" in refused(*arguments)
+    for arguments in (["sample", "run", "--out=~nosuchuser/x"], ["runs", "~nosuchuser/x"]):
+        assert "must begin with the name of a user" in refused(*arguments)

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from rich.table import Table
 
-from jaxgen.cli.output import print_table
+from jaxgen.cli.output import notice_of_few, print_table
 from jaxgen.cli.table import print_metrics
 
 CONTROL = "\x1b]0;title\x07\x1b[2J\r\u202e\x9b31m"
@@ -123,8 +123,15 @@ def test_file_names_that_are_no_text_are_printed(capsys):
     assert "a\\udcff" in written
 
 
-def test_the_samples_that_mode_kl_counts_are_said(capsys):
-    print_metrics({"modes": 3.0, "mode_kl": 0.5}, title="gan")
-    assert "mode_kl: KL divergence of the modes' shares of all samples" in capsys.readouterr().out
-    print_metrics({"modes": 3.0}, title="gan")
-    assert "mode_kl" not in capsys.readouterr().out
+def test_one_example_is_in_the_singular(capsys):
+    notice_of_few(5, 1, 1)
+    assert "the test split has 1 example, fewer than --n 5: it is used" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_samples_that_metrics_of_modes_count_are_said(capsys):
+    print_metrics({"modes": 3.0, "mode_kl_all": 0.5}, title="gan")
+    written = " ".join(capsys.readouterr().out.split())
+    assert "modes: those with at least one sample of high quality; of stacked digits, with any sample" in written
+    assert "mode_kl_all: KL divergence of the modes' shares from the true ones, of all samples" in written
+    print_metrics({"elbo": 3.0}, title="vae")
+    assert "modes" not in capsys.readouterr().out

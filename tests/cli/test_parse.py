@@ -136,12 +136,12 @@ def test_help_lists_nested_options_in_groups_with_their_defaults(capsys):
     with pytest.raises(SystemExit) as stop:
         parse(Outer, ["--help"], command="greet", default=Outer(Options(widths=(3, 4))), titles={Options: "greeting"})
     assert stop.value.code == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(word for word in capsys.readouterr().out.split() if word not in ("│", "|"))
     assert "greeting options" in printed
-    assert "--widths N ...       widths of the columns (default: 3 4)" in printed
-    assert "--colour {red,blue}  colour of the text (default: red)" in printed
-    assert re.search(r"--out PATH +file of the greeting; by default there is none +\W$", printed, flags=re.MULTILINE)
-    assert "--quiet              print nothing " in printed
+    assert "--widths N ... widths of the columns (default: 3 4)" in printed
+    assert "--colour {red,blue} colour of the text (default: red)" in printed
+    assert re.search(r"--out PATH file of the greeting; by default there is none [^(]", printed)
+    assert re.search(r"--quiet print nothing\b(?! \()", printed)
     assert "None" not in printed
 
 

@@ -12,8 +12,11 @@ from PIL import Image
 
 from jaxgen.cli.options import options_of
 from jaxgen.cli.train import Options, _default_folder
+from jaxgen.data import Augmentation
 from jaxgen.models import PRESETS, REGISTRY
 from jaxgen.runs import RunConfig, load_run
+from jaxgen.runs.sweep_runs import SweepResult
+from jaxgen.training.states import initial_state
 
 SMALL = ["--hidden", "16", "--latent-dim", "2", "--batch-size", "8"]
 
@@ -146,9 +149,8 @@ def test_config_files_that_do_not_apply_are_refused(vae, tmp_path, refused, monk
     assert "--config needs a value" in refused("train", "vae", "--config", "--steps", 3)
     assert "a run that is resumed keeps its own" in refused("train", "vae", "--config", file, "--resume")
     assert "there is no config file 'absent.json'" in refused("train", "--config", "absent.json")
-    assert "jaxgen train has no option '--stps': did you mean '--steps'?" in refused(
-        "train", "--config", file, "--stps"
-    )
+    assert "has no option '--stps': did you mean '--steps'?" in refused("train", "--config", file, "--stps")
+    assert "--config must be given once" in refused("train", "--config", file, "--config", file)
     (tmp_path / "own.yaml").write_text("model: linear")
     assert "is of the model 'linear', which is not part of jaxgen" in refused("train", "--config", "own.yaml")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.yaml"]
@@ -166,18 +168,54 @@ def test_preset_survives_in_the_run_folder_and_in_titles(tmp_path, jaxgen):
     assert jaxgen("evaluate", run).out.startswith("lsgan on the test split of ring, step 2\n")
 
 
-def test_augmentation_changes_the_training_and_not_the_evaluation(tmp_path, jaxgen, refused):
-    common = ("autoencoder", "--hidden", 8, "--latent-dim", 2, "--steps", 5, "--log-every", 5)
-    assert jaxgen("train", *common, "--out", tmp_path / "plain").status == 0
-    options = ("--flip", "--shift", 2, "--crop", 0.8)
-    assert jaxgen("train", *common, *options, "--out", tmp_path / "augmented").status == 0
-    plain, changed = (load_run(tmp_path / name) for name in ("plain", "augmented"))
-    assert (changed.config.flip, changed.config.shift, changed.config.crop) == (True, 2, 0.8)
-    kernels = [run.state.params["encoder"]["Dense_0"]["kernel"] for run in (plain, changed)]
-    assert np.abs(np.asarray(kernels[0]) - np.asarray(kernels[1])).max() > 1e-5
+def test_augmentation_changes_the_images_of_the_training_and_not_of_the_evaluation(tmp_path, jaxgen, refused):
+    """Of a run of eight seeds on copies of one image, which its mirror image replaces with probability 1/2."""
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
+    np.savez(tmp_path / "same.npz", image=np.stack([image] * 20))
+    common = ("autoencoder", "--hidden", 8, "--latent-dim", 2, "--steps", 1, "--log-every", 1, "--batch-size", 1)
+    options = ("--data", tmp_path / "same.npz", "--seeds", 8, "--flip", "--out", tmp_path / "run")
+    assert jaxgen("train", *common, *options).status == 0
+    run = load_run(tmp_path / "run")
+    first = initial_state(run.model, run.config.keys, run.example)
+
+    def errors(state, shown):
+        """The squared error of an image in each seed, summed over its pixels."""
+        decoded = np.asarray(run._replace(state=state).reconstruct({"image": shown[None]}))[:, 0]
+        return np.square(decoded - shown / 255).sum(axis=(1, 2, 3))
+
+    logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["seeds"]["autoencoder/loss"]
+    plain, mirrored = (np.isclose(logged, errors(first, shown), rtol=1e-4) for shown in (image, image[:, ::-1]))
+    np.testing.assert_array_equal(plain, ~mirrored)
+    assert 0 < plain.sum() < 8
+    evaluated = json.loads((tmp_path / "run" / "summary.json").read_text())["test"]["squared_error"]["seeds"]
+    np.testing.assert_allclose(evaluated, errors(run.state, image), rtol=1e-4)
     sentence = refused("train", "gan", "--data", "ring", "--shift", 1, "--out", tmp_path / "points")
     assert sentence.startswith("flip, shift and crop apply to images only, got examples with")
     assert not (tmp_path / "points").exists()
+
+
+def test_the_options_of_augmentation_are_those_of_the_run(jaxgen, started):
+    assert jaxgen("train", "vae", "--flip", "--shift", 2, "--crop", 0.8).status == 0
+    ((_, _, config, _),) = started
+    assert config.augmentation == Augmentation(flip=True, shift=2, crop=0.8)
+
+
+def test_the_trace_of_a_training_is_named(tmp_path, jaxgen, started):
+    assert (
+        f"profile: {tmp_path / 'run' / 'profile'}\n"
+        in jaxgen("train", "vae", "--profile", "--out", tmp_path / "run").out
+    )
+
+
+def test_metrics_of_any_name_have_figures_of_a_sweep(tmp_path, jaxgen, monkeypatch):
+    result = SweepResult(
+        {"beta": (1.0, 2.0)}, [{"beta": 1.0}, {"beta": 2.0}], [{"own/PSNR": 1.0}, {"own/PSNR": 2.0}], []
+    )
+    monkeypatch.setattr("jaxgen.cli.train.train_sweep", lambda *_, **__: result)
+    (tmp_path / "sweep").mkdir()
+    shown = jaxgen("train", "vae", "--sweep", "beta=1,2", "--out", tmp_path / "sweep")
+    assert shown.status == 0
+    assert [path.name for path in (tmp_path / "sweep").iterdir()] == ["own-psnr.png"]
 
 
 @pytest.mark.parametrize(("preset", "more"), [("pacgan", []), ("unrolled-gan", ["--unrolled-steps", 1])])

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from jaxgen.data import streaming
-from jaxgen.data.prepared import PreparedImages, open_prepared, prepare_arrays
+from jaxgen.data.prepared import PreparedImages, open_prepared
 from jaxgen.data.prepared_metadata import read_metadata
+from jaxgen.data.preparing import prepare_arrays
 from jaxgen.data.sources import load
 from jaxgen.data.streaming import ArraySource
 
@@ -69,6 +71,30 @@ def test_copy_is_made_by_the_first_load_and_equal_to_the_decoded_images(data_dir
     assert not is_cached(data_dir, "test")
     assert_equal_to_decoded(data_dir)
     assert_equal_to_decoded(data_dir, "test")
+
+
+def test_arrays_may_be_changed_whether_they_are_decoded_or_read_from_a_copy(data_dir: Path) -> None:
+    expected = None
+    for _ in range(3):
+        loaded = load("mnist", data_dir=data_dir)
+        for name, array in loaded.items():
+            if expected is not None:
+                np.testing.assert_array_equal(array, expected[name])
+        expected = {name: array.copy() for name, array in loaded.items()}
+        for array in loaded.values():
+            array += 1  # It does not change the copy.
+
+
+@pytest.mark.parametrize("wrong", [-1, 10])
+def test_a_copy_with_labels_beyond_the_classes_is_not_used(data_dir: Path, decoded: Path, wrong: int) -> None:
+    labels = np.load(decoded / "train.label.npy")
+    labels[2] = wrong
+    np.save(decoded / "train.label.npy", labels)
+    note = json.loads((decoded / "train.json").read_text())
+    note["label"] = hashlib.sha256(labels.data).hexdigest()
+    (decoded / "train.json").write_text(json.dumps(note))
+    assert not is_cached(data_dir)
+    assert_equal_to_decoded(data_dir)
 
 
 def test_copy_is_read_without_the_packages_that_decode(data_dir: Path, decoded: Path) -> None:

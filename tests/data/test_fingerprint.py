@@ -45,9 +45,13 @@ def test_equal_examples_have_equal_fingerprints(stream):
     assert fingerprint(of(wrap(DATA)))["examples"] == 50
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("other", OTHERS)
-def test_other_examples_have_another_one(other):
-    assert fingerprint(OTHERS[other]) != fingerprint(DATA)
+def test_other_examples_have_another_one(other, stream):
+    def of(data):
+        return fingerprint(Stream(ArraySource(data)) if stream else data)
+
+    assert of(OTHERS[other]) != of(DATA)
 
 
 def test_large_arrays_and_streams_are_sampled(monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from jaxgen.data import image_folder
+from jaxgen.data.folders import find_splits
 from jaxgen.data.image_folder import ImageFolder, open_folder, resize_all
 from jaxgen.data.streaming import read_all
 from jaxgen.errors import InputError
@@ -120,10 +121,11 @@ def test_train_and_test_subfolders_are_the_splits(tmp_path: Path) -> None:
 def test_unlabelled_test_images_for_labelled_training_images_are_rejected(tmp_path: Path) -> None:
     for name in ["train/cat/1.png", "train/dog/1.png", "test/1.png"]:
         save(tmp_path / name)
-    with pytest.raises(
-        InputError, match=r"images of .*test must have labels as the training images have: use subfolders"
-    ):
-        open_folder(tmp_path, "test", None)
+    for split in ("train", "test"):  # At the start of a training, not after it.
+        with pytest.raises(
+            InputError, match=r"images of .*test must have labels as the training images have: use subfolders, or put"
+        ):
+            open_folder(tmp_path, split, None)
 
 
 def test_subfolder_train_without_a_subfolder_test_is_a_label(tmp_path: Path) -> None:
@@ -362,10 +364,21 @@ def test_error_states_what_is_invalid_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_splits_with_different_image_shapes_are_rejected(tmp_path: Path) -> None:
-    save(tmp_path / "train" / "a.png", mode="RGB", color=RED)
-    save(tmp_path / "test" / "a.png")
-    with pytest.raises(InputError, match=r"must have the shape of those in train \(6, 6, 3\), got \(6, 6, 1\)"):
+    save(tmp_path / "train" / "a.png")
+    save(tmp_path / "test" / "a.png", (7, 6))
+    with pytest.raises(InputError, match=r"must have the shape of those in train \(6, 6, 1\), got \(6, 7, 1\); give"):
         open_folder(tmp_path, "test", None)
+
+
+@pytest.mark.parametrize("coloured", ["train", "val", "test"])
+def test_one_image_with_colours_makes_all_splits_rgb(tmp_path: Path, coloured: str) -> None:
+    for name in ("train", "val", "test"):
+        save(tmp_path / name / "a.png", color=9)
+    save(tmp_path / coloured / "b.png", mode="RGB", color=RED)
+    for split, name in (("train", "train"), ("validation", "val"), ("test", "test")):
+        images = read_all(open_folder(tmp_path, split, None))["image"]
+        assert images.shape == (1 + (name == coloured), 6, 6, 3)
+        assert (images[0] == 9).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -390,10 +403,12 @@ def test_error_names_an_image_with_flipped_bits(tmp_path: Path) -> None:
 def test_the_number_of_pixels_is_compared_with_the_limit_before_decoding(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png")
     content = path.read_bytes()
-    for width, height in ((30_000, 30_000), (2**31 - 1, 2**31 - 1), (2**26 + 1, 1)):
+    own, pillow = "a.png must have at most 67108864 pixels, got", "a.png cannot be read as an image"
+    sizes = {(2**26 + 1, 1): own, (1, 2**26 + 1): own, (8193, 8192): own, (30_000, 30_000): pillow}
+    for (width, height), sentence in sizes.items():
         header = b"IHDR" + struct.pack(">2I", width, height) + content[24:29]
         path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
-        with pytest.raises(InputError, match=r"a.png (must have at most|cannot be read as an image)"):
+        with pytest.raises(InputError, match=sentence):
             ImageFolder(tmp_path, 4)
 
 
@@ -477,6 +492,48 @@ def test_ambiguous_splits_are_refused(tmp_path: Path) -> None:
         open_folder(tmp_path, "train", None)
 
 
+def test_a_split_folder_without_readable_images_is_no_reason_to_read_the_others_as_classes(tmp_path: Path) -> None:
+    fill(tmp_path / "test", "ab", 3)
+    (tmp_path / "train").mkdir()
+    with pytest.raises(InputError, match="must have a subfolder train beside its splits, got test"):
+        open_folder(tmp_path, "train", None)
+    (tmp_path / "train" / "a.heic").touch()
+    with pytest.raises(InputError, match=r"train must contain images: .*, skipped 1: a.heic"):
+        open_folder(tmp_path, "train", None)
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (("cat/1.png", "dog/1.png", "test/cat/2.png"), "splits or classes .* got test beside cat, dog: rename test"),
+        (("cat/1.png", "dog/1.png", "test/2.png"), "splits or classes .* got test beside cat, dog: rename test"),
+        (("cat/1.png", "val/2.png", "test/3.png"), "splits or classes .* got test, val beside cat: rename test, val"),
+        (("raw/1.png", "train/cat/2.png"), "splits or classes as its subfolders, got train beside raw"),
+        (("test/1.png",), "must have a subfolder train beside its splits, got test"),
+        (
+            ("images/train/a/1.png", "images/val/a/2.png"),
+            "subfolders train, val of .*images would be read as one class, 'images': give .*images as the data if",
+        ),
+        (("x/y/Train/1.png", "x/y/Test/2.png"), "subfolders Test, Train of .*y would be read as one class, 'x'"),
+        (("cat/train/1.png", "dog/train/2.png"), "subfolders train of .*cat would be read as one class, 'cat'"),
+    ],
+)
+def test_folders_that_may_be_splits_or_classes_are_refused(
+    tmp_path: Path, files: tuple[str, ...], sentence: str
+) -> None:
+    for name in files:
+        save(tmp_path / name)
+    with pytest.raises(InputError, match=sentence):
+        open_folder(tmp_path, "train", None)
+
+
+def test_a_subfolder_of_a_class_with_the_name_of_a_split_beside_others_is_part_of_the_class(tmp_path: Path) -> None:
+    for i, name in enumerate(("vehicle/train/1.png", "vehicle/bus/2.png", "animal/cat/3.png")):
+        save(tmp_path / name, color=i)
+    assert ImageFolder(tmp_path, None).class_names == ("animal", "vehicle")
+    assert find_splits(tmp_path) == {}
+
+
 def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
     fill(tmp_path, "ab", 32)
     for name in ("a/x.heic", "c/y.svg", "notes.txt", ".hidden"):
@@ -486,7 +543,8 @@ def test_what_is_not_read_is_counted_and_named(tmp_path: Path) -> None:
     assert [open_folder(tmp_path, split, None).notice for split in ("train", "test")] == [expected] * 2
     os.mkfifo(tmp_path / "a" / "pipe.png")
     (tmp_path / "b" / "lost.png").symlink_to("nowhere")
-    assert open_folder(tmp_path, "train", None).notice.endswith("skipped 5: a/pipe.png, a/x.heic, b/lost.png, ...")
+    (tmp_path / "a" / "loop.png").symlink_to("loop.png")
+    assert open_folder(tmp_path, "train", None).notice.endswith("skipped 6: a/loop.png, a/pipe.png, a/x.heic, ...")
 
 
 def test_files_outside_the_splits_are_counted_as_skipped(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import io
 import struct
 import sys
 import tracemalloc
@@ -253,6 +254,16 @@ def test_numbers_of_a_csv_file_are_read_exactly_with_and_without_a_header(
     np.testing.assert_array_equal(found.arrays["point"], POINTS.astype(np.float32))
 
 
+@pytest.mark.parametrize("columns", [1, 2, 12])
+def test_the_numbers_of_columns_that_pandas_writes_are_no_point(tmp_path: Path, columns: int) -> None:
+    points = np.random.default_rng(0).normal(size=(5, columns))
+    lines = [",".join(map(repr, row)) for row in points.tolist()]
+    path = write(tmp_path / "a.csv", ",".join(map(str, range(columns))), *lines)
+    np.testing.assert_array_equal(read_csv(path).arrays["point"], points.astype(np.float32))
+    origin = write(tmp_path / "b.csv", ",".join(["0.0", *map(str, range(1, columns))]), *lines)
+    assert len(read_csv(origin).arrays["point"]) == 6
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", ", "])
 def test_csv_files_have_commas_semicolons_or_tabs(tmp_path: Path, delimiter: str) -> None:
     path = write(tmp_path / "a.csv", *(delimiter.join(row) for row in (["x", "y", "Label"], ["1", "2e3", "0"])))
@@ -282,7 +293,11 @@ def test_whole_numbers_of_a_csv_file_are_the_labels_themselves(
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], r"a.csv.* must have at most one column 'label', and others of numbers, got \[\]"),
+        ([], "a.csv must have a line for each point, got none"),
+        (["", " , "], "a.csv must have a line for each point, got none"),
+        (["0,1", "2,3", "4,5.5"], "the first line of .*a.csv, 0,1, may be the names of the columns or a point: give"),
+        ([",0,1", "0,1.5,2.5"], "column 1 of .*a.csv must have a name, got none; leave out a column that numbers the"),
+        (["x,y", "1_000,2"], "line 2 of .*a.csv must have a number in the column 'x', got '1_000'"),
         (["x,y"], r"the points of .*a.csv must have the shape \[n, dim\], got \(0, 2\)"),
         (["label", "1"], r"must have at most one column 'label', and others of numbers, got \['label'\]"),
         (["x,label,Label", "1,1,1"], "must have at most one column 'label'"),
@@ -324,6 +339,32 @@ def test_columns_whose_differences_float32_loses_are_refused(tmp_path: Path) -> 
         read_npz(save_npz(tmp_path / "a.npz", point=np.stack([POINTS[0, 0] * seconds, seconds], 1) * [0, 1]))
     found = read_npz(save_npz(tmp_path / "a.npz", point=(1000 + POINTS)))
     np.testing.assert_allclose(found.arrays["point"], 1000 + POINTS, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ((1, 2, 3), "3 classes, none with the label 0"),
+        ((0, 2, 4), "3 classes, none with the labels 1, 3"),
+        ((9, 9, 9), "1 class, none with the labels 0, 1, 2, ..."),
+        ((0, 1, 2), "3 classes"),
+    ],
+)
+def test_labels_without_examples_are_said(tmp_path: Path, labels: tuple[int, ...], classes: str) -> None:
+    path = save_npz(tmp_path / "a.npz", point=POINTS[:, :1], label=np.array(labels * 10))
+    assert open_arrays(path, "train", None).notice == f"read 27 + 3 points in 1 dimension of {classes}"
+
+
+def test_an_archive_of_very_many_arrays_is_refused_by_a_short_sentence(tmp_path: Path) -> None:
+    for count, sentence in ((1001, "a.npz must have at most 1000 arrays, got 1001"), (1000, "] and 992 others$")):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            for i in range(count):
+                content = io.BytesIO()
+                np.save(content, np.zeros((2, 2)))
+                archive.writestr(f"{i}{'x' * 500}.npy", content.getvalue())
+        with pytest.raises(InputError, match=sentence) as error:
+            read_npz(tmp_path / "a.npz")
+        assert len(str(error.value)) < 1000
 
 
 def test_points_are_split_and_described(tmp_path: Path) -> None:

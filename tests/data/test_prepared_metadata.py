@@ -16,8 +16,9 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxgen.data.originals import CLASS_NAMES
-from jaxgen.data.prepared import open_prepared, prepare_arrays
+from jaxgen.data.prepared import open_prepared
 from jaxgen.data.prepared_metadata import read_metadata
+from jaxgen.data.preparing import prepare_arrays
 from jaxgen.data.sources import DataSource, load
 from jaxgen.errors import InputError
 
@@ -134,8 +135,8 @@ REFUSED: dict[str, tuple[tuple[str, Edit], str]] = {
     "shape of a wrong type": (set_image(shape=[28, 28, 1]), "its entry 'shape' must be a dict, got"),
     "floats": (set_image(dtype="float32"), "must have a feature 'image' of dtype uint8"),
     "dtype of a wrong type": (set_image(dtype=["uint8"]), "must have a feature 'image' of dtype uint8"),
-    "many classes": (set_label(numClasses="1000000000000"), "'numClasses' must be an integer from 1 to 1048576"),
-    "no classes": (set_label(numClasses="0"), "'numClasses' must be an integer from 1 to 1048576, got '0'"),
+    "many classes": (set_label(numClasses="1000000000000"), "'numClasses' must be an integer from 1 to 65536"),
+    "no classes": (set_label(numClasses="0"), "'numClasses' must be an integer from 1 to 65536, got '0'"),
     "many examples": (set_shards("1000000000000"), "'shardLengths' must be an integer from 0 to 2147483647"),
     "many examples together": (set_shards("2147483647", "1"), "at most 2147483647 examples, got 2147483648"),
     "more examples than are stored": (set_shards("7"), "its files must have 7 examples, got 6"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgen.data.originals import read_original
-from jaxgen.data.prepared import prepare
+from jaxgen.data.preparing import prepare
 from jaxgen.data.sources import DATASETS, DataSource, load
 from jaxgen.data.synthetic import SYNTHETIC
 from jaxgen.errors import InputError

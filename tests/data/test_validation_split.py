@@ -37,13 +37,21 @@ def test_streams_are_split_as_arrays():
             np.testing.assert_array_equal(found[name], part[name])
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.8, 0.99])
+def test_every_class_of_two_is_on_both_sides_for_every_fraction(fraction):
+    label = np.repeat(np.arange(4), [2, 3, 10, 50])
+    points = np.random.default_rng(0).normal(size=(65, 2)).astype(np.float32)
+    for part in split_validation({"point": points, "label": label}, fraction):
+        assert set(part["label"]) == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 2.0, np.nan])
 def test_impossible_fractions_are_refused(fraction):
     with pytest.raises(InputError, match="validation_fraction must be above 0 and below 1"):
         split_validation({"point": np.zeros((10, 2), np.float32)}, fraction)
 
 
-@pytest.mark.parametrize(("examples", "fraction"), [(1, 0.5), (2, 0.99)])
+@pytest.mark.parametrize(("examples", "fraction"), [(1, 0.5), (1, 0.99)])
 def test_both_sides_must_have_an_example(examples, fraction):
     with pytest.raises(InputError, match="must leave at least one example"):
         split_validation({"point": np.arange(examples, dtype=np.float32)[:, None]}, fraction)

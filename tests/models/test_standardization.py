@@ -16,7 +16,7 @@ RING = load("ring", examples=400)
 OFFSET, FACTOR = np.float32([1000.0, -3e6]), np.float32([7.0, 1e4])
 FAR = {**RING, "point": RING["point"] * FACTOR + OFFSET}
 MODELS = {
-    "gan": gan.build(gan.Config(hidden=(8,), latent_dim=2, discriminator_normalization="batch"), RING),
+    "gan": gan.build(gan.Config(hidden=(8,), latent_dim=2), RING),
     "vae": vae.build(vae.Config(hidden=(8,), latent_dim=2, likelihood="gaussian"), RING),
     "cvae": cvae.build(cvae.Config(hidden=(8,), latent_dim=2, likelihood="gaussian"), RING),
     "classifier": classifier.build(classifier.Config(hidden=(8,), architecture="mlp"), RING),
@@ -91,6 +91,40 @@ def test_the_training_of_a_gan_does_not_depend_on_the_unit_of_the_points():
     for name in ("discriminator/loss", "discriminator/gradient_norm", "generator/gradient_norm"):
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=0.02)
     assert histories[1]["discriminator/gradient_norm"].max() < 10
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"image": np.zeros((9, 8, 8, 1), np.uint8)}, r"a batch must have an array 'point', .* got \['image'\]"),
+        ({"point": np.zeros((9, 3), np.float32)}, r"'point' must have the shape \[n, 2\], .* got \(9, 3\)"),
+        ({"point": np.zeros(9, np.float32)}, r"'point' must have the shape \[n, dim\], got \(9,\)"),
+        ({"point": np.array(["a"] * 9)}, "'point' must be floats, got <U1|must have the shape"),
+        (np.zeros((9, 2), np.float32), "data must be"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused_before_they_are_standardized(data, sentence):
+    model = MODELS["vae"]
+    state, in_units = model.init(KEY, RING), standardized(model, standardization_of(FAR["point"]))
+    for call in (
+        lambda: fit(in_units, data, key=KEY, steps=1, batch_size=4),
+        lambda: in_units.encode(state, data),
+        lambda: in_units.evaluate(KEY, state, data),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            call()
+
+
+def test_fit_warns_of_points_far_from_the_origin_unless_the_model_standardizes_them():
+    model = MODELS["vae"]
+    for make in (np.asarray, jnp.asarray):
+        far = {**RING, "point": make(RING["point"] + np.float32([0.0, 1000.0]))}
+        with pytest.warns(UserWarning, match=r"column 1 of 'point' has the mean 1000.* and .* 0.7.*standardization_of"):
+            fit(model, far, key=KEY, steps=1, batch_size=4)
+    # Neither of these warns, where warnings are errors.
+    fit(standardized(model, standardization_of(far["point"])), far, key=KEY, steps=1, batch_size=4)
+    constant = {**RING, "point": np.concatenate([RING["point"][:, :1], np.ones((400, 1), np.float32)], axis=1)}
+    fit(model, constant, key=KEY, steps=1, batch_size=4)
 
 
 @pytest.mark.parametrize(

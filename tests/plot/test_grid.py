@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.errors import InputError
 from jaxgen.plot import GAP, Grid, image_grid, save, to_bytes
-from jaxgen.plot.grid import LARGEST_PIXELS, TITLE_SIZE, near_square
+from jaxgen.plot.grid import TITLE_SIZE, near_square
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 255, (23, 4, 5, 3), np.uint8)  # None is white, as the background is.
@@ -80,6 +81,14 @@ def test_each_panel_has_its_images_below_its_title():
         np.testing.assert_array_equal(found[:, :, ::factor, ::factor].reshape(4, 8, 8, 1), of_panel)
         assert (panel[:top] < 128).any()
     assert not np.array_equal(panels[0][:top], panels[1][:top])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16, np.float32, np.float64])
+def test_bytes_of_another_type_are_refused_and_not_clipped(dtype):
+    images = np.full((2, 8, 8, 1), 128, dtype)
+    for draw in (to_bytes, image_grid):
+        with pytest.raises(InputError, match=r"must be uint8 or floats in \[0, 1\], got .* 128.* x.astype\('uint8'\)"):
+            draw(images)
 
 
 def test_values_are_rounded_and_clipped_to_bytes():

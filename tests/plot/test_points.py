@@ -38,6 +38,24 @@ def test_axis_limits_depend_on_the_data_alone(dimensions):
     np.testing.assert_allclose(limits[0], [-2, 4, *([0, 2.5 / 4] if dimensions == 1 else [7.5, 22.5])], rtol=0.02)
 
 
+@pytest.mark.parametrize(
+    "draw", [lambda x: scatter(x, data=x), lambda x: scatter_panels({"a": (x, x)}), scatter_by_label]
+)
+@pytest.mark.parametrize(("scales", "equal"), [((1, 50), False), ((50, 1), False), ((1, 2), True)])
+def test_coordinates_of_unlike_scales_fill_the_axes_and_others_are_drawn_to_one_scale(draw, scales, equal):
+    points = 1000 + np.random.default_rng(0).normal(size=(300, 2)) * scales
+    figure = draw(points)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    size = axes.get_window_extent().size
+    extent = np.array([np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())])
+    pixels = size / extent  # Per unit.
+    shares = np.ptp(points, axis=0) * pixels / size
+    assert (abs(pixels[0] / pixels[1] - 1) < 0.01) == equal
+    assert equal or shares.min() > 0.5  # Without the margin, 2/3 of the axes.
+    assert equal or size.min() > 0.6 * size.max()
+
+
 def test_number_of_points_outside_the_axes_is_stated():
     data = np.random.default_rng(0).uniform(size=(100, 2))
     samples = np.array([[0.5, 0.5], [0.5, 3.0], [-9.0, 0.5], [np.nan, 0.5], [1.1, 1.1]])

@@ -10,14 +10,14 @@ import pytest
 from jaxgen.errors import InputError
 from jaxgen.runs import evaluate_run, load_run
 from jaxgen.runs.comparison import ComparedRun, common_curves, compare_runs, differing_options
-from jaxgen.runs.config import read_config, write_config
+from jaxgen.runs.config_json import read_config, write_config
 from tests.small_runs import log_lines, untrained
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
     """Folders of two untrained VAEs, of one seed and of two, with logs of different lengths."""
-    from jaxgen.runs.config import RunDescription
+    from jaxgen.runs.config_json import RunDescription
     from jaxgen.training.checkpoint import save
 
     folders = []
@@ -45,7 +45,8 @@ def test_curves_and_options_are_those_of_log_and_config(two_runs):
     np.testing.assert_array_equal(one.steps, [1, 2])
     np.testing.assert_array_equal(one.curves["vae/loss"], [[1, 2]])
     np.testing.assert_array_equal(two.curves["vae/loss"], [[3, 7, 11], [5, 9, 13]])
-    assert differing_options([one, two]) == {"steps": ["2", "3"], "beta": ["1.0", "4.0"]}
+    expected = {"steps": ["2", "3"], "seeds": ["-", "2"], "beta": ["1.0", "4.0"]}
+    assert differing_options([one, two]) == expected
     assert list(common_curves([one, two])) == ["vae/loss"]
 
 
@@ -75,6 +76,11 @@ def test_names_are_the_ends_by_which_paths_differ(two_runs, tmp_path):
     (tmp_path / "a").mkdir()
     folders = [shutil.copytree(two_runs[0], tmp_path / name) for name in ("a/vae", "vae")]
     assert [run.name for run in compare_runs(folders)] == ["a/vae", f"{tmp_path.name}/vae"]
+
+
+def test_an_option_that_is_set_in_one_run_alone_differs():
+    runs = [ComparedRun("a", "1", {}, {"clip": None}, [], {}), ComparedRun("b", "1", {}, {"clip": 0.1}, [], {})]
+    assert differing_options(runs) == {"clip": ["-", "0.1"]}
 
 
 def test_options_of_one_run_alone_do_not_differ():

@@ -10,8 +10,8 @@ import pytest
 from jaxgen.errors import InputError
 from jaxgen.models import PRESETS, REGISTRY
 from jaxgen.runs import RunConfig
-from jaxgen.runs.config import RunDescription, write_config
 from jaxgen.runs.config_file import MAX_BYTES, MAX_YAML_BYTES, ConfigFile, apply_options, read_config_file
+from jaxgen.runs.config_json import RunDescription, write_config
 
 POINTS = {"point": np.zeros((1, 2), np.float32)}
 
@@ -87,6 +87,8 @@ def test_files_that_are_no_config_are_refused(name, text, sentence, tmp_path, mo
     ("options", "sentence"),
     [
         ({"learning_rte": 1e-3}, "there is no option 'learning_rte': did you mean 'learning_rate'?"),
+        ({"lr": 1e-3}, "there is no option 'lr': did you mean 'learning_rate'?"),
+        ({"latent": 3}, "there is no option 'latent': did you mean 'latent_dim'?"),
         ({"model_config": {}}, "there is no option 'model_config'"),
         ({"learning_rate": "fast"}, "'learning_rate' must be a number or null, got 'fast'"),
         ({"steps": "1e3"}, "'steps' must be an integer, got '1e3'"),

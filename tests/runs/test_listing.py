@@ -156,6 +156,17 @@ def test_damaged_summaries_hide_neither_their_run_nor_the_others(content, copy):
     assert other.state == "complete"
 
 
+@pytest.mark.parametrize("function", ["fcntl.flock", "jaxgen.runs.listing.completed"])
+def test_folders_that_may_not_be_written_or_read_do_not_hide_the_others(function, copy, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (copy / ".lock").touch()
+    monkeypatch.setattr(function, refuse)
+    (run,) = list_runs(copy)
+    assert run.state in ("complete", "PermissionError: [Errno 13] Permission denied")
+
+
 def test_links_to_runs_are_followed_once(finished, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "linked").symlink_to(finished)

@@ -187,7 +187,11 @@ KEY = jax.random.key(0)
         ("cvae", lambda run: run.reconstruct(SOME, label=[1, 2]), "give one label or 23 for 23 examples"),
         ("cvae", lambda run: run.encode({"image": SOME["image"]}), "must have labels"),
         ("vae", lambda run: run.encode({"image": SOME["image"][:0]}), "same number of examples, at least 1, got"),
-        ("vae", lambda run: run.encode(SOME | {"label": SOME["label"][:3]}), "same number of examples, at least 1"),
+        (
+            "vae",
+            lambda run: run.encode(SOME | {"label": SOME["label"][:3]}),
+            "one label for each of 23 examples, got 3",
+        ),
         ("vae", lambda run: run.sample(KEY, 0), "must be at least 1, got 0"),
     ],
 )

@@ -10,6 +10,8 @@ import pytest
 from jaxgen.data import DataSource
 from jaxgen.runs import evaluate_run, load_run, train
 from jaxgen.runs.evaluation import load_test_split
+from jaxgen.runs.preparation import prepare_run
+from jaxgen.runs.start import start_of
 from tests.small_runs import LINEAR, assert_same_state
 
 MEAN, SCALE = np.array([1000.0, -50.0]), np.array([3.0, 0.01])
@@ -61,3 +63,26 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(own, tmp_path):
     train(tmp_path / "run", LINEAR, dataclasses.replace(config, steps=40), notify=lambda _: None)
     train(tmp_path / "run", LINEAR, config, resume=True, notify=lambda _: None)
     assert_same_state(load_run(tmp_path / "run", family=LINEAR), load_run(folder, family=LINEAR))
+
+
+def test_standardization_is_that_of_the_examples_that_are_trained_on(own, tmp_path):
+    config = dataclasses.replace(own[0], validation_fraction=0.5)
+    prepared = prepare_run(tmp_path / "run", LINEAR, config, notify=lambda _: None)
+    trained, validation = (np.asarray(part["point"], np.float64) for part in (prepared.data, prepared.validation))
+    assert len(trained) + len(validation) == 180
+    np.testing.assert_allclose(prepared.description.standardization.mean, trained.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(prepared.description.standardization.scale, trained.std(axis=0), rtol=1e-6)
+    assert abs(trained[:, 0].mean() - np.concatenate([trained, validation])[:, 0].mean()) > 1e-3
+
+
+def test_a_start_from_points_of_another_unit_is_said(own, tmp_path):
+    def notices(data):
+        said = []
+        config = dataclasses.replace(own[0], data=str(data), init_from=str(own[1]))
+        prepared = prepare_run(tmp_path / "run", LINEAR, config, notify=lambda _: None)
+        start_of(prepared, resume=False, notify=said.append)
+        return said
+
+    np.savez(tmp_path / "other.npz", point=2 * POINTS)
+    assert any(f"{own[1]} standardizes points by another mean" in line for line in notices(tmp_path / "other.npz"))
+    assert not any("standardizes" in line for line in notices(own[0].data))

@@ -31,8 +31,10 @@ def test_counts_and_shapes_are_those_of_the_first_state(family, seeds):
 
 
 def test_options_that_depend_on_data_and_other_options_are_completed():
-    options = preview_of(REGISTRY["gan"], RunConfig(PRESETS["wgan-gp"].config, data="ring", steps=7)).options
-    assert (options["steps"], options["penalty_weight"], options["architecture"]) == (7, 0.1, "mlp")
+    """Of 100,000 points, a step has five batches of 128 for the critic."""
+    options = preview_of(REGISTRY["gan"], RunConfig(PRESETS["wgan-gp"].config, data="ring", epochs=3.0)).options
+    assert (options["batch_size"], options["steps"]) == (128, 3 * (100_000 // (5 * 128)))
+    assert (options["penalty_weight"], options["architecture"]) == (0.1, "mlp")
     assert (options["latent_dim"], options["hidden"], options["clip"]) == (2, (64, 64), None)
 
 

@@ -1,17 +1,24 @@
 """Choice among the states of a training, and trainings that start from another run."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import RunConfig, evaluate_run, load_run, train
-from jaxgen.runs.config import read_config
-from tests.small_runs import LINEAR, LinearConfig, assert_same_state, log_lines, untimed
+from jaxgen.runs.config_json import read_config, write_config
+from jaxgen.runs.preparation import prepare_run, selection
+from jaxgen.runs.start import start_of
+from jaxgen.training import fit
+from jaxgen.training.states import initial_state
+from tests.small_runs import LINEAR, LinearConfig, assert_same_state, build_linear, log_lines, untimed
 
 CONFIG = RunConfig(
     LinearConfig(samples=False),
@@ -26,33 +33,92 @@ CONFIG = RunConfig(
 )
 
 
+def build_scored(config, example):
+    """The linear model with a metric of its own."""
+    model = build_linear(config, example)
+
+    def evaluate(key, state, batch):
+        mse = model.evaluate(key, state, batch)["mse"]
+        return {"mse": mse, "own/score": -jnp.sqrt(mse)}
+
+    return model._replace(evaluate=evaluate)
+
+
+SCORED = LINEAR._replace(name="scored", build=build_scored)
+
+
 @pytest.fixture(scope="module")
 def selected(tmp_path_factory):
-    """A run of two seeds whose best state is kept."""
+    """A run of two seeds whose state with the smallest score is kept: one of the first, as the score increases."""
     folder = tmp_path_factory.mktemp("selection") / "run"
-    train(folder, LINEAR, dataclasses.replace(CONFIG, seeds=2))
+    train(folder, SCORED, dataclasses.replace(CONFIG, seeds=2, keep_best="min:own/score"))
     return folder
 
 
 def test_best_state_is_the_one_with_the_best_logged_mean(selected):
-    logged = {line["step"]: line["validation/mse"] for line in log_lines(selected) if "validation/mse" in line}
+    logged = {
+        line["step"]: line["validation/own/score"] for line in log_lines(selected) if "validation/own/score" in line
+    }
     assert list(logged) == [10, 20, 30, 40, 50, 60]
     summary = json.loads((selected / "summary.json").read_text())
     step = min(logged, key=logged.get)
+    assert step < 60
     assert summary["best"] == {"step": step, "value": logged[step], "evaluations": (60 - step) // 10}
-    best = load_run(selected, family=LINEAR, best=True)
+    best = load_run(selected, family=SCORED, best=True)
     assert best.step == step
     assert summary["test"] == evaluate_run(best)
-    assert load_run(selected, family=LINEAR).step == 60
+    assert load_run(selected, family=SCORED).step == 60
 
 
-def test_validation_examples_are_not_trained_on(selected, tmp_path):
-    config = dataclasses.replace(CONFIG, seeds=2, validation_fraction=0.5, keep_best=None, steps=10)
-    train(tmp_path / "half", LINEAR, config)
-    train(tmp_path / "none", LINEAR, dataclasses.replace(config, validation_fraction=None, evaluate_every=None))
-    half, none = (load_run(tmp_path / name, family=LINEAR).state.params["net"] for name in ("half", "none"))
-    assert not np.array_equal(half, none)
-    assert not (tmp_path / "half" / "best").exists()
+@pytest.mark.parametrize(
+    ("keep_best", "metric", "better"),
+    [
+        ("elbo", "validation/elbo", "larger"),
+        ("mse", "validation/mse", "smaller"),
+        ("max:mse", "validation/mse", "larger"),
+        ("samples/modes", "samples/modes", "larger"),
+        ("min:samples/modes", "samples/modes", "smaller"),
+        ("validation/elbo", "validation/elbo", "larger"),
+        ("min:own/score", "validation/own/score", "smaller"),
+        ("own/score", "validation/own/score", None),
+        ("a:b", "validation/a:b", None),
+        ("max:a:b", "validation/a:b", "larger"),
+    ],
+)
+def test_metric_and_direction_are_those_of_the_option(keep_best, metric, better):
+    assert selection(keep_best) == (metric, better)
+
+
+def test_a_metric_without_known_direction_needs_one(tmp_path):
+    with pytest.raises(InputError, match=r"values of 'own/score' are better: give max:own/score or min:own/score"):
+        train(tmp_path / "run", SCORED, dataclasses.replace(CONFIG, keep_best="own/score"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_best_state_of_another_config_is_named(selected, tmp_path):
+    copy = shutil.copytree(selected, tmp_path / "copy")
+    description = read_config(copy, family=SCORED)
+    write_config(copy, description._replace(config=dataclasses.replace(description.config, batch_size=33)))
+    with pytest.raises(InputError, match=r"was changed after .*/copy/best/10 was written, which is of a run"):
+        load_run(copy, family=SCORED, best=True)
+
+
+def test_validation_examples_are_not_trained_on(tmp_path):
+    """The run is that of the model on the other examples alone, in each class those with the larger SHA-256."""
+    config = dataclasses.replace(CONFIG, validation_fraction=0.5, keep_best=None, steps=10)
+    train(tmp_path / "run", LINEAR, config)
+    digits = load("digits")
+    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in digits["image"]]
+    kept = np.ones(len(digests), bool)
+    for label in range(10):
+        of_class = np.flatnonzero(digits["label"] == label)
+        ranked = sorted(of_class, key=lambda i: digests[i])
+        kept[ranked[: (len(of_class) + 1) // 2]] = False
+    others = {name: array[kept] for name, array in digits.items()}
+    expected = fit(build_linear(config.model_config, digits), others, key=config.keys, steps=10, batch_size=32)
+    trained = load_run(tmp_path / "run", family=LINEAR).state
+    np.testing.assert_array_equal(trained.params["net"], expected.state.params["net"])
+    assert not (tmp_path / "run" / "best").exists()
 
 
 def test_by_default_a_training_of_any_length_has_twenty_evaluations(tmp_path):
@@ -125,15 +191,25 @@ def test_run_without_a_best_state_says_how_to_keep_one(finished):
         load_run(finished, family=LINEAR, best=True)
 
 
-def test_parameters_are_those_of_the_other_run(selected, tmp_path):
+def test_parameters_are_those_of_the_best_state_of_the_other_run(selected, tmp_path):
     config = RunConfig(LinearConfig(samples=False), steps=1, batch_size=32, init_from=str(selected), seeds=2)
     notices = []
+    train(tmp_path / "run", SCORED, config, notify=notices.append)
+    after = np.asarray(load_run(tmp_path / "run", family=SCORED).state.params["net"])
+    best, newest = (load_run(selected, family=SCORED, best=best).state.params["net"] for best in (True, False))
     # The first step changes every parameter by the learning rate of Adam at most.
-    train(tmp_path / "run", LINEAR, config, notify=notices.append)
-    before, after = (load_run(path, family=LINEAR).state.params["net"] for path in (selected, tmp_path / "run"))
-    assert 0 < np.abs(np.asarray(after) - np.asarray(before)).max() < 0.0101
-    assert any(line.startswith("the parameters of net are those of") for line in notices)
-    assert read_config(tmp_path / "run", family=LINEAR).config.init_from == str(selected)
+    assert 0 < np.abs(after - np.asarray(best)).max() < 0.0101
+    assert np.abs(after - np.asarray(newest)).max() > 0.05
+    assert f"the parameters of net are those of {selected} at step 10, the best by min:own/score" in notices
+    assert read_config(tmp_path / "run", family=SCORED).config.init_from == str(selected)
+
+
+def test_parameters_are_those_of_the_newest_state_where_none_is_the_best(finished, linear_config, tmp_path):
+    config = dataclasses.replace(linear_config, init_from=str(finished))
+    prepared, notices = prepare_run(tmp_path / "run", LINEAR, config), []
+    start = start_of(prepared, resume=False, notify=notices.append)
+    np.testing.assert_array_equal(start.state.params["net"], load_run(finished, family=LINEAR).state.params["net"])
+    assert notices == [f"the parameters of net are those of {finished} at step 60"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +223,7 @@ def test_parameters_are_those_of_the_other_run(selected, tmp_path):
 def test_other_runs_that_do_not_fit_are_refused(change, sentence, selected, tmp_path):
     config = RunConfig(LinearConfig(samples=False), steps=1, batch_size=32, init_from=str(selected), seeds=2)
     with pytest.raises(InputError, match=sentence):
-        train(tmp_path / "run", LINEAR, dataclasses.replace(config, **change))
+        train(tmp_path / "run", SCORED, dataclasses.replace(config, **change))
     assert not (tmp_path / "run").exists()
 
 
@@ -177,11 +253,32 @@ def test_completed_config_rounds_to_devices_and_whole_steps():
     assert given.completed(1000, 1, 1) == given
 
 
-def test_precision_changes_the_training_by_its_rounding(tmp_path):
+def bfloat16(array):
+    return np.asarray(array).astype(jnp.bfloat16).astype(np.float64)
+
+
+def forward(run, x, rounded):
+    """Outputs of an autoencoder with one hidden layer on each side; factors and results of products are rounded."""
+    for network in ("encoder", "decoder"):
+        for name, activation in (("Dense_0", lambda y: np.maximum(y, 0)), ("Dense_1", lambda y: y)):
+            layer = run.params[network][name]  # The initial biases are zero.
+            x = activation(rounded(rounded(x) @ rounded(layer["kernel"][0])))
+    return x
+
+
+def test_precision_is_that_of_the_products_of_the_training(tmp_path):
+    """The loss of the first step, of examples that are all the same, rounded by NumPy."""
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 1), np.uint8)
+    np.savez(tmp_path / "same.npz", image=np.stack([image] * 20))
     options = REGISTRY["autoencoder"].config(hidden=(8,), latent_dim=2)
-    config = RunConfig(options, steps=3, log_every=3, batch_size=32)
+    config = RunConfig(options, data=str(tmp_path / "same.npz"), steps=1, log_every=1, batch_size=4)
+    logged, x = {}, image.reshape(1, 64) / 255
     for precision in ("float32", "bfloat16"):
         train(tmp_path / precision, "autoencoder", dataclasses.replace(config, precision=precision))
-    full, mixed = (load_run(tmp_path / precision) for precision in ("float32", "bfloat16"))
-    kernels = [np.asarray(run.state.params["encoder"]["Dense_0"]["kernel"]) for run in (full, mixed)]
-    assert 0 < np.abs(kernels[0] - kernels[1]).max() < 0.01
+        logged[precision] = log_lines(tmp_path / precision)[0]["autoencoder/loss"]
+    run = load_run(tmp_path / "float32")
+    first = initial_state(run.model, config.keys, run.example)
+    exact, mixed = (np.square(forward(first, x, rounded) - x).sum() for rounded in (np.float64, bfloat16))
+    assert abs(exact - mixed) > 1e-4 * exact
+    assert logged["float32"] == pytest.approx(exact, rel=1e-5)
+    assert logged["bfloat16"] == pytest.approx(mixed, rel=1e-5)

@@ -138,6 +138,13 @@ def test_a_sweep_is_resumed_only_with_its_own_values(sweep, tmp_path):
         assert "sweep.json is damaged: resume the runs of the sweep one by one" in sentence(AXES)
 
 
+def test_more_points_than_the_system_allows_open_files_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("resource.getrlimit", lambda kind: (256, 4096))
+    axes = {"l1": tuple(map(float, range(100)))}
+    with pytest.raises(InputError, match="of 100 combinations needs 400 open files, and the system allows 256: give"):
+        train_sweep(tmp_path / "grid", FAMILY, CONFIG, axes)
+
+
 def test_points_that_differ_in_late_digits_have_folders_of_their_own():
     assert folder_name({"beta": 1.0000002, "l1": 0.1}) == "beta=1.0000002,l1=0.1"
 

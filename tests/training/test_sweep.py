@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from functools import partial
 
 import jax
 import numpy as np
@@ -75,7 +76,13 @@ def test_every_float_option_can_be_swept(family):
     alternatives = {"ema", "clip"}  # Of options that are given here, and exclude them.
     axes = {name: [getattr(config, name) or 0.5] for name in names if name not in alternatives}
     assert len(axes) >= 8
-    swept(lambda options: REGISTRY[family].build(dataclasses.replace(config, **options), DIGITS), axes)
+    model = swept(lambda options: REGISTRY[family].build(dataclasses.replace(config, **options), DIGITS), axes)
+    # Everything that reads an option is traced with it.
+    key, batch = jax.random.key(0), {name: array[: 4 * model.slices] for name, array in DIGITS.items()}
+    state = jax.eval_shape(model.init, key, batch)
+    jax.eval_shape(model.step, key, state, batch)
+    jax.eval_shape(model.evaluate, key, state, batch) if model.evaluate else None
+    jax.eval_shape(partial(model.sample, n=2), key, state) if model.sample else None
 
 
 @pytest.mark.parametrize("alternative", [{"ema": 0.9}, {"clip": 0.1}])
