@@ -84,6 +84,15 @@ def known_bounds(array: Shaped[AnyArray, "..."]) -> tuple[float, float] | None:
         return values.min().item(), values.max().item()
 
 
+def check_byte_order(name: str, dtype: Any) -> None:
+    """Raise an InputError unless a dtype has the byte order of this machine, the only one that JAX reads."""
+    if not getattr(dtype, "isnative", True):
+        raise InputError(
+            f"{name} must have the byte order of this machine, got {dtype.str}; convert it by "
+            "x.astype(x.dtype.newbyteorder('='))"
+        )
+
+
 def check_key(key: Any, *, name: str = "key", several: bool = False) -> None:
     """Raise an InputError unless this is a typed PRNG key, or an array of them where several are allowed."""
     if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import AbstractArray
 
-from jaxgen._arrays import check_key, is_known
+from jaxgen._arrays import check_byte_order, check_key, is_known
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Int, Key, UInt8
 
@@ -99,6 +99,7 @@ def _check_content(name: str, value: Any, hint: Any, sizes: dict[str, int]) -> N
     if _is_key(hint):
         check_key(value, name=name, several=bool(hint.dim_str.strip()))
     elif _is_array(hint):
+        check_byte_order(name, _dtype(value))
         before = dict(sizes)
         if not _fits(_shape(value), hint.dim_str.split(), sizes):
             raise _error(name, value, [hint], before)

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_unit_interval, known_bounds
+from jaxgen._arrays import check_byte_order, check_unit_interval, known_bounds
 from jaxgen.errors import InputError
 
 MAX_CLASSES = 2**16
@@ -43,6 +43,7 @@ def check_data(data: Mapping[str, Any], origin: str = "") -> None:
             array = data[name]
             if not hasattr(array, "dtype") or not hasattr(array, "ndim"):
                 raise InputError(f"'{name}'{place} must be an array, got {type(array).__name__}; use np.asarray")
+            check_byte_order(f"'{name}'{place}", array.dtype)
             check(array, f"'{name}'{place}")
 
 

@@ -3,20 +3,26 @@
 import functools
 import itertools
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from jaxgen import analysis, divergences, losses, metrics, plot
+from jaxgen import analysis, divergences, losses, metrics, plot, runs
 from jaxgen.data import batch_indices, example, first_examples, load, random_examples
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY, gan, vae
 from jaxgen.plot import Comparison, Snapshot
-from jaxgen.runs import load_run
+from jaxgen.recipes import run_recipe
+from jaxgen.report import write_report
+from jaxgen.runs import RunConfig, load_run
+from jaxgen.runs.comparison import compare_runs
 from jaxgen.runs.evaluation import evaluate_run
+from jaxgen.runs.listing import list_runs
 from jaxgen.training import evaluate, fit, seed_keys, summarize
 from tests.small_runs import untrained
 
@@ -24,6 +30,7 @@ POINTS = {"point": np.random.default_rng(0).normal(size=(20, 2)).astype(np.float
 IMAGES = {"image": np.zeros((4, 8, 8, 1), np.uint8), "label": np.zeros(4, np.int32)}
 DIGITS = load("digits")
 KEY, X = jax.random.key(0), np.ones((12, 3), np.float32)
+RUN = untrained("vae")
 STATE = untrained("vae").model, untrained("vae").state
 TRAIN = {"model": None, "data": POINTS, "key": KEY, "steps": 1, "batch_size": 2}
 
@@ -223,6 +230,25 @@ def test_checks_of_arguments_leave_no_trace_in_compiled_programs() -> None:
     assert not operations & {"reduce_min", "reduce_max", "is_finite", "reduce_or"}
 
 
+ORDER = {"little": ">", "big": "<"}[sys.byteorder]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"point": X[:, :2].astype(f"{ORDER}f4")}, "'point'"),
+        ({"image": np.zeros((4, 8, 8, 1), f"{ORDER}f4")}, "'image'"),
+        ({**POINTS, "label": np.zeros(20, f"{ORDER}i8")}, "'label'"),
+    ],
+)
+def test_another_byte_order_is_refused_at_every_entrance(data: dict[str, Any], name: str) -> None:
+    for call in (lambda: train(data=data), lambda: runs.evaluate_run(RUN, data=data)):
+        with pytest.raises(InputError, match=f"^{name} must have the byte order of this machine, got {ORDER}.*astype"):
+            call()
+    with pytest.raises(InputError, match=f"^points must have the byte order of this machine, got {ORDER}f4"):
+        plot.scatter_by_label(X[:, :2].astype(f"{ORDER}f4"), label=None)
+
+
 SHAPE = r"'image' must have the shape \[n, height, width, channels\], got \(12, 3\)"
 
 
@@ -248,7 +274,7 @@ SHAPE = r"'image' must have the shape \[n, height, width, channels\], got \(12, 
         ),
         (lambda run: run.reconstruct(X), "data must be arrays by their names"),
         (lambda run: run.restyle(X), "data must be arrays by their names"),
-        (lambda run: load_run(0), "folder must be the path of a run folder, got int"),
+        (lambda run: load_run(0), "folder must be a text or a path, got int 0"),
     ],
 )
 def test_arguments_of_a_run_are_checked(call: Callable[[Any], Any], sentence: str) -> None:
@@ -336,6 +362,67 @@ def test_arrays_that_are_no_python_numbers_are_options() -> None:
 def test_wrong_arguments_are_named_with_what_they_must_be(call: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(InputError, match=f"^{sentence}"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"patience": "3"}, r"--patience must be of the Python type int \| None, got '3'"),
+        ({"epochs": "3"}, r"--epochs must be of the Python type float \| None, got '3'"),
+        ({"epochs": float("nan")}, "--epochs must be finite, got nan"),
+        ({"image_size": "8"}, r"--image-size must be of the Python type int \| None, got '8'"),
+        ({"seeds": [1]}, r"--seeds must be of the Python type int \| None, got \[1\]"),
+        ({"steps": None}, "--steps must be of the Python type int, got None"),
+        ({"steps": 2.0}, "--steps must be of the Python type int, got 2.0"),
+        ({"batch_size": True}, "--batch-size must be of the Python type int .*, got True"),
+        ({"data": None}, "--data must be of the Python type str, got None"),
+        ({"flip": "yes"}, "--flip must be of the Python type bool, got 'yes'"),
+        ({"crop": "a"}, "--crop must be of the Python type float, got 'a'"),
+        ({"precision": 32}, "--precision must be one of float32, bfloat16, got 32"),
+        ({"init_from": 5}, r"--init-from must be of the Python type str \| None, got 5"),
+        ({"validation_fraction": "0.1"}, "--validation-fraction must be of the Python type float .*, got '0.1'"),
+    ],
+)
+def test_options_of_a_run_are_checked_when_they_are_given(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        RunConfig(vae.Config(), **options)
+
+
+CONFIG = RunConfig(vae.Config(), steps=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda x: runs.train(None, "vae", CONFIG), "folder must be a text or a path, got NoneType None"),
+        (lambda x: runs.train(x, 5, CONFIG), "family must be a text or a Family, got int 5"),
+        (lambda x: runs.train(x, "vae", None), "config must be a RunConfig, got NoneType None"),
+        (lambda x: runs.train(x, "vae", {"steps": 2}), "config must be a RunConfig, got dict"),
+        (lambda x: runs.train(x, "vae", vae.Config()), "config must be a RunConfig, got Config"),
+        (lambda x: runs.train(x, "vae", CONFIG, preset=5), "preset must be a text or None, got int 5"),
+        (lambda x: runs.train(x, "vae", CONFIG, model=5), "model must be a Model or None, got int 5"),
+        (lambda x: runs.train(x, "vae", CONFIG, notify=None), "notify must be a function, got NoneType None"),
+        (lambda x: runs.train(x, "vae", CONFIG, resume="no"), "resume must be True or False, got str 'no'"),
+        (lambda x: load_run(x, family="vae"), "family must be a Family or None, got str 'vae'"),
+        (lambda x: load_run(x, model=5), "model must be a Model or None, got int 5"),
+        (lambda x: load_run(x, best="elbo"), "best must be True or False, got str 'elbo'"),
+        (lambda x: runs.read_config(str(x)), "folder must be a path, got str"),
+        (lambda x: runs.write_config(x, {}), "description must be a RunDescription, got dict"),
+        (lambda x: runs.evaluate_run(x), "run must be a Run, got PosixPath"),
+        (lambda x: runs.evaluate_run(untrained("vae"), data=5), "data must be a mapping, a Stream or None, got int"),
+        (lambda x: write_report(x), "run must be a Run, got PosixPath"),
+        (lambda x: write_report(untrained("vae"), folder=5), "folder must be a text, a path or None, got int 5"),
+        (lambda x: list_runs(str(x)), "folder must be a path, got str"),
+        (lambda x: compare_runs(x), "folders must be a sequence, got PosixPath"),
+        (lambda x: run_recipe("critic-loss", x), "recipe must be a Recipe, got str 'critic-loss'"),
+    ],
+)
+def test_arguments_of_functions_on_run_folders_are_checked(
+    call: Callable[[Any], Any], sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        call(tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 LINE, PAIR = np.linspace(0, 1, 5).astype(np.float32), np.ones((6, 2), np.float32)

@@ -10,6 +10,7 @@ from jaxgen.cli.options import Positional
 from jaxgen.cli.parse import parse
 from jaxgen.data import prepare
 from jaxgen.errors import printable
+from jaxgen.runs.outputs import check_writable
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Prepare a data set and print its folder."""
     options = parse(Options, arguments, command="jaxgen data")
+    if options.data_dir is not None:
+        check_writable(options.data_dir)
     with contextlib.redirect_stdout(sys.stderr):  # The messages of tensorflow-datasets are not the result.
         folder = prepare(
             options.name,

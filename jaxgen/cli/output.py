@@ -162,6 +162,9 @@ def check_output(path: Path, suffixes: Sequence[str] = (*FIGURE_SUFFIXES, ".npz"
         raise InputError(f"cannot write '{path}': give a name that ends in {endings}{further}")
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
+    if path.is_dir():
+        raise InputError(f"cannot write '{path}': it is a folder")
+    outputs.check_writable(path.parent)
 
 
 def check_seed(seed: int) -> int:

@@ -8,6 +8,7 @@ from jaxgen.cli.output import check_run_index, check_seed, load_with_notice, not
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.report import FAILED, write_report
+from jaxgen.runs.outputs import check_writable
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Write the report, and print its metrics and its path."""
     options = parse(Options, arguments, command="jaxgen report")
+    check_writable(options.out or options.run / "report")
     seed, trained = check_seed(options.seed), load_with_notice(options.run, options.family, best=options.best)
     index = check_run_index(trained, options.run_index)
     report = write_report(trained, folder=options.out, seed=seed, data_dir=options.data_dir, run_index=index)

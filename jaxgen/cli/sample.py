@@ -32,7 +32,7 @@ from jaxgen.models.preprocessing import is_image
 from jaxgen.paths import expand_path
 from jaxgen.runs import Run
 from jaxgen.runs.loading import single
-from jaxgen.runs.outputs import new_folder, write_array_parts
+from jaxgen.runs.outputs import check_new_folder, new_folder, write_array_parts
 from jaxgen.typing import Array, Float, KeyArray, Shaped
 
 ANIMATIONS = (".gif", ".mp4")
@@ -150,7 +150,9 @@ def _check_out(out: Path, *, folder: bool, animated: bool) -> None:
             plot.find_ffmpeg()
     elif out.suffix in ANIMATIONS and not folder:
         raise InputError(f"an animation shows an interpolation: add --interpolate, or give another suffix than '{out}'")
-    elif not folder:
+    elif folder:
+        check_new_folder(out)
+    else:
         check_output(out, (*FIGURE_SUFFIXES, ".npz"), further=", or of a folder, without suffix")
 
 

@@ -121,6 +121,9 @@ def _sweep(choice: Choice, options: Options, folder: Path) -> None:
         raise InputError("--dry-run and --profile apply to single runs, not to a sweep: leave them out")
     name, family = choice.name, choice.family
     axes = parse_axes(options.sweep, family)
+    for axis in axes:
+        if option(axis) in _given(choice):
+            raise InputError(f"{option(axis)} is swept, and one value of it is given as well: leave out one of them")
     if options.resume and (before := read_sweep_config(folder, family, axes)) is not None:
         options = dataclasses.replace(_parsed(choice, None, before), resume=True)
     preset = name if name in PRESETS else None
@@ -146,7 +149,7 @@ def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | No
     config: RunConfig[Any] = RunConfig(choice.config) if before is None else before
     if file is not None:
         config = apply_options(file, choice.family, config)
-    given = {argument.partition("=")[0].replace("_", "-") for argument in choice.rest}
+    given = _given(choice)
     if {"--steps", "--epochs"} <= given:
         raise InputError("--steps and --epochs are two names of the duration: leave out one of them")
     if "--steps" in given:
@@ -155,6 +158,11 @@ def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | No
         return parse(
             Options, choice.rest, command=choice.command, default=Options(config), titles=_titles(choice.family)
         )
+
+
+def _given(choice: Choice) -> set[str]:
+    """The options that the arguments name, as in --batch-size."""
+    return {argument.partition("=")[0].replace("_", "-") for argument in choice.rest}
 
 
 def _titles(family: Family) -> dict[type, str]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen.batch_checks import check_data
+from jaxgen.data.folders import describe_skipped
 from jaxgen.data.holdout import describe_splits, holdout_indices
 from jaxgen.data.image_folder import CHANNELS, resize_all
 from jaxgen.data.streaming import MEMORY_LIMIT, READ_CHUNK, ArraySource
@@ -45,10 +46,12 @@ class Labelled(NamedTuple):
     Attributes:
         arrays: `image`, uint8 [n, h, w, c], or `point`, float32 [n, dim]; and `label`, int32 [n], if there are labels.
         class_names: name of each class in order of the labels; empty where they are numbers.
+        skipped: names of what else is in the file.
     """
 
     arrays: dict[str, np.ndarray]
     class_names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def open_arrays(path: Path, split: str, image_size: int | None) -> ArraySource:
@@ -80,14 +83,15 @@ def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySou
     """
 
     @cache
-    def read() -> ArraySource:
+    def read() -> tuple[ArraySource, str]:
         found = read_csv(path) if path.suffix.lower() == ".csv" else read_npz(path)
         if image_size is not None and "image" not in found.arrays:
             raise InputError(f"image_size applies to images only, got {path} of points")
-        return ArraySource(*found)
+        skipped = describe_skipped([Path(name) for name in found.skipped], Path())
+        return ArraySource(found.arrays, found.class_names), skipped
 
     def open_split(split: str) -> ArraySource:
-        everything = read()
+        everything, skipped = read()
         indices = holdout_indices(everything, split, str(path))
         arrays = everything.read(indices)
         if image_size is not None and arrays["image"].shape[1:3] != (image_size, image_size):
@@ -97,7 +101,7 @@ def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySou
         train, test = counts if split == "train" else counts[::-1]
         dimensions = everything.shape[0]
         what = "images" if "image" in arrays else f"points in {dimensions} dimension{'' if dimensions == 1 else 's'}"
-        selected.notice = describe_splits(train, test, what, everything.classes, everything.empty_classes)
+        selected.notice = describe_splits(train, test, what, everything.classes, everything.empty_classes) + skipped
         return selected
 
     return open_split
@@ -109,10 +113,10 @@ def read_npz(path: Path) -> Labelled:
     Args:
         path: path of the file. It contains `image`, uint8 or floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3]; or
             `point`, numbers [n, dim]; or a single two-dimensional array of any name, which holds points. Optionally it
-            contains `label`, integers from 0 on, or the names of classes, [n].
+            contains `label`, integers from 0 on, or the names of classes, [n]. Other arrays and files are skipped.
 
     Returns:
-        The arrays and the names of the classes.
+        The arrays, the names of the classes, and those of what is skipped.
 
     Raises:
         InputError: if the file is damaged, takes more than `MEMORY_LIMIT` bytes, or its arrays differ from this
@@ -122,7 +126,8 @@ def read_npz(path: Path) -> Labelled:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             if (count := len(archive.infolist())) > MOST_MEMBERS:
                 raise InputError(f"{path} must have at most {MOST_MEMBERS} arrays, got {count}")
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            files = {info.filename: info for info in archive.infolist()}
+            members = {name.removesuffix(".npy"): info for name, info in files.items() if name.endswith(".npy")}
             headers = {name: _npy_header(archive, info) for name, info in members.items()}
             name, kind = _choose(path, headers)
             _check_bytes(path, [headers[key] for key in (name, LABEL) if key in headers])
@@ -130,14 +135,16 @@ def read_npz(path: Path) -> Labelled:
             for key, target in ((name, kind), (LABEL, LABEL)):
                 if key in members:
                     with archive.open(members[key]) as member:
-                        found[target] = np.lib.format.read_array(member, allow_pickle=False)
+                        found[target] = _native(np.lib.format.read_array(member, allow_pickle=False))
     except InputError:
         raise
     except Exception as error:  # NumPy and zipfile raise many types of exceptions for damaged files.
         raise InputError(f"{path} cannot be read as an .npz file without pickled objects ({error})") from error
     labels, class_names = _as_labels(found[LABEL]) if LABEL in found else (None, ())
     examples = _as_uint8(path, found[kind]) if kind == "image" else _as_points(path, found[kind])
-    return _checked(path, kind, examples, labels, class_names)
+    read = {f"{key}.npy" for key in (name, LABEL)}
+    skipped = tuple(sorted(file for file in files if file not in read))
+    return _checked(path, kind, examples, labels, class_names)._replace(skipped=skipped)
 
 
 def read_csv(path: Path) -> Labelled:
@@ -273,6 +280,11 @@ def _npy_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
         if member.tell() + size != info.file_size:
             raise ValueError(f"{info.filename} has {info.file_size} bytes, and its header describes {size}")
         return _Header(shape, dtype, size)
+
+
+def _native(values: np.ndarray) -> np.ndarray:
+    """The same values in the byte order of this machine, the only one that JAX reads."""
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _choose(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:

@@ -12,10 +12,14 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgen._signatures import KINDS
 from jaxgen.errors import InputError, shortened, suggest
 from jaxgen.game import Model
 from jaxgen.paths import expand_path
 from jaxgen.typing import Batch
+
+PLURALS = {int: "integers", float: "numbers", str: "texts", bool: "truth values"}
+"""Type of the values of a tuple -> how they are named in messages."""
 
 ENTRY_POINTS = "jaxgen.families"
 """Entry-point group in which installed packages announce their families."""
@@ -123,6 +127,30 @@ def fits(value: Any, hint: Any) -> bool:
         exact = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
         return exact or type(value) is float
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def describe_type(hint: Any) -> str:
+    """Return what a value of an option must be in a JSON or YAML file, which have lists and null for tuples and None.
+
+    Args:
+        hint: type of the option.
+
+    Returns:
+        A phrase after "must be".
+
+    Example:
+        >>> describe_type(tuple[int, ...]), describe_type(float | None)
+        ('a list of integers', 'a number or null')
+    """
+    arguments, origin = typing.get_args(hint), typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(describe_type, arguments))
+    if origin is typing.Literal:
+        return f"{'one of ' if len(arguments) > 1 else ''}{', '.join(map(str, arguments))}"
+    if origin is tuple:
+        exact = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
+        return f"a list of {exact}{PLURALS.get(arguments[0], 'values')}"
+    return {**KINDS, bool: "true or false", types.NoneType: "null"}.get(hint, str(hint))
 
 
 def check_name(name: Any) -> None:

@@ -253,7 +253,7 @@ def freeze_networks(players: Sequence[Player], networks: Sequence[str]) -> tuple
         The players.
 
     Raises:
-        InputError: if no player trains a network of that name.
+        InputError: if no player trains a network of that name, or none is left to train.
 
     Example:
         >>> player = Player("p", ("encoder", "decoder"), None, optax.sgd(1.0))
@@ -266,6 +266,10 @@ def freeze_networks(players: Sequence[Player], networks: Sequence[str]) -> tuple
     known = [network for player in players for network in player.trains]
     for network in networks:
         check_known("network to freeze", network, known)
+    if set(known) <= set(networks):
+        raise InputError(
+            f"freeze must leave a network to train, got {', '.join(networks)} of {', '.join(dict.fromkeys(known))}"
+        )
 
     def frozen(player: Player) -> Player:
         def project(params: Params) -> Params:

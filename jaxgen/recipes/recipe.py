@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxgen import plot
+from jaxgen._signatures import checked
 from jaxgen.data import random_examples
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import unchanged
@@ -263,6 +264,7 @@ class ModelComparison:
         }
 
 
+@checked
 def run_recipe(recipe: Recipe, request: Request) -> Outcome:
     """Run a recipe, and write `results.json` and the figures into the folder of the request.
 

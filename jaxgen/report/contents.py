@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.atomic_write import write_atomic
 from jaxgen.errors import InputError
 from jaxgen.report.animations import animations
@@ -94,6 +95,7 @@ class Report(NamedTuple):
     left_out: dict[str, str]
 
 
+@checked
 def write_report(
     run: Run,
     *,

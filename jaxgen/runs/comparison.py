@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.runs.config import format_value
 from jaxgen.runs.evaluation import evaluate_run
@@ -35,6 +36,7 @@ class ComparedRun(NamedTuple):
     curves: Mapping[str, Float[np.ndarray, "seeds steps"]]
 
 
+@checked
 def compare_runs(folders: Sequence[Path]) -> list[ComparedRun]:
     """Read the metrics, the log and the options of runs.
 

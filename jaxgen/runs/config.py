@@ -1,13 +1,18 @@
 """The config of a run: everything that determines it, beside the family of the model; and its words in messages."""
 
 import dataclasses
+import math
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from jaxgen.data import DATASETS, Augmentation, DataSource
 from jaxgen.data.sources import is_path
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
+from jaxgen.models.family import describe_type, fits, option_types
 from jaxgen.paths import expand_path
 from jaxgen.training.seeds import seed_keys
 from jaxgen.typing import Array, Key
@@ -26,6 +31,12 @@ COUNTS = (
     "patience",
 )
 """Options that are numbers of something, at least 1."""
+
+MAX_LENGTH = 256
+"""Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
+
+MAX_NAMED = 5
+"""Largest number of run folders that an error message names."""
 
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
@@ -97,14 +108,13 @@ class RunConfig(Generic[ModelConfig]):
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        check_values(self, _types_of_run())
         for name in COUNTS:
             value = getattr(self, name)
             if value is not None and not 1 <= value < 2**31:
                 raise InputError(f"{option(name)} must be {'at least 1' if value < 1 else 'below 2^31'}, got {value}")
         if self.epochs is not None and not 0 < self.epochs < 2**31:
             raise InputError(f"--epochs must be above 0 and below 2^31, got {self.epochs}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"--precision must be float32 or bfloat16, got {self.precision}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"--seed must be between 0 and {2**31 - 1}, got {self.seed}")
 
@@ -225,3 +235,29 @@ def custom_model_message(folder: Path) -> str:
         f"{folder} was trained from Python with modules or functions of its own, which a run folder does not store: "
         "build the same model in Python and call jaxgen.load_run(folder, model=model)"
     )
+
+
+@cache
+def _types_of_run() -> dict[str, Any]:
+    """The types of the options of every run."""
+    return {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"}
+
+
+def check_values(options: Any, types: Mapping[str, Any]) -> None:
+    """Refuse values that JSON would not give back."""
+    for name, hint in types.items():
+        value = getattr(options, name)
+        check_length(option(name), value)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
+        if not fits(value, hint):
+            kind = f"of the Python type {hint.__name__ if isinstance(hint, type) else hint}"
+            right = describe_type(hint) if typing.get_origin(hint) is Literal else kind
+            raise InputError(f"{option(name)} must be {right}, got {shortened(value)}")
+
+
+def check_length(name: str, value: Any) -> None:
+    """Refuse more values of an option than a file should have."""
+    if isinstance(value, tuple) and len(value) > MAX_LENGTH:
+        raise InputError(f"{name} must have at most {MAX_LENGTH} values, got {len(value)}")

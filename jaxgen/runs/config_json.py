@@ -8,20 +8,20 @@ change. A file that is complete but of another run is noticed by the description
 import dataclasses
 import hashlib
 import json
-import math
 import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgen._signatures import checked
 from jaxgen.data import describe, example_from
 from jaxgen.errors import InputError, check_known, shortened
 from jaxgen.models import REGISTRY, Family, family_errors, standardization
-from jaxgen.models.family import fits, option_types
+from jaxgen.models.family import describe_type, fits, option_types
 from jaxgen.models.standardization import Standardization
 from jaxgen.regular_files import read_regular
-from jaxgen.runs.config import RunConfig, format_value, option
+from jaxgen.runs.config import RunConfig, check_length, check_values
 from jaxgen.runs.outputs import write_json
 from jaxgen.typing import Batch
 
@@ -29,6 +29,10 @@ FORMAT = 1
 """Version of the format of a run folder."""
 
 LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+MAX_NAMED = 5
+"""Largest number of run folders that an error message names."""
 
 
 class RunDescription(NamedTuple):
@@ -54,6 +58,7 @@ class RunDescription(NamedTuple):
     standardization: Standardization | None = None
 
 
+@checked
 def write_config(folder: Path, description: RunDescription) -> None:
     """Write `config.json` atomically.
 
@@ -103,6 +108,7 @@ def to_json(description: RunDescription) -> dict[str, Any]:
     }
 
 
+@checked
 def read_config(folder: Path, *, family: Family | None = None) -> RunDescription:
     """Read `config.json`. No code is imported for it.
 
@@ -155,13 +161,25 @@ def read_content(folder: Path) -> dict[str, Any]:
     """
     path = folder / "config.json"
     if not path.exists():
-        raise InputError(f"{folder} is not a run folder: it has no config.json")
+        raise InputError(f"{folder} is not a run folder: it has no config.json{_runs_within(folder)}")
     try:
         content = json.loads(read_regular(path))
     except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
     check_format(path, content)
     return dict(content)
+
+
+def _runs_within(folder: Path) -> str:
+    """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
+    try:
+        found = sorted(path.name for path in folder.iterdir() if (path / "config.json").is_file())
+    except OSError:
+        return ""
+    if not found:
+        return ""
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return f"; run folders in it are {', '.join(found[:MAX_NAMED])}{more}"
 
 
 def check_format(path: Path, content: Any) -> None:
@@ -267,7 +285,6 @@ def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> No
         Traceback (most recent call last):
         jaxgen.errors.InputError: model_config must be None or a vae Config, got <class '...'>
     """
-    _check_values(config, {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"})
     options = config.model_config
     if options is None and custom:
         return
@@ -276,7 +293,7 @@ def check_options(family: Family, config: RunConfig[Any], *, custom: bool) -> No
         raise InputError(
             f"model_config must be {'None or ' if custom else ''}a {family.name} Config, got {shortened(options)}"
         )
-    _check_values(options, option_types(family.config))
+    check_values(options, option_types(family.config))
 
 
 def fields_from(kind: type, content: Any) -> dict[str, Any]:
@@ -307,7 +324,8 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
             continue
         value = tuple(content[name]) if isinstance(content[name], list) else content[name]
         if not fits(value, hint):
-            raise InputError(f"the option '{name}' cannot be {shortened(content[name])}")
+            raise InputError(f"'{name}' must be {describe_type(hint)}, got {shortened(content[name])}")
+        check_length(f"'{name}'", value)
         values[name] = value
     return values
 
@@ -322,18 +340,6 @@ def _damaged(path: Path, error: Exception) -> InputError:
         f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
         "put a copy in its place, or train again"
     )
-
-
-def _check_values(options: Any, types: Mapping[str, Any]) -> None:
-    """Refuse values that JSON would not give back."""
-    for name, hint in types.items():
-        value = getattr(options, name)
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, float) and not math.isfinite(number):
-                raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
-        if not fits(value, hint):
-            kind = hint.__name__ if isinstance(hint, type) else hint
-            raise InputError(f"{option(name)} must be of the Python type {kind}, got {shortened(value)}")
 
 
 def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Family | None:
@@ -365,6 +371,6 @@ def _config_from(content: Mapping[str, Any], family: Family | None, *, custom: b
     if family is None or (custom and options is None):
         return RunConfig(model_config=options, **outer)
     if not isinstance(options, Mapping):
-        raise InputError(f"the option 'model_config' cannot be {shortened(options)}")
+        raise InputError(f"'model_config' must be the options of the model, got {shortened(options)}")
     with family_errors(family):
         return RunConfig(model_config=family.config(**fields_from(family.config, options)), **outer)

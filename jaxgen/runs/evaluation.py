@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
 from jaxgen.data import STACKED, Stream, example
@@ -40,6 +41,7 @@ STACKED_SAMPLES = 26_000
 """Samples of stacked digits that are classified, as many as in Srivastava et al. 2017."""
 
 
+@checked
 def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None) -> dict[str, Any]:
     """Evaluate a run on data, and count the modes of a mixture or of stacked digits that its samples cover.
 

@@ -1,19 +1,23 @@
 """The runs below a folder, each in one line: what was trained on what, how far, and its last metrics."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import filelock
-
+from jaxgen._signatures import checked
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.errors import InputError
+from jaxgen.regular_files import open_regular
 from jaxgen.runs.config_json import check_unedited, read_content
 from jaxgen.runs.log_file import NO_METRICS, last_entries, logged_value
 from jaxgen.runs.summary_file import Summary, read_summary
 from jaxgen.training.checkpoint import completed
+
+if sys.platform != "win32":
+    import fcntl
 
 LOCK = ".lock"
 """File by which a process reserves a run folder."""
@@ -47,11 +51,13 @@ class ListedRun(NamedTuple):
     best: int | None = None
 
 
+@checked
 def list_runs(folder: Path) -> list[ListedRun]:
     """List the runs below a folder. Neither data nor states are read.
 
     Args:
-        folder: folder of runs, or a run folder; links to folders are followed once.
+        folder: folder of runs, or a run folder. Of links to folders only those to runs are followed: another may lead
+            to the whole disk.
 
     Returns:
         The runs in order of their paths.
@@ -78,19 +84,20 @@ def list_runs(folder: Path) -> list[ListedRun]:
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
-    seen = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+    seen, links = set(), []
+    for place, folders, files in os.walk(folder):
         path = Path(place)
-        resolved = path.resolve()
-        if resolved in seen:
-            folders.clear()
-            continue
-        seen.add(resolved)
         if "config.json" in files:
+            seen.add(path.resolve())
             yield path
             folders.clear()  # A run contains no runs.
-        # Links last, so that a run is listed under its own path rather than that of a link beside it.
-        folders[:] = sorted((name for name in folders if name[0] != "."), key=lambda name: (path / name).is_symlink())
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        links += [path / name for name in folders if (path / name).is_symlink()]
+    # Last, so that a run is listed under its own path rather than that of a link beside it.
+    for link in links:
+        if (link / "config.json").exists() and (resolved := link.resolve()) not in seen:
+            seen.add(resolved)
+            yield link
 
 
 def _listed(folder: Path) -> ListedRun:
@@ -147,13 +154,14 @@ def _newest(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _is_locked(folder: Path) -> bool:
-    """Whether a process trains in the folder."""
-    if not (folder / LOCK).is_file():
+    """Whether a process trains in the folder, which may be of another user or on a disk that cannot be written."""
+    if sys.platform == "win32":  # There, a lock cannot be looked at without taking it.
         return False
     try:
-        with filelock.FileLock(folder / LOCK, timeout=0):
-            return False
-    except filelock.Timeout:
+        with open_regular(folder / LOCK, follow_link=False) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    except OSError:  # A folder that may be read only, such as that of another user.
+    except (InputError, OSError):
         return False
+    return False

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgen._arrays import check_integers, check_key
+from jaxgen._signatures import checked
 from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.checkpoints import diverged_from_json
 from jaxgen.data.large_arrays import LARGEST_BATCH, join_parts, map_batches
@@ -298,6 +299,7 @@ class Run(NamedTuple):
         check_labels(label, self.classes)
 
 
+@checked
 def load_run(
     folder: str | Path, *, family: Family | None = None, model: Model | None = None, best: bool = False
 ) -> Run:
@@ -330,8 +332,6 @@ def load_run(
         ...     load_run(folder).step
         0
     """
-    if not isinstance(folder, str | Path):
-        raise InputError(f"folder must be the path of a run folder, got {type(folder).__name__}")
     folder = Path(folder)
     description = read_config(folder, family=family)
     if model is None:

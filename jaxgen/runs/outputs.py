@@ -54,14 +54,58 @@ def make_folder(folder: Path) -> None:
         ...     (Path(folder) / "a" / "b").is_dir()
         True
     """
+    check_writable(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a zero byte.
         raise InputError(
             f"cannot write to the folder {shortened(str(folder))}: {getattr(error, 'strerror', error)}"
         ) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write to the folder '{folder}': it is not writable")
+
+
+def check_writable(folder: Path) -> None:
+    """Check that a folder can be written, or made where there is none; nothing is written or made.
+
+    Args:
+        folder: path of the folder.
+
+    Raises:
+        InputError: if it, or the folder in which it would be made, is not writable.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     check_writable(Path(folder) / "a" / "b")
+        ...     list(Path(folder).iterdir())
+        []
+    """
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError(f"cannot write to the folder '{folder}': '{existing}' is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        which = "it" if existing == folder.absolute() else f"'{existing}'"
+        raise InputError(f"cannot write to the folder '{folder}': {which} is not writable")
+
+
+def check_new_folder(folder: Path) -> None:
+    """Check that `new_folder` can make a folder.
+
+    Args:
+        folder: path of the folder.
+
+    Raises:
+        InputError: if it has files, or cannot be made.
+
+    Example:
+        >>> check_new_folder(Path("absent/new"))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: cannot write 'absent/new': there is no folder 'absent'
+    """
+    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+        raise InputError(f"'{folder}' must be a new or an empty folder, and it is not: give another --out")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"cannot write '{folder}': there is no folder '{folder.parent}'")
+    check_writable(folder.absolute().parent)  # Also if it exists: it is replaced.
 
 
 @contextlib.contextmanager
@@ -85,10 +129,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         ...     [path.name for path in (Path(parent) / "a").iterdir()]
         ['x']
     """
-    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
-        raise InputError(f"'{folder}' must be a new or an empty folder, and it is not: give another --out")
-    if not folder.absolute().parent.is_dir():
-        raise InputError(f"cannot write '{folder}': there is no folder '{folder.parent}'")
+    check_new_folder(folder)
     temporary = folder.absolute().with_name(f".{folder.absolute().name}.tmp")
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # Of a process that was killed.
@@ -99,6 +140,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
         temporary.rename(folder)
     except OSError as error:
         raise InputError(f"{folder} could not be written: {error.strerror or error}") from error
+    except InputError as error:  # Of a file that could not be written: its path is the one that was given.
+        raise InputError(str(error).replace(str(temporary), str(folder))) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -11,7 +11,7 @@ import filelock
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.interruption import on_leaving
 from jaxgen.runs.listing import LOCK
-from jaxgen.runs.outputs import make_folder
+from jaxgen.runs.outputs import check_writable, make_folder
 from jaxgen.training.checkpoint import completed, steps
 
 
@@ -23,12 +23,13 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         resume: whether a run in it is resumed.
 
     Raises:
-        InputError: if it is a file, or has content and no run is resumed.
+        InputError: if it is a file, has content and no run is resumed, or cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
     if not resume and folder.exists() and not all(_is_leftover(path) for path in folder.iterdir()):
         raise InputError(f"{folder} exists: give another --out, or --resume to resume the run in it")
+    check_writable(folder)
 
 
 @contextlib.contextmanager
@@ -42,7 +43,7 @@ def reserved(folder: Path, *, resume: bool) -> Iterator[None]:
         resume: whether a run in it is resumed.
 
     Raises:
-        InputError: if another process has locked it, or `check_folder` refuses it.
+        InputError: if another process has locked it, it cannot be locked, or `check_folder` refuses it.
     """
     made = not folder.exists()
     make_folder(folder)
@@ -51,6 +52,10 @@ def reserved(folder: Path, *, resume: bool) -> Iterator[None]:
         held = lock.acquire(timeout=0)
     except filelock.Timeout:
         raise InputError(f"{folder} is in use by another process: wait for it, or give another --out") from None
+    except OSError as error:
+        raise InputError(
+            f"{folder / LOCK} cannot be locked ({error.strerror}): remove it, or give another --out"
+        ) from None
     with held:
         # Again: another process may have trained in the folder since it was looked at.
         check_folder(folder, resume=resume)

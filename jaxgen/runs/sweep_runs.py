@@ -32,7 +32,7 @@ from jaxgen.runs.config_changes import check_unchanged
 from jaxgen.runs.config_json import read_config, write_config
 from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.loading import Run
-from jaxgen.runs.outputs import make_folder, write_json
+from jaxgen.runs.outputs import check_writable, make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
 from jaxgen.runs.reservation import reserved
 from jaxgen.runs.start import Durations, Start, start_of
@@ -226,6 +226,7 @@ def means(result: SweepResult, metric: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_folder(folder: Path, axes: Mapping[str, Sequence[float]], *, resume: bool) -> None:
     """Check that a sweep can be stored in a folder, or that one of the same values can be resumed there."""
+    check_writable(folder)
     if (folder / "config.json").is_file():
         raise InputError(f"{folder} is the folder of a single run: give another --out")
     if not resume:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgen._signatures import checked
 from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Profile, Progress, SampleMetrics
 from jaxgen.callbacks.best_state import Best, Found, Validation
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
@@ -30,6 +31,7 @@ PROFILE = "profile"
 """Name of the folder of the trace of a training, in that of the run."""
 
 
+@checked
 def train(
     folder: str | Path,
     family: str | Family,

@@ -1,6 +1,7 @@
 """Output files of commands: valid names, folders that exist, full disks, and damaged checkpoints."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -22,6 +23,42 @@ def test_invalid_output_is_refused_before_any_work(refused, vae, tmp_path, monke
     for command in ("sample", "evaluate"):
         assert "--seed must be between" in refused(command, vae, "--seed", 10**20)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sample RUN --out DIR/x.png",
+        "sample RUN --out DIR/folder",
+        "sample RUN --interpolate --out DIR/x.gif",
+        "reconstruct RUN --out DIR/x.npz",
+        "encode RUN --out DIR/x.npz",
+        "report RUN --out DIR/report",
+        "compare RUN RUN --out DIR/x.png",
+        "benchmark --json DIR/x.json",
+        "benchmark --chart DIR/x.png",
+        "train vae --steps 1 --out DIR/run",
+        "train vae --steps 1 --sweep beta=1,2 --out DIR/deep/sweep",
+        "reproduce critic-loss --out DIR/recipe",
+        "data prepare mnist --data-dir DIR/sets",
+    ],
+)
+def test_folders_that_cannot_be_written_are_refused_before_any_work(command, refused, vae, tmp_path, monkeypatch):
+    access = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != str(tmp_path) and access(path, mode))
+    for work in ("jaxgen.cli.output.load_run", "jaxgen.cli.benchmark.describe", "jaxgen.runs.training.prepare_run"):
+        monkeypatch.setattr(work, lambda *arguments, **options: pytest.fail("work before the check"))
+    words = command.replace("DIR", str(tmp_path)).replace("RUN", str(vae)).split()
+    assert f"cannot write to the folder '{tmp_path}" in (sentence := refused(*words))
+    assert sentence.endswith("is not writable")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_does_not_take_the_place_of_a_folder(refused, vae, tmp_path):
+    (tmp_path / "x.json").mkdir()
+    assert (
+        refused("benchmark", "--json", tmp_path / "x.json") == f"cannot write '{tmp_path / 'x.json'}': it is a folder"
+    )
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.npz"])

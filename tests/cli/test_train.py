@@ -96,6 +96,16 @@ def test_sweep_prints_a_table_and_writes_runs_and_figures(tmp_path, jaxgen, refu
     assert jaxgen("train", *longer).out.startswith("autoencoder on the test split of digits, step 4\n")
     assert load_run(folder / "l1=0.5").step == 4
     assert "apply to single runs" in refused("train", *common, "--sweep", "l1=0,1", "--dry-run")
+    sentence = refused("compare", folder, folder / "l1=0", "--out", tmp_path / "x.png")
+    assert sentence.endswith("sweep is not a run folder: it has no config.json; run folders in it are l1=0, l1=0.5")
+
+
+@pytest.mark.parametrize("given", [["--learning-rate", "0.5"], ["--learning_rate=0.5"]])
+def test_an_option_that_is_swept_is_not_given_as_well(given, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sentence = refused("train", "vae", *given, "--sweep", "learning_rate=1e-3,1e-4")
+    assert sentence == "--learning-rate is swept, and one value of it is given as well: leave out one of them"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import io
 import struct
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -28,7 +29,7 @@ def test_npz_file_is_read_exactly_and_split(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 5, 7, 3), np.uint8)
     path = save_npz(tmp_path / "own.npz", image=image, label=np.arange(40) % 2, index=np.arange(40))
     train, test = (open_arrays(path, split, None) for split in ("train", "test"))
-    assert train.notice == test.notice == "read 36 + 4 images of 2 classes"
+    assert train.notice == test.notice == "read 36 + 4 images of 2 classes, skipped 1: index.npy"
     stored = {x.tobytes(): i for i, x in enumerate(image)}
     found = [[stored[x.tobytes()] for x in source.arrays["image"]] for source in (train, test)]
     assert sorted(found[0] + found[1]) == list(range(40))
@@ -55,6 +56,32 @@ def test_images_of_an_npz_file_are_resized_after_the_split(tmp_path: Path) -> No
         InputError, match=r"image_size must be at most 8 for an image of .*own.npz of 12x8 pixels, got 9"
     ):
         open_arrays(path, "train", 9)
+
+
+def test_files_beside_the_arrays_are_skipped_and_said(tmp_path: Path) -> None:
+    path = save_npz(tmp_path / "own.npz", point=np.arange(40.0).reshape(20, 2))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("README.txt", "about\x1b[2J")
+        archive.writestr("notes/", "")
+    source = open_arrays(path, "train", None)
+    assert source.notice == "read 18 + 2 points in 2 dimensions, skipped 2: README.txt, notes"
+    assert len(source) == 18
+
+
+def test_arrays_of_another_byte_order_have_the_same_values(tmp_path: Path) -> None:
+    rng, order = np.random.default_rng(0), {"little": ">", "big": "<"}[sys.byteorder]
+    image, point, label = rng.random((6, 4, 4)), rng.normal(size=(6, 2)), np.arange(6) % 3
+    for arrays in ({"image": image.astype("f4"), "label": label}, {"point": point.astype("f4"), "label": label}):
+        swapped = {name: array.astype(array.dtype.newbyteorder(order)) for name, array in arrays.items()}
+        expected, found = (read_npz(save_npz(tmp_path / "a.npz", **x)).arrays for x in (arrays, swapped))
+        for name, array in expected.items():
+            np.testing.assert_array_equal(found[name], array)
+            assert found[name].dtype == array.dtype
+    only_labels = {"image": (255 * image).astype(np.uint8), "label": label.astype(f"{order}i8")}
+    np.testing.assert_array_equal(read_npz(save_npz(tmp_path / "a.npz", **only_labels)).arrays["label"], label)
+    names = np.array(["cat", "dog", "eel"])[label]
+    swapped = {"point": point, "label": names.astype(names.dtype.newbyteorder(order))}
+    assert read_npz(save_npz(tmp_path / "a.npz", **swapped)).class_names == ("cat", "dog", "eel")
 
 
 GOOD = np.zeros((4, 8, 8, 1), np.uint8)

@@ -26,6 +26,11 @@ def test_every_family_is_tested():
     assert set(FAMILIES) == set(REGISTRY)
 
 
+def test_the_only_network_of_a_model_is_not_frozen():
+    with pytest.raises(InputError, match="freeze must leave a network to train, got classifier of classifier"):
+        REGISTRY["classifier"].build(REGISTRY["classifier"].config(**MLP, freeze=("classifier",)), DIGITS)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_frozen_network_keeps_its_first_parameters_and_the_other_does_not(family):
     options, frozen = FAMILIES[family]

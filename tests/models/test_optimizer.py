@@ -259,6 +259,13 @@ def test_frozen_networks_keep_their_bits_and_the_others_are_trained_as_alone():
     np.testing.assert_array_equal(projected["b"], params["b"])
 
 
+def test_a_network_must_be_left_to_train():
+    players = [Player("p", ("a", "b"), None, optax.sgd(1.0)), Player("q", ("b",), None, optax.sgd(1.0))]
+    assert len(freeze_networks(players, ["b"])) == 2
+    with pytest.raises(InputError, match="freeze must leave a network to train, got b, a of a, b"):
+        freeze_networks(players, ["b", "a"])
+
+
 def test_network_to_freeze_must_be_one_of_the_players():
     player = Player("both", ("encoder", "decoder"), None, optax.sgd(1.0))
     with pytest.raises(InputError, match="there is no network to freeze 'encodr': did you mean 'encoder'"):

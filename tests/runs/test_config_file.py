@@ -90,12 +90,20 @@ def test_files_that_are_no_config_are_refused(name, text, sentence, tmp_path, mo
         ({"lr": 1e-3}, "there is no option 'lr': did you mean 'learning_rate'?"),
         ({"latent": 3}, "there is no option 'latent': did you mean 'latent_dim'?"),
         ({"model_config": {}}, "there is no option 'model_config'"),
-        ({"learning_rate": "fast"}, "the option 'learning_rate' cannot be 'fast'"),
-        ({"steps": "1e3"}, "the option 'steps' cannot be '1e3'"),
-        ({"steps": 2.5}, "the option 'steps' cannot be 2.5"),
+        ({"learning_rate": "fast"}, "'learning_rate' must be a number or null, got 'fast'"),
+        ({"steps": "1e3"}, "'steps' must be an integer, got '1e3'"),
+        ({"steps": 2.5}, "'steps' must be an integer, got 2.5"),
+        ({"steps": 1e3}, "'steps' must be an integer, got 1000.0"),
+        ({"steps": True}, "'steps' must be an integer, got True"),
+        ({"steps": {"a": 1}}, "'steps' must be an integer, got {'a': 1}"),
+        ({"seeds": [1]}, r"'seeds' must be an integer or null, got \[1\]"),
+        ({"flip": "yes"}, "'flip' must be true or false, got 'yes'"),
+        ({"precision": 16}, "'precision' must be one of float32, bfloat16, got 16"),
         ({"steps": -2}, "--steps must be at least 1, got -2"),
-        ({"data": 3}, "the option 'data' cannot be 3"),
-        ({"hidden": [1, "a"]}, "the option 'hidden' cannot be"),
+        ({"data": 3}, "'data' must be a text, got 3"),
+        ({"hidden": [1, "a"]}, r"'hidden' must be a list of integers, got \[1, 'a'\]"),
+        ({"hidden": 16}, "'hidden' must be a list of integers, got 16"),
+        ({"hidden": [16] * 100_000}, "'hidden' must have at most 256 values, got 100000"),
         ({"beta": -1.0}, "beta must be finite and not negative, got -1.0"),
     ],
 )
@@ -104,6 +112,15 @@ def test_options_that_do_not_exist_or_have_other_types_are_refused(options, sent
     path.write_text(json.dumps({"model": "vae", **options}))
     with pytest.raises(InputError, match=f"x.json: {sentence}".replace("?", r"\?")):
         apply_options(read_config_file(path), REGISTRY["vae"], RunConfig(REGISTRY["vae"].config()))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("x.json", '{"model": "vae", "steps": 3}'), ("x.yaml", "model: vae\nsteps: 3")]
+)
+def test_byte_order_mark_at_the_beginning_is_skipped(name, text, tmp_path):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8-sig")
+    assert read_config_file(path)[1:] == ("vae", {"steps": 3})
 
 
 def bomb(levels: int) -> str:
@@ -153,6 +170,6 @@ def test_values_of_yaml_are_those_of_its_core_schema(text, value, tmp_path):
 def test_refused_values_are_quoted_in_part(value, tmp_path):
     path = tmp_path / "x.json"
     file = ConfigFile(path, "vae", {"hidden": value})
-    with pytest.raises(InputError, match="the option 'hidden' cannot be") as error:
+    with pytest.raises(InputError, match="'hidden' must be a list of integers, got") as error:
         apply_options(file, REGISTRY["vae"], RunConfig(REGISTRY["vae"].config()))
     assert len(str(error.value)) < 500

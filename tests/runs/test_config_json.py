@@ -94,13 +94,13 @@ def test_versions_of_the_libraries_are_stored(tmp_path):
         (lambda text: "[]", "is damaged"),
         (lambda text: text.replace('"vae"', "3"), "is damaged"),
         (lambda text: text.replace('"vae"', '"veae"'), "is of the family 'veae', which is not part of jaxgen"),
-        (lambda text: text.replace('"latent_dim": 20', '"latent_dim": "x"'), "the option 'latent_dim' cannot be 'x'"),
+        (lambda text: text.replace('"latent_dim": 20', '"latent_dim": "x"'), "must be an integer, got 'x'"),
         (lambda text: text.replace('"latent_dim": 20', '"latent_dim": -1'), "latent_dim"),
         (lambda text: text.replace('"latent_dim": 20', '"latent_dimm": 20'), "did you mean 'latent_dim'?"),
         (lambda text: text.replace('"steps": 5000', '"stepps": 5000'), "did you mean 'steps'?"),
-        (lambda text: text.replace('"steps": 5000', '"steps": true'), "the option 'steps' cannot be True"),
-        (lambda text: set_options(text, None), "the option 'model_config' cannot be None"),
-        (lambda text: set_options(text, [1]), "the option 'model_config' cannot be [1]"),
+        (lambda text: text.replace('"steps": 5000', '"steps": true'), "'steps' must be an integer, got True"),
+        (lambda text: set_options(text, None), "'model_config' must be the options of the model, got None"),
+        (lambda text: set_options(text, [1]), "'model_config' must be the options of the model, got [1]"),
         (lambda text: text.replace('"uint8"', '"object"'), "dtype"),
     ],
 )
@@ -147,6 +147,15 @@ def test_a_folder_without_a_config_is_not_a_run_folder(tmp_path):
         read_config(tmp_path)
 
 
+def test_a_folder_of_runs_is_refused_with_the_names_of_some(tmp_path):
+    for number in range(7):
+        (tmp_path / f"beta={number}").mkdir()
+        write_config(tmp_path / f"beta={number}", description())
+    names = ", ".join(f"beta={number}" for number in range(5))
+    with pytest.raises(InputError, match=rf"config\.json; run folders in it are {names} and 2 more$"):
+        read_config(tmp_path)
+
+
 class TestFamilyFromOutside:
     @pytest.fixture
     def written(self):
@@ -176,7 +185,7 @@ class TestFamilyFromOutside:
         write_config(tmp_path, written)
         path = tmp_path / "config.json"
         path.write_text(set_options(path.read_text(), {option: value}))
-        with pytest.raises(InputError, match=f"the option '{option}' cannot be"):
+        with pytest.raises(InputError, match=f"'{option}' must be (an?|true or false)"):
             read_config(tmp_path, family=OUTSIDE)
 
     @pytest.mark.parametrize("name", ["a_family_to_import", "a_family_to_import.py", "a_family_to_import:FAMILY"])
@@ -239,6 +248,7 @@ class TestOptions:
             ({"number": "abc"}, "--number must be of the Python type int, got 'abc'"),
             ({"rate": np.float32(0.5)}, "--rate must be of the Python type float, got np.float32"),
             ({"rate": 10**400}, "--rate must be of the Python type float, got 1000"),
+            ({"widths": (1,) * 257}, "--widths must have at most 256 values, got 257"),
             ({"range": [1, 2]}, r"--range must be of the Python type tuple\[.*\], got \[1, 2\]"),
         ],
     )

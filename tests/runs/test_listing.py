@@ -1,6 +1,7 @@
 """The list of runs below a folder."""
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -166,7 +167,7 @@ def test_folders_that_may_not_be_written_or_read_do_not_hide_the_others(function
     assert run.state in ("complete", "PermissionError: [Errno 13] Permission denied")
 
 
-def test_links_to_folders_are_followed_once(finished, tmp_path):
+def test_links_to_runs_are_followed_once(finished, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "linked").symlink_to(finished)
     (tmp_path / "runs" / "cycle").symlink_to(tmp_path / "runs")
@@ -174,6 +175,43 @@ def test_links_to_folders_are_followed_once(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "runs" / "real")
     (tmp_path / "runs" / "a link").symlink_to(tmp_path / "runs" / "real")
     assert [run.folder.name for run in list_runs(tmp_path / "runs")] == ["linked", "real"]
+    assert [run.folder.name for run in list_runs(tmp_path / "runs" / "linked")] == ["linked"]
+
+
+def test_folders_outside_the_given_one_are_not_searched(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "disk" / "deep" / "run")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "everything").symlink_to(tmp_path / "disk")
+    (tmp_path / "runs" / "nowhere").symlink_to(tmp_path / "absent")
+    assert list_runs(tmp_path / "runs") == []
+
+
+@pytest.fixture
+def read_only_disk(monkeypatch):
+    """Refuse to open files for writing, as a disk that is mounted read-only does, also to root."""
+    opened = os.open
+
+    def refuse(path, flags, *arguments, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return opened(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+def test_runs_that_cannot_be_written_are_listed_as_they_are(stopped, finished, request):
+    shutil.copytree(finished, stopped.parent / "other")
+    with filelock.FileLock(stopped / ".lock"):
+        request.getfixturevalue("read_only_disk")
+        assert sorted(run.state for run in list_runs(stopped.parent)) == ["complete", "training"]
+
+
+def test_locks_that_are_links_lock_nothing_and_are_not_followed(copy):
+    (copy / ".lock").unlink(missing_ok=True)
+    (copy / ".lock").symlink_to(copy.parent / "absent")
+    assert list_runs(copy)[0].state == "complete"
+    with filelock.FileLock(copy.parent / "absent"):
+        assert list_runs(copy)[0].state == "complete"
 
 
 def test_special_files_do_not_block(tmp_path):

@@ -107,7 +107,7 @@ def test_a_folder_is_made_with_its_parents_and_keeps_its_content(tmp_path):
 
 def test_a_folder_that_cannot_be_made_or_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write to the folder '.*file/run': Not a directory"):
+    with pytest.raises(InputError, match=r"cannot write to the folder '.*file/run': '.*file' is not a folder"):
         make_folder(tmp_path / "file" / "run")
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(InputError, match=r"cannot write to the folder '.*': it is not writable"):

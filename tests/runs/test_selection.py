@@ -176,7 +176,7 @@ def test_patience_ends_the_training_and_a_resumed_one_ends_at_the_same_step(tmp_
         ({"patience": 2}, "patience counts evaluations of the metric of keep_best: give one"),
         ({"patience": 0, "keep_best": "mse", "validation_fraction": 0.1}, "--patience must be at least 1, got 0"),
         ({"validation_fraction": 1.5}, "validation_fraction must be above 0 and below 1, got 1.5"),
-        ({"precision": "float16"}, "--precision must be float32 or bfloat16, got float16"),
+        ({"precision": "float16"}, "--precision must be one of float32, bfloat16, got 'float16'"),
         ({"epochs": 0.0}, "--epochs must be above 0"),
     ],
 )

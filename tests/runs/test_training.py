@@ -112,6 +112,15 @@ class TestRefusals:
             train(copy, LINEAR, linear_config, resume=True)
         assert files(copy) == before
 
+    def test_a_lock_that_is_a_link_is_refused_and_not_followed(self, copy, linear_config):
+        (copy / ".lock").unlink(missing_ok=True)
+        (copy / ".lock").symlink_to(copy.parent / "absent")
+        with pytest.raises(
+            InputError, match=r"\.lock cannot be locked \(Too many levels of symbolic links\): remove it"
+        ):
+            train(copy, LINEAR, linear_config, resume=True)
+        assert not (copy.parent / "absent").exists()
+
     def test_a_folder_that_a_killed_process_has_only_locked_is_new(self, tmp_path, linear_config):
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / ".lock").touch()
