@@ -1,4 +1,4 @@
-"""Freezing of networks in every family."""
+"""Freezing of networks in every family that has several."""
 
 import jax
 import numpy as np
@@ -14,7 +14,6 @@ DIGITS = load("digits")
 MLP = {"hidden": (4,), "architecture": "mlp"}
 FAMILIES = {
     "autoencoder": ({**MLP, "latent_dim": 2}, "encoder"),
-    "classifier": (MLP, "classifier"),
     "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
     "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
     "vae": ({**MLP, "latent_dim": 2, "weight_decay": 0.1}, "encoder"),
@@ -23,7 +22,7 @@ FAMILIES = {
 
 
 def test_every_family_is_tested():
-    assert set(FAMILIES) == set(REGISTRY)
+    assert {*FAMILIES, "classifier"} == set(REGISTRY)  # The classifier has a single network.
 
 
 def test_the_only_network_of_a_model_is_not_frozen():
