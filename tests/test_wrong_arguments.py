@@ -108,25 +108,6 @@ def test_arguments_of_every_build_are_checked(family: str) -> None:
         build(config(), {"image": np.zeros((8, 8), np.uint8)})
 
 
-ORDER = {"little": ">", "big": "<"}[sys.byteorder]
-
-
-@pytest.mark.parametrize(
-    ("data", "name"),
-    [
-        ({"point": X[:, :2].astype(f"{ORDER}f4")}, "'point'"),
-        ({"image": np.zeros((4, 8, 8, 1), f"{ORDER}f4")}, "'image'"),
-        ({**POINTS, "label": np.zeros(20, f"{ORDER}i8")}, "'label'"),
-    ],
-)
-def test_another_byte_order_is_refused_at_every_entrance(data: dict[str, Any], name: str) -> None:
-    for call in (lambda: train(data=data), lambda: runs.evaluate_run(RUN, data=data)):
-        with pytest.raises(InputError, match=f"^{name} must have the byte order of this machine, got {ORDER}.*astype"):
-            call()
-    with pytest.raises(InputError, match=f"^points must have the byte order of this machine, got {ORDER}f4"):
-        plot.scatter_by_label(X[:, :2].astype(f"{ORDER}f4"), label=None)
-
-
 FAMILIES = [*REGISTRY, "conditional gan"]
 
 
@@ -247,6 +228,25 @@ def test_checks_of_arguments_leave_no_trace_in_compiled_programs() -> None:
     state = jax.tree.map(lambda x: x[0] if x.ndim else x, run.state)
     operations = {str(equation.primitive) for equation in program(KEY, state, IMAGES).eqns}
     assert not operations & {"reduce_min", "reduce_max", "is_finite", "reduce_or"}
+
+
+ORDER = {"little": ">", "big": "<"}[sys.byteorder]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ({"point": X[:, :2].astype(f"{ORDER}f4")}, "'point'"),
+        ({"image": np.zeros((4, 8, 8, 1), f"{ORDER}f4")}, "'image'"),
+        ({**POINTS, "label": np.zeros(20, f"{ORDER}i8")}, "'label'"),
+    ],
+)
+def test_another_byte_order_is_refused_at_every_entrance(data: dict[str, Any], name: str) -> None:
+    for call in (lambda: train(data=data), lambda: runs.evaluate_run(RUN, data=data)):
+        with pytest.raises(InputError, match=f"^{name} must have the byte order of this machine, got {ORDER}.*astype"):
+            call()
+    with pytest.raises(InputError, match=f"^points must have the byte order of this machine, got {ORDER}f4"):
+        plot.scatter_by_label(X[:, :2].astype(f"{ORDER}f4"), label=None)
 
 
 SHAPE = r"'image' must have the shape \[n, height, width, channels\], got \(12, 3\)"

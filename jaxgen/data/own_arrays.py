@@ -101,8 +101,7 @@ def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySou
         train, test = counts if split == "train" else counts[::-1]
         dimensions = everything.shape[0]
         what = "images" if "image" in arrays else f"points in {dimensions} dimension{'' if dimensions == 1 else 's'}"
-        read_splits = describe_splits(train, test, what, everything.classes, everything.empty_classes)
-        selected.notice = read_splits + skipped
+        selected.notice = describe_splits(train, test, what, everything.classes, everything.empty_classes) + skipped
         return selected
 
     return open_split

@@ -35,6 +35,9 @@ COUNTS = (
 MAX_LENGTH = 256
 """Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
 
+MAX_NAMED = 5
+"""Largest number of run folders that an error message names."""
+
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
 
@@ -206,45 +209,6 @@ def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:
     return dataclasses.replace(config, data=data, data_dir=data_dir, init_from=init_from)
 
 
-def check_values(options: Any, types: Mapping[str, Any]) -> None:
-    """Check that JSON can hold the values of options and gives them back.
-
-    Args:
-        options: dataclass with the values.
-        types: name of an option -> its type.
-
-    Raises:
-        InputError: if a value has another type, is not finite, or has too many elements.
-
-    Example:
-        >>> RunConfig(None, steps="3")
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: --steps must be of the Python type int, got '3'
-    """
-    for name, hint in types.items():
-        value = getattr(options, name)
-        check_length(option(name), value)
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, float) and not math.isfinite(number):
-                raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
-        if not fits(value, hint):
-            kind = f"of the Python type {hint.__name__ if isinstance(hint, type) else hint}"
-            right = describe_type(hint) if typing.get_origin(hint) is Literal else kind
-            raise InputError(f"{option(name)} must be {right}, got {shortened(value)}")
-
-
-def check_length(name: str, value: Any) -> None:
-    """Raise an InputError if an option has more values than a model can have layers."""
-    if isinstance(value, tuple) and len(value) > MAX_LENGTH:
-        raise InputError(f"{name} must have at most {MAX_LENGTH} values, got {len(value)}")
-
-
-@cache
-def _types_of_run() -> dict[str, Any]:
-    """The types of the options of every run."""
-    return {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"}
-
-
 def option(name: str) -> str:
     """Return a field of a config as the option of the command line.
 
@@ -271,3 +235,29 @@ def custom_model_message(folder: Path) -> str:
         f"{folder} was trained from Python with modules or functions of its own, which a run folder does not store: "
         "build the same model in Python and call jaxgen.load_run(folder, model=model)"
     )
+
+
+@cache
+def _types_of_run() -> dict[str, Any]:
+    """The types of the options of every run."""
+    return {name: hint for name, hint in option_types(RunConfig).items() if name != "model_config"}
+
+
+def check_values(options: Any, types: Mapping[str, Any]) -> None:
+    """Refuse values that JSON would not give back."""
+    for name, hint in types.items():
+        value = getattr(options, name)
+        check_length(option(name), value)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise InputError(f"{option(name)} must be finite, got {format_value(value)}")
+        if not fits(value, hint):
+            kind = f"of the Python type {hint.__name__ if isinstance(hint, type) else hint}"
+            right = describe_type(hint) if typing.get_origin(hint) is Literal else kind
+            raise InputError(f"{option(name)} must be {right}, got {shortened(value)}")
+
+
+def check_length(name: str, value: Any) -> None:
+    """Refuse more values of an option than a file should have."""
+    if isinstance(value, tuple) and len(value) > MAX_LENGTH:
+        raise InputError(f"{name} must have at most {MAX_LENGTH} values, got {len(value)}")

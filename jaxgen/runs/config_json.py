@@ -28,10 +28,11 @@ from jaxgen.typing import Batch
 FORMAT = 1
 """Version of the format of a run folder."""
 
+LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
 MAX_NAMED = 5
 """Largest number of run folders that an error message names."""
-
-LIBRARIES = ("jaxgen", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 class RunDescription(NamedTuple):
@@ -167,6 +168,18 @@ def read_content(folder: Path) -> dict[str, Any]:
         raise _damaged(path, error) from None
     check_format(path, content)
     return dict(content)
+
+
+def _runs_within(folder: Path) -> str:
+    """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
+    try:
+        found = sorted(path.name for path in folder.iterdir() if (path / "config.json").is_file())
+    except OSError:
+        return ""
+    if not found:
+        return ""
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return f"; run folders in it are {', '.join(found[:MAX_NAMED])}{more}"
 
 
 def check_format(path: Path, content: Any) -> None:
@@ -315,18 +328,6 @@ def fields_from(kind: type, content: Any) -> dict[str, Any]:
         check_length(f"'{name}'", value)
         values[name] = value
     return values
-
-
-def _runs_within(folder: Path) -> str:
-    """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
-    try:
-        found = sorted(path.name for path in folder.iterdir() if (path / "config.json").is_file())
-    except OSError:
-        return ""
-    if not found:
-        return ""
-    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
-    return f"; run folders in it are {', '.join(found[:MAX_NAMED])}{more}"
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

@@ -142,17 +142,17 @@ def test_every_change_of_the_content_is_noticed(before, after, tmp_path):
     assert read_config(tmp_path).config == description().config
 
 
+def test_a_folder_without_a_config_is_not_a_run_folder(tmp_path):
+    with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
+        read_config(tmp_path)
+
+
 def test_a_folder_of_runs_is_refused_with_the_names_of_some(tmp_path):
     for number in range(7):
         (tmp_path / f"beta={number}").mkdir()
         write_config(tmp_path / f"beta={number}", description())
     names = ", ".join(f"beta={number}" for number in range(5))
     with pytest.raises(InputError, match=rf"config\.json; run folders in it are {names} and 2 more$"):
-        read_config(tmp_path)
-
-
-def test_a_folder_without_a_config_is_not_a_run_folder(tmp_path):
-    with pytest.raises(InputError, match=r"is not a run folder: it has no config\.json"):
         read_config(tmp_path)
 
 
