@@ -35,12 +35,12 @@ def regular_size(path: Path, *, follow_links: bool = True) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def open_regular(path: Path, *, follow_link: bool = True) -> BufferedReader:
+def open_regular(path: Path, *, follow_links: bool = True) -> BufferedReader:
     """Open a file for reading if it is a regular file; pipes and devices are not waited for.
 
     Args:
         path: path of the file.
-        follow_link: whether the path may be a symbolic link.
+        follow_links: whether the path may be a symbolic link.
 
     Returns:
         The file.
@@ -55,7 +55,7 @@ def open_regular(path: Path, *, follow_link: bool = True) -> BufferedReader:
         jaxgen.errors.InputError: /dev/null must be a regular file
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    file = os.open(path, flags if follow_link else flags | getattr(os, "O_NOFOLLOW", 0))
+    file = os.open(path, flags if follow_links else flags | getattr(os, "O_NOFOLLOW", 0))
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise InputError(f"{path} must be a regular file")

@@ -158,7 +158,7 @@ def _is_locked(folder: Path) -> bool:
     if sys.platform == "win32":  # There, a lock cannot be looked at without taking it.
         return False
     try:
-        with open_regular(folder / LOCK, follow_link=False) as file:
+        with open_regular(folder / LOCK, follow_links=False) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

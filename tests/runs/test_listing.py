@@ -156,7 +156,7 @@ def test_damaged_summaries_hide_neither_their_run_nor_the_others(content, copy):
     assert other.state == "complete"
 
 
-@pytest.mark.parametrize("function", ["filelock.FileLock.acquire", "jaxgen.runs.listing.completed"])
+@pytest.mark.parametrize("function", ["fcntl.flock", "jaxgen.runs.listing.completed"])
 def test_folders_that_may_not_be_written_or_read_do_not_hide_the_others(function, copy, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
