@@ -174,7 +174,7 @@ def _runs_within(folder: Path) -> str:
     """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
     try:
         found = sorted(path.name for path in folder.iterdir() if (path / "config.json").is_file())
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a zero byte.
         return ""
     if not found:
         return ""
