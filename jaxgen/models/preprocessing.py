@@ -21,7 +21,7 @@ def preprocess(batch: Batch) -> Float[Array, " batch *event"]:
         InputError: if the batch has neither `image` nor `point`, or `check_data` refuses it.
 
     Example:
-        >>> preprocess({"image": jnp.full((1, 2, 2, 1), 255, jnp.uint8)})[0, 0, 0]
+        >>> preprocess({"image": np.full((1, 2, 2, 1), 255, np.uint8)})[0, 0, 0]
         Array([1.], dtype=float32)
     """
     name = "image" if is_image(batch) else "point"
@@ -46,7 +46,7 @@ def is_image(batch: Batch) -> bool:
         InputError: if the batch has neither.
 
     Example:
-        >>> is_image({"point": jnp.zeros((4, 2))})
+        >>> is_image({"point": np.zeros((4, 2))})
         False
     """
     if "image" not in batch and "point" not in batch:
@@ -64,8 +64,8 @@ def to_signed(images: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         Values in [-1, 1].
 
     Example:
-        >>> to_signed(jnp.array([0.0, 0.25, 1.0]))
-        Array([-1. , -0.5,  1. ], dtype=float32)
+        >>> to_signed(np.array([0.0, 0.25, 1.0])).tolist()
+        [-1.0, -0.5, 1.0]
     """
     return 2 * images - 1
 
@@ -80,7 +80,7 @@ def from_signed(signed: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
         Values in [0, 1].
 
     Example:
-        >>> from_signed(jnp.array([-1.0, -0.5, 1.0]))
-        Array([0.  , 0.25, 1.  ], dtype=float32)
+        >>> from_signed(np.array([-1.0, -0.5, 1.0])).tolist()
+        [0.0, 0.25, 1.0]
     """
     return (signed + 1) / 2

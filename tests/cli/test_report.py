@@ -91,8 +91,8 @@ def test_family_that_is_not_part_of_the_package_is_loaded(tmp_path, jaxgen, refu
     [
         (["nowhere"], "nowhere is not a run folder: it has no config.json"),
         (["RUN", "--seed", "-1"], "--seed must be between 0 and 2147483647, got -1"),
-        (["RUN", "--out", "FILE"], "cannot write to the folder 'FILE': File exists"),
-        (["RUN", "--out", "FILE/out"], "cannot write to the folder 'FILE/out': Not a directory"),
+        (["RUN", "--out", "FILE"], "/FILE' is not a folder"),
+        (["RUN", "--out", "FILE/out"], "/FILE' is not a folder"),
         (["RUN", "--ot", "x"], "did you mean '--out'?"),
     ],
 )
