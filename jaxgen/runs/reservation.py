@@ -27,9 +27,28 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a run is stored in a folder: give another --out")
-    if not resume and folder.exists() and not all(_is_leftover(path) for path in folder.iterdir()):
+    if not resume and folder.exists() and not is_new(folder):
         raise InputError(f"{folder} exists: give another --out, or --resume to resume the run in it")
     check_writable(folder)
+
+
+def is_new(folder: Path) -> bool:
+    """Return whether an existing folder has nothing but what a killed process may have left of a new run.
+
+    Args:
+        folder: folder of a run.
+
+    Returns:
+        Whether a new run can be stored in it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / LOCK).touch()
+        ...     is_new(Path(folder))
+        True
+    """
+    return all(_is_leftover(path) for path in folder.iterdir())
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from jaxgen.runs.evaluation import BETTER, evaluate_run
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import check_writable, make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
-from jaxgen.runs.reservation import reserved
+from jaxgen.runs.reservation import is_new, reserved
 from jaxgen.runs.start import Durations, Start, start_of
 from jaxgen.runs.training import image_grid, metric_callbacks, saved_or_explained, summary_content
 from jaxgen.training.chunk import Chunk, Unfinished
@@ -151,10 +151,10 @@ def train_sweep(
             if is_known:
                 check_unchanged(read_config(run.folder, family=family), run.description, run.folder)
         start = start_of(whole, resume=resume, notify=notify)
-        state = start.state or _first_state(first, family, points)
         _write_results(folder, axes, [])
         for run in runs:
             write_config(run.folder, run.description)
+        state = start.state or _first_state(first, family, points)
         durations = dataclasses.replace(start.durations)
         fitted = _fit(whole, runs, points, start._replace(state=state), durations, stack)
         names = _names(runs, points)
@@ -230,7 +230,7 @@ def _check_folder(folder: Path, axes: Mapping[str, Sequence[float]], *, resume: 
     if (folder / "config.json").is_file():
         raise InputError(f"{folder} is the folder of a single run: give another --out")
     if not resume:
-        if folder.exists():
+        if folder.exists() and not all(path.is_dir() and is_new(path) for path in folder.iterdir()):
             raise InputError(f"{folder} exists: give another --out, or --resume to resume the sweep in it")
         return
     path = folder / "sweep.json"

@@ -195,6 +195,14 @@ def test_sweeps_that_cannot_start_leave_no_folder(change, axes, sentence, tmp_pa
     assert not (tmp_path / "grid").exists()
 
 
+def test_a_folder_with_nothing_but_what_a_killed_process_left_is_new(tmp_path):
+    for value in ("0", "1"):
+        (tmp_path / "grid" / f"l1={value}").mkdir(parents=True)
+        (tmp_path / "grid" / f"l1={value}" / ".lock").touch()
+    result = train_sweep(tmp_path / "grid", FAMILY, CONFIG, {"l1": (0.0, 1.0)}, notify=lambda line: None)
+    assert [load_run(path).step for path in result.folders] == [8, 8]
+
+
 def test_existing_folder_is_refused(sweep):
     folder, _ = sweep
     with pytest.raises(InputError, match="exists: give another --out"):
