@@ -97,10 +97,8 @@ class ImageGrid:
 
     def _figures(self, state: State, step: int, title: str) -> Iterator[tuple[str, plot.Drawing]]:
         if self.sample is not None:
-            points, samples = (
-                None if "image" in self.some else preprocess(self.some),
-                self.sample(self.key, state, self.count),
-            )
+            points = None if "image" in self.some else preprocess(self.some)
+            samples = self.sample(self.key, state, self.count)
             shown: dict[str, Any] = {"data": points, "columns": self.columns}
             yield "samples", plot.samples(samples[None] if title else samples, titles=[title] if title else (), **shown)
         if self.reconstruct is not None:

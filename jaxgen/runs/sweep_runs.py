@@ -31,14 +31,21 @@ from jaxgen.runs.config import RunConfig
 from jaxgen.runs.config_changes import check_unchanged
 from jaxgen.runs.config_json import read_config, write_config
 from jaxgen.runs.evaluation import BETTER, evaluate_run
-from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import check_writable, make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
 from jaxgen.runs.reservation import is_new, reserved
 from jaxgen.runs.start import Durations, Start, start_of
-from jaxgen.runs.training import image_grid, metric_callbacks, saved_or_explained, summary_content
+from jaxgen.runs.training import (
+    checkpoints_of,
+    fit_from,
+    image_grid,
+    metric_callbacks,
+    saved_or_explained,
+    summary_content,
+    trained_run,
+)
 from jaxgen.training.chunk import Chunk, Unfinished
-from jaxgen.training.loop import Fit, Interrupted, fit
+from jaxgen.training.loop import Fit, Interrupted
 from jaxgen.training.seeds import extract_seeds, summarize
 from jaxgen.training.sweep import Point, check_axes, grid, not_traceable, point_of, sweep_state, swept
 
@@ -319,7 +326,7 @@ def _fit(
     config, seeds = whole.config, runs[0].config.keys.size
     several = runs[0].config.seeds is not None
     logs = [stack.enter_context(MetricsLog(run.folder, start.step, several_seeds=several)) for run in runs]
-    checkpoints = [_checkpoints(run, durations, start.step, len(runs)) for run in runs]
+    checkpoints = [_checkpoints(run, start, durations, len(runs)) for run in runs]
     done = start.step - start.unfinished.steps
     progress = stack.enter_context(Progress(config.steps, done, names=_names(runs, points)))
 
@@ -340,19 +347,12 @@ def _fit(
         durations.compile_seconds += seconds
         progress.compiled(seconds)
 
-    together = _checkpoints(whole, durations, start.step)
+    together = _checkpoints(whole, start, durations)
     with saved_or_explained(whole, together, partial(_save_points, points, seeds, checkpoints)):
-        return fit(
-            whole.trained_model,
-            whole.data,
+        return fit_from(
+            start,
+            whole,
             key=jnp.tile(runs[0].config.keys, len(points)),
-            state=start.state,
-            first_step=start.step,
-            diverged=start.diverged,
-            unfinished=start.unfinished,
-            steps=config.steps,
-            batch_size=config.update_size,
-            chunk=config.chunk,
             callbacks=[durations, progress, *metric_callbacks(runs[0], whole.model), record, together],
             on_compiled=on_compiled,
         )
@@ -371,15 +371,9 @@ def _save_points(
             own.interrupted(Interrupted(training.step, result, rest))
 
 
-def _checkpoints(run: Prepared, durations: Durations, first_step: int, runs: int = 1) -> Checkpoints:
+def _checkpoints(run: Prepared, start: Start, durations: Durations, runs: int = 1) -> Checkpoints:
     """The callback that saves the state of a run, whose durations are its share of those of several runs."""
-    return Checkpoints(
-        run.folder / "checkpoints",
-        every=run.config.checkpoint_every,
-        last=run.config.steps,
-        first_step=first_step,
-        meta=lambda: {**dataclasses.asdict(durations.share(runs)), **run.inputs},
-    )
+    return checkpoints_of(run, start, lambda: {**dataclasses.asdict(durations.share(runs)), **run.inputs})
 
 
 def _write_summaries(
@@ -390,19 +384,8 @@ def _write_summaries(
     durations: Durations,
 ) -> list[dict[str, Any]]:
     """Evaluate all points in one program, write the summary of each, and return the metrics."""
-    seeds, description = runs[0].config.keys.size, whole.description
-    every = Run(
-        folder=whole.folder,
-        family=description.family,
-        config=whole.config,
-        example=description.example,
-        model=whole.model,
-        state=fitted.state,
-        step=whole.config.steps,
-        diverged=fitted.diverged,
-        skipped=(),
-    )
-    metrics = evaluate_run(every, data=whole.test)
+    seeds = runs[0].config.keys.size
+    metrics = evaluate_run(trained_run(whole, fitted.state, fitted.diverged), data=whole.test)
     tests: list[dict[str, Any]] = []
     for number, run in enumerate(runs):
         point = point_of(points, number, seeds, fitted.state, fitted.diverged, {})

@@ -12,7 +12,7 @@ from jaxgen.callbacks.best_state import Best, Found, Validation
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError
-from jaxgen.game import Model
+from jaxgen.game import Model, State
 from jaxgen.models import Family
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.config_changes import check_unchanged
@@ -24,7 +24,7 @@ from jaxgen.runs.preparation import Prepared, prepare_run, selection
 from jaxgen.runs.reservation import check_folder, check_present, reserved
 from jaxgen.runs.start import Durations, Start, start_of
 from jaxgen.training.checkpoint import completed, restore
-from jaxgen.training.chunk import Callback, find_non_finite_parameters
+from jaxgen.training.chunk import Callback, Divergence, find_non_finite_parameters
 from jaxgen.training.loop import Fit, Interrupted, fit
 
 PROFILE = "profile"
@@ -100,9 +100,7 @@ def _fit(
         return {**dataclasses.asdict(durations), **prepared.inputs, **found}
 
     best = _best(prepared, start, meta)
-    checkpoints = Checkpoints(
-        folder / "checkpoints", every=config.checkpoint_every, last=config.steps, first_step=start.step, meta=meta
-    )
+    checkpoints = checkpoints_of(prepared, start, meta)
     if best is not None and best.is_exhausted:
         notify(f"the training ended early at step {start.step}: give more --patience to continue it")
         assert start.state is not None
@@ -125,26 +123,60 @@ def _fit(
         callbacks += [lambda _: check_present(folder), checkpoints]
         callbacks = callbacks if trace is None else [trace, *callbacks]
         with saved_or_explained(prepared, checkpoints):
-            fitted = fit(
-                prepared.trained_model,
-                prepared.data,
-                key=config.keys,
-                steps=config.steps,
-                batch_size=config.update_size,
-                state=start.state,
-                first_step=start.step,
-                diverged=start.diverged,
-                unfinished=start.unfinished,
-                chunk=config.chunk,
-                callbacks=callbacks,
-                on_compiled=on_compiled,
-                stop=None if best is None else lambda _: best.is_exhausted,
-            )
+            stop = None if best is None else lambda _: best.is_exhausted
+            fitted = fit_from(start, prepared, key=config.keys, callbacks=callbacks, on_compiled=on_compiled, stop=stop)
     step = int(fitted.state.step)
     if step < config.steps:
         notify(f"{config.keep_best} has not improved for {config.patience} evaluations: ended at step {step}")
         checkpoints.ended(step, fitted)
     return fitted, None if best is None else best.found
+
+
+def fit_from(start: Start, prepared: Prepared, **options: Any) -> Fit:
+    """Run `fit` from a start with what the config of a run determines.
+
+    Args:
+        start: where the training starts.
+        prepared: the training.
+        **options: the other arguments of `fit`: the keys and the callbacks.
+
+    Returns:
+        The result of `fit`.
+    """
+    config = prepared.config
+    return fit(
+        prepared.trained_model,
+        prepared.data,
+        steps=config.steps,
+        batch_size=config.update_size,
+        state=start.state,
+        first_step=start.step,
+        diverged=start.diverged,
+        unfinished=start.unfinished,
+        chunk=config.chunk,
+        **options,
+    )
+
+
+def checkpoints_of(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]]) -> Checkpoints:
+    """Return the callback that saves the states of a run.
+
+    Args:
+        prepared: the training.
+        start: where it starts.
+        meta: function called at every checkpoint for what is stored beside the state.
+
+    Returns:
+        The callback.
+    """
+    config = prepared.config
+    return Checkpoints(
+        prepared.folder / "checkpoints",
+        every=config.checkpoint_every,
+        last=config.steps,
+        first_step=start.step,
+        meta=meta,
+    )
 
 
 def _report_log(log: MetricsLog, first_step: int, notify: Notify) -> None:
@@ -261,12 +293,28 @@ def run_summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: 
     if best is not None and best.step:
         restored = restore(prepared.folder / "best", abstract_state(model, config, description.example))
         state, diverged = restored.state, diverged_from_json(restored.meta)
-    run = Run(
+    metrics = evaluate_run(trained_run(prepared, state, diverged), data=prepared.test)
+    return summary_content(prepared, fitted, best, durations, metrics)
+
+
+def trained_run(prepared: Prepared, state: State, diverged: Mapping[int, Divergence]) -> Run:
+    """Return a run with a state of its training, as `load_run` would.
+
+    Args:
+        prepared: the training.
+        state: state of all seeds.
+        diverged: seeds that have diverged; those whose parameters are not finite are left out as well.
+
+    Returns:
+        The run.
+    """
+    description = prepared.description
+    return Run(
         folder=prepared.folder,
         family=description.family,
-        config=config,
+        config=prepared.config,
         example=description.example,
-        model=model,
+        model=prepared.model,
         state=state,
         step=int(state.step),
         diverged={**find_non_finite_parameters(state), **diverged},
@@ -275,7 +323,6 @@ def run_summary(prepared: Prepared, fitted: Fit, best: Found | None, durations: 
         class_names=description.class_names,
         standardization=description.standardization,
     )
-    return summary_content(prepared, fitted, best, durations, evaluate_run(run, data=prepared.test))
 
 
 def summary_content(

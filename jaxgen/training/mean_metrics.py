@@ -58,10 +58,9 @@ def evaluate(
         model.check(example(data))
     totals: dict[str, np.ndarray] = {}
     state = state if several_seeds else add_seed_axis(state)
+    sums = jit_for_few_calls(_sums, static_argnums=0)
     for number, batch in enumerate(_batches(data)):
-        for name, value in jit_for_few_calls(_sums, static_argnums=0)(
-            model.evaluate, key, state, np.int32(number), batch
-        ).items():
+        for name, value in sums(model.evaluate, key, state, np.int32(number), batch).items():
             totals[name] = totals.get(name, np.float64(0)) + np.asarray(value, np.float64)
     means = {name: (total / examples).astype(np.float32) for name, total in totals.items()}
     return means if several_seeds else {name: value[0] for name, value in means.items()}

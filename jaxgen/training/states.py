@@ -1,7 +1,7 @@
 """States before the first step of a training, the keys of a run, and the check of a state to continue from."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jaxgen.memory import bytes_of, check_memory
 from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.leaves import first_difference, named_leaves
 from jaxgen.training.seeds import over_seeds
-from jaxgen.typing import Array, Batch, Key, KeyArray
+from jaxgen.typing import Array, Batch, Key, KeyArray, PyTree
 
 SMALLER = "give a smaller batch size, smaller networks or fewer seeds"
 """What to do where the device has too little memory."""
@@ -62,10 +62,28 @@ def initial_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> S
     Raises:
         InputError: if the device has too little memory for it.
     """
-    traced = jit_for_few_calls(_init(model, example)).trace(keys)
+    return compute_state(_init(model, example), keys, what="the state of the training", advice=SMALLER)
+
+
+def compute_state(init: Callable[[Any], State], seeds: PyTree, *, what: str, advice: str) -> State:
+    """Compute the states before the first step, unless the device has too little memory for the training.
+
+    Args:
+        init: function of the seeds.
+        seeds: what it is called with.
+        what: what the states are called in the message.
+        advice: what to do where they do not fit.
+
+    Returns:
+        The states.
+
+    Raises:
+        InputError: if the device has too little memory.
+    """
+    traced = jit_for_few_calls(init).trace(seeds)
     # Twice: a step computes new parameters and optimizer states, or gradients, beside the old ones.
-    check_memory("the state of the training", 2 * bytes_of(traced.out_info), SMALLER)
-    return traced.lower().compile()(keys)
+    check_memory(what, 2 * bytes_of(traced.out_info), advice)
+    return traced.lower().compile()(seeds)
 
 
 def abstract_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> State:

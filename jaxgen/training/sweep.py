@@ -19,11 +19,10 @@ from jaxgen.data import Stream
 from jaxgen.data import example as example_of
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, State
-from jaxgen.memory import bytes_of, check_memory
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.loop import fit
 from jaxgen.training.seeds import extract_seeds, over_seeds
-from jaxgen.training.states import run_keys
+from jaxgen.training.states import compute_state, run_keys
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray
 
 OPTIONS = "swept options"
@@ -216,9 +215,10 @@ def sweep_state(
         key, values = run
         return _with_options(build(values).init(run_keys(key).init, example), values)
 
-    traced = jax.jit(over_seeds(of_seed)).trace((jnp.tile(keys, len(points)), options))
-    check_memory("the states of the sweep", 2 * bytes_of(traced.out_info), "give fewer values or seeds")
-    return traced.lower().compile()((jnp.tile(keys, len(points)), options))
+    seeds = (jnp.tile(keys, len(points)), options)
+    return compute_state(
+        over_seeds(of_seed), seeds, what="the states of the sweep", advice="give fewer values or seeds"
+    )
 
 
 def point_of(
