@@ -40,36 +40,22 @@ HASHED_BYTES = 2**16
 """Number of bytes at the beginning and at the end of a larger file that represent its content in its digest."""
 
 
-def open_folder(path: Path, split: str, image_size: int | None) -> Source:
-    """Open one split of a folder of images.
+def folder_splits(path: Path, image_size: int | None) -> Callable[[str], Source]:
+    """Return a function that opens a split of a folder of images; its files are looked at once for all splits.
+
+    The splits "train", "test" and "validation" are the subfolders `train`, `val` and `test`, or similar names in any
+    case; without `test`, `val` is the test split. Without such subfolders, a tenth of each class belongs to the test
+    split.
 
     Args:
         path: path of a folder of images.
-        split: "train", "test" or "validation". The splits are the subfolders `train`, `val` and `test`, or similar
-            names in any case; without `test`, `val` is the test split. Without such subfolders, a tenth of each class
-            belongs to the test split.
         image_size: height and width in pixels. The shorter side of an image is resized to it and the image is cropped
             around its centre. None keeps the size, which must be the same for all images.
 
     Returns:
-        Source of the images of the split, whose `notice` says what was read.
-
-    Raises:
-        InputError: if there are no images, or an image is unreadable, too small, too large, or differs in size from the
-            others.
-    """
-    return folder_splits(path, image_size)(split)
-
-
-def folder_splits(path: Path, image_size: int | None) -> Callable[[str], Source]:
-    """Return a function that opens a split of a folder of images; its files are looked at once for all splits.
-
-    Args:
-        path: path of a folder of images.
-        image_size: height and width in pixels.
-
-    Returns:
-        The function; split, result and errors are those of `open_folder`.
+        Function of the name of a split. It returns the source of its images, whose `notice` says what was read, and
+        raises an InputError if there are none, or an image is unreadable, too small, too large, or differs in size from
+        the others.
 
     Raises:
         InputError: if the folder cannot be read, or two of its subfolders are the same split.

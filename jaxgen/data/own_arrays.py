@@ -54,32 +54,18 @@ class Labelled(NamedTuple):
     skipped: tuple[str, ...] = ()
 
 
-def open_arrays(path: Path, split: str, image_size: int | None) -> ArraySource:
-    """Open one split of the user's arrays: a tenth of each class belongs to the test split.
-
-    Args:
-        path: path of an `.npz` or `.csv` file, see `read_npz` and `read_csv`.
-        split: "train" or "test".
-        image_size: height and width of the resized images in pixels; None keeps the size.
-
-    Returns:
-        Source of the examples of the split, whose `notice` says what was read.
-
-    Raises:
-        InputError: if the file is damaged, too large, or its arrays differ from the description.
-    """
-    return array_splits(path, image_size)(split)
-
-
 def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySource]:
     """Return a function that opens a split of the user's arrays; the file is read once for all splits.
 
+    A tenth of each class belongs to the split "test", the others to "train".
+
     Args:
-        path: path of an `.npz` or `.csv` file.
+        path: path of an `.npz` or `.csv` file, see `read_npz` and `read_csv`.
         image_size: height and width of the resized images in pixels; None keeps the size.
 
     Returns:
-        The function; split, result and errors are those of `open_arrays`.
+        Function of the name of a split. It returns the source of its examples, whose `notice` says what was read, and
+        raises an InputError if the file is damaged, too large, or its arrays differ from the description.
     """
 
     @cache

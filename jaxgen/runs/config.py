@@ -35,9 +35,6 @@ COUNTS = (
 MAX_LENGTH = 256
 """Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
 
-MAX_NAMED = 5
-"""Largest number of run folders that an error message names."""
-
 BATCH_SIZE = 128
 """Default number of examples in one update, where the data have enough."""
 

@@ -11,14 +11,18 @@ from PIL import Image, ImageFile
 
 from jaxgen.data import image_folder
 from jaxgen.data.folders import find_splits
-from jaxgen.data.image_folder import ImageFolder, open_folder, resize_all
-from jaxgen.data.streaming import read_all
+from jaxgen.data.image_folder import ImageFolder, folder_splits, resize_all
+from jaxgen.data.streaming import Source, read_all
 from jaxgen.errors import InputError
 from jaxgen.models import vae
 from jaxgen.runs import RunConfig
 from jaxgen.runs.preparation import prepare_run
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
+
+
+def open_folder(path: Path, split: str, image_size: int | None) -> Source:
+    return folder_splits(path, image_size)(split)
 
 
 def save(path: Path, size: tuple[int, int] = (6, 6), color: Any = 0, mode: str = "L") -> Path:

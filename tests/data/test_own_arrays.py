@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from jaxgen.data import own_arrays
-from jaxgen.data.own_arrays import open_arrays, read_csv, read_npz
+from jaxgen.data.own_arrays import array_splits, read_csv, read_npz
 from jaxgen.errors import InputError
 from jaxgen.models import vae
 from jaxgen.runs import RunConfig
 from jaxgen.runs.preparation import prepare_run
+
+
+def open_arrays(path, split, image_size):
+    return array_splits(path, image_size)(split)
 
 
 def save_npz(path: Path, **arrays: Any) -> Path:
