@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import AbstractArray
 
 from jaxgen._arrays import check_byte_order, check_key, is_known
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.typing import Array, Int, Key, UInt8
 
 P = ParamSpec("P")
@@ -214,7 +214,7 @@ def _fits(shape: tuple[int, ...], dims: list[str], sizes: dict[str, int]) -> boo
 def _error(name: str, value: Any, choices: list[Any], sizes: Mapping[str, int]) -> InputError:
     wanted = list(dict.fromkeys(_described(choice, sizes) for choice in choices))
     listed = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if wanted[1:] else wanted)
-    got = f"{type(value).__name__} {value!r:.40}"
+    got = f"{type(value).__name__} {shortened(value)}"
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         got = f"{value.dtype} of shape {value.shape}" if is_known(value) else f"shape {value.shape}"
     return InputError(f"{name} must be {listed}, got {got}")

@@ -73,7 +73,9 @@ def check_widths(**values: Any) -> None:
     """
     for name, widths in values.items():
         if not isinstance(widths, tuple | list):
-            raise InputError(f"{name} must be a tuple of widths, one for each layer, as (256, 128), got {widths!r}")
+            raise InputError(
+                f"{name} must be a tuple of widths, one for each layer, as (256, 128), got {shortened(widths)}"
+            )
         for width in widths:
             check_positive(**{name: width})
 
