@@ -1,21 +1,43 @@
 """Metrics of generated samples: pure functions of samples, labels, logits or features."""
 
+from jaxgen.metrics.frechet import (
+    ExtrapolatedDistance,
+    Moments,
+    extrapolated_frechet_distance,
+    frechet_distance_of_features,
+    frechet_distance_of_moments,
+    merge_moments,
+    moments_of,
+    update_moments,
+)
+from jaxgen.metrics.inception_score import InceptionScore, inception_score
+from jaxgen.metrics.kernel_distance import KernelDistance, kernel_distance
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
     class_metrics,
-    frechet_distance_of_features,
     label_metrics,
     mixture_metrics,
 )
 
 __all__ = [
     "CONFIDENT",
+    "ExtrapolatedDistance",
+    "InceptionScore",
+    "KernelDistance",
     "ModeCoverage",
+    "Moments",
     "class_metrics",
+    "extrapolated_frechet_distance",
     "frechet_distance_of_features",
+    "frechet_distance_of_moments",
+    "inception_score",
+    "kernel_distance",
     "label_coverage",
     "label_metrics",
+    "merge_moments",
     "mixture_metrics",
     "mode_coverage",
+    "moments_of",
+    "update_moments",
 ]
