@@ -35,3 +35,21 @@ def expand_path(path: str | Path) -> Path:
             f"the path {shortened(os.fspath(path))} must begin with the name of a user of this machine, as it begins "
             "with ~"
         ) from error
+
+
+def cache_folder(name: str) -> Path:
+    """Return the folder of a cache of this user, which need not exist.
+
+    Args:
+        name: what is cached, e.g. `features`.
+
+    Returns:
+        `$XDG_CACHE_HOME/jaxgen/NAME`, or `~/.cache/jaxgen/NAME`.
+
+    Example:
+        >>> cache_folder("features").parts[-2:]
+        ('jaxgen', 'features')
+    """
+    # The XDG specification requires that a relative path is ignored.
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "jaxgen" / name

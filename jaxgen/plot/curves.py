@@ -1,6 +1,6 @@
 """Plots of metrics: over training, over seeds, against each other, and against published numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -73,6 +73,8 @@ def generator_gradients(confidence: Float[AnyArray, " n"], gradients: Mapping[st
 def training_curves(
     step: Int[AnyArray, " steps"] | Mapping[str, Int[AnyArray, " steps"]],
     metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]],
+    *,
+    titles: Mapping[str, Sequence[str]] | None = None,
 ) -> "Figure":
     """Plot metrics over training: the mean over seeds as a line, plus and minus one standard deviation as a band.
 
@@ -80,6 +82,7 @@ def training_curves(
         step: steps at which the metrics were computed, [steps]; or name of the run -> its steps, where they differ.
         metrics: name of the metric -> name of the run -> values of all seeds, [seeds, steps]; one seed has no band, and
             NaN is left out.
+        titles: name of the metric -> lines above its axes; by default there are none.
 
     Returns:
         Figure with one pair of axes per metric, at most four in a row, and one legend.
@@ -101,6 +104,8 @@ def training_curves(
     colours: dict[str, Any] = {}
     for number, (metric, runs) in enumerate(metrics.items(), start=1):
         axes = figure.add_subplot(rows, columns, number, xlabel="step", ylabel=literal(metric))
+        if titles and metric in titles:
+            axes.set_title("\n".join(map(literal, titles[metric])), fontsize="small")
         for run, values in runs.items():
             colours.setdefault(run, f"C{len(colours) % 10}")
             _plot_curve(

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxgen.models import PRESETS
 from jaxgen.models.gan import Config
+from jaxgen.recipes.extractor_weights import EXTRACTOR_RECIPES
 from jaxgen.recipes.recipe import Claim, Entry, ModelComparison, Published, Recipe, RepeatedExperiment, with_steps
 from jaxgen.recipes.theory import (
     generator_gradient_experiment,
@@ -415,5 +416,6 @@ RECIPES: dict[str, Recipe] = {
             "not the numbers."
         ),
     ),
+    **EXTRACTOR_RECIPES,
 }
 """Recipe name -> recipe."""

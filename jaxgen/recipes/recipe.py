@@ -24,7 +24,7 @@ from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
 from jaxgen.runs.config import with_absolute_paths
 from jaxgen.runs.config_json import read_config
-from jaxgen.runs.evaluation import BETTER
+from jaxgen.runs.evaluation import better_of
 from jaxgen.runs.outputs import file_name, make_folder, write_json
 from jaxgen.runs.summary_file import read_summary
 from jaxgen.training.seeds import summarize
@@ -256,7 +256,7 @@ class ModelComparison:
         folder = request.folder / file_name(name)
         request.notify(f"{name}: {config.seeds} seeds, {config.steps} steps, in {folder}")
         try:
-            test = dict(_test_metrics(folder, entry.family, config, request.notify))
+            test = dict(complete_run(folder, entry.family, config, request.notify))
         except DivergenceError as error:
             request.notify(f"{name}: {error}")
             missing = (None,) * (config.seeds or 1)
@@ -266,7 +266,7 @@ class ModelComparison:
             run = load_run(folder)
             further = measure(run, jax.random.key(config.seed))
             test |= {
-                name: summarize(values, better=BETTER.get(name), left_out=run.diverged)
+                name: summarize(values, better=better_of(name), left_out=run.diverged)
                 for name, values in further.items()
             }
         return {
@@ -311,6 +311,31 @@ def run_recipe(recipe: Recipe, request: Request) -> Outcome:
     return outcome
 
 
+def complete_run(folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]) -> Mapping[str, Any]:
+    """Return the stored metrics of a complete run, or train the run to its end and return the new ones.
+
+    Args:
+        folder: folder of the run.
+        family: name of the model's family.
+        config: config of the run.
+        notify: function that is called with each line of progress.
+
+    Returns:
+        Metrics of the test split, as `jaxgen.runs.evaluate_run` returns them.
+
+    Raises:
+        DivergenceError: if every seed diverges.
+        InputError: if the folder holds another run, or data are missing.
+    """
+    begun = (folder / "config.json").is_file()
+    if begun and read_config(folder)[:2] == (family, with_absolute_paths(config)):
+        summary = read_summary(folder, config.seeds)  # A missing or damaged one is computed again.
+        if summary is not None and summary.step == config.steps:
+            return summary.test
+    test: Mapping[str, Any] = train(folder, family, config, resume=begun, notify=notify)["test"]
+    return test
+
+
 def _check_only(recipe: Recipe, only: Sequence[str]) -> None:
     """Raise an InputError unless the recipe has all of the named models."""
     models = recipe.run.entries if isinstance(recipe.run, ModelComparison) else {}
@@ -349,19 +374,6 @@ def with_steps(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
         for name in ("log_every", "checkpoint_every", "image_every")
     }
     return dataclasses.replace(config, steps=steps, **intervals)
-
-
-def _test_metrics(
-    folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]
-) -> Mapping[str, Any]:
-    """Return the stored metrics of a complete run, or train the run to its end and return the new ones."""
-    begun = (folder / "config.json").is_file()
-    if begun and read_config(folder)[:2] == (family, with_absolute_paths(config)):
-        summary = read_summary(folder, config.seeds)  # A missing or damaged one is computed again.
-        if summary is not None and summary.step == config.steps:
-            return summary.test
-    test: Mapping[str, Any] = train(folder, family, config, resume=begun, notify=notify)["test"]
-    return test
 
 
 def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:
