@@ -1,12 +1,23 @@
 """Metrics of generated samples: pure functions of samples, labels, logits or features."""
 
 from jaxgen.metrics.conditional import ClassifierAccuracy, IntraClass, classifier_accuracy_score, intra_class
+from jaxgen.metrics.frechet import (
+    ExtrapolatedDistance,
+    Moments,
+    extrapolated_frechet_distance,
+    frechet_distance_of_features,
+    frechet_distance_of_moments,
+    merge_moments,
+    moments_of,
+    update_moments,
+)
+from jaxgen.metrics.inception_score import InceptionScore, inception_score
+from jaxgen.metrics.kernel_distance import KernelDistance, kernel_distance
 from jaxgen.metrics.memorization import DataCopying, TrainingDistances, data_copying, training_distances
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
     class_metrics,
-    frechet_distance_of_features,
     label_metrics,
     mixture_metrics,
 )
@@ -27,8 +38,12 @@ __all__ = [
     "ClassifierAccuracy",
     "DataCopying",
     "DensityCoverage",
+    "ExtrapolatedDistance",
+    "InceptionScore",
     "IntraClass",
+    "KernelDistance",
     "ModeCoverage",
+    "Moments",
     "Neighbours",
     "PathLength",
     "PrecisionRecall",
@@ -37,16 +52,23 @@ __all__ = [
     "classifier_accuracy_score",
     "data_copying",
     "density_coverage",
+    "extrapolated_frechet_distance",
     "frechet_distance_of_features",
+    "frechet_distance_of_moments",
+    "inception_score",
     "intra_class",
+    "kernel_distance",
     "label_coverage",
     "label_metrics",
+    "merge_moments",
     "mixture_metrics",
     "mode_coverage",
+    "moments_of",
     "nearest_neighbours",
     "perceptual_path_length",
     "precision_recall",
     "realism",
     "training_distances",
+    "update_moments",
     "vendi_score",
 ]
