@@ -1,5 +1,6 @@
 """Metrics of generated samples: pure functions of samples, labels, logits or features."""
 
+from jaxgen.metrics.conditional import ClassifierAccuracy, IntraClass, classifier_accuracy_score, intra_class
 from jaxgen.metrics.frechet import (
     ExtrapolatedDistance,
     Moments,
@@ -12,6 +13,7 @@ from jaxgen.metrics.frechet import (
 )
 from jaxgen.metrics.inception_score import InceptionScore, inception_score
 from jaxgen.metrics.kernel_distance import KernelDistance, kernel_distance
+from jaxgen.metrics.memorization import DataCopying, TrainingDistances, data_copying, training_distances
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
@@ -19,19 +21,42 @@ from jaxgen.metrics.modes_and_distances import (
     label_metrics,
     mixture_metrics,
 )
+from jaxgen.metrics.neighbours import (
+    DensityCoverage,
+    Neighbours,
+    PrecisionRecall,
+    density_coverage,
+    nearest_neighbours,
+    precision_recall,
+    realism,
+)
+from jaxgen.metrics.path_length import PathLength, perceptual_path_length
+from jaxgen.metrics.vendi import vendi_score
 
 __all__ = [
     "CONFIDENT",
+    "ClassifierAccuracy",
+    "DataCopying",
+    "DensityCoverage",
     "ExtrapolatedDistance",
     "InceptionScore",
+    "IntraClass",
     "KernelDistance",
     "ModeCoverage",
     "Moments",
+    "Neighbours",
+    "PathLength",
+    "PrecisionRecall",
+    "TrainingDistances",
     "class_metrics",
+    "classifier_accuracy_score",
+    "data_copying",
+    "density_coverage",
     "extrapolated_frechet_distance",
     "frechet_distance_of_features",
     "frechet_distance_of_moments",
     "inception_score",
+    "intra_class",
     "kernel_distance",
     "label_coverage",
     "label_metrics",
@@ -39,5 +64,11 @@ __all__ = [
     "mixture_metrics",
     "mode_coverage",
     "moments_of",
+    "nearest_neighbours",
+    "perceptual_path_length",
+    "precision_recall",
+    "realism",
+    "training_distances",
     "update_moments",
+    "vendi_score",
 ]
