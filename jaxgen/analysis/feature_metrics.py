@@ -6,25 +6,55 @@ the papers, and every value carries what must be equal before it is compared wit
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
-from jaxgen.metrics import frechet_distance_of_features, inception_score, kernel_distance
+from jaxgen.metrics import (
+    classifier_accuracy_score,
+    data_copying,
+    density_coverage,
+    extrapolated_frechet_distance,
+    frechet_distance_of_features,
+    inception_score,
+    intra_class,
+    kernel_distance,
+    moments_of,
+    precision_recall,
+    training_distances,
+    vendi_score,
+)
 from jaxgen.metrics.extractors import Extracted, Extractor
-from jaxgen.metrics.neighbours import density_coverage, precision_recall
 from jaxgen.metrics.protocol import Protocol
-from jaxgen.typing import KeyArray
+from jaxgen.typing import AnyArray, Int, KeyArray
+
+Better: TypeAlias = Literal["smaller", "larger"] | None
+"""Which values of a number are better; None where neither is."""
 
 INCEPTION = "inception_2015"
 """The network whose numbers are called FID, KID and Inception Score; those of others have other names."""
 
 
-def _no_options(fewest: int) -> tuple[str, ...]:
-    return ()
+class Sets(NamedTuple):
+    """What metrics of features compare.
+
+    Attributes:
+        real: features and logits of real examples.
+        fake: features and logits of samples.
+        held_out: those of real examples that the model was not trained on, for memorization; None without them.
+        real_labels: class of each real example; None where they have none.
+        fake_labels: class for which each sample was generated; None for a model that is not conditional.
+    """
+
+    real: Extracted
+    fake: Extracted
+    held_out: Extracted | None = None
+    real_labels: Int[AnyArray, " n"] | None = None
+    fake_labels: Int[AnyArray, " m"] | None = None
 
 
 class FeatureMetric(NamedTuple):
@@ -32,17 +62,19 @@ class FeatureMetric(NamedTuple):
 
     Attributes:
         description: what it is, in one line, with its reference.
-        measure: `(key, real, fake) -> {name: value}`.
+        measure: `(key, sets) -> {name: value}`.
         better: name of each value -> which values are better.
         options: `(examples of the smaller set) -> choices that belong to the protocol`.
         least: smallest number of examples of both sets.
+        needs: what it needs beside features of real examples and of samples: held-out examples, or labels of both sets.
     """
 
     description: str
-    measure: Callable[[KeyArray, Extracted, Extracted], Mapping[str, float]]
-    better: Mapping[str, Literal["smaller", "larger"]]
-    options: Callable[[int], tuple[str, ...]] = _no_options
+    measure: Callable[[KeyArray, Sets], Mapping[str, float]]
+    better: Mapping[str, Better]
+    options: Callable[[int], tuple[str, ...]] = lambda fewest: ()
     least: int = 2
+    needs: Literal["", "held_out", "labels"] = ""
 
 
 class Measured(NamedTuple):
@@ -67,37 +99,76 @@ NEIGHBOURS_OF_RECALL, NEIGHBOURS_OF_COVERAGE = 3, 5
 """Neighbour that determines the radius of a ball, for precision and recall, and for density and coverage."""
 
 
-def _kernel_distance(key: KeyArray, real: Extracted, fake: Extracted) -> Mapping[str, float]:
-    size = min(KERNEL_SUBSET_SIZE, len(real.features), len(fake.features))
-    found = kernel_distance(key, real.features, fake.features, subsets=KERNEL_SUBSETS, subset_size=size)
+def _fid(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    return {"fid": float(frechet_distance_of_features(sets.real.features, sets.fake.features))}
+
+
+def _fid_infinity(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    found = extrapolated_frechet_distance(key, moments_of(sets.real.features), sets.fake.features)
+    return {"fid_infinity": found.distance}
+
+
+def _kid(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    size = min(KERNEL_SUBSET_SIZE, len(sets.real.features), len(sets.fake.features))
+    found = kernel_distance(key, sets.real.features, sets.fake.features, subsets=KERNEL_SUBSETS, subset_size=size)
     return {"kid": float(found.mean)}
 
 
-def _precision_recall(key: KeyArray, real: Extracted, fake: Extracted) -> Mapping[str, float]:
-    found = precision_recall(real.features, fake.features, k=NEIGHBOURS_OF_RECALL)
+def _inception_score(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    return {"inception_score": float(inception_score(sets.fake.logits, splits=SCORE_SPLITS).mean)}
+
+
+def _precision_recall(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    found = precision_recall(sets.real.features, sets.fake.features, k=NEIGHBOURS_OF_RECALL)
     return {"precision": float(found.precision), "recall": float(found.recall)}
 
 
-def _density_coverage(key: KeyArray, real: Extracted, fake: Extracted) -> Mapping[str, float]:
-    found = density_coverage(real.features, fake.features, k=NEIGHBOURS_OF_COVERAGE)
+def _density_coverage(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    found = density_coverage(sets.real.features, sets.fake.features, k=NEIGHBOURS_OF_COVERAGE)
     return {"density": float(found.density), "coverage": float(found.coverage)}
+
+
+def _vendi_score(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    return {"vendi_score": float(vendi_score(sets.fake.features))}
+
+
+def _memorization(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    assert sets.held_out is not None
+    three = (sets.fake.features, sets.real.features, sets.held_out.features)
+    return {"training_distance_ratio": training_distances(*three).ratio, "data_copying": data_copying(*three).score}
+
+
+def _intra_class(key: KeyArray, sets: Sets) -> Mapping[str, float]:
+    assert sets.real_labels is not None
+    assert sets.fake_labels is not None
+    found = intra_class(
+        frechet_distance_of_features, sets.real.features, sets.real_labels, sets.fake.features, sets.fake_labels
+    )
+    accuracy = classifier_accuracy_score(jnp.asarray(sets.fake.logits), jnp.asarray(sets.fake_labels)).accuracy
+    return {"intra_class_fid": found.mean, "classifier_accuracy": float(accuracy)}
 
 
 FEATURE_METRICS: dict[str, FeatureMetric] = {
     "fid": FeatureMetric(
         "Fréchet distance of Gaussians fitted to the features, Heusel et al. 2017, arXiv:1706.08500",
-        lambda key, real, fake: {"fid": float(frechet_distance_of_features(real.features, fake.features))},
+        _fid,
         {"fid": "smaller"},
+    ),
+    "fid_infinity": FeatureMetric(
+        "the same, extrapolated to infinitely many samples, Chong & Forsyth 2020, arXiv:1911.07023",
+        _fid_infinity,
+        {"fid_infinity": "smaller"},
+        least=20,
     ),
     "kid": FeatureMetric(
         "squared maximum mean discrepancy with a polynomial kernel, Bińkowski et al. 2018, arXiv:1801.01401",
-        _kernel_distance,
+        _kid,
         {"kid": "smaller"},
         lambda fewest: (f"subsets={KERNEL_SUBSETS}x{min(fewest, KERNEL_SUBSET_SIZE)}",),
     ),
     "inception_score": FeatureMetric(
         "exponential of the mutual information of samples and classes, Salimans et al. 2016, arXiv:1606.03498",
-        lambda key, real, fake: {"inception_score": float(inception_score(fake.logits, splits=SCORE_SPLITS).mean)},
+        _inception_score,
         {"inception_score": "larger"},
         lambda fewest: (f"splits={SCORE_SPLITS}",),
         least=SCORE_SPLITS,
@@ -120,92 +191,127 @@ FEATURE_METRICS: dict[str, FeatureMetric] = {
     ),
     "vendi_score": FeatureMetric(
         "effective number of different samples, Friedman & Dieng 2023, arXiv:2210.02410",
-        lambda key, real, fake: {"vendi_score": float(vendi_score(fake.features))},
+        _vendi_score,
         {"vendi_score": "larger"},
+    ),
+    "memorization": FeatureMetric(
+        "distances to the nearest training example beside those of held-out examples, Meehan et al. 2020, "
+        "arXiv:2004.05675",
+        _memorization,
+        {"training_distance_ratio": None, "data_copying": None},
+        needs="held_out",
+    ),
+    "intra_class": FeatureMetric(
+        "mean over classes of the Fréchet distance, Miyato & Koyama 2018, arXiv:1802.05637, and share of samples whose "
+        "class the extractor recognizes",
+        _intra_class,
+        {"intra_class_fid": "smaller", "classifier_accuracy": "larger"},
+        needs="labels",
     ),
 }
 """Name, as given to `--metrics` -> metric."""
 
-OTHER_NAMES = {"fid": "frechet_distance", "kid": "kernel_distance", "inception_score": "classifier_score"}
+OTHER_NAMES = {
+    "fid": "frechet_distance",
+    "fid_infinity": "frechet_distance_infinity",
+    "kid": "kernel_distance",
+    "inception_score": "classifier_score",
+    "intra_class_fid": "intra_class_frechet_distance",
+}
 """Name of a number of Inception's features -> name of the same number of those of another network."""
 
-FEATURE_BETTER: dict[str, Literal["smaller", "larger"]] = {
+FEATURE_BETTER: dict[str, Better] = {
     name: which
     for metric in FEATURE_METRICS.values()
     for inception_name, which in metric.better.items()
     for name in (inception_name, OTHER_NAMES.get(inception_name, inception_name))
 }
-"""Name of a number -> which values are better, "smaller" or "larger"."""
+"""Name of a number -> which values are better; None for those of memorization, whose aim lies in between."""
 
 FEATURE_UNITS = {
     "fid": "squared features",
-    "frechet_distance": "squared features",
+    "fid_infinity": "squared features",
+    "intra_class_fid": "squared features",
     "kid": "squared kernel distance",
-    "kernel_distance": "squared kernel distance",
     "inception_score": "number of classes",
-    "classifier_score": "number of classes",
     "precision": "share of samples",
     "recall": "share of real examples",
     "density": "balls per sample, of k",
     "coverage": "share of real examples",
     "vendi_score": "number of samples",
+    "training_distance_ratio": "of held-out examples",
+    "data_copying": "standard deviations",
+    "classifier_accuracy": "share of samples",
 }
+FEATURE_UNITS |= {other: FEATURE_UNITS[name] for name, other in OTHER_NAMES.items()}
 """Name of a number -> its unit, as it is written at an axis."""
 
 
 @checked
 def feature_metrics(
-    key: KeyArray, names: Sequence[str], extractor: Extractor, real: Extracted, fake: Extracted, *, split: str
+    key: KeyArray, names: Sequence[str], extractor: Extractor, sets: Sets, *, split: str
 ) -> list[Measured]:
     """Measure samples against real examples.
 
     Args:
-        key: PRNG key of the subsets of the kernel distance.
+        key: PRNG key of the subsets of the kernel distance and of the extrapolation.
         names: metrics to measure, of `FEATURE_METRICS`; a Fréchet distance is `fid` for every network.
         extractor: extractor of the features.
-        real: features and logits of real examples.
-        fake: features and logits of samples.
+        sets: what is compared.
         split: what the real examples are, e.g. `train`.
 
     Returns:
         The numbers with their protocols, in the order of the names.
 
     Raises:
-        InputError: if a metric is not known, or there are too few examples for it, or features are not finite.
+        InputError: if a metric is not known, needs what there is not, or needs more examples, or features are not
+            finite.
 
     Example:
         >>> import numpy as np
         >>> from jaxgen.metrics.extractors.packaged import packaged_extractor
         >>> extractor = packaged_extractor("digits_v1")
         >>> images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 1), dtype=np.uint8)
-        >>> real, fake = extractor(images[:100]), extractor(images[100:])
-        >>> for found in feature_metrics(jax.random.key(0), ["precision_recall"], extractor, real, fake, split="test"):
+        >>> sets = Sets(extractor(images[:100]), extractor(images[100:]))
+        >>> for found in feature_metrics(jax.random.key(0), ["precision_recall"], extractor, sets, split="test"):
         ...     print(found.protocol)
         precision[digits_v1, none, n=100/100, split=test, k=3]
         recall[digits_v1, none, n=100/100, split=test, k=3]
     """
     check_metrics(names)
-    for kind, found in (("real examples", real), ("samples", fake)):
-        if not np.isfinite(found.features).all():
+    for kind, found in (("real examples", sets.real), ("samples", sets.fake), ("held-out examples", sets.held_out)):
+        if found is not None and not np.isfinite(found.features).all():
             raise InputError(f"features of the {kind} must be finite, got NaN or infinity")
-    fewest = min(len(real.features), len(fake.features))
+    real, fake = len(sets.real.features), len(sets.fake.features)
     measured = []
     for number, name in enumerate(dict.fromkeys(names)):
         metric = FEATURE_METRICS[name]
-        if fewest < metric.least:
-            raise InputError(f"{name} must have at least {metric.least} examples of both sets, got {fewest}")
-        for value_name, value in metric.measure(jax.random.fold_in(key, number), real, fake).items():
+        if min(real, fake) < metric.least:
+            raise InputError(f"{name} must have at least {metric.least} examples of both sets, got {min(real, fake)}")
+        _check_needs(name, metric, sets)
+        for value_name, value in metric.measure(jax.random.fold_in(key, number), sets).items():
             protocol = Protocol(
                 metric=name_for(value_name, extractor.name),
                 extractor=extractor.name,
                 resizer=extractor.resizer,
-                real=len(real.features),
-                fake=len(fake.features),
+                real=real,
+                fake=fake,
                 split=split,
-                options=metric.options(fewest),
+                options=metric.options(min(real, fake)),
             )
             measured.append(Measured(protocol, value))
     return measured
+
+
+def _check_needs(name: str, metric: FeatureMetric, sets: Sets) -> None:
+    """Raise an InputError if a metric needs held-out examples or labels, and there are none."""
+    if metric.needs == "held_out" and sets.held_out is None:
+        raise InputError(f"{name} must have held-out examples, got none: it applies to the samples of a run")
+    if metric.needs == "labels" and (sets.real_labels is None or sets.fake_labels is None):
+        raise InputError(
+            f"{name} must have labels of both sets, got none: it applies to a run of a conditional model on data with "
+            "labels"
+        )
 
 
 def check_metrics(names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import numpy as np
 
-from jaxgen.analysis.feature_metrics import feature_metrics
+from jaxgen.analysis.feature_metrics import Sets, feature_metrics
 from jaxgen.analysis.image_features import features_of_data, features_of_parts
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.sample_metrics import PREFIX
@@ -93,7 +93,7 @@ class FeatureMetrics:
             (self._part(state, first) for first in range(0, self.count, SAMPLED_AT_ONCE)),
             count=self.count,
         )
-        measured = feature_metrics(self.metric_key, self.metrics, self.extractor, self.real, fake, split="train")
+        measured = feature_metrics(self.metric_key, self.metrics, self.extractor, Sets(self.real, fake), split="train")
         return {f"{PREFIX}{each.protocol}": each.value for each in measured}
 
     def _part(self, state: State, first: int) -> Array:

@@ -10,6 +10,7 @@ Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from jaxgen.cli.early_options import DEVICES, choose_device, take_option
@@ -117,7 +118,16 @@ def _run(arguments: list[str]) -> None:
             import_without("tensorboardX", unused="torch")
         with without("uvloop"):  # Its import takes a sixth of a second, and Orbax does without it.
             choose_device(device)
-            command(arguments[1:])
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning  # type: ignore[assignment]  # It ignores what it is not needed for.
+                command(arguments[1:])
+
+
+def _show_warning(message: Warning | str, *place: object, **further: object) -> None:
+    """Print a warning as a notice, without the line of the program that it is of."""
+    from jaxgen.cli.output import notice
+
+    notice(str(message))
 
 
 def usage() -> str:

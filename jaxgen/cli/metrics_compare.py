@@ -7,7 +7,7 @@ from typing import Annotated
 
 import jax
 
-from jaxgen.analysis.feature_metrics import check_metrics, feature_metrics
+from jaxgen.analysis.feature_metrics import Sets, check_metrics, feature_metrics
 from jaxgen.analysis.image_features import features_of_data
 from jaxgen.cli.image_progress import ImageProgress
 from jaxgen.cli.options import Positional
@@ -67,7 +67,7 @@ def run(arguments: list[str]) -> None:
             for each in (options.real, options.fake)
         )
     found = feature_metrics(
-        jax.random.key(seed), options.metrics, extractor, real, fake, split=split or _plain(options.real)
+        jax.random.key(seed), options.metrics, extractor, Sets(real, fake), split=split or _plain(options.real)
     )
     metrics = {str(measured.protocol): measured.value for measured in found}
     if options.json:

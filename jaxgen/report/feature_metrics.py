@@ -1,5 +1,7 @@
 """Section "Metrics of features over training": the numbers with protocols that were logged during training."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from jaxgen import plot
@@ -9,7 +11,11 @@ from jaxgen.metrics.protocol import Protocol
 from jaxgen.report.section import NotApplicable, ReportInput, Section, check_curves, png
 from jaxgen.typing import Float
 
-DIRECTIONS = {"smaller": "lower is better", "larger": "higher is better"}
+DIRECTIONS: Mapping[str | None, str] = {
+    "smaller": "lower is better",
+    "larger": "higher is better",
+    None: "neither lower nor higher is better",
+}
 """Which values are better -> as it is written at a curve."""
 
 
@@ -31,7 +37,8 @@ def feature_metrics(inputs: ReportInput) -> Section:
     metrics = {}
     for name, curve in values.items():
         metrics[f"{name}, final"] = curve[:, -1].tolist()
-        metrics[f"{name}, best"] = [_best(name, of_seed) for of_seed in curve]
+        if FEATURE_BETTER[protocols[name].metric] is not None:
+            metrics[f"{name}, best"] = [_best(name, of_seed) for of_seed in curve]
     return Section([png("feature_metrics", figure, CAPTION)], metrics)
 
 

@@ -21,7 +21,7 @@ from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import Better, summarize
 from jaxgen.typing import Array, Batch
 
-BETTER: dict[str, Better] = FEATURE_BETTER | {
+BETTER: dict[str, Better] = {name: better for name, better in FEATURE_BETTER.items() if better is not None} | {
     "accuracy": "larger",
     "cross_entropy": "smaller",
     "elbo": "larger",

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._signatures import checked
-from jaxgen.analysis.feature_metrics import check_metrics, feature_metrics
+from jaxgen.analysis.feature_metrics import FEATURE_METRICS, Sets, check_metrics, feature_metrics
 from jaxgen.analysis.image_features import Progress, features_of_data, features_of_parts, no_progress
-from jaxgen.errors import InputError
+from jaxgen.data import Stream
+from jaxgen.errors import InputError, shortened
 from jaxgen.metrics.extractors import Extractor
 from jaxgen.runs.evaluation import better_of
 from jaxgen.runs.loading import Run, single
@@ -55,17 +56,28 @@ def evaluate_samples(
     if "image" not in run.example:
         raise InputError(f"metrics of features are of images, and '{run.config.data}' are points")
     extractor.check((count, *run.example["image"].shape[1:]))
-    # All images that are computed now: data whose features are cached are not among them.
-    real = features_of_data(extractor, run.config.source.load(split), progress=progress)
+    data = run.config.source.load(split)
+    real = features_of_data(extractor, data, progress=progress)
+    needs = {FEATURE_METRICS[name].needs for name in metrics}
+    conditions, labels = {}, {}
+    if "labels" in needs and "label" in run.model.conditions and not isinstance(data, Stream) and "label" in data:
+        conditions = {"label": np.arange(count) % run.classes}
+        labels = {"real_labels": np.asarray(data["label"]), "fake_labels": conditions["label"]}
+    held_out = None
+    if "held_out" in needs:
+        if split != "train":
+            raise InputError(f"memorization must be measured with the training split, got the split {shortened(split)}")
+        held_out = features_of_data(extractor, run.config.source.load("test"), progress=progress)
     sample_key, metric_key = jax.random.split(key)
     values: dict[str, list[float]] = {}
     for number in range(run.config.seeds or 1):
         if number in run.diverged:
             found = dict.fromkeys(values, np.nan)
         else:
-            parts = (part[0] for part in single(run, number).sample_parts(sample_key, count))
+            parts = (part[0] for part in single(run, number).sample_parts(sample_key, count, **conditions))
             fake = features_of_parts(extractor, parts, count=count, progress=progress)
-            measured = feature_metrics(metric_key, metrics, extractor, real, fake, split=split)
+            sets = Sets(real, fake, held_out, **labels)
+            measured = feature_metrics(metric_key, metrics, extractor, sets, split=split)
             found = {str(each.protocol): each.value for each in measured}
         for name, value in found.items():
             values.setdefault(name, [np.nan] * number).append(value)
