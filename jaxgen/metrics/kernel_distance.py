@@ -105,6 +105,8 @@ def kernel_distance(
     """
     function = _kernel(kernel, bandwidth)
     real, fake = (x if isinstance(x, jax.Array) else np.asarray(x) for x in (real, fake))
+    if real.shape[1] == 0:
+        raise InputError(f"real and fake must have at least one feature, got real of shape {real.shape}")
     distances = []
     for x, y in _pairs_of_sets(key, real, fake, subsets, subset_size, indices):
         _check_sizes(len(x), len(y), estimator)
