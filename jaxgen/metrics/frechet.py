@@ -275,8 +275,8 @@ def extrapolated_frechet_distance(
         chosen = np.asarray(jax.random.permutation(jax.random.fold_in(key, number), len(fake))[:size])
         parts = (moments_of(fake[chosen[at : at + CHUNK]]) for at in range(0, size, CHUNK))
         distances.append(_distance(target, _Gaussian.of(reduce(merge_moments, parts), biased)))
-    slope_and_distance = np.polyfit(1.0 / sizes, distances, 1)
-    return ExtrapolatedDistance(float(slope_and_distance[1]), sizes, np.asarray(distances))
+    line = np.polyfit(1.0 / sizes, distances, 1)
+    return ExtrapolatedDistance(float(line[1]), sizes, np.asarray(distances))
 
 
 class _Gaussian(NamedTuple):
