@@ -305,8 +305,8 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     correlations = covariance * inverse * inverse[:, None]
     noise = len(deviations) * np.finfo(np.float64).eps
     factor, pivots, rank, _ = lapack.dpstrf(correlations.T, tol=noise, lower=0, overwrite_a=1)
-    order = pivots - 1
-    return np.triu(factor)[:rank, np.argsort(order)].T * deviations[:, None]
+    rows = np.tril(factor.T[:, :rank])
+    return rows[np.argsort(pivots)] * deviations[:, None]
 
 
 def _distance(p: _Gaussian, q: _Gaussian) -> float:
