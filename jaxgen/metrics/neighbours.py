@@ -233,7 +233,8 @@ def realism(
 
 @jax.jit
 def _largest_ratio(x: Block, y: Block, radii: Array, offset: Array, before: Array) -> Float[Array, " n"]:
-    distances = jnp.sqrt(_pairs.tile(x, y._replace(valid=y.first), within=False))
+    # Points that blocks share are left out of neither: a maximum may contain a pair twice.
+    distances = jnp.sqrt(_pairs.tile(x._replace(valid=x.first), y._replace(valid=y.first), within=False))
     return jnp.maximum(before, jnp.max(radii / (distances + offset), axis=1))
 
 
