@@ -1,5 +1,12 @@
 """Metrics of generated samples: pure functions of samples, labels, logits or features."""
 
+from jaxgen.metrics.likelihood import (
+    RateDistortion,
+    active_units,
+    importance_weighted_bound,
+    mutual_information,
+    rate_distortion,
+)
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
@@ -12,10 +19,15 @@ from jaxgen.metrics.modes_and_distances import (
 __all__ = [
     "CONFIDENT",
     "ModeCoverage",
+    "RateDistortion",
+    "active_units",
     "class_metrics",
     "frechet_distance_of_features",
+    "importance_weighted_bound",
     "label_coverage",
     "label_metrics",
     "mixture_metrics",
     "mode_coverage",
+    "mutual_information",
+    "rate_distortion",
 ]
