@@ -22,6 +22,7 @@ class Options:
     Attributes:
         seeds: number of seeds of each model; by default as in the protocol of the recipe.
         quick: shorten the recipe to less than three minutes on two cores, for a first look.
+        full: train as long as the paper, where the recipe is shorter.
         out: folder of the runs, the figures and results.json, by default reproductions/NAME. Runs that are already in
             it are resumed.
         data_dir: folder of the data sets.
@@ -30,6 +31,7 @@ class Options:
 
     seeds: int | None = None
     quick: bool = False
+    full: bool = False
     out: Path | None = None
     data_dir: str | None = None
     only: tuple[str, ...] | None = None
@@ -46,13 +48,19 @@ def run(arguments: list[str]) -> None:
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"--seeds must be at least 1, got {options.seeds}")
     recipe = RECIPES[name]
-    folder = options.out or Path("reproductions") / (f"{name}-quick" if options.quick else name)
+    folder = options.out or Path("reproductions") / f"{name}{_suffix(options)}"
     if options.only == ():
         raise InputError("--only must be followed by at least one name of a model to compare, got none")
     only = options.only or ()
-    outcome = run_recipe(recipe, Request(folder, options.seeds, options.quick, options.data_dir, only, notice))
+    request = Request(folder, options.seeds, options.quick, options.data_dir, only, notice, full=options.full)
+    outcome = run_recipe(recipe, request)
     _print(recipe, outcome, quick=options.quick)
     print_line(f"folder: {folder}")
+
+
+def _suffix(options: Options) -> str:
+    """The end of the name of the default folder: runs of another length lie in another one."""
+    return "-quick" if options.quick else "-full" if options.full else ""
 
 
 def _without_name(arguments: list[str]) -> None:

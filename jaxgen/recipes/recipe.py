@@ -61,6 +61,7 @@ class Request(NamedTuple):
         data_dir: folder of the data sets.
         only: names of the models to compare; empty for all.
         notify: function that is called with each line of progress.
+        full: whether to repeat the experiment at the length of the paper, where the recipe shortens it.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Request(NamedTuple):
     data_dir: str | None = None
     only: Sequence[str] = ()
     notify: Callable[[str], None] = print
+    full: bool = False
 
 
 class MetricResult(NamedTuple):
@@ -126,6 +128,7 @@ class Recipe(NamedTuple):
         duration: duration, with the machine on which it was measured.
         run: function that performs the experiment.
         protocol: how the metrics are measured, and how this differs from the paper.
+        has_full: whether it may be repeated at the length of the paper.
     """
 
     description: str
@@ -133,6 +136,7 @@ class Recipe(NamedTuple):
     duration: str
     run: Callable[[Request], Outcome]
     protocol: str
+    has_full: bool = False
 
 
 class Entry(NamedTuple):
@@ -210,6 +214,8 @@ class ModelComparison:
         quick_steps: training steps of each model in a quick run.
         quick_seeds: number of seeds of each model in a quick run.
         quick_change: function from the shortened config of a model to its config in a quick run.
+        full_steps: training steps of each model at the length of the paper; None where the recipe has that length.
+        full_seeds: number of seeds of the paper; None for `seeds`.
     """
 
     entries: Mapping[str, Entry]
@@ -221,6 +227,8 @@ class ModelComparison:
     quick_steps: int = 500
     quick_seeds: int = 2
     quick_change: Callable[[RunConfig[Any]], RunConfig[Any]] = unchanged
+    full_steps: int | None = None
+    full_seeds: int | None = None
 
     def __call__(self, request: Request) -> Outcome:
         """Train the models and compare their metrics."""
@@ -238,9 +246,13 @@ class ModelComparison:
 
     def _row(self, name: str, entry: Entry, request: Request) -> dict[str, MetricResult]:
         seeds = self.quick_seeds if request.quick else self.seeds
+        if request.full:
+            seeds = self.full_seeds or self.seeds
         config = dataclasses.replace(entry.config, seeds=request.seeds or seeds, data_dir=request.data_dir)
         if request.quick:
-            config = self.quick_change(_shortened(config, self.quick_steps))
+            config = self.quick_change(with_steps(config, self.quick_steps))
+        elif request.full and self.full_steps is not None:
+            config = with_steps(config, self.full_steps)
         folder = request.folder / file_name(name)
         request.notify(f"{name}: {config.seeds} seeds, {config.steps} steps, in {folder}")
         try:
@@ -289,6 +301,7 @@ def run_recipe(recipe: Recipe, request: Request) -> Outcome:
         (['results.json'], 3)
     """
     _check_only(recipe, request.only)
+    _check_length(recipe, request)
     make_folder(request.folder)
     request.notify(f"{recipe.description} ({recipe.reference}); duration: {recipe.duration}")
     outcome = recipe.run(request)
@@ -307,8 +320,30 @@ def _check_only(recipe: Recipe, only: Sequence[str]) -> None:
         check_known("model of this recipe", name, models)
 
 
-def _shortened(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
-    """Return the config with fewer steps, and log, checkpoint and image intervals shortened in proportion."""
+def _check_length(recipe: Recipe, request: Request) -> None:
+    """Raise an InputError unless the recipe has the length of the request."""
+    if request.full and request.quick:
+        raise InputError("--full and --quick must not be given together: choose one")
+    if request.full and not recipe.has_full:
+        raise InputError("--full must be left out, got it for a recipe that has no longer form")
+
+
+def with_steps(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
+    """Return a config with another number of steps, and log, checkpoint and image intervals in proportion.
+
+    Args:
+        config: config of a run.
+        steps: number of training steps.
+
+    Returns:
+        The changed config.
+
+    Example:
+        >>> from jaxgen.models import vae
+        >>> config = with_steps(RunConfig(vae.Config(), steps=1000, log_every=50), 100)
+        >>> config.steps, config.log_every
+        (100, 5)
+    """
     intervals = {
         name: max(1, getattr(config, name) * steps // config.steps)
         for name in ("log_every", "checkpoint_every", "image_every")
@@ -385,6 +420,7 @@ def _results(recipe: Recipe, request: Request, outcome: Outcome) -> dict[str, An
         "reference": recipe.reference,
         "protocol": recipe.protocol,
         "quick": request.quick,
+        "full": request.full,
         "rows": {
             name: {metric: described(result) for metric, result in row.items()} for name, row in outcome.rows.items()
         },
