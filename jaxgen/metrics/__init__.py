@@ -1,5 +1,13 @@
 """Metrics of generated samples: pure functions of samples, labels, logits or features."""
 
+from jaxgen.metrics.annealed_importance_sampling import (
+    AnnealedImportance,
+    BidirectionalBounds,
+    annealed_importance_sampling,
+    bidirectional_bounds,
+    reverse_annealed_importance_sampling,
+    sigmoid_schedule,
+)
 from jaxgen.metrics.likelihood import (
     RateDistortion,
     active_units,
@@ -18,9 +26,13 @@ from jaxgen.metrics.modes_and_distances import (
 
 __all__ = [
     "CONFIDENT",
+    "AnnealedImportance",
+    "BidirectionalBounds",
     "ModeCoverage",
     "RateDistortion",
     "active_units",
+    "annealed_importance_sampling",
+    "bidirectional_bounds",
     "class_metrics",
     "frechet_distance_of_features",
     "importance_weighted_bound",
@@ -30,4 +42,6 @@ __all__ = [
     "mode_coverage",
     "mutual_information",
     "rate_distortion",
+    "reverse_annealed_importance_sampling",
+    "sigmoid_schedule",
 ]

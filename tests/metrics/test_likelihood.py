@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,35 +12,10 @@ from scipy import special, stats
 from jaxgen.errors import InputError
 from jaxgen.metrics import active_units, importance_weighted_bound, mutual_information, rate_distortion
 from jaxgen.typing import Array
+from tests.metrics.linear_model import LinearModel
 
 KEY = jax.random.key(0)
 STANDARD_ERRORS = 5.0
-
-
-class LinearModel(NamedTuple):
-    """p(x|z) = N(W z + b, s^2 I) of six points in four dimensions, with two latent dimensions, in float64."""
-
-    w: np.ndarray
-    b: np.ndarray
-    s: float
-    x: np.ndarray
-
-    @property
-    def log_p(self) -> np.ndarray:
-        return stats.multivariate_normal(self.b, self.w.T @ self.w + self.s**2 * np.eye(4)).logpdf(self.x)
-
-    @property
-    def posterior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean of each example, and the covariance of all."""
-        covariance = np.linalg.inv(np.eye(2) + self.w @ self.w.T / self.s**2)
-        return (self.x - self.b) @ self.w.T @ covariance / self.s**2, covariance
-
-    def log_likelihood(self, z: Array) -> Array:
-        deviation = (np.float32(self.x) - z @ np.float32(self.w) - np.float32(self.b)) / self.s
-        return -0.5 * jnp.sum(jnp.square(deviation), axis=1) - 4 * math.log(self.s * math.sqrt(2 * math.pi))
-
-    def log_likelihood_64(self, z: np.ndarray) -> np.ndarray:
-        return stats.norm(z @ self.w + self.b, self.s).logpdf(self.x).sum(axis=-1)
 
 
 RNG = np.random.default_rng(0)
