@@ -8,7 +8,7 @@ from jaxgen.metrics.annealed_importance_sampling import (
     reverse_annealed_importance_sampling,
     sigmoid_schedule,
 )
-from jaxgen.metrics.likelihood import (
+from jaxgen.metrics.likelihood_bounds import (
     RateDistortion,
     active_units,
     importance_weighted_bound,

@@ -307,7 +307,7 @@ def _annealed(
     leapfrog_steps: int,
     step_size: float,
 ) -> AnnealedImportance:
-    """Move chains along a path of exponents, forward from 0 to 1 or in reverse from 1 to 0."""
+    """Advance chains along a path of exponents, forward from 0 to 1 or in reverse from 1 to 0."""
     result = jax.eval_shape(log_likelihood, z[0])
     if getattr(result, "shape", None) != z.shape[1:2]:
         got = getattr(result, "shape", type(result).__name__)
@@ -348,21 +348,21 @@ def _updated(
     momentum_key, acceptance_key = jax.random.split(key)
     size = chains.step_size[..., None]
 
-    def slope(z: Array, gradient: Array) -> Array:
+    def derivative(z: Array, gradient: Array) -> Array:
         return exponent * gradient - z  # Of the log density, up to a constant.
 
     def leapfrog(_: int, point: tuple[Array, Array]) -> tuple[Array, Array]:
         z, momentum = point
         z = z + size * momentum
-        return z, momentum + size * slope(z, value_and_gradient(z)[1])
+        return z, momentum + size * derivative(z, value_and_gradient(z)[1])
 
     first = jax.random.normal(momentum_key, chains.z.shape, chains.z.dtype)
-    halfway = first + 0.5 * size * slope(chains.z, chains.gradient)
+    halfway = first + 0.5 * size * derivative(chains.z, chains.gradient)
     # The last step is outside of the loop: only there the value itself is needed.
     z, momentum = jax.lax.fori_loop(0, leapfrog_steps - 1, leapfrog, (chains.z, halfway))
     z = z + size * momentum
     value, gradient = value_and_gradient(z)
-    momentum = momentum + 0.5 * size * slope(z, gradient)
+    momentum = momentum + 0.5 * size * derivative(z, gradient)
 
     gain = exponent * (value - chains.value) + 0.5 * jnp.sum(
         jnp.square(chains.z) - jnp.square(z) + jnp.square(first) - jnp.square(momentum), axis=-1

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxgen._arrays import check_integers, check_key, check_number, check_same_shape, float_dtype, widen
 from jaxgen._numerics import inverse_scale
-from jaxgen.divergences import kl_standard_normal
+from jaxgen.divergences.gaussian import draw_normal, kl_standard_normal
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float, Int, KeyArray, Scalar
 
@@ -89,7 +89,7 @@ def importance_weighted_bound(
     size = math.ceil(k / scans)
 
     def log_weight(number: Array) -> Float[Array, " batch"]:
-        z, log_ratio = draw_posterior(jax.random.fold_in(key, number), mean, log_var)
+        z, log_ratio = draw_normal(jax.random.fold_in(key, number), mean, log_var)
         return widen(log_likelihood(z)) + log_ratio
 
     def add(total: Array, number: Array) -> tuple[Array, None]:
@@ -142,7 +142,7 @@ def rate_distortion(
     _check_log_likelihood(log_likelihood, mean)
 
     def add(total: Array, number: Array) -> tuple[Array, None]:
-        z, _ = draw_posterior(jax.random.fold_in(key, number), mean, log_var)
+        z, _ = draw_normal(jax.random.fold_in(key, number), mean, log_var)
         return total - widen(log_likelihood(z)), None
 
     total, _ = jax.lax.scan(add, jnp.zeros(len(mean), mean.dtype), jnp.arange(k))
@@ -212,7 +212,7 @@ def mutual_information(
     check_key(key)
     mean, log_var, dtype = _checked(mean, log_var)
     n, size = len(mean), max(1, PAIRS // len(mean))
-    z, _ = draw_posterior(key, mean, log_var)
+    z, _ = draw_normal(key, mean, log_var)
     inverse_deviation, log_determinant = inverse_scale(0.5 * log_var), log_var.sum(axis=1)
 
     def excess(row: tuple[Array, Array]) -> Float[Array, ""]:
@@ -223,30 +223,6 @@ def mutual_information(
         return log_densities[number] - jax.nn.logsumexp(log_densities) + math.log(n)
 
     return jnp.mean(jax.lax.map(excess, (z, jnp.arange(n)), batch_size=size)).astype(dtype)
-
-
-def draw_posterior(
-    key: KeyArray, mean: Float[Array, "batch latent"], log_var: Float[Array, "batch latent"]
-) -> tuple[Float[Array, "batch latent"], Float[Array, " batch"]]:
-    """Draw z from q(z|x) and return it with log p(z) - log q(z|x).
-
-    Args:
-        key: PRNG key of the draw.
-        mean: mean of q(z|x), [batch, latent].
-        log_var: logarithm of the variance of q(z|x), [batch, latent].
-
-    Returns:
-        One latent per example, [batch, latent], and the logarithm of the ratio of its densities under the prior
-        N(0, I) and q, [batch], in nats.
-
-    Example:
-        >>> z, log_ratio = draw_posterior(jax.random.key(0), jnp.ones((1, 1)), jnp.zeros((1, 1)))
-        >>> bool(jnp.allclose(log_ratio, 0.5 - z[:, 0]))  # log N(z; 0, 1) - log N(z; 1, 1)
-        True
-    """
-    noise = jax.random.normal(key, mean.shape, mean.dtype)
-    z = mean + jnp.exp(0.5 * log_var) * noise
-    return z, 0.5 * jnp.sum(jnp.square(noise) - jnp.square(z) + log_var, axis=-1)
 
 
 def _checked(mean: Array, log_var: Array) -> tuple[Array, Array, jnp.dtype]:
