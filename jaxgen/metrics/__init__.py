@@ -8,6 +8,24 @@ from jaxgen.metrics.annealed_importance_sampling import (
     reverse_annealed_importance_sampling,
     sigmoid_schedule,
 )
+from jaxgen.metrics.frechet import (
+    ExtrapolatedDistance,
+    Moments,
+    extrapolated_frechet_distance,
+    frechet_distance_of_features,
+    frechet_distance_of_moments,
+    merge_moments,
+    moments_of,
+    update_moments,
+)
+from jaxgen.metrics.inception_score import (
+    InceptionScore,
+    inception_score,
+)
+from jaxgen.metrics.kernel_distance import (
+    KernelDistance,
+    kernel_distance,
+)
 from jaxgen.metrics.likelihood_bounds import (
     RateDistortion,
     active_units,
@@ -15,7 +33,11 @@ from jaxgen.metrics.likelihood_bounds import (
     mutual_information,
     rate_distortion,
 )
-from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
+from jaxgen.metrics.modes import (
+    ModeCoverage,
+    label_coverage,
+    mode_coverage,
+)
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
     class_metrics,
@@ -28,20 +50,31 @@ __all__ = [
     "CONFIDENT",
     "AnnealedImportance",
     "BidirectionalBounds",
+    "ExtrapolatedDistance",
+    "InceptionScore",
+    "KernelDistance",
     "ModeCoverage",
+    "Moments",
     "RateDistortion",
     "active_units",
     "annealed_importance_sampling",
     "bidirectional_bounds",
     "class_metrics",
+    "extrapolated_frechet_distance",
     "frechet_distance_of_features",
+    "frechet_distance_of_moments",
     "importance_weighted_bound",
+    "inception_score",
+    "kernel_distance",
     "label_coverage",
     "label_metrics",
+    "merge_moments",
     "mixture_metrics",
     "mode_coverage",
+    "moments_of",
     "mutual_information",
     "rate_distortion",
     "reverse_annealed_importance_sampling",
     "sigmoid_schedule",
+    "update_moments",
 ]

@@ -1,6 +1,6 @@
-"""Numbers about samples that no player minimizes: modes that are covered, and distances of features.
+"""Numbers about samples that no player minimizes: how many modes are covered, and how evenly.
 
-They take points, logits or features, not models: who samples and who classifies is the caller's business.
+They take points, logits or labels, not models: who samples and who classifies is the caller's business.
 
 In every function `mode_kl_all` counts all samples, each for its nearest mode or its most probable class, as published.
 A mode is covered, and counted in `modes`, if a sample of high quality belongs to it; only for the many modes of stacked
@@ -10,9 +10,7 @@ digits the published number counts the modes of all samples.
 import jax
 import jax.numpy as jnp
 
-from jaxgen._arrays import centre, float_dtype, widen
 from jaxgen._signatures import checked
-from jaxgen.divergences import frechet_distance
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.typing import Array, Float, Int
 
@@ -98,39 +96,6 @@ def label_metrics(labels: Int[Array, " n"], confidence: Float[Array, " n"], mode
         {'modes': 2.0, 'high_quality': 0.5, 'mode_kl_all': 0.0}
     """
     return _named(label_coverage(labels, modes), jnp.mean(confidence >= CONFIDENT))
-
-
-@checked
-def frechet_distance_of_features(
-    real: Float[Array, "n features"], fake: Float[Array, "m features"]
-) -> Float[Array, ""]:
-    """Compute the Fréchet distance between Gaussians fitted to features of real and of generated examples.
-
-    Args:
-        real: features of real examples, more than there are features.
-        fake: features of generated examples, more than there are features.
-
-    Returns:
-        The distance, in squared units of the features; covariances have the divisor n - 1.
-
-    Raises:
-        ValueError: if real and fake are not matrices with equally many columns and at least two rows.
-
-    Reference:
-        Heusel et al. 2017, arXiv:1706.08500, equation 6.
-
-    Example:
-        >>> x = jax.random.normal(jax.random.key(0), (100, 2))
-        >>> round(float(frechet_distance_of_features(x, x + 1.0)), 4)
-        2.0
-    """
-    if not (real.ndim == fake.ndim == 2 and real.shape[1] == fake.shape[1] and min(len(real), len(fake)) > 1):
-        raise ValueError(
-            f"real and fake must be [n, features] and [m, features] with n and m at least 2, "
-            f"got real {real.shape} and fake {fake.shape}"
-        )
-    moments = [(x.mean(axis=0), jnp.cov(x, rowvar=False)) for x in centre(widen(real), widen(fake))]
-    return frechet_distance(*moments[0], *moments[1]).astype(float_dtype(real, fake))
 
 
 def _named(coverage: ModeCoverage, high_quality: Float[Array, ""]) -> dict[str, Array]:
