@@ -1,4 +1,4 @@
-"""Metrics of generated samples: pure functions of samples, labels, logits or features."""
+"""Metrics of generated samples and likelihoods: pure functions of samples, labels, logits, features or densities."""
 
 from jaxgen.metrics.annealed_importance_sampling import (
     AnnealedImportance,
@@ -41,7 +41,6 @@ from jaxgen.metrics.modes import (
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
     class_metrics,
-    frechet_distance_of_features,
     label_metrics,
     mixture_metrics,
 )
