@@ -129,6 +129,20 @@ class Phase(NamedTuple):
         return most_updates(self.players)
 
 
+class LatentDensities(NamedTuple):
+    """The densities of a model with the prior p(z) = N(0, I) and the posterior q(z|x) = N(mean, exp(log_var)).
+
+    Attributes:
+        mean: mean of q(z|x) of each example, [batch, latent].
+        log_var: logarithm of its variance, [batch, latent].
+        log_likelihood: `latent -> log p(x|z)` in nats, of one latent for each example, [batch, latent] -> [batch].
+    """
+
+    mean: Array
+    log_var: Array
+    log_likelihood: Callable[[Array], Array]
+
+
 class Model(NamedTuple):
     """Pure functions of a model, key first. The first three are required; the others are None where not offered.
 
@@ -145,6 +159,7 @@ class Model(NamedTuple):
         sample_latent: `(key, n) -> latent`, the latents that `sample` draws with that key and decodes.
         sample_posterior: `(key, state, batch) -> latent`, one draw of q(z|x) per example; the latent itself where the
             encoder is deterministic. Families of the package that encode offer it.
+        latent_densities: `(key, state, batch) -> LatentDensities`; the key binarizes images where the family does so.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
         check: `(batch) -> None`, raises an InputError for data that do not fit the model, as far as they are known.
@@ -161,6 +176,7 @@ class Model(NamedTuple):
     evaluate: Callable[[KeyArray, State, Batch], Metrics] | None = None
     sample_latent: Callable[[KeyArray, int], Array] | None = None
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
+    latent_densities: Callable[[KeyArray, State, Batch], LatentDensities] | None = None
     conditions: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     check: Callable[[Batch], None] | None = None

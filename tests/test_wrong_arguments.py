@@ -144,7 +144,7 @@ def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:
         if function := getattr(model, name):
             found[f"{name} shape"] = (lambda function=function: function(state, small), shape)
             found[f"{name} state"] = (lambda function=function: function(KEY, IMAGES), "state must be a jaxgen State")
-    for name in ("evaluate", "sample_posterior"):
+    for name in ("evaluate", "sample_posterior", "latent_densities"):
         if function := getattr(model, name):
             found[f"{name} key"] = (lambda function=function: function(0, state, IMAGES), typed_key)
             found[f"{name} lengths"] = (lambda function=function: function(KEY, state, short), "'label' must have one")

@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from jaxgen._signatures import checked
+from jaxgen.data.binarized import BINARY
 from jaxgen.data.cifar import CLASSES
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.originals import CHECKSUMS, read_original
@@ -69,10 +70,11 @@ def prepare(
             downloaded, or a required package is not installed. An error leaves no incomplete files.
     """
     data_dir = expand_path(data_dir) if data_dir is not None else default_data_dir()
-    if name in BUNDLED or name in SYNTHETIC or STACKED.get(name) in BUNDLED:
+    made_of = STACKED | BINARY
+    if name in BUNDLED or name in SYNTHETIC or made_of.get(name) in BUNDLED:
         raise InputError(f"{shortened(name)} is included in jaxgen and needs no preparation; load it by its name")
-    if name in STACKED:
-        raise InputError(f"{name} is made of the images of {STACKED[name]}; run: jaxgen data prepare {STACKED[name]}")
+    if name in made_of:
+        raise InputError(f"{name} is made of the images of {made_of[name]}; run: jaxgen data prepare {made_of[name]}")
     if folder := find_prepared(name, data_dir):
         return folder
     require("tensorflow_datasets", extra="data")

@@ -3,6 +3,7 @@
 - digits, mnist_small: bundled (`jaxgen.data.digits`)
 - ring, grid, curve, ...: points drawn with a key from a known density (`jaxgen.data.synthetic`)
 - stacked_digits, stacked_mnist: three digits as the colour channels of one image (`jaxgen.data.stacked`)
+- binary_digits, binary_mnist: every pixel drawn once to be black or white (`jaxgen.data.binarized`)
 - mnist, fashion_mnist, kmnist, cifar10: read from the original files, or as prepared by tensorflow-datasets
 - any other tensorflow-datasets name: as prepared by tensorflow-datasets
 - a folder: images of the user, whose subfolders are classes or splits (`jaxgen.data.image_folder`)
@@ -21,6 +22,7 @@ import jax
 import numpy as np
 
 from jaxgen._signatures import checked
+from jaxgen.data.binarized import BINARY, binarized
 from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import folder_splits, resize_all
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
@@ -68,6 +70,8 @@ DATASETS: dict[str, Dataset] = {
     "cifar10": Dataset("60,000 photographs in 10 classes, 32x32 colour"),
     "stacked_digits": Dataset("images of 3 digits as colour channels, 1,000 classes, 8x8 colour"),
     "stacked_mnist": Dataset("images of 3 MNIST digits as colour channels, 1,000 classes, 28x28 colour"),
+    "binary_digits": Dataset("digits of which every pixel was drawn to be black or white, 8x8, bundled"),
+    "binary_mnist": Dataset("MNIST of which every pixel was drawn to be black or white, 28x28"),
     "ring": Dataset("mixture of 8 Gaussians in the plane, on a circle of radius 1", synthetic=True),
     "grid": Dataset("mixture of 25 Gaussians in the plane, on a 5x5 grid", synthetic=True),
     "gaussian_1d": Dataset("mixture of 3 Gaussians in one dimension", synthetic=True),
@@ -217,7 +221,7 @@ def _splits(
 
     @cache
     def sources() -> Callable[[str], Source]:
-        return _sources(STACKED.get(name, name), folder, image_size)
+        return _sources((STACKED | BINARY).get(name, name), folder, image_size)
 
     def open_split(split: str) -> Opened:
         if split not in SPLITS:
@@ -229,6 +233,9 @@ def _splits(
             stacked = StackedDigits(of_split[0], read_all(sources()(split)), of_split[1])
             return Opened(read_or_stream(stacked, stream))
         source = sources()(split)
+        if name in BINARY:
+            drawn = binarized(jax.random.key(SPLITS.index(split)), read_all(source))
+            return Opened(read_or_stream(ArraySource(drawn), stream))
         if isinstance(source, ArraySource) and "point" in source.arrays and stream:
             raise InputError(f"image_size and stream apply to images only, got {name} of points")
         return Opened(read_or_stream(source, stream), source.class_names, source.notice)

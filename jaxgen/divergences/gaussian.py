@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxgen._arrays import check_batch, check_same_shape, float_dtype, sum_events, widen
 from jaxgen._numerics import exp_remainder
-from jaxgen.typing import Array, Float, Shaped
+from jaxgen.typing import Array, Float, KeyArray, Shaped
 
 Events = Float[Array, " batch *event"]
 Vectors = Float[Array, "*batch dim"]
@@ -49,6 +49,34 @@ def kl_standard_normal(mean: Events, log_var: Events) -> Float[Array, " batch"]:
     check_same_shape(mean=mean, log_var=log_var)
     check_batch(mean=mean)
     return kl_normal(mean, log_var, jnp.zeros_like(mean), jnp.zeros_like(log_var))
+
+
+def draw_normal(key: KeyArray, mean: Events, log_var: Events) -> tuple[Events, Shaped[Array, " *batch"]]:
+    """Draw from a diagonal Gaussian q, with the logarithm of the ratio of the standard normal density p to that of q.
+
+    `z = mean + exp(log_var / 2) e`, e ~ N(0, I); `log p(z) - log q(z) = 1/2 sum(e^2 - z^2 + log_var)`
+
+    Gradients flow through the draw.
+
+    Args:
+        key: PRNG key of the draw.
+        mean: means, [..., dim].
+        log_var: logarithms of the variances, [..., dim].
+
+    Returns:
+        One draw of each distribution, [..., dim], and the logarithm of the ratio, [...], in nats.
+
+    Reference:
+        Kingma and Welling 2014, arXiv:1312.6114, section 2.4.
+
+    Example:
+        >>> z, log_ratio = draw_normal(jax.random.key(0), jnp.ones((1, 1)), jnp.zeros((1, 1)))
+        >>> bool(jnp.allclose(log_ratio, 0.5 - z[:, 0]))  # log N(z; 0, 1) - log N(z; 1, 1)
+        True
+    """
+    noise = jax.random.normal(key, mean.shape, mean.dtype)
+    z = mean + jnp.exp(log_var / 2) * noise
+    return z, 0.5 * jnp.sum(jnp.square(noise) - jnp.square(z) + log_var, axis=-1)
 
 
 def kl_normal(mean_p: Events, log_var_p: Events, mean_q: Events, log_var_q: Events) -> Float[Array, " batch"]:

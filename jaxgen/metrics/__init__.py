@@ -1,5 +1,13 @@
-"""Metrics of generated samples: pure functions of samples, labels, logits or features."""
+"""Metrics of generated samples and likelihoods: pure functions of samples, labels, logits, features or densities."""
 
+from jaxgen.metrics.annealed_importance_sampling import (
+    AnnealedImportance,
+    BidirectionalBounds,
+    annealed_importance_sampling,
+    bidirectional_bounds,
+    reverse_annealed_importance_sampling,
+    sigmoid_schedule,
+)
 from jaxgen.metrics.conditional import ClassifierAccuracy, IntraClass, classifier_accuracy_score, intra_class
 from jaxgen.metrics.frechet import (
     ExtrapolatedDistance,
@@ -13,6 +21,13 @@ from jaxgen.metrics.frechet import (
 )
 from jaxgen.metrics.inception_score import InceptionScore, inception_score
 from jaxgen.metrics.kernel_distance import KernelDistance, kernel_distance
+from jaxgen.metrics.likelihood_bounds import (
+    RateDistortion,
+    active_units,
+    importance_weighted_bound,
+    mutual_information,
+    rate_distortion,
+)
 from jaxgen.metrics.memorization import DataCopying, TrainingDistances, data_copying, training_distances
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
@@ -35,6 +50,8 @@ from jaxgen.metrics.vendi import vendi_score
 
 __all__ = [
     "CONFIDENT",
+    "AnnealedImportance",
+    "BidirectionalBounds",
     "ClassifierAccuracy",
     "DataCopying",
     "DensityCoverage",
@@ -47,7 +64,11 @@ __all__ = [
     "Neighbours",
     "PathLength",
     "PrecisionRecall",
+    "RateDistortion",
     "TrainingDistances",
+    "active_units",
+    "annealed_importance_sampling",
+    "bidirectional_bounds",
     "class_metrics",
     "classifier_accuracy_score",
     "data_copying",
@@ -55,6 +76,7 @@ __all__ = [
     "extrapolated_frechet_distance",
     "frechet_distance_of_features",
     "frechet_distance_of_moments",
+    "importance_weighted_bound",
     "inception_score",
     "intra_class",
     "kernel_distance",
@@ -64,10 +86,14 @@ __all__ = [
     "mixture_metrics",
     "mode_coverage",
     "moments_of",
+    "mutual_information",
     "nearest_neighbours",
     "perceptual_path_length",
     "precision_recall",
+    "rate_distortion",
     "realism",
+    "reverse_annealed_importance_sampling",
+    "sigmoid_schedule",
     "training_distances",
     "update_moments",
     "vendi_score",

@@ -134,6 +134,7 @@ def checked(
         evaluate=with_key_and_batch(model.evaluate),
         sample_latent=sample_latent if model.sample_latent else None,
         sample_posterior=with_key_and_batch(model.sample_posterior),
+        latent_densities=with_key_and_batch(model.latent_densities),
         check=check_data_set,
     )
 

@@ -5,9 +5,11 @@ from typing import Literal, NamedTuple
 
 import jax
 
+from jaxgen.errors import InputError, check_known
 from jaxgen.game import unchanged
 from jaxgen.losses import bernoulli_nll, gaussian_nll, laplace_nll
-from jaxgen.typing import Array, Float
+from jaxgen.models.preprocessing import is_image
+from jaxgen.typing import Array, Batch, Float
 
 LikelihoodName = Literal["bernoulli", "gaussian", "laplace"]
 
@@ -44,3 +46,34 @@ LIKELIHOODS: dict[str, Likelihood] = {
     ),
 }
 """Name -> distribution."""
+
+
+def choose_likelihood(name: LikelihoodName, example: Batch, *, learn_scale: bool, binarize: bool) -> Likelihood:
+    """Return the distribution of a name, if it fits the data and the other options.
+
+    Args:
+        name: name of the distribution.
+        example: batch that shows the shape of the data.
+        learn_scale: whether its scale is learned.
+        binarize: whether images are binarized.
+
+    Returns:
+        The distribution.
+
+    Raises:
+        InputError: if there is no such distribution, or it does not fit.
+
+    Example:
+        >>> choose_likelihood("bernoulli", {"point": jax.numpy.zeros((1, 2))}, learn_scale=False, binarize=False)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: the bernoulli likelihood is for images: choose gaussian or laplace for points
+    """
+    check_known("likelihood", name, LIKELIHOODS)
+    likelihood = LIKELIHOODS[name]
+    if learn_scale and not likelihood.scaled:
+        raise InputError(f"the {name} likelihood has no scale to learn: choose gaussian or laplace")
+    if not likelihood.scaled and not is_image(example):
+        raise InputError(f"the {name} likelihood is for images: choose gaussian or laplace for points")
+    if likelihood.scaled and binarize:
+        raise InputError(f"binarize must be False for the {name} likelihood, which is not one of 0 and 1")
+    return likelihood

@@ -6,6 +6,7 @@ From Python any `optax.GradientTransformation` can be passed to `build` instead.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args
 
 import jax
@@ -19,7 +20,7 @@ from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.typing import Array, Float, Params
 
 OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop"]
-ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "step"]
+ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "step", "piecewise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +37,15 @@ class OptimizerConfig:
         weight_decay: weight of the decay of parameters, decoupled from the gradient for adamw, added to it otherwise.
         clip_norm: largest norm of a player's gradient; a larger gradient is scaled down to it. By default none is.
         schedule: learning rate over the steps: constant; cosine or linear decay to `final_factor` times the learning
-            rate; or step, a multiplication by `final_factor` after every `decay_steps` steps.
+            rate; step, a multiplication by `final_factor` after every `decay_steps` steps; or piecewise, `factors` of
+            the learning rate from `milestones` on.
         decay_steps: number of steps of the decay, counted after the warm-up (cosine, linear), or between two drops
             (step); required by these schedules.
         final_factor: factor of the learning rate at the end of a decay, by default 0 (cosine, linear), or at each drop,
             by default 0.1 (step).
+        milestones: steps from which on the learning rate has the next of `factors`, counted after the warm-up
+            (piecewise).
+        factors: factors of the learning rate, one for each of `milestones` (piecewise).
         warmup_steps: number of steps in which the learning rate grows linearly; with w of them, step i (from 0) has
             (i + 1) / (w + 1) of it.
         freeze: names of networks whose parameters are not trained, e.g. encoder; by default all are trained. Running
@@ -58,6 +63,8 @@ class OptimizerConfig:
     schedule: ScheduleName = "constant"
     decay_steps: int | None = None
     final_factor: float | None = None
+    milestones: tuple[int, ...] = ()
+    factors: tuple[float, ...] = ()
     warmup_steps: int = 0
     freeze: tuple[str, ...] = ()
 
@@ -84,6 +91,10 @@ class AdversarialOptimizerConfig(OptimizerConfig):
             all players.
         discriminator_final_factor: factor of the discriminator's learning rate at the end of a decay, or at each drop;
             by default that of all players.
+        discriminator_milestones: steps at which the discriminator's learning rate changes; by default those of all
+            players.
+        discriminator_factors: factors of the discriminator's learning rate from these steps on; by default those of
+            all players.
         discriminator_warmup_steps: number of steps in which the discriminator's learning rate grows linearly; by
             default that of all players.
     """
@@ -99,6 +110,8 @@ class AdversarialOptimizerConfig(OptimizerConfig):
     discriminator_schedule: ScheduleName | None = None
     discriminator_decay_steps: int | None = None
     discriminator_final_factor: float | None = None
+    discriminator_milestones: tuple[int, ...] | None = None
+    discriminator_factors: tuple[float, ...] | None = None
     discriminator_warmup_steps: int | None = None
 
     def check_optimizer(self) -> None:
@@ -127,7 +140,7 @@ def optimizer_of_discriminator(config: AdversarialOptimizerConfig) -> OptimizerC
     shared = {name: getattr(config, name) for name in names}
     own = {name: getattr(config, f"discriminator_{name}") for name in names}
     if own["schedule"] == "constant":
-        shared |= {"decay_steps": None, "final_factor": None}
+        shared |= {"decay_steps": None, "final_factor": None, "milestones": (), "factors": ()}
     return OptimizerConfig(**shared | {name: value for name, value in own.items() if value is not None})
 
 
@@ -143,16 +156,37 @@ def _check_options(config: OptimizerConfig, prefix: str = "") -> None:
             check_not_negative(**{prefix + name: value})
     for name in ("b1", "b2", "momentum"):
         check_decay(prefix + name, getattr(config, name))
-    decays = config.schedule != "constant"
+    _check_milestones(config, prefix)
+    decays = config.schedule not in ("constant", "piecewise")
     if decays and config.decay_steps is None:
         raise InputError(
             f"{prefix}decay_steps must be given for the schedule '{config.schedule}', e.g. the steps of the run"
         )
     if not decays and (config.decay_steps is not None or config.final_factor is not None):
         raise InputError(
-            f"{prefix}decay_steps and {prefix}final_factor have no effect on the schedule 'constant': choose cosine, "
-            f"linear or step"
+            f"{prefix}decay_steps and {prefix}final_factor have no effect on the schedule '{config.schedule}': choose "
+            f"cosine, linear or step"
         )
+
+
+def _check_milestones(config: OptimizerConfig, prefix: str) -> None:
+    milestones, factors = config.milestones, config.factors
+    if config.schedule != "piecewise":
+        if milestones or factors:
+            raise InputError(
+                f"{prefix}milestones and {prefix}factors have no effect on the schedule '{config.schedule}': choose "
+                f"piecewise"
+            )
+        return
+    if not milestones or len(milestones) != len(factors):
+        raise InputError(
+            f"{prefix}milestones and {prefix}factors must be equally many, at least one, for the schedule 'piecewise', "
+            f"got {len(milestones)} and {len(factors)}"
+        )
+    check_positive(**{f"{prefix}milestones": milestones[0]})
+    check_not_negative(**{f"{prefix}factors": min(factors)})
+    if any(after <= before for before, after in pairwise(milestones)):
+        raise InputError(f"{prefix}milestones must increase, got {', '.join(map(str, milestones))}")
 
 
 def check_decay(name: str, value: float | None) -> None:
@@ -319,6 +353,9 @@ def _schedule(config: OptimizerConfig, learning_rate: float) -> Callable[[Array]
             factor = (0.1 if config.final_factor is None else config.final_factor) ** jnp.floor(progress)
         elif config.schedule == "constant":
             factor = jnp.ones(())
+        elif config.schedule == "piecewise":
+            passed = jnp.searchsorted(jnp.array(config.milestones), step - warmup, side="right")
+            factor = jnp.array((1.0, *config.factors))[passed]
         else:
             final = 0.0 if config.final_factor is None else config.final_factor
             share = jnp.minimum(progress, 1.0)

@@ -106,6 +106,7 @@ def standardized(model: Model, by: Standardization) -> Model:
         predict=of_batch(model.predict, 1),
         evaluate=of_batch(model.evaluate, 2),
         sample_posterior=of_batch(model.sample_posterior, 2),
+        latent_densities=of_batch(model.latent_densities, 2),
         phases=phases,
         check=of_batch(model.check, 0),
     )

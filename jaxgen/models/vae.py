@@ -6,29 +6,34 @@ minimizes the negative evidence lower bound
     -log p(x)  <=  E_q[-log p(x|z)] + KL[q(z|x) || N(0, I)]     in nats per example,
 
 with gradients through the sample by writing it as z = mean + sigma * epsilon (the reparameterization trick). Encoder
-and decoder may be conditioned on c, such as a label: p(x|c), q(z|x, c), p(x|z, c).
+and decoder may be conditioned on c, such as a label: p(x|c), q(z|x, c), p(x|z, c). With the objective `iwae` it is the
+importance-weighted autoencoder (Burda et al. 2016), which minimizes a tighter bound from several draws of z,
+
+    -log p(x)  <=  -E log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgen.divergences import kl_standard_normal
+from jaxgen._arrays import is_known
+from jaxgen.divergences.gaussian import draw_normal, kl_standard_normal
 from jaxgen.errors import InputError, check_known
-from jaxgen.game import Model, Player, State, game
+from jaxgen.game import LatentDensities, Model, Player, State, game
 from jaxgen.models.checked_model import checked
-from jaxgen.models.likelihood import LIKELIHOODS, Likelihood, LikelihoodName
+from jaxgen.models.likelihood import Likelihood, LikelihoodName, choose_likelihood
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
-from jaxgen.models.preprocessing import is_image, preprocess
+from jaxgen.models.preprocessing import preprocess
 from jaxgen.models.validation import check_build, check_not_negative, check_positive, check_widths
-from jaxgen.nn.autoencoding import Architecture, Network, make_decoder, make_encoder
+from jaxgen.nn.autoencoding import ActivationName, Architecture, Network, make_decoder, make_encoder
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
 
 Condition = Callable[[Batch], Float[Array, "batch c"] | None]
@@ -47,7 +52,13 @@ class Config(OptimizerConfig):
         scale: standard deviation of the Gaussian, or scale of the Laplace likelihood, in units of x (gaussian,
             laplace).
         learn_scale: whether the scale is learned, one for all pixels, starting from `scale` (gaussian, laplace).
-        beta: weight of the KL term; 1 gives the evidence lower bound.
+        beta: weight of the KL term; 1 gives the evidence lower bound (elbo).
+        objective: bound that is maximized: the evidence lower bound, as its mean over the draws, or the
+            importance-weighted bound of the draws, which for one draw is the former with an estimated KL term.
+        draws: number of draws of z per example and update.
+        activation: nonlinearity of the hidden layers (mlp).
+        binarize: whether images are binarized anew at each use, in metrics too: a pixel is 1 with its grey value as the
+            probability, else 0 (bernoulli). Without a key, as for latents and reconstructions, grey values are encoded.
     """
 
     architecture: Architecture = "mlp"
@@ -58,13 +69,23 @@ class Config(OptimizerConfig):
     scale: float = 1.0
     learn_scale: bool = False
     beta: float = 1.0
+    objective: Literal["elbo", "iwae"] = "elbo"
+    draws: int = 1
+    activation: ActivationName = "relu"
+    binarize: bool = False
 
     def __post_init__(self) -> None:
         self.check_optimizer()
         check_widths(hidden=self.hidden)
-        check_positive(width=self.width, latent_dim=self.latent_dim)
+        check_positive(width=self.width, latent_dim=self.latent_dim, draws=self.draws)
         check_positive(scale=self.scale)
         check_not_negative(beta=self.beta)
+        check_known("objective", self.objective, ("elbo", "iwae"))
+        if self.objective == "iwae" and not (is_known(self.beta) and self.beta == 1):
+            raise InputError(
+                "beta must be 1 for the objective 'iwae', whose bound has no KL term of its own to weight, got "
+                f"{self.beta}: choose elbo"
+            )
 
 
 class Networks(NamedTuple):
@@ -84,15 +105,17 @@ class Networks(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """The terms of the evidence lower bound, per example.
+    """The terms of both bounds, per example, in nats.
 
     Attributes:
-        reconstruction: E_q[-log p(x|z)] from one draw of z, in nats.
-        kl: KL[q(z|x) || N(0, I)], in nats.
+        reconstruction: -log p(x|z) of each draw of z.
+        log_ratio: log p(z) - log q(z|x) of each draw.
+        kl: KL[q(z|x) || N(0, I)].
         stats: new statistics of both networks.
     """
 
-    reconstruction: Float[Array, " batch"]
+    reconstruction: Float[Array, "draws batch"]
+    log_ratio: Float[Array, "draws batch"]
     kl: Float[Array, " batch"]
     stats: Stats
 
@@ -141,11 +164,13 @@ def build(
     check_build(config, Config, example)
     check_optimizers(optimizer=optimizer)
     shape = preprocess(example).shape[1:]
-    hidden, width, features = config.hidden, config.width, 2 * config.latent_dim
+    features = 2 * config.latent_dim
+    layers: Any = {"hidden": config.hidden, "width": config.width, "activation": config.activation}
     networks = Networks(
-        encoder=encoder or make_encoder(config.architecture, hidden=hidden, width=width, features=features),
-        decoder=decoder or make_decoder(config.architecture, hidden=hidden, width=width, shape=shape),
-        likelihood=likelihood or _likelihood(config, example),
+        encoder=encoder or make_encoder(config.architecture, **layers, features=features),
+        decoder=decoder or make_decoder(config.architecture, **layers, shape=shape),
+        likelihood=likelihood
+        or choose_likelihood(config.likelihood, example, learn_scale=config.learn_scale, binarize=config.binarize),
         condition=condition,
     )
     two = {name: np.zeros((2, *x.shape[1:]), x.dtype) for name, x in example.items()}
@@ -170,7 +195,8 @@ def build(
         reconstruct=partial(reconstruct, networks),
         evaluate=partial(evaluate, networks, config),
         sample_latent=partial(sample_latent, config),
-        sample_posterior=partial(sample_posterior, networks),
+        sample_posterior=partial(sample_posterior, networks, config),
+        latent_densities=partial(latent_densities, networks, config),
     )
     conditions = () if condition is no_condition else ("condition",)
     return checked(model, example, latent_dim=config.latent_dim, conditions=conditions)
@@ -179,14 +205,15 @@ def build(
 def loss(
     networks: Networks, config: Config, key: KeyArray, params: Params, state: State, batch: Batch
 ) -> tuple[Array, tuple[Stats, Metrics]]:
-    """Compute the negative evidence lower bound of a batch.
+    """Compute the negative bound of a batch.
 
-    `mean of  E_q[-log p(x|z)] + beta KL[q(z|x) || N(0, I)]`
+    `mean of  E_q[-log p(x|z)] + beta KL[q(z|x) || N(0, I)]`, or with the objective iwae
+    `mean of  -log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)`
 
     Args:
         networks: the networks.
         config: options.
-        key: PRNG key of z and of dropout.
+        key: PRNG key of z, of dropout and of binarized images.
         params: parameters of all networks.
         state: state of the training.
         batch: examples.
@@ -195,33 +222,64 @@ def loss(
         The loss in nats per example, new statistics, and the metrics `reconstruction` and `kl`.
 
     Reference:
-        Kingma & Welling 2014, arXiv:1312.6114, equation 10; beta: Higgins et al. 2017, equation 4.
+        Kingma & Welling 2014, arXiv:1312.6114, equation 10; beta: Higgins et al. 2017, equation 4; iwae: Burda et al.
+        2016, arXiv:1509.00519, equation 8.
     """
-    terms = elbo_terms(networks, config, key, params, state.stats, batch, train=True)
+    batch = observe(config, key, batch)
+    terms = bound_terms(networks, config, key, params, state.stats, batch, draws=config.draws, train=True)
     metrics = {"reconstruction": terms.reconstruction.mean(), "kl": terms.kl.mean()}
-    return jnp.mean(terms.reconstruction + config.beta * terms.kl), (terms.stats, metrics)
+    if config.objective == "iwae":
+        log_weights = terms.log_ratio - terms.reconstruction
+        value = -jnp.mean(jax.nn.logsumexp(log_weights, axis=0) - math.log(config.draws))
+    else:
+        value = jnp.mean(terms.reconstruction.mean(axis=0) + config.beta * terms.kl)
+    return value, (terms.stats, metrics)
 
 
-def elbo_terms(
-    networks: Networks, config: Config, key: KeyArray, params: Params, stats: Stats, batch: Batch, *, train: bool
+def observe(config: Config, key: KeyArray, batch: Batch) -> Batch:
+    """Return the examples that the model is given: with `binarize`, images with a draw of every pixel."""
+    if not config.binarize:
+        return batch
+    # A key that differs from all others of a loss, as those of dropout do.
+    return {**batch, "image": jax.random.bernoulli(make_dropout_key(key, 2), preprocess(batch)).astype(jnp.float32)}
+
+
+def bound_terms(
+    networks: Networks,
+    config: Config,
+    key: KeyArray,
+    params: Params,
+    stats: Stats,
+    batch: Batch,
+    *,
+    draws: int,
+    train: bool,
 ) -> Terms:
-    """Compute the terms of the evidence lower bound from one draw of z per example."""
+    """Compute the terms of the bounds from draws of z for each example."""
     encoder_key, decoder_key = make_dropout_key(key), make_dropout_key(key, 1)
     mean, log_var, encoder_stats = _posterior(networks, params, stats, batch, train=train, key=encoder_key)
-    z = reparameterize(key, mean, log_var)
+
+    def repeated(x: Array) -> Array:
+        return jnp.broadcast_to(x, (draws, *x.shape))
+
+    def joined(x: Array) -> Array:
+        return x.reshape(-1, *x.shape[2:])
+
+    z, log_ratio = draw_normal(key, repeated(mean), repeated(log_var))
+    condition = networks.condition(batch)
     decoded, decoder_stats = apply_network(
         networks.decoder,
         "decoder",
         params,
         stats,
-        z,
-        networks.condition(batch),
+        joined(z),
+        None if condition is None else joined(repeated(condition)),
         train=train,
         key=decoder_key,
     )
-    log_scale = params.get("scale", jnp.log(config.scale))
-    nll = networks.likelihood.nll(decoded, preprocess(batch), log_scale)
-    return Terms(nll, kl_standard_normal(mean, log_var), encoder_stats | decoder_stats)
+    nll = networks.likelihood.nll(decoded, joined(repeated(preprocess(batch))), _log_scale(config, params))
+    kl = kl_standard_normal(mean, log_var)
+    return Terms(nll.reshape(draws, -1), log_ratio, kl, encoder_stats | decoder_stats)
 
 
 def init_networks(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
@@ -260,10 +318,28 @@ def encode(networks: Networks, state: State, batch: Batch) -> Float[Array, "batc
     return _posterior(networks, state.params, state.stats, batch, train=False)[0]
 
 
-def sample_posterior(networks: Networks, key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
+def sample_posterior(
+    networks: Networks, config: Config, key: KeyArray, state: State, batch: Batch
+) -> Float[Array, "batch latent"]:
     """Draw one latent of q(z|x) for each example."""
+    batch = observe(config, key, batch)
     mean, log_var, _ = _posterior(networks, state.params, state.stats, batch, train=False)
-    return reparameterize(key, mean, log_var)
+    return draw_normal(key, mean, log_var)[0]
+
+
+def latent_densities(networks: Networks, config: Config, key: KeyArray, state: State, batch: Batch) -> LatentDensities:
+    """Return mean and log variance of q(z|x), and log p(x|z) as a function of one latent for each example."""
+    batch = observe(config, key, batch)
+    x, condition = preprocess(batch), networks.condition(batch)
+    mean, log_var, _ = _posterior(networks, state.params, state.stats, batch, train=False)
+
+    def log_likelihood(latent: Float[Array, "batch latent"]) -> Float[Array, " batch"]:
+        decoded, _ = apply_network(
+            networks.decoder, "decoder", state.params, state.stats, latent, condition, train=False
+        )
+        return -networks.likelihood.nll(decoded, x, _log_scale(config, state.params))
+
+    return LatentDensities(mean, log_var, log_likelihood)
 
 
 def decode(
@@ -285,40 +361,16 @@ def reconstruct(networks: Networks, state: State, batch: Batch) -> Array:
 
 def evaluate(networks: Networks, config: Config, key: KeyArray, state: State, batch: Batch) -> Metrics:
     """Return the evidence lower bound, its terms and the mean squared error of each example."""
-    terms = elbo_terms(networks, config, key, state.params, state.stats, batch, train=False)
+    batch = observe(config, key, batch)
+    terms = bound_terms(networks, config, key, state.params, state.stats, batch, draws=1, train=False)
+    reconstruction = terms.reconstruction[0]
     squares = jnp.square(reconstruct(networks, state, batch) - preprocess(batch))
     return {
-        "elbo": -(terms.reconstruction + terms.kl),
-        "reconstruction": terms.reconstruction,
+        "elbo": -(reconstruction + terms.kl),
+        "reconstruction": reconstruction,
         "kl": terms.kl,
         "mse": squares.reshape(len(squares), -1).mean(axis=-1),
     }
-
-
-def reparameterize(
-    key: KeyArray, mean: Float[Array, "batch latent"], log_var: Float[Array, "batch latent"]
-) -> Float[Array, "batch latent"]:
-    """Draw from N(mean, exp(log_var)) so that gradients flow through the draw.
-
-    `z = mean + exp(log_var / 2) * epsilon`, epsilon ~ N(0, I)
-
-    Args:
-        key: PRNG key of epsilon.
-        mean: mean of the normal distribution.
-        log_var: logarithm of its variance.
-
-    Returns:
-        One draw per example.
-
-    Reference:
-        Kingma & Welling 2014, arXiv:1312.6114, section 2.4.
-
-    Example:
-        >>> mean = jnp.array([[3.0, -1.0]])
-        >>> reparameterize(jax.random.key(0), mean, jnp.full((1, 2), -jnp.inf))
-        Array([[ 3., -1.]], dtype=float32)
-    """
-    return mean + jnp.exp(log_var / 2) * jax.random.normal(key, mean.shape, mean.dtype)
 
 
 def _posterior(
@@ -339,11 +391,5 @@ def _posterior(
     return mean, log_var, stats
 
 
-def _likelihood(config: Config, example: Batch) -> Likelihood:
-    check_known("likelihood", config.likelihood, LIKELIHOODS)
-    likelihood = LIKELIHOODS[config.likelihood]
-    if config.learn_scale and not likelihood.scaled:
-        raise InputError(f"the {config.likelihood} likelihood has no scale to learn: choose gaussian or laplace")
-    if not likelihood.scaled and not is_image(example):
-        raise InputError(f"the {config.likelihood} likelihood is for images: choose gaussian or laplace for points")
-    return likelihood
+def _log_scale(config: Config, params: Params) -> Array:
+    return params.get("scale", jnp.log(config.scale))

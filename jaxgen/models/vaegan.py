@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgen.divergences import kl_standard_normal
+from jaxgen.divergences.gaussian import draw_normal, kl_standard_normal
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import feature_similarity
@@ -39,7 +39,6 @@ from jaxgen.models.optimizer import (
     optimizer_of_discriminator,
 )
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
-from jaxgen.models.vae import reparameterize
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.autoencoding import Network
 from jaxgen.nn.dcgan import Discriminator, Generator, map_sizes
@@ -212,7 +211,7 @@ def forward(networks: Networks, key: KeyArray, x: Array, params: Params, stats: 
     latent_key, prior_key = jax.random.split(key)
     dropout_keys = jax.random.split(make_dropout_key(key), 6)
     mean, log_var, encoder_stats = _posterior(networks, x, params, stats, train=train, key=dropout_keys[0])
-    z = reparameterize(latent_key, mean, log_var)
+    z = draw_normal(latent_key, mean, log_var)[0]
     z_p = jax.random.normal(prior_key, z.shape)
     # Every batch of images is passed separately and normalized by its own statistics.
     reconstruction, new = _decoded(networks, z, params, stats, train=train, key=dropout_keys[1])
@@ -286,7 +285,7 @@ def encode(networks: Networks, state: State, batch: Batch) -> Float[Array, "batc
 def sample_posterior(networks: Networks, key: KeyArray, state: State, batch: Batch) -> Float[Array, "batch latent"]:
     """Draw one latent of q(z|x) for each example."""
     mean, log_var, _ = _posterior(networks, to_signed(preprocess(batch)), state.params, state.stats, train=False)
-    return reparameterize(key, mean, log_var)
+    return draw_normal(key, mean, log_var)[0]
 
 
 def decode(networks: Networks, state: State, latent: Float[Array, "batch latent"]) -> Array:

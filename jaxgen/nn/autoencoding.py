@@ -3,17 +3,26 @@
 How a network is called, and what it must return, is described in `jaxgen.models.networks`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import flax.linen as linen
+import jax.numpy as jnp
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.nn.conv_autoencoder import ConvDecoder, ConvEncoder
 from jaxgen.nn.mlp import MLP
 from jaxgen.nn.resolution import resolutions
-from jaxgen.typing import KeyArray
+from jaxgen.typing import Array, KeyArray
 
 Architecture = Literal["linear", "mlp", "conv"]
 """One affine map; fully connected layers; stride-2 convolutions (images only)."""
+
+ActivationName = Literal["relu", "tanh"]
+"""Nonlinearity of the hidden layers of an mlp."""
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"relu": linen.relu, "tanh": jnp.tanh}
+"""Name -> function."""
 
 
 @runtime_checkable
@@ -35,7 +44,14 @@ class Network(Protocol):
         """Return the outputs; where `mutable` is not False, (outputs, new variables of these collections)."""
 
 
-def make_encoder(architecture: Architecture, *, hidden: Sequence[int], width: int, features: int) -> Network:
+def make_encoder(
+    architecture: Architecture,
+    *,
+    hidden: Sequence[int],
+    width: int,
+    features: int,
+    activation: ActivationName = "relu",
+) -> Network:
     """Return a network that maps an example, and optionally a condition, to a vector.
 
     Args:
@@ -43,24 +59,33 @@ def make_encoder(architecture: Architecture, *, hidden: Sequence[int], width: in
         hidden: widths of the hidden layers of an mlp.
         width: number of channels of the first convolution.
         features: length of the vector.
+        activation: nonlinearity of the hidden layers of an mlp.
 
     Returns:
         A module that maps `[batch, *event]`, and optionally `[batch, condition]`, to `[batch, features]`.
 
     Raises:
-        InputError: if there is no such architecture.
+        InputError: if there is no such architecture or nonlinearity, or the architecture has a fixed one.
 
     Example:
         >>> make_encoder("mlp", hidden=(400,), width=32, features=20).hidden
         (400,)
     """
-    check_known("architecture", architecture, get_args(Architecture))
+    _check_names(architecture, activation)
     if architecture == "conv":
         return ConvEncoder(width=width, features=features)
-    return MLP(hidden=tuple(hidden) if architecture == "mlp" else (), shape=(features,))
+    widths = tuple(hidden) if architecture == "mlp" else ()
+    return MLP(hidden=widths, shape=(features,), activation=ACTIVATIONS[activation])
 
 
-def make_decoder(architecture: Architecture, *, hidden: Sequence[int], width: int, shape: Sequence[int]) -> Network:
+def make_decoder(
+    architecture: Architecture,
+    *,
+    hidden: Sequence[int],
+    width: int,
+    shape: Sequence[int],
+    activation: ActivationName = "relu",
+) -> Network:
     """Return a network that maps a latent, and optionally a condition, to an example: `make_encoder` reversed.
 
     Args:
@@ -68,20 +93,21 @@ def make_decoder(architecture: Architecture, *, hidden: Sequence[int], width: in
         hidden: widths of the hidden layers of the encoder, used in reverse order.
         width: number of channels of the encoder's first convolution.
         shape: shape of one example.
+        activation: nonlinearity of the hidden layers of an mlp.
 
     Returns:
         A module that maps `[batch, latent]`, and optionally `[batch, condition]`, to `[batch, *shape]`, without a final
         nonlinearity.
 
     Raises:
-        InputError: if there is no such architecture, or if the architecture is "conv" and the examples are not images
-            or are too small.
+        InputError: if there is no such architecture or nonlinearity, the architecture has a fixed one, or it is "conv"
+            and the examples are not images or are too small.
 
     Example:
         >>> make_decoder("mlp", hidden=(400, 200), width=32, shape=(8, 8, 1)).hidden
         (200, 400)
     """
-    check_known("architecture", architecture, get_args(Architecture))
+    _check_names(architecture, activation)
     if architecture == "conv":
         if len(shape) != 3:
             raise InputError(
@@ -90,4 +116,12 @@ def make_decoder(architecture: Architecture, *, hidden: Sequence[int], width: in
             )
         resolutions(*shape[:2])  # Images that are too small are rejected here and not at the first batch.
         return ConvDecoder(shape=tuple(shape), width=width)
-    return MLP(hidden=tuple(reversed(hidden)) if architecture == "mlp" else (), shape=tuple(shape))
+    widths = tuple(reversed(hidden)) if architecture == "mlp" else ()
+    return MLP(hidden=widths, shape=tuple(shape), activation=ACTIVATIONS[activation])
+
+
+def _check_names(architecture: Architecture, activation: ActivationName) -> None:
+    check_known("architecture", architecture, get_args(Architecture))
+    check_known("activation", activation, ACTIVATIONS)
+    if architecture != "mlp" and activation != "relu":
+        raise InputError(f"activation applies to the architecture 'mlp', got {activation!r} for {architecture!r}")

@@ -9,6 +9,7 @@ from typing import Any
 from jaxgen.models import PRESETS
 from jaxgen.models.gan import Config
 from jaxgen.recipes.extractor_weights import EXTRACTOR_RECIPES
+from jaxgen.recipes.mnist_likelihood import MNIST_LIKELIHOOD
 from jaxgen.recipes.recipe import Claim, Entry, ModelComparison, Published, Recipe, RepeatedExperiment, with_steps
 from jaxgen.recipes.theory import (
     generator_gradient_experiment,
@@ -344,6 +345,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         has_full=True,
     ),
+    "mnist-likelihood": MNIST_LIKELIHOOD,
     "unrolled-ring": Recipe(
         description="modes of the ring covered by a GAN with a fast generator, with and without unrolling",
         reference="Metz et al. 2017, arXiv:1611.02163, figure 2 (plots of samples, no numbers)",

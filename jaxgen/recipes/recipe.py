@@ -146,11 +146,15 @@ class Entry(NamedTuple):
         family: name of the model's family.
         config: config of its runs.
         published: metric name -> published number.
+        seeds: number of seeds of the protocol; None for that of the comparison.
+        full: config at the length of the paper, where that differs by more than the number of steps.
     """
 
     family: str
     config: RunConfig[Any]
     published: Mapping[str, Published] = {}
+    seeds: int | None = None
+    full: RunConfig[Any] | None = None
 
 
 class Claim(NamedTuple):
@@ -245,10 +249,11 @@ class ModelComparison:
         return Outcome(rows, claims, figures)
 
     def _row(self, name: str, entry: Entry, request: Request) -> dict[str, MetricResult]:
-        seeds = self.quick_seeds if request.quick else self.seeds
+        seeds = self.quick_seeds if request.quick else entry.seeds or self.seeds
         if request.full:
-            seeds = self.full_seeds or self.seeds
-        config = dataclasses.replace(entry.config, seeds=request.seeds or seeds, data_dir=request.data_dir)
+            seeds = self.full_seeds or entry.seeds or self.seeds
+        config = entry.full if request.full and entry.full is not None else entry.config
+        config = dataclasses.replace(config, seeds=request.seeds or seeds, data_dir=request.data_dir)
         if request.quick:
             config = self.quick_change(with_steps(config, self.quick_steps))
         elif request.full and self.full_steps is not None:

@@ -24,9 +24,11 @@ from jaxgen.typing import Array, Batch
 BETTER: dict[str, Better] = {name: better for name, better in FEATURE_BETTER.items() if better is not None} | {
     "accuracy": "larger",
     "cross_entropy": "smaller",
+    "distortion": "smaller",
     "elbo": "larger",
     "frechet_distance": "smaller",
     "high_quality": "larger",
+    "importance_weighted_bound": "larger",
     "mode_kl_all": "smaller",
     "modes": "larger",
     "mse": "smaller",
@@ -36,7 +38,7 @@ BETTER: dict[str, Better] = {name: better for name, better in FEATURE_BETTER.ite
 }
 """Metric -> which values are better, for those of which one seed can be the worst. Others have no better values: the
 outputs and the loss of a discriminator depend on its opponent, a distance in its layers on the discriminator, and the
-term `kl` of an ELBO is no aim of its own."""
+term `kl` of an ELBO, the rate, the mutual information and the number of active units are no aims of their own."""
 
 STACKED_SAMPLES = 26_000
 """Samples of stacked digits that are classified, as many as in Srivastava et al. 2017."""

@@ -189,7 +189,8 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
     def phase_of(number: int, phase: Phase) -> Phase:
         return phase._replace(step=step_of(lambda model: model.phases[number].step))
 
-    names = ("sample", "encode", "decode", "reconstruct", "predict", "evaluate", "sample_posterior")
+    posterior = ("sample_posterior", "latent_densities")
+    names = ("sample", "encode", "decode", "reconstruct", "predict", "evaluate", *posterior)
     functions: dict[str, Any] = {name: of_state(name) for name in names if getattr(first, name) is not None}
     phases = tuple(phase_of(number, phase) for number, phase in enumerate(first.phases))
     return first._replace(init=init, step=step_of(lambda model: model.step), phases=phases, **functions)

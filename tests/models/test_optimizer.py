@@ -96,6 +96,20 @@ def test_rmsprop_with_eps_under_the_root_matches_optax() -> None:
             {"schedule": "step", "decay_steps": 3, "final_factor": 0.5},
             optax.exponential_decay(RATE, 3, 0.5, staircase=True),
         ),
+        (
+            {"schedule": "piecewise", "milestones": (2, 3, 7), "factors": (0.5, 0.4, 0.0)},
+            optax.piecewise_constant_schedule(RATE, {2: 0.5, 3: 0.8, 7: 0.0}),
+        ),
+        (
+            {"warmup_steps": 2, "schedule": "piecewise", "milestones": (4,), "factors": (0.5,)},
+            optax.join_schedules(
+                [
+                    optax.linear_schedule(RATE / 3, RATE, 2),
+                    optax.piecewise_constant_schedule(RATE, {4: 0.5}),
+                ],
+                boundaries=[2],
+            ),
+        ),
         # The first of 4 steps of warm-up has a fifth of the learning rate, and the fifth step all of it.
         ({"warmup_steps": 4}, optax.linear_schedule(RATE / 5, RATE, 4)),
         (
@@ -233,6 +247,21 @@ def test_differentiable_rmsprop_follows_eps(gradient: float) -> None:
             "final_factor must be finite and not negative",
         ),
         ({"decay_steps": 9}, "decay_steps and final_factor have no effect on the schedule 'constant'"),
+        ({"schedule": "piecewise"}, "milestones and factors must be equally many, at least one, .* got 0 and 0"),
+        (
+            {"schedule": "piecewise", "milestones": (2, 2), "factors": (0.5, 0.4)},
+            "milestones must increase, got 2, 2",
+        ),
+        ({"schedule": "piecewise", "milestones": (0,), "factors": (0.5,)}, "milestones must be positive and finite"),
+        (
+            {"schedule": "piecewise", "milestones": (2,), "factors": (-0.5,)},
+            "factors must be finite and not negative, got -0.5",
+        ),
+        ({"milestones": (2,)}, "milestones and factors have no effect on the schedule 'constant': choose piecewise"),
+        (
+            {"schedule": "piecewise", "milestones": (2,), "factors": (0.5,), "decay_steps": 9},
+            "decay_steps and final_factor have no effect on the schedule 'piecewise'",
+        ),
         ({"final_factor": 0.1}, "decay_steps and final_factor have no effect on the schedule 'constant'"),
     ],
 )

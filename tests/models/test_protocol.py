@@ -117,6 +117,15 @@ def check_forms(model: Model, shape: tuple[int, ...]) -> None:
         decoded = jax.eval_shape(lambda s, c: model.decode(s, c, **condition), state, latent)
         assert decoded.shape == (EXAMPLES, *shape)
     assert (model.sample_posterior is None) == (model.encode is None)
+    if model.latent_densities:
+
+        def densities(key: Any, state: Any) -> Any:
+            found = model.latent_densities(key, state, batch)
+            return found.mean, found.log_var, found.log_likelihood(model.sample_posterior(key, state, batch))
+
+        mean, log_var, log_likelihood = jax.eval_shape(densities, key, state)
+        assert forms(mean) == forms(log_var) == forms(jax.eval_shape(model.encode, state, batch))
+        assert (log_likelihood.shape, log_likelihood.dtype) == ((EXAMPLES,), jnp.float32)
     if model.sample_posterior and model.encode:
         drawn = jax.eval_shape(model.sample_posterior, key, state, batch)
         assert forms(drawn) == forms(jax.eval_shape(model.encode, state, batch))

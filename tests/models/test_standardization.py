@@ -61,6 +61,14 @@ def test_functions_of_examples_take_points_in_the_unit_of_the_data(pair):
             jax.tree.map(assert_close, found, expected)
 
 
+def test_densities_are_those_of_standardized_points(pair):
+    model, in_units, state = pair
+    if model.latent_densities is not None:
+        found, expected = in_units.latent_densities(KEY, state, FAR), model.latent_densities(KEY, state, near(FAR))
+        assert_close(found.mean, expected.mean)
+        assert_close(found.log_likelihood(expected.mean), expected.log_likelihood(expected.mean))
+
+
 def test_samples_decoded_latents_and_reconstructions_are_in_the_unit_of_the_data(pair):
     model, in_units, state = pair
     by = standardization_of(FAR["point"])
@@ -79,7 +87,16 @@ def test_samples_decoded_latents_and_reconstructions_are_in_the_unit_of_the_data
 
 def test_what_a_model_does_not_offer_stays_absent(pair):
     model, in_units, _ = pair
-    for name in ("sample", "encode", "decode", "reconstruct", "predict", "evaluate", "sample_posterior"):
+    for name in (
+        "sample",
+        "encode",
+        "decode",
+        "reconstruct",
+        "predict",
+        "evaluate",
+        "sample_posterior",
+        "latent_densities",
+    ):
         assert (getattr(model, name) is None) == (getattr(in_units, name) is None)
 
 

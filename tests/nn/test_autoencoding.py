@@ -55,6 +55,17 @@ def test_convolutional_decoder_rejects_points_and_small_images(shape: tuple[int,
         make_decoder("conv", hidden=(), width=4, shape=shape)
 
 
+def test_activation_is_that_of_every_hidden_layer() -> None:
+    network = make_encoder("mlp", hidden=(5, 4), width=8, features=2, activation="tanh")
+    variables = network.init(jax.random.key(0), IMAGES, train=False)
+    x = np.float64(IMAGES).reshape(3, 64)
+    layers = [variables["params"][f"Dense_{i}"] for i in range(3)]
+    for layer in layers[:2]:
+        x = np.tanh(x @ layer["kernel"] + layer["bias"])
+    expected = x @ layers[2]["kernel"] + layers[2]["bias"]
+    np.testing.assert_allclose(network.apply(variables, IMAGES, train=False), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_unknown_architecture_is_rejected_with_nearest_name() -> None:
     for make in (
         lambda: make_encoder("cnv", hidden=(), width=4, features=2),  # type: ignore[arg-type]

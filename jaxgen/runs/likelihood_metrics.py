@@ -1,0 +1,135 @@
+"""Likelihoods and posteriors of a run on the test split of its data, for models with an encoder."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen._arrays import check_integers, check_key
+from jaxgen.batch_checks import check_like
+from jaxgen.data import Stream
+from jaxgen.data.large_arrays import split_batches
+from jaxgen.errors import InputError, check_known
+from jaxgen.game import LatentDensities, State
+from jaxgen.metrics import active_units, importance_weighted_bound, mutual_information, rate_distortion
+from jaxgen.runs.config import RunConfig
+from jaxgen.runs.evaluation import load_test_split
+from jaxgen.runs.loading import Run
+from jaxgen.training.seeds import extract_seed
+from jaxgen.typing import Array, Batch, KeyArray
+
+LIKELIHOOD_METRICS = ("importance_weighted_bound", "active_units", "rate", "distortion", "mutual_information")
+"""Names of the metrics."""
+
+BATCH = 100
+"""Examples whose bounds are computed at once."""
+
+
+def likelihood_metrics(
+    run: Run,
+    key: KeyArray,
+    *,
+    k: int = 5000,
+    names: Sequence[str] = LIKELIHOOD_METRICS,
+    data: Batch | Stream | None = None,
+) -> dict[str, np.ndarray]:
+    """Compute metrics of the densities of a run on the test split of its data.
+
+    Images of a model with `binarize` are binarized by the key, once for all metrics.
+
+    Args:
+        run: run of a model with `latent_densities`.
+        key: PRNG key of the binarization and of the draws, the same for all seeds.
+        k: number of draws of the importance-weighted bound; rate and distortion need one.
+        names: names of the metrics, of `LIKELIHOOD_METRICS`.
+        data: test split of the run's data; it is loaded where it is None.
+
+    Returns:
+        Metric name -> the mean over the examples in nats per example, or the number of active units, or the mutual
+        information of all examples in nats: `[seeds]`, NaN for seeds that have diverged, or a scalar for a single run.
+
+    Raises:
+        InputError: if the model has no such densities, a name or k is wrong, or the data do not fit the run.
+    """
+    check_key(key)
+    check_integers(k=k)
+    if k < 1:
+        raise InputError(f"k must be at least 1, got {k}")
+    for name in names:
+        check_known("metric", name, LIKELIHOOD_METRICS)
+    if run.model.latent_densities is None:
+        raise InputError(f"the model '{run.family}' has no densities p(x|z) and q(z|x), which likelihoods need")
+    data = load_test_split(run.config, run.example) if data is None else data
+    if not isinstance(data, Stream):
+        check_like(run.example, data)
+    chosen = tuple(name for name in LIKELIHOOD_METRICS if name in names)
+    found = [
+        dict.fromkeys(chosen, np.nan) if i in run.diverged else _of_seed(run, i, key, k, chosen, data)
+        for i in range(run.config.seeds or 1)
+    ]
+    values = {name: np.array([of_seed[name] for of_seed in found], np.float64) for name in chosen}
+    return values if run.config.seeds is not None else {name: value[0] for name, value in values.items()}
+
+
+def describe_likelihoods(config: RunConfig[Any], *, k: int, examples: int) -> str:
+    """Describe how likelihoods are measured, as the protocol of their numbers.
+
+    Args:
+        config: config of the run.
+        k: number of draws of the importance-weighted bound.
+        examples: number of examples.
+
+    Returns:
+        The protocol, in words that differ where numbers must not be compared.
+
+    Example:
+        >>> from jaxgen.models import vae
+        >>> describe_likelihoods(RunConfig(vae.Config(binarize=True), data="mnist"), k=5000, examples=10_000)
+        'k=5000, n=10000, split=test, data=mnist, pixels drawn anew'
+    """
+    drawn = getattr(config.model_config, "binarize", False)
+    return f"k={k}, n={examples}, split=test, data={config.data}, pixels {'drawn anew' if drawn else 'as they are'}"
+
+
+def _of_seed(
+    run: Run, number: int, key: KeyArray, k: int, names: tuple[str, ...], data: Batch | Stream
+) -> dict[str, float]:
+    """The metrics of one seed."""
+    state = extract_seed(run.state, number)
+    example_key, set_key = jax.random.split(key)
+    parts: list[dict[str, Array]] = []
+    for part_number, batch in enumerate(_batches(data)):
+        part_key = jax.random.fold_in(example_key, part_number)
+        parts.append(_of_batch(run.model.latent_densities, k, names, part_key, state, batch))
+    joined = {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
+    found = {name: float(np.mean(values, dtype=np.float64)) for name, values in joined.items() if name in names}
+    if "active_units" in names:
+        found["active_units"] = float(active_units(jnp.asarray(joined["mean"])))
+    if "mutual_information" in names:
+        found["mutual_information"] = float(_mutual_information(set_key, joined["mean"], joined["log_var"]))
+    return found
+
+
+_mutual_information = jax.jit(mutual_information)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _of_batch(
+    densities: Any, k: int, names: tuple[str, ...], key: KeyArray, state: State, batch: Batch
+) -> dict[str, Array]:
+    """The posteriors of a batch, and its metrics of single examples."""
+    image_key, bound_key, rate_key = jax.random.split(key, 3)
+    of_batch: LatentDensities = densities(image_key, state, batch)
+    found = {"mean": of_batch.mean, "log_var": of_batch.log_var}
+    if "importance_weighted_bound" in names:
+        found["importance_weighted_bound"] = importance_weighted_bound(bound_key, *of_batch, k=k)
+    if {"rate", "distortion"} & set(names):
+        found |= rate_distortion(rate_key, *of_batch)._asdict()
+    return found
+
+
+def _batches(data: Batch | Stream) -> Iterator[Batch]:
+    return data.in_order(BATCH) if isinstance(data, Stream) else split_batches(dict(data), BATCH)
