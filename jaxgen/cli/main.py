@@ -28,6 +28,7 @@ COMMANDS = {
     "benchmark": "time training steps on this machine: jaxgen benchmark --quick",
     "list": "list the models, their presets and the data sets",
     "completion": "print a script for completion by the shell: jaxgen completion bash",
+    "metrics": "install weights that metrics of images use: jaxgen metrics weights inception --from FILE",
     "data": "prepare a data set: jaxgen data prepare mnist --source FOLDER",
 }
 
@@ -165,6 +166,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.list import run
         case "completion":
             from jaxgen.cli.completion import run
+        case "metrics":
+            from jaxgen.cli.metrics import run
         case "data":
             from jaxgen.cli.data import run
         case _:

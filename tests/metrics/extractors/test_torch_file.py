@@ -1,5 +1,6 @@
 """Files of `torch.save` are read like `torch.load` reads them, and hostile ones are refused in one sentence."""
 
+import contextlib
 import io
 import os
 import pickle
@@ -104,7 +105,11 @@ def zipped(path, program, *, storage=bytes(16), compression=zipfile.ZIP_STORED):
     return path
 
 
-def legacy_file(path, value, keys=("0",), content=struct.pack("<q4f", 4, 1, 2, 3, 4), system=None):
+FOUR = struct.pack("<q4f", 4, 1, 2, 3, 4)
+"""A storage of four numbers in the older format."""
+
+
+def legacy_file(path, value, keys=("0",), content=FOUR, system=None):
     parts = (LEGACY_MAGIC, 1001, {"little_endian": True} if system is None else system, value, list(keys))
     path.write_bytes(b"".join(map(pickled, parts)) + content)
     return path
@@ -238,14 +243,14 @@ def test_every_cut_of_a_file_is_refused(tmp_path):
 
 def test_every_changed_byte_is_refused_or_gives_arrays(tmp_path):
     path = tmp_path / "a.pth"
+    outcomes = set()
     for legacy in (False, True):
         content = saved(path, {"a": torch.ones(2, 3), "b": torch.zeros(1)}, legacy=legacy).read_bytes()
         for position in range(0, len(content), 3):
             path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
-            try:
-                assert all(isinstance(array, np.ndarray) for array in read_torch_file(path).values())
-            except InputError as error:
-                assert "\n" not in str(error)
+            with contextlib.suppress(InputError):
+                outcomes |= {type(array) for array in read_torch_file(path).values()}
+    assert outcomes == {np.ndarray}
 
 
 def test_hostile_archives_are_refused(tmp_path):
