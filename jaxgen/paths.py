@@ -1,4 +1,4 @@
-"""Paths that the user gives."""
+"""Paths that the user gives, and the folder of caches."""
 
 import os
 from pathlib import Path
@@ -38,17 +38,20 @@ def expand_path(path: str | Path) -> Path:
 
 
 def cache_folder(name: str) -> Path:
-    """Return the folder of a cache of this user, which need not exist.
+    """Return a folder of files that later commands use again.
 
     Args:
-        name: what is cached, e.g. `features`.
+        name: what the files are, e.g. `programs`.
 
     Returns:
-        `$XDG_CACHE_HOME/jaxgen/NAME`, or `~/.cache/jaxgen/NAME`.
+        `$XDG_CACHE_HOME/jaxgen/NAME`, or `~/.cache/jaxgen/NAME`; it need not exist.
+
+    Raises:
+        RuntimeError: if the home folder is needed and unknown.
 
     Example:
-        >>> cache_folder("features").parts[-2:]
-        ('jaxgen', 'features')
+        >>> cache_folder("programs").parts[-2:]
+        ('jaxgen', 'programs')
     """
     # The XDG specification requires that a relative path is ignored.
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))

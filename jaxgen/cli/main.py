@@ -29,7 +29,7 @@ COMMANDS = {
     "benchmark": "time training steps on this machine: jaxgen benchmark --quick",
     "list": "list the models, their presets and the data sets",
     "completion": "print a script for completion by the shell: jaxgen completion bash",
-    "metrics": "compare sets of images: jaxgen metrics compare mnist:test samples.npz",
+    "metrics": "compare sets of images by their features: jaxgen metrics compare mnist:test samples.npz",
     "data": "prepare a data set: jaxgen data prepare mnist --source FOLDER",
 }
 
@@ -119,7 +119,7 @@ def _run(arguments: list[str]) -> None:
         with without("uvloop"):  # Its import takes a sixth of a second, and Orbax does without it.
             choose_device(device)
             with warnings.catch_warnings():
-                warnings.showwarning = _show_warning  # type: ignore[assignment]  # It ignores what it is not needed for.
+                warnings.showwarning = _show_warning
                 command(arguments[1:])
 
 

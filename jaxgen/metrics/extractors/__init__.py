@@ -1,24 +1,34 @@
-"""Extractors: networks with fixed weights that turn images into features and logits, each with its resizer and name."""
+"""Extractors: networks with fixed weights that turn images into features and logits, each with its resizer and name.
+
+`load_extractor` loads one by its name; `PUBLISHED_WEIGHTS` are those that a user installs once (`jaxgen metrics
+weights`).
+"""
 
 from collections.abc import Callable
 from functools import partial
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor, quantize
+from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS, inception_2015
 from jaxgen.metrics.extractors.packaged import PACKAGED, packaged_extractor
+from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.metrics.extractors.torch_file import read_torch_file
+from jaxgen.metrics.extractors.weights import (
+    PublishedWeights,
+    download_weights,
+    install_weights,
+    load_weights,
+    weights_folder,
+)
 
-__all__ = [
-    "DEFAULT_EXTRACTORS",
-    "EXTRACTORS",
-    "Extracted",
-    "Extractor",
-    "default_extractor",
-    "load_extractor",
-    "quantize",
-]
+EXTRACTORS: dict[str, Callable[[], Extractor]] = {
+    **{name: partial(packaged_extractor, name) for name in PACKAGED},
+    "inception_2015": inception_2015,
+}
+"""Name of an extractor -> function that loads it, with the resizer of its publication."""
 
-EXTRACTORS: dict[str, Callable[[], Extractor]] = {name: partial(packaged_extractor, name) for name in PACKAGED}
-"""Name -> function that loads the extractor."""
+PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {weights.name: weights for weights in (INCEPTION_WEIGHTS,)}
+"""Name of a network -> its published weights."""
 
 DEFAULT_EXTRACTORS = {
     "digits": "digits_v1",
@@ -72,3 +82,24 @@ def default_extractor(data: str) -> str:
             f"of {', '.join(EXTRACTORS)}"
         )
     return DEFAULT_EXTRACTORS[data]
+
+
+__all__ = [
+    "DEFAULT_EXTRACTORS",
+    "EXTRACTORS",
+    "PUBLISHED_WEIGHTS",
+    "RESIZERS",
+    "Extracted",
+    "Extractor",
+    "PublishedWeights",
+    "default_extractor",
+    "download_weights",
+    "inception_2015",
+    "install_weights",
+    "load_extractor",
+    "load_weights",
+    "quantize",
+    "read_torch_file",
+    "resize",
+    "weights_folder",
+]
