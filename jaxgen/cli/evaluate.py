@@ -34,6 +34,8 @@ class Options:
             vendi_score; by default none, and the run is evaluated on the test split.
         samples: number of samples of each seed, for metrics of features; by default 10000.
         extractor: network whose features are compared; by default the one that was trained for the run's data.
+        resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,
+            antialiased_bicubic or none; by default that of its publication.
         split: split of the data that the samples are compared with, for metrics of features; by default train.
         seed: seed of the noise in the metrics, and of the samples that they are computed from.
         data_dir: folder of the data sets, if it is not that of the training.
@@ -46,6 +48,7 @@ class Options:
     metrics: tuple[str, ...] | None = None
     samples: int | None = None
     extractor: str | None = None
+    resizer: str | None = None
     split: str | None = None
     seed: int = 0
     data_dir: str | None = None
@@ -78,7 +81,7 @@ def run(arguments: list[str]) -> None:
 def _check(options: Options) -> None:
     """Refuse options that do not apply, before anything is loaded."""
     if options.metrics is None:
-        for name in ("samples", "extractor", "split"):
+        for name in ("samples", "extractor", "resizer", "split"):
             if getattr(options, name) is not None:
                 raise InputError(f"--{name} must be left out where no --metrics are given, as it applies to them alone")
     elif options.metrics == ():
@@ -89,7 +92,7 @@ def _check(options: Options) -> None:
 
 def _of_samples(trained: Run, options: Options) -> Mapping[str, Any]:
     assert options.metrics is not None
-    extractor = load_extractor(options.extractor or default_extractor(trained.config.data))
+    extractor = load_extractor(options.extractor or default_extractor(trained.config.data), resizer=options.resizer)
     with ImageProgress() as progress:
         return evaluate_samples(
             trained,

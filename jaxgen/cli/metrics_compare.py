@@ -37,6 +37,8 @@ class Options:
         metrics: metrics to measure, of fid, kid, inception_score, precision_recall, density_coverage, vendi_score.
         extractor: network whose features are compared; by default the one that was trained for the data set of the
             real images.
+        resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,
+            antialiased_bicubic or none; by default that of its publication.
         image_size: height and width in pixels to which images are scaled and cropped; by default images keep their
             size, which must be the same for all of a set.
         seed: seed of the subsets of the kernel distance.
@@ -48,6 +50,7 @@ class Options:
     fake: Annotated[str, Positional("FAKE")]
     metrics: tuple[str, ...] = DEFAULT_METRICS
     extractor: str | None = None
+    resizer: str | None = None
     image_size: int | None = None
     seed: int = 0
     data_dir: str | None = None
@@ -60,7 +63,7 @@ def run(arguments: list[str]) -> None:
     seed = check_seed(options.seed)
     check_metrics(options.metrics)
     name, _, split = options.real.partition(":")
-    extractor = load_extractor(options.extractor or default_extractor(name))
+    extractor = load_extractor(options.extractor or default_extractor(name), resizer=options.resizer)
     with ImageProgress() as progress:
         real, fake = (
             features_of_data(extractor, _opened(each, options).data, progress=progress)

@@ -21,11 +21,11 @@ from jaxgen.metrics.extractors.weights import (
     weights_folder,
 )
 
-EXTRACTORS: dict[str, Callable[[], Extractor]] = {
+EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     **{name: partial(packaged_extractor, name) for name in PACKAGED},
     "inception_2015": inception_2015,
 }
-"""Name of an extractor -> function that loads it, with the resizer of its publication."""
+"""Name of an extractor -> function that loads it, with the resizer of its publication or the keyword `resizer`."""
 
 PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {weights.name: weights for weights in (INCEPTION_WEIGHTS,)}
 """Name of a network -> its published weights."""
@@ -39,11 +39,13 @@ DEFAULT_EXTRACTORS = {
 """Name of a data set -> extractor whose features are those of its classes."""
 
 
-def load_extractor(name: str) -> Extractor:
+def load_extractor(name: str, *, resizer: str | None = None) -> Extractor:
     """Load an extractor.
 
     Args:
         name: one of `EXTRACTORS`.
+        resizer: how images become as large as the network needs; None for the published way, which for the
+            classifiers in the package is `none`.
 
     Returns:
         The extractor.
@@ -57,7 +59,7 @@ def load_extractor(name: str) -> Extractor:
         (8, 8)
     """
     check_known("extractor", name, EXTRACTORS)
-    return EXTRACTORS[name]()
+    return EXTRACTORS[name]() if resizer is None else EXTRACTORS[name](resizer=resizer)
 
 
 def default_extractor(data: str) -> str:

@@ -8,6 +8,7 @@ will have another name.
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from safetensors.numpy import load as load_tensors
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
-from jaxgen.typing import Array, PyTree, UInt8
+from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.typing import Array, PyTree, Shaped, UInt8
 
 
 class Packaged(NamedTuple):
@@ -49,17 +51,19 @@ WIDTH, CLASSES = 24, 10
 
 
 @cache
-def packaged_extractor(name: str) -> Extractor:
+def packaged_extractor(name: str, *, resizer: str = "none") -> Extractor:
     """Return an extractor whose weights are part of the package.
 
     Args:
         name: one of `PACKAGED`.
+        resizer: how images become as large as those of the training, one of
+            `jaxgen.metrics.extractors.resizers.RESIZERS`; `none` for images of that size.
 
     Returns:
         The extractor, with 96 features and 10 logits.
 
     Raises:
-        InputError: if there is no extractor of that name, or its file is not the one of this version.
+        InputError: if there is no extractor or resizer of that name, or its file is not the one of this version.
 
     Reference:
         He et al. 2016, arXiv:1512.03385, section 4.2 (the network).
@@ -71,6 +75,7 @@ def packaged_extractor(name: str) -> Extractor:
         ((2, 96), (2, 10))
     """
     check_known("extractor in the package", name, PACKAGED)
+    check_known("resizer", resizer, {*RESIZERS, "none"})
     content = weights_file(name).read_bytes()
     if hashlib.sha256(content).hexdigest() != PACKAGED[name].sha256:
         raise InputError(
@@ -78,11 +83,11 @@ def packaged_extractor(name: str) -> Extractor:
         )
     return Extractor(
         name=name,
-        resizer="none",
+        resizer=resizer,
         channels=1,
-        size=PACKAGED[name].size,
+        size=PACKAGED[name].size if resizer == "none" else None,
         params=unflatten_dict(load_tensors(content), sep="/"),
-        apply=apply_classifier,
+        apply=apply_classifier if resizer == "none" else _apply_to_resized(resizer, PACKAGED[name].size),
     )
 
 
@@ -91,12 +96,20 @@ def weights_file(name: str) -> resources.abc.Traversable:
     return resources.files("jaxgen.metrics.extractors") / "weights" / f"{name}.safetensors"
 
 
-def apply_classifier(params: PyTree, images: UInt8[Array, "n height width 1"]) -> Extracted:
+@cache  # JAX compiles again for another function.
+def _apply_to_resized(resizer: str, size: tuple[int, int]) -> Callable[[PyTree, Array], Extracted]:
+    def apply(params: PyTree, images: UInt8[Array, "n height width 1"]) -> Extracted:
+        return apply_classifier(params, resize(images, size, resizer=resizer))
+
+    return apply
+
+
+def apply_classifier(params: PyTree, images: Shaped[Array, "n height width 1"]) -> Extracted:
     """Compute features and logits of grey images.
 
     Args:
         params: variables of the network.
-        images: bytes.
+        images: grey levels in 0..255.
 
     Returns:
         Features `[n, 96]` and logits `[n, 10]`.
