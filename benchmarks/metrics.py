@@ -218,8 +218,10 @@ class Process:
     def stop(self) -> None:
         """End the process."""
         assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
 
 def serve(metric: str, side: str, examples: int, features: int) -> None:
