@@ -68,8 +68,8 @@ def kernel_distance(
         biased        all
         u-statistic   as unbiased, and without the pairs (x_i, y_i) of the same number, for n = m
 
-    Time grows with `subsets subset_size^2 features`, or with `(n + m)^2 features` for all examples at once; memory with
-    n + m.
+    Time grows with `subsets subset_size^2 features`, or with `(n + m)^2 features` for all examples at once, of which
+    there is then one more copy in memory.
 
     Args:
         key: PRNG key of the subsets. It is not used, and may be None, for all examples at once or with `indices`.
@@ -105,6 +105,8 @@ def kernel_distance(
     """
     function = _kernel(kernel, bandwidth)
     real, fake = (x if isinstance(x, jax.Array) else np.asarray(x) for x in (real, fake))
+    if real.shape[1] == 0:
+        raise InputError(f"real and fake must have at least one feature, got real of shape {real.shape}")
     distances = []
     for x, y in _pairs_of_sets(key, real, fake, subsets, subset_size, indices):
         _check_sizes(len(x), len(y), estimator)
@@ -161,33 +163,33 @@ def _drawn(key: KeyArray, n: int, size: int) -> np.ndarray:
 def _discrepancy(kernel: Kernel, estimator: Estimator, x: AnyArray, y: AnyArray) -> float:
     n, m = len(x), len(y)
     distinct, unpaired = estimator != "biased", estimator == "u-statistic"
+    xs, ys = _blocks(x), _blocks(y)
     means = [
-        _sum(kernel, x, x, within=True, off_diagonal=distinct) / (n * (n - distinct)),
-        _sum(kernel, y, y, within=True, off_diagonal=distinct) / (m * (m - distinct)),
-        _sum(kernel, x, y, within=False, off_diagonal=unpaired) / (n * (m - unpaired)),
+        _sum(kernel, xs, xs, within=True, off_diagonal=distinct) / (n * (n - distinct)),
+        _sum(kernel, ys, ys, within=True, off_diagonal=distinct) / (m * (m - distinct)),
+        _sum(kernel, xs, ys, within=False, off_diagonal=unpaired) / (n * (m - unpaired)),
     ]
     return means[0] + means[1] - 2.0 * means[2]
 
 
-def _sum(kernel: Kernel, x: AnyArray, y: AnyArray, *, within: bool, off_diagonal: bool) -> float:
+def _sum(kernel: Kernel, xs: list[Array], ys: list[Array], *, within: bool, off_diagonal: bool) -> float:
     """Return the sum of the kernel over all pairs, or over all but those of equal numbers."""
     total = 0.0
-    for row, block in enumerate(_blocks(x)):
+    for row, x in enumerate(xs):
         parts = []
-        for column, other in enumerate(_blocks(y)):
+        for column, y in enumerate(ys):
             if within and column < row:
                 continue  # The mirrored block is counted twice.
-            part = _sum_of_block(kernel(block, other), off_diagonal=off_diagonal and row == column)
+            part = _sum_of_block(kernel(x, y), off_diagonal=off_diagonal and row == column)
             parts.append(2.0 * part if within and column > row else part)
         total += float(np.sum(jax.device_get(parts)))
     return total
 
 
-def _blocks(features: AnyArray) -> Iterator[Float[Array, "n features"]]:
+def _blocks(features: AnyArray) -> list[Float[Array, "n features"]]:
     count = -(-len(features) // BLOCK)
     bounds = np.linspace(0, len(features), count + 1).astype(int).tolist()
-    for start, end in pairwise(bounds):
-        yield widen(jnp.asarray(features[start:end]))
+    return [widen(jnp.asarray(features[start:end])) for start, end in pairwise(bounds)]
 
 
 @partial(jax.jit, static_argnames="off_diagonal")
