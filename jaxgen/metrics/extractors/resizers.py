@@ -19,10 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxgen._signatures import checked
 from jaxgen.errors import check_known
 from jaxgen.typing import AnyArray, Array, Float, Shaped
 
 
+@checked
 def resize(
     images: Shaped[AnyArray, "n height width channels"], size: tuple[int, int], *, resizer: str
 ) -> Float[Array, "n rows columns channels"]:
