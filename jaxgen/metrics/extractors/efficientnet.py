@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS, resize
@@ -31,6 +32,7 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """SHA-256 of the file of version 0.1.0."""
 
 
+@checked
 def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
     """Load EfficientNet-Lite0 with weights of ImageNet from the package that the extra `features` installs.
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS, resize
@@ -30,6 +31,7 @@ AT_ONCE = 32
 """Number of images per call; the widest layers take 14 MB of memory for each."""
 
 
+@checked
 def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bool = False) -> Extractor:
     """Load the extractor of the Fréchet Inception distance.
 

@@ -41,6 +41,7 @@ LPIPS_HEADS = Path(__file__).with_name("lpips_vgg.safetensors")
 """Weights of the channels of each stage of VGG-16 in LPIPS 0.1; `lpips_vgg.md` states where they are from."""
 
 
+@checked
 def vgg16(*, resizer: str = "tf1_bilinear") -> Extractor:
     """Load the extractor of precision and recall: the second layer of 4096 features of VGG-16, after ReLU.
 

@@ -108,11 +108,7 @@ def install_weights(weights: PublishedWeights, source: Path) -> Path:
             f"{weights.how}"
         )
     arrays = weights.convert(read_torch_file(source))
-    folder = weights_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} could not be made: {error.strerror or error}") from error
+    _make_folder()
     content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest = {
         "name": weights.name,
@@ -138,10 +134,8 @@ def download_weights(weights: PublishedWeights) -> Path:
     Raises:
         InputError: if there is no network, the server does not have the file, or it is not the published one.
     """
-    folder = weights_folder()
-    temporary = folder / f".{weights.files[0]}.download"
+    temporary = _make_folder() / f".{weights.files[0]}.download"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
             urllib.request.urlopen(weights.url, timeout=DOWNLOAD_TIMEOUT) as response,
             open_atomic(temporary) as file,
@@ -311,6 +305,19 @@ def file_sha256(path: Path) -> str:
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_folder() -> Path:
+    """Make the folder of weights and return it."""
+    folder = weights_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder of weights {folder} could not be made: {error.strerror or error}; JAXGEN_WEIGHTS chooses "
+            "another"
+        ) from error
+    return folder
 
 
 def _paths(weights: PublishedWeights) -> tuple[Path, Path]:
