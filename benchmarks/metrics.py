@@ -1,11 +1,12 @@
 """Measure time and memory of metrics of features beside torch-fidelity and prdc.
 
-    python benchmarks/metrics.py [--quick] [--only NAME] [--json FILE]
+    python benchmarks/metrics.py [--quick] [--only NAME] [--sizes N ...] [--json FILE]
 
 Fréchet distance, kernel distance, precision and recall, density and coverage of two sets of features of 2,048 numbers.
 Every side runs in a process of its own with all cores (`taskset` assigns fewer) that makes its own features. Results
 must agree. Then the sides, and a matrix product, are timed alternately, so that other load on the machine affects them
-equally; times are medians. At 50,000 examples one call is timed, in jaxgen with the compilation.
+equally; times are medians of three repeats, of two where one call of all sides takes a minute. At 50,000 examples one
+call is timed, in jaxgen with the compilation.
 
 Memory is the peak of the process during its first call, features and imports included (Linux only). The growth is the
 exponent p of n^p, fitted over the sizes but the largest. The share of the GEMM rate counts one product for each pair of
@@ -29,8 +30,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FEATURES = 2048
+FEATURES, QUICK_FEATURES = 2048, 512
 SIZES, LARGE = (2500, 5000, 10_000), 50_000
+LONG = 60.0
+"""Seconds of one call of each side above which fewer repeats are made."""
 SUBSETS, SUBSET_SIZE = 100, 1000
 GIB = 2**30
 LIMIT = 2 * GIB
@@ -86,7 +89,7 @@ METRICS = {
 def main() -> None:
     arguments = parse()
     if arguments.side:
-        serve(arguments.metric, arguments.side, arguments.examples)
+        serve(arguments.metric, arguments.side, arguments.examples, arguments.features)
         return
     from jaxgen.benchmark.machine import describe, machine_text
 
@@ -99,7 +102,9 @@ def main() -> None:
     for name, metric in METRICS.items():
         if arguments.only in (None, name):
             sizes = [size // 4 for size in SIZES] if arguments.quick else [*SIZES, LARGE]
-            rows.append(measure(name, sizes, missing, repeats=2 if arguments.quick else 3))
+            rows.append(
+                measure(name, arguments.sizes or sizes, QUICK_FEATURES if arguments.quick else FEATURES, missing)
+            )
             print("\n" + table(metric.title, rows[-1]))
     if arguments.json:
         arguments.json.write_text(json.dumps(machine | {"quick": arguments.quick, "metrics": rows}, indent=2) + "\n")
@@ -112,15 +117,16 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the sizes, without the largest, 2 repeats")
+    parser.add_argument("--quick", action="store_true", help="a quarter of the sizes and features")
     parser.add_argument("--only", choices=METRICS, help="measure one metric only")
+    parser.add_argument("--sizes", nargs="+", type=int, metavar="N", help="numbers of examples, ascending")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
-    for name, kind in (("metric", str), ("side", str), ("examples", int)):
+    for name, kind in (("metric", str), ("side", str), ("examples", int), ("features", int)):
         parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def measure(name: str, sizes: list[int], missing: set[str], *, repeats: int) -> dict[str, Any]:
+def measure(name: str, sizes: list[int], features: int, missing: set[str]) -> dict[str, Any]:
     """Measure one metric at all sizes, each side where it is timed."""
     metric = METRICS[name]
     present = [side for side in metric.sides if side not in missing]
@@ -128,7 +134,7 @@ def measure(name: str, sizes: list[int], missing: set[str], *, repeats: int) -> 
     rates = []
     for size in sizes:
         at_size = [side for side in present if size < LARGE or side in metric.large]
-        processes = {side: Process(name, side, size) for side in [*at_size, GEMM]}
+        processes = {side: Process(name, side, size, features) for side in [*at_size, GEMM]}
         try:
             first = {side: process.call() for side, process in processes.items()}
             for side in at_size:
@@ -136,7 +142,7 @@ def measure(name: str, sizes: list[int], missing: set[str], *, repeats: int) -> 
             times = {side: [first[side]["seconds"]] for side in processes}
             if size < LARGE:
                 times = {side: [] for side in processes}
-                for _ in range(repeats):
+                for _ in range(2 if sum(call["seconds"] for call in first.values()) > LONG else 3):
                     for side, process in processes.items():
                         times[side].append(process.call()["seconds"])
         finally:
@@ -146,7 +152,7 @@ def measure(name: str, sizes: list[int], missing: set[str], *, repeats: int) -> 
             sides[side]["seconds"].append(statistics.median(times[side]))
             sides[side]["peak"].append(first[side]["peak"])
         rates.append(GEMM_FLOP / statistics.median(times[GEMM]))
-    return {"name": name, "sizes": sizes, "sides": sides, "gemm_flops": rates}
+    return {"name": name, "sizes": sizes, "features": features, "sides": sides, "gemm_flops": rates}
 
 
 def compare(metric: Metric, side: str, ours: list[float], theirs: list[float]) -> None:
@@ -162,7 +168,8 @@ def table(title: str, row: dict[str, Any]) -> str:
     from jaxgen.benchmark.growth import exponent
 
     sizes, sides, metric = row["sizes"], row["sides"], METRICS[row["name"]]
-    lines = [f"{title + f', n x {FEATURES:,} features':44}" + "".join(f"{n:>9,}" for n in sizes) + f"{'growth':>8}"]
+    head = f"{title}, n x {row['features']:,} features"
+    lines = [f"{head:44}" + "".join(f"{n:>9,}" for n in sizes) + f"{'growth':>8}"]
     fitted = [n for n in sizes if n < LARGE]
 
     def line(label: str, values: list[float], *, digits: int, growth: float | None = None) -> str:
@@ -171,7 +178,7 @@ def table(title: str, row: dict[str, Any]) -> str:
 
     for side, measured in sides.items():
         seconds = measured["seconds"]
-        growth = exponent(fitted, [1e3 * value for value in seconds[: len(fitted)]])
+        growth = exponent(fitted, [1e3 * value for value in seconds[: len(fitted)]]) if len(fitted) > 1 else None
         lines.append(line(f"{side}, s", seconds, digits=2, growth=growth))
     ours = sides[JAXGEN]["seconds"]
     for side in [side for side in sides if side != JAXGEN]:
@@ -179,7 +186,7 @@ def table(title: str, row: dict[str, Any]) -> str:
         lines.append(line(f"{side} / {JAXGEN}", ratios, digits=2))
     if metric.pairs:
         for side, measured in sides.items():
-            flop = [2 * FEATURES * metric.pairs(n) for n in sizes]
+            flop = [2 * row["features"] * metric.pairs(n) for n in sizes]
             shares = [
                 100 * count / value / rate
                 for count, value, rate in zip(flop, measured["seconds"], row["gemm_flops"], strict=False)
@@ -193,8 +200,9 @@ def table(title: str, row: dict[str, Any]) -> str:
 class Process:
     """One side of one metric at one size, in a process of its own."""
 
-    def __init__(self, metric: str, side: str, examples: int) -> None:
-        command = [sys.executable, __file__, "--metric", metric, "--side", side, "--examples", str(examples)]
+    def __init__(self, metric: str, side: str, examples: int, features: int) -> None:
+        command = [sys.executable, __file__, "--metric", metric, "--side", side]
+        command += ["--examples", str(examples), "--features", str(features)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def call(self) -> dict[str, Any]:
@@ -210,14 +218,16 @@ class Process:
     def stop(self) -> None:
         """End the process."""
         assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
 
-def serve(metric: str, side: str, examples: int) -> None:
+def serve(metric: str, side: str, examples: int, features: int) -> None:
     """Compute in a process of its own once for each line of the input."""
     answers, sys.stdout = sys.stdout, sys.stderr  # prdc prints.
-    call = gemm() if side == GEMM else SIDES[metric, side](*features(examples))
+    call = gemm() if side == GEMM else SIDES[metric, side](*sets_of_features(examples, features))
     for _ in sys.stdin:
         started = time.perf_counter()
         value = call()
@@ -232,11 +242,11 @@ def peak() -> float:
     return next((float(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), float("nan"))
 
 
-def features(examples: int) -> tuple[np.ndarray, np.ndarray]:
+def sets_of_features(examples: int, features: int) -> tuple[np.ndarray, np.ndarray]:
     """Make features of real and of generated examples, correlated as those of networks are."""
     generator = np.random.default_rng(0)
-    scales = (1 / np.sqrt(1 + np.arange(FEATURES))).astype(np.float32)
-    real, fake = (generator.standard_normal((examples, FEATURES), dtype=np.float32) for _ in range(2))
+    scales = (1 / np.sqrt(1 + np.arange(features))).astype(np.float32)
+    real, fake = (generator.standard_normal((examples, features), dtype=np.float32) for _ in range(2))
     real *= scales
     fake *= 1.05 * scales
     fake += 0.1 * scales

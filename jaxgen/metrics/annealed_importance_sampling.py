@@ -23,12 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_integers, check_key, check_number, float_dtype
-from jaxgen.errors import InputError
+from jaxgen._arrays import check_key, check_number, float_dtype
+from jaxgen.metrics.likelihood_bounds import LogLikelihood, check_counts, check_log_likelihood
 from jaxgen.typing import Array, Float, KeyArray
-
-LogLikelihood = Callable[[Float[Array, "batch latent"]], Float[Array, " batch"]]
-"""`latent -> log p(x|z)` in nats, of one latent for each example."""
 
 TARGET_ACCEPTANCE = 0.65
 """Mean acceptance above which the step size grows, and below which it shrinks."""
@@ -143,7 +140,7 @@ def annealed_importance_sampling(
         True
     """
     check_key(key)
-    _check_counts(
+    check_counts(
         batch=batch, latent_dim=latent_dim, chains=chains, temperatures=temperatures, leapfrog_steps=leapfrog_steps
     )
     prior_key, chain_key = jax.random.split(key)
@@ -196,7 +193,7 @@ def reverse_annealed_importance_sampling(
         True
     """
     check_key(key)
-    _check_counts(chains=chains, temperatures=temperatures, leapfrog_steps=leapfrog_steps)
+    check_counts(chains=chains, temperatures=temperatures, leapfrog_steps=leapfrog_steps)
     draws = _checked_posterior(posterior)
     z = jnp.broadcast_to(draws, (chains, *draws.shape))
     return _annealed(key, log_likelihood, z, sigmoid_schedule(temperatures)[::-1], leapfrog_steps, step_size)
@@ -293,10 +290,10 @@ def sigmoid_schedule(temperatures: int, *, radius: float = 4.0) -> Float[np.ndar
         >>> sigmoid_schedule(4).round(3).tolist()
         [0.0, 0.105, 0.5, 0.895, 1.0]
     """
-    _check_counts(temperatures=temperatures)
+    check_counts(temperatures=temperatures)
     check_number("radius", radius, above=0.0, finite=True)
-    values = 1 / (1 + np.exp(-radius * np.linspace(-1, 1, temperatures + 1)))
-    return (values - values[0]) / (values[-1] - values[0])
+    # In terms of tanh(x / 2) = 2 s(x) - 1, which does not overflow.
+    return 0.5 * (1 + np.tanh(0.5 * radius * np.linspace(-1, 1, temperatures + 1)) / np.tanh(0.5 * radius))
 
 
 def _annealed(
@@ -308,10 +305,7 @@ def _annealed(
     step_size: float,
 ) -> AnnealedImportance:
     """Advance chains along a path of exponents, forward from 0 to 1 or in reverse from 1 to 0."""
-    result = jax.eval_shape(log_likelihood, z[0])
-    if getattr(result, "shape", None) != z.shape[1:2]:
-        got = getattr(result, "shape", type(result).__name__)
-        raise ValueError(f"log_likelihood must return one number for each of {z.shape[1]} latents, got {got}")
+    check_log_likelihood(log_likelihood, z[0])
     check_number("step_size", step_size, at_least=SMALLEST_STEP, below=math.nextafter(LARGEST_STEP, 1))
     sign = np.sign(exponents[-1] - exponents[0])
 
@@ -381,13 +375,6 @@ def _updated(
 
 
 def _checked_posterior(posterior: Array) -> Float[Array, "batch latent"]:
-    if jnp.ndim(posterior) != 2 or not jnp.size(posterior):
-        raise ValueError(f"posterior must be [batch, latent] of at least 1 example, got shape {jnp.shape(posterior)}")
+    if np.ndim(posterior) != 2 or not np.size(posterior):
+        raise ValueError(f"posterior must be [batch, latent] of at least 1 example, got shape {np.shape(posterior)}")
     return jnp.asarray(posterior, jnp.promote_types(float_dtype(posterior), jnp.float32))
-
-
-def _check_counts(**counts: int) -> None:
-    check_integers(**counts)
-    for name, count in counts.items():
-        if not 1 <= count < 2**31:
-            raise InputError(f"{name} must be {'at least 1' if count < 1 else 'below 2^31'}, got {count}")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgen._arrays import check_integers, check_key, check_number, check_same_shape, float_dtype, widen
 from jaxgen._numerics import inverse_scale
@@ -83,8 +84,8 @@ def importance_weighted_bound(
     """
     check_key(key)
     mean, log_var, dtype = _checked(mean, log_var)
-    _check_counts(k=k, chunk=1 if chunk is None else chunk)
-    _check_log_likelihood(log_likelihood, mean)
+    check_counts(k=k, chunk=1 if chunk is None else chunk)
+    check_log_likelihood(log_likelihood, mean)
     scans = math.ceil(k / (max(1, ROWS // len(mean)) if chunk is None else chunk))
     size = math.ceil(k / scans)
 
@@ -138,8 +139,8 @@ def rate_distortion(
     """
     check_key(key)
     mean, log_var, dtype = _checked(mean, log_var)
-    _check_counts(k=k)
-    _check_log_likelihood(log_likelihood, mean)
+    check_counts(k=k)
+    check_log_likelihood(log_likelihood, mean)
 
     def add(total: Array, number: Array) -> tuple[Array, None]:
         z, _ = draw_normal(jax.random.fold_in(key, number), mean, log_var)
@@ -173,8 +174,8 @@ def active_units(means: Float[Array, "batch latent"], *, threshold: Scalar = 0.0
         1
     """
     check_number("threshold", threshold, at_least=0.0, finite=True)
-    if means.ndim != 2 or len(means) < 2:
-        raise ValueError(f"means must be [batch, latent] of at least 2 examples, got shape {means.shape}")
+    if np.ndim(means) != 2 or len(means) < 2:
+        raise ValueError(f"means must be [batch, latent] of at least 2 examples, got shape {np.shape(means)}")
     return jnp.sum(jnp.var(widen(means), axis=0) > threshold)
 
 
@@ -228,21 +229,23 @@ def mutual_information(
 def _checked(mean: Array, log_var: Array) -> tuple[Array, Array, jnp.dtype]:
     """Return both in one dtype, float32 or wider, and the dtype of the result."""
     check_same_shape(mean=mean, log_var=log_var)
-    if jnp.ndim(mean) != 2 or not jnp.size(mean):
-        raise ValueError(f"mean and log_var must be [batch, latent] of at least 1 example, got shape {jnp.shape(mean)}")
+    if np.ndim(mean) != 2 or not np.size(mean):
+        raise ValueError(f"mean and log_var must be [batch, latent] of at least 1 example, got shape {np.shape(mean)}")
     dtype = float_dtype(mean, log_var)
     wide = jnp.promote_types(dtype, jnp.float32)
     return jnp.asarray(mean, wide), jnp.asarray(log_var, wide), dtype
 
 
-def _check_counts(**counts: int) -> None:
+def check_counts(**counts: int) -> None:
+    """Raise an InputError with the name of the first number that is no positive integer, or too large to count to."""
     check_integers(**counts)
     for name, count in counts.items():
         if not 1 <= count < 2**31:
             raise InputError(f"{name} must be {'at least 1' if count < 1 else 'below 2^31'}, got {count}")
 
 
-def _check_log_likelihood(log_likelihood: LogLikelihood, latent: Array) -> None:
+def check_log_likelihood(log_likelihood: LogLikelihood, latent: Float[Array, "batch latent"]) -> None:
+    """Raise a ValueError unless a log-likelihood returns one number for each latent."""
     result = jax.eval_shape(log_likelihood, latent)
     if getattr(result, "shape", None) != latent.shape[:1]:
         got = getattr(result, "shape", type(result).__name__)

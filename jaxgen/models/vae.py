@@ -81,7 +81,7 @@ class Config(OptimizerConfig):
         check_positive(scale=self.scale)
         check_not_negative(beta=self.beta)
         check_known("objective", self.objective, ("elbo", "iwae"))
-        if self.objective == "iwae" and not (is_known(self.beta) and self.beta == 1):
+        if self.objective == "iwae" and is_known(self.beta) and self.beta != 1:
             raise InputError(
                 "beta must be 1 for the objective 'iwae', whose bound has no KL term of its own to weight, got "
                 f"{self.beta}: choose elbo"

@@ -38,7 +38,8 @@ def likelihood_metrics(
 ) -> dict[str, np.ndarray]:
     """Compute metrics of the densities of a run on the test split of its data.
 
-    Images of a model with `binarize` are binarized by the key, once for all metrics.
+    Images of a model with `binarize` are binarized by the key, once for all metrics. Densities of points are those of
+    standardized points, as in training.
 
     Args:
         run: run of a model with `latent_densities`.

@@ -1,5 +1,7 @@
 """Kernel distances of features against published implementations, NumPy in float64, and closed forms."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,7 +64,11 @@ class TestAllExamples:
 
     @pytest.mark.parametrize("estimator", ["unbiased", "biased", "u-statistic"])
     @pytest.mark.parametrize("kernel", ["polynomial", "rbf"])
-    def test_pairs_of_several_blocks_are_counted_as_often_as_by_numpy(self, kernel, estimator):
+    @pytest.mark.parametrize("stored", [0, 600, 4096])
+    def test_pairs_of_several_blocks_are_counted_as_often_as_by_numpy(self, monkeypatch, kernel, estimator, stored):
+        module = sys.modules["jaxgen.metrics.kernel_distance"]  # The package has the function under this name.
+        monkeypatch.setattr(module, "STORED", stored)
+        monkeypatch.setattr(module, "LARGE_BLOCK", 300)
         rng = np.random.default_rng(1)
         real, fake = rng.standard_normal((BLOCK + 9, 5)), 0.2 + rng.standard_normal((2 * BLOCK + 1, 5))
         if estimator == "u-statistic":

@@ -28,7 +28,7 @@ def features():
     ],
 )
 def test_scores_are_those_of_the_published_program(features, order, by_features, by_examples, rbf):
-    """The numbers that vendi-score 0.0.3 printed, for more examples than features (`score_dual`) and others (`score_K`)."""
+    """The numbers that vendi-score 0.0.3 printed, by `score_dual` if examples outnumber features."""
     assert vendi_score(features, order=order) == pytest.approx(by_features, rel=1e-12)
     assert vendi_score(features[:10], order=order) == pytest.approx(by_examples, rel=1e-12)
     assert vendi_score(np.float64(features), kernel=RBF, order=order) == pytest.approx(rbf, rel=1e-12)

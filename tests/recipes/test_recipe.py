@@ -111,6 +111,27 @@ def test_interrupted_recipe_resumes_to_the_same_results(done: Path, tmp_path: Pa
     assert resumed == uninterrupted
 
 
+def test_a_model_may_have_its_own_seeds_and_its_own_config_at_full_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+
+    def test_metrics(folder: Path, family: str, config: RunConfig[LinearConfig], notify: object) -> dict[str, object]:
+        trained.append((config.seeds, config.steps))
+        return {}
+
+    monkeypatch.setattr(recipe, "_test_metrics", test_metrics)
+    compared = comparison()
+    long = dataclasses.replace(compared.entries["Line"].config, steps=6)
+    own = compared.entries["Line"]._replace(seeds=1, full=long)
+    for request in (
+        Request(Path("absent"), notify=lambda line: None),
+        Request(Path("absent"), full=True, notify=lambda line: None),
+        Request(Path("absent"), quick=True, notify=lambda line: None),
+        Request(Path("absent"), seeds=5, notify=lambda line: None),
+    ):
+        compared._row("Line", own, request)
+    assert trained == [(1, 4), (1, 6), (2, 2), (5, 4)]
+
+
 @pytest.mark.usefixtures("without_figures")
 def test_only_selects_models(done: Path, tmp_path: Path) -> None:
     run_recipe(recipe_of(comparison()), Request(tmp_path, only=["Line"], notify=lambda line: None))

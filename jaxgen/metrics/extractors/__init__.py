@@ -1,4 +1,4 @@
-"""Extractors: networks with fixed weights that turn images into features and logits, each with its resizer and name.
+"""Extractors: networks with fixed weights that map images to features and logits, each with its resizer and name.
 
 `load_extractor` loads one by its name; `PUBLISHED_WEIGHTS` are those that a user installs once (`jaxgen metrics
 weights`).
@@ -8,11 +8,13 @@ from collections.abc import Callable
 from functools import partial
 
 from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.efficientnet import efficientnet_lite0
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor, quantize
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS, inception_2015
 from jaxgen.metrics.extractors.packaged import PACKAGED, packaged_extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS, resize
 from jaxgen.metrics.extractors.torch_file import read_torch_file
+from jaxgen.metrics.extractors.vgg import VGG16_WEIGHTS, lpips_params, perceptual_distance, vgg16
 from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
     download_weights,
@@ -24,10 +26,14 @@ from jaxgen.metrics.extractors.weights import (
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     **{name: partial(packaged_extractor, name) for name in PACKAGED},
     "inception_2015": inception_2015,
+    "efficientnet_lite0": efficientnet_lite0,
+    "vgg16": vgg16,
 }
 """Name of an extractor -> function that loads it, with the resizer of its publication or the keyword `resizer`."""
 
-PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {weights.name: weights for weights in (INCEPTION_WEIGHTS,)}
+PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {
+    weights.name: weights for weights in (INCEPTION_WEIGHTS, VGG16_WEIGHTS)
+}
 """Name of a network -> its published weights."""
 
 DEFAULT_EXTRACTORS = {
@@ -96,12 +102,16 @@ __all__ = [
     "PublishedWeights",
     "default_extractor",
     "download_weights",
+    "efficientnet_lite0",
     "inception_2015",
     "install_weights",
     "load_extractor",
     "load_weights",
+    "lpips_params",
+    "perceptual_distance",
     "quantize",
     "read_torch_file",
     "resize",
+    "vgg16",
     "weights_folder",
 ]

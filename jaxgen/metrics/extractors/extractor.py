@@ -99,6 +99,9 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     Returns:
         Bytes in 0..255; values outside of [0, 1] are clipped.
 
+    Raises:
+        InputError: if they are neither, or not finite.
+
     Example:
         >>> quantize(np.array([0.0, 0.5, 1.0])).tolist()
         [0, 128, 255]
@@ -106,6 +109,10 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     array = np.asarray(images)
     if array.dtype == np.uint8:
         return array
+    if not jnp.issubdtype(array.dtype, jnp.floating) or not np.isfinite(array).all():
+        raise InputError(
+            f"images must be bytes or finite floats in [0, 1], got {array.dtype}: divide grey levels by 255"
+        )
     return np.clip(np.round(array.astype(np.float32) * 255), 0, 255).astype(np.uint8)
 
 

@@ -8,10 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS, resize
-from jaxgen.metrics.extractors.weights import PublishedWeights, convolution, load_weights, published_array
+from jaxgen.metrics.extractors.weights import (
+    PublishedWeights,
+    folded_convolution,
+    load_weights,
+    parameter_shapes,
+    published_array,
+)
 from jaxgen.typing import Array, Float, PyTree, UInt8
 
 SIZE = (299, 299)
@@ -24,6 +31,7 @@ AT_ONCE = 32
 """Number of images per call; the widest layers take 14 MB of memory for each."""
 
 
+@checked
 def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bool = False) -> Extractor:
     """Load the extractor of the Fréchet Inception distance.
 
@@ -115,32 +123,17 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from flax.traverse_util import flatten_dict
-
-    from jaxgen.nn.folding import fold_batch_norm
     from jaxgen.nn.inception import BATCH_NORM_EPSILON, Inception2015
 
-    example = jax.ShapeDtypeStruct((1, 75, 75, 3), jnp.float32)
-    expected = flatten_dict(jax.eval_shape(Inception2015().init, jax.random.key(0), example)["params"], sep="/")
+    shapes = parameter_shapes(Inception2015(), 75)
     found: dict[str, np.ndarray] = {}
-    for name, array in expected.items():
-        if not name.endswith("conv/kernel"):
-            continue
-        module = name.removesuffix("conv/kernel").replace("/", ".")
-
-        def statistic(kind: str, module: str = module, count: int = array.shape[-1]) -> np.ndarray:
-            return published_array(arrays, f"{module}bn.{kind}", (count,))
-
-        folded = fold_batch_norm(
-            convolution(arrays, f"{module}conv.weight", array.shape),
-            scale=statistic("weight"),
-            bias=statistic("bias"),
-            mean=statistic("running_mean"),
-            variance=statistic("running_var"),
-            epsilon=BATCH_NORM_EPSILON,
-        )
-        found |= {f"{name.removesuffix('kernel')}{part}": value for part, value in folded.items()}
-    features, classes = expected["fc/kernel"].shape
+    for name, shape in shapes.items():
+        if name.endswith("/conv/kernel"):
+            module = name.removesuffix("/conv/kernel")
+            prefix = module.replace("/", ".")
+            parts = folded_convolution(arrays, f"{prefix}.conv", f"{prefix}.bn", shape, epsilon=BATCH_NORM_EPSILON)
+            found |= {f"{module}/conv/{part}": array for part, array in parts.items()}
+    features, classes = shapes["fc/kernel"]
     found["fc/kernel"] = published_array(arrays, "fc.weight", (classes, features)).T
     found["fc_bias"] = published_array(arrays, "fc.bias", (classes,))
     return found

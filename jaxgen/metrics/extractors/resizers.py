@@ -19,10 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgen.errors import check_known
+from jaxgen._arrays import check_number
+from jaxgen._signatures import checked
+from jaxgen.errors import InputError, check_known
 from jaxgen.typing import AnyArray, Array, Float, Shaped
 
 
+@checked
 def resize(
     images: Shaped[AnyArray, "n height width channels"], size: tuple[int, int], *, resizer: str
 ) -> Float[Array, "n rows columns channels"]:
@@ -37,7 +40,7 @@ def resize(
         Grey levels, float32. The cubic window is negative in places; what leaves 0..255 is clipped, as by clean-fid.
 
     Raises:
-        InputError: if the resizer is unknown.
+        InputError: if the resizer is unknown, or a size is below 1.
 
     Example:
         >>> resize(np.array([0.0, 4.0]).reshape(1, 1, 2, 1), (1, 4), resizer="bilinear")[0, 0, :, 0].tolist()
@@ -46,15 +49,17 @@ def resize(
         [0.0, 2.0, 4.0, 4.0]
     """
     check_known("resizer", resizer, RESIZERS)
-    matrix = RESIZERS[resizer]
+    if min(*size, *images.shape[1:]) < 1:
+        raise InputError(f"sizes of images must be at least 1, got {images.shape} and {size}")
     x = jnp.asarray(images, jnp.float32)
     for axis, number in ((2, size[1]), (1, size[0])):  # Rows of pixels first, as Pillow.
         if number != x.shape[axis]:
-            weights = matrix(x.shape[axis], number).astype(np.float32)
+            weights = RESIZERS[resizer](x.shape[axis], number).astype(np.float32)
             x = jnp.moveaxis(jnp.tensordot(x, weights, axes=(axis, 1), precision=lax.Precision.HIGHEST), -1, axis)
     return jnp.clip(x, 0, 255)
 
 
+@checked
 def tf1_bilinear(old: int, new: int) -> Float[np.ndarray, "new old"]:
     """Return the weights of each old pixel of one axis in each new one, as TensorFlow 1 with `align_corners=False`.
 
@@ -67,6 +72,9 @@ def tf1_bilinear(old: int, new: int) -> Float[np.ndarray, "new old"]:
     Returns:
         Matrix of weights, float64.
 
+    Raises:
+        InputError: if a number of pixels is below 1.
+
     Reference:
         TensorFlow 1.15, `tf.image.resize_bilinear`.
 
@@ -74,9 +82,11 @@ def tf1_bilinear(old: int, new: int) -> Float[np.ndarray, "new old"]:
         >>> tf1_bilinear(2, 4).tolist()
         [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 1.0]]
     """
+    _check_sizes(old, new)
     return _linear(np.arange(new, dtype=np.float32) * np.float32(old / new), old)
 
 
+@checked
 def bilinear(old: int, new: int) -> Float[np.ndarray, "new old"]:
     """Return the weights of each old pixel of one axis in each new one, as PyTorch with `align_corners=False`.
 
@@ -89,6 +99,9 @@ def bilinear(old: int, new: int) -> Float[np.ndarray, "new old"]:
     Returns:
         Matrix of weights, float64.
 
+    Raises:
+        InputError: if a number of pixels is below 1.
+
     Reference:
         PyTorch, `torch.nn.functional.interpolate(mode="bilinear", antialias=False)`.
 
@@ -96,10 +109,12 @@ def bilinear(old: int, new: int) -> Float[np.ndarray, "new old"]:
         >>> bilinear(2, 4).tolist()
         [[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]]
     """
+    _check_sizes(old, new)
     position = (np.arange(new, dtype=np.float32) + np.float32(0.5)) * np.float32(old / new) - np.float32(0.5)
     return _linear(np.maximum(position, 0), old)
 
 
+@checked
 def antialiased_bicubic(old: int, new: int) -> Float[np.ndarray, "new old"]:
     """Return the weights of each old pixel of one axis in each new one, as Pillow's bicubic filter.
 
@@ -115,6 +130,9 @@ def antialiased_bicubic(old: int, new: int) -> Float[np.ndarray, "new old"]:
     Returns:
         Matrix of weights, float64.
 
+    Raises:
+        InputError: if a number of pixels is below 1.
+
     Reference:
         Pillow, `Image.resize(resample=BICUBIC)`; Keys 1981, equation 4, doi:10.1109/TASSP.1981.1163711.
 
@@ -122,6 +140,7 @@ def antialiased_bicubic(old: int, new: int) -> Float[np.ndarray, "new old"]:
         >>> antialiased_bicubic(4, 2).round(3).tolist()
         [[0.459, 0.459, 0.12, -0.037], [-0.037, 0.12, 0.459, 0.459]]
     """
+    _check_sizes(old, new)
     scale = old / new
     width = max(scale, 1.0)
     centre = (np.arange(new)[:, None] + 0.5) * scale
@@ -139,6 +158,11 @@ RESIZERS: dict[str, Callable[[int, int], np.ndarray]] = {
     "antialiased_bicubic": antialiased_bicubic,
 }
 """Name of a resizer -> function that returns its matrix for one axis."""
+
+
+def _check_sizes(old: int, new: int) -> None:
+    check_number("old", old, at_least=1)
+    check_number("new", new, at_least=1)
 
 
 def _linear(position: Float[np.ndarray, " new"], old: int) -> Float[np.ndarray, "new old"]:

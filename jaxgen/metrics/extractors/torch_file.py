@@ -367,7 +367,7 @@ def _result(function: str, arguments: tuple[Any, ...]) -> Any:
 
 
 def _dict(values: Sequence[Any]) -> dict[str | int, Any]:
-    """Return the dict of keys and values in turn; keys of other types could take any time to compare."""
+    """Return the dict of alternating keys and values; keys of other types could take any time to compare."""
     if len(values) % 2 or not all(isinstance(key, str | int) for key in values[::2]):
         raise _Refused("one of its dicts has keys that are neither strings nor numbers")
     return dict(zip(values[::2], values[1::2], strict=True))

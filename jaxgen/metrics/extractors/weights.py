@@ -16,13 +16,17 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 from safetensors.numpy import load, save
 
 from jaxgen.atomic_write import open_atomic, write_atomic
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors.torch_file import read_torch_file
+from jaxgen.nn.folding import fold_batch_norm
 from jaxgen.paths import cache_folder, expand_path
 from jaxgen.regular_files import open_regular, read_regular
 
@@ -104,11 +108,7 @@ def install_weights(weights: PublishedWeights, source: Path) -> Path:
             f"{weights.how}"
         )
     arrays = weights.convert(read_torch_file(source))
-    folder = weights_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"the folder {folder} could not be made: {error.strerror or error}") from error
+    _make_folder()
     content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
     manifest = {
         "name": weights.name,
@@ -134,10 +134,8 @@ def download_weights(weights: PublishedWeights) -> Path:
     Raises:
         InputError: if there is no network, the server does not have the file, or it is not the published one.
     """
-    folder = weights_folder()
-    temporary = folder / f".{weights.files[0]}.download"
+    temporary = _make_folder() / f".{weights.files[0]}.download"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
             urllib.request.urlopen(weights.url, timeout=DOWNLOAD_TIMEOUT) as response,
             open_atomic(temporary) as file,
@@ -236,6 +234,57 @@ def convolution(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, .
     return np.moveaxis(published_array(arrays, name, (features, channels, *window)), (0, 1), (-1, -2))
 
 
+def folded_convolution(
+    arrays: Mapping[str, np.ndarray], name: str, norm: str, shape: tuple[int, ...], *, epsilon: float
+) -> dict[str, np.ndarray]:
+    """Return a convolution as Flax has it, with the batch normalization after it, from PyTorch's.
+
+    Args:
+        arrays: names and arrays of the file.
+        name: name of the convolution.
+        norm: name of the batch normalization.
+        shape: shape of the kernel, [*window, channels, features].
+        epsilon: number that is added to the variance.
+
+    Returns:
+        `kernel` and `bias`, float32.
+
+    Raises:
+        InputError: as by `published_array`.
+
+    Example:
+        >>> arrays = {"conv.weight": np.ones((1, 1, 3, 3))}
+        >>> arrays |= {f"bn.{part}": np.ones(1) for part in ("weight", "bias", "running_mean", "running_var")}
+        >>> folded_convolution(arrays, "conv", "bn", (3, 3, 1, 1), epsilon=0.0)["bias"]
+        array([0.], dtype=float32)
+    """
+    kernel = convolution(arrays, f"{name}.weight", shape)
+    scale, bias, mean, variance = (
+        published_array(arrays, f"{norm}.{part}", shape[-1:])
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    return fold_batch_norm(kernel, scale=scale, bias=bias, mean=mean, variance=variance, epsilon=epsilon)
+
+
+def parameter_shapes(network: Any, size: int) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the parameters of a network of images.
+
+    Args:
+        network: a module of Flax.
+        size: height and width of RGB images.
+
+    Returns:
+        "module/module/kernel" -> shape.
+
+    Example:
+        >>> from jaxgen.nn.inception import Inception2015
+        >>> parameter_shapes(Inception2015(), 75)["fc/kernel"]
+        (2048, 1008)
+    """
+    variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), np.float32))
+    return {name: array.shape for name, array in flatten_dict(variables["params"], sep="/").items()}
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a regular file, hexadecimal.
 
@@ -256,6 +305,19 @@ def file_sha256(path: Path) -> str:
     """
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make_folder() -> Path:
+    """Make the folder of weights and return it."""
+    folder = weights_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder of weights {folder} could not be made: {error.strerror or error}; JAXGEN_WEIGHTS chooses "
+            "another"
+        ) from error
+    return folder
 
 
 def _paths(weights: PublishedWeights) -> tuple[Path, Path]:

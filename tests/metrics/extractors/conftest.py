@@ -4,15 +4,12 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-import flax.linen
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax.traverse_util import flatten_dict
 
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
+from jaxgen.metrics.extractors.weights import parameter_shapes
 from jaxgen.nn.inception import Inception2015
 from tests.metrics.extractors.weights_by_rule import weights_by_rule
 
@@ -23,16 +20,10 @@ def references():
     return np.load(Path(__file__).with_name("references.npz"))
 
 
-def parameter_shapes(network: flax.linen.Module, images: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the parameters of a network."""
-    variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct(images, jnp.float32))
-    return {name: array.shape for name, array in flatten_dict(variables["params"], sep="/").items()}
-
-
 def published_shapes() -> dict[str, tuple[int, ...]]:
     """Names and shapes of the arrays of the published file of Inception."""
     shapes: dict[str, tuple[int, ...]] = {"fc.weight": (1008, 2048), "fc.bias": (1008,)}
-    for name, shape in parameter_shapes(Inception2015(), (1, 75, 75, 3)).items():
+    for name, shape in parameter_shapes(Inception2015(), 75).items():
         if name.endswith("conv/kernel"):
             module = name.removesuffix("conv/kernel").replace("/", ".")
             shapes[f"{module}conv.weight"] = (shape[3], shape[2], *shape[:2])

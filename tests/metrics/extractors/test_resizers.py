@@ -70,3 +70,15 @@ def test_images_of_that_size_are_unchanged_and_equal_pixels_stay_equal(name):
 def test_unknown_resizer_is_refused():
     with pytest.raises(InputError, match="there is no resizer 'lanczos'"):
         resize(random_image(2, 2), (3, 3), resizer="lanczos")
+
+
+def test_sizes_without_pixels_are_refused():
+    image = random_image(2, 2)
+    for images, size in ((image, (0, 3)), (image, (3, -1)), (image[:, :0], (3, 3))):
+        with pytest.raises(InputError, match="sizes of images must be at least 1, got"):
+            resize(images, size, resizer="bilinear")
+    for matrix in RESIZERS.values():
+        with pytest.raises(InputError, match="new must be at least 1, got 0"):
+            matrix(3, 0)
+        with pytest.raises(InputError, match="old must be an integer, got float"):
+            matrix(1.5, 2)

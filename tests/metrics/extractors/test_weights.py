@@ -155,6 +155,15 @@ def test_missing_network_gives_a_sentence_that_says_what_to_do(weights, folder, 
     assert list(folder.iterdir()) == []
 
 
+def test_folder_that_cannot_be_made_gives_a_sentence(weights, file, folder):
+    folder.parent.write_text("a file in place of the folder")
+    for call in (lambda: install_weights(weights, file), lambda: download_weights(weights)):
+        with pytest.raises(
+            InputError, match=r"^the folder of weights .* could not be made: Not a directory; JAXGEN_WEIGHTS"
+        ):
+            call()
+
+
 def test_folder_is_that_of_the_environment_or_of_caches(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("JAXGEN_WEIGHTS", "~/w")
