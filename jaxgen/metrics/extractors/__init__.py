@@ -19,6 +19,7 @@ from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
     download_weights,
     install_weights,
+    is_installed,
     load_weights,
     weights_folder,
 )
@@ -95,6 +96,7 @@ def default_extractor(data: str) -> str:
 __all__ = [
     "DEFAULT_EXTRACTORS",
     "EXTRACTORS",
+    "INCEPTION_WEIGHTS",
     "PUBLISHED_WEIGHTS",
     "RESIZERS",
     "Extracted",
@@ -105,6 +107,7 @@ __all__ = [
     "efficientnet_lite0",
     "inception_2015",
     "install_weights",
+    "is_installed",
     "load_extractor",
     "load_weights",
     "lpips_params",

@@ -152,6 +152,18 @@ def download_weights(weights: PublishedWeights) -> Path:
         temporary.unlink(missing_ok=True)
 
 
+def is_installed(weights: PublishedWeights) -> bool:
+    """Return whether weights are installed, so that `load_weights` can load them.
+
+    Args:
+        weights: which weights.
+
+    Returns:
+        Whether the converted file and its manifest are there; they are checked when they are loaded.
+    """
+    return all(path.is_file() for path in _paths(weights))
+
+
 def load_weights(weights: PublishedWeights) -> dict[str, np.ndarray]:
     """Load installed weights.
 
