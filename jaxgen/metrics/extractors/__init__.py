@@ -19,12 +19,12 @@ from jaxgen.metrics.extractors.weights import (
     weights_folder,
 )
 
-EXTRACTORS: dict[str, Callable[[], Extractor]] = {
+EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "inception_2015": inception_2015,
     "efficientnet_lite0": efficientnet_lite0,
     "vgg16": vgg16,
 }
-"""Name of an extractor -> function that loads it, with the resizer of its publication."""
+"""Name of an extractor -> function that loads it: as it was published, or with another `resizer=`."""
 
 PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {
     weights.name: weights for weights in (INCEPTION_WEIGHTS, VGG16_WEIGHTS)
