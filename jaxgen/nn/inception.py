@@ -3,7 +3,7 @@
 It is the network of TensorFlow's archive `inception-2015-12-05`, with which Heusel et al. 2017 (arXiv:1706.08500) and
 Salimans et al. 2016 (arXiv:1606.03498) measured, and differs from the Inception-v3 of later libraries:
 
-- 1008 outputs of the last layer, of which the first 1000 or so are classes of ImageNet.
+- 1008 outputs of the last layer, for the 1000 classes of ImageNet.
 - Average pools divide by the number of pixels inside of the image; padding does not count.
 - The pool of the last block, `Mixed_7c`, takes the maximum, where that of every other block takes the average.
 - No auxiliary classifier.

@@ -30,7 +30,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "efficientnet_lite0": efficientnet_lite0,
     "vgg16": vgg16,
 }
-"""Name of an extractor -> function that loads it, with the resizer of its publication or the keyword `resizer`."""
+"""Name of an extractor -> function that loads it: as it was published, or with another `resizer=`."""
 
 PUBLISHED_WEIGHTS: dict[str, PublishedWeights] = {
     weights.name: weights for weights in (INCEPTION_WEIGHTS, VGG16_WEIGHTS)

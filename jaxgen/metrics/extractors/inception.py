@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import unflatten_dict
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
@@ -64,8 +65,6 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
     check_known("resizer", resizer, {*RESIZERS, "none"})
     if layer not in LAYERS:
         raise InputError(f"layer must be one of {', '.join(map(str, LAYERS))}, got {layer!r}")
-    from flax.traverse_util import unflatten_dict
-
     params = unflatten_dict(load_weights(INCEPTION_WEIGHTS), sep="/")
     return Extractor(
         name="inception_2015" + (f"_layer_{layer}" if layer != 2048 else "") + ("_bias" if bias else ""),

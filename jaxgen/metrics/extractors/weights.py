@@ -109,7 +109,9 @@ def install_weights(weights: PublishedWeights, source: Path) -> Path:
         )
     arrays = weights.convert(read_torch_file(source))
     _make_folder()
-    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    for name in arrays:  # One after the other: all copies together are as large as the weights.
+        arrays[name] = np.ascontiguousarray(arrays[name])
+    content = save(arrays)
     manifest = {
         "name": weights.name,
         "source": weights.url,
