@@ -333,10 +333,7 @@ def _chunks(features: AnyArray) -> Iterator[AnyArray]:
     parts: list[AnyArray] = [features]
     if isinstance(features, jax.Array):
         if not features.is_fully_addressable:
-            raise InputError(
-                "features must be on devices of this process, got an array of several; merge the moments of each "
-                "process by merge_moments"
-            )
+            raise InputError("features must be on devices of this process, got those of several; use merge_moments")
         if all(shard.data.shape[1] == features.shape[1] for shard in features.addressable_shards):
             parts = [shard.data for shard in features.addressable_shards if shard.replica_id == 0]
     for part in parts:
@@ -345,23 +342,18 @@ def _chunks(features: AnyArray) -> Iterator[AnyArray]:
 
 
 def _moments_of_chunk(chunk: AnyArray) -> Moments:
-    if isinstance(chunk, jax.Array) and {device.platform for device in chunk.devices()} == {"gpu"}:
-        with jax.enable_x64(True):
-            mean, scatter = jax.device_get(_moments_on_device(chunk))
-        _check_finite(mean)
-    else:
-        rows = np.asarray(chunk, np.float64)
-        with np.errstate(invalid="ignore"):  # Of infinite features, which are refused below.
+    with np.errstate(invalid="ignore"):  # Of infinite features, which are refused below.
+        if isinstance(chunk, jax.Array) and {device.platform for device in chunk.devices()} == {"gpu"}:
+            with jax.enable_x64(True):
+                mean, scatter = jax.device_get(_moments_on_device(chunk))
+        else:
+            rows = np.asarray(chunk, np.float64)
             mean = rows.mean(axis=0)
-        _check_finite(mean)
-        rows = rows - mean
-        scatter = rows.T @ rows
-    return Moments(len(chunk), mean, scatter)
-
-
-def _check_finite(mean: np.ndarray) -> None:
+            rows = rows - mean
+            scatter = rows.T @ rows
     if not np.isfinite(mean).all():
         raise InputError("features must be finite, got NaN or infinite values; leave diverged samples out")
+    return Moments(len(chunk), mean, scatter)
 
 
 @jax.jit
