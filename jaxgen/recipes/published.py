@@ -398,7 +398,8 @@ RECIPES: dict[str, Recipe] = {
             "outputs of real and generated examples, or minus the loss of the classifying discriminator; Spearman's "
             f"rank correlation of the two, also without the first {CRITIC_WARM_UP} steps. Optimizer, "
             "latent distribution and normalization of each model are the published ones, except that one of the "
-            "penalized critics has a ten times larger learning rate, so that it is near its optimum at the first of the 40 points."
+            "penalized critics has a ten times larger learning rate, so that it is near its optimum at the first of "
+            "the 40 points."
         ),
     ),
     "fashion-mnist-losses": Recipe(
