@@ -9,6 +9,7 @@ from typing import Any
 from jaxgen.models import PRESETS
 from jaxgen.models.gan import Config
 from jaxgen.recipes.extractor_weights import EXTRACTOR_RECIPES
+from jaxgen.recipes.known_answers import KNOWN_ANSWERS
 from jaxgen.recipes.mnist_likelihood import MNIST_LIKELIHOOD
 from jaxgen.recipes.recipe import Claim, Entry, ModelComparison, Published, Recipe, RepeatedExperiment, with_steps
 from jaxgen.recipes.sample_quality import SAMPLE_QUALITY_RECIPES
@@ -435,6 +436,7 @@ RECIPES: dict[str, Recipe] = {
             "not the numbers."
         ),
     ),
+    "known-answers": KNOWN_ANSWERS,
     **SAMPLE_QUALITY_RECIPES,
     **EXTRACTOR_RECIPES,
 }
