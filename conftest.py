@@ -3,6 +3,7 @@
 import gc
 import importlib.metadata
 import os
+import tempfile
 from collections.abc import Iterator
 
 import jaxtyping
@@ -19,6 +20,10 @@ os.environ.setdefault("XLA_FLAGS", flags)
 
 # Programs are compiled anew in every test, and nothing is left in the user's own cache folder.
 os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
+
+# The same for features of data sets, which are cached by content: each process of the tests has a folder of its own.
+cache = tempfile.TemporaryDirectory(prefix="jaxgen-tests-")
+os.environ["XDG_CACHE_HOME"] = cache.name
 
 # JAX traces with many objects that live long: at Python's own thresholds a twelfth of the time is garbage collection.
 gc.set_threshold(200_000, 50, 1000)

@@ -71,13 +71,13 @@ def _squared_distances(
     columns_y = jnp.concatenate([sides[1], ones_y, norms_y], axis=1)
     squared = products(columns_x, columns_y)
     close = jnp.maximum(squared, floor) <= CLOSE * (norms_x + norms_y.T)
-    return lax.cond(_anywhere(close), _recompute_tiles, lambda squared, *_: squared, squared, close, x, y)
+    return lax.cond(_anywhere(close), recompute_tiles, lambda squared, *_: squared, squared, close, x, y)
 
 
-def _recompute_tiles(
+def recompute_tiles(
     squared: Float[Array, "n m"], close: Shaped[Array, "n m"], x: Float[Array, "n dim"], y: Float[Array, "m dim"]
 ) -> Float[Array, "n m"]:
-    """Recompute, from differences, the tiles that contain a close pair."""
+    """Recompute, from differences, the tiles of `squared` that contain a pair that is `close`."""
     rows, columns = (min(TILE, size) for size in squared.shape)
     # The last tiles are padded here; below, dynamic slices begin earlier instead.
     padded = jnp.pad(close, [(0, -size % side) for size, side in zip(close.shape, (rows, columns), strict=True)])

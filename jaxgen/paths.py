@@ -1,4 +1,4 @@
-"""Paths that the user gives."""
+"""Paths that the user gives, and the folder of caches."""
 
 import os
 from pathlib import Path
@@ -35,3 +35,24 @@ def expand_path(path: str | Path) -> Path:
             f"the path {shortened(os.fspath(path))} must begin with the name of a user of this machine, as it begins "
             "with ~"
         ) from error
+
+
+def cache_folder(name: str) -> Path:
+    """Return a folder of files that later commands use again.
+
+    Args:
+        name: what the files are, e.g. `programs`.
+
+    Returns:
+        `$XDG_CACHE_HOME/jaxgen/NAME`, or `~/.cache/jaxgen/NAME`; it need not exist.
+
+    Raises:
+        RuntimeError: if the home folder is needed and unknown.
+
+    Example:
+        >>> cache_folder("programs").parts[-2:]
+        ('jaxgen', 'programs')
+    """
+    # The XDG specification requires that a relative path is ignored.
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "jaxgen" / name

@@ -1,9 +1,10 @@
 """Analysis of games with known optima, of trained generators and of their latents."""
 
+from jaxgen._interpolation import lerp, slerp
 from jaxgen.analysis.best_response import AgainstOptimum, compare_with_optimum, sample_gradients, train_discriminator
 from jaxgen.analysis.digit_classifier import DigitClassifier, DigitPrediction, train_digit_classifier
 from jaxgen.analysis.latent_density import LatentDensity, aggregate_posterior_mmd, fit_latent_density
-from jaxgen.analysis.latents import arithmetic, class_means, interpolate, lerp, manifold_grid, slerp, traversals
+from jaxgen.analysis.latents import arithmetic, class_means, interpolate, manifold_grid, traversals
 from jaxgen.analysis.optimum import (
     generator_gradient,
     optimal_discriminator,

@@ -100,7 +100,7 @@ class Best:
 
     Args:
         folder: folder of the one checkpoint that is kept.
-        metric: name of the metric in the log, which other callbacks have computed before.
+        metric: name of the metric in the log, without its protocol, which other callbacks have computed before.
         larger_is_better: whether the best value is the largest one.
         patience: number of evaluations without improvement after which the training may end; None for no limit.
         found: the best state before the first step of this training; None for none.
@@ -139,10 +139,12 @@ class Best:
 
     def __call__(self, chunk: Chunk) -> None:
         """Save the state if it is the best one."""
-        if self.metric not in chunk.metrics:
+        # The name of a metric of features ends in its protocol, which is the same throughout a training.
+        named = [name for name in chunk.metrics if name == self.metric or name.startswith(f"{self.metric}[")]
+        if not named:
             return
         chunk = with_seed_axis(chunk)
-        value = mean_over_seeds(chunk.metrics[self.metric], chunk.diverged)
+        value = mean_over_seeds(chunk.metrics[named[0]], chunk.diverged)
         if value is None or not self._improves(value):
             self.found = self.found._replace(evaluations=self.found.evaluations + 1)
             return

@@ -12,6 +12,8 @@ from typing import Any
 import filelock
 import jax
 
+from jaxgen.paths import cache_folder
+
 OPTIONS = {
     "jax_persistent_cache_min_compile_time_secs": 0.1,
     "jax_compilation_cache_max_size": 256 * 2**20,
@@ -35,7 +37,7 @@ def cache_compiled_programs() -> None:
     if config.jax_compilation_cache_dir is not None or not config.jax_enable_compilation_cache:
         return
     try:
-        folder = _folder()
+        folder = cache_folder("programs")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for option, value in OPTIONS.items():
             if option.upper() not in os.environ:
@@ -51,12 +53,6 @@ def cache_compiled_programs() -> None:
     config.update("jax_compilation_cache_dir", str(folder))
     # A file that cannot be read or written later, as on a full disk, costs one compilation, of which JAX would warn.
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache", UserWarning)
-
-
-def _folder() -> Path:
-    # The XDG specification requires that a relative path is ignored.
-    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "jaxgen" / "programs"
 
 
 def _delete_incomplete(folder: Path) -> None:

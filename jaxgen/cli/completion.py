@@ -62,6 +62,15 @@ def _command(name: str) -> Any:
         from jaxgen.recipes import RECIPES
 
         return _group({recipe: parser_class(options_of(options), "") for recipe in RECIPES})
+    if name == "metrics":
+        from jaxgen.cli.metrics import ACTIONS
+
+        return _group({action: _of_options(kind) for action, (kind, _) in ACTIONS.items()})
+    return _of_options(options)
+
+
+def _of_options(options: type) -> Any:
+    """The class from which tyro makes the parser of a command with these options."""
     known = options_of(options)
     if known and isinstance(known[0].mark, Positional) and known[0].expected.choices:
         # tyro completes the names of subcommands, and not the choices of a positional argument.

@@ -1,25 +1,50 @@
 """`jaxgen evaluate RUN`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import jax
+
+from jaxgen.analysis.feature_metrics import FEATURE_METRICS
+from jaxgen.cli.image_progress import ImageProgress
 from jaxgen.cli.options import RunFolder
 from jaxgen.cli.output import check_seed, load_with_notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
-from jaxgen.errors import InputError
-from jaxgen.runs import evaluate_run
+from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors import default_extractor, load_extractor
+from jaxgen.runs import Run, evaluate_run
 from jaxgen.runs.evaluation import load_test_split, with_data_in
+from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, evaluate_densities
+from jaxgen.runs.sample_evaluation import SAMPLES, evaluate_samples
+
+NAMES = {**FEATURE_METRICS, **dict.fromkeys(LIKELIHOOD_METRICS)}
+"""Names of all metrics that may be chosen."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Evaluate a trained run on the test split of its data.
+    """Evaluate a trained run on the test split of its data, or by chosen metrics of its samples and densities.
 
-    Example: jaxgen evaluate runs/vae-digits
+    A chosen metric is printed with its protocol: for features the extractor, its resizer, the numbers of real examples
+    and of samples, and the split. Numbers of different protocols do not compare.
+
+    Example: jaxgen evaluate runs/vae-digits --metrics fid kid precision_recall
 
     Attributes:
         run: run folder.
+        metrics: metrics of the features of samples: fid, fid_infinity, kid, inception_score, precision_recall,
+            density_coverage, vendi_score, memorization, intra_class; or of the densities of a VAE:
+            importance_weighted_bound, active_units, rate, distortion, mutual_information; by default none, and the run
+            is evaluated on the test split.
+        samples: number of samples of each seed, for metrics of features; by default 10000.
+        extractor: network whose features are compared; by default the one that was trained for the run's data.
+        resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,
+            antialiased_bicubic or none; by default that of its publication.
+        split: split of the data that the samples are compared with, for metrics of features; by default train.
+        draws: number of draws of the importance-weighted bound; by default 5000.
         seed: seed of the noise in the metrics, and of the samples that they are computed from.
         data_dir: folder of the data sets, if it is not that of the training.
         best: use the state that --keep-best kept in place of the newest one.
@@ -28,6 +53,12 @@ class Options:
     """
 
     run: RunFolder
+    metrics: tuple[str, ...] | None = None
+    samples: int | None = None
+    extractor: str | None = None
+    resizer: str | None = None
+    split: str | None = None
+    draws: int | None = None
     seed: int = 0
     data_dir: str | None = None
     best: bool = False
@@ -38,12 +69,71 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Evaluate and print."""
     options = parse(Options, arguments, command="jaxgen evaluate")
+    seed = check_seed(options.seed)
+    chosen = _chosen(options)
     trained = with_data_in(load_with_notice(options.run, options.family, best=options.best), options.data_dir)
-    data = load_test_split(trained.config, trained.example)
-    metrics = evaluate_run(trained, seed=check_seed(options.seed), data=data)
-    if not metrics:
-        raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
+    metrics: Mapping[str, Any]
+    if options.metrics is None:
+        metrics = evaluate_run(trained, seed=seed, data=load_test_split(trained.config, trained.example))
+        if not metrics:
+            raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
+        title = f"{trained.name} on the test split of {trained.config.data}, step {trained.step}"
+    else:
+        metrics = _of_samples(trained, options, chosen.of_features) | _of_densities(
+            trained, options, chosen.of_densities
+        )
+        title = f"{trained.name} on {trained.config.data}, step {trained.step}"
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
     else:
-        print_metrics(metrics, title=f"{trained.name} on the test split of {trained.config.data}, step {trained.step}")
+        print_metrics(metrics, title=title)
+
+
+class Chosen(NamedTuple):
+    """The chosen metrics by what they need."""
+
+    of_features: list[str]
+    of_densities: list[str]
+
+
+def _chosen(options: Options) -> Chosen:
+    """Return the chosen metrics; refuse options that do not apply, before anything is loaded."""
+    if options.metrics == ():
+        raise InputError("--metrics must be followed by at least one name of a metric, got none")
+    for name in options.metrics or ():
+        check_known("metric", name, NAMES)
+    chosen = Chosen(
+        [name for name in options.metrics or () if name in FEATURE_METRICS],
+        [name for name in options.metrics or () if name in LIKELIHOOD_METRICS],
+    )
+    for name in ("samples", "extractor", "resizer", "split"):
+        if getattr(options, name) is not None and not chosen.of_features:
+            raise InputError(f"--{name} must be left out without --metrics of features such as fid, as it is for them")
+    if options.draws is not None and "importance_weighted_bound" not in chosen.of_densities:
+        raise InputError("--draws must be left out without --metrics importance_weighted_bound, as it is for that one")
+    if options.samples is not None and options.samples < 2:
+        raise InputError(f"--samples must be at least 2, got {options.samples}")
+    return chosen
+
+
+def _of_samples(trained: Run, options: Options, names: list[str]) -> dict[str, Any]:
+    if not names:
+        return {}
+    extractor = load_extractor(options.extractor or default_extractor(trained.config.data), resizer=options.resizer)
+    with ImageProgress() as progress:
+        return evaluate_samples(
+            trained,
+            jax.random.key(options.seed),
+            names,
+            extractor,
+            count=SAMPLES if options.samples is None else options.samples,
+            split=options.split or "train",
+            progress=progress,
+        )
+
+
+def _of_densities(trained: Run, options: Options, names: list[str]) -> dict[str, Any]:
+    if not names:
+        return {}
+    draws = DRAWS if options.draws is None else options.draws
+    return evaluate_densities(trained, jax.random.key(options.seed), names, k=draws)

@@ -10,6 +10,7 @@ Until `main` runs, Ctrl-C prints a traceback: this file imports little.
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 from jaxgen.cli.early_options import DEVICES, choose_device, take_option
@@ -28,6 +29,7 @@ COMMANDS = {
     "benchmark": "time training steps on this machine: jaxgen benchmark --quick",
     "list": "list the models, their presets and the data sets",
     "completion": "print a script for completion by the shell: jaxgen completion bash",
+    "metrics": "compare sets of images by their features: jaxgen metrics compare mnist:test samples.npz",
     "data": "prepare a data set: jaxgen data prepare mnist --source FOLDER",
 }
 
@@ -116,7 +118,16 @@ def _run(arguments: list[str]) -> None:
             import_without("tensorboardX", unused="torch")
         with without("uvloop"):  # Its import takes a sixth of a second, and Orbax does without it.
             choose_device(device)
-            command(arguments[1:])
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                command(arguments[1:])
+
+
+def _show_warning(message: Warning | str, *place: object, **further: object) -> None:
+    """Print a warning as a notice, without the line of the program that it is of."""
+    from jaxgen.cli.output import notice
+
+    notice(str(message))
 
 
 def usage() -> str:
@@ -165,6 +176,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.list import run
         case "completion":
             from jaxgen.cli.completion import run
+        case "metrics":
+            from jaxgen.cli.metrics import run
         case "data":
             from jaxgen.cli.data import run
         case _:

@@ -171,7 +171,9 @@ class Option(NamedTuple):
     @property
     def name(self) -> str:
         """The option as it is typed, e.g. `--batch-size`, or the name of a positional argument."""
-        return self.mark.name if isinstance(self.mark, Positional) else f"--{self.path[-1].replace('_', '-')}"
+        # A field may end with an underscore where the option is a word of Python, as `--from`.
+        field = self.path[-1].rstrip("_").replace("_", "-")
+        return self.mark.name if isinstance(self.mark, Positional) else f"--{field}"
 
     @property
     def expected(self) -> Expected:

@@ -167,7 +167,10 @@ def _field(option: Option) -> Any:
 
 def _annotated(option: Option) -> Any:
     hint = tyro.conf.arg(
-        metavar=option.metavar if option.expected else None, help=option.help, help_behavior_hint=_default_hint(option)
+        name=option.name.removeprefix("--") if option.path[-1].endswith("_") else None,
+        metavar=option.metavar if option.expected else None,
+        help=option.help,
+        help_behavior_hint=_default_hint(option),
     )
     markers: list[Any] = []
     if isinstance(option.mark, Positional):

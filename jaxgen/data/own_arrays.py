@@ -108,26 +108,17 @@ def read_npz(path: Path) -> Labelled:
         InputError: if the file is damaged, takes more than `MEMORY_LIMIT` bytes, or its arrays differ from this
             description. Pickled objects are not read.
     """
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            if (count := len(archive.infolist())) > MOST_MEMBERS:
-                raise InputError(f"{path} must have at most {MOST_MEMBERS} arrays, got {count}")
-            files = {info.filename: info for info in archive.infolist()}
-            members = {name.removesuffix(".npy"): info for name, info in files.items() if name.endswith(".npy")}
-            headers = {name: _npy_header(archive, info) for name, info in members.items()}
-            name, kind = _choose(path, headers)
-            _check_bytes(path, [headers[key] for key in (name, LABEL) if key in headers])
-            found = {}
-            for key, target in ((name, kind), (LABEL, LABEL)):
-                if key in members:
-                    with archive.open(members[key]) as member:
-                        found[target] = _native(np.lib.format.read_array(member, allow_pickle=False))
-    except InputError:
-        raise
-    except Exception as error:  # NumPy and zipfile raise many types of exceptions for damaged files.
-        raise InputError(f"{path} cannot be read as an .npz file without pickled objects ({error})") from error
+    kinds: dict[str, str] = {}
+
+    def wanted(headers: dict[str, _Header]) -> list[str]:
+        name, kind = _choose(path, headers)
+        kinds[name] = kind
+        return [key for key in (name, LABEL) if key in headers]
+
+    found, files = _read_archive(path, wanted)
+    ((name, kind),) = kinds.items()
     labels, class_names = _as_labels(found[LABEL]) if LABEL in found else (None, ())
-    examples = _as_uint8(path, found[kind]) if kind == "image" else _as_points(path, found[kind])
+    examples = _as_uint8(path, found[name]) if kind == "image" else _as_points(path, found[name])
     read = {f"{key}.npy" for key in (name, LABEL)}
     skipped = tuple(sorted(file for file in files if file not in read))
     return _checked(path, kind, examples, labels, class_names)._replace(skipped=skipped)
@@ -252,6 +243,70 @@ class _Header(NamedTuple):
     bytes: int
 
 
+def read_images(path: Path) -> np.ndarray:
+    """Read the images of an `.npz` or an `.npy` file, all of them, without labels.
+
+    Args:
+        path: path of the file. An `.npz` file contains `image`, or `samples` as `jaxgen sample` writes them: uint8 or
+            floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3]; so does the one array of an `.npy` file.
+
+    Returns:
+        The images, uint8 [n, h, w, 1 or 3].
+
+    Raises:
+        InputError: if the file is damaged, takes more than `MEMORY_LIMIT` bytes, or has no such array.
+    """
+    if path.suffix.lower() == ".npy":
+        return _as_uint8(path, _read_npy(path), "the array")
+
+    def wanted(headers: dict[str, _Header]) -> list[str]:
+        named = [name for name in headers if name in ("image", "samples")]
+        if len(named) != 1:
+            raise InputError(f"{path} must contain an array named 'image' or 'samples', got {_listed(sorted(headers))}")
+        return named
+
+    ((name, images),) = _read_archive(path, wanted)[0].items()
+    return _as_uint8(path, images, repr(name))
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # The size is that of the file.
+        _check_bytes(path, [_Header(array.shape, array.dtype, array.nbytes)])
+        return _native(np.array(array))
+    except InputError:
+        raise
+    except Exception as error:  # NumPy raises many types of exceptions for damaged files.
+        raise InputError(f"{path} cannot be read as an .npy file without pickled objects ({error})") from error
+
+
+def _read_archive(
+    path: Path, wanted: Callable[[dict[str, _Header]], Sequence[str]]
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Read the arrays that are wanted, given the headers of all, and return them and the names of all files.
+
+    Sizes are compared with the limit before any array is read, and pickled objects are not read.
+    """
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            if (count := len(archive.infolist())) > MOST_MEMBERS:
+                raise InputError(f"{path} must have at most {MOST_MEMBERS} arrays, got {count}")
+            files = {info.filename: info for info in archive.infolist()}
+            members = {name.removesuffix(".npy"): info for name, info in files.items() if name.endswith(".npy")}
+            headers = {name: _npy_header(archive, info) for name, info in members.items()}
+            names = wanted(headers)
+            _check_bytes(path, [headers[name] for name in names])
+            found = {}
+            for name in names:
+                with archive.open(members[name]) as member:
+                    found[name] = _native(np.lib.format.read_array(member, allow_pickle=False))
+    except InputError:
+        raise
+    except Exception as error:  # NumPy and zipfile raise many types of exceptions for damaged files.
+        raise InputError(f"{path} cannot be read as an .npz file without pickled objects ({error})") from error
+    return found, list(files)
+
+
 def _npy_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
     """Read the header of an array, and check that the size of the array is that of its file."""
     with archive.open(info) as member:
@@ -301,11 +356,11 @@ def _check_bytes(path: Path, headers: Sequence[_Header]) -> None:
         )
 
 
-def _as_uint8(path: Path, images: np.ndarray) -> np.ndarray:
+def _as_uint8(path: Path, images: np.ndarray, name: str = "'image'") -> np.ndarray:
     if images.ndim == 3:
         images = images[..., np.newaxis]
     if images.ndim != 4 or images.shape[-1] not in CHANNELS.values() or not images.size:
-        raise InputError(f"'image' in {path} must have the shape [n, h, w] or [n, h, w, 1 or 3], got {images.shape}")
+        raise InputError(f"{name} in {path} must have the shape [n, h, w] or [n, h, w, 1 or 3], got {images.shape}")
     check_data({"image": images}, str(path))
     if images.dtype == np.uint8:
         return images

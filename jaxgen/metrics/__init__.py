@@ -8,6 +8,7 @@ from jaxgen.metrics.annealed_importance_sampling import (
     reverse_annealed_importance_sampling,
     sigmoid_schedule,
 )
+from jaxgen.metrics.conditional import ClassifierAccuracy, IntraClass, classifier_accuracy_score, intra_class
 from jaxgen.metrics.frechet import (
     ExtrapolatedDistance,
     Moments,
@@ -18,14 +19,8 @@ from jaxgen.metrics.frechet import (
     moments_of,
     update_moments,
 )
-from jaxgen.metrics.inception_score import (
-    InceptionScore,
-    inception_score,
-)
-from jaxgen.metrics.kernel_distance import (
-    KernelDistance,
-    kernel_distance,
-)
+from jaxgen.metrics.inception_score import InceptionScore, inception_score
+from jaxgen.metrics.kernel_distance import KernelDistance, kernel_distance
 from jaxgen.metrics.likelihood_bounds import (
     RateDistortion,
     active_units,
@@ -33,37 +28,57 @@ from jaxgen.metrics.likelihood_bounds import (
     mutual_information,
     rate_distortion,
 )
-from jaxgen.metrics.modes import (
-    ModeCoverage,
-    label_coverage,
-    mode_coverage,
-)
+from jaxgen.metrics.memorization import DataCopying, TrainingDistances, data_copying, training_distances
+from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
     class_metrics,
     label_metrics,
     mixture_metrics,
 )
+from jaxgen.metrics.neighbours import (
+    DensityCoverage,
+    Neighbours,
+    PrecisionRecall,
+    density_coverage,
+    nearest_neighbours,
+    precision_recall,
+    realism,
+)
+from jaxgen.metrics.path_length import PathLength, perceptual_path_length
+from jaxgen.metrics.vendi import vendi_score
 
 __all__ = [
     "CONFIDENT",
     "AnnealedImportance",
     "BidirectionalBounds",
+    "ClassifierAccuracy",
+    "DataCopying",
+    "DensityCoverage",
     "ExtrapolatedDistance",
     "InceptionScore",
+    "IntraClass",
     "KernelDistance",
     "ModeCoverage",
     "Moments",
+    "Neighbours",
+    "PathLength",
+    "PrecisionRecall",
     "RateDistortion",
+    "TrainingDistances",
     "active_units",
     "annealed_importance_sampling",
     "bidirectional_bounds",
     "class_metrics",
+    "classifier_accuracy_score",
+    "data_copying",
+    "density_coverage",
     "extrapolated_frechet_distance",
     "frechet_distance_of_features",
     "frechet_distance_of_moments",
     "importance_weighted_bound",
     "inception_score",
+    "intra_class",
     "kernel_distance",
     "label_coverage",
     "label_metrics",
@@ -72,8 +87,14 @@ __all__ = [
     "mode_coverage",
     "moments_of",
     "mutual_information",
+    "nearest_neighbours",
+    "perceptual_path_length",
+    "precision_recall",
     "rate_distortion",
+    "realism",
     "reverse_annealed_importance_sampling",
     "sigmoid_schedule",
+    "training_distances",
     "update_moments",
+    "vendi_score",
 ]

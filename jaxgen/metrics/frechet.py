@@ -18,8 +18,8 @@ import numpy as np
 from jaxgen._arrays import centre, is_known, widen
 from jaxgen._signatures import checked
 from jaxgen.divergences import frechet_distance
-from jaxgen.errors import InputError
-from jaxgen.typing import AnyArray, Array, Float, KeyArray
+from jaxgen.errors import InputError, shortened
+from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
 
 CHUNK = 4096
 """Number of examples whose features are converted to float64 at once."""
@@ -63,7 +63,7 @@ class ExtrapolatedDistance(NamedTuple):
 @checked
 def frechet_distance_of_features(
     real: Float[AnyArray, "n features"], fake: Float[AnyArray, "m features"], *, biased: bool = False
-) -> Float[Array, ""]:
+) -> Scalar:
     """Compute the Fréchet distance between Gaussians fitted to features of real and of generated examples.
 
     `|mean - mean'|^2 + tr(C + C' - 2 (C^1/2 C' C^1/2)^1/2)`
@@ -80,8 +80,8 @@ def frechet_distance_of_features(
             `np.cov` and the original.
 
     Returns:
-        The distance, in squared units of the features, in float32 or wider. Outside of `jit`, its error is at most
-        1e-5 of `tr C + tr C'`, and of rounding the result.
+        The distance, in squared units of the features: a float whose error is at most 1e-5 of `tr C + tr C'`, or under
+        `jit` an array in float32 or wider.
 
     Raises:
         InputError: if the features are not matrices with equally many columns and at least two rows, or not finite.
@@ -97,12 +97,11 @@ def frechet_distance_of_features(
         >>> round(float(frechet_distance_of_features(x, x + 1.0)), 4)
         2.0
     """
-    for name, features in (("real", real), ("fake", fake)):
-        _check_count(name, len(features))
+    _check_examples("real", *np.shape(real))
+    _check_examples("fake", *np.shape(fake))
     if not (is_known(real) and is_known(fake)):
         return _traced(jnp.asarray(real), jnp.asarray(fake), biased)
-    distance = _distance(_Gaussian.of("real", moments_of(real), biased), _Gaussian.of("fake", moments_of(fake), biased))
-    return jnp.asarray(distance, jnp.promote_types(jnp.result_type(real, fake), jnp.float32))
+    return _distance(_Gaussian.of(moments_of(real), biased), _Gaussian.of(moments_of(fake), biased))
 
 
 @checked
@@ -132,7 +131,9 @@ def frechet_distance_of_moments(real: Moments, fake: Moments, *, biased: bool = 
         2.0
     """
     _check_equal_features(real, fake, "real and fake")
-    return _distance(_Gaussian.of("real", real, biased), _Gaussian.of("fake", fake, biased))
+    _check_examples("real", real.n, len(real.mean))
+    _check_examples("fake", fake.n, len(fake.mean))
+    return _distance(_Gaussian.of(real, biased), _Gaussian.of(fake, biased))
 
 
 @checked
@@ -165,6 +166,7 @@ def moments_of(features: Float[AnyArray, "n features"]) -> Moments:
     return moments
 
 
+@checked
 def update_moments(moments: Moments, features: Float[AnyArray, "n features"]) -> Moments:
     """Return the moments of all examples so far and of further ones.
 
@@ -184,7 +186,9 @@ def update_moments(moments: Moments, features: Float[AnyArray, "n features"]) ->
         >>> reduce(update_moments, chunks, moments_of(np.zeros((0, 1))))
         Moments(n=4, mean=array([2.]), scatter=array([[4.]]))
     """
-    return merge_moments(moments, moments_of(features))
+    further = moments_of(features)
+    _check_equal_features(moments, further, "moments and features")
+    return merge_moments(moments, further)
 
 
 @checked
@@ -262,16 +266,17 @@ def extrapolated_frechet_distance(
     """
     fake = fake if isinstance(fake, jax.Array) else np.asarray(fake)
     sizes = _subset_sizes(counts, len(fake))
-    _check_equal_features(real, Moments(0, np.zeros(fake.shape[1]), np.zeros(0)), "real and fake")
-    target = _Gaussian.of("real", real, biased)
-    _warn_of_few("fake", int(sizes.min()), fake.shape[1])
+    _check_equal_features(real, moments_of(fake[:1]), "real and fake")
+    _check_examples("real", real.n, len(real.mean))
+    _check_examples("fake", int(sizes.min()), fake.shape[1])
+    target = _Gaussian.of(real, biased)
     distances = []
     for number, size in enumerate(sizes.tolist()):
         chosen = np.asarray(jax.random.permutation(jax.random.fold_in(key, number), len(fake))[:size])
         parts = (moments_of(fake[chosen[at : at + CHUNK]]) for at in range(0, size, CHUNK))
-        distances.append(_distance(target, _Gaussian.of_moments(reduce(merge_moments, parts), biased)))
-    slope_and_distance = np.polyfit(1.0 / sizes, distances, 1)
-    return ExtrapolatedDistance(float(slope_and_distance[1]), sizes, np.asarray(distances))
+        distances.append(_distance(target, _Gaussian.of(reduce(merge_moments, parts), biased)))
+    line = np.polyfit(1.0 / sizes, distances, 1)
+    return ExtrapolatedDistance(float(line[1]), sizes, np.asarray(distances))
 
 
 class _Gaussian(NamedTuple):
@@ -282,14 +287,7 @@ class _Gaussian(NamedTuple):
     root: np.ndarray
 
     @classmethod
-    def of(cls, name: str, moments: Moments, biased: bool) -> "_Gaussian":
-        """Return the Gaussian of the user's moments."""
-        _check_count(name, moments.n)
-        _warn_of_few(name, moments.n, len(moments.mean))
-        return cls.of_moments(moments, biased)
-
-    @classmethod
-    def of_moments(cls, moments: Moments, biased: bool) -> "_Gaussian":
+    def of(cls, moments: Moments, biased: bool) -> "_Gaussian":
         covariance = moments.scatter / (moments.n if biased else moments.n - 1)
         return cls(moments.mean, float(np.trace(covariance)), _root(covariance))
 
@@ -307,8 +305,8 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     correlations = covariance * inverse * inverse[:, None]
     noise = len(deviations) * np.finfo(np.float64).eps
     factor, pivots, rank, _ = lapack.dpstrf(correlations.T, tol=noise, lower=0, overwrite_a=1)
-    order = pivots - 1
-    return np.triu(factor)[:rank, np.argsort(order)].T * deviations[:, None]
+    rows = np.tril(factor.T[:, :rank])
+    return rows[np.argsort(pivots)] * deviations[:, None]
 
 
 def _distance(p: _Gaussian, q: _Gaussian) -> float:
@@ -335,10 +333,7 @@ def _chunks(features: AnyArray) -> Iterator[AnyArray]:
     parts: list[AnyArray] = [features]
     if isinstance(features, jax.Array):
         if not features.is_fully_addressable:
-            raise InputError(
-                "features must be on devices of this process, got an array of several; merge the moments of each "
-                "process by merge_moments"
-            )
+            raise InputError("features must be on devices of this process, got those of several; use merge_moments")
         if all(shard.data.shape[1] == features.shape[1] for shard in features.addressable_shards):
             parts = [shard.data for shard in features.addressable_shards if shard.replica_id == 0]
     for part in parts:
@@ -347,15 +342,15 @@ def _chunks(features: AnyArray) -> Iterator[AnyArray]:
 
 
 def _moments_of_chunk(chunk: AnyArray) -> Moments:
-    if isinstance(chunk, jax.Array) and {device.platform for device in chunk.devices()} == {"gpu"}:
-        with jax.enable_x64(True):
-            mean, scatter = jax.device_get(_moments_on_device(chunk))
-    else:
-        rows = np.asarray(chunk, np.float64)
-        with np.errstate(invalid="ignore"):  # Of infinite features; refused below.
+    with np.errstate(invalid="ignore"):  # Of infinite features, which are refused below.
+        if isinstance(chunk, jax.Array) and {device.platform for device in chunk.devices()} == {"gpu"}:
+            with jax.enable_x64(True):
+                mean, scatter = jax.device_get(_moments_on_device(chunk))
+        else:
+            rows = np.asarray(chunk, np.float64)
             mean = rows.mean(axis=0)
-            deviations = rows - mean
-        scatter = deviations.T @ deviations
+            rows = rows - mean
+            scatter = rows.T @ rows
     if not np.isfinite(mean).all():
         raise InputError("features must be finite, got NaN or infinite values; leave diverged samples out")
     return Moments(len(chunk), mean, scatter)
@@ -369,19 +364,14 @@ def _moments_on_device(chunk: Float[Array, "n features"]) -> tuple[Array, Array]
 
 
 def _subset_sizes(counts: Sequence[int] | None, n: int) -> np.ndarray:
-    if counts is None:
-        counts = np.linspace(min(SMALLEST, n // 10), n, POINTS).astype(int).tolist()
-    sizes = np.asarray(counts)
+    smallest = max(2, min(SMALLEST, n // 10))
+    sizes = np.linspace(smallest, n, POINTS).astype(int) if counts is None else np.asarray(counts, int)
     if len(np.unique(sizes)) < 2 or sizes.min() < 2 or sizes.max() > n:
+        got = f"{n} examples" if counts is None else shortened(list(counts))
         raise InputError(
-            f"counts must be at least two different sizes from 2 to {n}, the number of generated examples, got {counts}"
+            f"counts must be at least two different sizes from 2 to the number of generated examples, {n}, got {got}"
         )
     return sizes
-
-
-def _check_count(name: str, count: int) -> None:
-    if count < 2:
-        raise InputError(f"{name} must have at least two examples, got {count}")
 
 
 def _check_equal_features(first: Moments, second: Moments, names: str) -> None:
@@ -390,10 +380,15 @@ def _check_equal_features(first: Moments, second: Moments, names: str) -> None:
         raise InputError(f"{names} must have equally many features, got {sizes}; use one extractor for both")
 
 
-def _warn_of_few(name: str, count: int, features: int) -> None:
-    if count < features:
+def _check_examples(name: str, examples: int, features: int) -> None:
+    """Raise an error if the examples have no covariance, and warn if it is singular; called by public functions."""
+    if examples < 2 or features < 1:
+        raise InputError(
+            f"{name} must have at least two examples and one feature, got {examples} examples of {features} features"
+        )
+    if examples < features:
         warnings.warn(
-            f"{name} has {count} examples of {features} features, fewer than are needed to estimate their covariance: "
-            "the distance depends on the number of examples more than on their quality",
-            stacklevel=5,  # Where the public function is called, outside of its checks of arguments.
+            f"{name} has {examples} examples of {features} features: their covariance is singular, and the distance "
+            "depends on the number of examples; compare distances of equally many examples only",
+            stacklevel=4,  # Where the public function is called, outside of the checks of its arguments.
         )

@@ -67,6 +67,8 @@ def inception_score(
     """
     logits = logits if isinstance(logits, jax.Array) else np.asarray(logits)
     n = len(logits)
+    if 0 in logits.shape:
+        raise InputError(f"logits must have at least one row and one class, got shape {logits.shape}")
     check_number("splits", splits, at_least=1)
     if n < splits:
         raise InputError(f"splits must be at most {n}, the number of examples, got {splits}")

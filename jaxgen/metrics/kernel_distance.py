@@ -4,10 +4,9 @@ Inner products of features are computed in the precision of the features, and me
 block, so that no matrix of all pairs is in memory. `jaxgen.divergences.mmd` is the form for compiled programs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +18,14 @@ from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray
 
+STORED = 4096
+"""Largest number of examples of which the converted blocks are stored; of more, they are converted for each use."""
+
 BLOCK = 512
-"""Largest side of a block, in examples: of blocks of pairs of one set, only one of two mirrored ones is computed."""
+"""Largest side of such a block, in examples; small, since all pairs of a block of a set with itself are computed."""
+
+LARGE_BLOCK = 2048
+"""Largest side of a block of more examples; large, so that the conversion takes little of the time of the products."""
 
 BANDWIDTH = 10.0
 """Bandwidth of the rbf kernel if none is given, as in torch-fidelity."""
@@ -68,8 +73,8 @@ def kernel_distance(
         biased        all
         u-statistic   as unbiased, and without the pairs (x_i, y_i) of the same number, for n = m
 
-    Time grows with `subsets subset_size^2 features`, or with `(n + m)^2 features` for all examples at once; memory with
-    n + m.
+    Time grows with `subsets subset_size^2 features`, or with `(n + m)^2 features` for all examples at once. In memory
+    are the kernels of 2,048 x 2,048 pairs at most.
 
     Args:
         key: PRNG key of the subsets. It is not used, and may be None, for all examples at once or with `indices`.
@@ -105,6 +110,8 @@ def kernel_distance(
     """
     function = _kernel(kernel, bandwidth)
     real, fake = (x if isinstance(x, jax.Array) else np.asarray(x) for x in (real, fake))
+    if real.shape[1] == 0:
+        raise InputError(f"real and fake must have at least one feature, got real of shape {real.shape}")
     distances = []
     for x, y in _pairs_of_sets(key, real, fake, subsets, subset_size, indices):
         _check_sizes(len(x), len(y), estimator)
@@ -161,33 +168,47 @@ def _drawn(key: KeyArray, n: int, size: int) -> np.ndarray:
 def _discrepancy(kernel: Kernel, estimator: Estimator, x: AnyArray, y: AnyArray) -> float:
     n, m = len(x), len(y)
     distinct, unpaired = estimator != "biased", estimator == "u-statistic"
+    xs, ys = _blocks(x), _blocks(y)
     means = [
-        _sum(kernel, x, x, within=True, off_diagonal=distinct) / (n * (n - distinct)),
-        _sum(kernel, y, y, within=True, off_diagonal=distinct) / (m * (m - distinct)),
-        _sum(kernel, x, y, within=False, off_diagonal=unpaired) / (n * (m - unpaired)),
+        _sum(kernel, xs, xs, within=True, off_diagonal=distinct) / (n * (n - distinct)),
+        _sum(kernel, ys, ys, within=True, off_diagonal=distinct) / (m * (m - distinct)),
+        _sum(kernel, xs, ys, within=False, off_diagonal=unpaired) / (n * (m - unpaired)),
     ]
     return means[0] + means[1] - 2.0 * means[2]
 
 
-def _sum(kernel: Kernel, x: AnyArray, y: AnyArray, *, within: bool, off_diagonal: bool) -> float:
+def _sum(kernel: Kernel, xs: Sequence[Array], ys: Sequence[Array], *, within: bool, off_diagonal: bool) -> float:
     """Return the sum of the kernel over all pairs, or over all but those of equal numbers."""
     total = 0.0
-    for row, block in enumerate(_blocks(x)):
-        parts = []
-        for column, other in enumerate(_blocks(y)):
-            if within and column < row:
-                continue  # The mirrored block is counted twice.
-            part = _sum_of_block(kernel(block, other), off_diagonal=off_diagonal and row == column)
+    for row in range(len(xs)):
+        x, parts = xs[row], []
+        for column in range(row if within else 0, len(ys)):
+            part = _sum_of_block(kernel(x, ys[column]), off_diagonal=off_diagonal and row == column)
+            # Of two mirrored blocks of pairs of one set, only one is computed, and counted twice.
             parts.append(2.0 * part if within and column > row else part)
         total += float(np.sum(jax.device_get(parts)))
     return total
 
 
-def _blocks(features: AnyArray) -> Iterator[Float[Array, "n features"]]:
-    count = -(-len(features) // BLOCK)
-    bounds = np.linspace(0, len(features), count + 1).astype(int).tolist()
-    for start, end in pairwise(bounds):
-        yield widen(jnp.asarray(features[start:end]))
+class _Blocks(Sequence[Array]):
+    """Rows of features in blocks, which are converted and copied to the device when they are read."""
+
+    def __init__(self, features: AnyArray) -> None:
+        side = BLOCK if len(features) <= STORED else LARGE_BLOCK
+        self.features = features
+        self.bounds = np.linspace(0, len(features), -(-len(features) // side) + 1).astype(int).tolist()
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __getitem__(self, number: Any) -> Any:
+        return widen(jnp.asarray(self.features[self.bounds[number] : self.bounds[number + 1]]))
+
+
+def _blocks(features: AnyArray) -> Sequence[Array]:
+    """Return the blocks of the rows; few enough rows are converted once, instead of for each pair of blocks."""
+    blocks = _Blocks(features)
+    return list(map(blocks.__getitem__, range(len(blocks)))) if len(features) <= STORED else blocks
 
 
 @partial(jax.jit, static_argnames="off_diagonal")

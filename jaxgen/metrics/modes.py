@@ -112,7 +112,7 @@ def label_coverage(
         >>> int(coverage.covered), float(coverage.high_quality), coverage.counts.tolist()
         (2, 0.75, [2, 1, 1, 0])
     """
-    _check_labels(labels, modes, confidence)
+    check_labels(labels, modes, confidence)
     if confidence is None:
         return _coverage(labels, jnp.ones(labels.shape, bool), modes)
     return _coverage(labels, confidence >= threshold, modes)
@@ -130,7 +130,8 @@ def _coverage(belongs_to: Int[Array, " batch"], high_quality: Shaped[Array, " ba
     )
 
 
-def _check_labels(labels: Int[Array, " batch"], modes: int, confidence: Float[Array, " batch"] | None) -> None:
+def check_labels(labels: Int[Array, " batch"], modes: int, confidence: Float[Array, " batch"] | None = None) -> None:
+    """Raise an error unless labels are integers in [0, modes); of traced ones only shape and dtype are checked."""
     if labels.ndim != 1 or len(labels) == 0 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels must be integers [batch], got {labels.dtype} {labels.shape}")
     if confidence is not None and confidence.shape != labels.shape:

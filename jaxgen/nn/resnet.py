@@ -41,13 +41,15 @@ class ResNet(linen.Module):
     def __call__(
         self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch classes"]:
-        """Map a batch of images to a batch of logits."""
+        """Map a batch of images to a batch of logits; the mean over pixels is sown as `intermediates/features`."""
         x = linen.relu(batch_norm(_convolution(self.width)(inputs), train=train))
         for stage in range(STAGES):
             for i in range(self.blocks):
                 halve = stage > 0 and i == 0
                 x = ResidualBlock(self.width * 2**stage, stride=2 if halve else 1)(x, train=train)
-        return linen.Dense(self.classes)(x.mean(axis=(1, 2)))
+        features = x.mean(axis=(1, 2))
+        self.sow("intermediates", "features", features)
+        return linen.Dense(self.classes)(features)
 
 
 class ResidualBlock(linen.Module):

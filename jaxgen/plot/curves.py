@@ -1,6 +1,6 @@
 """Plots of metrics: over training, over seeds, against each other, and against published numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError
 from jaxgen.plot.text import literal
-from jaxgen.typing import AnyArray, Float, Int
+from jaxgen.typing import AnyArray, Float, Int, Shaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +71,11 @@ def generator_gradients(confidence: Float[AnyArray, " n"], gradients: Mapping[st
 
 @checked
 def training_curves(
-    step: Int[AnyArray, " steps"] | Mapping[str, Int[AnyArray, " steps"]],
+    step: Shaped[AnyArray, " steps"] | Mapping[str, Shaped[AnyArray, " steps"]],
     metrics: Mapping[str, Mapping[str, Float[AnyArray, "seeds steps"]]],
+    *,
+    titles: Mapping[str, Sequence[str]] | None = None,
+    xlabel: str = "step",
 ) -> "Figure":
     """Plot metrics over training: the mean over seeds as a line, plus and minus one standard deviation as a band.
 
@@ -80,6 +83,8 @@ def training_curves(
         step: steps at which the metrics were computed, [steps]; or name of the run -> its steps, where they differ.
         metrics: name of the metric -> name of the run -> values of all seeds, [seeds, steps]; one seed has no band, and
             NaN is left out.
+        titles: name of the metric -> lines above its axes; by default there are none.
+        xlabel: label of the horizontal axes.
 
     Returns:
         Figure with one pair of axes per metric, at most four in a row, and one legend.
@@ -100,7 +105,9 @@ def training_curves(
     figure = Figure(figsize=(4 * columns, 3.5 * rows), dpi=120, layout="constrained")
     colours: dict[str, Any] = {}
     for number, (metric, runs) in enumerate(metrics.items(), start=1):
-        axes = figure.add_subplot(rows, columns, number, xlabel="step", ylabel=literal(metric))
+        axes = figure.add_subplot(rows, columns, number, xlabel=xlabel, ylabel=literal(metric))
+        if titles and metric in titles:
+            axes.set_title("\n".join(map(literal, titles[metric])), fontsize="small")
         for run, values in runs.items():
             colours.setdefault(run, f"C{len(colours) % 10}")
             _plot_curve(

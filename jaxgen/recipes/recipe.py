@@ -24,7 +24,7 @@ from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
 from jaxgen.runs.config import with_absolute_paths
 from jaxgen.runs.config_json import read_config
-from jaxgen.runs.evaluation import BETTER
+from jaxgen.runs.evaluation import better_of
 from jaxgen.runs.outputs import file_name, make_folder, write_json
 from jaxgen.runs.summary_file import read_summary
 from jaxgen.training.seeds import summarize
@@ -44,10 +44,13 @@ class Published(NamedTuple):
     Attributes:
         mean: mean over the runs of the authors.
         error: standard error of the mean, if published.
+        protocol: how it was measured, where that differs from ours: the two numbers do not compare, and no figure has
+            both. Empty where they do.
     """
 
     mean: float
     error: float | None = None
+    protocol: str = ""
 
 
 class Request(NamedTuple):
@@ -210,7 +213,8 @@ class ModelComparison:
 
     Attributes:
         entries: model name -> what to train.
-        metrics: metric name -> description for the axis of its figure, with the unit.
+        metrics: metric name, without its protocol -> description for the axis of its figure, with the unit. Values of
+            different protocols stand in different figures.
         measure: function of a run and the key of its samples that returns further metrics.
         quick_measure: the same for a quick run.
         claims: claims to test.
@@ -239,9 +243,11 @@ class ModelComparison:
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
         claims = [_test_claim(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
-        figures: dict[str, plot.Drawing] = {
-            metric: _comparison_figure(metric, unit, rows) for metric, unit in self.metrics.items()
-        }
+        claims += _agreements(rows)
+        figures: dict[str, plot.Drawing] = {}
+        for metric, unit in self.metrics.items():
+            measured = dict.fromkeys(name for row in rows.values() for name in row if _is_of(metric, name))
+            figures |= {name: _comparison_figure(name, unit, rows) for name in measured or [metric]}
         trained = [name for name, row in rows.items() if any(len(result.finite) for result in row.values())]
         if trained:
             runs = {name: load_run(request.folder / file_name(name)) for name in trained}
@@ -261,7 +267,7 @@ class ModelComparison:
         folder = request.folder / file_name(name)
         request.notify(f"{name}: {config.seeds} seeds, {config.steps} steps, in {folder}")
         try:
-            test = dict(_test_metrics(folder, entry.family, config, request.notify))
+            test = dict(complete_run(folder, entry.family, config, request.notify))
         except DivergenceError as error:
             request.notify(f"{name}: {error}")
             missing = (None,) * (config.seeds or 1)
@@ -271,13 +277,14 @@ class ModelComparison:
             run = load_run(folder)
             further = measure(run, jax.random.key(config.seed))
             test |= {
-                name: summarize(values, better=BETTER.get(name), left_out=run.diverged)
+                name: summarize(values, better=better_of(name), left_out=run.diverged)
                 for name, values in further.items()
             }
         return {
-            metric: MetricResult(tuple(test[metric]["seeds"]), entry.published.get(metric))
+            name: MetricResult(tuple(test[name]["seeds"]), entry.published.get(metric))
             for metric in self.metrics
-            if metric in test
+            for name in test
+            if _is_of(metric, name)
         }
 
 
@@ -314,6 +321,31 @@ def run_recipe(recipe: Recipe, request: Request) -> Outcome:
     for name, figure in outcome.figures.items():
         plot.save(figure, request.folder / f"{file_name(name)}.png")
     return outcome
+
+
+def complete_run(folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]) -> Mapping[str, Any]:
+    """Return the stored metrics of a complete run, or train the run to its end and return the new ones.
+
+    Args:
+        folder: folder of the run.
+        family: name of the model's family.
+        config: config of the run.
+        notify: function that is called with each line of progress.
+
+    Returns:
+        Metrics of the test split, as `jaxgen.runs.evaluate_run` returns them.
+
+    Raises:
+        DivergenceError: if every seed diverges.
+        InputError: if the folder holds another run, or data are missing.
+    """
+    begun = (folder / "config.json").is_file()
+    if begun and read_config(folder)[:2] == (family, with_absolute_paths(config)):
+        summary = read_summary(folder, config.seeds)  # A missing or damaged one is computed again.
+        if summary is not None and summary.step == config.steps:
+            return summary.test
+    test: Mapping[str, Any] = train(folder, family, config, resume=begun, notify=notify)["test"]
+    return test
 
 
 def _check_only(recipe: Recipe, only: Sequence[str]) -> None:
@@ -356,19 +388,6 @@ def with_steps(config: RunConfig[Any], steps: int) -> RunConfig[Any]:
     return dataclasses.replace(config, steps=steps, **intervals)
 
 
-def _test_metrics(
-    folder: Path, family: str, config: RunConfig[Any], notify: Callable[[str], None]
-) -> Mapping[str, Any]:
-    """Return the stored metrics of a complete run, or train the run to its end and return the new ones."""
-    begun = (folder / "config.json").is_file()
-    if begun and read_config(folder)[:2] == (family, with_absolute_paths(config)):
-        summary = read_summary(folder, config.seeds)  # A missing or damaged one is computed again.
-        if summary is not None and summary.step == config.steps:
-            return summary.test
-    test: Mapping[str, Any] = train(folder, family, config, resume=begun, notify=notify)["test"]
-    return test
-
-
 def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:
     """Return the claim with the p-value of a one-sided Mann-Whitney test, a test without assumed distributions."""
     from scipy.stats import PermutationMethod, mannwhitneyu
@@ -383,9 +402,38 @@ def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) ->
     return f"{sentence}; p = {p:.2g} (one-sided Mann-Whitney test that the first is larger)"
 
 
+def _is_of(metric: str, name: str) -> bool:
+    """Whether a name is that of a metric, or of a metric with its protocol."""
+    return name.partition("[")[0] == metric
+
+
+def _agreements(rows: Mapping[str, Mapping[str, MetricResult]]) -> list[str]:
+    """Sentences that compare the order of models with that of published numbers of another protocol."""
+    from scipy.stats import spearmanr
+
+    sentences = []
+    for name in dict.fromkeys(name for row in rows.values() for name in row):
+        results = [row[name] for row in rows.values() if name in row and len(row[name].finite)]
+        pairs = [(r.published.mean, r.mean) for r in results if r.published is not None and r.published.protocol]
+        if len(pairs) >= FEWEST_ORDERED:
+            published, ours = zip(*pairs, strict=True)
+            correlation = spearmanr(published, ours)
+            sentences.append(
+                f"{name}: rank correlation of {len(pairs)} models with the published order {correlation.statistic:.2f} "
+                f"(p = {correlation.pvalue:.2g})"
+            )
+    return sentences
+
+
+FEWEST_ORDERED = 4
+"""Smallest number of models whose order is compared with the published one."""
+
+
 def _comparison_figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, MetricResult]]) -> "Figure":
     def comparison(result: MetricResult) -> Comparison:
         published = result.published or Published(math.nan)
+        if published.protocol:  # Another axis would be needed.
+            published = Published(math.nan)
         return Comparison(published.mean, result.mean, published.error, result.error)
 
     shown = {name: comparison(row[metric]) for name, row in rows.items() if metric in row}

@@ -13,6 +13,7 @@ from jaxgen.errors import InputError
 from jaxgen.report.animations import animations
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.birthday import birthday
+from jaxgen.report.feature_metrics import feature_metrics
 from jaxgen.report.gan_1d import gan_1d
 from jaxgen.report.gradient_norms import gradient_norms
 from jaxgen.report.held_out_metrics import evaluation
@@ -43,6 +44,7 @@ SECTIONS: dict[str, SectionFunction] = {
     "Predictions": predictions,
     "Losses": losses,
     "Sample quality over training": quality,
+    "Metrics of features over training": feature_metrics,
     "Loss and sample quality": loss_and_quality,
     "Animations": animations,
     "1-D GAN": gan_1d,
@@ -182,7 +184,7 @@ def _summarized(inputs: ReportInput, section: Section) -> dict[str, Any]:
     for name, values in section.metrics.items():
         of_seeds = np.full(seeds, np.nan)
         of_seeds[inputs.finite] = values
-        better = BETTER_IN_REPORT.get(name)
+        better = BETTER_IN_REPORT.get(name.partition("[")[0])
         metrics[name] = summarize(jnp.asarray(of_seeds), better=better, left_out=inputs.run.diverged)
         if np.isinf(of_seeds).any():  # The support size, if there are no duplicates; then there is no mean.
             metrics[name] |= {"mean": None, "sd": None}

@@ -2,12 +2,14 @@
 
 from jaxgen import plot
 from jaxgen.callbacks.sample_metrics import PREFIX
+from jaxgen.report.feature_metrics import is_feature_metric
 from jaxgen.report.section import NotApplicable, ReportInput, Section, check_curves, png
 
 
 def quality(inputs: ReportInput) -> Section:
     """Plot the logged sample metrics over training, and report the last sliced Wasserstein distance."""
-    names = sorted({name for line in inputs.log for name in line if name.startswith(PREFIX)})
+    logged = {name for line in inputs.log for name in line if name.startswith(PREFIX)}
+    names = sorted(name for name in logged if not is_feature_metric(name))
     if not names:
         raise NotApplicable("the log has no sample metrics")
     check_curves(names)

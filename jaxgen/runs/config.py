@@ -29,6 +29,8 @@ COUNTS = (
     "image_size",
     "seeds",
     "patience",
+    "metric_every",
+    "metric_samples",
 )
 """Options that are numbers of something, at least 1."""
 
@@ -77,6 +79,12 @@ class RunConfig(Generic[ModelConfig]):
             which the largest or the smallest value is best; by default the newest ones only are kept.
         patience: number of evaluations without a better value of keep_best after which the training ends; by default it
             does not end early.
+        metrics: metrics of the features of samples that are logged in training, e.g. fid kid precision_recall; by
+            default none.
+        metric_every: number of steps between two measurements of them, by default image_every; a multiple of log_every
+            to have them exactly there.
+        metric_samples: number of samples that they are measured on.
+        extractor: network whose features they compare; by default the one that was trained for the data.
         init_from: run folder whose parameters the networks of the same names start from, those of its best state where
             it keeps one; by default they are initialized at random.
     """
@@ -101,6 +109,10 @@ class RunConfig(Generic[ModelConfig]):
     evaluate_every: int | None = None
     keep_best: str | None = None
     patience: int | None = None
+    metrics: tuple[str, ...] = ()
+    metric_every: int | None = None
+    metric_samples: int = 1000
+    extractor: str | None = None
     init_from: str | None = None
 
     def __post_init__(self) -> None:

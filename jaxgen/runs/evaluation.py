@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxgen._signatures import checked
+from jaxgen.analysis.feature_metrics import FEATURE_BETTER
 from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
 from jaxgen.data import STACKED, Stream, example
@@ -20,7 +21,7 @@ from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import Better, summarize
 from jaxgen.typing import Array, Batch
 
-BETTER: dict[str, Better] = {
+BETTER: dict[str, Better] = {name: better for name, better in FEATURE_BETTER.items() if better is not None} | {
     "accuracy": "larger",
     "cross_entropy": "smaller",
     "distortion": "smaller",
@@ -74,7 +75,23 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
         metrics |= stacked_metrics(source, run.sample_parts(key, STACKED_SAMPLES))
     if not several_seeds:
         return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
-    return {name: summarize(values, better=BETTER.get(name), left_out=run.diverged) for name, values in metrics.items()}
+    return {name: summarize(values, better=better_of(name), left_out=run.diverged) for name, values in metrics.items()}
+
+
+def better_of(name: str) -> Better | None:
+    """Return which values of a metric are better.
+
+    Args:
+        name: name of the metric, or the text of its protocol.
+
+    Returns:
+        "larger" or "smaller"; None where no values are better, or that is not known.
+
+    Example:
+        >>> better_of("elbo"), better_of("recall[digits_v1, none, n=9/9, split=test, k=3]"), better_of("kl")
+        ('larger', 'larger', None)
+    """
+    return BETTER.get(name.partition("[")[0])
 
 
 def load_test_split(

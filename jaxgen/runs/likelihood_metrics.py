@@ -10,19 +10,22 @@ import numpy as np
 
 from jaxgen._arrays import check_integers, check_key
 from jaxgen.batch_checks import check_like
-from jaxgen.data import Stream
+from jaxgen.data import Stream, count_examples
 from jaxgen.data.large_arrays import split_batches
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import LatentDensities, State
 from jaxgen.metrics import active_units, importance_weighted_bound, mutual_information, rate_distortion
 from jaxgen.runs.config import RunConfig
-from jaxgen.runs.evaluation import load_test_split
+from jaxgen.runs.evaluation import better_of, load_test_split
 from jaxgen.runs.loading import Run
-from jaxgen.training.seeds import extract_seed
+from jaxgen.training.seeds import extract_seed, summarize
 from jaxgen.typing import Array, Batch, KeyArray
 
 LIKELIHOOD_METRICS = ("importance_weighted_bound", "active_units", "rate", "distortion", "mutual_information")
 """Names of the metrics."""
+
+DRAWS = 5000
+"""Default number of draws of the importance-weighted bound, as in Burda et al. 2016."""
 
 BATCH = 100
 """Examples whose bounds are computed at once."""
@@ -32,7 +35,7 @@ def likelihood_metrics(
     run: Run,
     key: KeyArray,
     *,
-    k: int = 5000,
+    k: int = DRAWS,
     names: Sequence[str] = LIKELIHOOD_METRICS,
     data: Batch | Stream | None = None,
 ) -> dict[str, np.ndarray]:
@@ -75,12 +78,41 @@ def likelihood_metrics(
     return values if run.config.seeds is not None else {name: value[0] for name, value in values.items()}
 
 
-def describe_likelihoods(config: RunConfig[Any], *, k: int, examples: int) -> str:
+def evaluate_densities(run: Run, key: KeyArray, names: Sequence[str], *, k: int = DRAWS) -> dict[str, Any]:
+    """Compute metrics of the densities of a run, each with its protocol, over seeds.
+
+    Args:
+        run: run of a model with `latent_densities`.
+        key: PRNG key, as for `likelihood_metrics`.
+        names: names of the metrics, of `LIKELIHOOD_METRICS`.
+        k: number of draws of the importance-weighted bound.
+
+    Returns:
+        Name and protocol, as a text -> value; for a run of several seeds what `summarize` returns for their values.
+
+    Raises:
+        InputError: as `likelihood_metrics` does.
+    """
+    data = load_test_split(run.config, run.example)
+    found = likelihood_metrics(run, key, k=k, names=names, data=data)
+    described: dict[str, Any] = {}
+    for name, value in found.items():
+        draws = k if name == "importance_weighted_bound" else None
+        protocol = describe_likelihoods(run.config, k=draws, examples=count_examples(data))
+        if run.config.seeds is None:
+            described[f"{name}[{protocol}]"] = float(value) if np.isfinite(value) else None
+        else:
+            better = better_of(name)
+            described[f"{name}[{protocol}]"] = summarize(jnp.asarray(value), better=better, left_out=run.diverged)
+    return described
+
+
+def describe_likelihoods(config: RunConfig[Any], *, k: int | None, examples: int) -> str:
     """Describe how likelihoods are measured, as the protocol of their numbers.
 
     Args:
         config: config of the run.
-        k: number of draws of the importance-weighted bound.
+        k: number of draws of the importance-weighted bound; None for other metrics.
         examples: number of examples.
 
     Returns:
@@ -91,8 +123,9 @@ def describe_likelihoods(config: RunConfig[Any], *, k: int, examples: int) -> st
         >>> describe_likelihoods(RunConfig(vae.Config(binarize=True), data="mnist"), k=5000, examples=10_000)
         'k=5000, n=10000, split=test, data=mnist, pixels drawn anew'
     """
-    drawn = getattr(config.model_config, "binarize", False)
-    return f"k={k}, n={examples}, split=test, data={config.data}, pixels {'drawn anew' if drawn else 'as they are'}"
+    pixels = "drawn anew" if getattr(config.model_config, "binarize", False) else "as they are"
+    draws = [] if k is None else [f"k={k}"]
+    return ", ".join([*draws, f"n={examples}", "split=test", f"data={config.data}", f"pixels {pixels}"])
 
 
 def _of_seed(

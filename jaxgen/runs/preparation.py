@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgen.analysis.feature_metrics import FEATURE_BETTER, FEATURE_METRICS, check_metrics, name_for
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.callbacks.sample_metrics import mode_metrics
@@ -14,6 +15,7 @@ from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
+from jaxgen.metrics.extractors import Extractor, default_extractor, load_extractor
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
 from jaxgen.models.mixed_precision import in_mixed_precision
@@ -21,7 +23,7 @@ from jaxgen.models.standardization import Standardization, standardization_of, s
 from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_changes import check_unchanged
 from jaxgen.runs.config_json import RunDescription, check_options, read_config, to_json
-from jaxgen.runs.evaluation import BETTER, load_test_split
+from jaxgen.runs.evaluation import better_of, load_test_split
 from jaxgen.training.augmented_model import augmented
 from jaxgen.training.loop import check_batch_size
 from jaxgen.training.phases import stages
@@ -48,6 +50,7 @@ class Prepared(NamedTuple):
         test: test split; None where the model has no metrics of examples.
         fingerprint: what identifies the data; None for points of known densities, which are drawn anew and may differ
             by rounding between machines.
+        extractor: extractor of the metrics of features that are logged; None where none are.
     """
 
     folder: Path
@@ -58,6 +61,7 @@ class Prepared(NamedTuple):
     validation: Batch | Stream | None
     test: Batch | Stream | None
     fingerprint: Any
+    extractor: Extractor | None = None
 
     @property
     def config(self) -> RunConfig[Any]:
@@ -133,7 +137,8 @@ def prepare_run(
         model = standardized(model, by)
         notify(STANDARDIZED)
     check_batch_size(model, trained, config.update_size)
-    _check_selection(config, model, shown)
+    extractor = _extractor(config, model, shown)
+    _check_selection(config, model, shown, extractor)
     if config.patience is not None and config.patience >= evaluations(config):
         notify(
             f"the training has {evaluations(config)} evaluations and cannot end early with a patience of "
@@ -141,7 +146,7 @@ def prepare_run(
         )
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
-    return Prepared(folder, family, description, model, trained, validation, test, found)
+    return Prepared(folder, family, description, model, trained, validation, test, found, extractor)
 
 
 class Selection(NamedTuple):
@@ -177,7 +182,7 @@ def selection(keep_best: str) -> Selection:
     if direction not in DIRECTIONS:
         direction, name = "", keep_best
     metric = name if name.startswith((SAMPLES, VALIDATION)) else VALIDATION + name
-    return Selection(metric, DIRECTIONS.get(direction, BETTER.get(metric.partition("/")[2])))
+    return Selection(metric, DIRECTIONS.get(direction, better_of(metric.partition("/")[2])))
 
 
 def evaluations(config: RunConfig[Any]) -> int:
@@ -193,13 +198,29 @@ def evaluations(config: RunConfig[Any]) -> int:
         >>> evaluations(RunConfig(None, steps=5000, image_every=1000, keep_best="samples/modes"))
         5
     """
-    every = (
-        config.image_every if selection(config.keep_best or "").metric.startswith(SAMPLES) else config.evaluate_every
-    )
+    metric = selection(config.keep_best or "").metric
+    every: int | None = config.image_every if metric.startswith(SAMPLES) else config.evaluate_every
+    if metric.removeprefix(SAMPLES) in FEATURE_BETTER:
+        every = config.metric_every or config.image_every
     return -(-config.steps // max(every or 1, config.chunk))
 
 
-def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None:
+def _extractor(config: RunConfig[Any], model: Model, shown: Batch) -> Extractor | None:
+    """The extractor of the metrics of features that a training logs; None where it logs none."""
+    if not config.metrics:
+        for name in ("metric_every", "extractor"):
+            if getattr(config, name) is not None:
+                raise InputError(f"{name} applies to metrics of features: give metrics, e.g. fid")
+        return None
+    check_metrics(config.metrics)
+    if model.sample is None or "image" not in shown:
+        raise InputError(f"metrics of features are of samples of images, and '{config.data}' or the model has none")
+    extractor = load_extractor(config.extractor or default_extractor(config.data))
+    extractor.check((config.metric_samples, *shown["image"].shape[1:]))
+    return extractor
+
+
+def _check_selection(config: RunConfig[Any], model: Model, shown: Batch, extractor: Extractor | None) -> None:
     """Check the options that choose among the states of a training."""
     if config.validation_fraction is not None and model.evaluate is None:
         raise InputError("validation_fraction applies to models with metrics of examples, and this one has none")
@@ -212,6 +233,9 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch) -> None
     metric, better = selection(config.keep_best)
     modes = MODE_METRICS if config.data in STACKED or mode_metrics(config.data, None) is not None else ()
     known = [f"{SAMPLES}{name}" for name in ("sliced_wasserstein", *modes)] if model.sample is not None else []
+    if extractor is not None:
+        numbers = [number for name in config.metrics for number in FEATURE_METRICS[name].better]
+        known += [SAMPLES + name_for(number, extractor.name) for number in numbers]
     if model.evaluate is not None and config.validation_fraction is not None:
         state = jax.eval_shape(model.init, jax.random.key(0), shown)
         known += [VALIDATION + name for name in jax.eval_shape(model.evaluate, jax.random.key(0), state, shown)]

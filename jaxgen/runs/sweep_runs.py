@@ -29,7 +29,7 @@ from jaxgen.regular_files import read_regular
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.config_changes import check_unchanged
 from jaxgen.runs.config_json import read_config, write_config
-from jaxgen.runs.evaluation import BETTER, evaluate_run
+from jaxgen.runs.evaluation import better_of, evaluate_run
 from jaxgen.runs.outputs import check_writable, make_folder, write_json
 from jaxgen.runs.preparation import Prepared, prepare_run
 from jaxgen.runs.reservation import is_new, reserved
@@ -403,4 +403,4 @@ def _write_summaries(
 
 def _over_seeds(name: str, values: Sequence[float | None], point: Point) -> dict[str, Any]:
     array: Any = np.array(values, float)
-    return summarize(array, better=BETTER.get(name), left_out=point.diverged)
+    return summarize(array, better=better_of(name), left_out=point.diverged)

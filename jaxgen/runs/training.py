@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgen._signatures import checked
-from jaxgen.callbacks import Checkpoints, ImageGrid, MetricsLog, Profile, Progress, SampleMetrics
+from jaxgen.callbacks import Checkpoints, FeatureMetrics, ImageGrid, MetricsLog, Profile, Progress, SampleMetrics
 from jaxgen.callbacks.best_state import Best, Found, Validation
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data.sources import Notify, print_to_stderr
@@ -268,6 +268,19 @@ def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
     if model.sample is not None:
         due = {"every": config.image_every, "last": config.steps, "seed": config.seed}
         found += [SampleMetrics(model, config.source, prepared.data, **due)]
+    if prepared.extractor is not None:
+        found += [
+            FeatureMetrics(
+                model,
+                prepared.data,
+                config.metrics,
+                prepared.extractor,
+                count=config.metric_samples,
+                every=config.metric_every or config.image_every,
+                last=config.steps,
+                seed=config.seed,
+            )
+        ]
     if prepared.validation is not None:
         due = {"every": config.evaluate_every or config.steps, "last": config.steps, "seed": config.seed}
         found += [Validation(model, prepared.validation, **due)]

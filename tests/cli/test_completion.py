@@ -65,6 +65,7 @@ def test_bash_completes_commands_models_options_and_choices(tmp_path, scripts):
     assert completed("train", "vae", "--likelihood", "") == {"bernoulli", "gaussian", "laplace"}
     assert completed("sample", "--lab") == {"--label"}
     assert completed("sample", "--device", "") >= {"cpu", "gpu", "tpu"}
+    assert completed("metrics", "weights", "inception", "--fr") == {"--from"}
     assert completed("reproduce", "pac") == {"pacgan-mixtures"}
     assert completed("data", "prep") == {"prepare"}
     assert completed("completion", "z") == {"zsh"}

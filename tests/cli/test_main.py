@@ -34,6 +34,7 @@ def test_help_lists_every_command(jaxgen):
         "list",
         "completion",
         "data",
+        "metrics",
     }
     assert all(f"\n  {command} " in result.out for command in COMMANDS)
 

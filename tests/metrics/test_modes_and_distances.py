@@ -1,19 +1,15 @@
-"""Sample metrics of points, logits and labels whose coverage is known, and distances of features against SciPy."""
+"""Sample metrics of points, logits and labels whose coverage is known."""
 
 import jax
 import numpy as np
 import pytest
-import scipy.linalg
 import scipy.stats
 
 from jaxgen import metrics
 from jaxgen.metrics import CONFIDENT
 
 # Jitted: running operation by operation would take most of the time of these tests.
-mixture_metrics, class_metrics, frechet_distance_of_features = (
-    jax.jit(function)
-    for function in (metrics.mixture_metrics, metrics.class_metrics, metrics.frechet_distance_of_features)
-)
+mixture_metrics, class_metrics = (jax.jit(function) for function in (metrics.mixture_metrics, metrics.class_metrics))
 label_metrics = jax.jit(metrics.label_metrics, static_argnums=2)
 CENTERS, SCALES, WEIGHTS = (np.float32(x) for x in ([[-20.0], [0.0], [30.0]], [0.5, 1.0, 2.0], [0.3, 0.5, 0.2]))
 
@@ -108,42 +104,6 @@ class TestLabels:
         found = label_metrics(np.zeros(1000, np.int32), confidence, 1000)
         assert found["high_quality"] == pytest.approx(np.mean(confidence >= 0.9), rel=1e-6)
         assert found["mode_kl_all"] == pytest.approx(np.log(1000), rel=1e-5)
-
-
-class TestFrechet:
-    @pytest.fixture(scope="class")
-    @classmethod
-    def features(cls):
-        rng = np.random.default_rng(0)
-        mixing = rng.standard_normal((2, 4, 4))
-        real, fake = rng.standard_normal((500, 4)) @ mixing[0], 1.5 + rng.standard_normal((300, 4)) @ mixing[1]
-        return real.astype(np.float32), fake.astype(np.float32)
-
-    def test_it_matches_the_matrix_square_root(self, features):
-        """Heusel et al. 2017, equation 6, in float64."""
-        real, fake = (x.astype(np.float64) for x in features)
-        covariances = [np.cov(x, rowvar=False) for x in (real, fake)]
-        root = scipy.linalg.sqrtm(covariances[0] @ covariances[1]).real
-        expected = np.square(real.mean(axis=0) - fake.mean(axis=0)).sum() + np.trace(sum(covariances) - 2 * root)
-        assert frechet_distance_of_features(*features) == pytest.approx(expected, rel=1e-4)
-
-    def test_it_is_symmetric_and_zero_for_equal_features(self, features):
-        real, fake = features
-        there, back = frechet_distance_of_features(real, fake), frechet_distance_of_features(fake, real)
-        assert there == pytest.approx(float(back), rel=1e-5)
-        scale = float(np.trace(np.cov(real, rowvar=False)))
-        assert frechet_distance_of_features(real, real) == pytest.approx(0, abs=1e-5 * scale)
-
-    def test_a_shift_has_its_squared_length(self, features):
-        real = features[0]
-        shift = np.float32([1.0, -2.0, 0.0, 0.5])
-        assert frechet_distance_of_features(real, real + shift) == pytest.approx(5.25, rel=1e-4)
-
-    def test_a_factor_changes_the_scales(self):
-        """Of two uncorrelated features with variance 1: the squared difference of the standard deviations."""
-        x = np.random.default_rng(1).standard_normal((200, 2))
-        x = np.float32((x - x.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(x, rowvar=False))).T)
-        assert frechet_distance_of_features(x, 3 * x) == pytest.approx(2 * (3 - 1) ** 2, rel=1e-4)
 
 
 def test_metrics_are_compiled_and_mapped_over_seeds():

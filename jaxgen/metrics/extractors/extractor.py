@@ -12,9 +12,6 @@ from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
 from jaxgen.typing import AnyArray, Array, Float, PyTree, Shaped, UInt8
 
-EXTRACTED_AT_ONCE = 256
-"""Number of images per call of the network; the last call is filled with zeros, so that one program is compiled."""
-
 
 class Extracted(NamedTuple):
     """What an extractor computes of images.
@@ -38,6 +35,8 @@ class Extractor(NamedTuple):
         size: height and width of the images where the resizer is `none`; None where any size is resized.
         params: weights of the network.
         apply: `(params, images) -> Extracted`, a pure function of bytes `[n, height, width, channels]`.
+        at_once: number of images per call of the network; the last call is filled with zeros, so that one program is
+            compiled. It bounds the memory, and results do not depend on it.
     """
 
     name: str
@@ -46,6 +45,7 @@ class Extractor(NamedTuple):
     size: tuple[int, int] | None
     params: PyTree
     apply: Callable[[PyTree, UInt8[Array, "n height width channels"]], Extracted]
+    at_once: int = 256
 
     def __call__(self, images: Shaped[AnyArray, "n height width channels"]) -> Extracted:
         """Compute features and logits of any number of images.
@@ -64,11 +64,11 @@ class Extractor(NamedTuple):
         self.check(bytes_of_images.shape)
         check_data({"image": bytes_of_images})
         parts = []
-        for first in range(0, len(bytes_of_images), EXTRACTED_AT_ONCE):
-            part = quantize(bytes_of_images[first : first + EXTRACTED_AT_ONCE])
+        for first in range(0, len(bytes_of_images), self.at_once):
+            part = quantize(bytes_of_images[first : first + self.at_once])
             if part.shape[-1] < self.channels:
                 part = np.repeat(part, self.channels, axis=-1)
-            filled = np.zeros((min(EXTRACTED_AT_ONCE, len(bytes_of_images)), *part.shape[1:]), np.uint8)
+            filled = np.zeros((min(self.at_once, len(bytes_of_images)), *part.shape[1:]), np.uint8)
             filled[: len(part)] = part
             found = _apply(self.apply, self.params, filled)
             parts.append(Extracted(*(np.asarray(array)[: len(part)] for array in found)))
@@ -99,6 +99,9 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     Returns:
         Bytes in 0..255; values outside of [0, 1] are clipped.
 
+    Raises:
+        InputError: if they are neither, or not finite.
+
     Example:
         >>> quantize(np.array([0.0, 0.5, 1.0])).tolist()
         [0, 128, 255]
@@ -106,6 +109,10 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     array = np.asarray(images)
     if array.dtype == np.uint8:
         return array
+    if not jnp.issubdtype(array.dtype, jnp.floating) or not np.isfinite(array).all():
+        raise InputError(
+            f"images must be bytes or finite floats in [0, 1], got {array.dtype}: divide grey levels by 255"
+        )
     return np.clip(np.round(array.astype(np.float32) * 255), 0, 255).astype(np.uint8)
 
 
@@ -113,4 +120,6 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
 def _apply(
     apply: Callable[[PyTree, Array], Extracted], params: PyTree, images: UInt8[Array, "n height width channels"]
 ) -> Extracted:
-    return Extracted(*(jnp.asarray(array, jnp.float32) for array in apply(params, images)))
+    # Otherwise GPUs and TPUs round the inputs of convolutions to fewer bits, and numbers differ by machine.
+    with jax.default_matmul_precision("highest"):
+        return Extracted(*(jnp.asarray(array, jnp.float32) for array in apply(params, images)))

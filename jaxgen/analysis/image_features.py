@@ -1,0 +1,155 @@
+"""Features of the images of a data set or of samples, in parts; those of data sets are cached on disk by content."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from jaxgen.atomic_write import write_atomic
+from jaxgen.data import Stream, count_examples, example
+from jaxgen.errors import InputError
+from jaxgen.metrics.extractors import Extracted, Extractor
+from jaxgen.paths import cache_folder
+from jaxgen.typing import AnyArray, Batch, Shaped
+
+Progress = Callable[[int, int], None]
+"""Function of the number of images whose features are computed and of all images."""
+
+READ_AT_ONCE = 1024
+"""Number of images that are read, and given to the extractor, at once."""
+
+LARGEST_CACHE = 4 * 2**30
+"""Largest size of the cache in bytes: the features of ten data sets of 50,000 images by Inception. The oldest go."""
+
+
+def no_progress(done: int, count: int) -> None:
+    """Show nothing."""
+
+
+def features_of_parts(
+    extractor: Extractor,
+    parts: Iterable[Shaped[AnyArray, "n height width channels"]],
+    *,
+    count: int,
+    progress: Progress = no_progress,
+) -> Extracted:
+    """Compute features and logits of images that come in parts.
+
+    Args:
+        extractor: extractor of the features.
+        parts: successive images: bytes, or floats, of which values outside of [0, 1] are clipped as a file would be.
+        count: number of all images.
+        progress: called after each part.
+
+    Returns:
+        Features and logits of all images.
+
+    Raises:
+        InputError: if images do not fit the extractor.
+    """
+    found, done = [], 0
+    for part in parts:
+        images = np.asarray(part)
+        if images.dtype != np.uint8:
+            images = np.clip(images, 0, 1)
+        found.append(extractor(images))
+        done += len(images)
+        progress(done, count)
+    return Extracted(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+
+
+def features_of_data(
+    extractor: Extractor, data: Batch | Stream, *, progress: Progress = no_progress, folder: Path | None = None
+) -> Extracted:
+    """Compute features and logits of all images of a data set, or read them from the cache.
+
+    Args:
+        extractor: extractor of the features.
+        data: images in memory, or a stream of them.
+        progress: called after each part that is computed.
+        folder: folder of the cache; `$XDG_CACHE_HOME/jaxgen/features` where it is None.
+
+    Returns:
+        Features and logits of all images. The cache is used where it holds those of the same images, the same extractor
+        and the same weights; a file that is damaged or cannot be written costs the computation and nothing else.
+
+    Raises:
+        InputError: if the data are not images, or do not fit the extractor.
+
+    Example:
+        >>> import tempfile
+        >>> from jaxgen.data import load
+        >>> from jaxgen.metrics.extractors import load_extractor
+        >>> data = load("digits", split="test")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = features_of_data(load_extractor("digits_v1"), data, folder=Path(folder))
+        ...     found.features.shape, len(list(Path(folder).iterdir()))
+        ((360, 96), 1)
+    """
+    if not isinstance(data, Stream) and "image" not in data:
+        raise InputError("metrics of features are of images, and these data are points")
+    count = count_examples(data)
+    shape = (count, *example(data)["image"].shape[1:])
+    extractor.check(shape)
+    path = (folder or cache_folder("features")) / f"{_digest(extractor, data, shape)}.safetensors"
+    cached = _read(path, count)
+    if cached is not None:
+        return cached
+    found = features_of_parts(extractor, _parts(data), count=count, progress=progress)
+    _write(path, found)
+    return found
+
+
+def _parts(data: Batch | Stream) -> Iterator[AnyArray]:
+    if isinstance(data, Stream):
+        yield from (batch["image"] for batch in data.in_order(READ_AT_ONCE))
+    else:
+        for first in range(0, len(data["image"]), READ_AT_ONCE):
+            yield data["image"][first : first + READ_AT_ONCE]
+
+
+def _digest(extractor: Extractor, data: Batch | Stream, shape: tuple[int, ...]) -> str:
+    """The SHA-256 of everything on which the features depend."""
+    hashed = hashlib.sha256(f"{extractor.name} {extractor.resizer} {shape}".encode())
+    for array in jax.tree.leaves(extractor.params):
+        hashed.update(np.ascontiguousarray(array).data)
+    if isinstance(data, Stream):
+        for digest in data.digests()[0]:
+            hashed.update(digest)
+    else:
+        images = np.asarray(data["image"])
+        hashed.update(str(images.dtype).encode())
+        hashed.update(np.ascontiguousarray(images).data)
+    return hashed.hexdigest()
+
+
+def _read(path: Path, count: int) -> Extracted | None:
+    """The features in a file of the cache; None where there is none, or it is damaged."""
+    try:
+        found = load_tensors(path.read_bytes())
+        path.touch()  # The oldest files are deleted first.
+        extracted = Extracted(found["features"], found["logits"])
+    except Exception:  # safetensors raises an exception of its own, which has no public name, for damaged files.
+        return None
+    shapes_fit = all(array.ndim == 2 and len(array) == count for array in extracted)
+    return extracted if shapes_fit and all(np.isfinite(array).all() for array in extracted) else None
+
+
+def _write(path: Path, found: Extracted) -> None:
+    """Write a file of the cache and delete the oldest ones, if the folder can be written."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, save_tensors({name: np.ascontiguousarray(array) for name, array in found._asdict().items()}))
+        files = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        excess = sum(file.stat().st_size for file in files) - LARGEST_CACHE
+        for file in files[:-1]:
+            if excess <= 0:
+                break
+            excess -= file.stat().st_size
+            file.unlink(missing_ok=True)
+    except (OSError, InputError):  # A full disk, or a folder that is not writable.
+        return

@@ -1,0 +1,149 @@
+"""`inception_2015`: the network of the Fréchet Inception distance and the Inception score, with its weights."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import unflatten_dict
+
+from jaxgen._signatures import checked
+from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.extractor import Extracted, Extractor
+from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.metrics.extractors.weights import (
+    PublishedWeights,
+    folded_convolution,
+    load_weights,
+    parameter_shapes,
+    published_array,
+)
+from jaxgen.typing import Array, Float, PyTree, UInt8
+
+SIZE = (299, 299)
+"""Height and width of the images that the network was trained on."""
+
+LAYERS = (64, 192, 768, 2048)
+"""Numbers of features of the layers."""
+
+AT_ONCE = 32
+"""Number of images per call; the widest layers take 14 MB of memory for each."""
+
+
+@checked
+def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bool = False) -> Extractor:
+    """Load the extractor of the Fréchet Inception distance.
+
+    The network is that of Heusel et al. and of pytorch-fid and torch-fidelity, which read the same weights
+    (`jaxgen.nn.inception`). Its inputs are x / 128 - 1 for a grey level x, but x / 127.5 - 1 with the resizer
+    `bilinear`, as the program of each resizer has it.
+
+    Args:
+        resizer: how images become 299x299: `tf1_bilinear` as TensorFlow 1 and torch-fidelity, `bilinear` as
+            pytorch-fid, `antialiased_bicubic` as clean-fid, or `none` for images of that size.
+        layer: number of features: 2048 of the last layer, as published, or 768, 192 or 64 of an earlier one.
+        bias: whether the logits include the bias of the last layer; they do not where the Inception score was
+            published.
+
+    Returns:
+        An extractor named `inception_2015`; the name states another layer or the bias.
+
+    Raises:
+        InputError: if the weights are not installed, or an argument is unknown.
+
+    Reference:
+        Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498; Parmar et al. 2022,
+        arXiv:2104.11222.
+
+    Example:
+        >>> inception_2015(resizer="bilinaer")
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: there is no resizer 'bilinaer': did you mean 'bilinear'?
+    """
+    check_known("resizer", resizer, {*RESIZERS, "none"})
+    if layer not in LAYERS:
+        raise InputError(f"layer must be one of {', '.join(map(str, LAYERS))}, got {layer!r}")
+    params = unflatten_dict(load_weights(INCEPTION_WEIGHTS), sep="/")
+    return Extractor(
+        name="inception_2015" + (f"_layer_{layer}" if layer != 2048 else "") + ("_bias" if bias else ""),
+        resizer=resizer,
+        channels=3,
+        size=SIZE if resizer == "none" else None,
+        params=jax.tree.map(jnp.asarray, params),
+        apply=_apply(resizer, layer, bias),
+        at_once=AT_ONCE,
+    )
+
+
+@cache  # JAX compiles again for another function.
+def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, UInt8[Array, "n height width 3"]], Extracted]:
+    """Return the function of an extractor."""
+
+    def apply(params: PyTree, images: UInt8[Array, "n height width 3"]) -> Extracted:
+        from jaxgen.nn.inception import Inception2015
+
+        found: Any = Inception2015().apply({"params": params}, inputs(images, resizer))
+        return Extracted(getattr(found, f"layer_{layer}"), found.logits + found.bias if bias else found.logits)
+
+    return apply
+
+
+def inputs(images: UInt8[Array, "n height width 3"], resizer: str) -> Float[Array, "n 299 299 3"]:
+    """Return what the network is given for images, as the program of the resizer computes it.
+
+    Args:
+        images: RGB images, bytes.
+        resizer: name of the resizer.
+
+    Returns:
+        Inputs in about [-1, 1].
+
+    Example:
+        >>> inputs(jnp.full((1, 2, 2, 3), 128, jnp.uint8), "tf1_bilinear").max()
+        Array(0., dtype=float32)
+    """
+    x = images.astype(jnp.float32)
+    if resizer != "none":
+        x = resize(x, SIZE, resizer=resizer)
+    return x / 255 * 2 - 1 if resizer == "bilinear" else (x - 128) / 128
+
+
+def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of `Inception2015` from those of the published file.
+
+    Args:
+        arrays: names and arrays of the file.
+
+    Returns:
+        "module/module/kernel" -> array; batch normalization is folded into the convolutions.
+
+    Raises:
+        InputError: if an array is missing or has another shape.
+    """
+    from jaxgen.nn.inception import BATCH_NORM_EPSILON, Inception2015
+
+    shapes = parameter_shapes(Inception2015(), 75)
+    found: dict[str, np.ndarray] = {}
+    for name, shape in shapes.items():
+        if name.endswith("/conv/kernel"):
+            module = name.removesuffix("/conv/kernel")
+            prefix = module.replace("/", ".")
+            parts = folded_convolution(arrays, f"{prefix}.conv", f"{prefix}.bn", shape, epsilon=BATCH_NORM_EPSILON)
+            found |= {f"{module}/conv/{part}": array for part, array in parts.items()}
+    features, classes = shapes["fc/kernel"]
+    found["fc/kernel"] = published_array(arrays, "fc.weight", (classes, features)).T
+    found["fc_bias"] = published_array(arrays, "fc.bias", (classes,))
+    return found
+
+
+INCEPTION_WEIGHTS = PublishedWeights(
+    name="inception",
+    files=("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
+    sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+    convert=convert,
+)
+"""The weights of TensorFlow's archive `inception-2015-12-05`, converted by pytorch-fid; torch-fidelity's file of the
+other name is the same one."""

@@ -1,0 +1,122 @@
+"""Small classifiers of small grey images, whose weights are part of the package: the same for everybody.
+
+Inception's features are those of photographs of 299x299 pixels and say little about digits. The features of these
+networks, the means over pixels of the last residual stage, are learned from the data that they are for. Each is the
+residual network of He et al. 2016 (`jaxgen.nn.resnet`) with one block per stage, trained by the recipe
+`extractor-weights` and stored as safetensors. A number carries the name of the network: another version of the weights
+will have another name.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax.traverse_util import unflatten_dict
+from safetensors.numpy import load as load_tensors
+
+from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.extractor import Extracted, Extractor
+from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.typing import Array, PyTree, Shaped, UInt8
+
+
+class Packaged(NamedTuple):
+    """A classifier whose weights are part of the package.
+
+    Attributes:
+        data: name of the data set whose training split it was trained on.
+        size: height and width of the images.
+        accuracy: share of the test split that it classifies correctly.
+        sha256: SHA-256 of the file of its weights.
+    """
+
+    data: str
+    size: tuple[int, int]
+    accuracy: float
+    sha256: str
+
+
+PACKAGED = {
+    "digits_v1": Packaged("digits", (8, 8), 0.9972, "66cafc049cd17d64b8c8592626b7dc4fccc8b70e26a07034c1662124f3178868"),
+    "mnist_v1": Packaged("mnist", (28, 28), 0.0, ""),
+    "fashion_mnist_v1": Packaged("fashion_mnist", (28, 28), 0.0, ""),
+}
+"""Name of the extractor -> what it was trained on."""
+
+WIDTH, CLASSES = 24, 10
+"""Channels of the first stage, and number of classes, of all of these networks."""
+
+
+@cache
+def packaged_extractor(name: str, *, resizer: str = "none") -> Extractor:
+    """Return an extractor whose weights are part of the package.
+
+    Args:
+        name: one of `PACKAGED`.
+        resizer: how images become as large as those of the training, one of
+            `jaxgen.metrics.extractors.resizers.RESIZERS`; `none` for images of that size.
+
+    Returns:
+        The extractor, with 96 features and 10 logits.
+
+    Raises:
+        InputError: if there is no extractor or resizer of that name, or its file is not the one of this version.
+
+    Reference:
+        He et al. 2016, arXiv:1512.03385, section 4.2 (the network).
+
+    Example:
+        >>> import numpy as np
+        >>> found = packaged_extractor("digits_v1")(np.zeros((2, 8, 8, 1), np.uint8))
+        >>> found.features.shape, found.logits.shape
+        ((2, 96), (2, 10))
+    """
+    check_known("extractor in the package", name, PACKAGED)
+    check_known("resizer", resizer, {*RESIZERS, "none"})
+    content = weights_file(name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != PACKAGED[name].sha256:
+        raise InputError(
+            f"the weights of {name} must be those of this version of jaxgen, and the file differs: install jaxgen again"
+        )
+    return Extractor(
+        name=name,
+        resizer=resizer,
+        channels=1,
+        size=PACKAGED[name].size if resizer == "none" else None,
+        params=unflatten_dict(load_tensors(content), sep="/"),
+        apply=apply_classifier if resizer == "none" else _apply_to_resized(resizer, PACKAGED[name].size),
+    )
+
+
+def weights_file(name: str) -> resources.abc.Traversable:
+    """Return the file of the weights of an extractor in the package."""
+    return resources.files("jaxgen.metrics.extractors") / "weights" / f"{name}.safetensors"
+
+
+@cache  # JAX compiles again for another function.
+def _apply_to_resized(resizer: str, size: tuple[int, int]) -> Callable[[PyTree, Array], Extracted]:
+    def apply(params: PyTree, images: UInt8[Array, "n height width 1"]) -> Extracted:
+        return apply_classifier(params, resize(images, size, resizer=resizer))
+
+    return apply
+
+
+def apply_classifier(params: PyTree, images: Shaped[Array, "n height width 1"]) -> Extracted:
+    """Compute features and logits of grey images.
+
+    Args:
+        params: variables of the network.
+        images: grey levels in 0..255.
+
+    Returns:
+        Features `[n, 96]` and logits `[n, 10]`.
+    """
+    from jaxgen.nn.resnet import ResNet
+
+    inputs = 2 * (images.astype(jnp.float32) / 255) - 1
+    network = ResNet(blocks=1, classes=CLASSES, width=WIDTH)
+    logits, sown = network.apply(params, inputs, train=False, mutable=["intermediates"])
+    return Extracted(sown["intermediates"]["features"][0], logits)

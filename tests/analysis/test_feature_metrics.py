@@ -1,0 +1,92 @@
+"""Metrics of features by name: the numbers are those of the functions, under the names and protocols of the papers."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgen.analysis.feature_metrics import FEATURE_BETTER, FEATURE_METRICS, FEATURE_UNITS, Sets, feature_metrics
+from jaxgen.errors import InputError
+from jaxgen.metrics.extractors import Extracted, Extractor
+from jaxgen.metrics.protocol import Protocol
+
+CLASSES = 3
+
+
+def extracted(seed, n, shift=0.0):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(shift, 1.0, (n, 4)).astype(np.float32)
+    return Extracted(features, features[:, :CLASSES])
+
+
+SETS = Sets(
+    real=extracted(0, 90),
+    fake=extracted(1, 60, shift=0.5),
+    held_out=extracted(2, 50),
+    real_labels=np.arange(90) % CLASSES,
+    fake_labels=np.arange(60) % CLASSES,
+)
+
+
+def measure(names, sets=SETS, extractor="other"):
+    found = feature_metrics(
+        jax.random.key(0), names, Extractor(extractor, "none", 1, None, None, None), sets, split="train"
+    )
+    return {each.protocol.metric: each for each in found}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return measure(list(FEATURE_METRICS))
+
+
+def test_every_number_has_a_direction_a_unit_and_a_protocol_that_is_read_back(measured):
+    for name, found in measured.items():
+        assert name in FEATURE_BETTER
+        assert name in FEATURE_UNITS
+        assert np.isfinite(found.value)
+        assert Protocol.parse(str(found.protocol)) == found.protocol
+        assert (found.protocol.real, found.protocol.fake, found.protocol.split) == (90, 60, "train")
+
+
+def test_only_numbers_of_inception_have_the_names_of_its_metrics(measured):
+    assert {"fid", "kid", "inception_score", "fid_infinity"}.isdisjoint(measured)
+    assert set(measure(["fid", "kid"], extractor="inception_2015")) == {"fid", "kid"}
+
+
+def test_the_frechet_distance_is_that_of_float64(measured):
+    from scipy.linalg import sqrtm
+
+    x, y = SETS.real.features.astype(np.float64), SETS.fake.features.astype(np.float64)
+    p, q = np.cov(x.T), np.cov(y.T)
+    expected = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(p + q - 2 * sqrtm(p @ q).real)
+    assert measured["frechet_distance"].value == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_share_of_recognized_classes_is_that_of_the_largest_logits(measured):
+    expected = np.mean(SETS.fake.logits.argmax(axis=-1) == SETS.fake_labels)
+    assert measured["classifier_accuracy"].value == pytest.approx(expected)
+
+
+def test_subsets_of_the_kernel_distance_are_stated_as_large_as_they_are(measured):
+    assert measured["kernel_distance"].protocol.options == ("subsets=100x60",)
+
+
+@pytest.mark.parametrize(
+    ("names", "sets", "message"),
+    [
+        ([], SETS, "metrics must be at least one of fid"),
+        (["fud"], SETS, "there is no metric of features 'fud': did you mean 'fid'"),
+        (["inception_score"], Sets(SETS.real, extracted(1, 9)), "inception_score must have at least 10 examples"),
+        (["density_coverage"], Sets(extracted(1, 5), SETS.fake), "density_coverage must have at least 6 examples"),
+        (["memorization"], Sets(SETS.real, SETS.fake), "memorization must have held-out examples"),
+        (["intra_class"], Sets(SETS.real, SETS.fake), "intra_class must have labels of both sets"),
+        (
+            ["fid"],
+            SETS._replace(fake=Extracted(np.full((9, 4), np.nan), np.zeros((9, 3)))),
+            "of the samples must be fi",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(names, sets, message):
+    with pytest.raises(InputError, match=message):
+        measure(names, sets)

@@ -1,0 +1,109 @@
+"""Features of data sets: the cache serves the same images, extractor and weights, and nothing else."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.analysis import image_features
+from jaxgen.analysis.image_features import features_of_data, features_of_parts
+from jaxgen.data import Stream
+from jaxgen.data.streaming import ArraySource
+from jaxgen.errors import InputError
+from jaxgen.metrics.extractors import Extracted, Extractor
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (30, 4, 4, 1), dtype=np.uint8)
+
+
+def sums(params, images):
+    total = params * images.astype(jnp.float32).sum(axis=(1, 2))
+    return Extracted(total, total)
+
+
+EXTRACTOR = Extractor("sums", "none", 1, (4, 4), np.float32(2.0), sums)
+
+
+def computed(extractor, data, folder):
+    """The number of images whose features are computed, and the features."""
+    seen = [0]
+
+    def progress(done, count):
+        seen[0] = done
+
+    found = features_of_data(extractor, data, folder=folder, progress=progress)
+    return seen[0], found
+
+
+def test_the_cache_has_the_same_features_without_a_computation(tmp_path):
+    first, found = computed(EXTRACTOR, {"image": IMAGES}, tmp_path)
+    second, again = computed(EXTRACTOR, {"image": IMAGES.copy()}, tmp_path)
+    assert (first, second) == (30, 0)
+    np.testing.assert_array_equal(found.features, 2.0 * IMAGES.sum(axis=(1, 2), dtype=np.float32))
+    for before, after in zip(found, again, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    "extractor",
+    [
+        EXTRACTOR._replace(name="others"),
+        EXTRACTOR._replace(resizer="bilinear"),
+        EXTRACTOR._replace(params=np.float32(3.0)),
+    ],
+)
+def test_another_extractor_or_other_weights_do_not_use_it(tmp_path, extractor):
+    computed(EXTRACTOR, {"image": IMAGES}, tmp_path)
+    assert computed(extractor, {"image": IMAGES}, tmp_path)[0] == 30
+
+
+def test_images_that_differ_in_one_pixel_do_not_use_it(tmp_path):
+    computed(EXTRACTOR, {"image": IMAGES}, tmp_path)
+    changed = IMAGES.copy()
+    changed[17, 2, 1, 0] ^= 1
+    count, found = computed(EXTRACTOR, {"image": changed}, tmp_path)
+    assert count == 30
+    np.testing.assert_array_equal(found.features, 2.0 * changed.sum(axis=(1, 2), dtype=np.float32))
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-5], lambda content: b"", lambda content: b"x" * 99])
+def test_a_damaged_file_is_computed_again(tmp_path, damage):
+    computed(EXTRACTOR, {"image": IMAGES}, tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    count, found = computed(EXTRACTOR, {"image": IMAGES}, tmp_path)
+    assert count == 30
+    np.testing.assert_array_equal(found.features, 2.0 * IMAGES.sum(axis=(1, 2), dtype=np.float32))
+    assert computed(EXTRACTOR, {"image": IMAGES}, tmp_path)[0] == 0
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_the_computation(tmp_path):
+    (tmp_path / "file").touch()
+    for _ in range(2):
+        assert computed(EXTRACTOR, {"image": IMAGES}, tmp_path / "file" / "features")[0] == 30
+
+
+def test_a_stream_has_the_features_of_its_images_in_order(tmp_path):
+    pytest.importorskip("grain")
+    stream = Stream(ArraySource({"image": IMAGES}))
+    count, found = computed(EXTRACTOR, stream, tmp_path)
+    assert count == 30
+    np.testing.assert_array_equal(found.features, 2.0 * IMAGES.sum(axis=(1, 2), dtype=np.float32))
+    assert computed(EXTRACTOR, stream, tmp_path)[0] == 0
+
+
+def test_the_oldest_files_are_deleted_from_a_full_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_features, "LARGEST_CACHE", 1000)
+    for value in range(4):
+        computed(EXTRACTOR, {"image": np.full((30, 4, 4, 1), value, np.uint8)}, tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+    assert computed(EXTRACTOR, {"image": np.full((30, 4, 4, 1), 3, np.uint8)}, tmp_path)[0] == 0
+
+
+def test_samples_outside_of_the_unit_interval_are_clipped_as_in_a_file():
+    parts = [np.full((2, 4, 4, 1), -0.5), np.full((1, 4, 4, 1), 1.5)]
+    found = features_of_parts(EXTRACTOR, parts, count=3)
+    np.testing.assert_array_equal(found.features[:, 0], [0.0, 0.0, 2 * 16 * 255])
+
+
+def test_points_are_refused(tmp_path):
+    with pytest.raises(InputError, match="metrics of features are of images"):
+        features_of_data(EXTRACTOR, {"point": np.zeros((3, 2), np.float32)}, folder=tmp_path)

@@ -1,0 +1,77 @@
+"""The network of the Fréchet Inception distance equals pytorch-fid's and torch-fidelity's on weights by a rule."""
+
+import jax
+import numpy as np
+import pytest
+from flax.traverse_util import unflatten_dict
+
+from jaxgen.errors import InputError
+from jaxgen.metrics.extractors import inception
+from jaxgen.metrics.extractors.inception import inception_2015
+from jaxgen.metrics.extractors.weights import install_weights, load_weights
+from jaxgen.nn.inception import Inception2015
+from tests.metrics.extractors.conftest import published_shapes
+
+
+@pytest.fixture(scope="module")
+def weights(inception_file, tmp_path_factory):
+    """Installed weights: their description and arrays."""
+    path, weights = inception_file
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAXGEN_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        patch.setattr(inception, "INCEPTION_WEIGHTS", weights)
+        install_weights(weights, path)
+        yield load_weights(weights)
+
+
+@pytest.fixture(scope="module")
+def features(weights, references):
+    """What the network computes of the images that pytorch-fid was given."""
+    images = inception.inputs(references["images_64"], "bilinear")
+    return jax.jit(Inception2015().apply)({"params": unflatten_dict(weights, sep="/")}, images)
+
+
+@pytest.mark.parametrize("layer", [64, 192, 768, 2048])
+def test_features_of_each_layer_equal_those_of_pytorch_fid(features, references, layer):
+    expected = references[f"inception/features_{layer}"]
+    np.testing.assert_allclose(getattr(features, f"layer_{layer}"), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_logits_with_and_without_bias_equal_those_of_torch_fidelity(features, references):
+    with_bias = features.logits + features.bias
+    np.testing.assert_allclose(features.logits, references["inception/logits_without_bias"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(with_bias, references["inception/logits"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("weights")
+def test_extractor_computes_last_layer_and_logits_without_bias_of_images_in_parts(references, monkeypatch):
+    monkeypatch.setattr(inception, "AT_ONCE", 1)
+    found = inception_2015(resizer="bilinear")(references["images_64"])
+    np.testing.assert_allclose(found.features, references["inception/features_2048"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.logits, references["inception/logits_without_bias"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("weights")
+def test_names_state_what_differs_and_images_of_another_size_need_a_resizer():
+    names = [inception_2015(**changed).name for changed in ({}, {"layer": 192}, {"bias": True})]
+    assert names == ["inception_2015", "inception_2015_layer_192", "inception_2015_bias"]
+    with pytest.raises(InputError, match="must be 299x299 where they are not resized, got 8x9: choose a resizer"):
+        inception_2015(resizer="none")(np.zeros((1, 8, 9, 3), np.uint8))
+    with pytest.raises(InputError, match="layer must be one of 64, 192, 768, 2048, got 100"):
+        inception_2015(layer=100)
+
+
+def test_number_of_parameters_is_that_of_the_published_file():
+    """23,850,960 parameters, as pytorch-fid's module counts them."""
+    counts = {name: int(np.prod(shape)) for name, shape in published_shapes().items()}
+    statistics = sum(count for name, count in counts.items() if ".running_" in name)
+    assert sum(counts.values()) - statistics == 23_850_960
+
+
+@pytest.mark.parametrize(
+    ("resizer", "expected"),
+    [("tf1_bilinear", [-1, 0, 127 / 128]), ("antialiased_bicubic", [-1, 0, 127 / 128]), ("bilinear", [-1, 1 / 255, 1])],
+)
+def test_grey_levels_are_scaled_as_by_the_program_of_the_resizer(resizer, expected):
+    images = np.repeat(np.array([0, 128, 255], np.uint8), 12).reshape(3, 2, 2, 3)
+    np.testing.assert_allclose(inception.inputs(images, resizer)[:, 7, 9, 0], expected, atol=1e-6)

@@ -1,0 +1,59 @@
+"""The classifiers in the package: their files are those of this version, and they classify what they are for."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from jaxgen.data import load
+from jaxgen.errors import InputError
+from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, default_extractor, load_extractor, packaged
+
+LARGEST_FILE = 2**20
+
+DATA = {"digits_v1": "digits", "mnist_v1": "mnist_small"}
+"""Extractor -> data in the package that it classifies; mnist_small has 1,000 of the 10,000 test images of MNIST."""
+
+
+@pytest.mark.parametrize("name", packaged.PACKAGED)
+def test_the_file_in_the_package_has_the_pinned_hash_and_less_than_a_megabyte(name):
+    content = packaged.weights_file(name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == HASHES[name]
+    assert len(content) < LARGEST_FILE
+
+
+HASHES = {
+    "digits_v1": "66cafc049cd17d64b8c8592626b7dc4fccc8b70e26a07034c1662124f3178868",
+}
+"""Pinned here as well, so that a changed file and a changed table in the package are noticed together."""
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_test_images_are_classified_with_the_stated_accuracy(name):
+    test = load(DATA[name], split="test")
+    predicted = load_extractor(name)(test["image"]).logits.argmax(axis=-1)
+    # Within two standard errors of the share of the images at hand.
+    stated = packaged.PACKAGED[name].accuracy
+    error = np.sqrt(stated * (1 - stated) / len(test["label"]))
+    assert np.mean(predicted == test["label"]) == pytest.approx(stated, abs=2 * error)
+
+
+def test_logits_are_the_affine_map_of_the_features():
+    extractor = load_extractor("digits_v1")
+    found = extractor(load("digits", split="test")["image"][:10])
+    last = extractor.params["params"]["Dense_0"]
+    expected = found.features.astype(np.float64) @ np.float64(last["kernel"]) + np.float64(last["bias"])
+    np.testing.assert_allclose(found.logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_changed_file_is_refused(monkeypatch):
+    changed = packaged.PACKAGED["digits_v1"]._replace(sha256="0" * 64)
+    monkeypatch.setitem(packaged.PACKAGED, "digits_v1", changed)
+    with pytest.raises(InputError, match="install jaxgen again"):
+        packaged.packaged_extractor.__wrapped__("digits_v1")
+
+
+def test_data_without_an_extractor_of_their_own_need_a_choice():
+    with pytest.raises(InputError, match="an extractor must be chosen for the data 'cifar10'"):
+        default_extractor("cifar10")
+    assert set(DEFAULT_EXTRACTORS.values()) <= set(packaged.PACKAGED)

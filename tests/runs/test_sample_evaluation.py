@@ -1,0 +1,93 @@
+"""Metrics of the samples of a run: those of each seed's own samples beside the split, and diverged seeds left out."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.data import example, load
+from jaxgen.errors import InputError
+from jaxgen.game import Model
+from jaxgen.metrics.extractors import load_extractor
+from jaxgen.runs import Run, RunConfig
+from jaxgen.runs.sample_evaluation import evaluate_samples
+from jaxgen.training.chunk import Divergence
+
+DIGITS, TEST = load("digits"), load("digits", split="test")
+EXTRACTOR = load_extractor("digits_v1")
+
+
+def real_samples(key, state, n, *, label=None):
+    """Images of the training split, of the given labels, darkened by the state."""
+    images = jnp.asarray(DIGITS["image"])
+    if label is None:
+        numbers = jax.random.choice(key, len(images), (n,), replace=False)
+    else:
+        first = jnp.asarray([np.flatnonzero(DIGITS["label"] == digit)[0] for digit in range(10)])
+        numbers = first[label]
+    return images[numbers] / 255.0 * state
+
+
+def run_of(state, *, conditions=(), diverged=()):
+    seeds = None if len(state) == 1 else len(state)
+    model = Model(None, None, (), sample=real_samples, conditions=conditions)
+    config = RunConfig(None, seeds=seeds)
+    where = {number: Divergence(1, "any", "loss") for number in diverged}
+    return Run(Path("absent"), "any", config, example(DIGITS), model, jnp.asarray(state), 0, where, ())
+
+
+def evaluate(run, metrics, *, count=1000, split="train"):
+    return evaluate_samples(run, jax.random.key(0), metrics, EXTRACTOR, count=count, split=split)
+
+
+@pytest.fixture(scope="module")
+def three_seeds():
+    """Metrics of three seeds, the second of which draws real images; the third has diverged."""
+    return evaluate(run_of([0.5, 1.0, 1.0], diverged=[2]), ["fid", "precision_recall"])
+
+
+def test_real_images_are_nearer_than_darkened_ones(three_seeds):
+    dark, real, diverged = three_seeds["frechet_distance[digits_v1, none, n=1437/1000, split=train]"]["seeds"]
+    assert real < 0.5 < dark
+    assert diverged is None
+
+
+def test_the_worst_seed_is_the_one_with_the_worst_value(three_seeds):
+    for name, found in three_seeds.items():
+        finite = [value for value in found["seeds"] if value is not None]
+        assert found["worst"] == (max(finite) if name.startswith("frechet_distance") else min(finite))
+        assert found["mean"] == pytest.approx(np.mean(finite), rel=1e-6)
+
+
+def test_each_seed_has_the_values_of_a_run_of_its_own(three_seeds):
+    alone = evaluate(run_of([0.5]), ["fid", "precision_recall"])
+    assert alone == {name: pytest.approx(found["seeds"][0], rel=1e-5) for name, found in three_seeds.items()}
+
+
+def test_copies_of_training_images_are_found_by_memorization():
+    found = evaluate(run_of([1.0]), ["memorization"])
+    ratio, copying = found.values()
+    assert ratio == 0
+    assert copying < -10
+
+
+def test_labels_are_given_to_a_conditional_model():
+    found = evaluate(run_of([1.0], conditions=("label",)), ["intra_class"], count=1000)
+    assert found["classifier_accuracy[digits_v1, none, n=1437/1000, split=train]"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({"model": Model(None, None, ())}, {}, "the model 'any' does not sample"),
+        ({"example": {"point": np.zeros((1, 2))}}, {}, "metrics of features are of images"),
+        ({}, {"split": "validation"}, "validation"),
+        ({}, {"metrics": ["memorization"], "split": "test"}, "memorization must be measured with the training split"),
+        ({"example": {"image": np.zeros((1, 9, 9, 1), np.uint8)}}, {}, "must be 8x8 where they are not resized"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(change, options, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(run_of([1.0])._replace(**change), **{"metrics": ["fid"], **options})
