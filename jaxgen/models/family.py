@@ -98,6 +98,22 @@ def option_types(config: type) -> dict[str, Any]:
     return {name: hint for name, hint in hints if typing.ClassVar not in (hint, typing.get_origin(hint))}
 
 
+def takes_number(hint: Any) -> bool:
+    """Return whether an option of a type may be one number that is not necessarily an integer.
+
+    Args:
+        hint: type of the option.
+
+    Returns:
+        Whether the type is float, or a union with float.
+
+    Example:
+        >>> takes_number(float | None), takes_number(tuple[float, ...]), takes_number(int)
+        (True, False, False)
+    """
+    return typing.get_origin(hint) is not tuple and float in (hint, *typing.get_args(hint))
+
+
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a value is of a type that options have, and JSON gives it back.
 

@@ -183,7 +183,7 @@ MNIST_LIKELIHOOD = Recipe(
     description="likelihood of MNIST under variational and importance-weighted autoencoders with 1, 5 and 50 draws",
     reference="Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519, table 1; AIS: Wu et al. 2017, arXiv:1611.04273",
     duration=(
-        "3.5 hours on two cores of an EPYC (estimated from the first steps: 2 of training), --full: 150 hours; "
+        "4 hours on two cores of an EPYC (estimated from the first steps: 2 of training), --full: 150 hours; "
         "--quick: 2 minutes"
     ),
     run=ModelComparison(

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import typing
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.interruption import on_leaving
 from jaxgen.models import Family
-from jaxgen.models.family import option_types
+from jaxgen.models.family import option_types, takes_number
 from jaxgen.models.standardization import standardized
 from jaxgen.regular_files import read_regular
 from jaxgen.runs.config import RunConfig
@@ -88,7 +87,7 @@ def parse_axes(axes: Sequence[str], family: Family) -> dict[str, tuple[float, ..
         {'beta': (1.0, 4.0), 'learning_rate': (0.001,)}
     """
     hints = option_types(family.config)
-    known = [name for name, hint in hints.items() if float in (hint, *typing.get_args(hint))]
+    known = [name for name, hint in hints.items() if takes_number(hint)]
     found: dict[str, tuple[float, ...]] = {}
     for axis in axes:
         name, equals, values = axis.partition("=")

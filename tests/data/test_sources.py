@@ -96,7 +96,7 @@ def test_name_of_a_data_set_takes_precedence_over_a_folder(tmp_path: Path, monke
         ("ring", {"split": "validation"}, "there is no split 'validation' of ring; choices are train, test"),
         ("stacked_digits", {"split": "validation"}, "there is no split 'validation' of stacked_digits"),
         ("mnist", {"split": "validation"}, "there is no split 'validation' of mnist"),
-        ("", {}, "name_or_path must not be empty; choices are cifar10, curve"),
+        ("", {}, "name_or_path must not be empty; choices are binary_digits, binary_mnist, cifar10"),
         ("digits", {"split": "tset"}, "there is no split 'tset'; did you mean 'test'?"),
         ("digits", {"image_size": 9}, "image_size must be at most 8 for an image of digits of 8x8 pixels, got 9"),
         ("digits", {"image_size": 0}, "image_size must be at least 1, got 0"),
