@@ -6,7 +6,7 @@ the papers, and every value carries what must be equal before it is compared wit
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,10 +30,8 @@ from jaxgen.metrics import (
 )
 from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.metrics.protocol import Protocol
+from jaxgen.training.seeds import Better
 from jaxgen.typing import AnyArray, Int, KeyArray
-
-Better: TypeAlias = Literal["smaller", "larger"] | None
-"""Which values of a number are better; None where neither is."""
 
 INCEPTION = "inception_2015"
 """The network whose numbers are called FID, KID and Inception Score; those of others have other names."""
@@ -45,16 +43,37 @@ class Sets(NamedTuple):
     Attributes:
         real: features and logits of real examples.
         fake: features and logits of samples.
-        held_out: those of real examples that the model was not trained on, for memorization; None without them.
+        reference: what the real examples are, e.g. `mnist:train`.
+        held_out: features and logits of real examples that the model was not trained on, for memorization; None
+            without them.
+        held_out_reference: what they are, e.g. `mnist:test`.
         real_labels: class of each real example; None where they have none.
         fake_labels: class for which each sample was generated; None for a model that is not conditional.
+        own_classes: whether the logits of the extractor are of the classes of the real examples.
     """
 
     real: Extracted
     fake: Extracted
+    reference: str
     held_out: Extracted | None = None
+    held_out_reference: str = ""
     real_labels: Int[AnyArray, " n"] | None = None
     fake_labels: Int[AnyArray, " m"] | None = None
+    own_classes: bool = False
+
+
+class Number(NamedTuple):
+    """One of the values of a metric.
+
+    Attributes:
+        unit: its unit, as it is written at an axis.
+        better: which values are better; None where neither larger nor smaller ones are.
+        other_name: its name for the features of another network than Inception; empty where it is the same.
+    """
+
+    unit: str
+    better: Better | None
+    other_name: str = ""
 
 
 class FeatureMetric(NamedTuple):
@@ -62,19 +81,21 @@ class FeatureMetric(NamedTuple):
 
     Attributes:
         description: what it is, in one line, with its reference.
-        measure: `(key, sets) -> {name: value}`.
-        better: name of each value -> which values are better.
-        options: `(examples of the smaller set) -> choices that belong to the protocol`.
+        measure: `(key, sets) -> {name: value}`, a value for each of its numbers that can be had.
+        numbers: name of each value -> what it is.
+        choices: `(sets) -> choices` that belong to the protocol, beside the extractor and the examples.
         least: smallest number of examples of both sets.
         needs: what it needs beside features of real examples and of samples: held-out examples, or labels of both sets.
+        of_samples: whether it depends on the samples alone.
     """
 
     description: str
     measure: Callable[[KeyArray, Sets], Mapping[str, float]]
-    better: Mapping[str, Better]
-    options: Callable[[int], tuple[str, ...]] = lambda fewest: ()
+    numbers: Mapping[str, Number]
+    choices: Callable[[Sets], tuple[str, ...]] = lambda sets: ()
     least: int = 2
     needs: Literal["", "held_out", "labels"] = ""
+    of_samples: bool = False
 
 
 class Measured(NamedTuple):
@@ -108,14 +129,20 @@ def _fid_infinity(key: KeyArray, sets: Sets) -> Mapping[str, float]:
     return {"fid_infinity": found.distance}
 
 
+def _subset_size(sets: Sets) -> int:
+    return min(KERNEL_SUBSET_SIZE, len(sets.real.features), len(sets.fake.features))
+
+
 def _kid(key: KeyArray, sets: Sets) -> Mapping[str, float]:
-    size = min(KERNEL_SUBSET_SIZE, len(sets.real.features), len(sets.fake.features))
-    found = kernel_distance(key, sets.real.features, sets.fake.features, subsets=KERNEL_SUBSETS, subset_size=size)
-    return {"kid": float(found.mean)}
+    found = kernel_distance(
+        key, sets.real.features, sets.fake.features, subsets=KERNEL_SUBSETS, subset_size=_subset_size(sets)
+    )
+    return {"kid": float(found.mean), "kid_sd": float(found.sd)}
 
 
 def _inception_score(key: KeyArray, sets: Sets) -> Mapping[str, float]:
-    return {"inception_score": float(inception_score(sets.fake.logits, splits=SCORE_SPLITS).mean)}
+    found = inception_score(sets.fake.logits, splits=SCORE_SPLITS)
+    return {"inception_score": float(found.mean), "inception_score_sd": float(found.sd)}
 
 
 def _precision_recall(key: KeyArray, sets: Sets) -> Mapping[str, float]:
@@ -134,8 +161,14 @@ def _vendi_score(key: KeyArray, sets: Sets) -> Mapping[str, float]:
 
 def _memorization(key: KeyArray, sets: Sets) -> Mapping[str, float]:
     assert sets.held_out is not None
-    three = (sets.fake.features, sets.real.features, sets.held_out.features)
-    return {"training_distance_ratio": training_distances(*three).ratio, "data_copying": data_copying(*three).score}
+    fake, train, held_out = sets.fake.features, sets.real.features, sets.held_out.features
+    equal = min(len(train), len(held_out))  # A Fréchet distance depends on the number of examples.
+    to_train, to_held_out = (float(frechet_distance_of_features(real[:equal], fake)) for real in (train, held_out))
+    return {
+        "training_distance_ratio": training_distances(fake, train, held_out).ratio,
+        "data_copying": data_copying(fake, train, held_out).score,
+        "fid_train_minus_held_out": to_train - to_held_out,
+    }
 
 
 def _intra_class(key: KeyArray, sets: Sets) -> Mapping[str, float]:
@@ -144,113 +177,111 @@ def _intra_class(key: KeyArray, sets: Sets) -> Mapping[str, float]:
     found = intra_class(
         frechet_distance_of_features, sets.real.features, sets.real_labels, sets.fake.features, sets.fake_labels
     )
-    accuracy = classifier_accuracy_score(jnp.asarray(sets.fake.logits), jnp.asarray(sets.fake_labels)).accuracy
-    return {"intra_class_fid": found.mean, "classifier_accuracy": float(accuracy)}
+    values = {"intra_class_fid": found.mean}
+    if sets.own_classes:
+        accuracy = classifier_accuracy_score(jnp.asarray(sets.fake.logits), jnp.asarray(sets.fake_labels)).accuracy
+        values["classifier_accuracy"] = float(accuracy)
+    return values
+
+
+def _held_out_choices(sets: Sets) -> tuple[str, ...]:
+    held_out = 0 if sets.held_out is None else len(sets.held_out.features)
+    return (f"held_out={sets.held_out_reference}/{held_out}", "cells=1")
 
 
 FEATURE_METRICS: dict[str, FeatureMetric] = {
     "fid": FeatureMetric(
         "Fréchet distance of Gaussians fitted to the features, Heusel et al. 2017, arXiv:1706.08500",
         _fid,
-        {"fid": "smaller"},
+        {"fid": Number("squared features", "smaller", "frechet_distance")},
     ),
     "fid_infinity": FeatureMetric(
         "the same, extrapolated to infinitely many samples, Chong & Forsyth 2020, arXiv:1911.07023",
         _fid_infinity,
-        {"fid_infinity": "smaller"},
+        {"fid_infinity": Number("squared features", "smaller", "frechet_distance_infinity")},
+        lambda sets: ("points=15",),
         least=20,
     ),
     "kid": FeatureMetric(
         "squared maximum mean discrepancy with a polynomial kernel, Bińkowski et al. 2018, arXiv:1801.01401",
         _kid,
-        {"kid": "smaller"},
-        lambda fewest: (f"subsets={KERNEL_SUBSETS}x{min(fewest, KERNEL_SUBSET_SIZE)}",),
+        {
+            "kid": Number("squared kernel distance", "smaller", "kernel_distance"),
+            "kid_sd": Number("squared kernel distance", None, "kernel_distance_sd"),
+        },
+        lambda sets: (f"subsets={KERNEL_SUBSETS}x{_subset_size(sets)}",),
     ),
     "inception_score": FeatureMetric(
         "exponential of the mutual information of samples and classes, Salimans et al. 2016, arXiv:1606.03498",
         _inception_score,
-        {"inception_score": "larger"},
-        lambda fewest: (f"splits={SCORE_SPLITS}",),
+        {
+            "inception_score": Number("number of classes", "larger", "classifier_score"),
+            "inception_score_sd": Number("number of classes", None, "classifier_score_sd"),
+        },
+        lambda sets: (f"splits={SCORE_SPLITS}",),
         least=SCORE_SPLITS,
+        of_samples=True,
     ),
     "precision_recall": FeatureMetric(
         "shares of samples near real examples and of real examples near samples, Kynkäänniemi et al. 2019, "
         "arXiv:1904.06991",
         _precision_recall,
-        {"precision": "larger", "recall": "larger"},
-        lambda fewest: (f"k={NEIGHBOURS_OF_RECALL}",),
+        {"precision": Number("share of samples", "larger"), "recall": Number("share of real examples", "larger")},
+        lambda sets: (f"k={NEIGHBOURS_OF_RECALL}",),
         least=NEIGHBOURS_OF_RECALL + 1,
     ),
     "density_coverage": FeatureMetric(
         "real examples around samples, and share of real examples with samples around them, Naeem et al. 2020, "
         "arXiv:2002.09797",
         _density_coverage,
-        {"density": "larger", "coverage": "larger"},
-        lambda fewest: (f"k={NEIGHBOURS_OF_COVERAGE}",),
+        {"density": Number("balls per sample, of k", "larger"), "coverage": Number("share of real examples", "larger")},
+        lambda sets: (f"k={NEIGHBOURS_OF_COVERAGE}",),
         least=NEIGHBOURS_OF_COVERAGE + 1,
     ),
     "vendi_score": FeatureMetric(
         "effective number of different samples, Friedman & Dieng 2023, arXiv:2210.02410",
         _vendi_score,
-        {"vendi_score": "larger"},
+        {"vendi_score": Number("number of samples", "larger")},
+        lambda sets: ("kernel=cosine",),
+        of_samples=True,
     ),
     "memorization": FeatureMetric(
-        "distances to the nearest training example beside those of held-out examples, Meehan et al. 2020, "
-        "arXiv:2004.05675",
+        "distances to training examples beside those of held-out examples: far below 1, or below 0, if samples are "
+        "copies, Meehan et al. 2020, arXiv:2004.05675",
         _memorization,
-        {"training_distance_ratio": None, "data_copying": None},
+        {
+            "training_distance_ratio": Number("of held-out examples", None),
+            "data_copying": Number("standard deviations", None),
+            "fid_train_minus_held_out": Number("squared features", None, "frechet_distance_train_minus_held_out"),
+        },
+        _held_out_choices,
         needs="held_out",
     ),
     "intra_class": FeatureMetric(
         "mean over classes of the Fréchet distance, Miyato & Koyama 2018, arXiv:1802.05637, and share of samples whose "
-        "class the extractor recognizes",
+        "class the classifier of the data recognizes",
         _intra_class,
-        {"intra_class_fid": "smaller", "classifier_accuracy": "larger"},
+        {
+            "intra_class_fid": Number("squared features", "smaller", "intra_class_frechet_distance"),
+            "classifier_accuracy": Number("share of samples", "larger"),
+        },
+        lambda sets: ("labels=uniform",),
         needs="labels",
     ),
 }
 """Name, as given to `--metrics` -> metric."""
 
-OTHER_NAMES = {
-    "fid": "frechet_distance",
-    "fid_infinity": "frechet_distance_infinity",
-    "kid": "kernel_distance",
-    "inception_score": "classifier_score",
-    "intra_class_fid": "intra_class_frechet_distance",
-}
-"""Name of a number of Inception's features -> name of the same number of those of another network."""
-
-FEATURE_BETTER: dict[str, Better] = {
-    name: which
+NUMBERS: dict[str, Number] = {
+    name: number
     for metric in FEATURE_METRICS.values()
-    for inception_name, which in metric.better.items()
-    for name in (inception_name, OTHER_NAMES.get(inception_name, inception_name))
+    for inception_name, number in metric.numbers.items()
+    for name in (inception_name, number.other_name or inception_name)
 }
-"""Name of a number -> which values are better; None for those of memorization, whose aim lies in between."""
-
-FEATURE_UNITS = {
-    "fid": "squared features",
-    "fid_infinity": "squared features",
-    "intra_class_fid": "squared features",
-    "kid": "squared kernel distance",
-    "inception_score": "number of classes",
-    "precision": "share of samples",
-    "recall": "share of real examples",
-    "density": "balls per sample, of k",
-    "coverage": "share of real examples",
-    "vendi_score": "number of samples",
-    "training_distance_ratio": "of held-out examples",
-    "data_copying": "standard deviations",
-    "classifier_accuracy": "share of samples",
-}
-FEATURE_UNITS |= {other: FEATURE_UNITS[name] for name, other in OTHER_NAMES.items()}
-"""Name of a number -> its unit, as it is written at an axis."""
+"""Name of a number, for the features of Inception or of another network -> what it is."""
 
 
 @checked
-def feature_metrics(
-    key: KeyArray, names: Sequence[str], extractor: Extractor, sets: Sets, *, split: str
-) -> list[Measured]:
+def feature_metrics(key: KeyArray, names: Sequence[str], extractor: Extractor, sets: Sets) -> list[Measured]:
     """Measure samples against real examples.
 
     Args:
@@ -258,7 +289,6 @@ def feature_metrics(
         names: metrics to measure, of `FEATURE_METRICS`; a Fréchet distance is `fid` for every network.
         extractor: extractor of the features.
         sets: what is compared.
-        split: what the real examples are, e.g. `train`.
 
     Returns:
         The numbers with their protocols, in the order of the names.
@@ -272,54 +302,81 @@ def feature_metrics(
         >>> from jaxgen.metrics.extractors.packaged import packaged_extractor
         >>> extractor = packaged_extractor("digits_v1")
         >>> images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 1), dtype=np.uint8)
-        >>> sets = Sets(extractor(images[:100]), extractor(images[100:]))
-        >>> for found in feature_metrics(jax.random.key(0), ["precision_recall"], extractor, sets, split="test"):
+        >>> sets = Sets(extractor(images[:100]), extractor(images[100:]), "noise")
+        >>> for found in feature_metrics(jax.random.key(0), ["precision_recall"], extractor, sets):
         ...     print(found.protocol)
-        precision[digits_v1, none, n=100/100, split=test, k=3]
-        recall[digits_v1, none, n=100/100, split=test, k=3]
+        precision[digits_v1, none, n=100/100, split=noise, k=3]
+        recall[digits_v1, none, n=100/100, split=noise, k=3]
     """
-    check_metrics(names)
+    check_metrics(
+        names,
+        examples=min(len(sets.real.features), len(sets.fake.features)),
+        held_out=sets.held_out is not None,
+        labels=sets.real_labels is not None and sets.fake_labels is not None,
+    )
     for kind, found in (("real examples", sets.real), ("samples", sets.fake), ("held-out examples", sets.held_out)):
         if found is not None and not np.isfinite(found.features).all():
             raise InputError(f"features of the {kind} must be finite, got NaN or infinity")
-    real, fake = len(sets.real.features), len(sets.fake.features)
     measured = []
     for number, name in enumerate(dict.fromkeys(names)):
-        metric = FEATURE_METRICS[name]
-        if min(real, fake) < metric.least:
-            raise InputError(f"{name} must have at least {metric.least} examples of both sets, got {min(real, fake)}")
-        _check_needs(name, metric, sets)
-        for value_name, value in metric.measure(jax.random.fold_in(key, number), sets).items():
-            protocol = Protocol(
-                metric=name_for(value_name, extractor.name),
-                extractor=extractor.name,
-                resizer=extractor.resizer,
-                real=real,
-                fake=fake,
-                split=split,
-                options=metric.options(min(real, fake)),
-            )
-            measured.append(Measured(protocol, value))
+        values = FEATURE_METRICS[name].measure(jax.random.fold_in(key, number), sets)
+        measured += [Measured(protocol_of(name, each, extractor, sets), value) for each, value in values.items()]
     return measured
 
 
-def _check_needs(name: str, metric: FeatureMetric, sets: Sets) -> None:
-    """Raise an InputError if a metric needs held-out examples or labels, and there are none."""
-    if metric.needs == "held_out" and sets.held_out is None:
-        raise InputError(f"{name} must have held-out examples, got none: it applies to the samples of a run")
-    if metric.needs == "labels" and (sets.real_labels is None or sets.fake_labels is None):
-        raise InputError(
-            f"{name} must have labels of both sets, got none: it applies to a run of a conditional model on data with "
-            "labels"
-        )
+def protocol_of(name: str, number: str, extractor: Extractor, sets: Sets) -> Protocol:
+    """Return the protocol of a number.
+
+    Args:
+        name: name of the metric, of `FEATURE_METRICS`.
+        number: name of the number for Inception's features.
+        extractor: extractor of the features.
+        sets: what is compared.
+
+    Returns:
+        The protocol.
+    """
+    metric, fake = FEATURE_METRICS[name], len(sets.fake.features)
+    examples = (
+        (f"n={fake}",) if metric.of_samples else (f"n={len(sets.real.features)}/{fake}", f"split={sets.reference}")
+    )
+    return Protocol(
+        name_for(number, extractor.name),
+        (extractor.name, extractor.resizer, *examples, *metric.choices(sets)),
+    )
 
 
-def check_metrics(names: Sequence[str]) -> None:
-    """Raise an InputError unless all are names of metrics of features, at least one."""
+def check_metrics(
+    names: Sequence[str], *, examples: int | None = None, held_out: bool = True, labels: bool = True
+) -> None:
+    """Check that metrics can be measured, before anything is computed.
+
+    Args:
+        names: names of metrics.
+        examples: number of examples of the smaller set; None where it is not known.
+        held_out: whether there are held-out examples.
+        labels: whether both sets have labels.
+
+    Raises:
+        InputError: if there are none, one is not known, needs what there is not, or needs more examples.
+    """
     if not names:
         raise InputError(f"metrics must be at least one of {', '.join(FEATURE_METRICS)}, got none")
     for name in names:
         check_known("metric of features", name, FEATURE_METRICS)
+        metric = FEATURE_METRICS[name]
+        if examples is not None and examples < metric.least:
+            raise InputError(f"{name} must have at least {metric.least} examples of both sets, got {examples}")
+        if metric.needs == "held_out" and not held_out:
+            raise InputError(
+                f"{name} must have held-out examples, got none: it applies to the samples of a run beside its training "
+                "split"
+            )
+        if metric.needs == "labels" and not labels:
+            raise InputError(
+                f"{name} must have labels of both sets, got none: it applies to the samples of a run of a conditional "
+                "model, beside images with labels in memory"
+            )
 
 
 def name_for(name: str, extractor: str) -> str:
@@ -336,4 +393,4 @@ def name_for(name: str, extractor: str) -> str:
         >>> name_for("fid", "inception_2015"), name_for("fid", "mnist_v1"), name_for("recall", "mnist_v1")
         ('fid', 'frechet_distance', 'recall')
     """
-    return name if extractor == INCEPTION else OTHER_NAMES.get(name, name)
+    return name if extractor == INCEPTION else NUMBERS[name].other_name or name

@@ -1,5 +1,6 @@
 """Features of the images of a data set or of samples, in parts; those of data sets are cached on disk by content."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxgen.atomic_write import write_atomic
 from jaxgen.data import Stream, count_examples, example
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import Extracted, Extractor
+from jaxgen.metrics.protocol import choice
 from jaxgen.paths import cache_folder
 from jaxgen.typing import AnyArray, Batch, Shaped
 
@@ -23,7 +25,10 @@ READ_AT_ONCE = 1024
 """Number of images that are read, and given to the extractor, at once."""
 
 LARGEST_CACHE = 4 * 2**30
-"""Largest size of the cache in bytes: the features of ten data sets of 50,000 images by Inception. The oldest go."""
+"""Largest size of the cache in bytes: Inception's features and logits of seven sets of 50,000 images. The oldest go."""
+
+VERSION = 1
+"""Version of what extractors compute; a change of a network or a resizer needs another one, which no file has."""
 
 
 def no_progress(done: int, count: int) -> None:
@@ -51,15 +56,22 @@ def features_of_parts(
     Raises:
         InputError: if images do not fit the extractor.
     """
-    found, done = [], 0
+    whole: Extracted | None = None
+    done = 0
     for part in parts:
         images = np.asarray(part)
         if images.dtype != np.uint8:
             images = np.clip(images, 0, 1)
-        found.append(extractor(images))
+        found = extractor(images)
+        if whole is None:  # Written in place: lists of parts would need the memory twice.
+            whole = Extracted(*(np.empty((count, array.shape[1]), np.float32) for array in found))
+        for array, values in zip(whole, found, strict=True):
+            array[done : done + len(images)] = values
         done += len(images)
         progress(done, count)
-    return Extracted(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+    assert whole is not None
+    assert done == count
+    return whole
 
 
 def features_of_data(
@@ -95,13 +107,57 @@ def features_of_data(
     count = count_examples(data)
     shape = (count, *example(data)["image"].shape[1:])
     extractor.check(shape)
-    path = (folder or cache_folder("features")) / f"{_digest(extractor, data, shape)}.safetensors"
-    cached = _read(path, count)
+    with contextlib.suppress(RuntimeError):  # There is no home folder.
+        folder = folder or cache_folder("features")
+    path = None if folder is None else folder / f"{_digest(extractor, data, shape)}.safetensors"
+    cached = None if path is None else _read(path, count)
     if cached is not None:
         return cached
     found = features_of_parts(extractor, _parts(data), count=count, progress=progress)
-    _write(path, found)
+    if path is not None:
+        _write(path, found)
     return found
+
+
+def reference_name(name: str, images: Batch | Stream | None = None, image_size: int | None = None) -> str:
+    """Return the name of real images in a protocol.
+
+    Args:
+        name: data set and split, as `mnist:train`, or the name of a folder or a file.
+        images: the images, where the name does not determine them: eight digits of their digest are appended.
+        image_size: height and width in pixels to which they were scaled; None where they were not.
+
+    Returns:
+        The name.
+
+    Example:
+        >>> reference_name("cifar10:train", image_size=16)
+        'cifar10:train@16'
+        >>> reference_name("my images", {"image": np.zeros((1, 2, 2, 1), np.uint8)})
+        'my-images#93dd3d7b'
+    """
+    digest = "" if images is None else f"#{content_digest(images)[:8]}"
+    return f"{choice(name)}{'' if image_size is None else f'@{image_size}'}{digest}"
+
+
+def content_digest(data: Batch | Stream) -> str:
+    """Return the SHA-256 of all images of a data set.
+
+    Args:
+        data: images in memory, or a stream of them.
+
+    Returns:
+        The digest in hexadecimal digits; equal for equal arrays.
+    """
+    hashed = hashlib.sha256()
+    if isinstance(data, Stream):
+        for digest in data.digests()[0]:
+            hashed.update(digest)
+    else:
+        images = np.asarray(data["image"])
+        hashed.update(f"{images.dtype} {images.shape}".encode())
+        hashed.update(np.ascontiguousarray(images).data)
+    return hashed.hexdigest()
 
 
 def _parts(data: Batch | Stream) -> Iterator[AnyArray]:
@@ -114,16 +170,10 @@ def _parts(data: Batch | Stream) -> Iterator[AnyArray]:
 
 def _digest(extractor: Extractor, data: Batch | Stream, shape: tuple[int, ...]) -> str:
     """The SHA-256 of everything on which the features depend."""
-    hashed = hashlib.sha256(f"{extractor.name} {extractor.resizer} {shape}".encode())
+    what = f"{VERSION} {extractor.name} {extractor.resizer} {shape} {content_digest(data)}"
+    hashed = hashlib.sha256(what.encode())
     for array in jax.tree.leaves(extractor.params):
         hashed.update(np.ascontiguousarray(array).data)
-    if isinstance(data, Stream):
-        for digest in data.digests()[0]:
-            hashed.update(digest)
-    else:
-        images = np.asarray(data["image"])
-        hashed.update(str(images.dtype).encode())
-        hashed.update(np.ascontiguousarray(images).data)
     return hashed.hexdigest()
 
 

@@ -1,19 +1,22 @@
 """Metrics of samples by the features of an extractor while a model is trained, each with its protocol."""
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import jax
 import numpy as np
 
-from jaxgen.analysis.feature_metrics import Sets, feature_metrics
+from jaxgen.analysis.feature_metrics import FEATURE_METRICS, Sets, feature_metrics, protocol_of
 from jaxgen.analysis.image_features import features_of_data, features_of_parts
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.sample_metrics import PREFIX
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
-from jaxgen.data import Stream
+from jaxgen.data import Stream, example
+from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.metrics.extractors import Extractor
+from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.seeds import extract_seed
@@ -27,14 +30,15 @@ class FeatureMetrics:
     """A callback that compares samples with the training examples at every k-th step and at the last one.
 
     The names in the log are `samples/` and the protocol, e.g. `samples/frechet_distance[digits_v1, none, n=1437/1000,
-    split=train]`. The latents are the same each time, so that two values differ only by the training between them, and
-    a run that was killed and resumed has the same values as one that was not.
+    split=digits:train]`. The latents are the same each time, so that two values differ only by the training between
+    them, and a run that was killed and resumed has the same values as one that was not.
 
     Args:
         model: model of images with a `sample`.
         data: training examples.
         metrics: names of metrics, of `jaxgen.analysis.feature_metrics.FEATURE_METRICS`.
         extractor: extractor of the features.
+        reference: what the training examples are, e.g. `mnist:train`.
         count: number of samples.
         every: number of steps between two measurements.
         last: last step of the run, at which samples are measured in any case.
@@ -49,9 +53,10 @@ class FeatureMetrics:
         >>> digits = load("digits")
         >>> model, extractor = vae.build(vae.Config(hidden=(8,)), digits), load_extractor("digits_v1")
         >>> state = initial_state(model, seed_keys(0, 1), digits)
-        >>> metrics = FeatureMetrics(model, digits, ["fid"], extractor, count=200, every=10, last=10, seed=0)
+        >>> options = {"reference": "digits:train", "count": 200, "every": 10, "last": 10, "seed": 0}
+        >>> metrics = FeatureMetrics(model, digits, ["fid"], extractor, **options)
         >>> print(*metrics(Chunk(10, state, {"vae/loss": np.zeros((1, 10))}, 0.1, {})))
-        samples/frechet_distance[digits_v1, none, n=1437/200, split=train]
+        samples/frechet_distance[digits_v1, none, n=1437/200, split=digits:train]
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class FeatureMetrics:
         metrics: Sequence[str],
         extractor: Extractor,
         *,
+        reference: str,
         count: int,
         every: int,
         last: int,
@@ -69,8 +75,12 @@ class FeatureMetrics:
         assert model.sample is not None
         self.metrics, self.extractor, self.count, self.every, self.last = metrics, extractor, count, every, last
         self.sample_key, self.metric_key = jax.random.split(callback_key(seed, "feature_metrics"))
-        self.real = features_of_data(extractor, data)
-        self.sample = jit_for_few_calls(partial(_sampled, model, min(count, SAMPLED_AT_ONCE)))
+        self.real, self.reference = features_of_data(extractor, data), reference
+        shown = example(data)
+        # A multiple of the number of classes, through which a conditional model cycles where no label is given.
+        classes = int(shown["label"].max()) + 1 if "label" in shown else 1
+        self.size = max(1, SAMPLED_AT_ONCE // classes) * classes
+        self.sample = jit_for_few_calls(partial(_sampled, model, min(count, self.size)))
 
     def __call__(self, chunk: Chunk) -> Mapping[str, np.ndarray] | None:
         """Measure samples if it is due."""
@@ -87,14 +97,29 @@ class FeatureMetrics:
         return found if has_seed_axis(chunk) else {name: value[0] for name, value in found.items()}
 
     def measure(self, state: State) -> dict[str, float]:
-        """Return the metrics of one seed's state by their names in the log."""
-        fake = features_of_parts(
-            self.extractor,
-            (self._part(state, first) for first in range(0, self.count, SAMPLED_AT_ONCE)),
-            count=self.count,
-        )
-        measured = feature_metrics(self.metric_key, self.metrics, self.extractor, Sets(self.real, fake), split="train")
-        return {f"{PREFIX}{each.protocol}": each.value for each in measured}
+        """Return the metrics of one seed's state by their names in the log; NaN for those that cannot be had.
+
+        Samples that are not finite, or all equal, must not end a training, which may leave them behind.
+        """
+        try:
+            fake = self._features(state)
+        except InputError:  # Samples that are not finite.
+            fake = Extracted(*(np.zeros((self.count, 0)) for _ in Extracted._fields))
+        sets = Sets(self.real, fake, self.reference)
+        found: dict[str, float] = {}
+        for name in self.metrics:
+            values = dict.fromkeys(FEATURE_METRICS[name].numbers, math.nan)
+            with contextlib.suppress(InputError, ValueError):
+                if fake.features.size:
+                    measured = feature_metrics(self.metric_key, [name], self.extractor, sets)
+                    values = dict(zip(values, (each.value for each in measured), strict=True))
+            for number, value in values.items():
+                found[f"{PREFIX}{protocol_of(name, number, self.extractor, sets)}"] = value
+        return found
+
+    def _features(self, state: State) -> Extracted:
+        parts = (self._part(state, first) for first in range(0, self.count, self.size))
+        return features_of_parts(self.extractor, parts, count=self.count)
 
     def _part(self, state: State, first: int) -> Array:
         key = jax.random.fold_in(self.sample_key, first)

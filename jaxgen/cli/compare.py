@@ -8,9 +8,17 @@ from rich.table import Table
 
 from jaxgen import plot
 from jaxgen.cli.options import Positional
-from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, print_table, write_figure
+from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, notice, print_table, write_figure
 from jaxgen.cli.parse import parse
-from jaxgen.runs.comparison import ComparedRun, common_curves, compare_runs, differing_options
+from jaxgen.metrics.protocol import metric_of
+from jaxgen.runs.comparison import (
+    ComparedRun,
+    check_protocols,
+    common_curves,
+    compare_runs,
+    differing_options,
+    differing_protocols,
+)
 
 
 @dataclass(frozen=True)
@@ -23,10 +31,13 @@ class Options:
 
     Attributes:
         runs: run folders.
+        metrics: names of metrics to compare, e.g. elbo frechet_distance, which every run must have by one protocol; by
+            default all, and each protocol in a row of its own.
         out: figure of the training curves (.png, .pdf, .svg).
     """
 
     runs: Annotated[tuple[Path, ...], Positional("RUN")]
+    metrics: tuple[str, ...] = ()
     out: Path = Path("comparison.png")
 
 
@@ -36,13 +47,23 @@ def run(arguments: list[str]) -> None:
     check_output(options.out, FIGURE_SUFFIXES)
     runs = compare_runs(options.runs)
     names = [run.name for run in runs]
+    for metric in options.metrics:
+        check_protocols(runs, metric)
     if differing := differing_options(runs):
         _print("option", names, differing)
-    metrics = dict.fromkeys(metric for run in runs for metric in run.metrics)
+    for sentence in differing_protocols(runs):
+        notice(sentence)
+    metrics = dict.fromkeys(metric for run in runs for metric in run.metrics if _is_chosen(metric, options))
     cells = {metric: [_cell(run, metric) for run in runs] for metric in metrics}
     _print("metric", names, {"step": [run.state for run in runs], **cells})
-    if curves := common_curves(runs):
+    curves = {name: curve for name, curve in common_curves(runs).items() if _is_chosen(name, options)}
+    if curves:
         write_figure(options.out, plot.training_curves({run.name: run.steps for run in runs}, curves))
+
+
+def _is_chosen(name: str, options: Options) -> bool:
+    """Whether a metric is compared; its name in the log may have a prefix."""
+    return not options.metrics or metric_of(name).rpartition("/")[2] in options.metrics
 
 
 def _print(title: str, names: list[str], rows: dict[str, list[str]]) -> None:

@@ -1,21 +1,20 @@
 """`jaxgen metrics compare REAL FAKE`."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Annotated
 
 import jax
 
 from jaxgen.analysis.feature_metrics import Sets, check_metrics, feature_metrics
-from jaxgen.analysis.image_features import features_of_data
+from jaxgen.analysis.image_features import features_of_data, reference_name
 from jaxgen.cli.image_progress import ImageProgress
 from jaxgen.cli.options import Positional
 from jaxgen.cli.output import check_seed, notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
-from jaxgen.data.image_sets import open_image_set
-from jaxgen.data.sources import Opened
+from jaxgen.data import count_examples, example
+from jaxgen.data.image_sets import ImageSet, open_image_set
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 
@@ -25,7 +24,7 @@ DEFAULT_METRICS = ("fid", "kid", "precision_recall", "density_coverage")
 
 @dataclass(frozen=True)
 class Options:
-    """Compare two sets of images by metrics of features: samples with real images, in this order.
+    """Compare two sets of images by metrics of features: first the real images, then the samples.
 
     A set is a folder of images, an .npz or .npy file, or a data set with its split, as mnist:test.
 
@@ -34,7 +33,8 @@ class Options:
     Attributes:
         real: real images.
         fake: samples.
-        metrics: metrics to measure, of fid, kid, inception_score, precision_recall, density_coverage, vendi_score.
+        metrics: metrics to measure, of fid, fid_infinity, kid, inception_score, precision_recall,
+            density_coverage, vendi_score.
         extractor: network whose features are compared; by default the one that was trained for the data set of the
             real images.
         resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,
@@ -61,17 +61,25 @@ def run(arguments: list[str]) -> None:
     """Measure and print."""
     options = parse(Options, arguments, command="jaxgen metrics compare")
     seed = check_seed(options.seed)
-    check_metrics(options.metrics)
-    name, _, split = options.real.partition(":")
-    extractor = load_extractor(options.extractor or default_extractor(name), resizer=options.resizer)
-    with ImageProgress() as progress:
-        real, fake = (
-            features_of_data(extractor, _opened(each, options).data, progress=progress)
-            for each in (options.real, options.fake)
-        )
-    found = feature_metrics(
-        jax.random.key(seed), options.metrics, extractor, Sets(real, fake), split=split or _plain(options.real)
+    check_metrics(options.metrics, held_out=False, labels=False)
+    if options.image_size is not None and options.image_size < 1:
+        raise InputError(f"--image-size must be at least 1, got {options.image_size}")
+    extractor = load_extractor(
+        options.extractor or default_extractor(options.real.partition(":")[0]), resizer=options.resizer
     )
+    real, fake = (_opened(name, options) for name in (options.real, options.fake))
+    check_metrics(
+        options.metrics, examples=min(map(count_examples, (real.data, fake.data))), held_out=False, labels=False
+    )
+    for images in (real, fake):
+        extractor.check((count_examples(images.data), *example(images.data)["image"].shape[1:]))
+    with ImageProgress() as progress:
+        sets = Sets(
+            features_of_data(extractor, real.data, progress=progress),
+            features_of_data(extractor, fake.data, progress=progress),
+            reference_name(real.name, None if real.is_data_set else real.data, options.image_size),
+        )
+    found = feature_metrics(jax.random.key(seed), options.metrics, extractor, sets)
     metrics = {str(measured.protocol): measured.value for measured in found}
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
@@ -79,15 +87,8 @@ def run(arguments: list[str]) -> None:
         print_metrics(metrics, title=f"{options.fake} beside {options.real}")
 
 
-def _opened(name: str, options: Options) -> Opened:
-    if options.image_size is not None and options.image_size < 1:
-        raise InputError(f"--image-size must be at least 1, got {options.image_size}")
-    opened = open_image_set(name, data_dir=options.data_dir, image_size=options.image_size)
-    if opened.notice:
-        notice(f"{name}{opened.notice}")
-    return opened
-
-
-def _plain(name: str) -> str:
-    """The name of a set of images without the characters that separate the parts of a protocol."""
-    return re.sub(r"[\[\],]+", "-", name)
+def _opened(name: str, options: Options) -> ImageSet:
+    images = open_image_set(name, data_dir=options.data_dir, image_size=options.image_size)
+    if images.notice:
+        notice(f"{name}{images.notice}")
+    return images

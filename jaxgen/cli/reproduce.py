@@ -93,8 +93,9 @@ def _print(recipe: Recipe, outcome: Outcome, *, quick: bool) -> None:
 def _published(result: MetricResult) -> str:
     if result.published is None:
         return "-"
-    mean, error, protocol = result.published
+    mean, error, sd, protocol = result.published
     number = f"{mean:.4g}" if error is None else f"{mean:.4g} ± {error:.2g}"
+    number += "" if sd is None else f" (sd {sd:.2g})"
     return f"{number} [{protocol}]" if protocol else number
 
 

@@ -1,10 +1,11 @@
-"""The protocol of a number: everything that must be equal before two values of a metric may be compared.
+"""The protocol of a number: what must be equal before two values of a metric may be compared.
 
-    fid[inception_2015, tf1_bilinear, n=50000/50000, split=train]
+    fid[inception_2015, tf1_bilinear, n=50000/50000, split=cifar10:train]
 
 Values of a Fréchet distance differ by more than the models that they compare when the network, the function that
 resizes images, the number of examples or the split differs (Parmar et al. 2022, arXiv:2104.11222). A number is
-therefore printed and stored with its protocol, and numbers of different protocols are never put into one column.
+therefore printed and stored with its protocol as its name, and numbers of different protocols are never put into one
+column or curve.
 """
 
 import re
@@ -13,40 +14,41 @@ from dataclasses import dataclass
 
 from jaxgen.errors import InputError, shortened
 
+SEPARATORS = re.compile(r"[\[\],\s]+")
+"""Characters that a choice does not have, as they separate the parts of the text; a single space between words may."""
 
-@dataclass(frozen=True, kw_only=True)
+PATTERN = re.compile(r"([^\[\],\s]+)\[([^\[\]]+)\]")
+"""What `Protocol.__str__` writes."""
+
+
+@dataclass(frozen=True)
 class Protocol:
-    """How a metric of samples was measured.
+    """How a metric was measured.
 
     Attributes:
         metric: name of the metric, e.g. `fid`.
-        extractor: name of the network and its weights, e.g. `inception_2015`.
-        resizer: name of the function that changed the size of the images; `none` if they were not resized.
-        real: number of real examples.
-        fake: number of samples.
-        split: split of the data set, or another name of the real examples.
-        options: further choices by which published forms differ, e.g. `k=3`, in the order of the metric.
+        choices: all choices by which values differ, e.g. the extractor, its resizer, the numbers of real examples and
+            of samples, and the split of the data; texts without brackets and commas, in the order of the metric.
     """
 
     metric: str
-    extractor: str
-    resizer: str
-    real: int
-    fake: int
-    split: str
-    options: tuple[str, ...] = ()
+    choices: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for part in (self.metric, *self.choices):
+            if not part or re.search(r"[\[\],]", part):
+                raise InputError(f"parts of a protocol must have no brackets and no commas, got {shortened(part)}")
 
     def __str__(self) -> str:
-        """Return the protocol as it is printed behind a number and stored as its name."""
-        parts = [self.extractor, self.resizer, f"n={self.real}/{self.fake}", f"split={self.split}", *self.options]
-        return f"{self.metric}[{', '.join(parts)}]"
+        """Return the protocol as it is printed with a number and stored as its name."""
+        return f"{self.metric}[{', '.join(self.choices)}]"
 
     @classmethod
     def parse(cls, text: str) -> "Protocol":
         """Return the protocol that `str` has written.
 
         Args:
-            text: e.g. `fid[inception_2015, tf1_bilinear, n=50000/50000, split=train]`.
+            text: e.g. `fid[inception_2015, tf1_bilinear, n=50000/50000, split=cifar10:train]`.
 
         Returns:
             The protocol.
@@ -55,25 +57,45 @@ class Protocol:
             InputError: if the text is not a protocol.
 
         Example:
-            >>> Protocol.parse("kid[inception_2015, tf1_bilinear, n=5/9, split=test, subsets=100]").options
-            ('subsets=100',)
+            >>> Protocol.parse("rate[n=360, split=digits:test]").choices
+            ('n=360', 'split=digits:test')
         """
         found = PATTERN.fullmatch(text)
         if found is None:
-            raise InputError(
-                "a protocol must be written as 'fid[inception_2015, tf1_bilinear, n=50000/50000, split=train]', got "
-                f"{shortened(text)}"
-            )
-        metric, extractor, resizer, real, fake, split, options = found.groups()
-        further = tuple(options.removeprefix(", ").split(", ")) if options else ()
-        return cls(
-            metric=metric, extractor=extractor, resizer=resizer, real=int(real), fake=int(fake), split=split,
-            options=further,
-        )  # fmt: skip
+            raise InputError(f"a protocol must be written as 'fid[inception_2015, n=9/9]', got {shortened(text)}")
+        return cls(found[1], tuple(found[2].split(", ")))
 
 
-PATTERN = re.compile(r"([^\[\]]+)\[([^\[\],]+), ([^\[\],]+), n=(\d+)/(\d+), split=([^\[\],]+)((?:, [^\[\],]+)*)\]")
-"""What `Protocol.__str__` writes."""
+def metric_of(name: str) -> str:
+    """Return the name of a metric without its protocol.
+
+    Args:
+        name: name of a metric, or the text of a protocol.
+
+    Returns:
+        The name.
+
+    Example:
+        >>> metric_of("rate[n=360, split=digits:test]"), metric_of("elbo")
+        ('rate', 'elbo')
+    """
+    return name.partition("[")[0]
+
+
+def choice(text: str) -> str:
+    """Return a text of the user, such as the name of a folder, as a choice: what separates choices becomes a hyphen.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text without brackets, commas and spaces.
+
+    Example:
+        >>> choice("my images, [2]")
+        'my-images-2-'
+    """
+    return SEPARATORS.sub("-", text)
 
 
 def check_comparable(protocols: Sequence[Protocol]) -> None:
@@ -86,21 +108,21 @@ def check_comparable(protocols: Sequence[Protocol]) -> None:
         InputError: if two differ; the message names what differs.
 
     Example:
-        >>> one = Protocol.parse("fid[inception_2015, tf1_bilinear, n=50000/50000, split=train]")
-        >>> check_comparable([one, Protocol.parse("fid[inception_2015, tf1_bilinear, n=50000/10000, split=train]")])
+        >>> check_comparable([Protocol("fid", ("mnist_v1", "n=9/9")), Protocol("fid", ("mnist_v1", "n=9/5"))])
         Traceback (most recent call last):
             ...
-        jaxgen.errors.InputError: numbers must be measured by one protocol to be compared, got fake 50000 and 10000 ...
+        jaxgen.errors.InputError: values of fid must be measured by one protocol to be compared, got n=9/9 and n=9/5
     """
     for other in protocols[1:]:
-        if differing := differences(protocols[0], other):
+        if protocols[0] != other:
+            mine, others = differences(protocols[0], other)
             raise InputError(
-                f"numbers must be measured by one protocol to be compared, got {' and '.join(differing)} in "
-                f"{protocols[0]} and {other}: measure both in the same way"
+                f"values of {protocols[0].metric} must be measured by one protocol to be compared, got {mine} and "
+                f"{others}"
             )
 
 
-def differences(one: Protocol, other: Protocol) -> list[str]:
+def differences(one: Protocol, other: Protocol) -> tuple[str, str]:
     """Return what differs between two protocols.
 
     Args:
@@ -108,19 +130,12 @@ def differences(one: Protocol, other: Protocol) -> list[str]:
         other: second protocol.
 
     Returns:
-        For each attribute that differs, its name and its two values; empty for equal protocols.
+        The parts that the first has and the second does not, and the reverse; "nothing else" where there are none.
 
     Example:
-        >>> one = Protocol.parse("kid[digits_v1, none, n=5/9, split=test]")
-        >>> differences(one, Protocol.parse("kid[mnist_v1, none, n=5/9, split=train]"))
-        ['extractor digits_v1 and mnist_v1', 'split test and train']
+        >>> differences(Protocol("kid", ("digits_v1", "n=9/9")), Protocol("kid", ("mnist_v1", "n=9/9")))
+        ('digits_v1', 'mnist_v1')
     """
-    return [
-        f"{name} {_written(mine)} and {_written(others)}"
-        for name, mine in vars(one).items()
-        if mine != (others := getattr(other, name))
-    ]
-
-
-def _written(value: str | int | tuple[str, ...]) -> str:
-    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
+    parts = [(each.metric, *each.choices) for each in (one, other)]
+    only = [[part for part in mine if part not in theirs] for mine, theirs in (parts, parts[::-1])]
+    return ", ".join(only[0]) or "nothing else", ", ".join(only[1]) or "nothing else"

@@ -113,7 +113,7 @@ class KnownAnswers:
                 for strength in strengths:
                     fake = extractor(change(generator, data, strength))
                     row = values.setdefault(f"{name}: {strength:g}", {})
-                    for metric, value in _measured(extractor, seed, real, fake, held_out).items():
+                    for metric, value in _measured(self.data, extractor, seed, real, fake, held_out).items():
                         row.setdefault(metric, []).append(value)
         rows = {name: {metric: MetricResult(tuple(v)) for metric, v in row.items()} for name, row in values.items()}
         return Outcome(rows, figures={"known_answers": _figure(values)})
@@ -128,10 +128,11 @@ class KnownAnswers:
 
 
 def _measured(
-    extractor: Extractor, seed: int, real: Extracted, fake: Extracted, held_out: Extracted
+    data: str, extractor: Extractor, seed: int, real: Extracted, fake: Extracted, held_out: Extracted
 ) -> dict[str, float]:
     """The metrics by their protocols."""
-    found = feature_metrics(jax.random.key(seed), METRICS, extractor, Sets(real, fake, held_out), split="half of train")
+    sets = Sets(real, fake, f"half of {data}:train", held_out, f"{data}:test")
+    found = feature_metrics(jax.random.key(seed), METRICS, extractor, sets)
     return {str(measured.protocol): measured.value for measured in found}
 
 

@@ -19,6 +19,7 @@ from jaxgen._signatures import checked
 from jaxgen.data import random_examples
 from jaxgen.errors import DivergenceError, InputError, check_known
 from jaxgen.game import unchanged
+from jaxgen.metrics.protocol import metric_of
 from jaxgen.plot import Comparison
 from jaxgen.recipes.theory import ExperimentResult
 from jaxgen.runs import Run, RunConfig, load_run, train
@@ -44,12 +45,14 @@ class Published(NamedTuple):
     Attributes:
         mean: mean over the runs of the authors.
         error: standard error of the mean, if published.
+        sd: standard deviation over the runs, if published.
         protocol: how it was measured, where that differs from ours: the two numbers do not compare, and no figure has
             both. Empty where they do.
     """
 
     mean: float
     error: float | None = None
+    sd: float | None = None
     protocol: str = ""
 
 
@@ -242,12 +245,13 @@ class ModelComparison:
         """Train the models and compare their metrics."""
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
+        self._fill_diverged(rows)
         claims = [_test_claim(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
         claims += _agreements(rows)
         figures: dict[str, plot.Drawing] = {}
         for metric, unit in self.metrics.items():
-            measured = dict.fromkeys(name for row in rows.values() for name in row if _is_of(metric, name))
-            figures |= {name: _comparison_figure(name, unit, rows) for name in measured or [metric]}
+            measured = dict.fromkeys(name for row in rows.values() for name in row if metric_of(name) == metric)
+            figures |= {name: _comparison_figure(name, unit, rows) for name in measured}
         trained = [name for name, row in rows.items() if any(len(result.finite) for result in row.values())]
         if trained:
             runs = {name: load_run(request.folder / file_name(name)) for name in trained}
@@ -270,8 +274,7 @@ class ModelComparison:
             test = dict(complete_run(folder, entry.family, config, request.notify))
         except DivergenceError as error:
             request.notify(f"{name}: {error}")
-            missing = (None,) * (config.seeds or 1)
-            return {metric: MetricResult(missing, entry.published.get(metric)) for metric in self.metrics}
+            return {}
         measure = self.quick_measure if request.quick else self.measure
         if measure is not None:
             run = load_run(folder)
@@ -284,8 +287,17 @@ class ModelComparison:
             name: MetricResult(tuple(test[name]["seeds"]), entry.published.get(metric))
             for metric in self.metrics
             for name in test
-            if _is_of(metric, name)
+            if metric_of(name) == metric
         }
+
+    def _fill_diverged(self, rows: dict[str, dict[str, MetricResult]]) -> None:
+        """Give models of which all seeds have diverged a row without values, under the names of the other models."""
+        for name, row in rows.items():
+            if row:
+                continue
+            entry = self.entries[name]
+            measured = dict.fromkeys(each for other in rows.values() for each in other) or dict.fromkeys(self.metrics)
+            rows[name] = {each: MetricResult((None,), entry.published.get(metric_of(each))) for each in measured}
 
 
 @checked
@@ -392,7 +404,11 @@ def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) ->
     """Return the claim with the p-value of a one-sided Mann-Whitney test, a test without assumed distributions."""
     from scipy.stats import PermutationMethod, mannwhitneyu
 
-    larger, smaller = (rows[name][claim.metric] for name in (claim.larger, claim.smaller))
+    two = [rows[name] for name in (claim.larger, claim.smaller)]
+    shared = [name for name in two[0] if metric_of(name) == claim.metric and name in two[1]]
+    if not shared:
+        return f"{claim.metric}: {claim.larger} and {claim.smaller} have no values of one protocol"
+    larger, smaller = (row[shared[0]] for row in two)
     sentence = f"{claim.metric}: {claim.larger} {larger.mean:.3g}, {claim.smaller} {smaller.mean:.3g}"
     if min(len(larger.finite), len(smaller.finite)) < 2:
         return f"{sentence}; too few seeds for a test"
@@ -400,11 +416,6 @@ def _test_claim(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) ->
     method = PermutationMethod(n_resamples=200_000, rng=np.random.default_rng(0))
     p = mannwhitneyu(larger.finite, smaller.finite, alternative="greater", method=method).pvalue
     return f"{sentence}; p = {p:.2g} (one-sided Mann-Whitney test that the first is larger)"
-
-
-def _is_of(metric: str, name: str) -> bool:
-    """Whether a name is that of a metric, or of a metric with its protocol."""
-    return name.partition("[")[0] == metric
 
 
 def _agreements(rows: Mapping[str, Mapping[str, MetricResult]]) -> list[str]:

@@ -1,7 +1,6 @@
 """Quality of samples by features: of GANs by their losses, and of autoencoders by the source of their latents."""
 
 import dataclasses
-import math
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from jaxgen.analysis import fit_latent_density
 from jaxgen.analysis.feature_metrics import Sets, feature_metrics
 from jaxgen.analysis.image_features import features_of_data, features_of_parts
 from jaxgen.data import random_examples
+from jaxgen.data.large_arrays import split_batches
 from jaxgen.metrics.extractors import INCEPTION_WEIGHTS, default_extractor, is_installed, load_extractor
 from jaxgen.models import PRESETS, autoencoder, vae
 from jaxgen.models.gan import Config
@@ -75,7 +75,8 @@ def _gan_entries() -> dict[str, Entry]:
                 checkpoint_every=GAN_STEPS // 10,
                 image_every=GAN_STEPS // 2,
             )
-            published = Published(*numbers[name], protocol=LUCIC)
+            mean, sd = numbers[name]
+            published = Published(mean, sd=sd, protocol=LUCIC)
             entries[f"{data}, {name}"] = Entry("gan", run, {"frechet_distance": published, "fid": published})
     return entries
 
@@ -149,27 +150,23 @@ def latent_source_metrics(run: Run, key: KeyArray, *, count: int = 10_000) -> di
     example_key, fit_key, prior_key, mixture_key, metric_key = jax.random.split(key, 5)
     real = features_of_data(extractor, run.config.source.load("test"))
     train = random_examples(example_key, run.config.source.load("train"), FITTED)
-    found: dict[str, list[float]] = {}
-    for number in range(run.config.seeds or 1):
-        if number in run.diverged:
-            for values in found.values():
-                values.append(math.nan)
-            continue
-        seed_run = single(run, number)
-        mixture = fit_latent_density(
-            seed_run.encode(train), components=COMPONENTS, seed=int(jax.random.bits(fit_key) >> 1)
-        )
+    found: dict[str, np.ndarray] = {}
+    for number in run.finite:
+        of_seed = single(run, number)
+        seed = int(jax.random.bits(fit_key) >> 1)
+        mixture = fit_latent_density(of_seed.encode(train), components=COMPONENTS, seed=seed)
         prior = jax.random.normal(prior_key, (count, LATENT_DIM))
+        distances = {}
         for source, latents in (("prior", prior), ("mixture", mixture.sample(mixture_key, count))):
-            fake = features_of_parts(extractor, [seed_run.decode(latents)], count=count)
-            (measured,) = feature_metrics(metric_key, ["fid"], extractor, Sets(real, fake), split="test")
-            name = f"{measured.protocol.metric}_{source}"
-            protocol = dataclasses.replace(measured.protocol, metric=name, options=(f"latents={source}",))
-            found.setdefault(str(protocol), [math.nan] * number).append(measured.value)
-    prior_values, mixture_values = found.values()
-    fall = next(iter(found)).replace("_prior[", "_fall[").replace("latents=prior", "latents=prior-mixture")
-    found[fall] = [before - after for before, after in zip(prior_values, mixture_values, strict=True)]
-    return {name: np.array(values) for name, values in found.items()}
+            fake = features_of_parts(extractor, map(of_seed.decode, split_batches(latents)), count=count)
+            sets = Sets(real, fake, f"{run.config.data}:test")
+            (measured,) = feature_metrics(metric_key, ["fid"], extractor, sets)
+            distances[source] = measured.value
+        distances["fall"] = distances["prior"] - distances["mixture"]
+        for source, value in distances.items():
+            protocol = dataclasses.replace(measured.protocol, metric=f"{measured.protocol.metric}_{source}")
+            found.setdefault(str(protocol), np.full(run.config.seeds or 1, np.nan))[number] = value
+    return found
 
 
 SAMPLE_QUALITY_RECIPES = {

@@ -10,6 +10,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.atomic_write import write_atomic
 from jaxgen.errors import InputError
+from jaxgen.metrics.protocol import metric_of
 from jaxgen.report.animations import animations
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.birthday import birthday
@@ -184,7 +185,7 @@ def _summarized(inputs: ReportInput, section: Section) -> dict[str, Any]:
     for name, values in section.metrics.items():
         of_seeds = np.full(seeds, np.nan)
         of_seeds[inputs.finite] = values
-        better = BETTER_IN_REPORT.get(name.partition("[")[0])
+        better = BETTER_IN_REPORT.get(metric_of(name))
         metrics[name] = summarize(jnp.asarray(of_seeds), better=better, left_out=inputs.run.diverged)
         if np.isinf(of_seeds).any():  # The support size, if there are no duplicates; then there is no mean.
             metrics[name] |= {"mean": None, "sd": None}

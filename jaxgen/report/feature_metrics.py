@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.analysis.feature_metrics import FEATURE_BETTER, FEATURE_UNITS
+from jaxgen.analysis.feature_metrics import NUMBERS
 from jaxgen.callbacks.sample_metrics import PREFIX
-from jaxgen.metrics.protocol import Protocol
+from jaxgen.errors import InputError
+from jaxgen.metrics.protocol import Protocol, metric_of
 from jaxgen.report.section import NotApplicable, ReportInput, Section, check_curves, png
 from jaxgen.typing import Float
 
@@ -28,7 +29,7 @@ def feature_metrics(inputs: ReportInput) -> Section:
     steps, curves = inputs.history(*names)
     values = dict(zip((name.removeprefix(PREFIX) for name in names), curves, strict=True))
     protocols = {name: Protocol.parse(name) for name in values}
-    labels = {name: f"{each.metric}, {FEATURE_UNITS[each.metric]}" for name, each in protocols.items()}
+    labels = {name: f"{each.metric}, {NUMBERS[each.metric].unit}" for name, each in protocols.items()}
     figure = plot.training_curves(
         steps,
         {labels[name]: {inputs.run.name: curve} for name, curve in values.items()},
@@ -37,31 +38,41 @@ def feature_metrics(inputs: ReportInput) -> Section:
     metrics = {}
     for name, curve in values.items():
         metrics[f"{name}, final"] = curve[:, -1].tolist()
-        if FEATURE_BETTER[protocols[name].metric] is not None:
+        if NUMBERS[protocols[name].metric].better is not None:
             metrics[f"{name}, best"] = [_best(name, of_seed) for of_seed in curve]
     return Section([png("feature_metrics", figure, CAPTION)], metrics)
 
 
 def is_feature_metric(name: str) -> bool:
     """Return whether a name in the log is that of a metric of features, which ends in its protocol."""
-    return name.startswith(PREFIX) and name.partition("[")[0].removeprefix(PREFIX) in FEATURE_BETTER
+    if not name.startswith(PREFIX):
+        return False
+    try:
+        return Protocol.parse(name.removeprefix(PREFIX)).metric in NUMBERS
+    except InputError:
+        return False
 
 
 def _lines(protocol: Protocol) -> list[str]:
     """Which values are better, and the protocol, in lines that are not wider than a pair of axes."""
-    further = [", ".join(protocol.options)] if protocol.options else []
-    return [
-        DIRECTIONS[FEATURE_BETTER[protocol.metric]],
-        f"{protocol.extractor}, {protocol.resizer}, n={protocol.real}/{protocol.fake}",
-        ", ".join([f"split={protocol.split}", *further]),
-    ]
+    lines = [DIRECTIONS[NUMBERS[protocol.metric].better]]
+    for choice in protocol.choices:
+        if len(lines) > 1 and len(lines[-1]) + len(choice) < LONGEST_LINE:
+            lines[-1] += f", {choice}"
+        else:
+            lines.append(choice)
+    return lines
+
+
+LONGEST_LINE = 45
+"""Largest number of characters in a line above a pair of axes."""
 
 
 def _best(name: str, values: Float[np.ndarray, " steps"]) -> float:
     finite = values[np.isfinite(values)]
     if not len(finite):
         return float("nan")
-    return float(finite.min() if FEATURE_BETTER[name.partition("[")[0]] == "smaller" else finite.max())
+    return float(finite.min() if NUMBERS[metric_of(name)].better == "smaller" else finite.max())
 
 
 CAPTION = (

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgen._signatures import checked
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
+from jaxgen.metrics.protocol import Protocol, check_comparable, metric_of
 from jaxgen.runs.config import format_value
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import load_run
@@ -94,6 +95,54 @@ def common_curves(runs: Sequence[ComparedRun]) -> dict[str, dict[str, Float[np.n
     found = {name: {run.name: run.curves[name] for run in runs if name in run.curves} for name in names}
     shared = {name: curves for name, curves in found.items() if len(curves) > 1}
     return shared or found
+
+
+def check_protocols(runs: Sequence[ComparedRun], metric: str) -> None:
+    """Check that the values of a metric of runs may stand in one row: that all have one protocol.
+
+    Args:
+        runs: runs to compare.
+        metric: name of the metric, without its protocol, in the metrics or the log of the runs.
+
+    Raises:
+        InputError: if a run does not have the metric, or two have it by different protocols; the message names what
+            differs.
+    """
+    of_runs = []
+    for run in runs:
+        named = [name for name in (*run.metrics, *run.curves) if metric_of(name).rpartition("/")[2] == metric]
+        if not named:
+            raise InputError(
+                f"every run must have the metric {shortened(metric)} to be compared by it, {run.name} has not"
+            )
+        of_runs.append(_without_prefix(named[0]))
+    check_comparable([Protocol.parse(name) if "[" in name else Protocol(name, ("as logged",)) for name in of_runs])
+
+
+def differing_protocols(runs: Sequence[ComparedRun]) -> list[str]:
+    """Return a sentence for each metric that runs have by different protocols.
+
+    Args:
+        runs: runs to compare.
+
+    Returns:
+        Sentences that name the metric and what differs.
+    """
+    sentences = []
+    names = [{_without_prefix(name) for name in (*run.metrics, *run.curves) if "[" in name} for run in runs]
+    for metric in sorted({metric_of(name) for of_run in names for name in of_run}):
+        measured = [name for of_run in names for name in sorted(of_run) if metric_of(name) == metric]
+        try:
+            check_comparable([Protocol.parse(name) for name in measured])
+        except InputError as error:
+            sentences.append(str(error))
+    return sentences
+
+
+def _without_prefix(name: str) -> str:
+    """The text of a protocol without what stands before the name of the metric, as in `samples/fid[...]`."""
+    metric, bracket, choices = name.partition("[")
+    return metric.rpartition("/")[2] + bracket + choices
 
 
 def distinct_ends(paths: Sequence[Path]) -> list[str]:

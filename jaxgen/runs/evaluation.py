@@ -9,24 +9,24 @@ import jax
 import numpy as np
 
 from jaxgen._signatures import checked
-from jaxgen.analysis.feature_metrics import FEATURE_BETTER
+from jaxgen.analysis.feature_metrics import NUMBERS
 from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
 from jaxgen.data import STACKED, Stream, example
 from jaxgen.data.sources import Opened
 from jaxgen.errors import InputError
+from jaxgen.metrics.protocol import metric_of
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run
 from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import Better, summarize
 from jaxgen.typing import Array, Batch
 
-BETTER: dict[str, Better] = {name: better for name, better in FEATURE_BETTER.items() if better is not None} | {
+BETTER: dict[str, Better] = {name: number.better for name, number in NUMBERS.items() if number.better is not None} | {
     "accuracy": "larger",
     "cross_entropy": "smaller",
     "distortion": "smaller",
     "elbo": "larger",
-    "frechet_distance": "smaller",
     "high_quality": "larger",
     "importance_weighted_bound": "larger",
     "mode_kl_all": "smaller",
@@ -88,10 +88,10 @@ def better_of(name: str) -> Better | None:
         "larger" or "smaller"; None where no values are better, or that is not known.
 
     Example:
-        >>> better_of("elbo"), better_of("recall[digits_v1, none, n=9/9, split=test, k=3]"), better_of("kl")
+        >>> better_of("elbo"), better_of("recall[digits_v1, none, n=9/9, split=digits:test, k=3]"), better_of("kl")
         ('larger', 'larger', None)
     """
-    return BETTER.get(name.partition("[")[0])
+    return BETTER.get(metric_of(name))
 
 
 def load_test_split(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from jaxgen.data.large_arrays import split_batches
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import LatentDensities, State
 from jaxgen.metrics import active_units, importance_weighted_bound, mutual_information, rate_distortion
+from jaxgen.metrics.protocol import Protocol, choice
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.evaluation import better_of, load_test_split
 from jaxgen.runs.loading import Run
@@ -26,6 +28,9 @@ LIKELIHOOD_METRICS = ("importance_weighted_bound", "active_units", "rate", "dist
 
 DRAWS = 5000
 """Default number of draws of the importance-weighted bound, as in Burda et al. 2016."""
+
+THRESHOLD = 0.01
+"""Variance of the mean of a latent over the data above which it is active, as in Burda et al. 2016."""
 
 BATCH = 100
 """Examples whose bounds are computed at once."""
@@ -97,35 +102,47 @@ def evaluate_densities(run: Run, key: KeyArray, names: Sequence[str], *, k: int 
     found = likelihood_metrics(run, key, k=k, names=names, data=data)
     described: dict[str, Any] = {}
     for name, value in found.items():
-        draws = k if name == "importance_weighted_bound" else None
-        protocol = describe_likelihoods(run.config, k=draws, examples=count_examples(data))
+        full_name = with_protocol(name, run.config, k=k, examples=count_examples(data))
         if run.config.seeds is None:
-            described[f"{name}[{protocol}]"] = float(value) if np.isfinite(value) else None
+            described[full_name] = float(value) if np.isfinite(value) else None
         else:
             better = better_of(name)
-            described[f"{name}[{protocol}]"] = summarize(jnp.asarray(value), better=better, left_out=run.diverged)
+            described[full_name] = summarize(jnp.asarray(value), better=better, left_out=run.diverged)
     return described
 
 
-def describe_likelihoods(config: RunConfig[Any], *, k: int | None, examples: int) -> str:
-    """Describe how likelihoods are measured, as the protocol of their numbers.
+def with_protocol(name: str, config: RunConfig[Any], *, k: int, examples: int) -> str:
+    """Return the name of a metric with its protocol.
 
     Args:
+        name: name of the metric, of `LIKELIHOOD_METRICS`.
         config: config of the run.
-        k: number of draws of the importance-weighted bound; None for other metrics.
-        examples: number of examples.
+        k: number of draws of the importance-weighted bound; rate and distortion have one, the others none.
+        examples: number of examples of the test split.
 
     Returns:
-        The protocol, in words that differ where numbers must not be compared.
+        The text of the protocol: the likelihood, as nats of densities and of probabilities do not compare, draws,
+        number of examples, data, and whether pixels are binarized.
 
     Example:
         >>> from jaxgen.models import vae
-        >>> describe_likelihoods(RunConfig(vae.Config(binarize=True), data="mnist"), k=5000, examples=10_000)
-        'k=5000, n=10000, split=test, data=mnist, pixels drawn anew'
+        >>> config = RunConfig(vae.Config(binarize=True), data="mnist")
+        >>> with_protocol("importance_weighted_bound", config, k=5000, examples=10_000)
+        'importance_weighted_bound[bernoulli, k=5000, n=10000, split=mnist:test, pixels drawn anew]'
     """
-    pixels = "drawn anew" if getattr(config.model_config, "binarize", False) else "as they are"
-    draws = [] if k is None else [f"k={k}"]
-    return ", ".join([*draws, f"n={examples}", "split=test", f"data={config.data}", f"pixels {pixels}"])
+    model = config.model_config
+    likelihood = [model.likelihood] if hasattr(model, "likelihood") else []
+    draws = {"importance_weighted_bound": k, "rate": 1, "distortion": 1}.get(name)
+    size = "" if config.image_size is None else f"@{config.image_size}"
+    choices = [
+        *likelihood,
+        *([] if draws is None else [f"k={draws}"]),
+        f"n={examples}",
+        f"split={choice(Path(config.data).name)}:test{size}",
+        f"pixels {'drawn anew' if getattr(model, 'binarize', False) else 'as they are'}",
+        *([f"threshold={THRESHOLD}"] if name == "active_units" else []),
+    ]
+    return str(Protocol(name, tuple(choices)))
 
 
 def _of_seed(
@@ -141,7 +158,7 @@ def _of_seed(
     joined = {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
     found = {name: float(np.mean(values, dtype=np.float64)) for name, values in joined.items() if name in names}
     if "active_units" in names:
-        found["active_units"] = float(active_units(jnp.asarray(joined["mean"])))
+        found["active_units"] = float(active_units(jnp.asarray(joined["mean"]), threshold=THRESHOLD))
     if "mutual_information" in names:
         found["mutual_information"] = float(_mutual_information(set_key, joined["mean"], joined["log_var"]))
     return found

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.analysis.feature_metrics import FEATURE_BETTER, FEATURE_METRICS, check_metrics, name_for
+from jaxgen.analysis.feature_metrics import FEATURE_METRICS, NUMBERS, check_metrics, name_for
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.callbacks.sample_metrics import mode_metrics
@@ -200,7 +200,7 @@ def evaluations(config: RunConfig[Any]) -> int:
     """
     metric = selection(config.keep_best or "").metric
     every: int | None = config.image_every if metric.startswith(SAMPLES) else config.evaluate_every
-    if metric.removeprefix(SAMPLES) in FEATURE_BETTER:
+    if metric.removeprefix(SAMPLES) in NUMBERS:
         every = config.metric_every or config.image_every
     return -(-config.steps // max(every or 1, config.chunk))
 
@@ -212,7 +212,7 @@ def _extractor(config: RunConfig[Any], model: Model, shown: Batch) -> Extractor 
             if getattr(config, name) is not None:
                 raise InputError(f"{name} applies to metrics of features: give metrics, e.g. fid")
         return None
-    check_metrics(config.metrics)
+    check_metrics(config.metrics, examples=config.metric_samples, held_out=False, labels=False)
     if model.sample is None or "image" not in shown:
         raise InputError(f"metrics of features are of samples of images, and '{config.data}' or the model has none")
     extractor = load_extractor(config.extractor or default_extractor(config.data))
@@ -234,7 +234,7 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch, extract
     modes = MODE_METRICS if config.data in STACKED or mode_metrics(config.data, None) is not None else ()
     known = [f"{SAMPLES}{name}" for name in ("sliced_wasserstein", *modes)] if model.sample is not None else []
     if extractor is not None:
-        numbers = [number for name in config.metrics for number in FEATURE_METRICS[name].better]
+        numbers = [number for name in config.metrics for number in FEATURE_METRICS[name].numbers]
         known += [SAMPLES + name_for(number, extractor.name) for number in numbers]
     if model.evaluate is not None and config.validation_fraction is not None:
         state = jax.eval_shape(model.init, jax.random.key(0), shown)

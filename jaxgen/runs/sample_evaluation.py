@@ -1,6 +1,7 @@
 """Metrics of the samples of a run by the features of an extractor, each with its protocol."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,14 +10,15 @@ import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.analysis.feature_metrics import FEATURE_METRICS, Sets, check_metrics, feature_metrics
-from jaxgen.analysis.image_features import Progress, features_of_data, features_of_parts, no_progress
-from jaxgen.data import Stream
-from jaxgen.errors import InputError, shortened
-from jaxgen.metrics.extractors import Extractor
+from jaxgen.analysis.image_features import Progress, features_of_data, features_of_parts, no_progress, reference_name
+from jaxgen.data import DATASETS, Stream, count_examples
+from jaxgen.errors import InputError
+from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, Extracted, Extractor
+from jaxgen.runs.config import RunConfig
 from jaxgen.runs.evaluation import better_of
 from jaxgen.runs.loading import Run, single
 from jaxgen.training.seeds import summarize
-from jaxgen.typing import KeyArray
+from jaxgen.typing import Batch, KeyArray
 
 SAMPLES = 10_000
 """Default number of samples."""
@@ -56,18 +58,33 @@ def evaluate_samples(
     if "image" not in run.example:
         raise InputError(f"metrics of features are of images, and '{run.config.data}' are points")
     extractor.check((count, *run.example["image"].shape[1:]))
-    data = run.config.source.load(split)
-    real = features_of_data(extractor, data, progress=progress)
+    open_split = run.config.source.splits()
+    data = open_split(split).data
+    conditional = "label" in run.model.conditions
+    labels = None if isinstance(data, Stream) or "label" not in data else np.asarray(data["label"])
+    check_metrics(
+        metrics,
+        examples=min(count, count_examples(data)),
+        held_out=split == "train",
+        labels=conditional and labels is not None,
+    )
     needs = {FEATURE_METRICS[name].needs for name in metrics}
-    conditions, labels = {}, {}
-    if "labels" in needs and "label" in run.model.conditions and not isinstance(data, Stream) and "label" in data:
+    sets = Sets(
+        real=features_of_data(extractor, data, progress=progress),
+        fake=Extracted(np.zeros((0, 0)), np.zeros((0, 0))),
+        reference=reference_of(run.config, split, data),
+        own_classes=DEFAULT_EXTRACTORS.get(run.config.data) == extractor.name,
+    )
+    conditions: dict[str, Any] = {}
+    if "labels" in needs:
         conditions = {"label": np.arange(count) % run.classes}
-        labels = {"real_labels": np.asarray(data["label"]), "fake_labels": conditions["label"]}
-    held_out = None
+        sets = sets._replace(real_labels=labels, fake_labels=conditions["label"])
     if "held_out" in needs:
-        if split != "train":
-            raise InputError(f"memorization must be measured with the training split, got the split {shortened(split)}")
-        held_out = features_of_data(extractor, run.config.source.load("test"), progress=progress)
+        held_out = open_split("test").data
+        sets = sets._replace(
+            held_out=features_of_data(extractor, held_out, progress=progress),
+            held_out_reference=reference_of(run.config, "test", held_out),
+        )
     sample_key, metric_key = jax.random.split(key)
     values: dict[str, list[float]] = {}
     for number in range(run.config.seeds or 1):
@@ -76,8 +93,7 @@ def evaluate_samples(
         else:
             parts = (part[0] for part in single(run, number).sample_parts(sample_key, count, **conditions))
             fake = features_of_parts(extractor, parts, count=count, progress=progress)
-            sets = Sets(real, fake, held_out, **labels)
-            measured = feature_metrics(metric_key, metrics, extractor, sets, split=split)
+            measured = feature_metrics(metric_key, metrics, extractor, sets._replace(fake=fake))
             found = {str(each.protocol): each.value for each in measured}
         for name, value in found.items():
             values.setdefault(name, [np.nan] * number).append(value)
@@ -87,3 +103,19 @@ def evaluate_samples(
         name: summarize(jnp.asarray(each), better=better_of(name), left_out=run.diverged)
         for name, each in values.items()
     }
+
+
+def reference_of(config: RunConfig[Any], split: str, data: Batch | Stream) -> str:
+    """Return the name of a split of a run's data in a protocol.
+
+    Args:
+        config: config of the run.
+        split: name of the split.
+        data: its images.
+
+    Returns:
+        Data set and split; of the user's own images the name of the folder or the file, with a digest of its content.
+    """
+    own = config.data not in DATASETS
+    name = Path(config.data).name if own else config.data
+    return reference_name(f"{name}:{split}", data if own else None, config.image_size)

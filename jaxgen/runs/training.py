@@ -22,6 +22,7 @@ from jaxgen.runs.loading import Run, abstract_state
 from jaxgen.runs.outputs import write_json
 from jaxgen.runs.preparation import Prepared, prepare_run, selection
 from jaxgen.runs.reservation import check_folder, check_present, reserved
+from jaxgen.runs.sample_evaluation import reference_of
 from jaxgen.runs.start import Durations, Start, start_of
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.chunk import Callback, Divergence, find_non_finite_parameters
@@ -275,6 +276,7 @@ def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
                 prepared.data,
                 config.metrics,
                 prepared.extractor,
+                reference=reference_of(config, "train", prepared.data),
                 count=config.metric_samples,
                 every=config.metric_every or config.image_every,
                 last=config.steps,

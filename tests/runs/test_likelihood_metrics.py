@@ -10,7 +10,7 @@ from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import evaluate_run
-from jaxgen.runs.likelihood_metrics import LIKELIHOOD_METRICS, describe_likelihoods, likelihood_metrics
+from jaxgen.runs.likelihood_metrics import LIKELIHOOD_METRICS, likelihood_metrics, with_protocol
 from jaxgen.runs.loading import single
 
 KEY = jax.random.key(0)
@@ -70,9 +70,9 @@ def test_images_are_binarized_once_for_all_metrics(two_seeds):
 
 def test_the_protocol_says_how_images_are_binarized(two_seeds):
     config = two_seeds.config
-    assert describe_likelihoods(config, k=5, examples=9).endswith("n=9, split=test, data=digits, pixels as they are")
+    assert with_protocol("rate", config, k=5, examples=9).endswith("k=1, n=9, split=digits:test, pixels as they are]")
     drawn = dataclasses.replace(config, model_config=dataclasses.replace(config.model_config, binarize=True))
-    assert describe_likelihoods(drawn, k=5, examples=9).endswith("data=digits, pixels drawn anew")
+    assert with_protocol("rate", drawn, k=5, examples=9).endswith("split=digits:test, pixels drawn anew]")
 
 
 @pytest.mark.parametrize(
