@@ -247,7 +247,7 @@ def extrapolated_frechet_distance(
         key: PRNG key of the subsets.
         real: moments of the features of real examples, as of `moments_of`.
         fake: features of n generated examples, [n, features].
-        counts: sizes of the subsets, each at least 2 and at most n, at least two different ones, and above the number of
+        counts: sizes of the subsets, each at least 2 and at most n, at least two different ones; above the number of
             features for a meaningful line. None selects 15 sizes, evenly spaced to n from 5,000, or from half of n if n
             is at most 5,000.
         biased: whether covariances have the divisor n instead of n - 1.

@@ -80,7 +80,7 @@ def test_classes_that_cannot_be_compared_are_refused():
         intra_class(frechet_distance_of_features, x, labels, x, labels * 0)
     with pytest.raises(InputError, match="real must have examples of every class of both sets, got none of class -4"):
         intra_class(frechet_distance_of_features, x, labels, x, labels - 4)
-    with pytest.raises(InputError, match="^in class 0, real must have at least two examples"):
+    with pytest.raises(InputError, match=r"^in class 0, real must have at least two examples"):
         intra_class(frechet_distance_of_features, x[1:3], labels[1:3], x[1:3], labels[1:3])
     with pytest.raises(InputError, match="real and fake must have examples, got none"):
         intra_class(frechet_distance_of_features, x[:0], labels[:0], x[:0], labels[:0])
