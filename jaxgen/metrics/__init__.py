@@ -28,7 +28,14 @@ from jaxgen.metrics.likelihood_bounds import (
     mutual_information,
     rate_distortion,
 )
-from jaxgen.metrics.memorization import DataCopying, TrainingDistances, data_copying, training_distances
+from jaxgen.metrics.memorization import (
+    DataCopying,
+    MemorizationMetrics,
+    TrainingDistances,
+    data_copying,
+    memorization_metrics,
+    training_distances,
+)
 from jaxgen.metrics.modes import ModeCoverage, label_coverage, mode_coverage
 from jaxgen.metrics.modes_and_distances import (
     CONFIDENT,
@@ -59,6 +66,7 @@ __all__ = [
     "InceptionScore",
     "IntraClass",
     "KernelDistance",
+    "MemorizationMetrics",
     "ModeCoverage",
     "Moments",
     "Neighbours",
@@ -82,6 +90,7 @@ __all__ = [
     "kernel_distance",
     "label_coverage",
     "label_metrics",
+    "memorization_metrics",
     "merge_moments",
     "mixture_metrics",
     "mode_coverage",

@@ -37,7 +37,7 @@ NEARLY_EQUAL = 2e-5
 SPARE = 2
 """Number of neighbours beyond the k nearest that are candidates for them, in case rounding errors changed their order.
 
-Of more distances that are nearly equal, but not those of duplicates, the k-th is one of them.
+Where more distances are nearly that of the k-th, the candidates of that point are found again, however many they are.
 """
 
 PLAIN = (2.0**-40, 2.0**40)
@@ -232,17 +232,60 @@ def nearest_squared(
     Returns:
         Squared distances in double precision, and indices, each [n, k], or [n, 1] if `only_last`.
     """
-    count = min(k + SPARE, len(x) - 1 if of is None else len(of))
+    y = x if of is None else of
+    available = len(y) - 1 if of is None else len(y)
+    count = min(k + SPARE, available)
     found = _within(x, count) if of is None else _between(x, of, count)
     squared, indices = np.asarray(found.squared, np.float64), np.asarray(found.indices)
     last = squared[:, k - 1 : k]
-    recomputed = squared <= last * (1 + NEARLY_EQUAL)
+    bound = last * (1 + NEARLY_EQUAL)
+    recomputed = squared <= bound
+    too_few = np.flatnonzero(recomputed[:, -1] & (squared[:, -1] > 0) & (count < available))
     if only_last:
         recomputed &= squared >= last * (1 - NEARLY_EQUAL)
+    recomputed[too_few] = False
     first, place = np.nonzero(recomputed & (squared > 0))
-    squared[first, place] = x.squared(x if of is None else of, first, indices[first, place])
-    order = np.argsort(squared, axis=1, kind="stable")[:, k - 1 if only_last else 0 : k]
-    return np.take_along_axis(squared, order, axis=1), np.take_along_axis(indices, order, axis=1)
+    squared[first, place] = x.squared(y, first, indices[first, place])
+    order = np.argsort(squared, axis=1, kind="stable")[:, :k]
+    squared, indices = np.take_along_axis(squared, order, axis=1), np.take_along_axis(indices, order, axis=1)
+    for begin in range(0, len(too_few), TILE):
+        rows = too_few[begin : begin + TILE]
+        squared[rows], indices[rows] = _among_all(x, of, rows, bound[rows, 0], k)
+    return (squared[:, -1:], indices[:, -1:]) if only_last else (squared, indices)
+
+
+def _among_all(
+    x: Points, of: Points | None, rows: Int[np.ndarray, " n"], bound: Float[np.ndarray, " n"], k: int
+) -> tuple[Float[np.ndarray, "n k"], Int[np.ndarray, "n k"]]:
+    """Find the k nearest points of a few points, at most a tile, in double precision.
+
+    Args:
+        x: points.
+        of: points among which to find neighbours; None for x, without the point itself.
+        rows: indices of the few points.
+        bound: squared distance in single precision that those of the k nearest do not exceed.
+        k: number of neighbours.
+    """
+    y = x if of is None else of
+    few = Points(x.values[rows], x.origin, x.unit, x.devices)
+    sides = grid(few, y)
+    (block,) = blocks(few, sides.height, sides.row_sharding)
+    near: list[tuple[np.ndarray, np.ndarray]] = []
+    for columns in blocks(y, sides.width, sides.column_sharding):
+        row, column = np.nonzero(np.asarray(_tile(block, columns)) <= bound[:, None])
+        column += columns.first
+        itself = rows[row] == column if of is None else np.zeros(len(row), bool)
+        near.append((row[~itself], column[~itself]))
+    row, column = (np.concatenate(parts) for parts in zip(*near, strict=True))
+    squared = x.squared(y, rows[row], column)
+    order = np.lexsort((column, squared, row))
+    nearest = order[np.searchsorted(row[order], np.arange(len(rows)))[:, None] + np.arange(k)]
+    return squared[nearest], column[nearest]
+
+
+@jax.jit
+def _tile(x: Block, y: Block) -> Float[Array, "height width"]:
+    return tile(x, y, within=False)
 
 
 def _between(x: Points, y: Points, count: int) -> Nearest:

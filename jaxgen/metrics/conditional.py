@@ -137,5 +137,5 @@ def intra_class(
         try:
             result[label] = float(distance(real[places[0]], fake[places[1]]))
         except ValueError as error:
-            raise InputError(f"the distance of class {label} cannot be computed: {error}") from error
+            raise InputError(f"in class {label}, {error}") from error
     return IntraClass(float(np.mean(list(result.values()))), result)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import centre, is_known, widen
+from jaxgen._arrays import centre, float_dtype, is_known, widen
 from jaxgen._signatures import checked
 from jaxgen.divergences import frechet_distance
 from jaxgen.errors import InputError, shortened
@@ -28,7 +28,12 @@ POINTS = 15
 """Number of sample sizes of an extrapolated distance (Chong and Forsyth 2020)."""
 
 SMALLEST = 5000
-"""Smallest of these sample sizes, where there are more samples."""
+"""Smallest of these sample sizes where there are more samples, as in the authors' program.
+
+Distances are linear in 1 / n only where n is above the number of features, 2,048 of Inception: the covariance of fewer
+examples is singular, and the line through their distances misses the value at infinity. Of at most this many samples,
+the smallest size is half of them.
+"""
 
 
 class Moments(NamedTuple):
@@ -70,8 +75,8 @@ def frechet_distance_of_features(
 
     The estimate is biased upwards, by an amount of about a constant over the number of examples: compare distances of
     equal numbers of examples only, or see `extrapolated_frechet_distance`. Time grows with `(n + m) features^2 +
-    features^3`. Under `jit`, `vmap` or `grad` it is computed in the precision of the features by
-    `jaxgen.divergences.frechet_distance`, whose errors and derivatives are documented there.
+    features^3`. Under `jit`, `vmap` or `grad` it is computed by `jaxgen.divergences.frechet_distance`, whose errors and
+    derivatives are documented there.
 
     Args:
         real: features of real examples, at least two, [n, features].
@@ -242,8 +247,9 @@ def extrapolated_frechet_distance(
         key: PRNG key of the subsets.
         real: moments of the features of real examples, as of `moments_of`.
         fake: features of n generated examples, [n, features].
-        counts: sizes of the subsets, each at least 2 and at most n, at least two different ones. None selects 15 sizes,
-            evenly spaced from 5,000, or a tenth of n if that is less, to n.
+        counts: sizes of the subsets, each at least 2 and at most n, at least two different ones; above the number of
+            features for a meaningful line. None selects 15 sizes, evenly spaced to n from 5,000, or from half of n if n
+            is at most 5,000.
         biased: whether covariances have the divisor n instead of n - 1.
 
     Returns:
@@ -262,7 +268,7 @@ def extrapolated_frechet_distance(
         >>> real, fake = np.random.default_rng(0).normal(size=(2, 4000, 2))
         >>> found = extrapolated_frechet_distance(jax.random.key(0), moments_of(real), fake + 2.0)
         >>> f"{found.distance:.0f}", found.counts[[0, -1]].tolist()
-        ('8', [400, 4000])
+        ('8', [2000, 4000])
     """
     fake = fake if isinstance(fake, jax.Array) else np.asarray(fake)
     sizes = _subset_sizes(counts, len(fake))
@@ -320,12 +326,12 @@ def _distance(p: _Gaussian, q: _Gaussian) -> float:
 
 
 def _traced(real: Float[Array, "n features"], fake: Float[Array, "m features"], biased: bool) -> Float[Array, ""]:
-    """Return the distance in single precision, as a part of a larger program."""
+    """Return the distance as a part of a larger program, in the dtype of the features."""
     moments = [
         (x.mean(axis=0), jnp.cov(x, rowvar=False, bias=biased).reshape(x.shape[1], x.shape[1]))
         for x in centre(widen(real), widen(fake))
     ]
-    return frechet_distance(*moments[0], *moments[1])
+    return frechet_distance(*moments[0], *moments[1]).astype(float_dtype(real, fake))
 
 
 def _chunks(features: AnyArray) -> Iterator[AnyArray]:
@@ -364,7 +370,7 @@ def _moments_on_device(chunk: Float[Array, "n features"]) -> tuple[Array, Array]
 
 
 def _subset_sizes(counts: Sequence[int] | None, n: int) -> np.ndarray:
-    smallest = max(2, min(SMALLEST, n // 10))
+    smallest = SMALLEST if n > SMALLEST else max(2, n // 2)
     sizes = np.linspace(smallest, n, POINTS).astype(int) if counts is None else np.asarray(counts, int)
     if len(np.unique(sizes)) < 2 or sizes.min() < 2 or sizes.max() > n:
         got = f"{n} examples" if counts is None else shortened(list(counts))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxgen._arrays import check_number
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError
-from jaxgen.metrics.neighbours import nearest_neighbours
+from jaxgen.metrics.neighbours import Neighbours, nearest_neighbours
 from jaxgen.typing import AnyArray, Float
 
 
@@ -45,6 +45,51 @@ class DataCopying(NamedTuple):
 
     score: float
     scores: Float[np.ndarray, " cells"]
+
+
+class MemorizationMetrics(NamedTuple):
+    """Both metrics of memorization.
+
+    Attributes:
+        distances: result of `training_distances`.
+        copying: result of `data_copying` with one cell.
+    """
+
+    distances: TrainingDistances
+    copying: DataCopying
+
+
+@checked
+def memorization_metrics(
+    samples: Float[AnyArray, "m features"],
+    train: Float[AnyArray, "n features"],
+    held_out: Float[AnyArray, "h features"],
+) -> MemorizationMetrics:
+    """Compute `training_distances` and `data_copying` of one cell from one search of the nearest training examples.
+
+    Args:
+        samples: features of generated examples, [m, features].
+        train: features of the examples that the model was trained on, [n, features].
+        held_out: features of other examples of the data, [h, features].
+
+    Returns:
+        The results of both functions.
+
+    Raises:
+        InputError: as `training_distances`.
+
+    Reference:
+        Meehan, Chaudhuri and Dasgupta 2020, arXiv:2004.05675, sections 2 to 4.
+
+    Example:
+        >>> train, held_out = np.array([[0.0], [4.0]]), np.array([[1.0], [3.0]])
+        >>> found = memorization_metrics(np.array([[0.1], [4.0], [0.2]]), train, held_out)
+        >>> round(found.distances.ratio, 3), round(found.copying.score, 3)
+        (0.1, -1.732)
+    """
+    _check_sizes(samples=samples, train=train, held_out=held_out)
+    of_samples, of_held_out = _nearest(samples, train, held_out)
+    return MemorizationMetrics(_relative(of_samples, of_held_out), _of_one_cell(of_samples, of_held_out))
 
 
 @checked
@@ -78,15 +123,7 @@ def training_distances(
         array([0.1, 0. , 0.2])
     """
     _check_sizes(samples=samples, train=train, held_out=held_out)
-    found = nearest_neighbours(samples, train)
-    unit = float(np.median(nearest_neighbours(held_out, train).distances))
-    if unit == 0:
-        raise InputError(
-            "held_out must differ from train, got at least half of its examples at distance 0; "
-            "give examples that the model was not trained on"
-        )
-    ratios = found.distances[:, 0] / unit
-    return TrainingDistances(float(np.median(ratios)), ratios, found.indices[:, 0])
+    return _relative(*_nearest(samples, train, held_out))
 
 
 @checked
@@ -135,12 +172,10 @@ def data_copying(
     sets = {"samples": samples, "train": train, "held_out": held_out}
     _check_sizes(**sets)
     if centers is None:
-        cells = [np.zeros(len(features), np.int32) for features in sets.values()]
-        scores = np.full(1, np.nan)
-    else:
-        _check_sizes(centers=centers)
-        cells = [nearest_neighbours(features, centers).indices[:, 0] for features in sets.values()]
-        scores = np.full(len(centers), np.nan)
+        return _of_one_cell(*_nearest(samples, train, held_out))
+    _check_sizes(centers=centers)
+    cells = [nearest_neighbours(features, centers).indices[:, 0] for features in sets.values()]
+    scores = np.full(len(centers), np.nan)
     weights = np.zeros(len(scores))
     for cell in range(len(scores)):
         inside = [np.flatnonzero(of == cell) for of in cells]
@@ -149,14 +184,35 @@ def data_copying(
         if len(inside[1]) == 0:
             raise InputError(f"each cell must have training examples, got none in cell {cell}; choose fewer centers")
         ours, members, theirs = (features[place] for features, place in zip(sets.values(), inside, strict=True))
-        distances = [nearest_neighbours(points, members).distances[:, 0] for points in (ours, theirs)]
-        scores[cell], weights[cell] = _rank_score(*distances), len(inside[2])
+        scores[cell] = _of_one_cell(*_nearest(ours, members, theirs)).score
+        weights[cell] = len(inside[2])
     if not weights.any():
         raise InputError(
             f"a cell must have more than {least_share:g} of the samples, and held-out examples, got none; "
             "choose fewer centers or a smaller least_share"
         )
     return DataCopying(float(np.nansum(scores * weights) / weights.sum()), scores)
+
+
+def _nearest(samples: AnyArray, train: AnyArray, held_out: AnyArray) -> tuple[Neighbours, Neighbours]:
+    """Find the nearest training example of each sample and of each held-out example."""
+    return nearest_neighbours(samples, train), nearest_neighbours(held_out, train)
+
+
+def _relative(of_samples: Neighbours, of_held_out: Neighbours) -> TrainingDistances:
+    unit = float(np.median(of_held_out.distances))
+    if unit == 0:
+        raise InputError(
+            "held_out must differ from train, got at least half of its examples at distance 0; "
+            "give examples that the model was not trained on"
+        )
+    ratios = of_samples.distances[:, 0] / unit
+    return TrainingDistances(float(np.median(ratios)), ratios, of_samples.indices[:, 0])
+
+
+def _of_one_cell(of_samples: Neighbours, of_held_out: Neighbours) -> DataCopying:
+    score = _rank_score(of_samples.distances[:, 0], of_held_out.distances[:, 0])
+    return DataCopying(score, np.array([score]))
 
 
 def _rank_score(x: np.ndarray, y: np.ndarray) -> float:

@@ -205,7 +205,7 @@ def realism(
             quantile is not in (0, 1].
 
     Reference:
-        Kynkäänniemi et al. 2019, arXiv:1904.06991, equation 5 and section 3.3.
+        Kynkäänniemi et al. 2019, arXiv:1904.06991, where it is called the realism score.
 
     Example:
         >>> real, fake = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([[0.5], [13.0]])

@@ -113,6 +113,15 @@ class TestDistance:
         _, expected = by_matrix_root(np.asarray(real, np.float64), np.asarray(fake, np.float64))
         assert frechet_distance_of_features(real, fake) == pytest.approx(expected, rel=1e-9)
 
+    def test_compiled_it_has_the_dtype_of_the_features_and_the_digits_of_single_precision(self):
+        """One ulp of bfloat16 is 2^-8; sums of 40 examples in bfloat16 would lose more."""
+        rng = np.random.default_rng(2)
+        real, fake = (jnp.asarray(8 * rng.standard_normal((40, 1)) + shift, jnp.bfloat16) for shift in (0, 9))
+        (m, s), (n, t) = ((x.mean(), x.std(ddof=1)) for x in (np.asarray(z, np.float64) for z in (real, fake)))
+        found = jax.jit(frechet_distance_of_features)(real, fake)
+        assert found.dtype == jnp.bfloat16
+        assert float(found) == pytest.approx((m - n) ** 2 + (s - t) ** 2, rel=2**-8)
+
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_features_that_are_not_finite_are_refused(self, features, value):
         real, fake = features[0], features[1].copy()
@@ -235,11 +244,21 @@ class TestExtrapolation:
         line = LinearRegression().fit(1 / found.counts[:, None], found.distances)
         assert found.distance == pytest.approx(line.intercept_, rel=1e-8)
 
-    def test_there_are_fifteen_sizes_up_to_all_samples(self, extrapolated):
+    def test_there_are_fifteen_sizes_from_half_of_few_samples_to_all(self, extrapolated):
         real, fake, found = extrapolated
-        np.testing.assert_array_equal(found.counts, np.linspace(400, 4000, 15).astype(int))
+        assert found.counts[[0, 7, -1]].tolist() == [2000, 3000, 4000]
+        assert len(found.counts) == 15
         assert found.distances[-1] == pytest.approx(frechet_distance_of_moments(real, moments_of(fake)), rel=1e-9)
-        assert np.all(np.diff(found.distances) < 0)
+        # The excess over the true distance, 0, is proportional to 1 / n: twice as large for half of the samples.
+        assert found.distances[0] / found.distances[-1] == pytest.approx(2, rel=0.15)
+
+    def test_of_many_samples_the_smallest_size_is_that_of_the_published_program(self):
+        """score_infinity.py of Chong and Forsyth has 15 sizes from 5,000 to all samples."""
+        fake = np.random.default_rng(5).standard_normal((12_000, 1)).astype(np.float32)
+        real = Moments(10**9, np.zeros(1), (10**9 - 1) * np.eye(1))
+        for n, sizes in ((12_000, [5000, 8500, 12_000]), (5002, [5000, 5001, 5002]), (5000, [2500, 3750, 5000])):
+            found = extrapolated_frechet_distance(jax.random.key(0), real, fake[:n])
+            assert found.counts[[0, 7, -1]].tolist() == sizes
 
     def test_subsets_are_a_function_of_the_key(self, extrapolated):
         real, fake, _ = extrapolated

@@ -1,6 +1,7 @@
 """Bounds of likelihoods of linear Gaussian models, whose likelihood is known, and of posteriors against float64."""
 
 import math
+from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -109,6 +110,20 @@ def test_mutual_information_is_that_of_a_gaussian_channel() -> None:
     )
     zero = np.zeros((4000, 1), np.float32)
     assert float(estimate(zero, zero)) == pytest.approx(0, abs=1e-5)
+
+
+def test_mutual_information_computes_no_array_of_more_than_16_mb() -> None:
+    """Of 2,000 examples and 50 latents, all differences of latents and means take 800 MB."""
+
+    def sizes(jaxpr) -> Iterator[int]:
+        for equation in jaxpr.eqns:
+            yield from (output.aval.size for output in equation.outvars)
+            for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+                if hasattr(inner, "eqns"):
+                    yield from sizes(inner)
+
+    posterior = jax.ShapeDtypeStruct((2000, 50), jnp.float32)
+    assert 2**20 < max(sizes(jax.make_jaxpr(partial(mutual_information, KEY))(posterior, posterior))) <= 2**22
 
 
 def test_active_units_are_those_whose_mean_varies() -> None:

@@ -7,7 +7,13 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
 from jaxgen.errors import InputError
-from jaxgen.metrics import data_copying, training_distances
+from jaxgen.metrics import (
+    data_copying,
+    memorization,
+    memorization_metrics,
+    nearest_neighbours,
+    training_distances,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +72,32 @@ def test_ratios_name_the_copied_examples(sets):
     np.testing.assert_allclose(found.ratios, near / np.median(distances), rtol=1e-6)
 
 
+def test_both_metrics_of_one_search_are_those_of_two(sets, monkeypatch):
+    searched = []
+
+    def counted(points, of):
+        searched.append((len(points), len(of)))
+        return nearest_neighbours(points, of)
+
+    expected = training_distances(*sets), data_copying(*sets)
+    monkeypatch.setattr(memorization, "nearest_neighbours", counted)
+    found = memorization_metrics(*sets)
+    assert searched == [(150, 200), (120, 200)]
+    assert found.distances.ratio == expected[0].ratio
+    np.testing.assert_array_equal(found.distances.indices, expected[0].indices)
+    assert found.copying.score == expected[1].score == pytest.approx(z_score(*sets), rel=1e-12)
+
+
 def test_wrong_arguments_are_refused(sets):
     samples, train, held_out = sets
-    for function in (data_copying, training_distances):
+    for function in (data_copying, training_distances, memorization_metrics):
         with pytest.raises(InputError, match="train must have at least one example, got none"):
             function(samples, train[:0], held_out)
         with pytest.raises(InputError, match=r"held_out must be an array of numbers \[h, features\] with features 20"):
             function(samples, train, held_out[:, :3])
-    with pytest.raises(InputError, match="held_out must differ from train, got at least half of its examples at"):
-        training_distances(samples, train, train)
+    for function in (training_distances, memorization_metrics):
+        with pytest.raises(InputError, match="held_out must differ from train, got at least half of its examples at"):
+            function(samples, train, train)
     with pytest.raises(InputError, match="each cell must have training examples, got none in cell 1; choose fewer"):
         data_copying(samples, train[:1], held_out, centers=np.stack([train[0], -train[0]]))
     with pytest.raises(InputError, match=r"a cell must have more than 0\.9 of the samples"):

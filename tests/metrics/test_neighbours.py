@@ -134,6 +134,24 @@ def test_realism_is_the_largest_ratio_over_the_smaller_half_of_the_balls(feature
     np.testing.assert_array_equal(realism(real, fake, quantile=1.0) > 1, inside)
 
 
+@pytest.mark.parametrize("dim", [5, 40])
+@pytest.mark.parametrize("tile", [2048, 64])
+def test_nearest_of_many_nearly_equal_distances_is_that_of_float64(dim, tile, monkeypatch):
+    """Points of the unit sphere, whose distances to points near its centre single precision does not tell apart."""
+    monkeypatch.setattr(_pairs, "TILE", tile)
+    generator = np.random.default_rng(2)
+    sphere = generator.standard_normal((150, dim))
+    sphere = np.float32(sphere / np.linalg.norm(sphere, axis=1, keepdims=True))
+    centre = np.float32(1e-7 * generator.standard_normal((70, dim)))
+    distances, indices = KDTree(np.float64(sphere)).query(np.float64(centre), k=3)
+    found = nearest_neighbours(centre, sphere, k=3)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-14)
+    np.testing.assert_array_equal(found.indices, indices)
+    together = np.concatenate([sphere, centre[:1]])
+    distances = np.sort(cdist(np.float64(centre[:1]), np.float64(sphere))[0])
+    np.testing.assert_allclose(nearest_neighbours(together, k=3).distances[-1], distances[:3], rtol=1e-14)
+
+
 @pytest.mark.parametrize("dim", [2, 24])
 def test_neighbours_are_those_of_a_kd_tree(features, dim):
     real, fake = (np.float64(points[:, :dim]) for points in features)

@@ -1,8 +1,7 @@
 """`efficientnet_lite0`: a classifier of ImageNet whose weights are in a package, so that no file is fetched."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from flax.traverse_util import unflatten_dict
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
-from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.metrics.extractors.weights import file_sha256, folded_convolution, parameter_shapes, published_array
-from jaxgen.typing import Array, PyTree, UInt8
+from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (224, 224)
 """Height and width of the images that the network was trained on."""
@@ -62,25 +61,20 @@ def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
         name="efficientnet_lite0",
         resizer=resizer,
         channels=3,
-        size=SIZE if resizer == "none" else None,
+        size=SIZE,
         params=jax.tree.map(jnp.asarray, params),
-        apply=_apply(resizer),
+        apply=_apply,
         at_once=64,
+        classes_of="imagenet",
     )
 
 
-@cache  # JAX compiles again for another function.
-def _apply(resizer: str) -> Callable[[PyTree, UInt8[Array, "n height width 3"]], Extracted]:
-    """Return the function of an extractor."""
+def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
+    """Compute features and logits of grey levels in 0..255."""
+    from jaxgen.nn.efficientnet import EfficientNetLite0
 
-    def apply(params: PyTree, images: UInt8[Array, "n height width 3"]) -> Extracted:
-        from jaxgen.nn.efficientnet import EfficientNetLite0
-
-        x = images.astype(jnp.float32) if resizer == "none" else resize(images, SIZE, resizer=resizer)
-        found: Any = EfficientNetLite0().apply({"params": params}, (x - 127) / 128)
-        return Extracted(found.features, found.logits)
-
-    return apply
+    found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
+    return Extracted(found.features, found.logits)
 
 
 def _file() -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
+from jaxgen.metrics.extractors.resizers import resize
 from jaxgen.typing import AnyArray, Array, Float, PyTree, Shaped, UInt8
 
 
@@ -30,13 +31,19 @@ class Extractor(NamedTuple):
 
     Attributes:
         name: name of the network and its weights, e.g. `inception_2015`; numbers of different names do not compare.
-        resizer: name of the function that changes the size of images; `none` where they must have that of the inputs.
+        resizer: one of `jaxgen.metrics.extractors.RESIZERS`, by which images get the size of the inputs; `none` where
+            they must have it.
         channels: number of channels of the images.
-        size: height and width of the images where the resizer is `none`; None where any size is resized.
+        size: height and width of the inputs; None where the network takes images of any size.
         params: weights of the network.
-        apply: `(params, images) -> Extracted`, a pure function of bytes `[n, height, width, channels]`.
-        at_once: number of images per call of the network; the last call is filled with zeros, so that one program is
-            compiled. It bounds the memory, and results do not depend on it.
+        apply: `(params, images) -> Extracted`, a pure function of grey levels, floats in 0..255
+            `[n, height, width, channels]`.
+        at_once: number of images per call of the network; every call is filled with zeros up to it, so that one program
+            is compiled for images of one size. It bounds the memory, and results do not depend on it. For a few images
+            alone, `extractor._replace(at_once=4)` takes less time.
+        options: further choices on which the numbers depend, as a protocol prints them, e.g. `layer=768`; none where
+            they are those of the publication.
+        classes_of: name of the data set whose classes the logits are of; None where they are of no data set.
     """
 
     name: str
@@ -44,8 +51,10 @@ class Extractor(NamedTuple):
     channels: int
     size: tuple[int, int] | None
     params: PyTree
-    apply: Callable[[PyTree, UInt8[Array, "n height width channels"]], Extracted]
+    apply: Callable[[PyTree, Float[Array, "n height width channels"]], Extracted]
     at_once: int = 256
+    options: tuple[str, ...] = ()
+    classes_of: str | None = None
 
     def __call__(self, images: Shaped[AnyArray, "n height width channels"]) -> Extracted:
         """Compute features and logits of any number of images.
@@ -68,9 +77,9 @@ class Extractor(NamedTuple):
             part = quantize(bytes_of_images[first : first + self.at_once])
             if part.shape[-1] < self.channels:
                 part = np.repeat(part, self.channels, axis=-1)
-            filled = np.zeros((min(self.at_once, len(bytes_of_images)), *part.shape[1:]), np.uint8)
+            filled = np.zeros((self.at_once, *part.shape[1:]), np.uint8)
             filled[: len(part)] = part
-            found = _apply(self.apply, self.params, filled)
+            found = _apply(self.apply, self.resizer, self.size, self.params, filled)
             parts.append(Extracted(*(np.asarray(array)[: len(part)] for array in found)))
         return Extracted(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -79,10 +88,9 @@ class Extractor(NamedTuple):
         if len(shape) != 4 or 0 in shape:
             raise InputError(f"images must be [n, height, width, channels] with n at least 1, got {shape}")
         if shape[-1] not in (1, self.channels):
-            raise InputError(
-                f"images for the extractor {self.name} must have {self.channels} channels, got {shape[-1]}"
-            )
-        if self.size is not None and shape[1:3] != self.size:
+            need = "be grey" if self.channels == 1 else f"have 1 or {self.channels} channels"
+            raise InputError(f"images for the extractor {self.name} must {need}, got {shape[-1]} channels")
+        if self.resizer == "none" and self.size is not None and shape[1:3] != self.size:
             height, width = self.size
             raise InputError(
                 f"images for the extractor {self.name} must be {height}x{width} where they are not resized, got "
@@ -116,10 +124,17 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     return np.clip(np.round(array.astype(np.float32) * 255), 0, 255).astype(np.uint8)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnames=("apply", "resizer", "size"))
 def _apply(
-    apply: Callable[[PyTree, Array], Extracted], params: PyTree, images: UInt8[Array, "n height width channels"]
+    apply: Callable[[PyTree, Array], Extracted],
+    resizer: str,
+    size: tuple[int, int] | None,
+    params: PyTree,
+    images: UInt8[Array, "n height width channels"],
 ) -> Extracted:
+    grey_levels = images.astype(jnp.float32)
+    if resizer != "none" and size is not None:
+        grey_levels = resize(grey_levels, size, resizer=resizer)
     # Otherwise GPUs and TPUs round the inputs of convolutions to fewer bits, and numbers differ by machine.
     with jax.default_matmul_precision("highest"):
-        return Extracted(*(jnp.asarray(array, jnp.float32) for array in apply(params, images)))
+        return Extracted(*(jnp.asarray(array, jnp.float32) for array in apply(params, grey_levels)))

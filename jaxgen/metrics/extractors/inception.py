@@ -12,7 +12,7 @@ from flax.traverse_util import unflatten_dict
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
-from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
     folded_convolution,
@@ -20,7 +20,7 @@ from jaxgen.metrics.extractors.weights import (
     parameter_shapes,
     published_array,
 )
-from jaxgen.typing import Array, Float, PyTree, UInt8
+from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (299, 299)
 """Height and width of the images that the network was trained on."""
@@ -48,7 +48,7 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
             published.
 
     Returns:
-        An extractor named `inception_2015`; the name states another layer or the bias.
+        An extractor named `inception_2015`; its options state another layer or the bias.
 
     Raises:
         InputError: if the weights are not installed, or an argument is unknown.
@@ -67,47 +67,46 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
         raise InputError(f"layer must be one of {', '.join(map(str, LAYERS))}, got {layer!r}")
     params = unflatten_dict(load_weights(INCEPTION_WEIGHTS), sep="/")
     return Extractor(
-        name="inception_2015" + (f"_layer_{layer}" if layer != 2048 else "") + ("_bias" if bias else ""),
+        name="inception_2015",
         resizer=resizer,
         channels=3,
-        size=SIZE if resizer == "none" else None,
+        size=SIZE,
         params=jax.tree.map(jnp.asarray, params),
         apply=_apply(resizer, layer, bias),
         at_once=AT_ONCE,
+        options=(*((f"layer={layer}",) if layer != 2048 else ()), *(("bias=true",) if bias else ())),
+        classes_of="imagenet",
     )
 
 
 @cache  # JAX compiles again for another function.
-def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, UInt8[Array, "n height width 3"]], Extracted]:
+def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, Float[Array, "n 299 299 3"]], Extracted]:
     """Return the function of an extractor."""
 
-    def apply(params: PyTree, images: UInt8[Array, "n height width 3"]) -> Extracted:
+    def apply(params: PyTree, images: Float[Array, "n 299 299 3"]) -> Extracted:
         from jaxgen.nn.inception import Inception2015
 
-        found: Any = Inception2015().apply({"params": params}, inputs(images, resizer))
+        found: Any = Inception2015().apply({"params": params}, standardize(images, resizer))
         return Extracted(getattr(found, f"layer_{layer}"), found.logits + found.bias if bias else found.logits)
 
     return apply
 
 
-def inputs(images: UInt8[Array, "n height width 3"], resizer: str) -> Float[Array, "n 299 299 3"]:
-    """Return what the network is given for images, as the program of the resizer computes it.
+def standardize(images: Float[Array, "n 299 299 3"], resizer: str) -> Float[Array, "n 299 299 3"]:
+    """Return what the network is given for images of its size, as the program of the resizer computes it.
 
     Args:
-        images: RGB images, bytes.
+        images: RGB images, grey levels in 0..255.
         resizer: name of the resizer.
 
     Returns:
         Inputs in about [-1, 1].
 
     Example:
-        >>> inputs(jnp.full((1, 2, 2, 3), 128, jnp.uint8), "tf1_bilinear").max()
+        >>> standardize(jnp.full((1, 299, 299, 3), 128.0), "tf1_bilinear").max()
         Array(0., dtype=float32)
     """
-    x = images.astype(jnp.float32)
-    if resizer != "none":
-        x = resize(x, SIZE, resizer=resizer)
-    return x / 255 * 2 - 1 if resizer == "bilinear" else (x - 128) / 128
+    return images / 255 * 2 - 1 if resizer == "bilinear" else (images - 128) / 128
 
 
 def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

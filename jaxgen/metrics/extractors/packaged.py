@@ -3,24 +3,22 @@
 Inception's features are those of photographs of 299x299 pixels and say little about digits. The features of these
 networks, the means over pixels of the last residual stage, are learned from the data that they are for. Each is the
 residual network of He et al. 2016 (`jaxgen.nn.resnet`) with one block per stage, trained by the recipe
-`extractor-weights` and stored as safetensors. A number carries the name of the network: another version of the weights
-will have another name.
+`extractor-digits`, `extractor-mnist` or `extractor-fashion-mnist` and stored as safetensors. A number carries the name
+of the network: another version of the weights will have another name.
 """
 
 import hashlib
-from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-import jax.numpy as jnp
 from flax.traverse_util import unflatten_dict
 from safetensors.numpy import load as load_tensors
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
-from jaxgen.metrics.extractors.resizers import RESIZERS, resize
-from jaxgen.typing import Array, PyTree, Shaped, UInt8
+from jaxgen.metrics.extractors.resizers import RESIZERS
+from jaxgen.typing import Array, Float, PyTree
 
 
 class Packaged(NamedTuple):
@@ -63,7 +61,8 @@ def packaged_extractor(name: str, *, resizer: str = "none") -> Extractor:
         The extractor, with 96 features and 10 logits.
 
     Raises:
-        InputError: if there is no extractor or resizer of that name, or its file is not the one of this version.
+        InputError: if there is no extractor or resizer of that name, or its file is missing or not the one of this
+            version.
 
     Reference:
         He et al. 2016, arXiv:1512.03385, section 4.2 (the network).
@@ -76,18 +75,23 @@ def packaged_extractor(name: str, *, resizer: str = "none") -> Extractor:
     """
     check_known("extractor in the package", name, PACKAGED)
     check_known("resizer", resizer, {*RESIZERS, "none"})
-    content = weights_file(name).read_bytes()
+    try:
+        content = weights_file(name).read_bytes()
+    except OSError:
+        content = b""
     if hashlib.sha256(content).hexdigest() != PACKAGED[name].sha256:
+        got = "another file" if content else "none"
         raise InputError(
-            f"the weights of {name} must be those of this version of jaxgen, and the file differs: install jaxgen again"
+            f"the weights of {name} must be those of this version of jaxgen, got {got}: install jaxgen again"
         )
     return Extractor(
         name=name,
         resizer=resizer,
         channels=1,
-        size=PACKAGED[name].size if resizer == "none" else None,
+        size=PACKAGED[name].size,
         params=unflatten_dict(load_tensors(content), sep="/"),
-        apply=apply_classifier if resizer == "none" else _apply_to_resized(resizer, PACKAGED[name].size),
+        apply=apply_classifier,
+        classes_of=PACKAGED[name].data,
     )
 
 
@@ -96,15 +100,7 @@ def weights_file(name: str) -> resources.abc.Traversable:
     return resources.files("jaxgen.metrics.extractors") / "weights" / f"{name}.safetensors"
 
 
-@cache  # JAX compiles again for another function.
-def _apply_to_resized(resizer: str, size: tuple[int, int]) -> Callable[[PyTree, Array], Extracted]:
-    def apply(params: PyTree, images: UInt8[Array, "n height width 1"]) -> Extracted:
-        return apply_classifier(params, resize(images, size, resizer=resizer))
-
-    return apply
-
-
-def apply_classifier(params: PyTree, images: Shaped[Array, "n height width 1"]) -> Extracted:
+def apply_classifier(params: PyTree, images: Float[Array, "n height width 1"]) -> Extracted:
     """Compute features and logits of grey images.
 
     Args:
@@ -116,7 +112,7 @@ def apply_classifier(params: PyTree, images: Shaped[Array, "n height width 1"]) 
     """
     from jaxgen.nn.resnet import ResNet
 
-    inputs = 2 * (images.astype(jnp.float32) / 255) - 1
+    inputs = 2 * (images / 255) - 1
     network = ResNet(blocks=1, classes=CLASSES, width=WIDTH)
     logits, sown = network.apply(params, inputs, train=False, mutable=["intermediates"])
     return Extracted(sown["intermediates"]["features"][0], logits)

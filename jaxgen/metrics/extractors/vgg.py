@@ -1,7 +1,6 @@
 """VGG-16 with published weights: the extractor `vgg16` of precision and recall, and the perceptual distance LPIPS."""
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from jaxgen._numerics import safe_sqrt
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
-from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
     convolution,
@@ -23,7 +22,7 @@ from jaxgen.metrics.extractors.weights import (
     parameter_shapes,
     published_array,
 )
-from jaxgen.typing import AnyArray, Array, Float, PyTree, UInt8
+from jaxgen.typing import AnyArray, Array, Float, PyTree
 
 SIZE = (224, 224)
 """Height and width of the images that the network was trained on."""
@@ -72,25 +71,20 @@ def vgg16(*, resizer: str = "tf1_bilinear") -> Extractor:
         name="vgg16",
         resizer=resizer,
         channels=3,
-        size=SIZE if resizer == "none" else None,
+        size=SIZE,
         params=jax.tree.map(jnp.asarray, params),
-        apply=_apply(resizer),
+        apply=_apply,
         at_once=32,
+        classes_of="imagenet",
     )
 
 
-@cache  # JAX compiles again for another function.
-def _apply(resizer: str) -> Callable[[PyTree, UInt8[Array, "n height width 3"]], Extracted]:
-    """Return the function of an extractor."""
+def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
+    """Compute features and logits of grey levels in 0..255."""
+    from jaxgen.nn.vgg import VGG16
 
-    def apply(params: PyTree, images: UInt8[Array, "n height width 3"]) -> Extracted:
-        from jaxgen.nn.vgg import VGG16
-
-        x = images.astype(jnp.float32) if resizer == "none" else resize(images, SIZE, resizer=resizer)
-        found: Any = VGG16().apply({"params": params}, (x / 255 - jnp.array(MEAN)) / jnp.array(SD))
-        return Extracted(found.features, found.logits)
-
-    return apply
+    found: Any = VGG16().apply({"params": params}, (images / 255 - jnp.array(MEAN)) / jnp.array(SD))
+    return Extracted(found.features, found.logits)
 
 
 def lpips_params() -> PyTree:

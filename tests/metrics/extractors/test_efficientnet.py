@@ -86,10 +86,10 @@ def in_pytorch(arrays, images):
 @pytest.mark.usefixtures("package")
 def test_extractor_equals_pytorch_and_does_not_import_the_package(arrays, references):
     images = np.repeat(np.repeat(references["images_64"][:1, :56, :56], 4, axis=1), 4, axis=2)
-    extractor = efficientnet_lite0(resizer="none")
+    extractor = efficientnet_lite0(resizer="none")._replace(at_once=1)
     found = extractor(images)
     features, logits = in_pytorch(arrays, (images.astype(np.float32) - 127) / 128)
-    assert extractor.name == "efficientnet_lite0"
+    assert (extractor.name, extractor.classes_of) == ("efficientnet_lite0", "imagenet")
     np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-4 * features.std())
     np.testing.assert_allclose(found.logits, logits, rtol=1e-4, atol=1e-4 * logits.std())
 

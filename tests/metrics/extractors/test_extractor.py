@@ -9,7 +9,7 @@ from jaxgen.metrics.extractors import EXTRACTORS, PUBLISHED_WEIGHTS, Extracted, 
 
 
 def brightness(params, images):
-    x = images.astype(jnp.float32) * params
+    x = images * params
     return Extracted(x.reshape(len(x), -1), x.mean(axis=(1, 2)))
 
 
@@ -31,6 +31,33 @@ def test_results_do_not_depend_on_the_number_of_images_per_call(extractor, n):
     assert found.features.dtype == found.logits.dtype == np.float32
 
 
+def test_one_program_computes_any_number_of_images():
+    """JAX calls the function once for each program that it compiles."""
+    sizes = []
+
+    def traced(params, images):
+        sizes.append(images.shape)
+        return brightness(params, images)
+
+    extractor = Extractor("brightness", "none", 3, (2, 2), jnp.float32(1.0), traced, at_once=4)
+    for n in (3, 4, 9, 1):
+        assert len(extractor(random_images(n)).features) == n
+    assert sizes == [(4, 2, 2, 3)]
+
+
+@pytest.mark.parametrize(("resizer", "expected"), [("tf1_bilinear", [0, 2, 4, 4]), ("bilinear", [0, 1, 3, 4])])
+def test_images_of_another_size_are_resized_to_grey_levels_that_are_not_rounded(resizer, expected):
+    """Values of the two interpolations by hand, of the documentation of the resizers."""
+    extractor = Extractor("brightness", resizer, 1, (1, 4), jnp.float32(0.25), brightness, at_once=1)
+    found = extractor(np.array([0, 4], np.uint8).reshape(1, 1, 2, 1)).features
+    np.testing.assert_allclose(found, [np.array(expected) / 4], atol=1e-6)
+
+
+def test_a_network_of_grey_images_refuses_colours(extractor):
+    with pytest.raises(InputError, match="images for the extractor brightness must be grey, got 3 channels"):
+        extractor._replace(channels=1)(np.zeros((1, 2, 2, 3)))
+
+
 def test_floats_are_rounded_to_bytes_and_grey_images_have_three_equal_channels(extractor):
     images = random_images(3)
     np.testing.assert_array_equal(extractor(images / 255).features, extractor(images).features)
@@ -43,7 +70,7 @@ def test_floats_are_rounded_to_bytes_and_grey_images_have_three_equal_channels(e
     [
         (np.zeros((0, 2, 2, 3)), "with n at least 1, got"),
         (np.zeros((2, 2, 3)), "with n at least 1, got"),
-        (np.zeros((1, 2, 2, 2)), "must have 3 channels, got 2"),
+        (np.zeros((1, 2, 2, 2)), "must have 1 or 3 channels, got 2 channels"),
         (np.zeros((1, 2, 5, 3)), "must be 2x2 where they are not resized, got 2x5: choose a resizer"),
         (np.full((1, 2, 2, 3), np.nan), "must be in .0, 1., got nan to nan"),
         (np.full((1, 2, 2, 3), 255.0), "divide them by 255"),

@@ -8,6 +8,7 @@ from flax.traverse_util import unflatten_dict
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import inception
 from jaxgen.metrics.extractors.inception import inception_2015
+from jaxgen.metrics.extractors.resizers import resize
 from jaxgen.metrics.extractors.weights import install_weights, load_weights
 from jaxgen.nn.inception import Inception2015
 from tests.metrics.extractors.conftest import published_shapes
@@ -27,7 +28,7 @@ def weights(inception_file, tmp_path_factory):
 @pytest.fixture(scope="module")
 def features(weights, references):
     """What the network computes of the images that pytorch-fid was given."""
-    images = inception.inputs(references["images_64"], "bilinear")
+    images = inception.standardize(resize(references["images_64"], inception.SIZE, resizer="bilinear"), "bilinear")
     return jax.jit(Inception2015().apply)({"params": unflatten_dict(weights, sep="/")}, images)
 
 
@@ -52,9 +53,11 @@ def test_extractor_computes_last_layer_and_logits_without_bias_of_images_in_part
 
 
 @pytest.mark.usefixtures("weights")
-def test_names_state_what_differs_and_images_of_another_size_need_a_resizer():
-    names = [inception_2015(**changed).name for changed in ({}, {"layer": 192}, {"bias": True})]
-    assert names == ["inception_2015", "inception_2015_layer_192", "inception_2015_bias"]
+def test_options_state_what_differs_and_images_of_another_size_need_a_resizer():
+    extractors = [inception_2015(**changed) for changed in ({}, {"layer": 192}, {"layer": 768, "bias": True})]
+    assert {extractor.name for extractor in extractors} == {"inception_2015"}
+    assert [extractor.options for extractor in extractors] == [(), ("layer=192",), ("layer=768", "bias=true")]
+    assert {extractor.classes_of for extractor in extractors} == {"imagenet"}
     with pytest.raises(InputError, match="must be 299x299 where they are not resized, got 8x9: choose a resizer"):
         inception_2015(resizer="none")(np.zeros((1, 8, 9, 3), np.uint8))
     with pytest.raises(InputError, match="layer must be one of 64, 192, 768, 2048, got 100"):
@@ -73,5 +76,4 @@ def test_number_of_parameters_is_that_of_the_published_file():
     [("tf1_bilinear", [-1, 0, 127 / 128]), ("antialiased_bicubic", [-1, 0, 127 / 128]), ("bilinear", [-1, 1 / 255, 1])],
 )
 def test_grey_levels_are_scaled_as_by_the_program_of_the_resizer(resizer, expected):
-    images = np.repeat(np.array([0, 128, 255], np.uint8), 12).reshape(3, 2, 2, 3)
-    np.testing.assert_allclose(inception.inputs(images, resizer)[:, 7, 9, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(inception.standardize(np.float32([0, 128, 255]), resizer), expected, atol=1e-6)

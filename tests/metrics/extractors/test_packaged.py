@@ -47,11 +47,20 @@ def test_logits_are_the_affine_map_of_the_features():
     np.testing.assert_allclose(found.logits, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_changed_file_is_refused(monkeypatch):
-    changed = packaged.PACKAGED["digits_v1"]._replace(sha256="0" * 64)
-    monkeypatch.setitem(packaged.PACKAGED, "digits_v1", changed)
-    with pytest.raises(InputError, match="install jaxgen again"):
+@pytest.mark.parametrize(("content", "got"), [(b"other", "another file"), (None, "none")])
+def test_a_changed_or_missing_file_is_refused(monkeypatch, tmp_path, content, got):
+    path = tmp_path / "digits_v1.safetensors"
+    if content:
+        path.write_bytes(content)
+    monkeypatch.setattr(packaged, "weights_file", lambda name: path)
+    with pytest.raises(InputError) as error:
         packaged.packaged_extractor.__wrapped__("digits_v1")
+    expected = f"the weights of digits_v1 must be those of this version of jaxgen, got {got}: install jaxgen again"
+    assert str(error.value) == expected
+
+
+def test_extractors_name_the_data_of_their_classes():
+    assert [load_extractor(name).classes_of for name in DATA] == ["digits", "mnist"]
 
 
 def test_data_without_an_extractor_of_their_own_need_a_choice():
