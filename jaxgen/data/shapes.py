@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxgen._arrays import check_integers, check_key, known_bounds
+from jaxgen._arrays import check_integers, check_key, is_known, known_bounds
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.memory import check_memory
@@ -87,6 +87,8 @@ def render(factors: Float[AnyArray, "n 5"]) -> UInt8[np.ndarray, "n height width
         >>> image[8, 3:14].tolist()
         [0, 248, 255, 255, 255, 255, 255, 255, 255, 248, 0]
     """
+    if not is_known(factors):
+        raise InputError("factors must be known, got a traced array; call this function outside of jit and vmap")
     indices = np.asarray(factors, np.float64)
     for number, factor in enumerate(FACTORS):
         lowest, highest = known_bounds(indices[:, number]) or (0, 0)
@@ -114,7 +116,7 @@ def sample_factors(key: KeyArray, n: int) -> Int[np.ndarray, "n 5"]:
         Number of the value of each factor, int32 [n, 5], for `render`.
 
     Raises:
-        InputError: if n is below 1.
+        InputError: if n is below 1, or there is too little memory.
 
     Example:
         >>> render(sample_factors(jax.random.key(0), 2)).shape
@@ -124,6 +126,7 @@ def sample_factors(key: KeyArray, n: int) -> Int[np.ndarray, "n 5"]:
     check_integers(n=n)
     if n < 1:
         raise InputError(f"n must be at least 1, got {n}")
+    check_memory(f"{n} combinations of factors", 4 * 4 * len(FACTORS) * n, "give a smaller n")
     return np.asarray(jax.random.randint(key, (n, len(FACTORS)), 0, np.array([factor.values for factor in FACTORS])))
 
 

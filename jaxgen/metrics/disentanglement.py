@@ -108,7 +108,7 @@ def mutual_information_gap(
     check_number("bins", bins, at_least=2)
     codes = known_latents("latents", latents)
     values = [np.unique(column, return_inverse=True)[1] for column in known_factors(factors).T]
-    binned = [np.digitize(column, np.histogram(column, bins)[1][:-1]) - 1 for column in codes.T]
+    binned = [np.digitize(column, np.linspace(column.min(), column.max(), bins + 1)[:-1]) - 1 for column in codes.T]
     information = np.array([[_mutual_information(code, value) for value in values] for code in binned])
     entropies = np.array([entr(np.bincount(value) / len(value)).sum() for value in values])
     gaps = _differences_of_best(information) / entropies

@@ -84,12 +84,12 @@ def factor_vae_score(
     check_number("least_scale", least_scale, at_least=0)
     codes, values = known_latents("latents", latents), known_factors(factors)
     variances = codes.var(axis=0, ddof=1)
-    active = (np.sqrt(variances) >= least_scale) & (variances > 0)
+    active = (np.sqrt(variances) >= least_scale) & (np.ptp(codes, axis=0) > 0)
     examples = [_ByValue(column, number) for number, column in enumerate(values.T)]
     votes = []
     for vote_key, count in zip(jax.random.split(key), (train_votes, test_votes), strict=True):
         # One row for each batch: its factor, the example whose value is fixed, and the other examples with it.
-        uniform = np.asarray(jax.random.uniform(vote_key, (count, 2 + batch_size)), np.float64)
+        uniform = np.asarray(jax.random.uniform(vote_key, (count, 2 + batch_size), np.float32), np.float64)
         counts = np.zeros((len(active), len(examples)), np.int64)
         for first in range(0, count, VOTES) if active.any() else ():
             drawn = uniform[first : first + VOTES]

@@ -13,7 +13,6 @@ from jaxgen.errors import InputError
 
 COUNTS = [factor.values for factor in FACTORS]
 TEST, TRAIN = shape_factors("test"), shape_factors("train")
-MIDDLE = [0, 0, 0, 8, 8]
 
 
 def inside(factors, x, y):
@@ -83,11 +82,14 @@ def test_no_images_are_rendered_of_no_factors():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: render([MIDDLE[:4]]), r"factors must be an array of numbers \[n, 5\], got list"),
+        (lambda: render([[0, 0, 0, 8]]), r"factors must be an array of numbers \[n, 5\], got list"),
         (lambda: render([[3, 0, 0, 0, 0]]), r"factor 0 \(shape\) must be from 0 to 2, got 3 to 3"),
         (lambda: render([[0, 0, -0.1, 0, 0]]), r"factor 2 \(orientation\) must be from 0 to 7, got -0.1 to -0.1"),
         (lambda: render([[0, 0, 0, 0, np.nan]]), r"factor 4 \(y\) must be from 0 to 15, got nan to nan"),
         (lambda: render([[0.5, 0, 0, 0, 0]]), r"factor 0 \(shape\) must be an integer"),
+        (lambda: jax.jit(render)(np.zeros((1, 5))), "factors must be known, got a traced array"),
+        (lambda: render([[0, 0, 0, 0, 0]] * 2 + [[0, 4, 0, 0, 0]]), r"factor 1 \(size\) must be .* got 0 to 4"),
+        (lambda: sample_factors(jax.random.key(0), 10**12), "TiB for 1000000000000 combinations of factors"),
         (lambda: sample_factors(jax.random.key(0), 0), "n must be at least 1, got 0"),
         (lambda: sample_factors(0, 3), "key must be a typed PRNG key"),
         (lambda: sample_factors(jax.random.key(0), 1.5), "n must be an integer"),

@@ -51,6 +51,15 @@ class TestMutualInformationGap:
         # A further latent that repeats one of a factor closes its gap.
         assert mutual_information_gap(np.column_stack([code, code[:, 0] ** 3]), GRID).score == pytest.approx(2 / 3)
 
+    def test_latents_that_differ_by_rounding_errors_or_not_at_all_are_binned(self):
+        code = np.column_stack([GRID, np.full(64, 0.1), 1 + np.finfo(float).eps * (np.arange(64) == 5)])
+        found = mutual_information_gap(code, GRID)
+        np.testing.assert_allclose(found.mutual_information[3], 0, atol=1e-12)
+        # The last latent shows whether an example is one of 64; given the value of a factor, one of 16 or of none.
+        information = entropy([1 / 64, 63 / 64]) - entropy([1 / 16, 15 / 16]) / 4
+        np.testing.assert_allclose(found.mutual_information[4], information, rtol=1e-12)
+        assert found.score == pytest.approx(1 - information / np.log(4), rel=1e-12)
+
     def test_gap_falls_as_the_code_is_rotated(self):
         factors = np.indices((16, 16)).reshape(2, -1).T
         angles = np.deg2rad([0, 5, 10, 20, 30, 45])
