@@ -11,7 +11,11 @@ from sklearn.tree import DecisionTreeClassifier
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.runs import Run, RunConfig
-from jaxgen.runs.disentanglement import DISENTANGLEMENT_METRICS, describe_disentanglement, disentanglement_metrics
+from jaxgen.runs.disentanglement_metrics import (
+    DISENTANGLEMENT_METRICS,
+    describe_disentanglement,
+    disentanglement_metrics,
+)
 from jaxgen.runs.evaluation import BETTER
 from jaxgen.training.chunk import Divergence
 

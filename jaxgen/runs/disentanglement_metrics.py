@@ -51,7 +51,7 @@ def disentanglement_metrics(run: Run, key: KeyArray, *, predictor: Callable[[], 
         run: run of a model with an encoder.
         key: PRNG key of the choice of the examples that predictors are tested on, and of the batches of
             `factor_vae_score`; the same for all seeds.
-        predictor: predictor of `jaxgen.metrics.dci`; the published one takes about half a minute for each seed.
+        predictor: predictor of `jaxgen.metrics.dci`; the published one takes about a minute for each seed.
 
     Returns:
         Metric name -> value; for a run of several seeds what `summarize` returns for their values.
