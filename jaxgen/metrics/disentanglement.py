@@ -5,7 +5,7 @@ further one is `jaxgen.metrics.factor_vae`. They follow the definitions of disen
 arXiv:1811.12359), which differ from those of some papers, and are computed in float64 on the host.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,7 +122,7 @@ def separated_attribute_predictability(
     test_latents: Float[AnyArray, "m dim"],
     test_factors: Int[AnyArray, "m factors"],
     *,
-    continuous: Collection[int] = (),
+    continuous: Sequence[int] = (),
 ) -> AttributePredictability:
     """Compute the separated attribute predictability (SAP).
 
@@ -224,7 +224,12 @@ def dci(
     importances = np.zeros((codes.shape[1], values.shape[1]))
     accuracies = np.zeros((2, values.shape[1]))
     for j in range(values.shape[1]):
-        fitted = predictor().fit(codes, values[:, j])
+        new = predictor()
+        if not (hasattr(new, "fit") and hasattr(new, "predict")):
+            raise InputError(
+                f"predictor must return a classifier with fit and predict, got {type(new).__name__} {shortened(new)}"
+            )
+        fitted = new.fit(codes, values[:, j])
         importances[:, j] = _importances(fitted, codes.shape[1])
         accuracies[0, j] = np.mean(fitted.predict(test_codes) == test_values[:, j])
         accuracies[1, j] = np.mean(fitted.predict(codes) == values[:, j])

@@ -8,6 +8,7 @@ import numpy as np
 from jaxgen._arrays import check_integers, check_number
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError
+from jaxgen.memory import check_memory
 from jaxgen.metrics._known_factors import known_factors, known_latents
 from jaxgen.typing import AnyArray, Float, Int, KeyArray
 
@@ -83,6 +84,9 @@ def factor_vae_score(
     check_number("batch_size", batch_size, at_least=2)
     check_number("least_scale", least_scale, at_least=0)
     codes, values = known_latents("latents", latents), known_factors(factors)
+    most = max(train_votes, test_votes)
+    # The draws of float32, and their copy of float64.
+    check_memory(f"batches of {most} votes", (4 + 8) * most * (2 + batch_size), "give fewer votes")
     variances = codes.var(axis=0, ddof=1)
     active = (np.sqrt(variances) >= least_scale) & (np.ptp(codes, axis=0) > 0)
     examples = [_ByValue(column, number) for number, column in enumerate(values.T)]

@@ -212,6 +212,11 @@ ONES = np.ones((4, 1), int)
         (lambda: separated_attribute_predictability(*HALVES[:2], LATENTS[:, :3], FACTORS), "test_latents must be"),
         (lambda: separated_attribute_predictability(*HALVES[:3], FACTORS), "test_factors must be .* with m 360"),
         (lambda: dci(*HALVES[:2], LATENTS[:0], FACTORS[:0]), "test_latents must be at least 1 example"),
+        (lambda: separated_attribute_predictability(*HALVES, continuous=2), "continuous must be a sequence, got int 2"),
+        (
+            lambda: dci(*HALVES, predictor=lambda: 3),
+            "predictor must return a classifier with fit and predict, got int 3",
+        ),
         (lambda: dci(*HALVES, predictor=lambda: Fixed(None, 0)), r"feature_importances_ \[4\] .* got Fixed with none"),
         (lambda: dci(*HALVES, predictor=lambda: Fixed(np.ones(3), 0)), r"got Fixed with shape \(3,\)"),
         (lambda: dci(LATENTS, FACTORS[:, :1], LATENTS, FACTORS[:, :1], predictor=DecisionTreeClassifier), "2 factors"),

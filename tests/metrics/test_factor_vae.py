@@ -92,6 +92,7 @@ def test_batches_depend_on_the_key_alone():
         ({"factors": GRID + np.eye(60, 3, dtype=int) * 9}, "at least 2 examples, got a value of factor 0 with one"),
         ({"train_votes": 0}, "train_votes must be at least 1, got 0"),
         ({"test_votes": 1.5}, "test_votes must be an integer"),
+        ({"train_votes": 10**11}, "TiB for batches of 100000000000 votes, .* give fewer votes"),
         ({"batch_size": 1}, "batch_size must be at least 2, got 1"),
         ({"least_scale": -1}, "least_scale must be at least 0, got -1"),
         ({"least_scale": np.nan}, "least_scale must be at least 0, got nan"),
