@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier
 
+from jaxgen.data import shape_factors
 from jaxgen.errors import InputError
 from jaxgen.game import Model
+from jaxgen.metrics import separated_attribute_predictability
 from jaxgen.runs import Run, RunConfig
 from jaxgen.runs.disentanglement_metrics import (
     DISENTANGLEMENT_METRICS,
@@ -63,6 +65,14 @@ def test_a_single_run_has_the_values_of_its_seed(measured):
     single = disentanglement_metrics(run_of([np.eye(4)], several=False), KEY, predictor=DecisionTreeClassifier)
     for name in ("mig", "sap", "factor_vae_score"):
         assert single[name] == pytest.approx(measured[name]["seeds"][0], rel=1e-6)
+
+
+def test_sap_of_the_factors_themselves_is_a_third():
+    factors = np.random.default_rng(0).permutation(shape_factors("test"))
+    latents = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+    found = separated_attribute_predictability(latents[::2], factors[::2], latents[1::2], factors[1::2])
+    assert found.score == pytest.approx(0.34, abs=0.01)
+    np.testing.assert_allclose(np.diagonal(found.scores), [1, 1, 1 / 4, 1 / 8, 1 / 8], atol=0.03)
 
 
 def test_the_protocol_names_the_predictor_and_larger_values_are_better():
