@@ -2,7 +2,7 @@
 
 Every image is a function of five independent factors. The data set `shapes` is the grid of all combinations of their
 values, each once, so that each factor is uniform and log p = -log 24,576 for each combination. No two combinations have
-the same image: orientations cover less than a quarter turn, over which no shape repeats. Hence a latent code with one
+the same image: orientations cover less than 90 degrees, over which no shape repeats. Hence a latent code with one
 coordinate per factor exists that is continuous in all factors but the shape.
 """
 
@@ -162,7 +162,7 @@ def load_shapes(split: str) -> dict[str, np.ndarray]:
 
     Reference:
         The factors are those of Matthey et al. 2017, "dSprites: Disentanglement testing Sprites dataset"; its images
-        have other shapes and repeat themselves over a full turn.
+        have other shapes and repeat themselves over 360 degrees.
 
     Example:
         >>> load_shapes("test")["image"].shape

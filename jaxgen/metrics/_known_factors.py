@@ -16,12 +16,12 @@ def check_known_values(name: str, array: AnyArray) -> None:
 def known_latents(name: str, latents: AnyArray, *, least: int = 2) -> Float[np.ndarray, "n dim"]:
     """Return latents in float64, of at least so many examples and two dimensions, all finite."""
     check_known_values(name, latents)
-    codes = np.asarray(latents).astype(np.float64)
-    if len(codes) < least or codes.shape[1] < 2:
-        raise InputError(f"{name} must be at least {least} examples of at least 2 dimensions, got shape {codes.shape}")
-    if not np.isfinite(codes).all():
+    z = np.asarray(latents).astype(np.float64)
+    if len(z) < least or z.shape[1] < 2:
+        raise InputError(f"{name} must be at least {least} examples of at least 2 dimensions, got shape {z.shape}")
+    if not np.isfinite(z).all():
         raise InputError(f"{name} must be finite, got NaN or infinite values; leave these examples out")
-    return codes
+    return z
 
 
 def known_factors(factors: AnyArray) -> Int[np.ndarray, "n factors"]:

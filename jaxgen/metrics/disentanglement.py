@@ -106,10 +106,10 @@ def mutual_information_gap(
         0.0
     """
     check_number("bins", bins, at_least=2)
-    codes = known_latents("latents", latents)
+    z = known_latents("latents", latents)
     values = [np.unique(column, return_inverse=True)[1] for column in known_factors(factors).T]
-    binned = [np.digitize(column, np.linspace(column.min(), column.max(), bins + 1)[:-1]) - 1 for column in codes.T]
-    information = np.array([[_mutual_information(code, value) for value in values] for code in binned])
+    binned = [np.digitize(column, np.linspace(column.min(), column.max(), bins + 1)[:-1]) - 1 for column in z.T]
+    information = np.array([[_mutual_information(bin_of, value) for value in values] for bin_of in binned])
     entropies = np.array([entr(np.bincount(value) / len(value)).sum() for value in values])
     gaps = _differences_of_best(information) / entropies
     return MutualInformationGap(float(gaps.mean()), gaps, information, entropies)
@@ -154,18 +154,18 @@ def separated_attribute_predictability(
         >>> separated_attribute_predictability(factors * 1.0, factors, factors, factors, continuous=[0, 1]).score
         1.0
     """
-    codes, values = known_latents("latents", latents), known_factors(factors)
-    test_codes, test_values = _known_test_set(test_latents, test_factors)
+    z, values = known_latents("latents", latents), known_factors(factors)
+    test_z, test_values = _known_test_set(test_latents, test_factors)
     if wrong := [number for number in continuous if number not in range(values.shape[1])]:
         raise InputError(f"continuous must have numbers from 0 to {values.shape[1] - 1}, got {shortened(wrong[0])}")
-    scores = np.zeros((codes.shape[1], values.shape[1]))
+    scores = np.zeros((z.shape[1], values.shape[1]))
     for j in range(values.shape[1]):
         if j in continuous:
-            scores[:, j] = _squared_correlations(codes, values[:, j])
+            scores[:, j] = _squared_correlations(z, values[:, j])
         else:
-            for i in range(codes.shape[1]):
-                fitted = _support_vectors().fit(codes[:, [i]], values[:, j])
-                scores[i, j] = np.mean(fitted.predict(test_codes[:, [i]]) == test_values[:, j])
+            for i in range(z.shape[1]):
+                fitted = _support_vectors().fit(z[:, [i]], values[:, j])
+                scores[i, j] = np.mean(fitted.predict(test_z[:, [i]]) == test_values[:, j])
     return AttributePredictability(float(_differences_of_best(scores).mean()), scores)
 
 
@@ -219,9 +219,9 @@ def dci(
         >>> found.disentanglement, found.completeness, found.informativeness
         (1.0, 1.0, 1.0)
     """
-    codes, values = known_latents("latents", latents), known_factors(factors)
-    test_codes, test_values = _known_test_set(test_latents, test_factors)
-    importances = np.zeros((codes.shape[1], values.shape[1]))
+    z, values = known_latents("latents", latents), known_factors(factors)
+    test_z, test_values = _known_test_set(test_latents, test_factors)
+    importances = np.zeros((z.shape[1], values.shape[1]))
     accuracies = np.zeros((2, values.shape[1]))
     for j in range(values.shape[1]):
         new = predictor()
@@ -229,10 +229,10 @@ def dci(
             raise InputError(
                 f"predictor must return a classifier with fit and predict, got {type(new).__name__} {shortened(new)}"
             )
-        fitted = new.fit(codes, values[:, j])
-        importances[:, j] = _importances(fitted, codes.shape[1])
-        accuracies[0, j] = np.mean(fitted.predict(test_codes) == test_values[:, j])
-        accuracies[1, j] = np.mean(fitted.predict(codes) == values[:, j])
+        fitted = new.fit(z, values[:, j])
+        importances[:, j] = _importances(fitted, z.shape[1])
+        accuracies[0, j] = np.mean(fitted.predict(test_z) == test_values[:, j])
+        accuracies[1, j] = np.mean(fitted.predict(z) == values[:, j])
     disentanglement, completeness = disentanglement_completeness(importances)
     test_accuracy, train_accuracy = map(float, accuracies.mean(axis=1))
     return Dci(disentanglement, completeness, test_accuracy, train_accuracy, importances)
@@ -294,9 +294,9 @@ def _differences_of_best(scores: Float[np.ndarray, "dim factors"]) -> Float[np.n
     return best - second
 
 
-def _squared_correlations(codes: Float[np.ndarray, "n dim"], values: Int[np.ndarray, " n"]) -> np.ndarray:
-    x, y = codes - codes.mean(axis=0), values - values.mean()
-    squares, varies = np.square(x).sum(axis=0), codes.var(axis=0, ddof=1) > SMALLEST_VARIANCE
+def _squared_correlations(z: Float[np.ndarray, "n dim"], values: Int[np.ndarray, " n"]) -> np.ndarray:
+    x, y = z - z.mean(axis=0), values - values.mean()
+    squares, varies = np.square(x).sum(axis=0), z.var(axis=0, ddof=1) > SMALLEST_VARIANCE
     return np.where(varies, np.square(y @ x) / np.where(varies, squares, 1.0) / np.square(y).sum(), 0.0)
 
 

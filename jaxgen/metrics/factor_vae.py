@@ -83,12 +83,12 @@ def factor_vae_score(
     check_number("test_votes", test_votes, at_least=1)
     check_number("batch_size", batch_size, at_least=2)
     check_number("least_scale", least_scale, at_least=0)
-    codes, values = known_latents("latents", latents), known_factors(factors)
+    z, values = known_latents("latents", latents), known_factors(factors)
     most = max(train_votes, test_votes)
     # The draws of float32, and their copy of float64.
     check_memory(f"batches of {most} votes", (4 + 8) * most * (2 + batch_size), "give fewer votes")
-    variances = codes.var(axis=0, ddof=1)
-    active = (np.sqrt(variances) >= least_scale) & (np.ptp(codes, axis=0) > 0)
+    variances = z.var(axis=0, ddof=1)
+    active = (np.sqrt(variances) >= least_scale) & (np.ptp(z, axis=0) > 0)
     examples = [_ByValue(column, number) for number, column in enumerate(values.T)]
     votes = []
     for vote_key, count in zip(jax.random.split(key), (train_votes, test_votes), strict=True):
@@ -101,7 +101,7 @@ def factor_vae_score(
             batches = np.empty((len(drawn), batch_size), np.int64)
             for number, by_value in enumerate(examples):
                 batches[fixed == number] = by_value.draw(drawn[fixed == number, 1:])
-            relative = codes[batches][:, :, active].var(axis=1, ddof=1) / variances[active]
+            relative = z[batches][:, :, active].var(axis=1, ddof=1) / variances[active]
             np.add.at(counts, (np.flatnonzero(active)[relative.argmin(axis=1)], fixed), 1)
         votes.append(counts)
     majority = np.arange(len(active)), votes[0].argmax(axis=1)

@@ -1,4 +1,4 @@
-"""MIG, SAP and DCI against scikit-learn, SciPy, numbers of disentanglement_lib, and codes whose values are known."""
+"""MIG, SAP and DCI against scikit-learn, SciPy, numbers of disentanglement_lib, and latents whose values are known."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The FactorVAE score against its definition, written as a loop, and codes whose score is known."""
+"""The FactorVAE score against its definition, written as a loop, and latents whose score is known."""
 
 import jax
 import numpy as np
