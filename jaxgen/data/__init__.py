@@ -10,6 +10,7 @@ from jaxgen.data.description import count_examples, describe, example, example_f
 from jaxgen.data.fingerprint import fingerprint
 from jaxgen.data.preparing import prepare
 from jaxgen.data.selection import first_examples, random_examples
+from jaxgen.data.shapes import shape_factors
 from jaxgen.data.sources import DATASETS, Data, Dataset, DataSource, load
 from jaxgen.data.stacked import STACKED
 from jaxgen.data.streaming import Stream
@@ -37,5 +38,6 @@ __all__ = [
     "permute",
     "prepare",
     "random_examples",
+    "shape_factors",
     "take",
 ]

@@ -22,7 +22,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.data.binarized import BINARY
 from jaxgen.data.cifar import CLASSES
-from jaxgen.data.digits import BUNDLED
+from jaxgen.data.included import INCLUDED
 from jaxgen.data.originals import CHECKSUMS, read_original
 from jaxgen.data.prepared_folders import default_data_dir, find_prepared, needs_tensorflow
 from jaxgen.data.stacked import STACKED
@@ -71,7 +71,7 @@ def prepare(
     """
     data_dir = expand_path(data_dir) if data_dir is not None else default_data_dir()
     made_of = STACKED | BINARY
-    if name in BUNDLED or name in SYNTHETIC or made_of.get(name) in BUNDLED:
+    if name in INCLUDED or name in SYNTHETIC or made_of.get(name) in INCLUDED:
         raise InputError(f"{shortened(name)} is included in jaxgen and needs no preparation; load it by its name")
     if name in made_of:
         raise InputError(f"{name} is made of the images of {made_of[name]}; run: jaxgen data prepare {made_of[name]}")

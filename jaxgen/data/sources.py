@@ -1,6 +1,7 @@
 """Loading of data sets: `load(name_or_path)` returns a dict of arrays, or a stream if they do not fit in memory.
 
 - digits, mnist_small: bundled (`jaxgen.data.digits`)
+- shapes: images of shapes with known factors, rendered when they are loaded (`jaxgen.data.shapes`)
 - ring, grid, curve, ...: points drawn with a key from a known density (`jaxgen.data.synthetic`)
 - stacked_digits, stacked_mnist: three digits as the colour channels of one image (`jaxgen.data.stacked`)
 - binary_digits, binary_mnist: every pixel drawn once to be black or white (`jaxgen.data.binarized`)
@@ -23,8 +24,8 @@ import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.data.binarized import BINARY, binarized
-from jaxgen.data.digits import BUNDLED
 from jaxgen.data.image_folder import folder_splits, resize_all
+from jaxgen.data.included import INCLUDED, INCLUDED_CLASS_NAMES
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
 from jaxgen.data.own_arrays import SUFFIXES, array_splits
 from jaxgen.data.prepared import open_prepared
@@ -64,6 +65,7 @@ class Dataset(NamedTuple):
 DATASETS: dict[str, Dataset] = {
     "digits": Dataset("1,797 handwritten digits, 8x8 grey, bundled"),
     "mnist_small": Dataset("7,000 handwritten digits of MNIST, 28x28 grey, bundled"),
+    "shapes": Dataset("24,576 images of shapes with 5 known factors (size, position, ...), 32x32 grey"),
     "mnist": Dataset("70,000 handwritten digits, 28x28 grey"),
     "fashion_mnist": Dataset("70,000 pieces of clothing in 10 classes, 28x28 grey"),
     "kmnist": Dataset("70,000 handwritten Japanese characters in 10 classes, 28x28 grey"),
@@ -274,7 +276,7 @@ def _sampler(name: str, examples: int, key_type: Any) -> Callable[[KeyArray], di
 
 def _sources(name: str, data_dir: Path, image_size: int | None) -> Callable[[str], Source]:
     """A function that opens a split of images, or of the user's points."""
-    known = name in BUNDLED or name in CHECKSUMS
+    known = name in INCLUDED or name in CHECKSUMS
     path = expand_path(name)
     kind = None if known else _kind(path)
     if kind == "folder":
@@ -285,8 +287,9 @@ def _sources(name: str, data_dir: Path, image_size: int | None) -> Callable[[str
     def open_split(split: str) -> Source:
         if split == "validation":
             raise _no_split(name, split)
-        if name in BUNDLED:
-            return ArraySource(_resized(BUNDLED[name](split), image_size, name))
+        if name in INCLUDED:
+            data = _resized(INCLUDED[name](split), image_size, name)
+            return ArraySource(data, INCLUDED_CLASS_NAMES.get(name, ()))
         if known:
             # Several data sets have files of the same names: those directly in data_dir are used as a last resort.
             fallback = [data_dir] if find_prepared(name, data_dir) is None else []
