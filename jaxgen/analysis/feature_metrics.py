@@ -16,16 +16,15 @@ from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics import (
     classifier_accuracy_score,
-    data_copying,
     density_coverage,
     extrapolated_frechet_distance,
     frechet_distance_of_features,
     inception_score,
     intra_class,
     kernel_distance,
+    memorization_metrics,
     moments_of,
     precision_recall,
-    training_distances,
     vendi_score,
 )
 from jaxgen.metrics.extractors import Extracted, Extractor
@@ -164,9 +163,10 @@ def _memorization(key: KeyArray, sets: Sets) -> Mapping[str, float]:
     fake, train, held_out = sets.fake.features, sets.real.features, sets.held_out.features
     equal = min(len(train), len(held_out))  # A Fréchet distance depends on the number of examples.
     to_train, to_held_out = (float(frechet_distance_of_features(real[:equal], fake)) for real in (train, held_out))
+    found = memorization_metrics(fake, train, held_out)
     return {
-        "training_distance_ratio": training_distances(fake, train, held_out).ratio,
-        "data_copying": data_copying(fake, train, held_out).score,
+        "training_distance_ratio": found.distances.ratio,
+        "data_copying": found.copying.score,
         "fid_train_minus_held_out": to_train - to_held_out,
     }
 
@@ -342,7 +342,7 @@ def protocol_of(name: str, number: str, extractor: Extractor, sets: Sets) -> Pro
     )
     return Protocol(
         name_for(number, extractor.name),
-        (extractor.name, extractor.resizer, *examples, *metric.choices(sets)),
+        (extractor.name, extractor.resizer, *extractor.options, *examples, *metric.choices(sets)),
     )
 
 

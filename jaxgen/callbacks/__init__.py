@@ -6,9 +6,9 @@ ever ahead of the log and the images.
 """
 
 from jaxgen.callbacks.checkpoints import Checkpoints
-from jaxgen.callbacks.feature_metrics import FeatureMetrics
 from jaxgen.callbacks.image_grid import ImageGrid
 from jaxgen.callbacks.log import MetricsLog
+from jaxgen.callbacks.logged_feature_metrics import FeatureMetrics
 from jaxgen.callbacks.profile import Profile
 from jaxgen.callbacks.progress import Progress
 from jaxgen.callbacks.sample_metrics import SampleMetrics

@@ -1,7 +1,6 @@
 """`jaxgen evaluate RUN`."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.runs import Run, evaluate_run
+from jaxgen.runs.disentanglement_metrics import disentanglement_metrics
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, evaluate_densities
 from jaxgen.runs.sample_evaluation import SAMPLES, evaluate_samples
@@ -72,16 +72,17 @@ def run(arguments: list[str]) -> None:
     seed = check_seed(options.seed)
     chosen = _chosen(options)
     trained = with_data_in(load_with_notice(options.run, options.family, best=options.best), options.data_dir)
-    metrics: Mapping[str, Any]
+    metrics: dict[str, Any]
     if options.metrics is None:
         metrics = evaluate_run(trained, seed=seed, data=load_test_split(trained.config, trained.example))
         if not metrics:
             raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
         title = f"{trained.name} on the test split of {trained.config.data}, step {trained.step}"
     else:
-        metrics = _of_samples(trained, options, chosen.of_features) | _of_densities(
-            trained, options, chosen.of_densities
-        )
+        metrics = dict(_of_samples(trained, options, chosen.of_features))
+        metrics |= _of_densities(trained, options, chosen.of_densities)
+        if "disentanglement" in options.metrics:
+            metrics |= disentanglement_metrics(trained, jax.random.key(seed))
         title = f"{trained.name} on {trained.config.data}, step {trained.step}"
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))

@@ -237,7 +237,7 @@ def _splits(
         source = sources()(split)
         if name in BINARY:
             drawn = binarized(jax.random.key(SPLITS.index(split)), read_all(source))
-            return Opened(read_or_stream(ArraySource(drawn), stream))
+            return Opened(read_or_stream(ArraySource(drawn), stream), source.class_names, source.notice)
         if isinstance(source, ArraySource) and "point" in source.arrays and stream:
             raise InputError(f"image_size and stream apply to images only, got {name} of points")
         return Opened(read_or_stream(source, stream), source.class_names, source.notice)

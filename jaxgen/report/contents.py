@@ -14,7 +14,7 @@ from jaxgen.metrics.protocol import metric_of
 from jaxgen.report.animations import animations
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.birthday import birthday
-from jaxgen.report.feature_metrics import feature_metrics
+from jaxgen.report.feature_curves import feature_metrics
 from jaxgen.report.gan_1d import gan_1d
 from jaxgen.report.gradient_norms import gradient_norms
 from jaxgen.report.held_out_metrics import evaluation

@@ -2,7 +2,7 @@
 
 from jaxgen import plot
 from jaxgen.callbacks.sample_metrics import PREFIX
-from jaxgen.report.feature_metrics import is_feature_metric
+from jaxgen.report.feature_curves import is_feature_metric
 from jaxgen.report.section import NotApplicable, ReportInput, Section, check_curves, png
 
 

@@ -18,6 +18,7 @@ from jaxgen.metrics import (
     separated_attribute_predictability,
 )
 from jaxgen.metrics.disentanglement import BINS
+from jaxgen.metrics.protocol import Protocol
 from jaxgen.runs.evaluation import better_of, load_test_split
 from jaxgen.runs.loading import Run
 from jaxgen.training.seeds import summarize
@@ -55,7 +56,7 @@ def disentanglement_metrics(run: Run, key: KeyArray, *, predictor: Callable[[], 
         predictor: predictor of `jaxgen.metrics.dci`; the published one takes about a minute for each seed.
 
     Returns:
-        Metric name -> value; for a run of several seeds what `summarize` returns for their values.
+        Metric and protocol, as a text -> value; for a run of several seeds what `summarize` returns for their values.
 
     Raises:
         InputError: if the run was trained on other data, its model has no encoder, or it has fewer than two latents.
@@ -74,32 +75,27 @@ def disentanglement_metrics(run: Run, key: KeyArray, *, predictor: Callable[[], 
         else _of_latents(key, of_seed, factors, predictor)
         for number, of_seed in enumerate(of_seeds)
     ]
+    protocols = {name: _protocol(name, len(factors), predictor) for name in DISENTANGLEMENT_METRICS}
     if run.config.seeds is None:
-        return found[0]
+        return {protocols[name]: value for name, value in found[0].items()}
     return {
-        name: summarize(
+        protocols[name]: summarize(
             jnp.asarray([of_seed[name] for of_seed in found]), better=better_of(name), left_out=run.diverged
         )
         for name in DISENTANGLEMENT_METRICS
     }
 
 
-def describe_disentanglement(predictor: Callable[[], Any] = boosted_trees) -> str:
-    """Describe how disentanglement is measured, as the protocol of its numbers.
-
-    Args:
-        predictor: predictor of `jaxgen.metrics.dci`.
-
-    Returns:
-        The protocol, in words that differ where numbers must not be compared.
-
-    Example:
-        >>> describe_disentanglement()
-        'n=6144, split=test, data=shapes, bins=20, tested on every 3rd, dci by boosted_trees'
-    """
-    examples = len(shape_factors("test"))
-    name = getattr(predictor, "__name__", type(predictor).__name__)
-    return f"n={examples}, split=test, data={DATA}, bins={BINS}, tested on every {TESTED}rd, dci by {name}"
+def _protocol(name: str, examples: int, predictor: Callable[[], Any]) -> str:
+    """The name of a metric with its protocol."""
+    choices = [f"n={examples}", f"split={DATA}:test"]
+    if name == "mig":
+        choices.append(f"bins={BINS}")
+    elif name != "factor_vae_score":
+        choices.append(f"tested on one of {TESTED}")
+    if name.startswith("dci"):
+        choices.append(f"by {getattr(predictor, '__name__', type(predictor).__name__)}")
+    return str(Protocol(name, tuple(choices)))
 
 
 def _of_latents(

@@ -71,7 +71,7 @@ def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
 
 def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
     """Compute features and logits of grey levels in 0..255."""
-    from jaxgen.nn.efficientnet import EfficientNetLite0
+    from jaxgen.nn.efficientnet_lite0 import EfficientNetLite0
 
     found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
     return Extracted(found.features, found.logits)
@@ -101,7 +101,7 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from jaxgen.nn.efficientnet import BATCH_NORM_EPSILON, EfficientNetLite0
+    from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
 
     shapes = parameter_shapes(EfficientNetLite0(), 224)
     found: dict[str, np.ndarray] = {}

@@ -37,7 +37,7 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
     """Load the extractor of the Fréchet Inception distance.
 
     The network is that of Heusel et al. and of pytorch-fid and torch-fidelity, which read the same weights
-    (`jaxgen.nn.inception`). Its inputs are x / 128 - 1 for a grey level x, but x / 127.5 - 1 with the resizer
+    (`jaxgen.nn.inception_2015`). Its inputs are x / 128 - 1 for a grey level x, but x / 127.5 - 1 with the resizer
     `bilinear`, as the program of each resizer has it.
 
     Args:
@@ -84,7 +84,7 @@ def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, Float[Arra
     """Return the function of an extractor."""
 
     def apply(params: PyTree, images: Float[Array, "n 299 299 3"]) -> Extracted:
-        from jaxgen.nn.inception import Inception2015
+        from jaxgen.nn.inception_2015 import Inception2015
 
         found: Any = Inception2015().apply({"params": params}, standardize(images, resizer))
         return Extracted(getattr(found, f"layer_{layer}"), found.logits + found.bias if bias else found.logits)
@@ -121,7 +121,7 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from jaxgen.nn.inception import BATCH_NORM_EPSILON, Inception2015
+    from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
 
     shapes = parameter_shapes(Inception2015(), 75)
     found: dict[str, np.ndarray] = {}

@@ -81,7 +81,7 @@ def vgg16(*, resizer: str = "tf1_bilinear") -> Extractor:
 
 def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
     """Compute features and logits of grey levels in 0..255."""
-    from jaxgen.nn.vgg import VGG16
+    from jaxgen.nn.vgg16 import VGG16
 
     found: Any = VGG16().apply({"params": params}, (images / 255 - jnp.array(MEAN)) / jnp.array(SD))
     return Extracted(found.features, found.logits)
@@ -128,7 +128,7 @@ def perceptual_distance(
     Reference:
         Zhang et al. 2018, arXiv:1801.03924, equation 1; the values are those of `lpips.LPIPS(net="vgg")` 0.1.4.
     """
-    from jaxgen.nn.vgg import VGG16Convolutions
+    from jaxgen.nn.vgg16 import VGG16Convolutions
 
     images, others = jnp.asarray(images, float), jnp.asarray(others, float)
     if min(images.shape[1:3]) < SMALLEST:
@@ -165,7 +165,7 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from jaxgen.nn.vgg import VGG16
+    from jaxgen.nn.vgg16 import VGG16
 
     found = {}
     for name, shape in parameter_shapes(VGG16(), 224).items():

@@ -291,7 +291,7 @@ def parameter_shapes(network: Any, size: int) -> dict[str, tuple[int, ...]]:
         "module/module/kernel" -> shape.
 
     Example:
-        >>> from jaxgen.nn.inception import Inception2015
+        >>> from jaxgen.nn.inception_2015 import Inception2015
         >>> parameter_shapes(Inception2015(), 75)["fc/kernel"]
         (2048, 1008)
     """

@@ -10,7 +10,7 @@ import torch
 
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
 from jaxgen.metrics.extractors.weights import parameter_shapes
-from jaxgen.nn.inception import Inception2015
+from jaxgen.nn.inception_2015 import Inception2015
 from tests.metrics.extractors.weights_by_rule import weights_by_rule
 
 

@@ -10,7 +10,7 @@ import torch
 from flax.traverse_util import unflatten_dict
 from safetensors.numpy import load_file
 
-import jaxgen.nn.vgg
+import jaxgen.nn.vgg16
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import vgg
 from jaxgen.metrics.extractors.vgg import LPIPS_HEADS, VGG16_WEIGHTS, convert, perceptual_distance, vgg16
@@ -42,7 +42,7 @@ def network():
 @pytest.fixture(scope="module")
 def converted(network):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jaxgen.nn.vgg, "HIDDEN", 8)
+        patch.setattr(jaxgen.nn.vgg16, "HIDDEN", 8)
         arrays = convert({name: array.numpy() for name, array in network.state_dict().items()})
         patch.setattr(vgg, "load_weights", lambda weights: arrays)
         yield arrays

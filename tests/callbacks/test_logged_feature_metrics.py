@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen.callbacks import FeatureMetrics
-from jaxgen.callbacks.feature_metrics import SAMPLED_AT_ONCE
+from jaxgen.callbacks.logged_feature_metrics import SAMPLED_AT_ONCE
 from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import load_extractor
