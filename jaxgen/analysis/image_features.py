@@ -170,7 +170,7 @@ def _parts(data: Batch | Stream) -> Iterator[AnyArray]:
 
 def _digest(extractor: Extractor, data: Batch | Stream, shape: tuple[int, ...]) -> str:
     """The SHA-256 of everything on which the features depend."""
-    what = f"{VERSION} {extractor.name} {extractor.resizer} {shape} {content_digest(data)}"
+    what = f"{VERSION} {extractor.name} {extractor.options} {extractor.resizer} {shape} {content_digest(data)}"
     hashed = hashlib.sha256(what.encode())
     for array in jax.tree.leaves(extractor.params):
         hashed.update(np.ascontiguousarray(array).data)

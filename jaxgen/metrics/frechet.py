@@ -30,9 +30,8 @@ POINTS = 15
 SMALLEST = 5000
 """Smallest of these sample sizes where there are more samples, as in the authors' program.
 
-Distances are linear in 1 / n only where n is above the number of features, 2,048 of Inception: the covariance of fewer
-examples is singular, and the line through their distances misses the value at infinity. Of at most this many samples,
-the smallest size is half of them.
+Below the number of features, 2,048 of Inception, the covariance is singular and the distance is not linear in 1 / n, so
+that the line misses the value at infinity. Of at most this many samples, the smallest size is half of them.
 """
 
 
@@ -247,9 +246,9 @@ def extrapolated_frechet_distance(
         key: PRNG key of the subsets.
         real: moments of the features of real examples, as of `moments_of`.
         fake: features of n generated examples, [n, features].
-        counts: sizes of the subsets, each at least 2 and at most n, at least two different ones; above the number of
-            features for a meaningful line. None selects 15 sizes, evenly spaced to n from 5,000, or from half of n if n
-            is at most 5,000.
+        counts: sizes of the subsets, each at least 2 and at most n, at least two different ones. None selects 15 sizes,
+            evenly spaced to n from 5,000, or from n / 2 if n is at most 5,000. Those below the number of features make
+            the line meaningless.
         biased: whether covariances have the divisor n instead of n - 1.
 
     Returns:

@@ -46,6 +46,7 @@ def test_the_cache_has_the_same_features_without_a_computation(tmp_path):
     "extractor",
     [
         EXTRACTOR._replace(name="others"),
+        EXTRACTOR._replace(options=("layer=768",)),
         EXTRACTOR._replace(resizer="bilinear"),
         EXTRACTOR._replace(params=np.float32(3.0)),
     ],

@@ -137,7 +137,7 @@ def test_realism_is_the_largest_ratio_over_the_smaller_half_of_the_balls(feature
 @pytest.mark.parametrize("dim", [5, 40])
 @pytest.mark.parametrize("tile", [2048, 64])
 def test_nearest_of_many_nearly_equal_distances_is_that_of_float64(dim, tile, monkeypatch):
-    """Points of the unit sphere, whose distances to points near its centre single precision does not tell apart."""
+    """Points of the unit sphere and others near its centre: single precision rounds their distances to equal ones."""
     monkeypatch.setattr(_pairs, "TILE", tile)
     generator = np.random.default_rng(2)
     sphere = generator.standard_normal((150, dim))

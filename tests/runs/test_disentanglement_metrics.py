@@ -68,7 +68,7 @@ def test_moments_of_images_are_more_disentangled_than_an_orthogonal_mixture(meas
 
 def test_a_single_run_has_the_values_of_its_seed(measured):
     found = disentanglement_metrics(run_of([np.eye(4)], several=False), KEY, predictor=DecisionTreeClassifier)
-    assert list(found)[0] == "mig[n=6144, split=shapes:test, bins=20]"
+    assert next(iter(found)) == "mig[n=6144, split=shapes:test, bins=20]"
     assert list(found)[2].endswith("tested on one of 3, by DecisionTreeClassifier]")
     single = by_metric(found)
     for name in ("mig", "sap", "factor_vae_score"):

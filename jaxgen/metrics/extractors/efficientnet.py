@@ -16,6 +16,7 @@ from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.metrics.extractors.weights import file_sha256, folded_convolution, parameter_shapes, published_array
+from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (224, 224)
@@ -71,8 +72,6 @@ def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
 
 def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
     """Compute features and logits of grey levels in 0..255."""
-    from jaxgen.nn.efficientnet_lite0 import EfficientNetLite0
-
     found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
     return Extracted(found.features, found.logits)
 
@@ -101,8 +100,6 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
-
     shapes = parameter_shapes(EfficientNetLite0(), 224)
     found: dict[str, np.ndarray] = {}
     for module in (name.removesuffix("/kernel") for name in shapes if name.endswith("/kernel")):

@@ -20,6 +20,7 @@ from jaxgen.metrics.extractors.weights import (
     parameter_shapes,
     published_array,
 )
+from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (299, 299)
@@ -84,8 +85,6 @@ def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, Float[Arra
     """Return the function of an extractor."""
 
     def apply(params: PyTree, images: Float[Array, "n 299 299 3"]) -> Extracted:
-        from jaxgen.nn.inception_2015 import Inception2015
-
         found: Any = Inception2015().apply({"params": params}, standardize(images, resizer))
         return Extracted(getattr(found, f"layer_{layer}"), found.logits + found.bias if bias else found.logits)
 
@@ -121,8 +120,6 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
-
     shapes = parameter_shapes(Inception2015(), 75)
     found: dict[str, np.ndarray] = {}
     for name, shape in shapes.items():

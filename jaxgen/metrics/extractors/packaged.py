@@ -18,6 +18,7 @@ from safetensors.numpy import load as load_tensors
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
+from jaxgen.nn.resnet import ResNet
 from jaxgen.typing import Array, Float, PyTree
 
 
@@ -110,8 +111,6 @@ def apply_classifier(params: PyTree, images: Float[Array, "n height width 1"]) -
     Returns:
         Features `[n, 96]` and logits `[n, 10]`.
     """
-    from jaxgen.nn.resnet import ResNet
-
     inputs = 2 * (images / 255) - 1
     network = ResNet(blocks=1, classes=CLASSES, width=WIDTH)
     logits, sown = network.apply(params, inputs, train=False, mutable=["intermediates"])

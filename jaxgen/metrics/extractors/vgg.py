@@ -22,6 +22,7 @@ from jaxgen.metrics.extractors.weights import (
     parameter_shapes,
     published_array,
 )
+from jaxgen.nn.vgg16 import VGG16, VGG16Convolutions
 from jaxgen.typing import AnyArray, Array, Float, PyTree
 
 SIZE = (224, 224)
@@ -81,8 +82,6 @@ def vgg16(*, resizer: str = "tf1_bilinear") -> Extractor:
 
 def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
     """Compute features and logits of grey levels in 0..255."""
-    from jaxgen.nn.vgg16 import VGG16
-
     found: Any = VGG16().apply({"params": params}, (images / 255 - jnp.array(MEAN)) / jnp.array(SD))
     return Extracted(found.features, found.logits)
 
@@ -128,8 +127,6 @@ def perceptual_distance(
     Reference:
         Zhang et al. 2018, arXiv:1801.03924, equation 1; the values are those of `lpips.LPIPS(net="vgg")` 0.1.4.
     """
-    from jaxgen.nn.vgg16 import VGG16Convolutions
-
     images, others = jnp.asarray(images, float), jnp.asarray(others, float)
     if min(images.shape[1:3]) < SMALLEST:
         raise InputError(f"images must have at least {SMALLEST}x{SMALLEST} pixels, got {images.shape}")
@@ -165,8 +162,6 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    from jaxgen.nn.vgg16 import VGG16
-
     found = {}
     for name, shape in parameter_shapes(VGG16(), 224).items():
         source = name.replace("classifier_", "classifier.").replace("/", ".").replace("kernel", "weight")

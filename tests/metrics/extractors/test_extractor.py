@@ -1,5 +1,9 @@
 """An extractor computes images in parts, of bytes, and refuses what its network cannot read."""
 
+import os
+import subprocess
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -43,6 +47,32 @@ def test_one_program_computes_any_number_of_images():
     for n in (3, 4, 9, 1):
         assert len(extractor(random_images(n)).features) == n
     assert sizes == [(4, 2, 2, 3)]
+
+
+IN_A_NEW_PROCESS = """
+import numpy as np
+from jaxgen.metrics.extractors import load_extractor
+
+traces, extractor = [], load_extractor("digits_v1")
+
+def traced(params, images):
+    traces.append(images.shape)
+    return extractor.apply(params, images)
+
+for _ in range(2):
+    extractor._replace(apply=traced, at_once=1)(np.zeros((1, 8, 8, 1), np.uint8))
+assert traces == [(1, 8, 8, 1)], traces
+"""
+
+
+def test_the_second_call_of_a_process_compiles_no_program():
+    """JAX traces and compiles again if a module that is imported in the first trace adds to what it depends on."""
+    flags = "--xla_backend_optimization_level=0"  # Compile quickly.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IN_A_NEW_PROCESS],
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.parametrize(("resizer", "expected"), [("tf1_bilinear", [0, 2, 4, 4]), ("bilinear", [0, 1, 3, 4])])
