@@ -35,8 +35,8 @@ class Extractor(NamedTuple):
         size: height and width of the images where the resizer is `none`; None where any size is resized.
         params: weights of the network.
         apply: `(params, images) -> Extracted`, a pure function of bytes `[n, height, width, channels]`.
-        at_once: number of images per call of the network; the last call is filled with zeros, so that one program is
-            compiled. It bounds the memory, and results do not depend on it.
+        at_once: number of images per call of the network, of few images the next power of two; the last call is filled
+            with zeros, so that few programs are compiled. It bounds the memory, and results do not depend on it.
     """
 
     name: str
@@ -68,7 +68,8 @@ class Extractor(NamedTuple):
             part = quantize(bytes_of_images[first : first + self.at_once])
             if part.shape[-1] < self.channels:
                 part = np.repeat(part, self.channels, axis=-1)
-            filled = np.zeros((min(self.at_once, len(bytes_of_images)), *part.shape[1:]), np.uint8)
+            size = min(self.at_once, 2 ** (len(bytes_of_images) - 1).bit_length())
+            filled = np.zeros((size, *part.shape[1:]), np.uint8)
             filled[: len(part)] = part
             found = _apply(self.apply, self.params, filled)
             parts.append(Extracted(*(np.asarray(array)[: len(part)] for array in found)))
@@ -79,9 +80,11 @@ class Extractor(NamedTuple):
         if len(shape) != 4 or 0 in shape:
             raise InputError(f"images must be [n, height, width, channels] with n at least 1, got {shape}")
         if shape[-1] not in (1, self.channels):
-            raise InputError(
-                f"images for the extractor {self.name} must have {self.channels} channels, got {shape[-1]}"
+            grey = (
+                "; convert them to grey levels, or choose an extractor of colour images" if self.channels == 1 else ""
             )
+            channels = "1 channel" if self.channels == 1 else f"1 or {self.channels} channels"
+            raise InputError(f"images for the extractor {self.name} must have {channels}, got {shape[-1]}{grey}")
         if self.size is not None and shape[1:3] != self.size:
             height, width = self.size
             raise InputError(

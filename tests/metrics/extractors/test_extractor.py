@@ -43,7 +43,7 @@ def test_floats_are_rounded_to_bytes_and_grey_images_have_three_equal_channels(e
     [
         (np.zeros((0, 2, 2, 3)), "with n at least 1, got"),
         (np.zeros((2, 2, 3)), "with n at least 1, got"),
-        (np.zeros((1, 2, 2, 2)), "must have 3 channels, got 2"),
+        (np.zeros((1, 2, 2, 2)), "must have 1 or 3 channels, got 2"),
         (np.zeros((1, 2, 5, 3)), "must be 2x2 where they are not resized, got 2x5: choose a resizer"),
         (np.full((1, 2, 2, 3), np.nan), "must be in .0, 1., got nan to nan"),
         (np.full((1, 2, 2, 3), 255.0), "divide them by 255"),
@@ -53,6 +53,29 @@ def test_floats_are_rounded_to_bytes_and_grey_images_have_three_equal_channels(e
 def test_other_images_are_refused(extractor, images, sentence):
     with pytest.raises(InputError, match=sentence):
         extractor(images)
+
+
+def test_colour_images_are_refused_by_a_network_of_grey_ones_with_what_to_do(extractor):
+    with pytest.raises(InputError) as error:
+        extractor._replace(channels=1)(random_images(3))
+    assert str(error.value) == (
+        "images for the extractor brightness must have 1 channel, got 3; convert them to grey levels, or choose an "
+        "extractor of colour images"
+    )
+
+
+def test_sets_of_few_images_share_programs(extractor):
+    """Compiling a network takes much longer than its features of a few images."""
+    sizes = []
+
+    def apply(params, images):
+        sizes.append(len(images))  # Called once for each program.
+        return brightness(params, images)
+
+    counted = extractor._replace(apply=apply, at_once=16)
+    for n in range(1, 40):
+        np.testing.assert_allclose(counted(random_images(n)).features, random_images(n).reshape(n, -1) / 2, rtol=1e-6)
+    assert sorted(sizes) == [1, 2, 4, 8, 16]
 
 
 def test_values_that_are_no_grey_levels_are_not_quantized():
