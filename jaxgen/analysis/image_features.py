@@ -9,11 +9,13 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from jaxgen import __version__
 from jaxgen.atomic_write import write_atomic
 from jaxgen.data import Stream, count_examples, example
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.paths import cache_folder
+from jaxgen.regular_files import read_regular
 from jaxgen.typing import AnyArray, Batch, Shaped
 
 Progress = Callable[[int, int], None]
@@ -51,11 +53,13 @@ def features_of_parts(
     Raises:
         InputError: if images do not fit the extractor.
     """
+    clipped = (part if part.dtype == np.uint8 else np.clip(part, 0, 1) for part in map(np.asarray, parts))
+    return _of_parts(extractor, clipped, count, progress)
+
+
+def _of_parts(extractor: Extractor, parts: Iterable[np.ndarray], count: int, progress: Progress) -> Extracted:
     found, done = [], 0
-    for part in parts:
-        images = np.asarray(part)
-        if images.dtype != np.uint8:
-            images = np.clip(images, 0, 1)
+    for images in parts:
         found.append(extractor(images))
         done += len(images)
         progress(done, count)
@@ -96,10 +100,10 @@ def features_of_data(
     shape = (count, *example(data)["image"].shape[1:])
     extractor.check(shape)
     path = (folder or cache_folder("features")) / f"{_digest(extractor, data, shape)}.safetensors"
-    cached = _read(path, count)
+    cached = _read(path)
     if cached is not None:
         return cached
-    found = features_of_parts(extractor, _parts(data), count=count, progress=progress)
+    found = _of_parts(extractor, map(np.asarray, _parts(data)), count, progress)
     _write(path, found)
     return found
 
@@ -114,36 +118,47 @@ def _parts(data: Batch | Stream) -> Iterator[AnyArray]:
 
 def _digest(extractor: Extractor, data: Batch | Stream, shape: tuple[int, ...]) -> str:
     """The SHA-256 of everything on which the features depend."""
-    hashed = hashlib.sha256(f"{extractor.name} {extractor.resizer} {shape}".encode())
+    hashed = hashlib.sha256(f"{__version__} {extractor.name} {extractor.resizer} {shape}".encode())
     for array in jax.tree.leaves(extractor.params):
-        hashed.update(np.ascontiguousarray(array).data)
+        hashed.update(_bytes(array))
     if isinstance(data, Stream):
         for digest in data.digests()[0]:
             hashed.update(digest)
     else:
         images = np.asarray(data["image"])
         hashed.update(str(images.dtype).encode())
-        hashed.update(np.ascontiguousarray(images).data)
+        hashed.update(_bytes(images))
     return hashed.hexdigest()
 
 
-def _read(path: Path, count: int) -> Extracted | None:
+def _bytes(array: AnyArray) -> memoryview:
+    """The bytes of an array, also of a dtype that Python's buffers do not have, such as bfloat16."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _checksum(extracted: Extracted) -> np.ndarray:
+    """The SHA-256 of features and logits, which finds damage that is not in the shape of a file."""
+    return np.frombuffer(hashlib.sha256(b"".join(map(_bytes, extracted))).digest(), np.uint8)
+
+
+def _read(path: Path) -> Extracted | None:
     """The features in a file of the cache; None where there is none, or it is damaged."""
     try:
-        found = load_tensors(path.read_bytes())
+        found = load_tensors(read_regular(path, largest=LARGEST_CACHE))
         path.touch()  # The oldest files are deleted first.
         extracted = Extracted(found["features"], found["logits"])
+        undamaged = np.array_equal(found["sha256"], _checksum(extracted))
     except Exception:  # safetensors raises an exception of its own, which has no public name, for damaged files.
         return None
-    shapes_fit = all(array.ndim == 2 and len(array) == count for array in extracted)
-    return extracted if shapes_fit and all(np.isfinite(array).all() for array in extracted) else None
+    return extracted if undamaged else None
 
 
 def _write(path: Path, found: Extracted) -> None:
     """Write a file of the cache and delete the oldest ones, if the folder can be written."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(path, save_tensors({name: np.ascontiguousarray(array) for name, array in found._asdict().items()}))
+        arrays = {**found._asdict(), "sha256": _checksum(found)}
+        write_atomic(path, save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
         files = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
         excess = sum(file.stat().st_size for file in files) - LARGEST_CACHE
         for file in files[:-1]:
