@@ -51,10 +51,18 @@ def features_of_parts(
         Features and logits of all images.
 
     Raises:
-        InputError: if images do not fit the extractor.
+        InputError: if images do not fit the extractor, or are not finite.
     """
-    clipped = (part if part.dtype == np.uint8 else np.clip(part, 0, 1) for part in map(np.asarray, parts))
-    return _of_parts(extractor, clipped, count, progress)
+    return _of_parts(extractor, map(_clipped, parts), count, progress)
+
+
+def _clipped(part: Shaped[AnyArray, "n height width channels"]) -> np.ndarray:
+    images = np.asarray(part)
+    if images.dtype == np.uint8:
+        return images
+    if not np.isfinite(images).all():
+        raise InputError("samples must be finite, got NaN or infinite values: the model has diverged")
+    return np.clip(images, 0, 1)
 
 
 def _of_parts(extractor: Extractor, parts: Iterable[np.ndarray], count: int, progress: Progress) -> Extracted:
@@ -159,7 +167,8 @@ def _write(path: Path, found: Extracted) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         arrays = {**found._asdict(), "sha256": _checksum(found)}
         write_atomic(path, save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
-        files = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        # With the hidden files that killed processes have left.
+        files = sorted(path.parent.glob("*.safetensors*"), key=lambda file: file.stat().st_mtime)
         excess = sum(file.stat().st_size for file in files) - LARGEST_CACHE
         for file in files[:-1]:
             if excess <= 0:

@@ -137,10 +137,27 @@ def test_the_oldest_files_are_deleted_from_a_full_cache(tmp_path, monkeypatch):
     assert computed(EXTRACTOR, {"image": np.full((30, 4, 4, 1), 3, np.uint8)}, tmp_path)[0] == 0
 
 
+def test_what_a_killed_process_left_counts_as_a_file_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_features, "LARGEST_CACHE", 1000)
+    left = tmp_path / ".abc.safetensors.tmp"
+    left.write_bytes(bytes(2000))
+    os.utime(left, (0, 0))
+    computed(EXTRACTOR, {"image": IMAGES}, tmp_path)
+    assert not left.exists()
+    assert computed(EXTRACTOR, {"image": IMAGES}, tmp_path)[0] == 0
+
+
 def test_samples_outside_of_the_unit_interval_are_clipped_as_in_a_file():
     parts = [np.full((2, 4, 4, 1), -0.5), np.full((1, 4, 4, 1), 1.5)]
     found = features_of_parts(EXTRACTOR, parts, count=3)
     np.testing.assert_array_equal(found.features[:, 0], [0.0, 0.0, 2 * 16 * 255])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_not_finite_are_refused(value):
+    """Infinity is not clipped to white."""
+    with pytest.raises(InputError, match="samples must be finite, got NaN or infinite values: the model has diverged"):
+        features_of_parts(EXTRACTOR, [np.full((2, 4, 4, 1), value)], count=2)
 
 
 def test_points_are_refused(tmp_path):
