@@ -5,7 +5,7 @@ the papers, and every value carries what must be equal before it is compared wit
 (`jaxgen.metrics.protocol`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 import jax
@@ -249,7 +249,7 @@ FEATURE_UNITS |= {other: FEATURE_UNITS[name] for name, other in OTHER_NAMES.item
 
 @checked
 def feature_metrics(
-    key: KeyArray, names: Sequence[str], extractor: Extractor, sets: Sets, *, split: str
+    key: KeyArray, names: Sequence[str], extractor: Extractor, sets: Sets, *, split: str, options: tuple[str, ...] = ()
 ) -> list[Measured]:
     """Measure samples against real examples.
 
@@ -259,6 +259,7 @@ def feature_metrics(
         extractor: extractor of the features.
         sets: what is compared.
         split: what the real examples are, e.g. `train`.
+        options: further choices of all protocols, e.g. `image_size=64` of scaled images.
 
     Returns:
         The numbers with their protocols, in the order of the names.
@@ -278,17 +279,16 @@ def feature_metrics(
         precision[digits_v1, none, n=100/100, split=test, k=3]
         recall[digits_v1, none, n=100/100, split=test, k=3]
     """
-    check_metrics(names)
+    real, fake = len(sets.real.features), len(sets.fake.features)
+    has = {"held_out"} if sets.held_out is not None else set()
+    has |= {"labels"} if sets.real_labels is not None and sets.fake_labels is not None else set()
+    check_measurable(names, real=real, fake=fake, has=has)
     for kind, found in (("real examples", sets.real), ("samples", sets.fake), ("held-out examples", sets.held_out)):
         if found is not None and not np.isfinite(found.features).all():
             raise InputError(f"features of the {kind} must be finite, got NaN or infinity")
-    real, fake = len(sets.real.features), len(sets.fake.features)
     measured = []
     for number, name in enumerate(dict.fromkeys(names)):
         metric = FEATURE_METRICS[name]
-        if min(real, fake) < metric.least:
-            raise InputError(f"{name} must have at least {metric.least} examples of both sets, got {min(real, fake)}")
-        _check_needs(name, metric, sets)
         for value_name, value in metric.measure(jax.random.fold_in(key, number), sets).items():
             protocol = Protocol(
                 metric=name_for(value_name, extractor.name),
@@ -297,21 +297,44 @@ def feature_metrics(
                 real=real,
                 fake=fake,
                 split=split,
-                options=metric.options(min(real, fake)),
+                options=(*metric.options(min(real, fake)), *options),
             )
             measured.append(Measured(protocol, value))
     return measured
 
 
-def _check_needs(name: str, metric: FeatureMetric, sets: Sets) -> None:
-    """Raise an InputError if a metric needs held-out examples or labels, and there are none."""
-    if metric.needs == "held_out" and sets.held_out is None:
-        raise InputError(f"{name} must have held-out examples, got none: it applies to the samples of a run")
-    if metric.needs == "labels" and (sets.real_labels is None or sets.fake_labels is None):
-        raise InputError(
-            f"{name} must have labels of both sets, got none: it applies to a run of a conditional model on data with "
-            "labels"
-        )
+NEEDS = {
+    "held_out": "held-out examples, got none: it applies to the evaluation of a run",
+    "labels": "labels of both sets, got none: it applies to the evaluation of a run of a conditional model on data "
+    "with labels",
+}
+"""What a metric may need -> the end of the sentence that there is none."""
+
+
+def check_measurable(names: Sequence[str], *, real: int, fake: int, has: Container[str] = ()) -> None:
+    """Check that metrics can be measured, before features are computed, which takes long.
+
+    Args:
+        names: names of the metrics.
+        real: number of real examples.
+        fake: number of samples.
+        has: what there is beside features of both: keys of `NEEDS`.
+
+    Raises:
+        InputError: if a metric is not known, needs what there is not, or needs more examples.
+
+    Example:
+        >>> check_measurable(["fid", "inception_score"], real=1000, fake=5)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: inception_score must have at least 10 examples of both sets, got 1000 and 5
+    """
+    check_metrics(names)
+    for name in names:
+        metric = FEATURE_METRICS[name]
+        if metric.needs and metric.needs not in has:
+            raise InputError(f"{name} must have {NEEDS[metric.needs]}")
+        if min(real, fake) < metric.least:
+            raise InputError(f"{name} must have at least {metric.least} examples of both sets, got {real} and {fake}")
 
 
 def check_metrics(names: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.sample_metrics import PREFIX
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import Stream
+from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.metrics.extractors import Extractor
 from jaxgen.training.chunk import Chunk
@@ -28,7 +29,8 @@ class FeatureMetrics:
 
     The names in the log are `samples/` and the protocol, e.g. `samples/frechet_distance[digits_v1, none, n=1437/1000,
     split=train]`. The latents are the same each time, so that two values differ only by the training between them, and
-    a run that was killed and resumed has the same values as one that was not.
+    a run that was killed and resumed has the same values as one that was not. A seed whose samples are not finite has
+    no value.
 
     Args:
         model: model of images with a `sample`.
@@ -82,7 +84,11 @@ class FeatureMetrics:
         for number in range(seeds):
             if number in chunk.diverged:
                 continue
-            for name, value in self.measure(extract_seed(given.state, number)).items():
+            try:
+                measured = self.measure(extract_seed(given.state, number))
+            except InputError:  # Samples that are not finite: all else is checked before the training, which goes on.
+                continue
+            for name, value in measured.items():
                 found.setdefault(name, np.full((seeds, 1), np.nan))[number] = value
         return found if has_seed_axis(chunk) else {name: value[0] for name, value in found.items()}
 

@@ -17,7 +17,7 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.runs import Run, evaluate_run
 from jaxgen.runs.evaluation import load_test_split, with_data_in
-from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, evaluate_densities
+from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, check_densities, evaluate_densities
 from jaxgen.runs.sample_evaluation import SAMPLES, evaluate_samples
 
 NAMES = {**FEATURE_METRICS, **dict.fromkeys(LIKELIHOOD_METRICS)}
@@ -79,6 +79,8 @@ def run(arguments: list[str]) -> None:
             raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
         title = f"{trained.name} on the test split of {trained.config.data}, step {trained.step}"
     else:
+        if chosen.of_densities:
+            check_densities(trained)
         metrics = _of_samples(trained, options, chosen.of_features) | _of_densities(
             trained, options, chosen.of_densities
         )
@@ -111,14 +113,18 @@ def _chosen(options: Options) -> Chosen:
             raise InputError(f"--{name} must be left out without --metrics of features such as fid, as it is for them")
     if options.draws is not None and "importance_weighted_bound" not in chosen.of_densities:
         raise InputError("--draws must be left out without --metrics importance_weighted_bound, as it is for that one")
-    if options.samples is not None and options.samples < 2:
-        raise InputError(f"--samples must be at least 2, got {options.samples}")
+    if options.samples is not None and not 2 <= options.samples < 2**31:
+        raise InputError(f"--samples must be at least 2 and below 2^31, got {options.samples}")
+    if options.draws is not None and not 1 <= options.draws < 2**31:
+        raise InputError(f"--draws must be at least 1 and below 2^31, got {options.draws}")
     return chosen
 
 
 def _of_samples(trained: Run, options: Options, names: list[str]) -> dict[str, Any]:
     if not names:
         return {}
+    if "image" not in trained.example:
+        raise InputError(f"metrics of features are of images, and '{trained.config.data}' are points")
     extractor = load_extractor(options.extractor or default_extractor(trained.config.data), resizer=options.resizer)
     with ImageProgress() as progress:
         return evaluate_samples(

@@ -7,17 +7,19 @@ from typing import Annotated
 
 import jax
 
-from jaxgen.analysis.feature_metrics import Sets, check_metrics, feature_metrics
+from jaxgen.analysis.feature_metrics import Sets, check_measurable, check_metrics, feature_metrics
 from jaxgen.analysis.image_features import features_of_data
 from jaxgen.cli.image_progress import ImageProgress
 from jaxgen.cli.options import Positional
 from jaxgen.cli.output import check_seed, notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
+from jaxgen.data import Stream, count_examples, example
 from jaxgen.data.image_sets import open_image_set
-from jaxgen.data.sources import Opened
+from jaxgen.data.sources import DATASETS
 from jaxgen.errors import InputError
-from jaxgen.metrics.extractors import default_extractor, load_extractor
+from jaxgen.metrics.extractors import Extractor, default_extractor, load_extractor
+from jaxgen.typing import Batch
 
 DEFAULT_METRICS = ("fid", "kid", "precision_recall", "density_coverage")
 """Metrics that are measured where none are named."""
@@ -62,15 +64,15 @@ def run(arguments: list[str]) -> None:
     options = parse(Options, arguments, command="jaxgen metrics compare")
     seed = check_seed(options.seed)
     check_metrics(options.metrics)
-    name, _, split = options.real.partition(":")
+    name = options.real.partition(":")[0]
     extractor = load_extractor(options.extractor or default_extractor(name), resizer=options.resizer)
+    data = [_opened(each, options, extractor) for each in (options.real, options.fake)]
+    check_measurable(options.metrics, real=count_examples(data[0]), fake=count_examples(data[1]))
     with ImageProgress() as progress:
-        real, fake = (
-            features_of_data(extractor, _opened(each, options).data, progress=progress)
-            for each in (options.real, options.fake)
-        )
+        real, fake = (features_of_data(extractor, each, progress=progress) for each in data)
+    scaled = () if options.image_size is None else (f"image_size={options.image_size}",)
     found = feature_metrics(
-        jax.random.key(seed), options.metrics, extractor, Sets(real, fake), split=split or _plain(options.real)
+        jax.random.key(seed), options.metrics, extractor, Sets(real, fake), split=_split(options.real), options=scaled
     )
     metrics = {str(measured.protocol): measured.value for measured in found}
     if options.json:
@@ -79,15 +81,21 @@ def run(arguments: list[str]) -> None:
         print_metrics(metrics, title=f"{options.fake} beside {options.real}")
 
 
-def _opened(name: str, options: Options) -> Opened:
+def _opened(name: str, options: Options, extractor: Extractor) -> Batch | Stream:
+    """Open a set of images that fit the extractor; the error names the set."""
     if options.image_size is not None and options.image_size < 1:
         raise InputError(f"--image-size must be at least 1, got {options.image_size}")
     opened = open_image_set(name, data_dir=options.data_dir, image_size=options.image_size)
     if opened.notice:
         notice(f"{name}{opened.notice}")
-    return opened
+    try:
+        extractor.check((count_examples(opened.data), *example(opened.data)["image"].shape[1:]))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return opened.data
 
 
-def _plain(name: str) -> str:
-    """The name of a set of images without the characters that separate the parts of a protocol."""
-    return re.sub(r"[\[\],]+", "-", name)
+def _split(name: str) -> str:
+    """The split of a data set, or the name of another set without the characters that separate parts of a protocol."""
+    data, _, split = name.partition(":")
+    return (split or "train") if data in DATASETS else re.sub(r"[\[\],]+", "-", name)

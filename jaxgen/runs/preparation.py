@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgen.analysis.feature_metrics import FEATURE_BETTER, FEATURE_METRICS, check_metrics, name_for
+from jaxgen.analysis.feature_metrics import FEATURE_BETTER, FEATURE_METRICS, check_measurable, check_metrics, name_for
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
 from jaxgen.callbacks.sample_metrics import mode_metrics
@@ -137,7 +137,7 @@ def prepare_run(
         model = standardized(model, by)
         notify(STANDARDIZED)
     check_batch_size(model, trained, config.update_size)
-    extractor = _extractor(config, model, shown)
+    extractor = _extractor(config, model, shown, count_examples(trained))
     _check_selection(config, model, shown, extractor)
     if config.patience is not None and config.patience >= evaluations(config):
         notify(
@@ -205,8 +205,8 @@ def evaluations(config: RunConfig[Any]) -> int:
     return -(-config.steps // max(every or 1, config.chunk))
 
 
-def _extractor(config: RunConfig[Any], model: Model, shown: Batch) -> Extractor | None:
-    """The extractor of the metrics of features that a training logs; None where it logs none."""
+def _extractor(config: RunConfig[Any], model: Model, shown: Batch, examples: int) -> Extractor | None:
+    """The extractor of the metrics of features that a training logs, which can be measured; None where it logs none."""
     if not config.metrics:
         for name in ("metric_every", "extractor"):
             if getattr(config, name) is not None:
@@ -215,6 +215,7 @@ def _extractor(config: RunConfig[Any], model: Model, shown: Batch) -> Extractor 
     check_metrics(config.metrics)
     if model.sample is None or "image" not in shown:
         raise InputError(f"metrics of features are of samples of images, and '{config.data}' or the model has none")
+    check_measurable(config.metrics, real=examples, fake=config.metric_samples)
     extractor = load_extractor(config.extractor or default_extractor(config.data))
     extractor.check((config.metric_samples, *shown["image"].shape[1:]))
     return extractor

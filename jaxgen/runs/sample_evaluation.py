@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._signatures import checked
-from jaxgen.analysis.feature_metrics import FEATURE_METRICS, Sets, check_metrics, feature_metrics
+from jaxgen.analysis.feature_metrics import FEATURE_METRICS, Sets, check_measurable, check_metrics, feature_metrics
 from jaxgen.analysis.image_features import Progress, features_of_data, features_of_parts, no_progress
-from jaxgen.data import Stream
+from jaxgen.data import Stream, count_examples
 from jaxgen.errors import InputError, shortened
 from jaxgen.metrics.extractors import Extractor
 from jaxgen.runs.evaluation import better_of
@@ -57,16 +57,20 @@ def evaluate_samples(
         raise InputError(f"metrics of features are of images, and '{run.config.data}' are points")
     extractor.check((count, *run.example["image"].shape[1:]))
     data = run.config.source.load(split)
-    real = features_of_data(extractor, data, progress=progress)
     needs = {FEATURE_METRICS[name].needs for name in metrics}
     conditions, labels = {}, {}
     if "labels" in needs and "label" in run.model.conditions and not isinstance(data, Stream) and "label" in data:
         conditions = {"label": np.arange(count) % run.classes}
         labels = {"real_labels": np.asarray(data["label"]), "fake_labels": conditions["label"]}
+    if "held_out" in needs and split != "train":
+        raise InputError(f"memorization must be measured with the training split, got the split {shortened(split)}")
+    if len(run.diverged) == (run.config.seeds or 1):
+        raise InputError("the run must have a seed that has not diverged, got none: its samples cannot be compared")
+    has = {"held_out", "labels"} if labels else {"held_out"}
+    check_measurable(metrics, real=count_examples(data), fake=count, has=has)
+    real = features_of_data(extractor, data, progress=progress)
     held_out = None
     if "held_out" in needs:
-        if split != "train":
-            raise InputError(f"memorization must be measured with the training split, got the split {shortened(split)}")
         held_out = features_of_data(extractor, run.config.source.load("test"), progress=progress)
     sample_key, metric_key = jax.random.split(key)
     values: dict[str, list[float]] = {}

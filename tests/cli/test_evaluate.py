@@ -2,6 +2,11 @@
 
 import json
 
+import numpy as np
+import pytest
+
+from jaxgen.cli import evaluate
+
 
 def test_table_shows_the_metrics_of_the_json(vae, jaxgen):
     status, out, _ = jaxgen("evaluate", vae, "--json")
@@ -24,3 +29,43 @@ def test_several_seeds_have_mean_deviation_and_worst(cvae, jaxgen):
 def test_model_without_metrics_is_refused(vae, refused, monkeypatch):
     monkeypatch.setattr("jaxgen.cli.evaluate.evaluate_run", lambda run, seed, data: {})
     assert refused("evaluate", vae) == "the model 'vae' has no metrics on 'digits'"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["fid", "--samples", "1"], "--samples must be at least 2 and below 2^31, got 1"),
+        (["fid", "--samples", "2147483648"], "--samples must be at least 2 and below 2^31, got 2147483648"),
+        (["importance_weighted_bound", "--draws", "0"], "--draws must be at least 1 and below 2^31, got 0"),
+        (["rate", "--draws", "5"], "--draws must be left out without --metrics importance_weighted_bound"),
+        (["rate", "--samples", "5"], "--samples must be left out without --metrics of features such as fid"),
+        (["fjd"], "there is no metric 'fjd': did you mean 'fid'?"),
+        ([], "--metrics must be followed by at least one name of a metric, got none"),
+    ],
+)
+def test_chosen_metrics_with_options_that_do_not_apply_are_refused(vae, refused, options, sentence):
+    assert refused("evaluate", vae, "--metrics", *options).startswith(sentence)
+
+
+def test_metrics_of_densities_are_refused_before_samples_are_drawn(vae, refused, monkeypatch):
+    loaded = evaluate.load_with_notice
+
+    def without_densities(*arguments, **options):
+        run = loaded(*arguments, **options)
+        return run._replace(model=run.model._replace(latent_densities=None))
+
+    monkeypatch.setattr(evaluate, "load_with_notice", without_densities)
+    monkeypatch.setattr(evaluate, "evaluate_samples", lambda *_, **__: pytest.fail("it takes long"))
+    assert refused("evaluate", vae, "--metrics", "fid", "rate") == (
+        "the model 'vae' has no densities p(x|z) and q(z|x), which likelihoods need"
+    )
+
+
+def test_a_run_of_points_is_not_told_to_choose_an_extractor(vae, refused, monkeypatch):
+    loaded = evaluate.load_with_notice
+
+    def of_points(*arguments, **options):
+        return loaded(*arguments, **options)._replace(example={"point": np.zeros((1, 2), np.float32)})
+
+    monkeypatch.setattr(evaluate, "load_with_notice", of_points)
+    assert refused("evaluate", vae, "--metrics", "fid") == "metrics of features are of images, and 'digits' are points"

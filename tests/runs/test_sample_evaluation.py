@@ -11,7 +11,7 @@ from jaxgen.data import example, load
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.metrics.extractors import load_extractor
-from jaxgen.runs import Run, RunConfig
+from jaxgen.runs import Run, RunConfig, sample_evaluation
 from jaxgen.runs.sample_evaluation import evaluate_samples
 from jaxgen.training.chunk import Divergence
 
@@ -86,8 +86,12 @@ def test_labels_are_given_to_a_conditional_model():
         ({}, {"split": "validation"}, "validation"),
         ({}, {"metrics": ["memorization"], "split": "test"}, "memorization must be measured with the training split"),
         ({"example": {"image": np.zeros((1, 9, 9, 1), np.uint8)}}, {}, "must be 8x8 where they are not resized"),
+        ({"diverged": {0: Divergence(1, "any", "loss")}}, {}, "must have a seed that has not diverged, got none"),
+        ({}, {"metrics": ["fid", "intra_class"]}, "intra_class must have labels of both sets"),
+        ({}, {"metrics": ["fid", "inception_score"], "count": 5}, "inception_score must have at least 10 examples"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(change, options, message):
+def test_what_cannot_be_measured_is_refused_before_features_are_computed(change, options, message, monkeypatch):
+    monkeypatch.setattr(sample_evaluation, "features_of_data", lambda *_, **__: pytest.fail("it takes long"))
     with pytest.raises(InputError, match=message):
         evaluate(run_of([1.0])._replace(**change), **{"metrics": ["fid"], **options})
