@@ -61,7 +61,7 @@ def test_metrics_of_densities_are_refused_before_samples_are_drawn(vae, refused,
     )
 
 
-def test_a_run_of_points_is_not_told_to_choose_an_extractor(vae, refused, monkeypatch):
+def test_a_run_of_points_is_refused_as_such_before_an_extractor_is_looked_for(vae, refused, monkeypatch):
     loaded = evaluate.load_with_notice
 
     def of_points(*arguments, **options):
