@@ -53,6 +53,13 @@ def test_a_changed_file_is_refused(monkeypatch):
         packaged.packaged_extractor.__wrapped__("digits_v1")
 
 
+def test_a_missing_file_is_refused_with_what_to_do(monkeypatch, tmp_path):
+    packaged.packaged_extractor.cache_clear()
+    monkeypatch.setattr(packaged, "weights_file", lambda name: tmp_path / name)
+    with pytest.raises(InputError, match="the file differs or is missing: install jaxgen again"):
+        packaged.packaged_extractor("digits_v1")
+
+
 def test_data_without_an_extractor_of_their_own_need_a_choice():
     with pytest.raises(InputError, match="an extractor must be chosen for the data 'cifar10'"):
         default_extractor("cifar10")
