@@ -80,8 +80,8 @@ def packaged_extractor(name: str, *, resizer: str = "none") -> Extractor:
     content = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(content).hexdigest() != PACKAGED[name].sha256:
         raise InputError(
-            f"the weights of {name} must be those of this version of jaxgen, and the file differs or is missing: install "
-            "jaxgen again"
+            f"the weights of {name} must be those of this version of jaxgen, and the file differs or is missing: "
+            "install jaxgen again"
         )
     return Extractor(
         name=name,
