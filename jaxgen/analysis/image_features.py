@@ -16,6 +16,7 @@ from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.metrics.protocol import choice
 from jaxgen.paths import cache_folder
+from jaxgen.regular_files import read_regular
 from jaxgen.typing import AnyArray, Batch, Shaped
 
 Progress = Callable[[int, int], None]
@@ -54,14 +55,24 @@ def features_of_parts(
         Features and logits of all images.
 
     Raises:
-        InputError: if images do not fit the extractor.
+        InputError: if images do not fit the extractor, or are not finite.
     """
+    return _of_parts(extractor, map(_clipped, parts), count, progress)
+
+
+def _clipped(part: Shaped[AnyArray, "n height width channels"]) -> np.ndarray:
+    images = np.asarray(part)
+    if images.dtype == np.uint8:
+        return images
+    if not np.isfinite(images).all():
+        raise InputError("samples must be finite, got NaN or infinite values: the model has diverged")
+    return np.clip(images, 0, 1)
+
+
+def _of_parts(extractor: Extractor, parts: Iterable[np.ndarray], count: int, progress: Progress) -> Extracted:
     whole: Extracted | None = None
     done = 0
-    for part in parts:
-        images = np.asarray(part)
-        if images.dtype != np.uint8:
-            images = np.clip(images, 0, 1)
+    for images in parts:
         found = extractor(images)
         if whole is None:  # Written in place: lists of parts would need the memory twice.
             whole = Extracted(*(np.empty((count, array.shape[1]), np.float32) for array in found))
@@ -110,10 +121,10 @@ def features_of_data(
     with contextlib.suppress(RuntimeError):  # There is no home folder.
         folder = folder or cache_folder("features")
     path = None if folder is None else folder / f"{_digest(extractor, data, shape)}.safetensors"
-    cached = None if path is None else _read(path, count)
+    cached = None if path is None else _read(path)
     if cached is not None:
         return cached
-    found = features_of_parts(extractor, _parts(data), count=count, progress=progress)
+    found = _of_parts(extractor, map(np.asarray, _parts(data)), count, progress)
     if path is not None:
         _write(path, found)
     return found
@@ -156,7 +167,7 @@ def content_digest(data: Batch | Stream) -> str:
     else:
         images = np.asarray(data["image"])
         hashed.update(f"{images.dtype} {images.shape}".encode())
-        hashed.update(np.ascontiguousarray(images).data)
+        hashed.update(_bytes(images))
     return hashed.hexdigest()
 
 
@@ -173,28 +184,40 @@ def _digest(extractor: Extractor, data: Batch | Stream, shape: tuple[int, ...]) 
     what = f"{VERSION} {extractor.name} {extractor.options} {extractor.resizer} {shape} {content_digest(data)}"
     hashed = hashlib.sha256(what.encode())
     for array in jax.tree.leaves(extractor.params):
-        hashed.update(np.ascontiguousarray(array).data)
+        hashed.update(_bytes(array))
     return hashed.hexdigest()
 
 
-def _read(path: Path, count: int) -> Extracted | None:
+def _bytes(array: AnyArray) -> memoryview:
+    """The bytes of an array, also of a dtype that Python's buffers do not have, such as bfloat16."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _checksum(extracted: Extracted) -> np.ndarray:
+    """The SHA-256 of features and logits, which finds damage that is not in the shape of a file."""
+    return np.frombuffer(hashlib.sha256(b"".join(map(_bytes, extracted))).digest(), np.uint8)
+
+
+def _read(path: Path) -> Extracted | None:
     """The features in a file of the cache; None where there is none, or it is damaged."""
     try:
-        found = load_tensors(path.read_bytes())
+        found = load_tensors(read_regular(path, largest=LARGEST_CACHE))
         path.touch()  # The oldest files are deleted first.
         extracted = Extracted(found["features"], found["logits"])
+        undamaged = np.array_equal(found["sha256"], _checksum(extracted))
     except Exception:  # safetensors raises an exception of its own, which has no public name, for damaged files.
         return None
-    shapes_fit = all(array.ndim == 2 and len(array) == count for array in extracted)
-    return extracted if shapes_fit and all(np.isfinite(array).all() for array in extracted) else None
+    return extracted if undamaged else None
 
 
 def _write(path: Path, found: Extracted) -> None:
     """Write a file of the cache and delete the oldest ones, if the folder can be written."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(path, save_tensors({name: np.ascontiguousarray(array) for name, array in found._asdict().items()}))
-        files = sorted(path.parent.glob("*.safetensors"), key=lambda file: file.stat().st_mtime)
+        arrays = {**found._asdict(), "sha256": _checksum(found)}
+        write_atomic(path, save_tensors({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        # With the hidden files that killed processes have left.
+        files = sorted(path.parent.glob("*.safetensors*"), key=lambda file: file.stat().st_mtime)
         excess = sum(file.stat().st_size for file in files) - LARGEST_CACHE
         for file in files[:-1]:
             if excess <= 0:

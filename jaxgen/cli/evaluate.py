@@ -17,8 +17,8 @@ from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.runs import Run, evaluate_run
 from jaxgen.runs.disentanglement_metrics import disentanglement_metrics
 from jaxgen.runs.evaluation import load_test_split, with_data_in
-from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, evaluate_densities
-from jaxgen.runs.sample_evaluation import SAMPLES, evaluate_samples
+from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, check_densities, evaluate_densities
+from jaxgen.runs.sample_evaluation import SAMPLES, check_samples, evaluate_samples
 
 NAMES = {**FEATURE_METRICS, **dict.fromkeys(LIKELIHOOD_METRICS)}
 """Names of all metrics that may be chosen."""
@@ -79,6 +79,8 @@ def run(arguments: list[str]) -> None:
             raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
         title = f"{trained.name} on the test split of {trained.config.data}, step {trained.step}"
     else:
+        if chosen.of_densities:  # Before samples are drawn, which takes long.
+            check_densities(trained)
         metrics = dict(_of_samples(trained, options, chosen.of_features))
         metrics |= _of_densities(trained, options, chosen.of_densities)
         if "disentanglement" in options.metrics:
@@ -112,14 +114,17 @@ def _chosen(options: Options) -> Chosen:
             raise InputError(f"--{name} must be left out without --metrics of features such as fid, as it is for them")
     if options.draws is not None and "importance_weighted_bound" not in chosen.of_densities:
         raise InputError("--draws must be left out without --metrics importance_weighted_bound, as it is for that one")
-    if options.samples is not None and options.samples < 2:
-        raise InputError(f"--samples must be at least 2, got {options.samples}")
+    for name, least in (("samples", 2), ("draws", 1)):
+        count = getattr(options, name)
+        if count is not None and not least <= count < 2**31:
+            raise InputError(f"--{name} must be at least {least} and below 2^31, got {count}")
     return chosen
 
 
 def _of_samples(trained: Run, options: Options, names: list[str]) -> dict[str, Any]:
     if not names:
         return {}
+    check_samples(trained)
     extractor = load_extractor(options.extractor or default_extractor(trained.config.data), resizer=options.resizer)
     with ImageProgress() as progress:
         return evaluate_samples(

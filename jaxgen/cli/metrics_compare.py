@@ -72,7 +72,10 @@ def run(arguments: list[str]) -> None:
         options.metrics, examples=min(map(count_examples, (real.data, fake.data))), held_out=False, labels=False
     )
     for images in (real, fake):
-        extractor.check((count_examples(images.data), *example(images.data)["image"].shape[1:]))
+        try:
+            extractor.check((count_examples(images.data), *example(images.data)["image"].shape[1:]))
+        except InputError as error:
+            raise InputError(f"{images.name}: {error}") from None
     with ImageProgress() as progress:
         sets = Sets(
             features_of_data(extractor, real.data, progress=progress),

@@ -247,8 +247,8 @@ def read_images(path: Path) -> np.ndarray:
     """Read the images of an `.npz` or an `.npy` file, all of them, without labels.
 
     Args:
-        path: path of the file. An `.npz` file contains `image`, or `samples` as `jaxgen sample` writes them: uint8 or
-            floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3]; so does the one array of an `.npy` file.
+        path: path of the file. An `.npz` file contains `image`, or `samples` as `jaxgen sample` writes them, or one
+            array of any name: uint8 or floats in [0, 1], [n, h, w] or [n, h, w, 1 or 3]; so does an `.npy` file.
 
     Returns:
         The images, uint8 [n, h, w, 1 or 3].
@@ -260,9 +260,12 @@ def read_images(path: Path) -> np.ndarray:
         return _as_uint8(path, _read_npy(path), "the array")
 
     def wanted(headers: dict[str, _Header]) -> list[str]:
-        named = [name for name in headers if name in ("image", "samples")]
+        named = [name for name in headers if name in ("image", "samples")] or list(headers)
         if len(named) != 1:
-            raise InputError(f"{path} must contain an array named 'image' or 'samples', got {_listed(sorted(headers))}")
+            raise InputError(
+                f"{path} must contain an array named 'image' or 'samples', or a single array, got "
+                f"{_listed(sorted(headers))}; write it by np.savez(path, image=x)"
+            )
         return named
 
     ((name, images),) = _read_archive(path, wanted)[0].items()
@@ -271,6 +274,8 @@ def read_images(path: Path) -> np.ndarray:
 
 def _read_npy(path: Path) -> np.ndarray:
     try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)  # Otherwise NumPy takes it for a pickle, and recommends to load it unsafely.
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # The size is that of the file.
         _check_bytes(path, [_Header(array.shape, array.dtype, array.nbytes)])
         return _native(np.array(array))

@@ -121,12 +121,14 @@ def points(**features: Shaped[AnyArray, "n features"]) -> list[Points]:
     """Check sets of features with equally many columns, and return them for `nearest_squared` and `tile`.
 
     Raises:
-        InputError: if features are traced, not finite, or divided among processes.
+        InputError: if there are no features, or they are traced, not finite, or divided among processes.
     """
     devices: tuple[jax.Device, ...] = ()
     for name, array in features.items():
         if not is_known(array):
             raise InputError(f"{name} must be known, got a traced array; call this function outside of jit and vmap")
+        if np.shape(array)[1] == 0:
+            raise InputError(f"{name} must have at least one feature, got shape {np.shape(array)}")
         if isinstance(array, jax.Array):
             if not array.is_fully_addressable:
                 raise InputError(f"{name} must be on devices of this process; gather the features before")

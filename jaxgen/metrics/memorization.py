@@ -9,6 +9,7 @@ equally many examples in `train` and `test`.
 import math
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from jaxgen._arrays import check_number
@@ -169,7 +170,10 @@ def data_copying(
         -1.732
     """
     check_number("least_share", least_share, at_least=0, below=1)
-    sets = {"samples": samples, "train": train, "held_out": held_out}
+    sets = {
+        name: features if isinstance(features, jax.Array) else np.asarray(features)
+        for name, features in (("samples", samples), ("train", train), ("held_out", held_out))
+    }
     _check_sizes(**sets)
     if centers is None:
         return _of_one_cell(*_nearest(samples, train, held_out))

@@ -69,8 +69,7 @@ def likelihood_metrics(
         raise InputError(f"k must be at least 1, got {k}")
     for name in names:
         check_known("metric", name, LIKELIHOOD_METRICS)
-    if run.model.latent_densities is None:
-        raise InputError(f"the model '{run.family}' has no densities p(x|z) and q(z|x), which likelihoods need")
+    check_densities(run)
     data = load_test_split(run.config, run.example) if data is None else data
     if not isinstance(data, Stream):
         check_like(run.example, data)
@@ -81,6 +80,12 @@ def likelihood_metrics(
     ]
     values = {name: np.array([of_seed[name] for of_seed in found], np.float64) for name in chosen}
     return values if run.config.seeds is not None else {name: value[0] for name, value in values.items()}
+
+
+def check_densities(run: Run) -> None:
+    """Raise an InputError if the model of a run has no densities of which likelihoods are computed."""
+    if run.model.latent_densities is None:
+        raise InputError(f"the model '{run.family}' has no densities p(x|z) and q(z|x), which likelihoods need")
 
 
 def evaluate_densities(run: Run, key: KeyArray, names: Sequence[str], *, k: int = DRAWS) -> dict[str, Any]:

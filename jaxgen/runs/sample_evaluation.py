@@ -53,10 +53,7 @@ def evaluate_samples(
         InputError: if the model does not sample images, the split cannot be loaded, or a metric needs more examples.
     """
     check_metrics(metrics)
-    if run.model.sample is None:
-        raise InputError(f"the model '{run.family}' does not sample")
-    if "image" not in run.example:
-        raise InputError(f"metrics of features are of images, and '{run.config.data}' are points")
+    check_samples(run)
     extractor.check((count, *run.example["image"].shape[1:]))
     open_split = run.config.source.splits()
     data = open_split(split).data
@@ -103,6 +100,16 @@ def evaluate_samples(
         name: summarize(jnp.asarray(each), better=better_of(name), left_out=run.diverged)
         for name, each in values.items()
     }
+
+
+def check_samples(run: Run) -> None:
+    """Raise an InputError unless a run has samples that are images, of a seed that has not diverged."""
+    if run.model.sample is None:
+        raise InputError(f"the model '{run.family}' does not sample")
+    if "image" not in run.example:
+        raise InputError(f"metrics of features are of images, and '{run.config.data}' are points")
+    if len(run.diverged) >= (run.config.seeds or 1):
+        raise InputError(f"{run.folder} must have a seed that has not diverged, got none")
 
 
 def reference_of(config: RunConfig[Any], split: str, data: Batch | Stream) -> str:

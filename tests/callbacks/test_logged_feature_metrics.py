@@ -9,8 +9,10 @@ from jaxgen.callbacks import FeatureMetrics
 from jaxgen.callbacks.logged_feature_metrics import SAMPLED_AT_ONCE
 from jaxgen.data import load
 from jaxgen.errors import InputError
+from jaxgen.game import Model
 from jaxgen.metrics.extractors import load_extractor
 from jaxgen.runs import RunConfig, load_run, train
+from jaxgen.training.chunk import Chunk, Divergence
 from jaxgen.training.seeds import extract_seed
 from tests.small_runs import LINEAR, LinearConfig, log_lines
 
@@ -29,7 +31,7 @@ CONFIG = RunConfig(
     keep_best="samples/frechet_distance",
 )
 
-FRECHET = f"samples/frechet_distance[digits_v1, none, n=1437/{CONFIG.metric_samples}, split=train]"
+FRECHET = f"samples/frechet_distance[digits_v1, none, n=1437/{CONFIG.metric_samples}, split=digits:train]"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def test_the_log_has_the_metrics_of_the_last_state_of_every_seed(folder):
         load("digits"),
         CONFIG.metrics,
         load_extractor("digits_v1"),
+        reference="digits:train",
         count=CONFIG.metric_samples,
         every=20,
         last=40,
@@ -88,6 +91,9 @@ def test_a_resumed_run_logs_the_same_values(folder, tmp_path):
         ({"keep_best": "samples/kernel_distance"}, "there is no metric 'samples/kernel_distance'"),
         ({"keep_best": "samples/fid"}, "there is no metric 'samples/fid'"),
         ({"metric_samples": 0}, "--metric-samples must be at least 1"),
+        ({"metric_samples": 3}, "precision_recall must have at least 4 examples of both sets, got 3"),
+        ({"metrics": ("fid", "memorization")}, "memorization must have held-out examples"),
+        ({"metrics": ("fid", "intra_class")}, "intra_class must have labels of both sets"),
     ],
 )
 def test_options_that_do_not_apply_are_refused_before_anything_is_written(tmp_path, change, message):
@@ -96,25 +102,27 @@ def test_options_that_do_not_apply_are_refused_before_anything_is_written(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_diverged_seed_is_left_out():
-    from jaxgen.training.chunk import Chunk, Divergence
+@pytest.mark.parametrize("diverged", [{0: Divergence(1, "any", "loss")}, {}])
+def test_a_seed_that_has_diverged_or_has_samples_that_are_not_finite_is_left_out(diverged):
+    """A training of several seeds goes on without the samples of one."""
 
     def sample(key, state, n):
         return np.zeros((n, 8, 8, 1), np.float32) + state
-
-    from jaxgen.game import Model
 
     metrics = FeatureMetrics(
         Model(None, None, (), sample=sample),
         load("digits", split="test"),
         ("precision_recall",),
         load_extractor("digits_v1"),
+        reference="digits:train",
         count=20,
         every=10,
         last=10,
         seed=0,
     )
-    chunk = Chunk(10, np.zeros(2, np.float32), {"any/loss": np.zeros((2, 10))}, 0.1, {0: Divergence(1, "any", "loss")})
-    for values in metrics(chunk).values():
+    states = np.array([np.nan, 0.0], np.float32)
+    found = metrics(Chunk(10, states, {"any/loss": np.zeros((2, 10))}, 0.1, diverged))
+    assert len(found) == 2
+    for values in found.values():
         assert np.isnan(values[0]).all()
         assert np.isfinite(values[1]).all()

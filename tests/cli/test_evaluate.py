@@ -2,7 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
+
+from jaxgen.cli import evaluate
 
 
 def test_table_shows_the_metrics_of_the_json(vae, jaxgen):
@@ -33,12 +36,12 @@ def test_chosen_metrics_are_printed_with_their_protocols(vae, jaxgen):
         jaxgen("evaluate", vae, "--metrics", "precision_recall", "rate", "--samples", "200", "--json").out
     )
     assert list(found) == [
-        "precision[digits_v1, none, n=1437/200, split=train, k=3]",
-        "recall[digits_v1, none, n=1437/200, split=train, k=3]",
-        "rate[n=360, split=test, data=digits, pixels as they are]",
+        "precision[digits_v1, none, n=1437/200, split=digits:train, k=3]",
+        "recall[digits_v1, none, n=1437/200, split=digits:train, k=3]",
+        "rate[bernoulli, k=1, n=360, split=digits:test, pixels as they are]",
     ]
     kl = json.loads(jaxgen("evaluate", vae, "--json").out)["kl"]
-    assert found["rate[n=360, split=test, data=digits, pixels as they are]"] == pytest.approx(kl, rel=1e-4)
+    assert found["rate[bernoulli, k=1, n=360, split=digits:test, pixels as they are]"] == pytest.approx(kl, rel=1e-4)
 
 
 def test_chosen_metrics_of_several_seeds_have_mean_deviation_and_worst(cvae, jaxgen):
@@ -48,23 +51,46 @@ def test_chosen_metrics_of_several_seeds_have_mean_deviation_and_worst(cvae, jax
     assert len(vendi["seeds"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--metrics", "fod"], "there is no metric 'fod': did you mean 'fid'?"),
-        (["--metrics"], "--metrics must be followed by at least one name"),
-        (["--samples", "10"], "--samples must be left out without --metrics of features"),
-        (["--metrics", "rate", "--extractor", "digits_v1"], "--extractor must be left out without --metrics of featu"),
-        (["--metrics", "fid", "--draws", "9"], "--draws must be left out without --metrics importance_weighted_bound"),
-        (["--metrics", "fid", "--samples", "1"], "--samples must be at least 2, got 1"),
-        (["--metrics", "intra_class", "--samples", "20"], "intra_class must have labels of both sets"),
-        (["--metrics", "importance_weighted_bound", "--draws", "0"], "k must be at least 1"),
-    ],
-)
-def test_metrics_that_do_not_apply_are_refused(vae, refused, options, message):
-    assert message in refused("evaluate", vae, *options)
-
-
 def test_classifier_has_no_metrics_of_samples_or_densities(classifier, refused):
     assert refused("evaluate", classifier, "--metrics", "fid") == "the model 'classifier' does not sample"
     assert "has no densities" in refused("evaluate", classifier, "--metrics", "rate")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["fid", "--samples", "1"], "--samples must be at least 2 and below 2^31, got 1"),
+        (["fid", "--samples", "2147483648"], "--samples must be at least 2 and below 2^31, got 2147483648"),
+        (["importance_weighted_bound", "--draws", "0"], "--draws must be at least 1 and below 2^31, got 0"),
+        (["rate", "--draws", "5"], "--draws must be left out without --metrics importance_weighted_bound"),
+        (["rate", "--samples", "5"], "--samples must be left out without --metrics of features such as fid"),
+        (["fjd"], "there is no metric 'fjd': did you mean 'fid'?"),
+        ([], "--metrics must be followed by at least one name of a metric, got none"),
+    ],
+)
+def test_chosen_metrics_with_options_that_do_not_apply_are_refused(vae, refused, options, sentence):
+    assert refused("evaluate", vae, "--metrics", *options).startswith(sentence)
+
+
+def test_metrics_of_densities_are_refused_before_samples_are_drawn(vae, refused, monkeypatch):
+    loaded = evaluate.load_with_notice
+
+    def without_densities(*arguments, **options):
+        run = loaded(*arguments, **options)
+        return run._replace(model=run.model._replace(latent_densities=None))
+
+    monkeypatch.setattr(evaluate, "load_with_notice", without_densities)
+    monkeypatch.setattr(evaluate, "evaluate_samples", lambda *_, **__: pytest.fail("it takes long"))
+    assert refused("evaluate", vae, "--metrics", "fid", "rate") == (
+        "the model 'vae' has no densities p(x|z) and q(z|x), which likelihoods need"
+    )
+
+
+def test_a_run_of_points_is_refused_as_such_before_an_extractor_is_looked_for(vae, refused, monkeypatch):
+    loaded = evaluate.load_with_notice
+
+    def of_points(*arguments, **options):
+        return loaded(*arguments, **options)._replace(example={"point": np.zeros((1, 2), np.float32)})
+
+    monkeypatch.setattr(evaluate, "load_with_notice", of_points)
+    assert refused("evaluate", vae, "--metrics", "fid") == "metrics of features are of images, and 'digits' are points"

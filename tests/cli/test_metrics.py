@@ -45,8 +45,8 @@ def test_a_set_has_no_distance_from_itself(jaxgen, halves):
 def test_the_protocol_names_extractor_resizer_numbers_and_split(jaxgen, halves):
     found = compare(jaxgen, "digits:test", halves / "a.npz", "--metrics", "precision_recall")
     assert list(found) == [
-        "precision[digits_v1, none, n=360/180, split=test, k=3]",
-        "recall[digits_v1, none, n=360/180, split=test, k=3]",
+        "precision[digits_v1, none, n=360/180, split=digits:test, k=3]",
+        "recall[digits_v1, none, n=360/180, split=digits:test, k=3]",
     ]
 
 

@@ -63,18 +63,20 @@ def test_empty_mixed_and_damaged_sets_are_refused(tmp_path):
     image(tmp_path / "mixed" / "a.png", IMAGES[0])
     image(tmp_path / "mixed" / "b.png", IMAGES[0, :3])
     np.savez(tmp_path / "seeds.npz", samples=np.zeros((2, 3, 5, 4, 1), np.uint8))
-    np.savez(tmp_path / "other.npz", pixels=IMAGES)
+    np.savez(tmp_path / "other.npz", pixels=IMAGES, masks=IMAGES)
     np.save(tmp_path / "cut.npy", IMAGES)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-3])
     np.save(tmp_path / "objects.npy", np.array([{}, {}], object), allow_pickle=True)
+    (tmp_path / "text.npy").write_bytes(b"hello world")
     np.save(tmp_path / "none.npy", IMAGES[:0])
     expected = {
         "empty": "must contain images",
         "mixed": "all images must have the size of a.png",
         "seeds.npz": "'samples' in",
-        "other.npz": "must contain an array named 'image' or 'samples', got \\['pixels'\\]",
+        "other.npz": r"named 'image' or 'samples', or a single array, got \['masks', 'pixels'\]; write it by",
         "cut.npy": "cannot be read as an .npy file",
         "objects.npy": "cannot be read as an .npy file without pickled objects",
+        "text.npy": r"cannot be read as an \.npy file without pickled objects \(the magic string is not correct",
         "none.npy": "must have the shape",
     }
     for name, message in expected.items():

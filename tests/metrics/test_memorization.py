@@ -35,6 +35,11 @@ def test_score_is_the_rank_statistic_of_scipy(sets):
     assert score.scores.tolist() == [score.score]
 
 
+def test_lists_have_the_score_of_their_arrays(sets):
+    lists = [features.tolist() for features in sets]
+    assert data_copying(*lists).score == pytest.approx(data_copying(*sets).score, rel=1e-6)
+
+
 def test_score_of_cells_is_their_mean_weighted_by_held_out_examples(sets):
     """The definition of the authors' program, but for its continuity correction."""
     means = KMeans(2, n_init=2, random_state=0).fit(sets[1])

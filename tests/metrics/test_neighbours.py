@@ -233,6 +233,7 @@ WITH_NAN = np.where(np.eye(6, 4), np.nan, X)
         (X, X * np.inf, {"k": 1}, "fake must be finite"),
         (X, X, {"k": 0}, "k must be at least 1, got 0"),
         (X, X, {"k": 1.5}, "k must be an integer, got"),
+        (X[:, :0], X[:, :0], {}, r"real must have at least one feature, got shape \(6, 0\)"),
     ],
 )
 def test_wrong_arguments_are_refused(function, real, fake, options, message):

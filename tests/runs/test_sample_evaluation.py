@@ -11,7 +11,7 @@ from jaxgen.data import example, load
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.metrics.extractors import load_extractor
-from jaxgen.runs import Run, RunConfig
+from jaxgen.runs import Run, RunConfig, sample_evaluation
 from jaxgen.runs.sample_evaluation import evaluate_samples
 from jaxgen.training.chunk import Divergence
 
@@ -49,7 +49,7 @@ def three_seeds():
 
 
 def test_real_images_are_nearer_than_darkened_ones(three_seeds):
-    dark, real, diverged = three_seeds["frechet_distance[digits_v1, none, n=1437/1000, split=train]"]["seeds"]
+    dark, real, diverged = three_seeds["frechet_distance[digits_v1, none, n=1437/1000, split=digits:train]"]["seeds"]
     assert real < 0.5 < dark
     assert diverged is None
 
@@ -68,14 +68,15 @@ def test_each_seed_has_the_values_of_a_run_of_its_own(three_seeds):
 
 def test_copies_of_training_images_are_found_by_memorization():
     found = evaluate(run_of([1.0]), ["memorization"])
-    ratio, copying = found.values()
+    ratio, copying, nearer = found.values()
     assert ratio == 0
     assert copying < -10
+    assert nearer < 0.5
 
 
 def test_labels_are_given_to_a_conditional_model():
     found = evaluate(run_of([1.0], conditions=("label",)), ["intra_class"], count=1000)
-    assert found["classifier_accuracy[digits_v1, none, n=1437/1000, split=train]"] == 1.0
+    assert found["classifier_accuracy[digits_v1, none, n=1437/1000, split=digits:train, labels=uniform]"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -84,10 +85,14 @@ def test_labels_are_given_to_a_conditional_model():
         ({"model": Model(None, None, ())}, {}, "the model 'any' does not sample"),
         ({"example": {"point": np.zeros((1, 2))}}, {}, "metrics of features are of images"),
         ({}, {"split": "validation"}, "validation"),
-        ({}, {"metrics": ["memorization"], "split": "test"}, "memorization must be measured with the training split"),
+        ({}, {"metrics": ["memorization"], "split": "test"}, "memorization must have held-out examples"),
         ({"example": {"image": np.zeros((1, 9, 9, 1), np.uint8)}}, {}, "must be 8x8 where they are not resized"),
+        ({"diverged": {0: Divergence(1, "any", "loss")}}, {}, "must have a seed that has not diverged, got none"),
+        ({}, {"metrics": ["fid", "intra_class"]}, "intra_class must have labels of both sets"),
+        ({}, {"metrics": ["fid", "inception_score"], "count": 5}, "inception_score must have at least 10 examples"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(change, options, message):
+def test_what_cannot_be_measured_is_refused_before_features_are_computed(change, options, message, monkeypatch):
+    monkeypatch.setattr(sample_evaluation, "features_of_data", lambda *_, **__: pytest.fail("it takes long"))
     with pytest.raises(InputError, match=message):
         evaluate(run_of([1.0])._replace(**change), **{"metrics": ["fid"], **options})

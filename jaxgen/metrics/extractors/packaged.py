@@ -39,9 +39,18 @@ class Packaged(NamedTuple):
 
 
 PACKAGED = {
-    "digits_v1": Packaged("digits", (8, 8), 0.9972, "66cafc049cd17d64b8c8592626b7dc4fccc8b70e26a07034c1662124f3178868"),
-    "mnist_v1": Packaged("mnist", (28, 28), 0.9946, "a436c91d10e5e599deb5c4184be3b93b6c7d3a4fafaaed902942a1c9c716a551"),
-    "fashion_mnist_v1": Packaged("fashion_mnist", (28, 28), 0.0, ""),
+    "digits_v1": Packaged(
+        data="digits",
+        size=(8, 8),
+        accuracy=0.9972,
+        sha256="66cafc049cd17d64b8c8592626b7dc4fccc8b70e26a07034c1662124f3178868",
+    ),
+    "mnist_v1": Packaged(
+        data="mnist",
+        size=(28, 28),
+        accuracy=0.9946,
+        sha256="a436c91d10e5e599deb5c4184be3b93b6c7d3a4fafaaed902942a1c9c716a551",
+    ),
 }
 """Name of the extractor -> what it was trained on."""
 

@@ -25,6 +25,7 @@ def test_the_file_in_the_package_has_the_pinned_hash_and_less_than_a_megabyte(na
 HASHES = {
     "digits_v1": "66cafc049cd17d64b8c8592626b7dc4fccc8b70e26a07034c1662124f3178868",
     "mnist_v1": "a436c91d10e5e599deb5c4184be3b93b6c7d3a4fafaaed902942a1c9c716a551",
+    "fashion_mnist_v1": "3495415852d48a97dc1260fccc300e4b65176ae06c7e89cb1c48cb408f97d236",
 }
 """Pinned here as well, so that a changed file and a changed table in the package are noticed together."""
 
@@ -61,6 +62,13 @@ def test_a_changed_or_missing_file_is_refused(monkeypatch, tmp_path, content, go
 
 def test_extractors_name_the_data_of_their_classes():
     assert [load_extractor(name).classes_of for name in DATA] == ["digits", "mnist"]
+
+
+def test_a_missing_file_is_refused_with_what_to_do(monkeypatch, tmp_path):
+    packaged.packaged_extractor.cache_clear()
+    monkeypatch.setattr(packaged, "weights_file", lambda name: tmp_path / name)
+    with pytest.raises(InputError, match="the file differs or is missing: install jaxgen again"):
+        packaged.packaged_extractor("digits_v1")
 
 
 def test_data_without_an_extractor_of_their_own_need_a_choice():
