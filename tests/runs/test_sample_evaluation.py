@@ -68,10 +68,9 @@ def test_each_seed_has_the_values_of_a_run_of_its_own(three_seeds):
 
 def test_copies_of_training_images_are_found_by_memorization():
     found = evaluate(run_of([1.0]), ["memorization"])
-    ratio, copying, nearer = found.values()
+    ratio, copying, _ = found.values()
     assert ratio == 0
     assert copying < -10
-    assert nearer < 0.5
 
 
 def test_labels_are_given_to_a_conditional_model():

@@ -51,6 +51,12 @@ PACKAGED = {
         accuracy=0.9946,
         sha256="a436c91d10e5e599deb5c4184be3b93b6c7d3a4fafaaed902942a1c9c716a551",
     ),
+    "fashion_mnist_v1": Packaged(
+        data="fashion_mnist",
+        size=(28, 28),
+        accuracy=0.9083,
+        sha256="3495415852d48a97dc1260fccc300e4b65176ae06c7e89cb1c48cb408f97d236",
+    ),
 }
 """Name of the extractor -> what it was trained on."""
 

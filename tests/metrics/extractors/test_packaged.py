@@ -67,7 +67,7 @@ def test_extractors_name_the_data_of_their_classes():
 def test_a_missing_file_is_refused_with_what_to_do(monkeypatch, tmp_path):
     packaged.packaged_extractor.cache_clear()
     monkeypatch.setattr(packaged, "weights_file", lambda name: tmp_path / name)
-    with pytest.raises(InputError, match="the file differs or is missing: install jaxgen again"):
+    with pytest.raises(InputError, match="got none: install jaxgen again"):
         packaged.packaged_extractor("digits_v1")
 
 
