@@ -145,7 +145,7 @@ def reference_name(name: str, images: Batch | Stream | None = None, image_size: 
         >>> reference_name("cifar10:train", image_size=16)
         'cifar10:train@16'
         >>> reference_name("my images", {"image": np.zeros((1, 2, 2, 1), np.uint8)})
-        'my-images#93dd3d7b'
+        'my-images#d7634110'
     """
     digest = "" if images is None else f"#{content_digest(images)[:8]}"
     return f"{choice(name)}{'' if image_size is None else f'@{image_size}'}{digest}"

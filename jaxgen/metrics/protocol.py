@@ -43,6 +43,27 @@ class Protocol:
         """Return the protocol as it is printed with a number and stored as its name."""
         return f"{self.metric}[{', '.join(self.choices)}]"
 
+    def lines(self, longest: int = 45) -> list[str]:
+        """Return the choices in lines, e.g. above a figure.
+
+        Args:
+            longest: largest number of characters in a line of several choices.
+
+        Returns:
+            The lines.
+
+        Example:
+            >>> Protocol("fid", ("mnist_v1", "n=9/9", "split=mnist:train")).lines(20)
+            ['mnist_v1, n=9/9', 'split=mnist:train']
+        """
+        lines: list[str] = []
+        for choice in self.choices:
+            if lines and len(lines[-1]) + len(choice) + 2 <= longest:
+                lines[-1] += f", {choice}"
+            else:
+                lines.append(choice)
+        return lines
+
     @classmethod
     def parse(cls, text: str) -> "Protocol":
         """Return the protocol that `str` has written.

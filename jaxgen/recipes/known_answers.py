@@ -18,6 +18,7 @@ from jaxgen.analysis.feature_metrics import Sets, feature_metrics
 from jaxgen.data import load
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import Extracted, Extractor, default_extractor, load_extractor
+from jaxgen.metrics.protocol import Protocol, metric_of
 from jaxgen.recipes.recipe import MetricResult, Outcome, Recipe, Request
 from jaxgen.typing import Int, UInt8
 
@@ -140,14 +141,14 @@ def _figure(values: Mapping[str, Mapping[str, list[float]]]) -> plot.Drawing:
     """One pair of axes for each metric, with a curve for each change over its strength, relative to the largest."""
     metrics = dict.fromkeys(metric for row in values.values() for metric in row)
     curves = {
-        metric.partition("[")[0]: {
+        metric_of(metric): {
             name: np.array([values[f"{name}: {strength:g}"][metric] for strength in strengths]).T
             for name, (_, strengths) in CHANGES.items()
         }
         for metric in metrics
     }
     relative = {name: np.linspace(0, 1, len(strengths)) for name, (_, strengths) in CHANGES.items()}
-    lines = {metric.partition("[")[0]: [metric.partition("[")[2].rstrip("]")] for metric in metrics}
+    lines = {metric_of(metric): Protocol.parse(metric).lines() for metric in metrics}
     return plot.training_curves(relative, curves, titles=lines, xlabel="strength, relative to the largest")
 
 
@@ -157,7 +158,7 @@ KNOWN_ANSWERS = Recipe(
         "directions: Heusel et al. 2017, arXiv:1706.08500, figure 3; Kynkäänniemi et al. 2019, arXiv:1904.06991; "
         "Meehan et al. 2020, arXiv:2004.05675"
     ),
-    duration="4 minutes on two cores of an EPYC; --quick: 1 minute",
+    duration="8 minutes on two cores of an EPYC; --quick: 1 minute",
     run=KnownAnswers(),
     protocol=(
         "The 6,000 training images of mnist_small in two halves, three times; the second half is changed and compared "

@@ -33,7 +33,9 @@ def feature_metrics(inputs: ReportInput) -> Section:
     figure = plot.training_curves(
         steps,
         {labels[name]: {inputs.run.name: curve} for name, curve in values.items()},
-        titles={labels[name]: _lines(each) for name, each in protocols.items()},
+        titles={
+            labels[name]: [DIRECTIONS[NUMBERS[each.metric].better], *each.lines()] for name, each in protocols.items()
+        },
     )
     metrics = {}
     for name, curve in values.items():
@@ -51,21 +53,6 @@ def is_feature_metric(name: str) -> bool:
         return Protocol.parse(name.removeprefix(PREFIX)).metric in NUMBERS
     except InputError:
         return False
-
-
-def _lines(protocol: Protocol) -> list[str]:
-    """Which values are better, and the protocol, in lines that are not wider than a pair of axes."""
-    lines = [DIRECTIONS[NUMBERS[protocol.metric].better]]
-    for choice in protocol.choices:
-        if len(lines) > 1 and len(lines[-1]) + len(choice) < LONGEST_LINE:
-            lines[-1] += f", {choice}"
-        else:
-            lines.append(choice)
-    return lines
-
-
-LONGEST_LINE = 45
-"""Largest number of characters in a line above a pair of axes."""
 
 
 def _best(name: str, values: Float[np.ndarray, " steps"]) -> float:

@@ -20,15 +20,15 @@ from jaxgen.metrics.protocol import Protocol
 CLASSES = 3
 
 
-def extracted(seed, n, shift=0.0):
+def extracted(seed, n, shift=0.0, scale=1.0):
     rng = np.random.default_rng(seed)
-    features = rng.normal(shift, 1.0, (n, 4)).astype(np.float32)
+    features = rng.normal(shift, scale, (n, 4)).astype(np.float32)
     return Extracted(features, features[:, :CLASSES])
 
 
 SETS = Sets(
     real=extracted(0, 90),
-    fake=extracted(1, 60, shift=0.5),
+    fake=extracted(1, 60, shift=0.5, scale=0.5),
     reference="any:train",
     held_out=extracted(2, 50),
     held_out_reference="any:test",
@@ -86,7 +86,7 @@ def test_the_accuracy_of_another_classifier_than_that_of_the_data_is_not_measure
 
 def test_only_numbers_of_inception_have_the_names_of_its_metrics(measured):
     assert {"fid", "kid", "inception_score", "fid_infinity"}.isdisjoint(measured)
-    assert set(measure(["fid", "kid"], extractor="inception_2015")) == {"fid", "kid"}
+    assert set(measure(["fid", "kid"], extractor="inception_2015")) == {"fid", "kid", "kid_sd"}
 
 
 def test_the_frechet_distance_is_that_of_float64(measured):
