@@ -245,7 +245,7 @@ class ModelComparison:
         """Train the models and compare their metrics."""
         chosen = {name: entry for name, entry in self.entries.items() if name in request.only or not request.only}
         rows = {name: self._row(name, entry, request) for name, entry in chosen.items()}
-        self._fill_diverged(rows)
+        self._fill_diverged(rows, request)
         claims = [_test_claim(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)]
         claims += _agreements(rows)
         figures: dict[str, plot.Drawing] = {}
@@ -258,7 +258,8 @@ class ModelComparison:
             figures["samples"] = _samples_figure(runs)
         return Outcome(rows, claims, figures)
 
-    def _row(self, name: str, entry: Entry, request: Request) -> dict[str, MetricResult]:
+    def _config(self, entry: Entry, request: Request) -> RunConfig[Any]:
+        """The config of the run of an entry, at the length of the request."""
         seeds = self.quick_seeds if request.quick else entry.seeds or self.seeds
         if request.full:
             seeds = self.full_seeds or entry.seeds or self.seeds
@@ -268,6 +269,10 @@ class ModelComparison:
             config = self.quick_change(with_steps(config, self.quick_steps))
         elif request.full and self.full_steps is not None:
             config = with_steps(config, self.full_steps)
+        return config
+
+    def _row(self, name: str, entry: Entry, request: Request) -> dict[str, MetricResult]:
+        config = self._config(entry, request)
         folder = request.folder / file_name(name)
         request.notify(f"{name}: {config.seeds} seeds, {config.steps} steps, in {folder}")
         try:
@@ -290,14 +295,15 @@ class ModelComparison:
             if metric_of(name) == metric
         }
 
-    def _fill_diverged(self, rows: dict[str, dict[str, MetricResult]]) -> None:
+    def _fill_diverged(self, rows: dict[str, dict[str, MetricResult]], request: Request) -> None:
         """Give models of which all seeds have diverged a row without values, under the names of the other models."""
         for name, row in rows.items():
             if row:
                 continue
             entry = self.entries[name]
             measured = dict.fromkeys(each for other in rows.values() for each in other) or dict.fromkeys(self.metrics)
-            rows[name] = {each: MetricResult((None,), entry.published.get(metric_of(each))) for each in measured}
+            missing = (None,) * (self._config(entry, request).seeds or 1)
+            rows[name] = {each: MetricResult(missing, entry.published.get(metric_of(each))) for each in measured}
 
 
 @checked

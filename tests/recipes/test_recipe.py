@@ -89,7 +89,12 @@ def test_results_match_evaluation_of_the_runs(done: Path) -> None:
             assert row["mean"] == pytest.approx(np.mean(row["values"]))
             assert row["seeds"] == 3
         assert len(set(results["rows"][name]["mse"]["values"])) == 3
-    assert results["rows"]["Line"]["mse"]["published"] == {"mean": 0.63, "error": 0.05}
+    assert results["rows"]["Line"]["mse"]["published"] == {
+        "mean": 0.63,
+        "error": 0.05,
+        "sd": None,
+        "protocol": "",
+    }
     assert results["rows"]["Plane, 2"]["mse"]["published"] is None
     assert {path.name for path in done.glob("*.png")} == {"modes.png", "mse.png", "samples.png"}
 
@@ -118,7 +123,7 @@ def test_a_model_may_have_its_own_seeds_and_its_own_config_at_full_length(monkey
         trained.append((config.seeds, config.steps))
         return {}
 
-    monkeypatch.setattr(recipe, "_test_metrics", test_metrics)
+    monkeypatch.setattr(recipe, "complete_run", test_metrics)
     compared = comparison()
     long = dataclasses.replace(compared.entries["Line"].config, steps=6)
     own = compared.entries["Line"]._replace(seeds=1, full=long)
