@@ -25,8 +25,10 @@ def config(family, *, run, **options):
 SPECTRAL = {"architecture": "mlp", "discriminator_normalization": "spectral"}
 CRITIC = {"loss": "wasserstein", "penalty": "gradient", "discriminator_updates": 2}
 
+FEATURES = {"metrics": ("precision_recall",), "metric_samples": 40}
+
 RUNS = {
-    "vae": config("vae", run={"seeds": 2, "image_every": 10}, hidden=(16,), latent_dim=2),
+    "vae": config("vae", run={"seeds": 2, "image_every": 10} | FEATURES, hidden=(16,), latent_dim=2),
     "cvae": config("cvae", run={}, hidden=(16,), latent_dim=3),
     "ring": config("gan", run={"data": "ring", "seeds": 2, "steps": 40, "image_every": 10}, hidden=(16,), **CRITIC),
     "gan_1d": config("gan", run={"data": "gaussian_1d", "steps": 40}, hidden=(16,)),
