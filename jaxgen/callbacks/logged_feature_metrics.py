@@ -19,7 +19,7 @@ from jaxgen.game import Model, State
 from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.compiler import jit_for_few_calls
-from jaxgen.training.seeds import extract_seed
+from jaxgen.training.seeds import extract_seed, measure_seeds
 from jaxgen.typing import Array, Batch, KeyArray
 
 SAMPLED_AT_ONCE = 500
@@ -88,13 +88,9 @@ class FeatureMetrics:
             return None
         given = with_seed_axis(chunk)
         seeds = len(next(iter(given.metrics.values())))
-        found: dict[str, np.ndarray] = {}
-        for number in range(seeds):
-            if number in chunk.diverged:
-                continue
-            for name, value in self.measure(extract_seed(given.state, number)).items():
-                found.setdefault(name, np.full((seeds, 1), np.nan))[number] = value
-        return found if has_seed_axis(chunk) else {name: value[0] for name, value in found.items()}
+        finite = [number for number in range(seeds) if number not in chunk.diverged]
+        found = measure_seeds(lambda number: self.measure(extract_seed(given.state, number)), finite, seeds)
+        return {name: values[:, np.newaxis] if has_seed_axis(chunk) else values for name, values in found.items()}
 
     def measure(self, state: State) -> dict[str, float]:
         """Return the metrics of one seed's state by their names in the log; NaN for those that cannot be had.

@@ -1,7 +1,6 @@
 """Likelihoods of MNIST under variational and importance-weighted autoencoders (Burda et al. 2016)."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -20,7 +19,7 @@ from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import Run, RunConfig
 from jaxgen.runs.evaluation import load_test_split
 from jaxgen.runs.likelihood_metrics import likelihood_metrics, with_protocol
-from jaxgen.training.seeds import extract_seed
+from jaxgen.training.seeds import extract_seed, measure_seeds
 from jaxgen.typing import Array, Batch, KeyArray
 
 BATCH_SIZE = 20
@@ -157,11 +156,11 @@ def measure(
         state,
         few,
     )
-    for name, values in (("annealed_minus_bound", differences), ("bidirectional_gap", gaps)):
-        of_seeds = np.full(run.config.seeds or 1, math.nan)
-        of_seeds[run.first_finite] = np.mean(np.asarray(values), dtype=np.float64)
-        found[name] = of_seeds if run.config.seeds is not None else of_seeds[0]
-    return found
+    annealed = {
+        "annealed_minus_bound": np.mean(np.asarray(differences), dtype=np.float64),
+        "bidirectional_gap": np.mean(np.asarray(gaps), dtype=np.float64),
+    }
+    return found | measure_seeds(lambda _: annealed, [run.first_finite], run.config.seeds or 1)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
