@@ -27,6 +27,12 @@ from jaxgen.regular_files import open_regular
 MAX_PICKLE = 2**21
 """Largest size of a pickle in bytes; the names and shapes of a thousand tensors take a tenth of it."""
 
+MAX_INSTRUCTIONS = 2**19
+"""Largest number of instructions of a file, of which a tensor has about forty."""
+
+MAX_TEXT = 2**16
+"""Largest number of characters of a string; longer ones, of which a dict has many equal ones, take time to compare."""
+
 MAX_AXES = 64
 """Largest number of axes of an array of NumPy."""
 
@@ -122,19 +128,17 @@ class _Tensor(NamedTuple):
 def _read(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
     is_zip = file.read(4) == b"PK\x03\x04"
     file.seek(0)
-    storages: dict[str, tuple[np.dtype, int]] = {}
+    machine = _Machine()
     if is_zip:
         with zipfile.ZipFile(file) as archive:
-            tensors, content = _read_zip(archive, size, storages)
+            tensors, content = _read_zip(archive, size, machine)
     else:
-        tensors, content = _read_legacy(file, size, storages)
+        tensors, content = _read_legacy(file, size, machine)
     return {name: _array(tensor, content[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
-def _read_zip(
-    archive: zipfile.ZipFile, size: int, storages: dict[str, tuple[np.dtype, int]]
-) -> tuple[dict[str, _Tensor], dict[str, bytes]]:
-    """Return the tensors of a zip archive and the bytes of their storages, which it fills."""
+def _read_zip(archive: zipfile.ZipFile, size: int, machine: "_Machine") -> tuple[dict[str, _Tensor], dict[str, bytes]]:
+    """Return the tensors of a zip archive and the bytes of their storages."""
     members = {member.filename: member for member in archive.infolist()}
     left = size
 
@@ -150,24 +154,22 @@ def _read_zip(
     (folder,) = {name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl")}
     if f"{folder}byteorder" in members and read(f"{folder}byteorder", 10) != b"little":
         raise _Refused("its numbers are big-endian")
-    tensors = _tensors(_run(BytesIO(read(f"{folder}data.pkl", MAX_PICKLE)), storages))
+    tensors = _tensors(machine.run(BytesIO(read(f"{folder}data.pkl", MAX_PICKLE))))
     content = {}
-    for key, (dtype, count) in storages.items():
+    for key, (dtype, count) in machine.storages.items():
         content[key] = read(f"{folder}data/{key}", count * dtype.itemsize)
         if len(content[key]) != count * dtype.itemsize:
             raise _Refused(f"the storage {shortened(key)} has another size than declared")
     return tensors, content
 
 
-def _read_legacy(
-    file: BinaryIO, size: int, storages: dict[str, tuple[np.dtype, int]]
-) -> tuple[dict[str, _Tensor], dict[str, bytes]]:
-    """Return the tensors of a file of the older format and the bytes of their storages, which it fills."""
+def _read_legacy(file: BinaryIO, size: int, machine: "_Machine") -> tuple[dict[str, _Tensor], dict[str, bytes]]:
+    """Return the tensors of a file of the older format and the bytes of their storages."""
 
     def next_pickle() -> Any:
         start = file.tell()
         window = BytesIO(file.read(MAX_PICKLE))
-        value = _run(window, storages)
+        value = machine.run(window)
         file.seek(start + window.tell())
         return value
 
@@ -185,7 +187,7 @@ def _read_legacy(
     for key in keys:
         if not isinstance(key, str) or key in content:
             raise _Refused("its list of storages is invalid")
-        dtype, count = storages[key]
+        dtype, count = machine.storages[key]
         declared = int.from_bytes(file.read(8), "little")
         if declared != count or count * dtype.itemsize > size - file.tell():
             raise _Refused(f"the storage {shortened(key)} has another size than declared")
@@ -228,22 +230,29 @@ def _array(tensor: _Tensor, content: bytes) -> np.ndarray:
     )
 
 
-def _run(program: BytesIO, storages: dict[str, tuple[np.dtype, int]]) -> Any:
-    """Run a pickle up to its end and return its value; storages that it mentions are added by their keys."""
-    machine = _Machine(storages)
-    for opcode, argument, _ in pickletools.genops(program):
-        machine.execute(opcode.name, argument)
-    return machine.pop()
-
-
 class _Machine:
-    """The stack, the marks and the memo of a pickle, and the instructions that are accepted."""
+    """The stack, the marks and the memo of a pickle, and the instructions that are accepted.
 
-    def __init__(self, storages: dict[str, tuple[np.dtype, int]]) -> None:
-        self.storages = storages
+    Attributes:
+        storages: key of a storage that a pickle of the file has mentioned -> its dtype and number of elements.
+        left: number of instructions that the pickles of the file may still have.
+    """
+
+    def __init__(self) -> None:
+        self.storages: dict[str, tuple[np.dtype, int]] = {}
+        self.left = MAX_INSTRUCTIONS
+
+    def run(self, program: BytesIO) -> Any:
+        """Run a pickle up to its end and return its value."""
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        for opcode, argument, _ in pickletools.genops(program):
+            self.left -= 1
+            if self.left < 0:
+                raise _Refused(f"its pickles have more than {MAX_INSTRUCTIONS} instructions")
+            self.execute(opcode.name, argument)
+        return self.pop()
 
     def execute(self, opcode: str, argument: Any) -> None:
         """Execute one instruction."""
@@ -322,6 +331,12 @@ class _Machine:
         return _Storage(key, dtype, start, stop)
 
 
+def _text(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise _Refused(f"it contains {shortened(text)}, a string of more than {MAX_TEXT} characters")
+    return text
+
+
 CONSTANTS: dict[str, Callable[[Any], Any]] = {
     "NONE": lambda _: None,
     "NEWTRUE": lambda _: True,
@@ -331,13 +346,14 @@ CONSTANTS: dict[str, Callable[[Any], Any]] = {
     "EMPTY_DICT": lambda _: {},
     **dict.fromkeys(["INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"], lambda number: number),
     **dict.fromkeys(["FLOAT", "BINFLOAT"], lambda number: number),
-    **dict.fromkeys(["BINSTRING", "SHORT_BINSTRING"], lambda text: text),
-    **dict.fromkeys(["BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"], lambda text: text),
+    **dict.fromkeys(["BINSTRING", "SHORT_BINSTRING"], _text),
+    **dict.fromkeys(["BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"], _text),
 }
 """Instructions that put a constant on the stack -> function of their argument that returns it."""
 
-PUTS = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
-GETS = {"GET", "BINGET", "LONG_BINGET"}
+# Without PUT and GET of protocol 0, whose numbers may be of any size.
+PUTS = {"BINPUT", "LONG_BINPUT", "MEMOIZE"}
+GETS = {"BINGET", "LONG_BINGET"}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -366,10 +382,14 @@ def _result(function: str, arguments: tuple[Any, ...]) -> Any:
     return _Tensor(_expected(storage, _Storage), _natural(offset), _naturals(shape), _naturals(strides))
 
 
-def _dict(values: Sequence[Any]) -> dict[str | int, Any]:
-    """Return the dict of alternating keys and values; keys of other types could take any time to compare."""
-    if len(values) % 2 or not all(isinstance(key, str | int) for key in values[::2]):
-        raise _Refused("one of its dicts has keys that are neither strings nor numbers")
+def _dict(values: Sequence[Any]) -> dict[str, Any]:
+    """Return the dict of alternating keys and values.
+
+    Keys are strings alone: many numbers can have the same hash, so that a dict of them takes any time, and the hash of
+    one number can take as long as it has digits.
+    """
+    if len(values) % 2 or not all(type(key) is str for key in values[::2]):
+        raise _Refused("one of its dicts has keys that are no strings")
     return dict(zip(values[::2], values[1::2], strict=True))
 
 
