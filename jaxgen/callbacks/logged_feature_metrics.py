@@ -14,6 +14,7 @@ from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.sample_metrics import PREFIX
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import Stream, example
+from jaxgen.data.large_arrays import part_size, sample_parts
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.metrics.extractors import Extracted, Extractor
@@ -77,10 +78,9 @@ class FeatureMetrics:
         self.sample_key, self.metric_key = jax.random.split(callback_key(seed, "feature_metrics"))
         self.real, self.reference = features_of_data(extractor, data), reference
         shown = example(data)
-        # A multiple of the number of classes, through which a conditional model cycles where no label is given.
         classes = int(shown["label"].max()) + 1 if "label" in shown else 1
-        self.size = max(1, SAMPLED_AT_ONCE // classes) * classes
-        self.sample = jit_for_few_calls(partial(_sampled, model, min(count, self.size)))
+        self.size = part_size(count, classes, largest=SAMPLED_AT_ONCE)
+        self.sample = jit_for_few_calls(partial(_sampled, model, self.size))
 
     def __call__(self, chunk: Chunk) -> Mapping[str, np.ndarray] | None:
         """Measure samples if it is due."""
@@ -114,12 +114,11 @@ class FeatureMetrics:
         return found
 
     def _features(self, state: State) -> Extracted:
-        parts = (self._part(state, first) for first in range(0, self.count, self.size))
+        # One program for all parts: samples that the last one has beyond its number are dropped.
+        parts = (
+            self.sample(part.key, state)[: part.size] for part in sample_parts(self.sample_key, self.count, self.size)
+        )
         return features_of_parts(self.extractor, parts, count=self.count)
-
-    def _part(self, state: State, first: int) -> Array:
-        key = jax.random.fold_in(self.sample_key, first)
-        return self.sample(key, state)[: self.count - first]
 
 
 def _sampled(model: Model, n: int, key: KeyArray, state: State) -> Array:
