@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -44,6 +44,7 @@ class FeatureMetrics:
         every: number of steps between two measurements.
         last: last step of the run, at which samples are measured in any case.
         seed: seed of the run.
+        notify: called with a notice when the features of the training examples are not cached, which takes long.
 
     Example:
         >>> from jaxgen.data import load
@@ -55,6 +56,7 @@ class FeatureMetrics:
         >>> model, extractor = vae.build(vae.Config(hidden=(8,)), digits), load_extractor("digits_v1")
         >>> state = initial_state(model, seed_keys(0, 1), digits)
         >>> options = {"reference": "digits:train", "count": 200, "every": 10, "last": 10, "seed": 0}
+        >>> options["notify"] = lambda line: None
         >>> metrics = FeatureMetrics(model, digits, ["fid"], extractor, **options)
         >>> print(*metrics(Chunk(10, state, {"vae/loss": np.zeros((1, 10))}, 0.1, {})))
         samples/frechet_distance[digits_v1, none, n=1437/200, split=digits:train]
@@ -72,11 +74,17 @@ class FeatureMetrics:
         every: int,
         last: int,
         seed: int,
+        notify: Callable[[str], None],
     ) -> None:
         assert model.sample is not None
+
+        def progress(done: int, images: int) -> None:
+            if done == 0:
+                notify(f"features of {reference} by {extractor.name}: {images} images")
+
         self.metrics, self.extractor, self.count, self.every, self.last = metrics, extractor, count, every, last
         self.sample_key, self.metric_key = jax.random.split(callback_key(seed, "feature_metrics"))
-        self.real, self.reference = features_of_data(extractor, data), reference
+        self.real, self.reference = features_of_data(extractor, data, progress=progress), reference
         shown = example(data)
         classes = int(shown["label"].max()) + 1 if "label" in shown else 1
         self.size = part_size(count, classes, largest=SAMPLED_AT_ONCE)
