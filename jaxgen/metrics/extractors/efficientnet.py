@@ -66,7 +66,6 @@ def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
         params=jax.tree.map(jnp.asarray, params),
         apply=_apply,
         at_once=64,
-        classes_of="imagenet",
     )
 
 

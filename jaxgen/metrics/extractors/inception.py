@@ -76,7 +76,6 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
         apply=_apply(resizer, layer, bias),
         at_once=AT_ONCE,
         options=(*((f"layer={layer}",) if layer != 2048 else ()), *(("bias=true",) if bias else ())),
-        classes_of="imagenet",
     )
 
 

@@ -76,7 +76,6 @@ def vgg16(*, resizer: str = "tf1_bilinear") -> Extractor:
         params=jax.tree.map(jnp.asarray, params),
         apply=_apply,
         at_once=32,
-        classes_of="imagenet",
     )
 
 
