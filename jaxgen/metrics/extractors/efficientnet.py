@@ -12,10 +12,11 @@ from flax.traverse_util import unflatten_dict
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.torch_file import read_torch_file
-from jaxgen.metrics.extractors.weights import file_sha256, folded_convolution, parameter_shapes, published_array
+from jaxgen.metrics.extractors.weights import file_sha256
 from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
 from jaxgen.typing import Array, Float, PyTree
 
@@ -100,19 +101,19 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         InputError: if an array is missing or has another shape.
     """
     shapes = parameter_shapes(EfficientNetLite0(), 224)
-    found: dict[str, np.ndarray] = {}
-    for module in (name.removesuffix("/kernel") for name in shapes if name.endswith("/kernel")):
-        if module != "classifier":
-            *block, layer = module.split("/")
-            prefix = "".join(f"_blocks.{name.removeprefix('block_')}." for name in block)
-            weight, norm = (f"{prefix}{part}" for part in LAYERS[layer])
-            shape = shapes[f"{module}/kernel"]
-            parts = folded_convolution(arrays, weight, norm, shape, epsilon=BATCH_NORM_EPSILON)
-            found |= {f"{module}/{part}": array for part, array in parts.items()}
+    found = folded_convolutions(arrays, shapes, _names, epsilon=BATCH_NORM_EPSILON)
     features, classes = shapes["classifier/kernel"]
     found["classifier/kernel"] = published_array(arrays, "_fc.weight", (classes, features)).T
     found["classifier/bias"] = published_array(arrays, "_fc.bias", (classes,))
     return found
+
+
+def _names(module: str) -> tuple[str, str]:
+    """The names in the file of a convolution and of its batch normalization."""
+    *block, layer = module.split("/")
+    prefix = "".join(f"_blocks.{name.removeprefix('block_')}." for name in block)
+    weight, norm = LAYERS[layer]
+    return f"{prefix}{weight}", f"{prefix}{norm}"
 
 
 LAYERS = {

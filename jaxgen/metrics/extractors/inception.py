@@ -11,15 +11,10 @@ from flax.traverse_util import unflatten_dict
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
-from jaxgen.metrics.extractors.weights import (
-    PublishedWeights,
-    folded_convolution,
-    load_weights,
-    parameter_shapes,
-    published_array,
-)
+from jaxgen.metrics.extractors.weights import PublishedWeights, load_weights
 from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
 from jaxgen.typing import Array, Float, PyTree
 
@@ -120,17 +115,17 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         InputError: if an array is missing or has another shape.
     """
     shapes = parameter_shapes(Inception2015(), 75)
-    found: dict[str, np.ndarray] = {}
-    for name, shape in shapes.items():
-        if name.endswith("/conv/kernel"):
-            module = name.removesuffix("/conv/kernel")
-            prefix = module.replace("/", ".")
-            parts = folded_convolution(arrays, f"{prefix}.conv", f"{prefix}.bn", shape, epsilon=BATCH_NORM_EPSILON)
-            found |= {f"{module}/conv/{part}": array for part, array in parts.items()}
+    found = folded_convolutions(arrays, shapes, _names, epsilon=BATCH_NORM_EPSILON)
     features, classes = shapes["fc/kernel"]
     found["fc/kernel"] = published_array(arrays, "fc.weight", (classes, features)).T
     found["fc_bias"] = published_array(arrays, "fc.bias", (classes,))
     return found
+
+
+def _names(module: str) -> tuple[str, str]:
+    """The names in the file of a convolution and of its batch normalization."""
+    convolution = module.replace("/", ".")
+    return convolution, f"{convolution.removesuffix('.conv')}.bn"
 
 
 INCEPTION_WEIGHTS = PublishedWeights(

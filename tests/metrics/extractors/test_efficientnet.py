@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import efficientnet
+from jaxgen.metrics.extractors.conversion import parameter_shapes
 from jaxgen.metrics.extractors.efficientnet import FILE, LAYERS, PACKAGE, convert, efficientnet_lite0
-from jaxgen.metrics.extractors.weights import parameter_shapes
 from jaxgen.nn.efficientnet_lite0 import EfficientNetLite0
 from tests.metrics.extractors.weights_by_rule import weights_by_rule
 
