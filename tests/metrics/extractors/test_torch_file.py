@@ -14,14 +14,8 @@ import pytest
 import torch
 
 from jaxgen.errors import InputError
-from jaxgen.metrics.extractors.torch_file import (
-    LEGACY_MAGIC,
-    MAX_INSTRUCTIONS,
-    MAX_PICKLE,
-    MAX_TEXT,
-    _result,
-    read_torch_file,
-)
+from jaxgen.metrics.extractors.pickle_machine import MAX_INSTRUCTIONS, MAX_TEXT
+from jaxgen.metrics.extractors.torch_file import LEGACY_MAGIC, MAX_PICKLE, read_torch_file
 
 TYPES = (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
@@ -231,12 +225,6 @@ def test_hostile_pickles_are_refused(tmp_path, program):
     magic, version, system = (pickled(value) for value in (LEGACY_MAGIC, 1001, {"little_endian": True}))
     (tmp_path / "b.pth").write_bytes(magic + version + system + program)
     assert len(refused(tmp_path / "b.pth")) < 300
-
-
-def test_one_list_of_pairs_does_not_become_many_dicts():
-    """Otherwise reading a file of a megabyte could take hours."""
-    pairs = [["a", 1]]
-    assert [_result("collections.OrderedDict", (pairs,)) for _ in range(2)] == [{"a": 1}, {}]
 
 
 def test_the_instructions_of_all_pickles_of_a_file_are_bounded(tmp_path):
