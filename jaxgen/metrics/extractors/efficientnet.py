@@ -1,7 +1,8 @@
 """`efficientnet_lite0`: a classifier of ImageNet whose weights are in a package, so that no file is fetched."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.metrics.extractors.weights import file_sha256
-from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (224, 224)
@@ -65,15 +65,21 @@ def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
         channels=3,
         size=SIZE,
         params=jax.tree.map(jnp.asarray, params),
-        apply=_apply,
+        apply=_apply(),
         at_once=64,
     )
 
 
-def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
-    """Compute features and logits of grey levels in 0..255."""
-    found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
-    return Extracted(found.features, found.logits)
+@cache  # JAX compiles again for another function.
+def _apply() -> Callable[[PyTree, Float[Array, "n 224 224 3"]], Extracted]:
+    """Return the function of the extractor."""
+    from jaxgen.nn.efficientnet_lite0 import EfficientNetLite0
+
+    def apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
+        found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
+        return Extracted(found.features, found.logits)
+
+    return apply
 
 
 def _file() -> Path:
@@ -100,6 +106,8 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
+    from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
+
     shapes = parameter_shapes(EfficientNetLite0(), 224)
     found = folded_convolutions(arrays, shapes, _names, epsilon=BATCH_NORM_EPSILON)
     features, classes = shapes["classifier/kernel"]

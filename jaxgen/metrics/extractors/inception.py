@@ -15,7 +15,6 @@ from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.weights import PublishedWeights, load_weights
-from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (299, 299)
@@ -77,6 +76,7 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
 @cache  # JAX compiles again for another function.
 def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, Float[Array, "n 299 299 3"]], Extracted]:
     """Return the function of an extractor."""
+    from jaxgen.nn.inception_2015 import Inception2015
 
     def apply(params: PyTree, images: Float[Array, "n 299 299 3"]) -> Extracted:
         found: Any = Inception2015().apply({"params": params}, standardize(images, resizer))
@@ -114,6 +114,8 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
+    from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
+
     shapes = parameter_shapes(Inception2015(), 75)
     found = folded_convolutions(arrays, shapes, _names, epsilon=BATCH_NORM_EPSILON)
     features, classes = shapes["fc/kernel"]

@@ -8,11 +8,9 @@ from, and the SHA-256 of both files, which is compared whenever the arrays are l
 """
 
 import hashlib
-import http.client
 import json
 import os
 import shutil
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +130,9 @@ def download_weights(weights: PublishedWeights) -> Path:
     Raises:
         InputError: if there is no network, the server does not have the file, or it is not the published one.
     """
+    import http.client
+    import urllib.request
+
     temporary = _make_folder() / f".{weights.files[0]}.download"
     try:
         with (
