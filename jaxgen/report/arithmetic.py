@@ -11,18 +11,8 @@ from jaxgen.analysis import class_means
 from jaxgen.callbacks.sample_metrics import digit_classifier
 from jaxgen.data.stacked import CLASSES as CLASSIFIED_CLASSES
 from jaxgen.metrics import CONFIDENT
-from jaxgen.report.section import (
-    NO_DECODER,
-    NotApplicable,
-    ReportInput,
-    Section,
-    decode,
-    offered,
-    png,
-    preprocessed,
-    prior_latents,
-    require_images,
-)
+from jaxgen.report.run_functions import decode, preprocessed, prior_latents
+from jaxgen.report.section import NO_DECODER, NotApplicable, ReportInput, Section, offered, png, require_images
 from jaxgen.typing import AnyArray, Float, Int
 
 MAX_COLUMNS = 8
