@@ -18,7 +18,8 @@ from jaxgen import plot
 from jaxgen.atomic_write import write_atomic
 from jaxgen.metrics.extractors.packaged import CLASSES, PACKAGED, WIDTH
 from jaxgen.models import classifier
-from jaxgen.recipes.recipe import MetricResult, Outcome, Published, Recipe, Request, complete_run, with_steps
+from jaxgen.recipes.recipe import MetricResult, Outcome, Published, Recipe, Request
+from jaxgen.recipes.recipe_runs import complete_run, with_steps
 from jaxgen.runs import Run, RunConfig, load_run
 
 QUICK_STEPS = 20

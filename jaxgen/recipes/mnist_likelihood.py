@@ -14,7 +14,9 @@ import numpy as np
 from jaxgen.game import State
 from jaxgen.metrics import annealed_importance_sampling, bidirectional_bounds, importance_weighted_bound
 from jaxgen.models.vae import Config
-from jaxgen.recipes.recipe import Claim, Entry, ModelComparison, Published, Recipe
+from jaxgen.recipes.claims import Claim
+from jaxgen.recipes.model_comparison import Entry, ModelComparison
+from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import Run, RunConfig
 from jaxgen.runs.evaluation import load_test_split
 from jaxgen.runs.likelihood_metrics import likelihood_metrics, with_protocol

@@ -15,7 +15,8 @@ from jaxgen.data.large_arrays import split_batches
 from jaxgen.metrics.extractors import INCEPTION_WEIGHTS, default_extractor, is_installed, load_extractor
 from jaxgen.models import PRESETS, autoencoder, vae
 from jaxgen.models.gan import Config
-from jaxgen.recipes.recipe import Entry, ModelComparison, Published, Recipe
+from jaxgen.recipes.model_comparison import Entry, ModelComparison
+from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import Run, RunConfig
 from jaxgen.runs.loading import single
 from jaxgen.runs.sample_evaluation import evaluate_samples

@@ -7,6 +7,8 @@ Each experiment trains its networks in seconds and returns numbers and figures:
     saturation_experiment               Arjovsky, Chintala and Bottou 2017, figure 2
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +23,7 @@ from jaxgen.analysis.best_response import Sampler, compare_with_optimum, sample_
 from jaxgen.data.synthetic import Synthetic, gaussian_1d
 from jaxgen.losses import gradient_penalty, minimax, non_saturating, wasserstein
 from jaxgen.losses.penalties import Critic
+from jaxgen.recipes.recipe import MetricResult, Outcome, Recipe, Request, finite_or_none
 from jaxgen.typing import AnyArray, Array, Float, KeyArray
 
 if TYPE_CHECKING:
@@ -215,3 +218,70 @@ def _column(points: Float[AnyArray, " n"]) -> Float[Array, "n 1"]:
 def _densities(p: Synthetic, q: Synthetic) -> dict[str, Float[Array, " shown"]]:
     shown = _column(PLOT_POINTS)
     return {"real": jnp.exp(p.log_density(shown)), "generated": jnp.exp(q.log_density(shown))}
+
+
+@dataclass(frozen=True)
+class RepeatedExperiment:
+    """A recipe that repeats an experiment with several keys.
+
+    Attributes:
+        experiment: function from a key to numbers, named `row/metric` or `metric`, and figures; the figures of the
+            first key are kept.
+        seeds: number of seeds of the protocol.
+        quick_seeds: number of seeds of a quick run.
+    """
+
+    experiment: Callable[[KeyArray], ExperimentResult]
+    seeds: int = 3
+    quick_seeds: int = 1
+
+    def __call__(self, request: Request) -> Outcome:
+        """Repeat the experiment for all seeds."""
+        seeds = request.seeds or (self.quick_seeds if request.quick else self.seeds)
+        results = []
+        for seed in range(seeds):
+            request.notify(f"seed {seed + 1} of {seeds}")
+            results.append(self.experiment(jax.random.key(seed)))
+        rows: dict[str, dict[str, MetricResult]] = {}
+        for name in results[0].numbers:
+            row, _, metric = name.rpartition("/")
+            values = tuple(finite_or_none(numbers[name]) for numbers, _ in results)
+            rows.setdefault(row or "all", {})[metric] = MetricResult(values)
+        return Outcome(rows, figures=results[0].figures)
+
+
+THEORY_RECIPES = {
+    "optimal-discriminator": Recipe(
+        description="discriminators trained between known densities, compared with the optimal ones",
+        reference="Goodfellow et al. 2014, arXiv:1406.2661, proposition 1 and theorem 1",
+        duration="1 minute",
+        run=RepeatedExperiment(optimal_discriminator_experiment),
+        protocol=(
+            "Two pairs of one-dimensional densities. Metrics: mean of |D - D*| over (p + q) / 2, error of the logit "
+            "as an estimate of log(p / q) in nats, and value of the game, which is 2 JS(p, q) - 2 log 2 at the "
+            "optimum."
+        ),
+    ),
+    "generator-gradient": Recipe(
+        description="gradients of the generator through a confident discriminator, minimax and non-saturating loss",
+        reference="Goodfellow et al. 2014, arXiv:1406.2661, section 3",
+        duration="1 minute",
+        run=RepeatedExperiment(generator_gradient_experiment),
+        protocol=(
+            "Real examples N(0, 1), generated examples N(4, 1). Metric: mean absolute gradient of the generator's "
+            "loss at generated examples."
+        ),
+    ),
+    "saturation": Recipe(
+        description="a discriminator saturates between two distant Gaussians, a critic remains linear",
+        reference="Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875, figure 2",
+        duration="1 minute",
+        run=RepeatedExperiment(saturation_experiment),
+        protocol=(
+            "Real examples N(-4, 1), generated examples N(4, 1). Metrics: absolute gradient of the generator's loss "
+            "at the mean of generated examples, and share R^2 of the variance between the means that a linear fit "
+            "explains."
+        ),
+    ),
+}
+"""Recipe name -> recipe."""

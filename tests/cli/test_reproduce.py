@@ -7,7 +7,9 @@ import pytest
 
 from jaxgen.models.gan import Config
 from jaxgen.recipes import RECIPES
-from jaxgen.recipes.recipe import Claim, Entry, ModelComparison, Published, Recipe
+from jaxgen.recipes.claims import Claim
+from jaxgen.recipes.model_comparison import Entry, ModelComparison
+from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import RunConfig
 
 

@@ -1,4 +1,4 @@
-"""Metrics that are specific to the published recipes, on logs with known values."""
+"""Contents of all recipes, and metrics that are specific to some, on logs with known values."""
 
 import json
 
@@ -7,8 +7,22 @@ import numpy as np
 import pytest
 
 from jaxgen.models import PRESETS, REGISTRY
+from jaxgen.recipes import RECIPES
+from jaxgen.recipes.model_comparison import ModelComparison
 from jaxgen.recipes.published import loss_correlation
 from jaxgen.runs import Run, RunConfig
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_described_and_claims_and_published_metrics_are_measured(name: str) -> None:
+    known = RECIPES[name]
+    assert all((known.description, known.reference, known.duration, known.protocol))
+    if isinstance(known.run, ModelComparison):
+        for claim in known.run.claims:
+            assert {claim.larger, claim.smaller} <= set(known.run.entries)
+            assert claim.metric in known.run.metrics
+        for entry in known.run.entries.values():
+            assert set(entry.published) <= set(known.run.metrics)
 
 
 def test_loss_correlation_is_computed_per_seed(tmp_path):

@@ -9,9 +9,7 @@ import pytest
 
 from jaxgen.data import example, load
 from jaxgen.game import Model
-from jaxgen.recipes import recipe as recipe_module
 from jaxgen.recipes import sample_quality
-from jaxgen.recipes.recipe import MetricResult, Published
 from jaxgen.recipes.sample_quality import LATENT_DIM, SAMPLE_QUALITY_RECIPES, latent_source_metrics
 from jaxgen.runs import Run, RunConfig
 from jaxgen.training.chunk import Divergence
@@ -20,31 +18,6 @@ from jaxgen.training.chunk import Divergence
 def test_published_distances_are_marked_as_those_of_another_protocol():
     for entry in SAMPLE_QUALITY_RECIPES["gan-fid"].run.entries.values():
         assert {published.protocol for published in entry.published.values()} == {sample_quality.LUCIC}
-
-
-def rows_of(pairs, protocol="elsewhere"):
-    return {
-        str(number): {"fid[a]": MetricResult((ours,), Published(published, protocol=protocol))}
-        for number, (published, ours) in enumerate(pairs)
-    }
-
-
-def test_the_order_of_models_is_compared_with_that_of_published_numbers():
-    (sentence,) = recipe_module._agreements(rows_of([(1, 10.0), (2, 20.0), (3, 40.0), (4, 30.0)]))
-    assert sentence.startswith("fid[a]: rank correlation of 4 models with the published order 0.80")
-    assert recipe_module._agreements(rows_of([(1, 10.0), (2, 20.0), (3, 40.0)])) == []
-    assert recipe_module._agreements(rows_of([(1, 10.0), (2, 20.0), (3, 40.0), (4, 30.0)], protocol="")) == []
-
-
-def test_published_numbers_of_another_protocol_are_not_drawn():
-    def values(protocol):
-        figure = recipe_module._comparison_figure("fid[a]", "unit", rows_of([(5.0, 1.0), (6.0, 2.0)], protocol))
-        drawn = [x for line in figure.axes[0].lines for x in np.asarray(line.get_xdata(), float)]
-        drawn += [x for points in figure.axes[0].collections for x in np.ravel(points.get_offsets())]
-        return {x for x in drawn if np.isfinite(x)}
-
-    assert {5.0, 6.0} <= values("")
-    assert {5.0, 6.0}.isdisjoint(values("elsewhere"))
 
 
 def test_latents_of_real_images_are_nearer_than_those_of_the_prior(monkeypatch):

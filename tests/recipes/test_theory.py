@@ -1,6 +1,9 @@
-"""Short versions of the experiments against quadrature in float64."""
+"""Short versions of the experiments against quadrature in float64, and their repetition with several keys."""
 
 import functools
+import json
+import math
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -8,8 +11,10 @@ import pytest
 import scipy.integrate
 import scipy.special
 import scipy.stats
+from matplotlib.figure import Figure
 
-from jaxgen.recipes import theory
+from jaxgen.recipes import Recipe, Request, run_recipe, theory
+from jaxgen.recipes.theory import ExperimentResult, RepeatedExperiment
 
 PAIRS = {
     "broad_normal": ([(0.3, -4.0, 0.5), (0.5, 0.0, 1.0), (0.2, 3.0, 0.7)], [(1.0, -0.5, 3.0)]),
@@ -95,3 +100,31 @@ def test_discriminator_saturates_and_critics_remain_linear():
         probability, critic = (axes.lines[0].get_ydata() for axes in figure.axes[1:])
         assert np.all(np.diff(critic) < 0)
         np.testing.assert_allclose(probability[[0, -1]], [1.0, 0.0], atol=1e-4)
+
+
+def test_experiment_is_repeated_with_different_keys(tmp_path: Path) -> None:
+    keys = []
+
+    def experiment(key: jax.Array) -> ExperimentResult:
+        keys.append(int(jax.random.key_data(key)[-1]))
+        return ExperimentResult({"pair/value": float(keys[-1]), "confidence": 0.5}, {"figure": Figure(figsize=(1, 1))})
+
+    repeated = Recipe("description", "reference", "duration", RepeatedExperiment(experiment, seeds=3), "protocol")
+    run_recipe(repeated, Request(tmp_path, notify=lambda line: None))
+    assert keys == [0, 1, 2]
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert rows["pair"]["value"]["values"] == [0.0, 1.0, 2.0]
+    assert rows["all"]["confidence"]["sd"] == 0.0
+    assert (tmp_path / "figure.png").is_file()
+
+
+def test_non_finite_values_are_null(tmp_path: Path) -> None:
+    experiment = Recipe(
+        "description",
+        "reference",
+        "duration",
+        RepeatedExperiment(lambda key: ExperimentResult({"ratio": math.nan}, {})),
+        "protocol",
+    )
+    run_recipe(experiment, Request(tmp_path, notify=lambda line: None))
+    assert json.loads((tmp_path / "results.json").read_text())["rows"]["all"]["ratio"]["values"] == [None] * 3
