@@ -108,8 +108,8 @@ def _losses_on_fashion() -> ModelComparison:
             "mode_kl_all": "KL divergence of class shares from uniform, all samples, nats",
             "high_quality": "share of samples with a classifier confidence of at least 0.9",
         },
-        measure=classifier_metrics,
-        quick_measure=partial(classifier_metrics, count=1000, classifier_steps=100),
+        measures={"classes": classifier_metrics},
+        quick_measures={"classes": partial(classifier_metrics, count=1000, classifier_steps=100)},
         claims=[
             Claim("minimax, no batch norm", "WGAN, no batch norm", "frechet_distance"),
             Claim("non-saturating, no batch norm", "WGAN, no batch norm", "frechet_distance"),
@@ -149,8 +149,8 @@ def _critics_on_digits() -> ModelComparison:
             "rank_correlation_late": f"the same after the first {CRITIC_WARM_UP} training steps",
             "sliced_wasserstein": "sliced Wasserstein distance of samples after training, pixel values",
         },
-        measure=loss_correlation,
-        quick_measure=loss_correlation,
+        measures={"correlation": loss_correlation},
+        quick_measures={"correlation": loss_correlation},
         claims=[
             Claim("WGAN-GP", "non-saturating", "rank_correlation"),
             Claim("WGAN-GP", "non-saturating", "rank_correlation_late"),
