@@ -57,7 +57,7 @@ def predict_stacked_digits(logits: Float[AnyArray, "n 3 10"]) -> DigitPrediction
         >>> predict_stacked_digits(20.0 * jax.nn.one_hot(jnp.array([[4, 0, 7]]), 10)).labels.tolist()
         [407]
     """
-    logits = jnp.asarray(logits)
+    logits = jnp.asarray(logits, jnp.float32)
     probabilities = jax.nn.softmax(logits).max(axis=-1)
     return DigitPrediction(labels=logits.argmax(axis=-1) @ PLACE_VALUES, confidence=probabilities.prod(axis=-1))
 

@@ -183,10 +183,8 @@ def stacked_metrics(
         `modes`, `high_quality` and `mode_kl_all` of each seed; NaN for a seed whose samples are not finite.
     """
     predictions = [[_prediction(extractor, of_seed) for of_seed in part] for part in map(np.asarray, parts)]
-    return {
-        name: np.array([metrics[name] for metrics in map(_label_metrics, zip(*predictions, strict=True))])
-        for name in MODE_METRICS
-    }
+    found = [_label_metrics(of_seed) for of_seed in zip(*predictions, strict=True)]
+    return {name: np.array([metrics[name] for metrics in found]) for name in MODE_METRICS}
 
 
 def _prediction(extractor: Extractor, images: Shaped[np.ndarray, "n height width 3"]) -> DigitPrediction | None:
