@@ -29,7 +29,6 @@ Loss = Callable[[KeyArray, Params, "State", Any], tuple[Array, tuple[Stats, Metr
 ForwardPass = Callable[[KeyArray, Params, "State", Batch], PyTree]
 Value = TypeVar("Value")
 
-
 LAST = np.uint32(2**32 - 1)
 """Largest number that is folded into a key: averages count down from it, and players up from 0."""
 
@@ -150,17 +149,18 @@ class Model(NamedTuple):
         init: `(key, batch) -> state`.
         step: `(key, state, batch) -> (state, metrics)`. The batch holds `slices` times the batch size.
         players: the players, in order of their updates.
-        sample: `(key, state, n, **conditions) -> x`, n new examples.
+        sample: `(key, state, n, **conditions, **latent_options) -> x`, n new examples.
         encode: `(state, batch) -> latent`, one latent vector per example.
         decode: `(state, latent, **conditions) -> x`.
         reconstruct: `(state, batch) -> x`, decoded latents of the examples.
         predict: `(state, batch) -> logits`, one row of class logits per example.
         evaluate: `(key, state, batch) -> metrics`, one value per example, so that any batching gives the same mean.
-        sample_latent: `(key, n) -> latent`, the latents that `sample` draws with that key and decodes.
+        sample_latent: `(key, n, **latent_options) -> latent`, those that `sample` draws with that key and decodes.
         sample_posterior: `(key, state, batch) -> latent`, one draw of q(z|x) per example; the latent itself where the
             encoder is deterministic. Families of the package that encode offer it.
         latent_densities: `(key, state, batch) -> LatentDensities`; the key binarizes images where the family does so.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
+        latent_options: names of those that `sample` and `sample_latent` take, e.g. `truncation`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
         check: `(batch) -> None`, raises an InputError for data that do not fit the model, as far as they are known.
     """
@@ -174,10 +174,11 @@ class Model(NamedTuple):
     reconstruct: Callable[[State, Batch], Array] | None = None
     predict: Callable[[State, Batch], Array] | None = None
     evaluate: Callable[[KeyArray, State, Batch], Metrics] | None = None
-    sample_latent: Callable[[KeyArray, int], Array] | None = None
+    sample_latent: Callable[..., Array] | None = None
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     latent_densities: Callable[[KeyArray, State, Batch], LatentDensities] | None = None
     conditions: tuple[str, ...] = ()
+    latent_options: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     check: Callable[[Batch], None] | None = None
 

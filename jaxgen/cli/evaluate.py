@@ -9,7 +9,7 @@ import jax
 from jaxgen.analysis.feature_metrics import FEATURE_METRICS
 from jaxgen.cli.image_progress import ImageProgress
 from jaxgen.cli.options import RunFolder
-from jaxgen.cli.output import check_seed, load_with_notice
+from jaxgen.cli.output import check_seed, load_with_notice, notice
 from jaxgen.cli.parse import parse
 from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, check_known
@@ -18,6 +18,7 @@ from jaxgen.runs import Run, evaluate_run
 from jaxgen.runs.disentanglement_metrics import disentanglement_metrics
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, check_densities, evaluate_densities
+from jaxgen.runs.measured_file import FILE, Measured, add_measured
 from jaxgen.runs.sample_evaluation import SAMPLES, check_samples, evaluate_samples
 
 NAMES = {**FEATURE_METRICS, **dict.fromkeys(LIKELIHOOD_METRICS)}
@@ -29,7 +30,8 @@ class Options:
     """Evaluate a trained run on the test split of its data, or by chosen metrics of its samples and densities.
 
     A chosen metric is printed with its protocol: for features the extractor, its resizer, the numbers of real examples
-    and of samples, and the split. Numbers of different protocols do not compare.
+    and of samples, and the split. Numbers of different protocols do not compare. Chosen metrics are also stored, in
+    the file measured.jsonl of the run, from which `jaxgen compare` and `jaxgen report` read them.
 
     Example: jaxgen evaluate runs/vae-digits --metrics fid kid precision_recall
 
@@ -85,11 +87,20 @@ def run(arguments: list[str]) -> None:
         metrics |= _of_densities(trained, options, chosen.of_densities)
         if "disentanglement" in options.metrics:
             metrics |= disentanglement_metrics(trained, jax.random.key(seed))
+        _store(trained, " ".join(["evaluate --metrics", *options.metrics]), seed, metrics)
         title = f"{trained.name} on {trained.config.data}, step {trained.step}"
     if options.json:
         print(json.dumps(metrics, indent=2, allow_nan=False))
     else:
         print_metrics(metrics, title=title)
+
+
+def _store(trained: Run, command: str, seed: int, metrics: dict[str, Any]) -> None:
+    """Store metrics in the folder of the run; they are printed in any case."""
+    try:
+        add_measured(trained.folder, Measured(trained.step, command, seed, metrics))
+    except InputError as error:
+        notice(f"the metrics are not stored in {FILE}: {error}")
 
 
 class Chosen(NamedTuple):

@@ -27,6 +27,7 @@ from jaxgen.cli.output import (
 )
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError
+from jaxgen.models.checked_model import check_truncation
 from jaxgen.models.labels import check_labels
 from jaxgen.models.preprocessing import is_image
 from jaxgen.paths import expand_path
@@ -66,6 +67,8 @@ class Options:
             --interpolate, number of images that change.
         seed: seed of the samples.
         label: class of the samples, for conditional models: its name, or its number, counted from 0.
+        truncation: largest absolute value of the coordinates of the latents, for GANs with normal latents: larger ones
+            are drawn again. A small number gives samples of higher quality and less variety.
         run_index: number of the seed to sample from, for a run of several, counted from 0; by default all.
         interpolate: draw samples that change into each other: an animation along a path through several latents.
         best: use the state that --keep-best kept in place of the newest one.
@@ -77,6 +80,7 @@ class Options:
     n: int | None = None
     seed: int = 0
     label: Annotated[str | None, Metavar("CLASS")] = None
+    truncation: float | None = None
     run_index: int | None = None
     interpolate: bool = False
     best: bool = False
@@ -94,9 +98,12 @@ def run(arguments: list[str]) -> None:
     trained = load_with_notice(options.run, options.family, best=options.best)
     samplers = _Samplers.of(trained, options.run_index)
     label = None if options.label is None else label_of(trained, options.label)
-    conditions = {} if label is None else {"label": label}
+    latent_options = {} if options.truncation is None else {"truncation": options.truncation}
+    if latent_options:
+        check_truncation(trained.model, options.truncation)
+    conditions = latent_options if label is None else {"label": label, **latent_options}
     if options.interpolate:
-        frames = _interpolation(samplers, key, options.n, label)
+        frames = _interpolation(samplers, key, options.n, label, latent_options)
         plot.animate(frames, out, seconds=SECONDS, loop=True)
         print_line(out)
     elif folder:
@@ -170,7 +177,7 @@ def _figure(samplers: _Samplers, key: KeyArray, count: int, conditions: Mapping[
     if not is_image(run.example):
         points = np.concatenate(list(parts), axis=1 if samplers.titles else 0)
         return plot.samples(points, titles=samplers.titles)
-    columns = None if conditions else layout(run.model, run.example, count=count)[1]
+    columns = None if "label" in conditions else layout(run.model, run.example, count=count)[1]
     first = next(parts)
     grid = plot.Grid(count, first.shape[-3:], columns=columns, titles=samplers.titles)
     grid.add(first)
@@ -227,7 +234,7 @@ def _write_files(out: Path, samplers: _Samplers, key: KeyArray, count: int, cond
 
 
 def _interpolation(
-    samplers: _Samplers, key: KeyArray, count: int | None, label: int | None
+    samplers: _Samplers, key: KeyArray, count: int | None, label: int | None, latent_options: Mapping[str, Any]
 ) -> list[Shaped[np.ndarray, "..."]]:
     """Frames of images whose latents go along closed paths through several latents of the prior."""
     run = samplers.run
@@ -245,7 +252,7 @@ def _interpolation(
     paths = count or _default_paths(run, conditional=conditional and label is None)
     # Refused here, before anything is computed, if there are too many.
     plot.Grid(paths, run.example["image"].shape[1:], titles=samplers.titles, limit=LARGEST_FRAME)
-    stops = np.asarray(draw(key, STOPS * paths)).reshape(STOPS, paths, -1)
+    stops = np.asarray(draw(key, STOPS * paths, **latent_options)).reshape(STOPS, paths, -1)
     # On arcs, except in the cube of a uniform prior, which they would leave.
     spherical = getattr(run.config.model_config, "latent_distribution", "normal") != "uniform"
     labels = (np.arange(paths) % run.classes if label is None else np.full(paths, label)) if conditional else None

@@ -13,7 +13,7 @@ import flax.errors
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_integers, check_key, is_known
+from jaxgen._arrays import check_integers, check_key, check_number, is_known
 from jaxgen.batch_checks import check_like
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
@@ -72,6 +72,12 @@ def checked(
         if unknown := sorted(set(given) - set(known)):
             raise InputError(f"this model cannot be conditioned on {', '.join(unknown)}")
 
+    def check_latent_options(given: Mapping[str, Any]) -> dict[str, Any]:
+        """Check those that are options of latents, and return the others."""
+        if "truncation" in given:
+            check_truncation(model, given["truncation"])
+        return {name: value for name, value in given.items() if name not in model.latent_options}
+
     def init(key: KeyArray, batch: Batch) -> State:
         check_key(key)
         check(batch)
@@ -105,15 +111,17 @@ def checked(
         assert model.sample is not None
         _check_call(key, state)
         _check_count(n)
-        check_conditions(given)
+        check_conditions(check_latent_options(given))
         with _of_this_model():
             return model.sample(key, state, n, **given)
 
-    def sample_latent(key: KeyArray, n: int) -> Array:
+    def sample_latent(key: KeyArray, n: int, **given: Any) -> Array:
         assert model.sample_latent is not None
         check_key(key)
         _check_count(n)
-        return model.sample_latent(key, n)
+        if unknown := sorted(check_latent_options(given)):
+            raise InputError(f"the latents of this model have no option {', '.join(unknown)}")
+        return model.sample_latent(key, n, **given)
 
     def decode(state: State, latent: Array, **given: Any) -> Array:
         assert model.decode is not None
@@ -137,6 +145,27 @@ def checked(
         latent_densities=with_key_and_batch(model.latent_densities),
         check=check_data_set,
     )
+
+
+def check_truncation(model: Model, truncation: Any) -> None:
+    """Check the truncation of a model's latents.
+
+    Args:
+        model: model whose latents are drawn.
+        truncation: bound of their coordinates.
+
+    Raises:
+        InputError: if the model has no truncation, or the bound is not a finite number above 0.
+
+    Example:
+        >>> from jaxgen.models import vae
+        >>> check_truncation(vae.build(vae.Config(hidden=(4,)), {"image": np.zeros((1, 8, 8, 1))}), 0.5)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: truncation must be left out: this model has none, which GANs with normal latents have
+    """
+    if "truncation" not in model.latent_options:
+        raise InputError("truncation must be left out: this model has none, which GANs with normal latents have")
+    check_number("truncation", truncation, above=0, finite=True)
 
 
 def _check_call(key: Any, state: Any) -> None:

@@ -44,7 +44,7 @@ from jaxgen.models.optimizer import check_optimizers, freeze_networks, make_opti
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess
 from jaxgen.models.validation import check_build, check_not_negative
 from jaxgen.nn.autoencoding import Network
-from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Stats
+from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Scalar, Stats
 
 
 def build(
@@ -78,6 +78,7 @@ def build(
     Returns:
         The model. `sample(key, state, n)` gives images in [0, 1], or points; a conditional model takes `label=...`, one
         for all or one for each, and cycles through the classes without it. `decode` does the same with given latents.
+        With `truncation=t`, coordinates of normal latents beyond t are drawn again: less variety, and higher quality.
         Samples come from the average of the generator, with its own statistics, where there is one. `evaluate` gives,
         for every real example and one generated example beside it, the discriminator's `real_output` and `fake_output`
         (logits, or the critic's values) and its `discriminator_loss` without the penalty: a discriminator that has
@@ -120,6 +121,7 @@ def build(
         evaluate=partial(evaluate, objective) if config.packing == 1 else None,
         sample_latent=networks.sample_latent,
         conditions=("label",) if networks.classes else (),
+        latent_options=networks.latent_options,
     )
     latent_dim, classes = networks.latent_dim, networks.classes or None
     return checked(model, example, latent_dim=latent_dim, classes=classes, conditions=("label",))
@@ -237,9 +239,21 @@ def generator_loss(
     return value, (new, metrics)
 
 
-def sample(networks: Networks, key: KeyArray, state: State, n: int, *, label: Labels | None = None) -> Array:
-    """Return n generated examples: images in [0, 1], or points."""
-    return decode(networks, state, networks.sample_latent(key, n), label=label)
+def sample(
+    networks: Networks,
+    key: KeyArray,
+    state: State,
+    n: int,
+    *,
+    label: Labels | None = None,
+    truncation: Scalar | None = None,
+) -> Array:
+    """Return n generated examples: images in [0, 1], or points.
+
+    Reference:
+        Brock, Donahue & Simonyan 2019, arXiv:1809.11096, section 3.1 (the truncation trick).
+    """
+    return decode(networks, state, networks.sample_latent(key, n, truncation=truncation), label=label)
 
 
 def decode(

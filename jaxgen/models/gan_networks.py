@@ -24,7 +24,7 @@ from jaxgen.errors import InputError
 from jaxgen.models.networks import apply_network, check_network, init_network
 from jaxgen.models.preprocessing import preprocess, to_signed
 from jaxgen.nn.autoencoding import Network
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Params, Stats
+from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Params, Scalar, Stats
 
 ConditionName: TypeAlias = Literal["none", "concatenation", "projection", "auxiliary_classifier"]
 LatentDistribution: TypeAlias = Literal["normal", "uniform"]
@@ -93,11 +93,18 @@ class Networks(NamedTuple):
         """Return the classes of the real examples; None without a condition."""
         return batch["label"] if self.classes else None
 
-    def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        """Draw n latents."""
+    def sample_latent(self, key: KeyArray, n: int, *, truncation: Scalar | None = None) -> Float[Array, "n latent"]:
+        """Draw n latents; with truncation, coordinates whose absolute value is larger are drawn again."""
         if self.latent_distribution == "uniform":
             return jax.random.uniform(key, (n, self.latent_dim), minval=-1.0, maxval=1.0)
+        if truncation is not None:
+            return jax.random.truncated_normal(key, -jnp.asarray(truncation), truncation, (n, self.latent_dim))
         return jax.random.normal(key, (n, self.latent_dim))
+
+    @property
+    def latent_options(self) -> tuple[str, ...]:
+        """Names of the keyword arguments of `sample_latent`: uniform latents have bounds already."""
+        return () if self.latent_distribution == "uniform" else ("truncation",)
 
     def generate(
         self,

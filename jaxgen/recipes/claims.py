@@ -1,4 +1,4 @@
-"""Published statements about the order of models, compared with the metrics of a recipe."""
+"""Statements about models, published or required of a correct implementation, compared with the metrics of a recipe."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,6 +24,57 @@ class Claim(NamedTuple):
     larger: str
     smaller: str
     metric: str
+
+
+class Limit(NamedTuple):
+    """A bound that a metric of every model and every seed must keep, by theory or by the design of the experiment.
+
+    Attributes:
+        metric: name of the metric.
+        at_least: smallest value; None for no such bound.
+        at_most: largest value; None for no such bound.
+    """
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+def limit_with_extremes(limit: Limit, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:
+    """Return whether all models keep a limit, with the value that is nearest to it or farthest beyond it.
+
+    Args:
+        limit: bounds of a metric.
+        rows: model name -> metric name, with or without its protocol -> values over seeds.
+
+    Returns:
+        A sentence; for a metric without finite values one that says so.
+
+    Example:
+        >>> rows = {"a": {"gap": MetricResult((0.2, 0.4))}, "b": {"gap": MetricResult((0.7,))}}
+        >>> limit_with_extremes(Limit("gap", at_most=0.5), rows)
+        'gap: at most 0.5 is missed: 1 of 3 values, the largest 0.7 (b)'
+    """
+    values = [
+        (value, model)
+        for model, row in rows.items()
+        for name, result in row.items()
+        if metric_of(name) == limit.metric
+        for value in result.finite
+    ]
+    if not values:
+        return f"{limit.metric}: no finite values to compare with its limit"
+    parts = []
+    for word, bound, extreme, which in (
+        ("at least", limit.at_least, min(values), "smallest"),
+        ("at most", limit.at_most, max(values), "largest"),
+    ):
+        if bound is None:
+            continue
+        beyond = sum(value < bound if word == "at least" else value > bound for value, _ in values)
+        kept = f"is missed: {beyond} of {len(values)} values" if beyond else f"holds for all {len(values)} values"
+        parts.append(f"{word} {bound:g} {kept}, the {which} {extreme[0]:.3g} ({extreme[1]})")
+    return f"{limit.metric}: {'; '.join(parts)}"
 
 
 def claim_with_p_value(claim: Claim, rows: Mapping[str, Mapping[str, MetricResult]]) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -12,8 +13,9 @@ import numpy as np
 
 from jaxgen.game import State
 from jaxgen.metrics import annealed_importance_sampling, bidirectional_bounds, importance_weighted_bound
+from jaxgen.metrics.protocol import Protocol, choice
 from jaxgen.models.vae import Config
-from jaxgen.recipes.claims import Claim
+from jaxgen.recipes.claims import Claim, Limit
 from jaxgen.recipes.model_comparison import Entry, ModelComparison
 from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import Run, RunConfig
@@ -108,59 +110,68 @@ def _static() -> Entry:
     )
 
 
-def measure(
-    run: Run,
-    key: KeyArray,
-    *,
-    k: int = 5000,
-    examples: int | None = None,
-    images: int = 100,
-    chains: int = 16,
-    temperatures: int = 2000,
+def bound_metrics(run: Run, key: KeyArray, *, k: int = 5000, examples: int | None = None) -> dict[str, Any]:
+    """Compute the importance-weighted bound of log p(x) on the test split, and count the active units.
+
+    Args:
+        run: run of a VAE with the Bernoulli likelihood.
+        key: PRNG key of binarization and draws.
+        k: draws of the bound.
+        examples: number of test images; None for all.
+
+    Returns:
+        `importance_weighted_bound`, in nats, and `active_units`, with their protocols: one value for each seed.
+    """
+    shown = _test_images(run, examples)
+    found = likelihood_metrics(run, key, k=k, names=("importance_weighted_bound", "active_units"), data=shown)
+    count = len(shown["image"])
+    return {with_protocol(name, run.config, k=k, examples=count): value for name, value in found.items()}
+
+
+def annealed_metrics(
+    run: Run, key: KeyArray, *, k: int = 5000, images: int = 100, chains: int = 16, temperatures: int = 2000
 ) -> dict[str, Any]:
-    """Compute the importance-weighted bound on the test split, and compare it with annealed importance sampling.
+    """Compare the importance-weighted bound with annealed importance sampling, for the first seed of a run.
 
     Args:
         run: run of a VAE with the Bernoulli likelihood.
         key: PRNG key of binarization, draws and chains.
         k: draws of the bound.
-        examples: number of test images of the bound; None for all.
-        images: number of test images, and of simulated images, of annealed importance sampling.
+        images: number of test images, and of simulated images.
         chains: chains per image.
         temperatures: temperatures of each chain.
 
     Returns:
-        `importance_weighted_bound` and `active_units` with their protocols; and of the first seed that has not
-        diverged, NaN for the others,
         `annealed_minus_bound`, the mean difference of the estimates of log p(x) of the first test images, and
-        `bidirectional_gap`, the mean difference of the upper and the lower bound of simulated images; in nats.
+        `bidirectional_gap`, the mean difference of the upper and the lower bound of simulated images, in nats, with
+        their protocols: a value for the first seed that has not diverged, and NaN for the others.
     """
-    bound_key, annealed_key = jax.random.split(key)
-    data = load_test_split(run.config, run.example)
-    assert isinstance(data, Mapping)
-    shown = {name: array[:examples] for name, array in data.items()}
-    names = ("importance_weighted_bound", "active_units")
-    count = len(shown["image"])
-    found: dict[str, Any] = {
-        with_protocol(name, run.config, k=k, examples=count): value
-        for name, value in likelihood_metrics(run, bound_key, k=k, names=names, data=shown).items()
-    }
-    few = {name: array[:images] for name, array in data.items()}
-    state = extract_seed(run.state, run.first_finite)
     differences, gaps = _annealed(
         run.model.latent_densities,
         run.model.sample_latent,
         run.model.decode,
         (k, chains, temperatures),
-        annealed_key,
-        state,
-        few,
+        key,
+        extract_seed(run.state, run.first_finite),
+        _test_images(run, images),
     )
-    annealed = {
-        "annealed_minus_bound": np.mean(np.asarray(differences), dtype=np.float64),
-        "bidirectional_gap": np.mean(np.asarray(gaps), dtype=np.float64),
+    chain = (f"n={images}", f"chains={chains}", f"temperatures={temperatures}")
+    data = (f"k={k}", f"split={choice(Path(run.config.data).name)}:test")
+    found = {
+        str(Protocol(name, choices)): float(np.mean(np.asarray(values), dtype=np.float64))
+        for name, choices, values in (
+            ("annealed_minus_bound", (*data, *chain), differences),
+            ("bidirectional_gap", ("simulated images", *chain), gaps),
+        )
     }
-    return found | measure_seeds(lambda _: annealed, [run.first_finite], run.config.seeds or 1)
+    return measure_seeds(lambda _: found, [run.first_finite], run.config.seeds or 1)
+
+
+def _test_images(run: Run, count: int | None) -> dict[str, Any]:
+    """The first images of the test split."""
+    data = load_test_split(run.config, run.example)
+    assert isinstance(data, Mapping)
+    return {name: array[:count] for name, array in data.items()}
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -211,8 +222,12 @@ MNIST_LIKELIHOOD = Recipe(
             "annealed_minus_bound": "annealed importance sampling minus that bound, few test images, nats",
             "bidirectional_gap": "upper minus lower bound of log p(x), few simulated images, nats",
         },
-        measure=measure,
-        quick_measure=partial(measure, k=50, examples=200, images=10, chains=4, temperatures=50),
+        measures={"bound": bound_metrics, "annealed": annealed_metrics},
+        quick_measures={
+            "bound": partial(bound_metrics, k=50, examples=200),
+            "annealed": partial(annealed_metrics, k=50, images=10, chains=4, temperatures=50),
+        },
+        limits=[Limit("annealed_minus_bound", at_least=-0.5), Limit("bidirectional_gap", at_most=1)],
         claims=[
             Claim("IWAE, k = 5", "VAE, k = 5", "importance_weighted_bound"),
             Claim("IWAE, k = 5", "VAE and IWAE, k = 1", "importance_weighted_bound"),

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
@@ -14,11 +15,12 @@ from jaxgen.errors import DivergenceError
 from jaxgen.game import unchanged
 from jaxgen.metrics.protocol import metric_of
 from jaxgen.plot import Comparison
-from jaxgen.recipes.claims import Claim, agreements, claim_with_p_value
+from jaxgen.recipes.claims import Claim, Limit, agreements, claim_with_p_value, limit_with_extremes
 from jaxgen.recipes.recipe import MetricResult, Outcome, Published, Request
 from jaxgen.recipes.recipe_runs import complete_run, with_steps
 from jaxgen.runs import Run, RunConfig, load_run
 from jaxgen.runs.evaluation import better_of
+from jaxgen.runs.measured_file import Measured, add_measured, read_measured
 from jaxgen.runs.outputs import file_name
 from jaxgen.training.seeds import summarize
 from jaxgen.typing import KeyArray
@@ -59,9 +61,11 @@ class ModelComparison:
         entries: model name -> what to train.
         metrics: metric name, without its protocol -> description for the axis of its figure, with the unit. Values of
             different protocols stand in different figures.
-        measure: function of a run and the key of its samples that returns further metrics.
-        quick_measure: the same for a quick run.
+        measures: name -> function of a run and the key of its samples that returns further metrics. What it returns is
+            stored in the run and not measured again; where nothing can be measured it returns no metrics.
+        quick_measures: the same for a quick run.
         claims: claims to test.
+        limits: bounds of metrics to test.
         seeds: number of seeds of the protocol.
         quick_steps: training steps of each model in a quick run.
         quick_seeds: number of seeds of each model in a quick run.
@@ -72,9 +76,10 @@ class ModelComparison:
 
     entries: Mapping[str, Entry]
     metrics: Mapping[str, str]
-    measure: Measure | None = None
-    quick_measure: Measure | None = None
+    measures: Mapping[str, Measure] = dataclasses.field(default_factory=dict)
+    quick_measures: Mapping[str, Measure] = dataclasses.field(default_factory=dict)
     claims: Sequence[Claim] = ()
+    limits: Sequence[Limit] = ()
     seeds: int = 10
     quick_steps: int = 500
     quick_seeds: int = 2
@@ -90,7 +95,7 @@ class ModelComparison:
         claims = [
             claim_with_p_value(claim, rows) for claim in self.claims if {claim.larger, claim.smaller} <= set(rows)
         ]
-        claims += agreements(rows)
+        claims += [limit_with_extremes(limit, rows) for limit in self.limits] + agreements(rows)
         figures: dict[str, plot.Drawing] = {}
         for metric, unit in self.metrics.items():
             measured = dict.fromkeys(name for row in rows.values() for name in row if metric_of(name) == metric)
@@ -123,14 +128,10 @@ class ModelComparison:
         except DivergenceError as error:
             request.notify(f"{name}: {error}")
             return {}
-        measure = self.quick_measure if request.quick else self.measure
-        if measure is not None:
-            run = load_run(folder)
-            further = measure(run, jax.random.key(config.seed))
-            test |= {
-                name: summarize(values, better=better_of(name), left_out=run.diverged)
-                for name, values in further.items()
-            }
+        measures = self.quick_measures if request.quick else self.measures
+        for measure_name, measure in measures.items():
+            command = f"reproduce {'--quick ' if request.quick else ''}({measure_name})"
+            test |= _measured(folder, config, command, measure)
         return {
             name: MetricResult(tuple(test[name]["seeds"]), entry.published.get(metric))
             for metric in self.metrics
@@ -147,6 +148,22 @@ class ModelComparison:
             measured = dict.fromkeys(each for other in rows.values() for each in other) or dict.fromkeys(self.metrics)
             missing = (None,) * (self._config(entry, request).seeds or 1)
             rows[name] = {each: MetricResult(missing, entry.published.get(metric_of(each))) for each in measured}
+
+
+def _measured(folder: Path, config: RunConfig[Any], command: str, measure: Measure) -> Mapping[str, Any]:
+    """The metrics of a complete run that an earlier execution has stored, or else those that the function measures."""
+    request = (config.steps, command, config.seed)
+    stored = [each for each in read_measured(folder, config.seeds) if (each.step, each.command, each.seed) == request]
+    if stored:
+        return stored[-1].metrics
+    run = load_run(folder)
+    found = {
+        name: summarize(values, better=better_of(name), left_out=run.diverged)
+        for name, values in measure(run, jax.random.key(config.seed)).items()
+    }
+    if found:
+        add_measured(folder, Measured(config.steps, command, config.seed, found))
+    return found
 
 
 def _comparison_figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, MetricResult]]) -> "Figure":

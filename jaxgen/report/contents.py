@@ -17,7 +17,6 @@ from jaxgen.report.birthday import birthday
 from jaxgen.report.feature_curves import feature_metrics
 from jaxgen.report.gan_1d import gan_1d
 from jaxgen.report.gradient_norms import gradient_norms
-from jaxgen.report.held_out_metrics import evaluation
 from jaxgen.report.html import write_html
 from jaxgen.report.interpolation import interpolation
 from jaxgen.report.latent_density_samples import latent_density
@@ -25,6 +24,7 @@ from jaxgen.report.latents_by_class import latents
 from jaxgen.report.loss_and_quality import loss_and_quality
 from jaxgen.report.losses import losses
 from jaxgen.report.manifold import manifold
+from jaxgen.report.metric_tables import evaluation, measured
 from jaxgen.report.optimal_discriminator import optimal_discriminator
 from jaxgen.report.posterior import posterior
 from jaxgen.report.predictions import predictions
@@ -42,6 +42,7 @@ from jaxgen.training.seeds import Better, summarize
 SECTIONS: dict[str, SectionFunction] = {
     "Samples": samples,
     "Evaluation on the test split": evaluation,
+    "Metrics measured after training": measured,
     "Predictions": predictions,
     "Losses": losses,
     "Sample quality over training": quality,

@@ -6,6 +6,7 @@ tensorboard/       the same as events
 checkpoints/       the newest states
 samples/           image grids drawn during training: samples, reconstructions, two-dimensional latents
 summary.json       the result
+measured.jsonl     further metrics, which were measured after the training
 """
 
 from jaxgen.runs.config import RunConfig

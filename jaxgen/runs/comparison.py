@@ -13,6 +13,7 @@ from jaxgen.runs.config import format_value
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import load_run
 from jaxgen.runs.log_file import NO_METRICS, logged_value, read_log
+from jaxgen.runs.measured_file import metrics_at
 from jaxgen.runs.summary_file import read_summary
 from jaxgen.typing import Float, Int
 
@@ -42,8 +43,8 @@ def compare_runs(folders: Sequence[Path]) -> list[ComparedRun]:
     """Read the metrics, the log and the options of runs.
 
     Args:
-        folders: run folders. The metrics are those of its summary, of the best state where one is kept; a run that was
-            not completed is evaluated at its newest checkpoint.
+        folders: run folders. The metrics are those of its summary, of the best state where one is kept, and those that
+            were measured of that state; a run that was not completed is evaluated at its newest checkpoint.
 
     Returns:
         The runs in the same order.
@@ -185,10 +186,11 @@ def _compared(name: str, folder: Path) -> ComparedRun:
         best, test = summary.best, summary.test
     else:  # Stopped before its end, or the summary is damaged.
         best, test = None, evaluate_run(run)
+    measured = metrics_at(folder, run.config.seeds, run.step if best is None else best.step)
     return ComparedRun(
         name=name,
         state=f"{run.step}" if best is None else f"{best.step} (best)",
-        metrics={metric: _mean_and_sd(value) for metric, value in test.items()},
+        metrics={metric: _mean_and_sd(value) for metric, value in {**test, **measured}.items()},
         options={"model": run.name, **{key: value for key, value in options.items() if key != "model_config"}},
         steps=np.array([line["step"] for line in log], int),
         curves={metric: _values(log, metric, run.config.seeds) for metric in logged},

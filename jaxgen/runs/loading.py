@@ -18,6 +18,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
+from jaxgen.models.checked_model import check_truncation
 from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, custom_model_message
@@ -76,7 +77,8 @@ class Run(NamedTuple):
         Args:
             key: PRNG key of the samples.
             n: number of samples.
-            **conditions: conditions of the model, e.g. `label`, one for all or `n` of them.
+            **conditions: conditions of the model, e.g. `label`, one for all or `n` of them; and options of its latents,
+                e.g. `truncation=0.5`.
 
         Returns:
             `[n, *event]`; `[seeds, n, *event]` for a run of several seeds. Images have 0 for black and 1 for white.
@@ -96,7 +98,7 @@ class Run(NamedTuple):
         Args:
             key: PRNG key of the samples.
             n: number of samples.
-            **conditions: conditions of the model, e.g. `label`, one for all or `n` of them.
+            **conditions: as of `sample`.
 
         Yields:
             The next of the samples that `sample` returns, always with an axis of seeds.
@@ -246,7 +248,9 @@ class Run(NamedTuple):
         check_integers(n=n)
         if n < 1:
             raise InputError(f"the number of samples must be at least 1, got {n}")
-        self._check_conditions(n, conditions)
+        if "truncation" in conditions:
+            check_truncation(self.model, conditions["truncation"])
+        self._check_conditions(n, {k: x for k, x in conditions.items() if k not in self.model.latent_options})
         size = part_size(n, self.classes, largest=LARGEST_BATCH)
         each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
         sample = self.model.sample

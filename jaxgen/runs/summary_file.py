@@ -60,12 +60,25 @@ def read_summary(folder: Path, seeds: int | None) -> Summary | None:
         return None
     if type(step) is not int or not 0 <= step < 2**31 or type(ended_early) is not bool or not isinstance(test, dict):
         return None
-    if not all(_is_metric(value, seeds) for value in test.values()):
+    if not all(is_metric(value, seeds) for value in test.values()):
         return None
     return Summary(step, ended_early, best if best.step else None, test)
 
 
-def _is_metric(value: Any, seeds: int | None) -> bool:
+def is_metric(value: Any, seeds: int | None) -> bool:
+    """Return whether a value has the form of a metric in a file: a number or None, for several seeds a summary.
+
+    Args:
+        value: value in the file.
+        seeds: number of seeds of the run; None for a single run.
+
+    Returns:
+        Whether it has.
+
+    Example:
+        >>> is_metric(0.5, None), is_metric(float("nan"), None), is_metric(0.5, seeds=3)
+        (True, False, False)
+    """
     if seeds is None:
         return _is_value(value)
     if not (isinstance(value, dict) and set(value) == OF_SEEDS and isinstance(value["seeds"], list)):

@@ -1,6 +1,7 @@
 """`jaxgen evaluate`: the same metrics as JSON and as a table."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -42,6 +43,30 @@ def test_chosen_metrics_are_printed_with_their_protocols(vae, jaxgen):
     ]
     kl = json.loads(jaxgen("evaluate", vae, "--json").out)["kl"]
     assert found["rate[bernoulli, k=1, n=360, split=digits:test, pixels as they are]"] == pytest.approx(kl, rel=1e-4)
+
+
+def test_chosen_metrics_are_stored_and_compared(vae, tmp_path, jaxgen, refused):
+    runs = [shutil.copytree(vae, tmp_path / name) for name in ("a", "b", "c")]
+    stored = []
+    for seed, (run, samples) in enumerate(zip(runs, (50, 50, 60), strict=True)):
+        chosen = ["--metrics", "precision_recall", "--samples", samples, "--seed", seed]
+        stored.append(json.loads(jaxgen("evaluate", run, *chosen, "--json").out))
+    precision = "precision[digits_v1, none, n=1437/50, split=digits:train, k=3]"
+    compared = ["--metrics", "precision", "--out", tmp_path / "figure.png"]
+    status, table, _ = jaxgen("compare", *runs[:2], *compared)
+    assert status == 0
+    for of_run in stored[:2]:
+        assert f" {of_run[precision]:.5g} " in table
+    assert "n=1437/50" in (sentence := refused("compare", *runs, *compared))
+    assert "n=1437/60" in sentence
+
+
+def test_metrics_of_a_folder_that_cannot_be_written_are_printed_with_a_notice(vae, tmp_path, jaxgen):
+    run = shutil.copytree(vae, tmp_path / "run")
+    (run / "measured.jsonl").mkdir(exist_ok=True)
+    status, out, notices = jaxgen("evaluate", run, "--metrics", "rate")
+    assert (status, "rate[" in out) == (0, True)
+    assert "the metrics are not stored in measured.jsonl" in notices
 
 
 def test_chosen_metrics_of_several_seeds_have_mean_deviation_and_worst(cvae, jaxgen):

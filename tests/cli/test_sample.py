@@ -11,6 +11,7 @@ from PIL import Image
 from jaxgen import plot
 from jaxgen.models import REGISTRY
 from jaxgen.runs import load_run
+from jaxgen.runs.loading import single
 from jaxgen.training.chunk import Divergence
 
 KEY = jax.random.key(0)
@@ -211,6 +212,31 @@ def test_unknown_names_of_classes_are_refused(vae, cvae, named, tmp_path, refuse
         message = "--label must be a number from 0 to 9, as the classes have no names, got 'nought'"
         assert refused(command, cvae, "--label", "nought") == message
         assert refused(command, vae, "--label", "x") == "the model 'vae' cannot be conditioned on label"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_latents_are_truncated(ring, tmp_path, jaxgen):
+    """In a file and in a figure; the samples are those of the same key."""
+    chosen = ("--run-index", 1, "--n", 6, "--truncation", 0.2)
+    assert jaxgen("sample", ring, *chosen, "--out", tmp_path / "x.npz").status == 0
+    run = single(load_run(ring), 1)
+    np.testing.assert_array_equal(arrays(tmp_path / "x.npz"), run.sample(KEY, 6, truncation=0.2))
+    assert np.abs(arrays(tmp_path / "x.npz") - np.asarray(run.sample(KEY, 6))).max() > 1e-3
+    assert jaxgen("sample", ring, *chosen, "--out", tmp_path / "x.png").status == 0
+
+
+@pytest.mark.parametrize("bound", ["0", "-1", "nan", "inf"])
+def test_a_truncation_that_no_latent_can_have_is_refused(ring, tmp_path, refused, monkeypatch, bound):
+    monkeypatch.chdir(tmp_path)
+    message = f"truncation must be finite and above 0, got {float(bound)}"
+    assert refused("sample", ring, "--truncation", bound) == message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_truncation_is_refused_for_models_without_it(vae, refused, tmp_path):
+    message = "truncation must be left out: this model has none, which GANs with normal latents have"
+    for options in ((), ("--interpolate", "--out", tmp_path / "x.gif")):
+        assert refused("sample", vae, "--truncation", 0.5, *options) == message
     assert list(tmp_path.iterdir()) == []
 
 

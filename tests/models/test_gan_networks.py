@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, truncnorm
 
 from jaxgen.errors import InputError
 from jaxgen.game import State
@@ -157,3 +157,36 @@ def test_label_of_unconditional_model_and_unknown_label_raise_input_error() -> N
         plain.sample(jax.random.key(0), states[0], 3, label=1)
     with pytest.raises(InputError, match="label must be from 0 to 3, as there are 4 classes, got 4"):
         conditioned.sample(jax.random.key(0), states[1], 3, label=4)
+
+
+@pytest.mark.parametrize("bound", [0.02, 0.5, 2.0])
+def test_truncated_latents_are_those_of_a_truncated_normal_distribution(bound):
+    """Coordinates beyond the bound are drawn again, not clipped to it, nor is the distribution scaled."""
+    model = build(MLP, POINTS)
+    latents = np.asarray(model.sample_latent(jax.random.key(0), 5000, truncation=bound), np.float64)
+    assert np.abs(latents).max() <= bound
+    assert kstest(latents.ravel(), truncnorm(-bound, bound).cdf).pvalue > 0.01
+
+
+def test_samples_are_those_of_the_truncated_latents_also_where_the_bound_is_traced():
+    model, key = build(MLP, POINTS), jax.random.key(1)
+    state = random_state(model, POINTS)
+    expected = model.decode(state, model.sample_latent(key, 7, truncation=0.3))
+    np.testing.assert_array_equal(model.sample(key, state, 7, truncation=0.3), expected)
+    traced = jax.jit(lambda bound: model.sample(key, state, 7, truncation=bound))(0.3)
+    np.testing.assert_allclose(traced, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_truncation_of_latents_with_bounds_of_their_own_is_refused():
+    model = build(replace(MLP, latent_distribution="uniform"), POINTS)
+    with pytest.raises(InputError, match="truncation must be left out: this model has none"):
+        model.sample_latent(jax.random.key(0), 3, truncation=0.5)
+    with pytest.raises(InputError, match="the latents of this model have no option psi"):
+        model.sample_latent(jax.random.key(0), 3, psi=0.5)
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0, float("nan"), float("inf"), True, [0.5, 0.5], "1"])
+def test_a_bound_of_latents_that_is_no_positive_number_is_refused(bound):
+    model = build(MLP, POINTS)
+    with pytest.raises(InputError, match="truncation must be"):
+        model.sample_latent(jax.random.key(0), 3, truncation=bound)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxgen.recipes.claims import Claim, agreements, claim_with_p_value
+from jaxgen.recipes.claims import Claim, Limit, agreements, claim_with_p_value, limit_with_extremes
 from jaxgen.recipes.recipe import MetricResult, Published
 
 
@@ -31,3 +31,22 @@ def test_the_order_of_models_is_compared_with_that_of_published_numbers():
     assert sentence.startswith("fid[a]: rank correlation of 4 models with the published order 0.80")
     assert agreements(rows_of([(1, 10.0), (2, 20.0), (3, 40.0)])) == []
     assert agreements(rows_of([(1, 10.0), (2, 20.0), (3, 40.0), (4, 30.0)], protocol="")) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "sentence"),
+    [
+        (Limit("gap", at_most=1), "gap: at most 1 holds for all 3 values, the largest 0.9 (a)"),
+        (Limit("gap", at_most=0.5), "gap: at most 0.5 is missed: 2 of 3 values, the largest 0.9 (a)"),
+        (Limit("gap", at_least=0.2), "gap: at least 0.2 holds for all 3 values, the smallest 0.2 (a)"),
+        (
+            Limit("gap", at_least=0.5, at_most=0.9),
+            "gap: at least 0.5 is missed: 1 of 3 values, the smallest 0.2 (a); "
+            "at most 0.9 holds for all 3 values, the largest 0.9 (a)",
+        ),
+        (Limit("fall", at_least=0), "fall: no finite values to compare with its limit"),
+    ],
+)
+def test_limits_are_held_against_every_finite_value_of_every_model(limit, sentence):
+    rows = {"a": {"gap[n=9]": MetricResult((0.2, None, 0.9))}, "b": {"gap[n=9]": MetricResult((0.6, None))}}
+    assert limit_with_extremes(limit, rows) == sentence

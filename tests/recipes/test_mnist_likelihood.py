@@ -9,7 +9,14 @@ import pytest
 from jaxgen.data import example, load
 from jaxgen.metrics.protocol import metric_of
 from jaxgen.models import vae
-from jaxgen.recipes.mnist_likelihood import FACTORS, MNIST_LIKELIHOOD, SHORT_STAGES, STAGES, measure
+from jaxgen.recipes.mnist_likelihood import (
+    FACTORS,
+    MNIST_LIKELIHOOD,
+    SHORT_STAGES,
+    STAGES,
+    annealed_metrics,
+    bound_metrics,
+)
 from jaxgen.runs import Run, RunConfig
 from jaxgen.training.states import initial_state
 
@@ -31,9 +38,12 @@ def test_annealed_importance_sampling_agrees_with_the_bound_of_a_small_model() -
     model = vae.build(config.model_config, shown)
     state = initial_state(model, config.keys, shown)
     run = Run(Path("absent"), "vae", config, shown, model, state, 0, {0: None}, ())
-    measured = measure(run, jax.random.key(0), k=2000, examples=50, images=10, chains=8, temperatures=150)
+    measured = bound_metrics(run, jax.random.key(0), k=200, examples=50)
+    measured |= annealed_metrics(run, jax.random.key(0), k=2000, images=10, chains=8, temperatures=150)
     found = {metric_of(name): value for name, value in measured.items()}
     for name in ("annealed_minus_bound", "bidirectional_gap", "importance_weighted_bound"):
         assert np.isnan(found[name][0]), name  # The first seed has diverged.
     assert found["annealed_minus_bound"][1] == pytest.approx(0, abs=0.1)
     assert 0 < found["bidirectional_gap"][1] < 0.3
+    assert "bidirectional_gap[simulated images, n=10, chains=8, temperatures=150]" in measured
+    assert "annealed_minus_bound[k=2000, split=binary_digits:test, n=10, chains=8, temperatures=150]" in measured

@@ -169,8 +169,8 @@ def test_measure_adds_metrics(done: Path, quick: Path, tmp_path: Path) -> None:
         entries={"Line": small.entries["Line"]},
         metrics={"mean": "of coordinates"},
         claims=(),
-        measure=partial(mean, scale=1.0),
-        quick_measure=partial(mean, scale=2.0),
+        measures={"mean": partial(mean, scale=1.0)},
+        quick_measures={"mean": partial(mean, scale=2.0)},
     )
     for is_quick, scale in ((False, 1.0), (True, 2.0)):
         folder = tmp_path / str(is_quick)
@@ -179,6 +179,19 @@ def test_measure_adds_metrics(done: Path, quick: Path, tmp_path: Path) -> None:
         values = json.loads((folder / "results.json").read_text())["rows"]["Line"]["mean"]["values"]
         samples = load_run(folder / "line").sample(jax.random.key(0), 5)
         np.testing.assert_allclose(values, scale * np.asarray(samples).mean(axis=(1, 2)), rtol=1e-4)
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_only_what_could_not_be_measured_is_measured_again(done: Path, tmp_path: Path) -> None:
+    """Such as where weights of a network were missing at first."""
+    first = {"a": lambda run, key: {"mean": [1.0, 2.0, 3.0]}, "b": lambda run, key: {}}
+    again = {"a": lambda run, key: pytest.fail("measured again"), "b": lambda run, key: {"max": [9.0] * 3}}
+    shutil.copytree(done / "line", tmp_path / "line")
+    for measures in (first, again):
+        compared = dataclasses.replace(comparison(), metrics={"mean": "", "max": ""}, claims=(), measures=measures)
+        run_recipe(recipe_of(compared), Request(tmp_path, only=["Line"], notify=lambda line: None))
+    row = json.loads((tmp_path / "results.json").read_text())["rows"]["Line"]
+    assert (row["mean"]["values"], row["max"]["values"]) == ([1.0, 2.0, 3.0], [9.0] * 3)
 
 
 @pytest.mark.usefixtures("without_figures")

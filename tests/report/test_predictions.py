@@ -6,7 +6,7 @@ from sklearn.metrics import confusion_matrix
 
 from jaxgen.data.streaming import ArraySource, Stream
 from jaxgen.report import predictions
-from jaxgen.report.held_out_metrics import evaluation
+from jaxgen.report.metric_tables import evaluation
 from jaxgen.report.section import NotApplicable, load_input, single
 from tests.report.small_reports import inputs_of
 
