@@ -106,7 +106,7 @@ def check_protocols(runs: Sequence[ComparedRun], metric: str) -> None:
         metric: name of the metric, without its protocol, in the metrics or the log of the runs.
 
     Raises:
-        InputError: if a run does not have the metric, or two have it by different protocols; the message names what
+        InputError: if a run does not have the metric, or all have it, but by no common protocol; the message names what
             differs.
     """
     found = [_texts(run) for run in runs]
@@ -115,12 +115,11 @@ def check_protocols(runs: Sequence[ComparedRun], metric: str) -> None:
             raise InputError(
                 f"every run must have the metric {shortened(metric)} to be compared by it, {run.name} has not"
             )
-    of_runs = [texts[metric][0] for texts in found]
-    check_comparable([Protocol.parse(text) if "[" in text else Protocol(text, ("as logged",)) for text in of_runs])
+    _check_common([texts[metric] for texts in found])
 
 
 def differing_protocols(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return a sentence for each metric that runs have by different protocols.
+    """Return a sentence for each metric that runs have by different protocols, and by none in common.
 
     Args:
         runs: runs to compare.
@@ -131,12 +130,19 @@ def differing_protocols(runs: Sequence[ComparedRun]) -> list[str]:
     sentences = []
     found = [_texts(run) for run in runs]
     for metric in sorted({metric for texts in found for metric in texts}):
-        measured = [text for texts in found for text in sorted(texts.get(metric, ())) if "[" in text]
+        measured = [[text for text in texts.get(metric, ()) if "[" in text] for texts in found]
         try:
-            check_comparable([Protocol.parse(text) for text in measured])
+            _check_common([texts for texts in measured if texts])
         except InputError as error:
             sentences.append(str(error))
     return sentences
+
+
+def _check_common(of_runs: Sequence[Sequence[str]]) -> None:
+    """Raise an InputError unless the texts of a metric of all runs have one in common, or there are no runs."""
+    if of_runs and not set.intersection(*map(set, of_runs)):
+        first = [texts[0] for texts in of_runs]
+        check_comparable([Protocol.parse(text) if "[" in text else Protocol(text, ("as logged",)) for text in first])
 
 
 def _texts(run: ComparedRun) -> dict[str, list[str]]:
