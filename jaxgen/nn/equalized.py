@@ -51,6 +51,7 @@ class EqualizedDense(linen.Module):
         gain: factor of the scale of the weights.
         multiplier: learning rate multiplier.
         bias_init: the bias at first, in use.
+        use_bias: whether a bias is added.
         dtype: dtype of the computation; None infers it from inputs and parameters.
 
     Reference:
@@ -66,15 +67,18 @@ class EqualizedDense(linen.Module):
     gain: float = 1.0
     multiplier: float = 1.0
     bias_init: float = 0.0
+    use_bias: bool = True
     dtype: Any = None
 
     @linen.compact
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch features"]:
         """Apply the layer."""
         kernel = self.param("kernel", normal(1 / self.multiplier), (x.shape[-1], self.features))
-        bias = self.param("bias", linen.initializers.constant(self.bias_init / self.multiplier), (self.features,))
+        first = linen.initializers.constant(self.bias_init / self.multiplier)
+        bias = self.param("bias", first, (self.features,)) if self.use_bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        return x @ (kernel * (self.gain * self.multiplier / math.sqrt(x.shape[-1]))) + bias * self.multiplier
+        y = x @ (kernel * (self.gain * self.multiplier / math.sqrt(x.shape[-1])))
+        return y if bias is None else y + bias * self.multiplier
 
 
 class EqualizedConv(linen.Module):

@@ -11,8 +11,9 @@ from jax.nn import softplus
 from jaxgen.errors import InputError
 from jaxgen.nn import stylegan2
 from jaxgen.nn.convolution import convolutions_by_xla
+from jaxgen.nn.published_weights import variables_from, weights_of
 from jaxgen.nn.stylegan2 import Discriminator, Generator, Mapping, Synthesis, mixed, repeated, truncated
-from jaxgen.nn.stylegan2_names import variables_from, weights_of
+from jaxgen.nn.stylegan2_names import STYLEGAN2
 from tests.references import arrays, channels_last, group
 
 NAME = "stylegan2_ada_pytorch"
@@ -46,8 +47,8 @@ def discriminator_shapes(size, *, colours=3, **options):
 @pytest.fixture(scope="module")
 def variables():
     """Those of the authors' generator and discriminator."""
-    generator = variables_from(group(NAME, "G/"), shapes(GENERATOR, jnp.zeros((1, 24))))
-    return generator, variables_from(group(NAME, "D/"), shapes(DISCRIMINATOR, jnp.zeros((1, 16, 16, 3))))
+    generator = variables_from(group(NAME, "G/"), shapes(GENERATOR, jnp.zeros((1, 24))), STYLEGAN2)
+    return generator, variables_from(group(NAME, "D/"), shapes(DISCRIMINATOR, jnp.zeros((1, 16, 16, 3))), STYLEGAN2)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def assert_images(found, name):
 
 def assert_gradients(found, name):
     expected = group(NAME, f"{name}/")
-    theirs = weights_of(found)
+    theirs = weights_of(found, STYLEGAN2)
     assert set(theirs) == set(expected)
     for parameter, gradient in theirs.items():
         largest = np.abs(expected[parameter]).max()
@@ -277,7 +278,7 @@ class TestConfigurations:
 class TestNames:
     def test_weights_come_back_as_they_were(self, variables):
         for found, prefix in zip(variables, ("G/", "D/"), strict=True):
-            theirs, expected = weights_of(found), group(NAME, prefix)
+            theirs, expected = weights_of(found, STYLEGAN2), group(NAME, prefix)
             assert set(theirs) == set(expected)
             for name, array in theirs.items():
                 np.testing.assert_array_equal(array, expected[name])
@@ -285,8 +286,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda weights: weights.pop("b8.conv0.bias"), "must have b8.conv0.bias, which the network has"),
-            (lambda weights: weights.update(more=np.zeros(1)), "which has no more"),
+            (lambda weights: weights.pop("b8.conv0.bias"), "must have b8.conv0.bias, which is missing"),
+            (lambda weights: weights.update(more=np.zeros(1)), "which has no 'more': give the config"),
             (lambda weights: weights.update({"b4.out.bias": np.zeros(2)}), r"b4.out.bias must have the shape \(1,\)"),
         ],
     )
@@ -294,8 +295,8 @@ class TestNames:
         weights = dict(group(NAME, "D/"))
         change(weights)
         with pytest.raises(InputError, match=message):
-            variables_from(weights, shapes(DISCRIMINATOR, jnp.zeros((1, 16, 16, 3))))
+            variables_from(weights, shapes(DISCRIMINATOR, jnp.zeros((1, 16, 16, 3))), STYLEGAN2)
 
     def test_constant_filters_of_the_authors_are_passed_over(self):
         weights = {**group(NAME, "D/"), "b8.conv1.resample_filter": np.ones((4, 4))}
-        assert variables_from(weights, shapes(DISCRIMINATOR, jnp.zeros((1, 16, 16, 3))))["params"]
+        assert variables_from(weights, shapes(DISCRIMINATOR, jnp.zeros((1, 16, 16, 3))), STYLEGAN2)["params"]
