@@ -20,8 +20,8 @@ from jaxgen.nn.convolution import convolve, convolve_transpose
 from jaxgen.nn.resampling import Filter, downsample, resample, sizes_of, upsample
 from jaxgen.typing import Array, Float
 
-SLOPE = 0.2
-"""Slope of the leaky ReLU below 0."""
+LEAK = 0.2
+"""Factor of the leaky ReLU below 0."""
 
 GAIN = math.sqrt(2.0)
 """Factor after a leaky ReLU or before a ReLU that keeps the variance of the features near 1 (He et al. 2015)."""
@@ -40,7 +40,7 @@ def leaky_relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> leaky_relu(jnp.array([-1.0, 1.0])).round(4)
         Array([-0.2828,  1.4142], dtype=float32)
     """
-    return jax.nn.leaky_relu(x, SLOPE) * jnp.asarray(GAIN, x.dtype)
+    return jax.nn.leaky_relu(x, LEAK) * jnp.asarray(GAIN, x.dtype)
 
 
 class EqualizedDense(linen.Module):

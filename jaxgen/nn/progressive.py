@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.errors import InputError
-from jaxgen.nn.equalized import GAIN, SLOPE, EqualizedConv, EqualizedDense
+from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense
 from jaxgen.nn.minibatch_deviation import append_deviation
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.resampling import downsample, normalized, resample, upsample
@@ -277,7 +277,7 @@ def blurred(
 
 
 def _activated(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    return jax.nn.leaky_relu(x, SLOPE)
+    return jax.nn.leaky_relu(x, LEAK)
 
 
 def _normalized(x: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -13,7 +13,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
-from jaxgen.nn.equalized import GAIN, SLOPE, EqualizedConv, EqualizedDense, normal
+from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense, normal
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.progressive import BOX, blurred, channels_at, mixed_images, used_resolutions
 from jaxgen.nn.resampling import upsample
@@ -64,7 +64,7 @@ class Mapping(linen.Module):
             last = number == self.layers - 1
             width = self.features if last or self.hidden is None else self.hidden
             dense = EqualizedDense(width, gain=GAIN, multiplier=self.multiplier, name=f"dense{number}")
-            w = jax.nn.leaky_relu(dense(w), SLOPE)
+            w = jax.nn.leaky_relu(dense(w), LEAK)
         average = self.variable("latent_average", "w", jnp.zeros, (self.features,))
         if train and not self.is_initializing():
             mean = jax.lax.stop_gradient(w).mean(axis=0)
@@ -162,7 +162,7 @@ class Styling(linen.Module):
             x = x + strength * jax.random.normal(self.make_rng("noise"), (*x.shape[:3], 1), x.dtype)
         elif noise == "constant":
             x = x + strength * stored.value[..., None]
-        x = jax.nn.leaky_relu(x + self.param("bias", linen.initializers.zeros, (channels,)), SLOPE)
+        x = jax.nn.leaky_relu(x + self.param("bias", linen.initializers.zeros, (channels,)), LEAK)
         scale, shift = jnp.split(EqualizedDense(2 * channels, name="style")(w)[:, None, None], 2, axis=-1)
         return instance_norm(x) * (1 + scale) + shift
 
