@@ -2,7 +2,7 @@
 
     w = mapping(z),    image = synthesis(w, ..., w),    logit = discriminator(image)
 
-The mapping network turns a latent z into a style w; an affine map of w scales the input channels of every convolution
+The mapping network maps a latent z to a style w; an affine map of w scales the input channels of every convolution
 of the synthesis network. That network starts with a constant 4x4 map and doubles it block by block; every convolution
 adds noise. It has one w for each convolution and one for the last map to colours, which may differ (style mixing).
 """

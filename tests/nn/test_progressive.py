@@ -106,9 +106,9 @@ def test_counts_of_the_parameters_in_use_are_the_published_ones(size, stable, fa
         if expected is None:
             continue
         draw = partial(generator.apply, train=False, size=size, new=new)
-        judge = partial(discriminator.apply, train=False, new=new)
+        classify = partial(discriminator.apply, train=False, new=new)
         of_generator = used(like[0], partial(_swapped, draw, z))
-        of_images = used(like[1], partial(_swapped, judge, images))
+        of_images = used(like[1], partial(_swapped, classify, images))
         assert (of_generator, of_images) == expected
 
 
