@@ -1,0 +1,56 @@
+"""Standard deviation over the examples of a group as a further channel, from which a discriminator sees variety."""
+
+import jax.numpy as jnp
+
+from jaxgen.errors import InputError
+from jaxgen.typing import Array, Float
+
+
+def append_deviation(
+    x: Float[Array, "batch height width channels"], *, group: int = 4, statistics: int = 1
+) -> Float[Array, "batch height width with_statistics"]:
+    """Append the mean standard deviation over the examples of a group, the same at every pixel, as channels.
+
+        s = mean over pixels and channels of sqrt(mean over the group of (x - mean over the group)^2 + 1e-8)
+
+    Example i is in a group with the examples i + m, i + 2 m, ..., where m is the number of groups: groups are strided,
+    as in the authors' code.
+
+    Args:
+        x: features, before the last convolution of a discriminator.
+        group: number of examples in a group; smaller batches are a single group.
+        statistics: number of appended channels, each of which is the mean over its share of the channels.
+
+    Returns:
+        The features with the channels appended.
+
+    Raises:
+        InputError: if the batch does not divide into groups, or the channels do not divide into shares.
+
+    Reference:
+        Karras et al. 2018, arXiv:1710.10196, section 3.
+
+    Example:
+        >>> x = jnp.array([0.0, 0.0, 2.0, 6.0]).reshape(4, 1, 1, 1)
+        >>> append_deviation(x, group=2)[:, 0, 0, 1]
+        Array([1., 3., 1., 3.], dtype=float32)
+    """
+    batch, height, width, channels = x.shape
+    size = min(group, batch)
+    if batch % size:
+        raise InputError(
+            f"the batch must be a multiple of the group of the minibatch standard deviation, {size}, got {batch} "
+            "examples: choose another batch size or group"
+        )
+    if channels % statistics:
+        raise InputError(f"the channels must be a multiple of the number of statistics, {statistics}, got {channels}")
+    groups = x.reshape(size, batch // size, height, width, statistics, channels // statistics)
+    wide = groups.astype(jnp.promote_types(x.dtype, jnp.float32))
+    variance = jnp.mean(jnp.square(wide - wide.mean(axis=0)), axis=0)
+    deviation = jnp.sqrt(variance + EPSILON).mean(axis=(1, 2, 4)).astype(x.dtype)
+    each = jnp.tile(deviation, (size, 1))[:, None, None]
+    return jnp.concatenate([x, jnp.broadcast_to(each, (batch, height, width, statistics))], axis=-1)
+
+
+EPSILON = 1e-8
+"""Number within the root."""

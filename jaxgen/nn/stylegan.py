@@ -1,0 +1,231 @@
+"""The generator of StyleGAN (Karras et al. 2019, arXiv:1812.04948), as in the authors' code.
+
+It differs from that of StyleGAN2 in what follows a convolution: blur (after an enlargement), noise with a strength for
+each channel, bias, activation, instance normalization, and a scale and a shift of every channel by the style:
+
+    y = (1 + scale(w)) (x - mean(x)) / sqrt(variance(x) + 1e-8) + shift(w)
+
+over the pixels of a channel (AdaIN). It grows like that of `jaxgen.nn.progressive`, whose discriminator is used with a
+blur of (1, 2, 1). With classes that discriminator has an output for each, and the one of the label counts.
+"""
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+
+from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense, normal
+from jaxgen.nn.pixel_norm import pixel_norm
+from jaxgen.nn.progressive import BOX, blurred, channels_at, mixed_images, used_resolutions
+from jaxgen.nn.resampling import upsample
+from jaxgen.nn.stylegan2 import SMALLEST, Noise, repeated, resolutions
+from jaxgen.typing import Array, Float, Int, Scalar
+
+BLUR = (1.0, 2.0, 1.0)
+"""Filter after enlargements, and before reductions in the discriminator."""
+
+EPSILON = 1e-8
+"""Number added to the variance."""
+
+
+class Mapping(linen.Module):
+    """The mapping network: dense layers from a normalized latent and class to a style.
+
+    Attributes:
+        features: number of features of the style w.
+        layers: number of layers.
+        hidden: number of features of the layers between; None for that of the style.
+        classes: number of classes of the labels; 0 without labels.
+        multiplier: learning rate multiplier.
+        decay: decay of the stored moving average of w.
+
+    Example:
+        >>> w, _ = Mapping(8, layers=2).init_with_output(jax.random.key(0), jnp.ones((5, 4)), train=False)
+        >>> w.shape
+        (5, 8)
+    """
+
+    features: int = 512
+    layers: int = 8
+    hidden: int | None = None
+    classes: int = 0
+    multiplier: float = 0.01
+    decay: float = 0.995
+
+    @linen.compact
+    def __call__(
+        self, z: Float[Array, "batch latent"], label: Int[Array, " batch"] | None = None, *, train: bool
+    ) -> Float[Array, "batch features"]:
+        """Return the styles; in training, follow their average in the collection "latent_average"."""
+        if self.classes:
+            embedding = self.param("embedding", normal(1.0), (self.classes, z.shape[-1]))
+            z = jnp.concatenate([z, embedding[label]], axis=-1)
+        w = pixel_norm(z)
+        for number in range(self.layers):
+            last = number == self.layers - 1
+            width = self.features if last or self.hidden is None else self.hidden
+            dense = EqualizedDense(width, gain=GAIN, multiplier=self.multiplier, name=f"dense{number}")
+            w = jax.nn.leaky_relu(dense(w), LEAK)
+        average = self.variable("latent_average", "w", jnp.zeros, (self.features,))
+        if train and not self.is_initializing():
+            mean = jax.lax.stop_gradient(w).mean(axis=0)
+            average.value = mean + self.decay * (average.value - mean)
+        return w
+
+
+class Synthesis(linen.Module):
+    """The synthesis network: from styles to images.
+
+    Attributes:
+        size: height and width of the largest images, a power of 2.
+        channels: channels of the images.
+        base: number of channels of a feature map times half its size.
+        largest: largest number of channels.
+
+    Example:
+        >>> network = Synthesis(size=8, base=32)
+        >>> styles = jnp.ones((2, network.styles, 6))
+        >>> images, _ = network.init_with_output(jax.random.key(0), styles, noise="none")
+        >>> network.styles, images.shape
+        (4, (2, 8, 8, 3))
+    """
+
+    size: int
+    channels: int = 3
+    base: int = 8192
+    largest: int = 512
+
+    @property
+    def styles(self) -> int:
+        """Number of styles: one for every layer."""
+        return 2 * len(resolutions(self.size))
+
+    @linen.compact
+    def __call__(
+        self,
+        w: Float[Array, "batch styles style"],
+        *,
+        noise: Noise,
+        size: int | None = None,
+        new: Scalar | None = None,
+    ) -> Float[Array, "batch size size channels"]:
+        """Return images of a resolution, by default the largest; None for `new` is the weight 1."""
+        used = used_resolutions(self, size, new)
+        x, images = None, {}
+        for number, each in enumerate(used):
+            features = channels_at(each, base=self.base, largest=self.largest)
+            x = SynthesisBlock(features, name=f"b{each}")(x, w[:, 2 * number : 2 * number + 2], noise=noise)
+            if each in used[-1 if new is None else -2 :] or self.is_initializing():
+                images[each] = EqualizedConv(self.channels, 1, name=f"torgb{each}")(x)
+        if new is None:
+            return images[used[-1]]
+        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], new)
+
+
+class SynthesisBlock(linen.Module):
+    """Two layers; the first enlarges the map, or begins with a constant one."""
+
+    features: int
+
+    @linen.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width channels"] | None,
+        w: Float[Array, "batch two style"],
+        *,
+        noise: Noise,
+    ) -> Float[Array, "batch rows columns features"]:
+        """Apply the block."""
+        if x is None:
+            constant = self.param("const", linen.initializers.ones, (SMALLEST, SMALLEST, self.features))
+            x = jnp.broadcast_to(constant, (len(w), *constant.shape))
+            x = Styling(name="const_styling")(x, w[:, 0], noise=noise)
+            x = EqualizedConv(self.features, 3, gain=GAIN, use_bias=False, name="conv")(x)
+            return Styling(name="conv_styling")(x, w[:, 1], noise=noise)
+        up = EqualizedConv(self.features, 3, gain=GAIN, up=2, taps=BOX, use_bias=False, name="conv0_up")
+        x = Styling(name="conv0_up_styling")(blurred(up(x), BLUR), w[:, 0], noise=noise)
+        x = EqualizedConv(self.features, 3, gain=GAIN, use_bias=False, name="conv1")(x)
+        return Styling(name="conv1_styling")(x, w[:, 1], noise=noise)
+
+
+class Styling(linen.Module):
+    """What follows a convolution: noise, bias, activation, instance normalization, and the style."""
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], w: Float[Array, "batch style"], *, noise: Noise
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the styled features."""
+        channels = x.shape[-1]
+        strength = self.param("noise_strength", linen.initializers.zeros, (channels,))
+        stored = self.variable("noise", "image", lambda: jax.random.normal(self.make_rng("params"), x.shape[1:3]))
+        if noise == "random":
+            x = x + strength * jax.random.normal(self.make_rng("noise"), (*x.shape[:3], 1), x.dtype)
+        elif noise == "constant":
+            x = x + strength * stored.value[..., None]
+        x = jax.nn.leaky_relu(x + self.param("bias", linen.initializers.zeros, (channels,)), LEAK)
+        scale, shift = jnp.split(EqualizedDense(2 * channels, name="style")(w)[:, None, None], 2, axis=-1)
+        return instance_norm(x) * (1 + scale) + shift
+
+
+class Generator(linen.Module):
+    """Mapping and synthesis network as one.
+
+    Attributes:
+        mapping: the mapping network.
+        synthesis: the synthesis network.
+    """
+
+    mapping: Mapping
+    synthesis: Synthesis
+
+    def __call__(
+        self,
+        z: Float[Array, "batch latent"],
+        label: Int[Array, " batch"] | None = None,
+        *,
+        train: bool,
+        noise: Noise = "random",
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the largest images of latents, with one style in all layers."""
+        return self.synthesize(repeated(self.map(z, label, train=train), self.synthesis.styles), noise=noise)
+
+    def map(
+        self, z: Float[Array, "batch latent"], label: Int[Array, " batch"] | None = None, *, train: bool
+    ) -> Float[Array, "batch style"]:
+        """Return the styles of latents."""
+        return self.mapping(z, label, train=train)
+
+    def synthesize(
+        self,
+        w: Float[Array, "batch styles style"],
+        *,
+        noise: Noise = "random",
+        size: int | None = None,
+        new: Scalar | None = None,
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the images of styles, one for each layer, at a resolution."""
+        return self.synthesis(w, noise=noise, size=size, new=new)
+
+
+def instance_norm(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
+    """Normalize every channel of every image by its mean and variance over the pixels.
+
+        y = (x - mean) / sqrt(variance + 1e-8)
+
+    Args:
+        x: features.
+
+    Returns:
+        The normalized features.
+
+    Reference:
+        Ulyanov et al. 2016, arXiv:1607.08022.
+
+    Example:
+        >>> instance_norm(jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1))[0, 0, :, 0]
+        Array([-1.,  1.], dtype=float32)
+    """
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    centred = wide - wide.mean(axis=(1, 2), keepdims=True)
+    variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
+    return (centred * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype)

@@ -1,0 +1,514 @@
+"""The networks of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), as in the authors' code of 2020 for PyTorch.
+
+    w = mapping(z),    image = synthesis(w, ..., w),    logit = discriminator(image)
+
+The mapping network maps a latent z to a style w; an affine map of w scales the input channels of every convolution
+of the synthesis network. That network starts with a constant 4x4 map and doubles it block by block; every convolution
+adds noise. It has one w for each convolution and one for the last map to colours, which may differ (style mixing).
+"""
+
+import math
+from typing import Literal, TypeAlias
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+
+from jaxgen.errors import InputError
+from jaxgen.nn.equalized import EqualizedConv, EqualizedDense, leaky_relu, normal
+from jaxgen.nn.minibatch_deviation import append_deviation
+from jaxgen.nn.modulated_convolution import Form, modulated_convolution
+from jaxgen.nn.pixel_norm import pixel_norm
+from jaxgen.nn.resampling import BLUR, downsample, normalized, upsample
+from jaxgen.typing import Array, Float, Int
+
+Architecture: TypeAlias = Literal["skip", "resnet", "orig"]
+"""How the blocks of a network are connected: by images (skip), by features (resnet), or not (orig); section 4.1."""
+
+Noise: TypeAlias = Literal["random", "constant", "none"]
+"""Noise images that are added to features: drawn anew by the key "noise", the stored ones, or none."""
+
+TAPS = tuple(float(tap) for tap in normalized(BLUR))
+"""Filter of all resampling."""
+
+SMALLEST = 4
+"""Height and width of the first feature map."""
+
+HALF = math.sqrt(0.5)
+"""Factor of both branches of a residual block, whose sum then has the variance of each."""
+
+
+def resolutions(size: int) -> list[int]:
+    """Return the sizes of the feature maps, from 4 to that of the image.
+
+    Args:
+        size: height and width of the image.
+
+    Returns:
+        Powers of 2.
+
+    Raises:
+        InputError: if the size is no power of 2, or below 8.
+
+    Example:
+        >>> resolutions(32)
+        [4, 8, 16, 32]
+    """
+    if size < 2 * SMALLEST or size & (size - 1):
+        raise InputError(f"images must be square, with a power of 2 from 8 on as their size, got {size}")
+    return [2**power for power in range(2, size.bit_length())]
+
+
+def channels_at(size: int, *, base: int = 32768, largest: int = 512) -> int:
+    """Return the number of channels of the feature maps of a size.
+
+    Args:
+        size: height and width of the feature map.
+        base: number of channels times the size, where that is not above the largest number.
+        largest: largest number of channels.
+
+    Returns:
+        `min(base // size, largest)`.
+
+    Example:
+        >>> [channels_at(size) for size in (32, 64, 128, 1024)]
+        [512, 512, 256, 32]
+    """
+    return min(base // size, largest)
+
+
+class Mapping(linen.Module):
+    """The mapping network: dense layers from a normalized latent, and an embedding of the class, to a style.
+
+    Attributes:
+        features: number of features of the style w.
+        layers: number of layers.
+        hidden: number of features of the layers between; None for that of the style.
+        classes: number of classes of the labels; 0 without labels.
+        multiplier: learning rate multiplier.
+        decay: decay of the stored moving average of w; None to store none.
+
+    Example:
+        >>> w, variables = Mapping(8, layers=2).init_with_output(jax.random.key(0), jnp.ones((5, 4)), train=False)
+        >>> w.shape, variables["latent_average"]["w"].shape
+        ((5, 8), (8,))
+    """
+
+    features: int = 512
+    layers: int = 8
+    hidden: int | None = None
+    classes: int = 0
+    multiplier: float = 0.01
+    decay: float | None = 0.995
+
+    @linen.compact
+    def __call__(
+        self,
+        z: Float[Array, "batch latent"] | None,
+        label: Int[Array, " batch"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, "batch features"]:
+        """Return the styles; in training, follow their average in the collection "latent_average"."""
+        inputs = [] if z is None else [pixel_norm(z)]
+        if self.classes:
+            indicators = jax.nn.one_hot(label, self.classes)
+            inputs.append(pixel_norm(EqualizedDense(self.features, name="embed")(indicators)))
+        w = jnp.concatenate(inputs, axis=-1)
+        for number in range(self.layers):
+            last = number == self.layers - 1
+            width = self.features if last or self.hidden is None else self.hidden
+            w = leaky_relu(EqualizedDense(width, multiplier=self.multiplier, name=f"fc{number}")(w))
+        if self.decay is not None:
+            average = self.variable("latent_average", "w", jnp.zeros, (self.features,))
+            if train and not self.is_initializing():
+                mean = jax.lax.stop_gradient(w).mean(axis=0)
+                average.value = mean + self.decay * (average.value - mean)
+        return w
+
+
+class StyledConv(linen.Module):
+    """A layer of the synthesis network: modulated convolution, noise, bias and activation.
+
+        y = gain lrelu(demodulated convolution + strength noise + bias)
+
+    Attributes:
+        features: number of output channels.
+        up: factor by which the map is enlarged.
+        gain: factor of the result.
+        clamp: largest absolute value of the result, times the gain; None for no bound.
+        form: how the convolution is computed.
+    """
+
+    features: int
+    up: int = 1
+    gain: float = 1.0
+    clamp: float | None = None
+    form: Form = "scaled"
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], w: Float[Array, "batch style"], *, noise: Noise
+    ) -> Float[Array, "batch rows columns features"]:
+        """Apply the layer."""
+        styles = EqualizedDense(x.shape[-1], bias_init=1.0, name="affine")(w)
+        kernel = self.param("kernel", normal(1.0), (3, 3, x.shape[-1], self.features))
+        y = modulated_convolution(x, kernel, styles, up=self.up, taps=TAPS, form=self.form)
+        strength = self.param("noise_strength", linen.initializers.zeros, ())
+        stored = self.variable("noise", "image", lambda: jax.random.normal(self.make_rng("params"), y.shape[1:3]))
+        if noise == "random":
+            y = y + strength * jax.random.normal(self.make_rng("noise"), (*y.shape[:3], 1), y.dtype)
+        elif noise == "constant":
+            y = y + strength * stored.value[..., None]
+        y = leaky_relu(y + self.param("bias", linen.initializers.zeros, (self.features,)))
+        return _clamped(self.gain * y, self.clamp, self.gain)
+
+
+class ToColours(linen.Module):
+    """A modulated 1x1 convolution to the channels of the image, without demodulation."""
+
+    channels: int
+    clamp: float | None = None
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"], w: Float[Array, "batch style"]
+    ) -> Float[Array, "batch height width colours"]:
+        """Apply the layer."""
+        styles = EqualizedDense(x.shape[-1], bias_init=1.0, name="affine")(w) / math.sqrt(x.shape[-1])
+        kernel = self.param("kernel", normal(1.0), (1, 1, x.shape[-1], self.channels))
+        y = modulated_convolution(x, kernel, styles, demodulate=False)
+        return _clamped(y + self.param("bias", linen.initializers.zeros, (self.channels,)), self.clamp)
+
+
+class Synthesis(linen.Module):
+    """The synthesis network: from styles to images in [-1, 1], approximately.
+
+    Attributes:
+        size: height and width of the images, a power of 2.
+        channels: channels of the images.
+        base: number of channels of a feature map times its size.
+        largest: largest number of channels.
+        architecture: how the blocks are connected.
+        clamp: largest absolute value of features; None for no bound.
+        form: how modulated convolutions are computed.
+
+    Example:
+        >>> network = Synthesis(size=8, channels=1, base=64)
+        >>> styles = jnp.ones((2, network.styles, 6))
+        >>> images, _ = network.init_with_output(jax.random.key(0), styles, noise="none")
+        >>> network.styles, images.shape
+        (4, (2, 8, 8, 1))
+    """
+
+    size: int
+    channels: int = 3
+    base: int = 32768
+    largest: int = 512
+    architecture: Architecture = "skip"
+    clamp: float | None = None
+    form: Form = "scaled"
+
+    @property
+    def styles(self) -> int:
+        """Number of styles: one for every convolution, and one for the last map to colours."""
+        return 2 * len(resolutions(self.size))
+
+    @linen.compact
+    def __call__(
+        self, w: Float[Array, "batch styles style"], *, noise: Noise
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the images."""
+        if w.ndim != 3 or w.shape[1] != self.styles:
+            raise InputError(f"styles must be [batch, {self.styles}, style], got {w.shape}")
+        x, image, used = None, None, 0
+        for size in resolutions(self.size):
+            features = channels_at(size, base=self.base, largest=self.largest)
+            block = SynthesisBlock(
+                features,
+                self.channels,
+                self.architecture,
+                last=size == self.size,
+                clamp=self.clamp,
+                form=self.form,
+                name=f"b{size}",
+            )
+            # The map to colours has the style of the next convolution.
+            x, image = block(x, image, w[:, used:], noise=noise)
+            used += 1 if size == SMALLEST else 2
+        assert image is not None
+        return image
+
+
+class SynthesisBlock(linen.Module):
+    """A block of the synthesis network: the map is doubled and convolved twice.
+
+    The first block has a constant map instead, and a single convolution.
+    """
+
+    features: int
+    channels: int
+    architecture: Architecture
+    last: bool
+    clamp: float | None
+    form: Form
+
+    @linen.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch height width channels"] | None,
+        image: Float[Array, "batch height width colours"] | None,
+        w: Float[Array, "batch styles style"],
+        *,
+        noise: Noise,
+    ) -> tuple[Float[Array, "batch rows columns features"], Float[Array, "batch rows columns colours"] | None]:
+        """Return the new map, and the image so far."""
+        layers = iter(jnp.moveaxis(w, 1, 0))
+        shortcut, gain = None, 1.0
+        if x is None:
+            constant = self.param("const", normal(1.0), (SMALLEST, SMALLEST, self.features))
+            x = jnp.broadcast_to(constant, (len(w), *constant.shape))
+        else:
+            if self.architecture == "resnet":
+                gain = HALF
+                shortcut = EqualizedConv(self.features, 1, gain=HALF, up=2, taps=TAPS, use_bias=False, name="skip")(x)
+            conv0 = StyledConv(self.features, up=2, clamp=self.clamp, form=self.form, name="conv0")
+            x = conv0(x, next(layers), noise=noise)
+        conv1 = StyledConv(self.features, gain=gain, clamp=self.clamp, form=self.form, name="conv1")
+        x = conv1(x, next(layers), noise=noise)
+        if shortcut is not None:
+            x = shortcut + x
+        if image is not None:
+            image = upsample(image, TAPS)
+        if self.last or self.architecture == "skip":
+            colours = ToColours(self.channels, clamp=self.clamp, name="torgb")(x, next(layers))
+            image = colours if image is None else image + colours
+        return x, image
+
+
+class Generator(linen.Module):
+    """Mapping and synthesis network as one.
+
+    Attributes:
+        mapping: the mapping network.
+        synthesis: the synthesis network.
+    """
+
+    mapping: Mapping
+    synthesis: Synthesis
+
+    def __call__(
+        self,
+        z: Float[Array, "batch latent"],
+        label: Int[Array, " batch"] | None = None,
+        *,
+        train: bool,
+        noise: Noise = "random",
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the images of latents, with one style in all layers."""
+        return self.synthesize(repeated(self.map(z, label, train=train), self.synthesis.styles), noise=noise)
+
+    def map(
+        self, z: Float[Array, "batch latent"], label: Int[Array, " batch"] | None = None, *, train: bool
+    ) -> Float[Array, "batch style"]:
+        """Return the styles of latents."""
+        return self.mapping(z, label, train=train)
+
+    def synthesize(
+        self, w: Float[Array, "batch styles style"], *, noise: Noise = "random"
+    ) -> Float[Array, "batch height width channels"]:
+        """Return the images of styles, one for each layer."""
+        return self.synthesis(w, noise=noise)
+
+
+class Discriminator(linen.Module):
+    """The discriminator: blocks that halve the image, the minibatch standard deviation, and two dense layers.
+
+    With labels the output is the inner product of the last features with an embedding of the class.
+
+    Attributes:
+        size: height and width of the images, a power of 2.
+        base: number of channels of a feature map times its size.
+        largest: largest number of channels.
+        architecture: how the blocks are connected.
+        classes: number of classes of the labels; 0 without labels.
+        mapping_layers: number of layers of the mapping network of labels.
+        group: number of examples in a group of the minibatch standard deviation.
+        clamp: largest absolute value of features; None for no bound.
+
+    Example:
+        >>> network = Discriminator(size=8, base=64)
+        >>> logits, _ = network.init_with_output(jax.random.key(0), jnp.ones((4, 8, 8, 3)), train=False)
+        >>> logits.shape
+        (4,)
+    """
+
+    size: int
+    base: int = 32768
+    largest: int = 512
+    architecture: Architecture = "resnet"
+    classes: int = 0
+    mapping_layers: int = 8
+    group: int = 4
+    clamp: float | None = None
+
+    @linen.compact
+    def __call__(
+        self,
+        image: Float[Array, "batch height width colours"],
+        label: Int[Array, " batch"] | None = None,
+        *,
+        train: bool,
+    ) -> Float[Array, " batch"]:
+        """Return the logits."""
+        *larger, smallest = reversed(resolutions(self.size))
+        x: Array | None = None
+        for size in larger:
+            tall = channels_at(size, base=self.base, largest=self.largest)
+            halved = channels_at(size // 2, base=self.base, largest=self.largest)
+            block = DiscriminatorBlock(tall, halved, self.architecture, self.clamp, name=f"b{size}")
+            x, image = block(x, image)
+        features = channels_at(smallest, base=self.base, largest=self.largest)
+        outputs = features if self.classes else 1
+        epilogue = Epilogue(features, outputs, self.architecture, self.group, self.clamp, name="b4")
+        logits = epilogue(x, image)
+        if not self.classes:
+            return logits[:, 0]
+        mapping = Mapping(features, layers=self.mapping_layers, classes=self.classes, decay=None, name="mapping")
+        return (logits * mapping(None, label, train=train)).sum(axis=-1) / math.sqrt(features)
+
+
+class DiscriminatorBlock(linen.Module):
+    """A block of the discriminator: two convolutions, of which the second halves the map."""
+
+    features: int
+    halved: int
+    architecture: Architecture
+    clamp: float | None
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"] | None, image: Float[Array, "batch height width colours"]
+    ) -> tuple[Float[Array, "batch rows columns features"], Float[Array, "batch rows columns colours"]]:
+        """Return the halved map, and the image, halved where the next block reads it."""
+        x, image = _with_colours(x, image, self.features, self.architecture, self.clamp)
+        y = _clamped(leaky_relu(EqualizedConv(self.features, 3, name="conv0")(x)), self.clamp)
+        y = leaky_relu(EqualizedConv(self.halved, 3, down=2, taps=TAPS, name="conv1")(y))
+        if self.architecture != "resnet":
+            return _clamped(y, self.clamp), image
+        shortcut = EqualizedConv(self.halved, 1, gain=HALF, down=2, taps=TAPS, use_bias=False, name="skip")(x)
+        return shortcut + _clamped(HALF * y, self.clamp, HALF), image
+
+
+class Epilogue(linen.Module):
+    """The last block of the discriminator, from the 4x4 map to logits or features."""
+
+    features: int
+    outputs: int
+    architecture: Architecture
+    group: int
+    clamp: float | None
+
+    @linen.compact
+    def __call__(
+        self, x: Float[Array, "batch height width channels"] | None, image: Float[Array, "batch height width colours"]
+    ) -> Float[Array, "batch outputs"]:
+        """Return the outputs."""
+        assert x is not None
+        if self.architecture == "skip":
+            x, _ = _with_colours(x, image, self.features, self.architecture, self.clamp)
+        x = append_deviation(x, group=self.group)
+        x = _clamped(leaky_relu(EqualizedConv(self.features, 3, name="conv")(x)), self.clamp)
+        x = leaky_relu(EqualizedDense(self.features, name="fc")(x.reshape(len(x), -1)))
+        return EqualizedDense(self.outputs, name="out")(x)
+
+
+def repeated(w: Float[Array, "batch style"], styles: int) -> Float[Array, "batch styles style"]:
+    """Return the same style for every layer.
+
+    Args:
+        w: one style for each image.
+        styles: number of layers that have one.
+
+    Returns:
+        The styles.
+
+    Example:
+        >>> repeated(jnp.ones((2, 3)), 8).shape
+        (2, 8, 3)
+    """
+    return jnp.broadcast_to(w[:, None], (w.shape[0], styles, w.shape[1]))
+
+
+def mixed(
+    first: Float[Array, "batch style"],
+    second: Float[Array, "batch style"],
+    crossover: Int[Array, ""] | int,
+    styles: int,
+) -> Float[Array, "batch styles style"]:
+    """Return the first style for the layers before the crossover, and the second from it on (style mixing).
+
+    Args:
+        first: style of the coarse layers.
+        second: style of the fine layers.
+        crossover: number of layers with the first style.
+        styles: number of layers that have a style.
+
+    Returns:
+        The styles.
+
+    Reference:
+        Karras et al. 2019, arXiv:1812.04948, section 3.1.
+
+    Example:
+        >>> mixed(jnp.zeros((1, 1)), jnp.ones((1, 1)), 3, 5)[0, :, 0]
+        Array([0., 0., 0., 1., 1.], dtype=float32)
+    """
+    return jnp.where(jnp.arange(styles)[:, None] < crossover, first[:, None], second[:, None])
+
+
+def truncated(
+    w: Float[Array, "batch styles style"],
+    average: Float[Array, " style"],
+    psi: Float[Array, ""] | float,
+    *,
+    layers: int | None = None,
+) -> Float[Array, "batch styles style"]:
+    """Draw styles towards their average: `average + psi (w - average)`.
+
+    Args:
+        w: styles of the layers.
+        average: average of the styles of many latents.
+        psi: share of the deviation that is kept: 0 gives the average, 1 the styles themselves.
+        layers: number of layers whose styles are changed, the first ones; None for all.
+
+    Returns:
+        The styles.
+
+    Reference:
+        Karras et al. 2019, arXiv:1812.04948, appendix B.
+
+    Example:
+        >>> truncated(jnp.full((1, 3, 1), 2.0), jnp.zeros(1), 0.5, layers=2)[0, :, 0]
+        Array([1., 1., 2.], dtype=float32)
+    """
+    changed = jnp.arange(w.shape[1])[:, None] < (w.shape[1] if layers is None else layers)
+    return jnp.where(changed, average + psi * (w - average), w)
+
+
+def _with_colours(
+    x: Float[Array, "batch height width channels"] | None,
+    image: Float[Array, "batch height width colours"],
+    features: int,
+    architecture: Architecture,
+    clamp: float | None,
+) -> tuple[Float[Array, "batch height width features"], Float[Array, "batch rows columns colours"]]:
+    """Add the features of the image, in the first block and in every one of "skip", for which it is then halved."""
+    if x is not None and architecture != "skip":
+        return x, image
+    colours = _clamped(leaky_relu(EqualizedConv(features, 1, name="fromrgb")(image)), clamp)
+    return colours if x is None else x + colours, downsample(image, TAPS) if architecture == "skip" else image
+
+
+def _clamped(x: Float[Array, "..."], bound: float | None, gain: float = 1.0) -> Float[Array, "..."]:
+    return x if bound is None else jnp.clip(x, -bound * gain, bound * gain)

@@ -1,0 +1,46 @@
+"""The minibatch standard deviation against NumPy, of strided groups."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgen.errors import InputError
+from jaxgen.nn.minibatch_deviation import append_deviation
+
+X = np.random.default_rng(0).normal(size=(6, 2, 3, 4)).astype(np.float32)
+
+
+def test_groups_are_strided_and_the_deviation_is_that_of_all_values():
+    """Examples 0, 2, 4 and 1, 3, 5; the mean of squares, without Bessel's correction."""
+    y = np.asarray(append_deviation(jnp.asarray(X), group=3))
+    np.testing.assert_array_equal(y[..., :4], X)
+    for start in (0, 1):
+        expected = np.sqrt(X[start::2].astype(np.float64).var(axis=0) + 1e-8).mean()
+        np.testing.assert_allclose(y[start::2, ..., 4], expected, rtol=1e-6)
+
+
+def test_each_statistic_is_of_its_share_of_the_channels():
+    y = np.asarray(append_deviation(jnp.asarray(X), group=6, statistics=2))
+    deviations = np.sqrt(X.astype(np.float64).var(axis=0) + 1e-8)
+    for number in (0, 1):
+        expected = deviations[..., 2 * number : 2 * number + 2].mean()
+        np.testing.assert_allclose(y[..., 4 + number], expected, rtol=1e-6)
+
+
+def test_a_smaller_batch_is_one_group():
+    np.testing.assert_array_equal(append_deviation(jnp.asarray(X), group=6), append_deviation(jnp.asarray(X), group=99))
+
+
+def test_equal_examples_have_a_small_deviation_and_finite_gradients():
+    x = jnp.ones((4, 2, 2, 3))
+    assert append_deviation(x)[0, 0, 0, 3] == pytest.approx(1e-4)
+    assert jnp.isfinite(jax.grad(lambda x: append_deviation(x).sum())(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"group": 4}, "multiple of the group"), ({"group": 3, "statistics": 3}, "channels")]
+)
+def test_what_does_not_divide_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        append_deviation(jnp.asarray(X), **options)
