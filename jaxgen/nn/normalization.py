@@ -116,11 +116,8 @@ def batch_norm(
         >>> [[round(float(y), 3) for y in output[:, 0]] for output in (in_training, afterwards)]
         [[-1.0, 1.0], [1.0, 3.0]]
     """
-    if train and math.prod(x.shape[:-1]) == 1:
-        raise InputError(
-            "batch normalization needs at least 2 values of each feature in training, got a batch of one example: "
-            "give a larger batch_size, or another normalization"
-        )
+    if train:
+        check_values_per_feature(x)
     return linen.BatchNorm(
         use_running_average=not train,
         momentum=0.9,
@@ -128,6 +125,27 @@ def batch_norm(
         scale_init=scale_init,
         use_fast_variance=FAST_VARIANCE,
     )(x)
+
+
+def check_values_per_feature(x: Float[Array, " batch *event"]) -> None:
+    """Raise an error unless the batch has a variance of each feature, the last axis.
+
+    Args:
+        x: outputs of a layer.
+
+    Raises:
+        InputError: if there is one value per feature.
+
+    Example:
+        >>> check_values_per_feature(jnp.ones((1, 3)))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: batch normalization needs at least 2 values of each feature in training, ...
+    """
+    if math.prod(x.shape[:-1]) == 1:
+        raise InputError(
+            "batch normalization needs at least 2 values of each feature in training, got a batch of one example: "
+            "give a larger batch_size, or another normalization"
+        )
 
 
 def apply_layer(

@@ -17,8 +17,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.nn.convolution import ConvTranspose
+from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense
 
-LAYERS = (linen.Dense, linen.Conv, linen.ConvTranspose, ConvTranspose)
+LAYERS = (linen.Dense, linen.Conv, linen.ConvTranspose, ConvTranspose, SpectralDense, SpectralConv)
 """The layers that multiply by weights; `jaxgen.nn.convolution.Conv` is a subclass of Flax's `Conv`."""
 
 # A part of the cache key of `jit`, so that a function is compiled once inside the context and once outside.
