@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxgen.nn.normalization import check_values_per_feature
 from jaxgen.nn.spectral_layers import SpectralDense, Weights, check_labels
-from jaxgen.typing import Array, Float, Int
+from jaxgen.typing import AnyArray, Array, Float, Int
 
 MOMENTUM = 0.9
 """Weight of the running statistics before a batch."""
@@ -53,8 +53,8 @@ class ConditionalBatchNorm(linen.Module):
     @linen.compact
     def __call__(
         self,
-        x: Float[Array, "batch *space channels"],
-        condition: Float[Array, "batch inputs"] | Int[Array, " batch"],
+        x: Float[AnyArray, "batch *space channels"],
+        condition: Float[AnyArray, "batch inputs"] | Int[AnyArray, " batch"],
         *,
         train: bool,
     ) -> Float[Array, "batch *space channels"]:
@@ -62,7 +62,9 @@ class ConditionalBatchNorm(linen.Module):
         gain, bias = (self._affine(name, condition, x, train=train) for name in ("gain", "bias"))
         return _standardize(self, x, train=train) * (1 + gain) + bias
 
-    def _affine(self, name: str, condition: Array, x: Array, *, train: bool) -> Float[Array, "batch *ones channels"]:
+    def _affine(
+        self, name: str, condition: AnyArray, x: AnyArray, *, train: bool
+    ) -> Float[Array, "batch *ones channels"]:
         channels = x.shape[-1]
         if self.classes is None:
             layer = SpectralDense(channels, use_bias=False, weights=self.weights, name=name)
@@ -85,7 +87,7 @@ class BatchNorm(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[Array, "batch *space channels"], *, train: bool
+        self, x: Float[AnyArray, "batch *space channels"], *, train: bool
     ) -> Float[Array, "batch *space channels"]:
         """Normalize a batch."""
         gain = self.param("gain", linen.initializers.ones, x.shape[-1:])
@@ -94,10 +96,10 @@ class BatchNorm(linen.Module):
 
 
 def _standardize(
-    module: linen.Module, x: Float[Array, "batch *space channels"], *, train: bool
+    module: linen.Module, x: Float[AnyArray, "batch *space channels"], *, train: bool
 ) -> Float[Array, "batch *space channels"]:
     """Return outputs of mean 0 and variance 1 by the statistics of the batch, or by the running ones."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = jnp.asarray(x, jnp.promote_types(x.dtype, jnp.float32))
     mean = module.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:])
     variance = module.variable("batch_stats", "var", jnp.ones, x.shape[-1:])
     if not train:

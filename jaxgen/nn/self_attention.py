@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.nn.spectral_layers import SpectralConv, Weights
-from jaxgen.typing import Array, Float
+from jaxgen.typing import AnyArray, Array, Float
 
 REDUCTION = 8
 """Number of channels of the feature map per channel of a query."""
@@ -40,9 +40,10 @@ class SelfAttention(linen.Module):
 
     @linen.compact
     def __call__(
-        self, x: Float[Array, "batch height width channels"], *, train: bool
+        self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch height width channels"]:
         """Map a batch of feature maps to a batch of feature maps of the same shape."""
+        x = jnp.asarray(inputs)
         batch, height, width, channels = x.shape
         if channels < REDUCTION or height % 2 or width % 2:
             raise InputError(

@@ -20,7 +20,7 @@ from flax.linen.dtypes import promote_dtype as promote
 
 from jaxgen.errors import InputError
 from jaxgen.nn.convolution import convolve
-from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray
+from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Shaped
 
 _multiply = partial(jnp.matmul, precision="highest")
 
@@ -45,7 +45,7 @@ class Weights(NamedTuple):
 
 
 def power_iteration(
-    matrix: Float[Array, "outputs inputs"], u: Float[Array, " outputs"], *, epsilon: float
+    matrix: Float[AnyArray, "outputs inputs"], u: Float[AnyArray, " outputs"], *, epsilon: float
 ) -> tuple[Float[Array, ""], Float[Array, " outputs"]]:
     """Return the estimate of the largest singular value after one step of the power iteration, and the new vector.
 
@@ -95,11 +95,11 @@ class SpectralDense(linen.Module):
     dtype: Any = None
 
     @linen.compact
-    def __call__(self, inputs: Float[Array, "batch inputs"], *, train: bool) -> Float[Array, "batch features"]:
+    def __call__(self, inputs: Float[AnyArray, "batch inputs"], *, train: bool) -> Float[Array, "batch features"]:
         """Apply the layer; with `train=True` store the new vector."""
         kernel, bias = _parameters(self, (inputs.shape[-1],), train=train)
-        inputs, kernel, bias = promote(inputs, kernel, bias, dtype=self.dtype)
-        return _add(inputs @ kernel, bias)
+        x, kernel, bias = promote(inputs, kernel, bias, dtype=self.dtype)
+        return _add(x @ kernel, bias)
 
 
 class SpectralConv(linen.Module):
@@ -129,12 +129,12 @@ class SpectralConv(linen.Module):
 
     @linen.compact
     def __call__(
-        self, inputs: Float[Array, "batch height width channels"], *, train: bool
+        self, inputs: Float[AnyArray, "batch height width channels"], *, train: bool
     ) -> Float[Array, "batch height width features"]:
         """Apply the layer; with `train=True` store the new vector."""
         kernel, bias = _parameters(self, (*self.kernel_size, inputs.shape[-1]), train=train)
-        inputs, kernel, bias = promote(inputs, kernel, bias, dtype=self.dtype)
-        return _add(convolve(inputs, kernel, (1, 1), "SAME"), bias)
+        x, kernel, bias = promote(inputs, kernel, bias, dtype=self.dtype)
+        return _add(convolve(x, kernel, (1, 1), "SAME"), bias)
 
 
 class SpectralEmbed(linen.Module):
@@ -164,11 +164,11 @@ class SpectralEmbed(linen.Module):
         return jnp.take(table / sigma, check_labels(label), axis=0)
 
 
-def check_labels(label: Int[AnyArray, " batch"]) -> Int[Array, " batch"]:
+def check_labels(label: Shaped[AnyArray, "..."]) -> Int[Array, " batch"]:
     """Return the labels as an array.
 
     Args:
-        label: classes, counted from 0.
+        label: classes, counted from 0, [batch].
 
     Returns:
         The labels.
@@ -191,7 +191,7 @@ def _parameters(
     layer: SpectralDense | SpectralConv, inputs: tuple[int, ...], *, train: bool
 ) -> tuple[Float[Array, "*inputs features"], Float[Array, " features"] | None]:
     """Return the normalized kernel, and the bias if there is one."""
-    kernel = layer.param("kernel", layer.weights.init, (*inputs, layer.features))
+    kernel = jnp.asarray(layer.param("kernel", layer.weights.init, (*inputs, layer.features)))
     sigma = _sigma(layer, kernel.reshape(-1, layer.features).T, epsilon=layer.weights.epsilon, train=train)
     if not layer.use_bias:
         return kernel / sigma, None
@@ -201,10 +201,10 @@ def _parameters(
         """The authors' code initializes weights alone and leaves biases as PyTorch draws them."""
         return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
-    return kernel / sigma, layer.param("bias", init, (layer.features,))
+    return kernel / sigma, jnp.asarray(layer.param("bias", init, (layer.features,)))
 
 
-def _sigma(module: linen.Module, matrix: Float[Array, "outputs inputs"], *, epsilon: float, train: bool) -> Array:
+def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, epsilon: float, train: bool) -> Array:
     """Return the estimate of the largest singular value; in training store it and the new vector.
 
     Only u is used later. The stored sigma is that of the last pass in training: the singular values that section 4 of
