@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "matplotlib", "orbax", "sklearn", "tensorboardX", "tyro", "PIL")
 FOLDERS = (
-    "typing", "data", "losses", "divergences", "metrics", "plot", "models", "training", "analysis", "callbacks", "runs",
+    "typing", "data", "augmentation", "losses", "divergences", "metrics", "plot", "models", "training", "analysis", "callbacks", "runs",
     "report", "recipes",
 )  # fmt: skip
 """Folders of the package, those first that others import."""
