@@ -37,7 +37,7 @@ def adjusted_probability(
         p', NaN where a traced argument is NaN.
 
     Raises:
-        InputError: if p is known and negative, r or the target is known and outside of [-1, 1], or a count is no
+        InputError: if p is known and negative or not finite, r or the target is known and outside of [-1, 1], or a count is no
             positive integer.
 
     Reference:
@@ -51,7 +51,7 @@ def adjusted_probability(
     for name, count in (("batch_size", batch_size), ("interval", interval), ("adjustment_images", adjustment_images)):
         if count < 1:
             raise InputError(f"{name} must be at least 1, got {count}")
-    check_number("p", p, at_least=0)
+    check_number("p", p, at_least=0, finite=True)
     for name, sign in (("mean_sign", mean_sign), ("target", target)):
         check_number(name, sign, at_least=-1)
         if is_known(sign) and sign > 1:

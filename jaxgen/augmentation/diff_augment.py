@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._arrays import check_key, check_number, widen
-from jaxgen.augmentation.pipeline import check_images
+from jaxgen.augmentation.pipeline import checked_images
 from jaxgen.errors import InputError, check_known, shortened
 from jaxgen.typing import Array, Float, KeyArray, Scalar
 
@@ -62,7 +62,7 @@ def diff_augment(
         Array([ True,  True], dtype=bool)
     """
     check_key(key)
-    check_images(images)
+    images = checked_images(images)
     check_number("p", p, at_least=0, finite=True)
     if isinstance(operators, str) or not isinstance(operators, Sequence):
         raise InputError(f"operators must be a list of {', '.join(NUMBERS)}, got {shortened(operators)}")
@@ -93,7 +93,7 @@ def translated(images: Images, numbers: Float[Array, "n 2"]) -> Images:
     """Translate vertically and horizontally, by one uniform number each, to the lower right for small numbers."""
     most = np.array([_share(side, LARGEST_SHIFT) for side in images.shape[1:3]])
     corners = _whole(numbers, 2 * most + 1)
-    wide = jnp.pad(images, ((0, 0), *((most_of_axis, most_of_axis) for most_of_axis in most), (0, 0)))
+    wide = jnp.pad(images, ((0, 0), *((shift, shift) for shift in most), (0, 0)))
 
     def cut(image: Array, corner: Array) -> Array:
         return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), images.shape[1:])

@@ -18,7 +18,7 @@ from jaxgen.augmentation.geometry import GEOMETRIC, inverse_map, resampled
 from jaxgen.augmentation.random_numbers import OPERATORS, applied, draw
 from jaxgen.augmentation.strengths import Strengths
 from jaxgen.errors import InputError, check_known, shortened
-from jaxgen.typing import Array, Float, KeyArray, Scalar
+from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
 
 BLIT = ("xflip", "rotate90", "xint")
 GEOM = ("scale", "rotate", "aniso", "xfrac")
@@ -89,8 +89,10 @@ def augment(
         ((1, 8, 8, 1), True)
     """
     check_key(key)
-    check_images(images)
+    images = checked_images(images)
     check_number("p", p, at_least=0, finite=True)
+    if not isinstance(strengths, Strengths):
+        raise InputError(f"strengths must be Strengths(...), got {shortened(strengths)}")
     strengths.check()
     multipliers = _multipliers(operators)
     wide = widen(images)
@@ -133,12 +135,14 @@ def changed(
     return images
 
 
-def check_images(images: Float[Array, "n height width channels"]) -> None:
-    """Raise an InputError unless images are floats with four axes and have pixels."""
-    if jnp.ndim(images) != 4 or 0 in jnp.shape(images)[1:]:
-        raise InputError(f"images must have the shape [n, height, width, channels], got {jnp.shape(images)}")
-    if not jnp.issubdtype(dtype := jnp.result_type(images), jnp.floating):
-        raise InputError(f"images must be floats in [-1, 1], got {dtype}; convert bytes by x / 127.5 - 1")
+def checked_images(images: Float[AnyArray, "n height width channels"]) -> Float[Array, "n height width channels"]:
+    """Return images as an array of JAX; raise an InputError unless they are floats with four axes and have pixels."""
+    array = jnp.asarray(images)
+    if array.ndim != 4 or 0 in array.shape[1:]:
+        raise InputError(f"images must have the shape [n, height, width, channels], got {array.shape}")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise InputError(f"images must be floats in [-1, 1], got {array.dtype}; convert bytes by x / 127.5 - 1")
+    return array
 
 
 def _multipliers(operators: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:

@@ -47,7 +47,7 @@ def test_p_of_a_diverged_discriminator_is_not_a_number():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"p": -1.0}, "p must be at least 0, got -1.0"),
+        ({"p": -1.0}, "p must be finite and at least 0, got -1.0"),
         ({"mean_sign": 1.5}, "mean_sign must be between -1 and 1, got 1.5"),
         ({"target": -2.0}, "target must be at least -1, got -2.0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),

@@ -164,6 +164,16 @@ def test_grey_images_are_changed_as_the_grey_of_equal_colours():
     np.testing.assert_allclose(as_colours, np.repeat(expected, 3, axis=3), rtol=1e-5, atol=1e-6)
 
 
+def test_the_longest_pipeline_has_all_operators_in_their_order():
+    assert PIPELINES["bgcfnc"] == tuple(OPERATORS)
+
+
+def test_random_numbers_of_an_operator_do_not_depend_on_the_choice_of_others():
+    alone = augment(KEY, GREY, 1.0, operators=["cutout"])
+    beside = augment(KEY, GREY, 1.0, operators=["cutout", "lumaflip"])
+    np.testing.assert_allclose(np.abs(alone), np.abs(beside), rtol=1e-6)
+
+
 def test_hue_and_saturation_leave_grey_images_bit_for_bit():
     result = augment(KEY, GREY, 1.0, operators=["hue", "saturation"])
     np.testing.assert_array_equal(result, GREY)
@@ -200,6 +210,7 @@ def test_the_dtype_of_images_is_kept_and_p_above_one_counts_as_one():
         ({"operators": ["flip"]}, "there is no operator 'flip': did you mean"),
         ({"operators": 3}, "operators must be a pipeline, or names of operators, got 3"),
         ({"operators": {"xflip": -1.0}}, "the multiplier of xflip must be finite and at least 0, got -1.0"),
+        ({"strengths": None}, r"strengths must be Strengths\(...\), got None"),
         ({"strengths": Strengths(scale_std=-1.0)}, "scale_std must be finite and at least 0, got -1.0"),
         ({"strengths": Strengths(imgfilter_bands=(1.0, 1.0))}, "imgfilter_bands must be four numbers"),
     ],
