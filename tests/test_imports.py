@@ -9,8 +9,8 @@ import pytest
 
 HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "matplotlib", "orbax", "sklearn", "tensorboardX", "tyro", "PIL")
 FOLDERS = (
-    "typing", "data", "augmentation", "losses", "divergences", "metrics", "plot", "models", "training", "analysis", "callbacks", "runs",
-    "report", "recipes",
+    "typing", "data", "augmentation", "losses", "divergences", "metrics", "plot", "models", "training", "analysis",
+    "callbacks", "runs", "report", "recipes",
 )  # fmt: skip
 """Folders of the package, those first that others import."""
 

@@ -37,8 +37,8 @@ def adjusted_probability(
         p', NaN where a traced argument is NaN.
 
     Raises:
-        InputError: if p is known and negative or not finite, r or the target is known and outside of [-1, 1], or a count is no
-            positive integer.
+        InputError: if p is known and negative or not finite, r or the target is known and outside of [-1, 1], or a
+            count is no positive integer.
 
     Reference:
         Karras et al. 2020, arXiv:2006.06676, section 3.
