@@ -2,7 +2,6 @@
 
 from jaxgen._interpolation import lerp, slerp
 from jaxgen.analysis.best_response import AgainstOptimum, compare_with_optimum, sample_gradients, train_discriminator
-from jaxgen.analysis.digit_classifier import DigitClassifier, DigitPrediction, train_digit_classifier
 from jaxgen.analysis.latent_density import LatentDensity, aggregate_posterior_mmd, fit_latent_density
 from jaxgen.analysis.latents import arithmetic, class_means, interpolate, manifold_grid, traversals
 from jaxgen.analysis.optimum import (
@@ -12,6 +11,7 @@ from jaxgen.analysis.optimum import (
     value_at_optimum,
     value_from_logits,
 )
+from jaxgen.analysis.stacked_digits import DigitPrediction, predict_stacked_digits, stacked_logits
 from jaxgen.analysis.support_estimation import (
     BirthdayTest,
     NearestPairs,
@@ -25,7 +25,6 @@ from jaxgen.analysis.support_estimation import (
 __all__ = [
     "AgainstOptimum",
     "BirthdayTest",
-    "DigitClassifier",
     "DigitPrediction",
     "LatentDensity",
     "NearestPairs",
@@ -43,11 +42,12 @@ __all__ = [
     "nearest_pairs",
     "optimal_discriminator",
     "optimal_logits",
+    "predict_stacked_digits",
     "sample_gradients",
     "slerp",
     "smallest_distance",
+    "stacked_logits",
     "support_size",
-    "train_digit_classifier",
     "train_discriminator",
     "traversals",
     "value_at_optimum",

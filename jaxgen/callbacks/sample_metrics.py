@@ -1,30 +1,33 @@
 """Metrics of samples while a model is trained: distances and modes, which no player minimizes."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.analysis import DigitClassifier, train_digit_classifier
+from jaxgen.analysis.stacked_digits import DigitPrediction, predict_stacked_digits, stacked_logits
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import STACKED, SYNTHETIC, DataSource, Stream, random_examples
 from jaxgen.data.stacked import CHANNELS, CLASSES
 from jaxgen.divergences import sliced_wasserstein
-from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.metrics import label_metrics, mixture_metrics
+from jaxgen.metrics.extractors import Extractor, classifier_of, load_extractor
 from jaxgen.models.preprocessing import preprocess
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.compiler import jit_for_few_calls
 from jaxgen.training.seeds import over_seeds
-from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Shaped
+from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, Metrics, Shaped
 
 PREFIX = "samples/"
 """Prefix of the names of these metrics in the log."""
+
+MODE_METRICS = ("modes", "high_quality", "mode_kl_all")
+"""Metrics of samples that mixtures and stacked digits have."""
 
 COMPARED = 1000
 """Samples, and examples of the data, between which the distance is computed."""
@@ -35,9 +38,6 @@ POINTS = 2500
 CLASSIFIED = 10_000
 """Stacked digits that are classified during training: of 1,000 classes, they can cover all but one or two."""
 
-CLASSIFIER_STEPS = {"digits": 1000, "mnist_small": 1000}
-"""Steps after which the classifier predicts 99 % of the test digits; 2,000 for the larger data sets."""
-
 
 class SampleMetrics:
     """A callback that returns metrics of samples at every k-th step and at the last one, for every seed.
@@ -47,7 +47,8 @@ class SampleMetrics:
         samples/sliced_wasserstein    distance between 1000 samples and as many training examples; for images, in pixel
                                       values from 0 to 1
         samples/modes, samples/high_quality, samples/mode_kl_all    of 2500 samples of a mixture (`mixture_metrics`); of
-                                      10,000 classified samples of stacked digits (`label_metrics`)
+                                      10,000 samples of stacked digits, classified by `digits_v1` or `mnist_v1`
+                                      (`label_metrics`)
 
     Latents, examples and projections are the same each time, so that two values differ only by the training between
     them, and a run that was killed and resumed has the same values as one that was not.
@@ -80,8 +81,9 @@ class SampleMetrics:
         self.every, self.last = every, last
         keys = _four_keys(seed)
         self.sample_key, self.classified_key, self.projections, examples_key = keys
-        self.examples = preprocess(random_examples(examples_key, data, COMPARED))
-        self.classifier_source = source._replace(name=STACKED[source.name]) if source.name in STACKED else None
+        examples = random_examples(examples_key, data, COMPARED)
+        self.examples = preprocess(examples)
+        self.classifier = stacked_classifier(source.name, examples)
         count = POINTS if mode_metrics(source.name, None) is not None else len(self.examples)
         self.sample = jit_for_few_calls(partial(_sample_all, partial(_sample_and_measure, model, source.name, count)))
 
@@ -99,8 +101,8 @@ class SampleMetrics:
         # One seed after the other, and not in one program with the network: compiled once, it serves all runs.
         distance = jit_for_few_calls(_distance)
         distances = [distance(self.projections, samples, number, self.examples) for number in range(len(samples))]
-        if self.classifier_source is not None:
-            metrics |= stacked_metrics(self.classifier_source, self._parts(state))
+        if self.classifier is not None:
+            metrics |= stacked_metrics(self.classifier, self._parts(state))
         return {**metrics, "sliced_wasserstein": np.stack(distances)}
 
     def _parts(self, state: State) -> Iterator[Array]:
@@ -130,50 +132,75 @@ def mode_metrics(data: str, samples: Float[Array, "n dim"] | None) -> dict[str, 
     return {} if samples is None else mixture_metrics(samples, mixture.centers, mixture.scales, mixture.weights)
 
 
+def has_modes(data: str, example: Batch) -> bool:
+    """Return whether samples have `MODE_METRICS`.
+
+    Args:
+        data: name of a data set.
+        example: batch that shows the shapes of the data.
+
+    Returns:
+        Whether the data are a mixture with known modes, or stacked digits for which there is a classifier.
+
+    Example:
+        >>> has_modes("ring", {"point": np.zeros((1, 2))}), has_modes("digits", {"image": np.zeros((1, 8, 8, 1))})
+        (True, False)
+    """
+    return mode_metrics(data, None) is not None or stacked_classifier(data, example) is not None
+
+
+def stacked_classifier(data: str, example: Batch) -> Extractor | None:
+    """Return the classifier of the single digits of stacked digits.
+
+    Args:
+        data: name of a data set.
+        example: batch that shows the shapes of the data.
+
+    Returns:
+        The extractor `digits_v1` or `mnist_v1`; None for other data, and for images of another size than those on which
+        it was trained, whose modes are not counted.
+
+    Example:
+        >>> stacked_classifier("stacked_digits", {"image": np.zeros((1, 8, 8, 3))}).name
+        'digits_v1'
+    """
+    if data not in STACKED:
+        return None
+    name = classifier_of(STACKED[data], example["image"].shape[1:3])
+    return None if name is None else load_extractor(name)
+
+
 def stacked_metrics(
-    source: DataSource, parts: Iterable[Shaped[Array, "seeds n height width 3"]]
-) -> dict[str, Float[Array, " seeds"]]:
+    extractor: Extractor, parts: Iterable[Shaped[AnyArray, "seeds n height width 3"]]
+) -> dict[str, Float[np.ndarray, " seeds"]]:
     """Compute `label_metrics` of stacked digits, of which there are 1,000 modes.
 
     Args:
-        source: data set of the single digits, with which the classifier is trained.
+        extractor: classifier of the single digits.
         parts: samples with an axis of seeds, part by part; together they may be more than fits into memory.
 
     Returns:
-        `modes`, `high_quality` and `mode_kl_all` of each seed.
+        `modes`, `high_quality` and `mode_kl_all` of each seed; NaN for a seed whose samples are not finite.
     """
-    classifier = digit_classifier(source)
-    predictions = [[classifier.predict(of_seed) for of_seed in part] for part in parts]
-    found = []
-    for of_seed in zip(*predictions, strict=True):
-        labels = jnp.concatenate([part.labels for part in of_seed])
-        confidence = jnp.concatenate([part.confidence for part in of_seed])
-        found.append(label_metrics(labels, confidence, CLASSES**CHANNELS))
-    return jax.tree.map(lambda *values: jnp.stack(values), *found)
+    predictions = [[_prediction(extractor, of_seed) for of_seed in part] for part in map(np.asarray, parts)]
+    found = [_label_metrics(of_seed) for of_seed in zip(*predictions, strict=True)]
+    return {name: np.array([metrics[name] for metrics in found]) for name in MODE_METRICS}
 
 
-def digit_classifier(source: DataSource, steps: int | None = None) -> DigitClassifier:
-    """Return the classifier of a data set of grayscale images of ten classes, trained once per process.
-
-    Args:
-        source: data set.
-        steps: number of training steps; None for as many as the data set needs.
-
-    Returns:
-        The classifier.
-
-    Raises:
-        InputError: if the data are not such images, or do not fit in memory.
-    """
-    return _digit_classifier(source, steps or CLASSIFIER_STEPS.get(source.name, 2000))
+def _prediction(extractor: Extractor, images: Shaped[np.ndarray, "n height width 3"]) -> DigitPrediction | None:
+    """The prediction of samples of one seed; None where they are not finite, as those of a diverged seed."""
+    if not np.isfinite(images).all():
+        return None
+    return predict_stacked_digits(stacked_logits(extractor, images))
 
 
-@cache
-def _digit_classifier(source: DataSource, steps: int) -> DigitClassifier:
-    images = source.load("train")
-    if isinstance(images, Stream):
-        raise InputError(f"{source.name} is streamed from disk, and the classifier is trained with data in memory")
-    return train_digit_classifier(jax.random.key(0), images, steps=steps)
+def _label_metrics(parts: Sequence[DigitPrediction | None]) -> dict[str, float]:
+    """The metrics of the predictions of all parts of one seed."""
+    finite = [part for part in parts if part is not None]
+    if len(finite) < len(parts):
+        return dict.fromkeys(MODE_METRICS, np.nan)
+    labels, confidence = (jnp.concatenate(arrays) for arrays in zip(*finite, strict=True))
+    return {name: float(value) for name, value in label_metrics(labels, confidence, CLASSES**CHANNELS).items()}
 
 
 @jax.jit  # With the unpacking, which would otherwise be a program of its own.

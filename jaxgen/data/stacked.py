@@ -2,8 +2,8 @@
 
 A generator that has learned a mixture covers all its modes. The number of modes of natural images is unknown. In these
 images it is known by construction: three digits are drawn independently, a for the red channel, b for the green and c
-for the blue, and the image belongs to mode `100 a + 10 b + c`. `jaxgen.analysis.digit_classifier` classifies the mode
-of any such image.
+for the blue, and the image belongs to mode `100 a + 10 b + c`. `jaxgen.analysis.stacked_digits` predicts the mode of
+any such image.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,14 +3,15 @@
 from itertools import pairwise
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import class_means
-from jaxgen.callbacks.sample_metrics import digit_classifier
-from jaxgen.data.stacked import CLASSES as CLASSIFIED_CLASSES
+from jaxgen.analysis.image_features import features_of_parts
 from jaxgen.metrics import CONFIDENT
+from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, classifier_of, load_extractor
 from jaxgen.report.section import (
     NO_DECODER,
     NotApplicable,
@@ -97,31 +98,32 @@ def _encoded_images(inputs: ReportInput) -> _LabelledImages:
 
 
 def _classified_samples(inputs: ReportInput) -> _LabelledImages:
-    """Samples and their latents, with labels that a classifier of the data predicts with high confidence.
+    """Samples and their latents, with labels that the classifier in the package for the data predicts with confidence.
 
     Raises:
         NotApplicable: if there is no classifier for such data, or too few of its predictions are confident.
     """
     run = inputs.shown_run
-    if run.example["image"].shape[-1] != 1 or run.classes > CLASSIFIED_CLASSES:
+    name = classifier_of(run.config.data, run.example["image"].shape[1:3])
+    if name is None:
         raise NotApplicable(
-            "the model has no encoder, and the classifier that predicts the labels of samples instead is one of "
-            f"grayscale images of {CLASSIFIED_CLASSES} classes"
+            "the model has no encoder, and a classifier in the package, which predicts the labels of samples instead, "
+            f"is only one of {', '.join(DEFAULT_EXTRACTORS)} in their own size"
         )
     latents = prior_latents(run, inputs.key, SAMPLES)
     pixels = decode(run, latents)
-    probabilities = np.asarray(digit_classifier(run.config.source).probabilities(pixels))
+    logits = features_of_parts(load_extractor(name), [pixels], count=len(pixels)).logits
+    probabilities = np.asarray(jax.nn.softmax(logits))
     label = probabilities.argmax(axis=1)
     confident = probabilities.max(axis=1) >= CONFIDENT
-    counts = np.bincount(label[confident], minlength=CLASSIFIED_CLASSES)
+    counts = np.bincount(label[confident], minlength=probabilities.shape[1])
     kept = confident & (counts >= MIN_AVERAGED)[label]
     if len(np.unique(label[kept])) < 2:
         raise NotApplicable(
             f"fewer than two classes have {MIN_AVERAGED} samples whose label is predicted with high confidence"
         )
     origin = (
-        f"Latents are drawn without a label: of {SAMPLES} samples those are used whose label a classifier of the data "
-        f"predicts with a probability of at least {CONFIDENT}, at least {counts[counts >= MIN_AVERAGED].min()} of each "
-        "class."
+        f"Latents are drawn without a label: of {SAMPLES} samples those are used whose label {name} predicts with a "
+        f"probability of at least {CONFIDENT}, at least {counts[counts >= MIN_AVERAGED].min()} of each class."
     )
     return _LabelledImages(np.asarray(latents)[kept], pixels[kept], label[kept], "sample", origin)

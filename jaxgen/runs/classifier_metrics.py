@@ -1,48 +1,59 @@
-"""Metrics of a run's samples that need a classifier of its data."""
+"""Metrics of a run's samples by the classifier in the package for its data."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxgen.callbacks.sample_metrics import digit_classifier
-from jaxgen.data import Stream
+from jaxgen._signatures import checked
+from jaxgen.analysis.feature_metrics import Sets, feature_metrics
+from jaxgen.analysis.image_features import features_of_data, features_of_parts
 from jaxgen.errors import InputError
-from jaxgen.metrics import class_metrics, frechet_distance_of_features
-from jaxgen.models.preprocessing import preprocess
-from jaxgen.runs.loading import Run
-from jaxgen.typing import Array, KeyArray
-
-SAMPLES = 10_000
-"""Samples that are compared with the test split."""
+from jaxgen.metrics import class_metrics
+from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, classifier_of, load_extractor
+from jaxgen.runs.loading import Run, single
+from jaxgen.runs.sample_evaluation import SAMPLES, check_samples, reference_of
+from jaxgen.typing import KeyArray
 
 
-def classifier_metrics(
-    run: Run, key: KeyArray, *, count: int = SAMPLES, classifier_steps: int | None = None
-) -> dict[str, Array]:
-    """Compare samples with the test split of their data by the logits of a classifier of their ten classes.
+@checked
+def classifier_metrics(run: Run, key: KeyArray, *, count: int = SAMPLES) -> dict[str, np.ndarray]:
+    """Compare samples with the test split by features and classes of the classifier in the package for the data.
+
+    The classifier is `digits_v1` for `digits`, `mnist_v1` for `mnist` and `mnist_small`, and `fashion_mnist_v1` for
+    `fashion_mnist` (`jaxgen.metrics.extractors`).
 
     Args:
-        run: run on grayscale images of ten classes, such as Fashion-MNIST.
+        run: run on one of these data sets.
         key: PRNG key of the samples.
         count: number of samples of each seed.
-        classifier_steps: number of training steps of the classifier; None for as many as the data set needs.
 
     Returns:
-        `modes` (of 10), `high_quality` and `mode_kl_all` as `jaxgen.metrics.class_metrics` defines them, and the
-        `frechet_distance` of the ten logits of samples from those of the test split: that of Heusel et al. 2017,
-        arXiv:1706.08500, with another network, in squared logits. Each is `[seeds]`, or a scalar for a single run.
+        Of each seed, NaN for those that have diverged: `modes` (of 10), `high_quality` and `mode_kl_all` of the logits,
+        as `jaxgen.metrics.class_metrics` defines them, and the Fréchet distance of the features by its protocol, e.g.
+        `frechet_distance[fashion_mnist_v1, none, n=10000/10000, split=fashion_mnist:test]`.
 
     Raises:
-        InputError: if the data are not such images, or do not fit in memory.
+        InputError: if the package has no classifier for the data, the model does not sample images, the test split
+            cannot be loaded, or there are fewer than two samples.
     """
-    classifier = digit_classifier(run.config.source, classifier_steps)
-    test = run.config.source.load("test")
-    if isinstance(test, Stream):
-        raise InputError(f"the test split of {run.config.data} is streamed from disk, and here it must fit in memory")
-    real = classifier.logits(preprocess(test))
-    parts = [[classifier.logits(of_seed) for of_seed in part] for part in run.sample_parts(key, count)]
-    found = []
-    for of_seed in zip(*parts, strict=True):
-        logits = jnp.concatenate(of_seed)
-        found.append({**class_metrics(logits), "frechet_distance": frechet_distance_of_features(real, logits)})
-    stacked = jax.tree.map(lambda *values: jnp.stack(values), *found)
-    return stacked if run.config.seeds is not None else {name: value[0] for name, value in stacked.items()}
+    check_samples(run)
+    size = run.example["image"].shape[1:3]
+    name = classifier_of(run.config.data, size)
+    if name is None:
+        raise InputError(
+            f"data must be {', '.join(DEFAULT_EXTRACTORS)}, for which there are classifiers in the package, in their "
+            f"own size, got '{run.config.data}' of {size[0]}x{size[1]} pixels"
+        )
+    extractor, data = load_extractor(name), run.config.source.load("test")
+    real, reference = features_of_data(extractor, data), reference_of(run.config, "test", data)
+    sample_key, metric_key = jax.random.split(key)
+    found: dict[str, np.ndarray] = {}
+    for number in run.finite:
+        parts = (part[0] for part in single(run, number).sample_parts(sample_key, count))
+        fake = features_of_parts(extractor, parts, count=count)
+        (distance,) = feature_metrics(metric_key, ["fid"], extractor, Sets(real, fake, reference))
+        values = {metric: float(value) for metric, value in class_metrics(jnp.asarray(fake.logits)).items()}
+        values[str(distance.protocol)] = distance.value
+        for metric, value in values.items():
+            found.setdefault(metric, np.full(run.config.seeds or 1, np.nan))[number] = value
+    return found

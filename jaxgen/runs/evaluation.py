@@ -11,8 +11,8 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.analysis.feature_metrics import NUMBERS
 from jaxgen.batch_checks import check_like
-from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_metrics
-from jaxgen.data import STACKED, Stream, example
+from jaxgen.callbacks.sample_metrics import POINTS, mode_metrics, stacked_classifier, stacked_metrics
+from jaxgen.data import Stream, example
 from jaxgen.data.sources import Opened
 from jaxgen.errors import InputError
 from jaxgen.metrics.protocol import metric_of
@@ -54,6 +54,9 @@ STACKED_SAMPLES = 26_000
 def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None) -> dict[str, Any]:
     """Evaluate a run on data, and count the modes of a mixture or of stacked digits that its samples cover.
 
+    Stacked digits are classified by the extractor `digits_v1` or `mnist_v1`; modes of images of another size than those
+    on which it was trained are not counted.
+
     Args:
         run: run to evaluate.
         seed: seed of the noise in the metrics and of the samples.
@@ -76,9 +79,9 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
     if run.model.sample is not None and mode_metrics(run.config.data, None) is not None:
         samples = run.sample(key, POINTS)
         metrics |= _mode_metrics_of_seeds(run.config.data, samples if several_seeds else samples[None])
-    if run.model.sample is not None and run.config.data in STACKED:
-        source = run.config.source._replace(name=STACKED[run.config.data])
-        metrics |= stacked_metrics(source, run.sample_parts(key, STACKED_SAMPLES))
+    classifier = stacked_classifier(run.config.data, run.example)
+    if run.model.sample is not None and classifier is not None:
+        metrics |= stacked_metrics(classifier, run.sample_parts(key, STACKED_SAMPLES))
     if not several_seeds:
         return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
     return {name: summarize(values, better=better_of(name), left_out=run.diverged) for name, values in metrics.items()}

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from jaxgen.analysis.feature_metrics import FEATURE_METRICS, NUMBERS, check_metrics, name_for
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
+from jaxgen.callbacks.sample_metrics import MODE_METRICS, has_modes
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
-from jaxgen.callbacks.sample_metrics import mode_metrics
-from jaxgen.data import STACKED, SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
+from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
@@ -231,7 +231,7 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch, extract
             raise InputError("patience counts evaluations of the metric of keep_best: give one, e.g. keep_best='elbo'")
         return
     metric, better = selection(config.keep_best)
-    modes = MODE_METRICS if config.data in STACKED or mode_metrics(config.data, None) is not None else ()
+    modes = MODE_METRICS if has_modes(config.data, shown) else ()
     known = [f"{SAMPLES}{name}" for name in ("sliced_wasserstein", *modes)] if model.sample is not None else []
     if extractor is not None:
         numbers = [number for name in config.metrics for number in FEATURE_METRICS[name].numbers]
@@ -249,10 +249,6 @@ def _check_selection(config: RunConfig[Any], model: Model, shown: Batch, extract
             f"keep_best must say whether larger or smaller values of '{config.keep_best}' are better: give "
             f"max:{config.keep_best} or min:{config.keep_best}"
         )
-
-
-MODE_METRICS = ("modes", "high_quality", "mode_kl_all")
-"""Metrics of samples that mixtures and stacked digits have."""
 
 
 def _family(family: str | Family) -> Family:

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import wasserstein_distance
 
 from jaxgen.callbacks.keys import callback_key
-from jaxgen.callbacks.sample_metrics import CLASSIFIER_STEPS, SampleMetrics
+from jaxgen.callbacks.sample_metrics import SampleMetrics, has_modes, stacked_classifier, stacked_metrics
 from jaxgen.data import SYNTHETIC, DataSource, load
 from jaxgen.game import Model
 from jaxgen.metrics import mode_coverage
@@ -99,8 +99,7 @@ def test_samples_are_measured_when_due_with_the_same_latents(chunk_of, fresh):
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_modes_of_stacked_digits_are_counted_during_the_training(seeds, monkeypatch):
     """Real images as samples, of all modes and without a tenth of them, which adds log(10 / 9) to the divergence."""
-    # These are the images with which the classifier is trained, so that few steps suffice.
-    monkeypatch.setitem(CLASSIFIER_STEPS, "digits", 200)
+    monkeypatch.setattr("jaxgen.callbacks.sample_metrics.CLASSIFIED", 3000)
     stacked = load("stacked_digits")
     kept = np.flatnonzero(stacked["label"] % 10 != 7)
     # The images are the state, one set for each seed.
@@ -112,9 +111,33 @@ def test_modes_of_stacked_digits_are_counted_during_the_training(seeds, monkeypa
         assert set(measured) == {"modes", "high_quality", "mode_kl_all", "sliced_wasserstein"}
         assert {value.shape for value in measured.values()} == {(seeds,)}
     modes, mode_kl_all = (np.concatenate([measured[name] for measured in found]) for name in ("modes", "mode_kl_all"))
-    assert modes[0] >= 990
-    assert modes[1] < 960
+    # Of 3,000 samples, 1 - exp(-3) of 1,000 equally probable modes are expected, or 1 - exp(-30 / 9) of 900.
+    assert modes[0] == pytest.approx(950, abs=15)
+    assert modes[1] == pytest.approx(868, abs=15)
     assert mode_kl_all[1] - mode_kl_all[0] == pytest.approx(np.log(10 / 9), abs=0.05)
+
+
+def test_modes_of_a_seed_whose_samples_are_not_finite_are_missing():
+    stacked = load("stacked_digits", examples=20)
+    images = stacked["image"].astype(np.float32) / 255
+    broken = images.copy()
+    broken[3, 0, 0, 0] = np.nan
+    parts = [np.stack([images[:10], broken[:10]]), np.stack([images[10:], broken[10:]])]
+    found = stacked_metrics(stacked_classifier("stacked_digits", stacked), parts)
+    assert found["modes"][0] == len(np.unique(stacked["label"]))
+    assert np.isnan([values[1] for values in found.values()]).all()
+
+
+def test_stacked_digits_have_modes_in_the_size_of_the_classifier():
+    for data, size, expected in (
+        ("stacked_digits", 8, True),
+        ("stacked_digits", 4, False),
+        ("stacked_mnist", 28, True),
+    ):
+        assert has_modes(data, {"image": np.zeros((1, size, size, 3), np.uint8)}) == expected
+    small = load("stacked_digits", examples=2000, image_size=4)
+    metrics = SampleMetrics(sampling_model(lambda key, state, n: state[:n]), DataSource("stacked_digits"), small, **DUE)
+    assert set(metrics.measure(small["image"][None, :1000] / np.float32(255))) == {"sliced_wasserstein"}
 
 
 def test_the_distance_of_one_dimensional_points_matches_scipy():

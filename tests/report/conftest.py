@@ -8,14 +8,13 @@ import pytest
 
 from jaxgen.report import Report, write_report
 from jaxgen.runs import load_run, train
-from tests.report.small_reports import FAMILIES, MODELS, RUNS, NearestMean
+from tests.report.small_reports import FAMILIES, MODELS, RUNS
 
 
 @pytest.fixture(autouse=True)
 def short_sections(monkeypatch):
-    """Shorten the birthday test, and replace the trained classifier of samples."""
+    """Shorten the birthday test, and accept every class that is predicted for a sample of an untrained generator."""
     monkeypatch.setattr("jaxgen.report.birthday.TRIALS", 2)
-    monkeypatch.setattr("jaxgen.report.arithmetic.digit_classifier", NearestMean)
     monkeypatch.setattr("jaxgen.report.arithmetic.CONFIDENT", 0.0)
 
 

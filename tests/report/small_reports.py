@@ -56,18 +56,6 @@ MODELS = {
 """Models in place of those of the family: one that only encodes."""
 
 
-class NearestMean:
-    """A classifier by the distance from the mean image of each digit, in place of a trained one."""
-
-    def __init__(self, source):
-        data = source.load("train")
-        self.means = np.stack([data["image"][data["label"] == k].mean(axis=0) / 255 for k in range(10)])
-
-    def probabilities(self, images):
-        distances = ((np.asarray(images)[:, None] - self.means) ** 2).sum(axis=(2, 3, 4))
-        return np.eye(10)[distances.argmin(axis=1)]
-
-
 STATE = State(jnp.int32(0), {"nothing": jnp.zeros(1)}, {}, {}, {})
 """State of one seed, for models that do not depend on it."""
 

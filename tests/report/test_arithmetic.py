@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.data import DataSource
 from jaxgen.metrics import CONFIDENT
+from jaxgen.metrics.extractors import Extracted
 from jaxgen.report import arithmetic
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.section import NotApplicable, load_input
@@ -28,11 +28,12 @@ class GreyClassifier:
     def grey(images):
         return np.asarray(images, np.float64).mean(axis=(1, 2, 3))
 
-    def probabilities(self, images):
+    def __call__(self, images):
         grey = self.grey(images)
         label = np.searchsorted(self.edges, grey) - 1
         confidence = np.where(grey * 1000 % 1 < 0.5, 0.95, 0.85)
-        return np.eye(10)[label] * confidence[:, None] + (1 - confidence[:, None]) / 10
+        probabilities = np.eye(10)[label] * confidence[:, None] + (1 - confidence[:, None]) / 10
+        return Extracted(probabilities, np.log(probabilities))
 
 
 @pytest.fixture(autouse=True)
@@ -56,11 +57,11 @@ def test_pixels_of_examples_are_added_and_subtracted(trained, monkeypatch):
 def test_samples_have_the_labels_of_confident_predictions(monkeypatch):
     run, classifier = linear_generator(), GreyClassifier()
     calls = recorded(monkeypatch, "arithmetic", "decode")
-    classified = recorded(monkeypatch, "arithmetic", "digit_classifier", lambda *_: classifier)
+    classified = recorded(monkeypatch, "arithmetic", "load_extractor", lambda _: classifier)
     rows = rows_of(
         monkeypatch, "arithmetic", class_arithmetic, inputs_of(run, training_examples={"label": np.arange(10)})
     )
-    assert classified == [((DataSource("digits"),), {})]
+    assert classified == [(("digits_v1",), {})]
 
     latents = np.asarray(run.model.sample_latent(inputs_of(run).key, 5000), np.float64)
     grey = classifier.grey(run.model.decode(None, jnp.asarray(latents)))
@@ -84,15 +85,15 @@ def test_samples_have_the_labels_of_confident_predictions(monkeypatch):
 
 def test_what_is_missing_is_named(monkeypatch):
     run, labels = linear_generator(), {"label": np.arange(10)}
-    colour = {"image": np.zeros((1, 8, 8, 3), np.uint8), "label": np.array([9])}
-    eleven = run.example | {"label": np.array([10])}
-    for shown in (colour, eleven):
-        with pytest.raises(NotApplicable, match="grayscale images of 10 classes"):
-            class_arithmetic(inputs_of(run._replace(example=shown), training_examples=labels))
+    smaller = run._replace(example=run.example | {"image": np.zeros((1, 4, 4, 1), np.uint8)})
+    other = run._replace(config=dataclasses.replace(run.config, data="kmnist"))
+    for without in (smaller, other):
+        with pytest.raises(NotApplicable, match=r"is only one of digits, .*fashion_mnist in their own size"):
+            class_arithmetic(inputs_of(without, training_examples=labels))
     with pytest.raises(NotApplicable, match="the data have no labels"):
         class_arithmetic(inputs_of(run))
     with pytest.raises(NotApplicable, match="the model is conditional on the class, so its latents do not represent"):
         class_arithmetic(inputs_of(linear_generator(conditions=("label",)), training_examples=labels))
-    monkeypatch.setattr(arithmetic, "digit_classifier", lambda *_: GreyClassifier(np.zeros(1)))
+    monkeypatch.setattr(arithmetic, "load_extractor", lambda _: GreyClassifier(np.zeros(1)))
     with pytest.raises(NotApplicable, match="fewer than two classes"):
         class_arithmetic(inputs_of(run, training_examples=labels))

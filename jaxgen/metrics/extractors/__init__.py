@@ -93,6 +93,24 @@ def default_extractor(data: str) -> str:
     return DEFAULT_EXTRACTORS[data]
 
 
+def classifier_of(data: str, size: tuple[int, ...]) -> str | None:
+    """Return the name of the extractor in the package whose logits are those of the classes of a data set.
+
+    Args:
+        data: name of the data set.
+        size: height and width of its images.
+
+    Returns:
+        The name; None where there is none for the data set, or it was trained on images of another size.
+
+    Example:
+        >>> classifier_of("mnist_small", (28, 28)), classifier_of("mnist", (14, 14)), classifier_of("cifar10", (32, 32))
+        ('mnist_v1', None, None)
+    """
+    name = DEFAULT_EXTRACTORS.get(data)
+    return name if name is not None and PACKAGED[name].size == tuple(size) else None
+
+
 __all__ = [
     "DEFAULT_EXTRACTORS",
     "EXTRACTORS",
@@ -102,6 +120,7 @@ __all__ = [
     "Extracted",
     "Extractor",
     "PublishedWeights",
+    "classifier_of",
     "default_extractor",
     "download_weights",
     "efficientnet_lite0",

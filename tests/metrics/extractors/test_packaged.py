@@ -7,7 +7,7 @@ import pytest
 
 from jaxgen.data import load
 from jaxgen.errors import InputError
-from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, default_extractor, load_extractor, packaged
+from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, classifier_of, default_extractor, load_extractor, packaged
 
 LARGEST_FILE = 2**20
 
@@ -75,3 +75,12 @@ def test_data_without_an_extractor_of_their_own_need_a_choice():
     with pytest.raises(InputError, match="an extractor must be chosen for the data 'cifar10'"):
         default_extractor("cifar10")
     assert set(DEFAULT_EXTRACTORS.values()) <= set(packaged.PACKAGED)
+
+
+def test_the_classifier_of_data_is_the_one_trained_on_their_classes_and_size():
+    for data, name in DEFAULT_EXTRACTORS.items():
+        size = load_extractor(name).size
+        assert classifier_of(data, size) == name
+        assert classifier_of(data, (size[0], size[1] + 1)) is None
+    assert classifier_of("kmnist", (28, 28)) is None
+    assert classifier_of("./mnist", (28, 28)) is None
