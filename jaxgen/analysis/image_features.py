@@ -20,7 +20,7 @@ from jaxgen.regular_files import read_regular
 from jaxgen.typing import AnyArray, Batch, Shaped
 
 Progress = Callable[[int, int], None]
-"""Function of the number of images whose features are computed and of all images."""
+"""Function of the number of images whose features are computed, from 0 on, and of all images."""
 
 READ_AT_ONCE = 1024
 """Number of images that are read, and given to the extractor, at once."""
@@ -49,7 +49,7 @@ def features_of_parts(
         extractor: extractor of the features.
         parts: successive images: bytes, or floats, of which values outside of [0, 1] are clipped as a file would be.
         count: number of all images.
-        progress: called after each part.
+        progress: called before the first part and after each.
 
     Returns:
         Features and logits of all images.
@@ -72,6 +72,7 @@ def _clipped(part: Shaped[AnyArray, "n height width channels"]) -> np.ndarray:
 def _of_parts(extractor: Extractor, parts: Iterable[np.ndarray], count: int, progress: Progress) -> Extracted:
     whole: Extracted | None = None
     done = 0
+    progress(done, count)
     for images in parts:
         found = extractor(images)
         if whole is None:  # Written in place: lists of parts would need the memory twice.
@@ -93,7 +94,7 @@ def features_of_data(
     Args:
         extractor: extractor of the features.
         data: images in memory, or a stream of them.
-        progress: called after each part that is computed.
+        progress: called before the first part that is computed and after each.
         folder: folder of the cache; `$XDG_CACHE_HOME/jaxgen/features` where it is None.
 
     Returns:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -14,12 +14,13 @@ from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.sample_metrics import PREFIX
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import Stream, example
+from jaxgen.data.large_arrays import part_size, sample_parts
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.training.chunk import Chunk
 from jaxgen.training.compiler import jit_for_few_calls
-from jaxgen.training.seeds import extract_seed
+from jaxgen.training.seeds import extract_seed, measure_seeds
 from jaxgen.typing import Array, Batch, KeyArray
 
 SAMPLED_AT_ONCE = 500
@@ -43,6 +44,7 @@ class FeatureMetrics:
         every: number of steps between two measurements.
         last: last step of the run, at which samples are measured in any case.
         seed: seed of the run.
+        notify: called with a notice when the features of the training examples are not cached, which takes long.
 
     Example:
         >>> from jaxgen.data import load
@@ -54,6 +56,7 @@ class FeatureMetrics:
         >>> model, extractor = vae.build(vae.Config(hidden=(8,)), digits), load_extractor("digits_v1")
         >>> state = initial_state(model, seed_keys(0, 1), digits)
         >>> options = {"reference": "digits:train", "count": 200, "every": 10, "last": 10, "seed": 0}
+        >>> options["notify"] = lambda line: None
         >>> metrics = FeatureMetrics(model, digits, ["fid"], extractor, **options)
         >>> print(*metrics(Chunk(10, state, {"vae/loss": np.zeros((1, 10))}, 0.1, {})))
         samples/frechet_distance[digits_v1, none, n=1437/200, split=digits:train]
@@ -71,16 +74,21 @@ class FeatureMetrics:
         every: int,
         last: int,
         seed: int,
+        notify: Callable[[str], None],
     ) -> None:
         assert model.sample is not None
+
+        def progress(done: int, images: int) -> None:
+            if done == 0:
+                notify(f"features of {reference} by {extractor.name}: {images} images")
+
         self.metrics, self.extractor, self.count, self.every, self.last = metrics, extractor, count, every, last
         self.sample_key, self.metric_key = jax.random.split(callback_key(seed, "feature_metrics"))
-        self.real, self.reference = features_of_data(extractor, data), reference
+        self.real, self.reference = features_of_data(extractor, data, progress=progress), reference
         shown = example(data)
-        # A multiple of the number of classes, through which a conditional model cycles where no label is given.
         classes = int(shown["label"].max()) + 1 if "label" in shown else 1
-        self.size = max(1, SAMPLED_AT_ONCE // classes) * classes
-        self.sample = jit_for_few_calls(partial(_sampled, model, min(count, self.size)))
+        self.size = part_size(count, classes, largest=SAMPLED_AT_ONCE)
+        self.sample = jit_for_few_calls(partial(_sampled, model, self.size))
 
     def __call__(self, chunk: Chunk) -> Mapping[str, np.ndarray] | None:
         """Measure samples if it is due."""
@@ -88,13 +96,9 @@ class FeatureMetrics:
             return None
         given = with_seed_axis(chunk)
         seeds = len(next(iter(given.metrics.values())))
-        found: dict[str, np.ndarray] = {}
-        for number in range(seeds):
-            if number in chunk.diverged:
-                continue
-            for name, value in self.measure(extract_seed(given.state, number)).items():
-                found.setdefault(name, np.full((seeds, 1), np.nan))[number] = value
-        return found if has_seed_axis(chunk) else {name: value[0] for name, value in found.items()}
+        finite = [number for number in range(seeds) if number not in chunk.diverged]
+        found = measure_seeds(lambda number: self.measure(extract_seed(given.state, number)), finite, seeds)
+        return {name: values[:, np.newaxis] if has_seed_axis(chunk) else values for name, values in found.items()}
 
     def measure(self, state: State) -> dict[str, float]:
         """Return the metrics of one seed's state by their names in the log; NaN for those that cannot be had.
@@ -118,12 +122,11 @@ class FeatureMetrics:
         return found
 
     def _features(self, state: State) -> Extracted:
-        parts = (self._part(state, first) for first in range(0, self.count, self.size))
+        # One program for all parts: samples that the last one has beyond its number are dropped.
+        parts = (
+            self.sample(part.key, state)[: part.size] for part in sample_parts(self.sample_key, self.count, self.size)
+        )
         return features_of_parts(self.extractor, parts, count=self.count)
-
-    def _part(self, state: State, first: int) -> Array:
-        key = jax.random.fold_in(self.sample_key, first)
-        return self.sample(key, state)[: self.count - first]
 
 
 def _sampled(model: Model, n: int, key: KeyArray, state: State) -> Array:

@@ -12,6 +12,7 @@ from jaxgen.analysis.stacked_digits import DigitPrediction, predict_stacked_digi
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.seed_axis import has_seed_axis, with_seed_axis
 from jaxgen.data import STACKED, SYNTHETIC, DataSource, Stream, random_examples
+from jaxgen.data.large_arrays import sample_parts
 from jaxgen.data.stacked import CHANNELS, CLASSES
 from jaxgen.divergences import sliced_wasserstein
 from jaxgen.game import Model, State
@@ -106,8 +107,8 @@ class SampleMetrics:
         return {**metrics, "sliced_wasserstein": np.stack(distances)}
 
     def _parts(self, state: State) -> Iterator[Array]:
-        for first in range(0, CLASSIFIED, len(self.examples)):
-            yield self.sample(jax.random.fold_in(self.classified_key, first), state)[0]
+        for part in sample_parts(self.classified_key, CLASSIFIED, len(self.examples)):
+            yield self.sample(part.key, state)[0]
 
 
 def mode_metrics(data: str, samples: Float[Array, "n dim"] | None) -> dict[str, Array] | None:

@@ -21,7 +21,7 @@ from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, check_dens
 from jaxgen.runs.measured_file import FILE, Measured, add_measured
 from jaxgen.runs.sample_evaluation import SAMPLES, check_samples, evaluate_samples
 
-NAMES = {**FEATURE_METRICS, **dict.fromkeys(LIKELIHOOD_METRICS)}
+NAMES = (*FEATURE_METRICS, *LIKELIHOOD_METRICS, "disentanglement")
 """Names of all metrics that may be chosen."""
 
 
@@ -39,8 +39,8 @@ class Options:
         run: run folder.
         metrics: metrics of the features of samples: fid, fid_infinity, kid, inception_score, precision_recall,
             density_coverage, vendi_score, memorization, intra_class; or of the densities of a VAE:
-            importance_weighted_bound, active_units, rate, distortion, mutual_information; by default none, and the run
-            is evaluated on the test split.
+            importance_weighted_bound, active_units, rate, distortion, mutual_information; or disentanglement, of the
+            latents of the data set shapes; by default none, and the run is evaluated on the test split.
         samples: number of samples of each seed, for metrics of features; by default 10000.
         extractor: network whose features are compared; by default the one that was trained for the run's data.
         resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,

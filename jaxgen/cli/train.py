@@ -155,9 +155,12 @@ def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | No
     if "--steps" in given:
         config = dataclasses.replace(config, epochs=None)
     with family_errors(choice.family):
-        return parse(
+        options = parse(
             Options, choice.rest, command=choice.command, default=Options(config), titles=_titles(choice.family)
         )
+    if "--metrics" in given and not options.run.metrics:
+        raise InputError("--metrics must be followed by at least one name of a metric, got none")
+    return options
 
 
 def _given(choice: Choice) -> set[str]:

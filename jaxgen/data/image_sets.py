@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from jaxgen.data.description import example
 from jaxgen.data.folders import describe_skipped
-from jaxgen.data.image_folder import ImageFolder, resize_all
+from jaxgen.data.image_folder import ImageFolder
+from jaxgen.data.image_size import resize_all
 from jaxgen.data.own_arrays import read_images
 from jaxgen.data.sources import DATASETS, SPLITS, Data, DataSource
 from jaxgen.data.streaming import read_or_stream

@@ -1,13 +1,13 @@
-"""Functions of examples that do not fit in memory at once, evaluated in batches."""
+"""Examples that do not fit in memory at once: functions of them in batches, and samples in parts."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxgen.typing import Array, PyTree, Shaped
+from jaxgen.typing import Array, KeyArray, PyTree, Shaped
 
 LARGEST_BATCH = 1000
 """Largest number of examples per call of a network outside training."""
@@ -80,6 +80,57 @@ def join_parts(parts: Iterable[Shaped[Array, "..."]], *, count: int, axis: int =
         whole.block_until_ready()  # Otherwise the next parts are computed, and in memory, before this one is written.
     assert whole is not None
     return whole
+
+
+class SamplePart(NamedTuple):
+    """A part of many samples.
+
+    Attributes:
+        first: number of its first sample, counted from 0.
+        size: number of its samples.
+        key: PRNG key of its samples.
+    """
+
+    first: int
+    size: int
+    key: KeyArray
+
+
+def part_size(n: int, classes: int, *, largest: int) -> int:
+    """Return how many samples to draw at once.
+
+    Args:
+        n: number of all samples.
+        classes: number of classes, through which a conditional model cycles where no label is given; 1 without labels.
+        largest: largest number, where it is not smaller than the number of classes.
+
+    Returns:
+        The number: all samples, or a multiple of the number of classes.
+
+    Example:
+        >>> part_size(50, 10, largest=1000), part_size(10_000, 7, largest=1000)
+        (50, 994)
+    """
+    return min(n, max(1, largest // classes) * classes)
+
+
+def sample_parts(key: KeyArray, n: int, size: int) -> Iterator[SamplePart]:
+    """Yield the parts in which many samples are drawn.
+
+    Args:
+        key: PRNG key of all samples.
+        n: number of all samples.
+        size: number of samples of every part but the last one.
+
+    Yields:
+        The next part.
+
+    Example:
+        >>> [(part.first, part.size) for part in sample_parts(jax.random.key(0), 5, 2)]
+        [(0, 2), (2, 2), (4, 1)]
+    """
+    for first in range(0, n, size):
+        yield SamplePart(first, min(size, n - first), jax.random.fold_in(key, first))
 
 
 @partial(jax.jit, static_argnums=3, donate_argnums=0)

@@ -17,7 +17,7 @@ from jaxgen.batch_checks import LARGEST_PIXELS
 from jaxgen.data.cifar import ARCHIVE
 from jaxgen.data.decoded_copy import files_digest, load_copy, save_copy
 from jaxgen.data.holdout import holdout_split
-from jaxgen.data.image_folder import resize_all
+from jaxgen.data.image_size import resize_all
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, IDX_FILES
 from jaxgen.data.prepared_folders import find_prepared, needs_tensorflow
 from jaxgen.data.prepared_metadata import Metadata, check_regular_file, damaged, read_metadata

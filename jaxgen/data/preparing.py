@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 
@@ -195,6 +194,8 @@ def _prepare_with_tensorflow(name: str, data_dir: Path, progress: _Progress) -> 
 @contextmanager
 def _downloaded(name: str, data_dir: Path, progress: _Progress) -> Iterator[Path]:
     """Download the original files of a data set into a temporary folder beside the data sets."""
+    from urllib.request import urlopen
+
     urls = {
         info.filename: url
         for url, info in require("tensorflow_datasets", extra="data").builder_cls(name).url_infos.items()

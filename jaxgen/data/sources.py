@@ -24,7 +24,8 @@ import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.data.binarized import BINARY, binarized
-from jaxgen.data.image_folder import folder_splits, resize_all
+from jaxgen.data.image_folder import folder_splits
+from jaxgen.data.image_size import resize_all
 from jaxgen.data.included import INCLUDED, INCLUDED_CLASS_NAMES
 from jaxgen.data.originals import CHECKSUMS, CLASS_NAMES, has_originals, read_original
 from jaxgen.data.own_arrays import SUFFIXES, array_splits

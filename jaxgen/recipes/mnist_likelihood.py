@@ -1,7 +1,6 @@
 """Likelihoods of MNIST under variational and importance-weighted autoencoders (Burda et al. 2016)."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -22,7 +21,7 @@ from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import Run, RunConfig
 from jaxgen.runs.evaluation import load_test_split
 from jaxgen.runs.likelihood_metrics import likelihood_metrics, with_protocol
-from jaxgen.training.seeds import extract_seed
+from jaxgen.training.seeds import extract_seed, measure_seeds
 from jaxgen.typing import Array, Batch, KeyArray
 
 BATCH_SIZE = 20
@@ -158,15 +157,14 @@ def annealed_metrics(
     )
     chain = (f"n={images}", f"chains={chains}", f"temperatures={temperatures}")
     data = (f"k={k}", f"split={choice(Path(run.config.data).name)}:test")
-    found = {}
-    for protocol, values in (
-        (Protocol("annealed_minus_bound", (*data, *chain)), differences),
-        (Protocol("bidirectional_gap", ("simulated images", *chain)), gaps),
-    ):
-        of_seeds = np.full(run.config.seeds or 1, math.nan)
-        of_seeds[run.first_finite] = np.mean(np.asarray(values), dtype=np.float64)
-        found[str(protocol)] = of_seeds
-    return found
+    found = {
+        str(Protocol(name, choices)): float(np.mean(np.asarray(values), dtype=np.float64))
+        for name, choices, values in (
+            ("annealed_minus_bound", (*data, *chain), differences),
+            ("bidirectional_gap", ("simulated images", *chain), gaps),
+        )
+    }
+    return measure_seeds(lambda _: found, [run.first_finite], run.config.seeds or 1)
 
 
 def _test_images(run: Run, count: int | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from jaxgen.recipes.recipe import Published, Recipe
 from jaxgen.runs import Run, RunConfig
 from jaxgen.runs.loading import single
 from jaxgen.runs.sample_evaluation import evaluate_samples
+from jaxgen.training.seeds import measure_seeds
 from jaxgen.typing import KeyArray
 
 GAN_STEPS = 3000
@@ -167,23 +168,26 @@ def latent_source_metrics(run: Run, key: KeyArray, *, count: int = 10_000) -> di
     example_key, fit_key, prior_key, mixture_key, metric_key = jax.random.split(key, 5)
     real = features_of_data(extractor, run.config.source.load("test"))
     train = random_examples(example_key, run.config.source.load("train"), FITTED)
-    found: dict[str, np.ndarray] = {}
-    for number in run.finite:
-        of_seed = single(run, number)
+
+    def of_seed(number: int) -> dict[str, float]:
+        alone = single(run, number)
         seed = int(jax.random.bits(fit_key) >> 1)
-        mixture = fit_latent_density(of_seed.encode(train), components=COMPONENTS, seed=seed)
+        mixture = fit_latent_density(alone.encode(train), components=COMPONENTS, seed=seed)
         prior = jax.random.normal(prior_key, (count, LATENT_DIM))
         distances = {}
         for source, latents in (("prior", prior), ("mixture", mixture.sample(mixture_key, count))):
-            fake = features_of_parts(extractor, map(of_seed.decode, split_batches(latents)), count=count)
+            fake = features_of_parts(extractor, map(alone.decode, split_batches(latents)), count=count)
             sets = Sets(real, fake, f"{run.config.data}:test")
             (measured,) = feature_metrics(metric_key, ["fid"], extractor, sets)
             distances[source] = measured.value
         distances["fall"] = distances["prior"] - distances["mixture"]
-        for source, value in distances.items():
-            protocol = dataclasses.replace(measured.protocol, metric=f"{measured.protocol.metric}_{source}")
-            found.setdefault(str(protocol), np.full(run.config.seeds or 1, np.nan))[number] = value
-    return found
+        name = measured.protocol.metric
+        return {
+            str(dataclasses.replace(measured.protocol, metric=f"{name}_{source}")): value
+            for source, value in distances.items()
+        }
+
+    return measure_seeds(of_seed, run.finite, run.config.seeds or 1)
 
 
 SAMPLE_QUALITY_RECIPES = {

@@ -12,18 +12,8 @@ from jaxgen.analysis import class_means
 from jaxgen.analysis.image_features import features_of_parts
 from jaxgen.metrics import CONFIDENT
 from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, classifier_of, load_extractor
-from jaxgen.report.section import (
-    NO_DECODER,
-    NotApplicable,
-    ReportInput,
-    Section,
-    decode,
-    offered,
-    png,
-    preprocessed,
-    prior_latents,
-    require_images,
-)
+from jaxgen.report.run_functions import decode, preprocessed, prior_latents
+from jaxgen.report.section import NO_DECODER, NotApplicable, ReportInput, Section, offered, png, require_images
 from jaxgen.typing import AnyArray, Float, Int
 
 MAX_COLUMNS = 8

@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import BirthdayTest, birthday_test, smallest_distance
-from jaxgen.report.section import NO_SAMPLES, ReportInput, Section, offered, png, preprocessed, require_images
+from jaxgen.report.run_functions import preprocessed
+from jaxgen.report.section import NO_SAMPLES, ReportInput, Section, offered, png, require_images
 from jaxgen.runs.loading import Run
 from jaxgen.typing import Array, KeyArray
 

@@ -1,7 +1,8 @@
 """Section "1-D GAN": data, generator and discriminator of a 1-D GAN from the start to the end of the training."""
 
 from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d
-from jaxgen.report.section import NotApplicable, ReportInput, Section, checkpointed_runs, png, state_of
+from jaxgen.report.run_functions import checkpointed_runs, state_of
+from jaxgen.report.section import NotApplicable, ReportInput, Section, png
 
 
 def gan_1d(inputs: ReportInput) -> Section:

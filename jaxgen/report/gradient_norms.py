@@ -10,17 +10,8 @@ from jaxgen.averaging import without_averages
 from jaxgen.game import State
 from jaxgen.plot.points import finite_range
 from jaxgen.report.gan_1d import average_note
-from jaxgen.report.section import (
-    NO_SAMPLES,
-    NotApplicable,
-    ReportInput,
-    Section,
-    offered,
-    png,
-    preprocessed,
-    require_discriminator,
-    state_of,
-)
+from jaxgen.report.run_functions import preprocessed, state_of
+from jaxgen.report.section import NO_SAMPLES, NotApplicable, ReportInput, Section, offered, png, require_discriminator
 from jaxgen.runs.loading import Run
 from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics
 

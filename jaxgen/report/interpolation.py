@@ -4,19 +4,8 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import interpolate
-from jaxgen.report.section import (
-    NO_DECODER,
-    ReportInput,
-    Section,
-    decode,
-    indices_over_classes,
-    label_note,
-    offered,
-    png,
-    prior_latents,
-    require_images,
-    select_examples,
-)
+from jaxgen.report.run_functions import decode, indices_over_classes, label_note, prior_latents, select_examples
+from jaxgen.report.section import NO_DECODER, ReportInput, Section, offered, png, require_images
 
 PAIRS = 4
 """Number of pairs of latents."""

@@ -10,17 +10,8 @@ from jaxgen.analysis import fit_latent_density
 from jaxgen.callbacks.image_grid import layout
 from jaxgen.callbacks.sample_metrics import COMPARED
 from jaxgen.divergences import sliced_wasserstein
-from jaxgen.report.section import (
-    NO_DECODER,
-    NO_ENCODER,
-    NO_SAMPLES,
-    ReportInput,
-    Section,
-    decode,
-    offered,
-    png,
-    preprocessed,
-)
+from jaxgen.report.run_functions import decode, preprocessed
+from jaxgen.report.section import NO_DECODER, NO_ENCODER, NO_SAMPLES, ReportInput, Section, offered, png
 from jaxgen.runs.loading import Run
 from jaxgen.typing import Array
 

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.report.section import NO_ENCODER, ReportInput, Section, offered, png, posterior_latents, require_finite
+from jaxgen.report.run_functions import posterior_latents
+from jaxgen.report.section import NO_ENCODER, ReportInput, Section, offered, png, require_finite
 from jaxgen.runs.loading import Run
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray
 

@@ -5,18 +5,8 @@ from scipy.special import ndtr
 
 from jaxgen import plot
 from jaxgen.analysis import manifold_grid
-from jaxgen.report.section import (
-    NO_DECODER,
-    NotApplicable,
-    ReportInput,
-    Section,
-    decode,
-    label_note,
-    offered,
-    png,
-    prior_latents,
-    require_images,
-)
+from jaxgen.report.run_functions import decode, label_note, prior_latents
+from jaxgen.report.section import NO_DECODER, NotApplicable, ReportInput, Section, offered, png, require_images
 
 SIDE = 20
 """Number of rows and columns of the grid."""

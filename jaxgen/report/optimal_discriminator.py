@@ -11,7 +11,8 @@ from jaxgen.analysis import optimal_discriminator as optimal_probability
 from jaxgen.averaging import without_averages
 from jaxgen.callbacks.gan_1d_figure import GRID, Gan1D
 from jaxgen.report.gan_1d import average_note, make_gan_1d
-from jaxgen.report.section import NotApplicable, ReportInput, Section, png, state_of
+from jaxgen.report.run_functions import state_of
+from jaxgen.report.section import NotApplicable, ReportInput, Section, png
 from jaxgen.runs.loading import Run
 from jaxgen.typing import Array, Float
 

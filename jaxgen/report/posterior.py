@@ -6,16 +6,8 @@ import numpy as np
 
 from jaxgen.analysis import aggregate_posterior_mmd
 from jaxgen.report.latents_by_class import encoded_examples, latent_keys, principal_plane
-from jaxgen.report.section import (
-    NO_ENCODER,
-    NotApplicable,
-    ReportInput,
-    Section,
-    offered,
-    png,
-    prior_latents,
-    require_finite,
-)
+from jaxgen.report.run_functions import prior_latents
+from jaxgen.report.section import NO_ENCODER, NotApplicable, ReportInput, Section, offered, png, require_finite
 from jaxgen.typing import Float
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ import jax.numpy as jnp
 
 from jaxgen import plot
 from jaxgen.callbacks.image_grid import layout
-from jaxgen.report.section import NO_SAMPLES, ReportInput, Section, offered, png, preprocessed
+from jaxgen.report.run_functions import preprocessed
+from jaxgen.report.section import NO_SAMPLES, ReportInput, Section, offered, png
 
 MAX_PANELS = 16
 """Largest number of seeds of which samples are shown."""

@@ -8,7 +8,8 @@ import numpy as np
 from jaxgen.averaging import with_averages
 from jaxgen.game import State
 from jaxgen.nn.normalization import applied_kernels
-from jaxgen.report.section import NotApplicable, ReportInput, Section, checkpointed_runs, png, state_of
+from jaxgen.report.run_functions import checkpointed_runs, state_of
+from jaxgen.report.section import NotApplicable, ReportInput, Section, png
 from jaxgen.typing import Array
 
 if TYPE_CHECKING:

@@ -3,20 +3,8 @@
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.report.section import (
-    NO_DECODER,
-    NotApplicable,
-    ReportInput,
-    Section,
-    decode,
-    indices_over_classes,
-    offered,
-    png,
-    preprocessed,
-    prior_latents,
-    require_images,
-    select_examples,
-)
+from jaxgen.report.run_functions import decode, indices_over_classes, preprocessed, prior_latents, select_examples
+from jaxgen.report.section import NO_DECODER, NotApplicable, ReportInput, Section, offered, png, require_images
 
 ROWS = 8
 """Number of latents."""

@@ -6,17 +6,8 @@ from scipy.special import ndtr
 
 from jaxgen import plot
 from jaxgen.analysis import traversals
-from jaxgen.report.section import (
-    NO_DECODER,
-    ReportInput,
-    Section,
-    decode,
-    label_note,
-    offered,
-    png,
-    prior_latents,
-    require_images,
-)
+from jaxgen.report.run_functions import decode, label_note, prior_latents
+from jaxgen.report.section import NO_DECODER, ReportInput, Section, offered, png, require_images
 from jaxgen.typing import Float
 
 COORDINATES = 10

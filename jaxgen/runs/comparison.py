@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, shortened
-from jaxgen.metrics.protocol import Protocol, check_comparable, metric_of
+from jaxgen.metrics.protocol import Protocol, check_comparable
 from jaxgen.runs.config import format_value
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import load_run
@@ -106,22 +106,20 @@ def check_protocols(runs: Sequence[ComparedRun], metric: str) -> None:
         metric: name of the metric, without its protocol, in the metrics or the log of the runs.
 
     Raises:
-        InputError: if a run does not have the metric, or two have it by different protocols; the message names what
+        InputError: if a run does not have the metric, or all have it, but by no common protocol; the message names what
             differs.
     """
-    of_runs = []
-    for run in runs:
-        named = [name for name in (*run.metrics, *run.curves) if metric_of(name).rpartition("/")[2] == metric]
-        if not named:
+    found = [_texts(run) for run in runs]
+    for run, texts in zip(runs, found, strict=True):
+        if metric not in texts:
             raise InputError(
                 f"every run must have the metric {shortened(metric)} to be compared by it, {run.name} has not"
             )
-        of_runs.append(_without_prefix(named[0]))
-    check_comparable([Protocol.parse(name) if "[" in name else Protocol(name, ("as logged",)) for name in of_runs])
+    _check_common([texts[metric] for texts in found])
 
 
 def differing_protocols(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return a sentence for each metric that runs have by different protocols.
+    """Return a sentence for each metric that runs have by different protocols, and by none in common.
 
     Args:
         runs: runs to compare.
@@ -130,20 +128,35 @@ def differing_protocols(runs: Sequence[ComparedRun]) -> list[str]:
         Sentences that name the metric and what differs.
     """
     sentences = []
-    names = [{_without_prefix(name) for name in (*run.metrics, *run.curves) if "[" in name} for run in runs]
-    for metric in sorted({metric_of(name) for of_run in names for name in of_run}):
-        measured = [name for of_run in names for name in sorted(of_run) if metric_of(name) == metric]
+    found = [_texts(run) for run in runs]
+    for metric in sorted({metric for texts in found for metric in texts}):
+        measured = [[text for text in texts.get(metric, ()) if "[" in text] for texts in found]
         try:
-            check_comparable([Protocol.parse(name) for name in measured])
+            _check_common([texts for texts in measured if texts])
         except InputError as error:
             sentences.append(str(error))
     return sentences
 
 
-def _without_prefix(name: str) -> str:
-    """The text of a protocol without what stands before the name of the metric, as in `samples/fid[...]`."""
-    metric, bracket, choices = name.partition("[")
-    return metric.rpartition("/")[2] + bracket + choices
+def _check_common(of_runs: Sequence[Sequence[str]]) -> None:
+    """Raise an InputError unless the texts of a metric of all runs have one in common, or there are no runs."""
+    if of_runs and not set.intersection(*map(set, of_runs)):
+        first = [texts[0] for texts in of_runs]
+        check_comparable([Protocol.parse(text) if "[" in text else Protocol(text, ("as logged",)) for text in first])
+
+
+def _texts(run: ComparedRun) -> dict[str, list[str]]:
+    """The metrics of a run -> texts of their protocols, first of the test, then of the log.
+
+    They are without what stands before the name of a metric, as in `samples/fid[...]`; a metric that has no protocol is
+    its name alone.
+    """
+    found: dict[str, list[str]] = {}
+    for name in (*run.metrics, *run.curves):
+        metric, bracket, choices = name.partition("[")
+        metric = metric.rpartition("/")[2]
+        found.setdefault(metric, []).append(metric + bracket + choices)
+    return found
 
 
 def distinct_ends(paths: Sequence[Path]) -> list[str]:

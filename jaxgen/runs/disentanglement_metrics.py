@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._signatures import checked
@@ -19,9 +18,9 @@ from jaxgen.metrics import (
 )
 from jaxgen.metrics.disentanglement import BINS
 from jaxgen.metrics.protocol import Protocol
-from jaxgen.runs.evaluation import better_of, load_test_split
+from jaxgen.runs.evaluation import load_test_split, summarize_run
 from jaxgen.runs.loading import Run
-from jaxgen.training.seeds import summarize
+from jaxgen.training.seeds import measure_seeds
 from jaxgen.typing import Int, KeyArray
 
 DISENTANGLEMENT_METRICS = (
@@ -69,21 +68,10 @@ def disentanglement_metrics(run: Run, key: KeyArray, *, predictor: Callable[[], 
     factors = shape_factors("test")
     latents = np.asarray(run.encode(first_examples(load_test_split(run.config, run.example), len(factors))))
     of_seeds = latents[np.newaxis] if run.config.seeds is None else latents
-    found = [
-        dict.fromkeys(DISENTANGLEMENT_METRICS, np.nan)
-        if number in run.diverged
-        else _of_latents(key, of_seed, factors, predictor)
-        for number, of_seed in enumerate(of_seeds)
-    ]
-    protocols = {name: _protocol(name, len(factors), predictor) for name in DISENTANGLEMENT_METRICS}
-    if run.config.seeds is None:
-        return {protocols[name]: value for name, value in found[0].items()}
-    return {
-        protocols[name]: summarize(
-            jnp.asarray([of_seed[name] for of_seed in found]), better=better_of(name), left_out=run.diverged
-        )
-        for name in DISENTANGLEMENT_METRICS
-    }
+    found = measure_seeds(
+        lambda number: _of_latents(key, of_seeds[number], factors, predictor), run.finite, len(of_seeds)
+    )
+    return summarize_run(run, {_protocol(name, len(factors), predictor): values for name, values in found.items()})
 
 
 def _protocol(name: str, examples: int, predictor: Callable[[], Any]) -> str:

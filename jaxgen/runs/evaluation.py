@@ -1,7 +1,7 @@
 """Evaluation of a run on the test split of its data, and of its samples."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from jaxgen.runs.config import RunConfig
 from jaxgen.runs.loading import Run
 from jaxgen.training.mean_metrics import evaluate
 from jaxgen.training.seeds import Better, summarize
-from jaxgen.typing import Array, Batch
+from jaxgen.typing import AnyArray, Array, Batch, Shaped
 
 BETTER: dict[str, Better] = {name: number.better for name, number in NUMBERS.items() if number.better is not None} | {
     "accuracy": "larger",
@@ -82,8 +82,21 @@ def evaluate_run(run: Run, *, seed: int = 0, data: Batch | Stream | None = None)
     classifier = stacked_classifier(run.config.data, run.example)
     if run.model.sample is not None and classifier is not None:
         metrics |= stacked_metrics(classifier, run.sample_parts(key, STACKED_SAMPLES))
-    if not several_seeds:
-        return {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in metrics.items()}
+    return summarize_run(run, metrics)
+
+
+def summarize_run(run: Run, metrics: Mapping[str, Shaped[AnyArray, " seeds"]]) -> dict[str, Any]:
+    """Summarize metrics over the seeds of a run.
+
+    Args:
+        run: run that was measured.
+        metrics: metric name, with or without its protocol -> value of each seed, of one for a single run.
+
+    Returns:
+        Metric name -> what `summarize` returns for the values; for a single run its value, None where it is not finite.
+    """
+    if run.config.seeds is None:
+        return {name: float(value) if np.isfinite(value) else None for name, (value,) in metrics.items()}
     return {name: summarize(values, better=better_of(name), left_out=run.diverged) for name, values in metrics.items()}
 
 

@@ -18,9 +18,9 @@ from jaxgen.game import LatentDensities, State
 from jaxgen.metrics import active_units, importance_weighted_bound, mutual_information, rate_distortion
 from jaxgen.metrics.protocol import Protocol, choice
 from jaxgen.runs.config import RunConfig
-from jaxgen.runs.evaluation import better_of, load_test_split
+from jaxgen.runs.evaluation import load_test_split, summarize_run
 from jaxgen.runs.loading import Run
-from jaxgen.training.seeds import extract_seed, summarize
+from jaxgen.training.seeds import extract_seed, measure_seeds
 from jaxgen.typing import Array, Batch, KeyArray
 
 LIKELIHOOD_METRICS = ("importance_weighted_bound", "active_units", "rate", "distortion", "mutual_information")
@@ -58,7 +58,7 @@ def likelihood_metrics(
 
     Returns:
         Metric name -> the mean over the examples in nats per example, or the number of active units, or the mutual
-        information of all examples in nats: `[seeds]`, NaN for seeds that have diverged, or a scalar for a single run.
+        information of all examples in nats: `[seeds]`, NaN for seeds that have diverged; `[1]` for a single run.
 
     Raises:
         InputError: if the model has no such densities, a name or k is wrong, or the data do not fit the run.
@@ -74,12 +74,7 @@ def likelihood_metrics(
     if not isinstance(data, Stream):
         check_like(run.example, data)
     chosen = tuple(name for name in LIKELIHOOD_METRICS if name in names)
-    found = [
-        dict.fromkeys(chosen, np.nan) if i in run.diverged else _of_seed(run, i, key, k, chosen, data)
-        for i in range(run.config.seeds or 1)
-    ]
-    values = {name: np.array([of_seed[name] for of_seed in found], np.float64) for name in chosen}
-    return values if run.config.seeds is not None else {name: value[0] for name, value in values.items()}
+    return measure_seeds(partial(_of_seed, run, key, k, chosen, data), run.finite, run.config.seeds or 1)
 
 
 def check_densities(run: Run) -> None:
@@ -105,15 +100,9 @@ def evaluate_densities(run: Run, key: KeyArray, names: Sequence[str], *, k: int 
     """
     data = load_test_split(run.config, run.example)
     found = likelihood_metrics(run, key, k=k, names=names, data=data)
-    described: dict[str, Any] = {}
-    for name, value in found.items():
-        full_name = with_protocol(name, run.config, k=k, examples=count_examples(data))
-        if run.config.seeds is None:
-            described[full_name] = float(value) if np.isfinite(value) else None
-        else:
-            better = better_of(name)
-            described[full_name] = summarize(jnp.asarray(value), better=better, left_out=run.diverged)
-    return described
+    examples = count_examples(data)
+    described = {with_protocol(name, run.config, k=k, examples=examples): values for name, values in found.items()}
+    return summarize_run(run, described)
 
 
 def with_protocol(name: str, config: RunConfig[Any], *, k: int, examples: int) -> str:
@@ -151,9 +140,9 @@ def with_protocol(name: str, config: RunConfig[Any], *, k: int, examples: int) -
 
 
 def _of_seed(
-    run: Run, number: int, key: KeyArray, k: int, names: tuple[str, ...], data: Batch | Stream
+    run: Run, key: KeyArray, k: int, names: tuple[str, ...], data: Batch | Stream, number: int
 ) -> dict[str, float]:
-    """The metrics of one seed."""
+    """The metrics of the seed of that number."""
     state = extract_seed(run.state, number)
     example_key, set_key = jax.random.split(key)
     parts: list[dict[str, Array]] = []
@@ -166,7 +155,7 @@ def _of_seed(
         found["active_units"] = float(active_units(jnp.asarray(joined["mean"]), threshold=THRESHOLD))
     if "mutual_information" in names:
         found["mutual_information"] = float(_mutual_information(set_key, joined["mean"], joined["log_var"]))
-    return found
+    return {name: found[name] for name in names}
 
 
 _mutual_information = jax.jit(mutual_information)

@@ -13,7 +13,7 @@ from jaxgen._arrays import check_integers, check_key
 from jaxgen._signatures import checked
 from jaxgen.batch_checks import check_like
 from jaxgen.callbacks.checkpoints import diverged_from_json
-from jaxgen.data.large_arrays import LARGEST_BATCH, join_parts, map_batches
+from jaxgen.data.large_arrays import LARGEST_BATCH, join_parts, map_batches, part_size, sample_parts
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.memory import bytes_of, check_memory, memory_errors
@@ -251,18 +251,15 @@ class Run(NamedTuple):
         if "truncation" in conditions:
             check_truncation(self.model, conditions["truncation"])
         self._check_conditions(n, {k: x for k, x in conditions.items() if k not in self.model.latent_options})
-        # A multiple of the number of classes, through which a model cycles where no label is given.
-        size = max(1, LARGEST_BATCH // self.classes) * self.classes
+        size = part_size(n, self.classes, largest=LARGEST_BATCH)
         each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
         sample = self.model.sample
-        part = min(n, size)
-        _check_sample_memory(sample, self.state, n if together else part, part, conditions, each)
+        _check_sample_memory(sample, self.state, n if together else size, size, conditions, each)
 
         def parts() -> Iterator[Array]:
-            for first in range(0, n, size):
-                given = {name: values[first : first + size] for name, values in each.items()}
-                part_key = jax.random.fold_in(key, first)
-                yield _sampled(sample, min(size, n - first), self.state, part_key, {**conditions, **given})
+            for part in sample_parts(key, n, size):
+                given = {name: values[part.first : part.first + size] for name, values in each.items()}
+                yield _sampled(sample, part.size, self.state, part.key, {**conditions, **given})
 
         return parts()
 

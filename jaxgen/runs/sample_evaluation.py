@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxgen._signatures import checked
@@ -15,9 +14,9 @@ from jaxgen.data import DATASETS, Stream, count_examples
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, Extracted, Extractor
 from jaxgen.runs.config import RunConfig
-from jaxgen.runs.evaluation import better_of
+from jaxgen.runs.evaluation import summarize_run
 from jaxgen.runs.loading import Run, single
-from jaxgen.training.seeds import summarize
+from jaxgen.training.seeds import measure_seeds
 from jaxgen.typing import Batch, KeyArray
 
 SAMPLES = 10_000
@@ -83,23 +82,14 @@ def evaluate_samples(
             held_out_reference=reference_of(run.config, "test", held_out),
         )
     sample_key, metric_key = jax.random.split(key)
-    values: dict[str, list[float]] = {}
-    for number in range(run.config.seeds or 1):
-        if number in run.diverged:
-            found = dict.fromkeys(values, np.nan)
-        else:
-            parts = (part[0] for part in single(run, number).sample_parts(sample_key, count, **conditions))
-            fake = features_of_parts(extractor, parts, count=count, progress=progress)
-            measured = feature_metrics(metric_key, metrics, extractor, sets._replace(fake=fake))
-            found = {str(each.protocol): each.value for each in measured}
-        for name, value in found.items():
-            values.setdefault(name, [np.nan] * number).append(value)
-    if run.config.seeds is None:
-        return {name: value[0] if np.isfinite(value[0]) else None for name, value in values.items()}
-    return {
-        name: summarize(jnp.asarray(each), better=better_of(name), left_out=run.diverged)
-        for name, each in values.items()
-    }
+
+    def of_seed(number: int) -> dict[str, float]:
+        parts = (part[0] for part in single(run, number).sample_parts(sample_key, count, **conditions))
+        fake = features_of_parts(extractor, parts, count=count, progress=progress)
+        measured = feature_metrics(metric_key, metrics, extractor, sets._replace(fake=fake))
+        return {str(each.protocol): each.value for each in measured}
+
+    return summarize_run(run, measure_seeds(of_seed, run.finite, run.config.seeds or 1))
 
 
 def check_samples(run: Run) -> None:

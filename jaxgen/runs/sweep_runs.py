@@ -162,7 +162,7 @@ def train_sweep(
             write_config(run.folder, run.description)
         state = start.state or _first_state(first, family, points)
         durations = dataclasses.replace(start.durations)
-        fitted = _fit(whole, runs, points, start._replace(state=state), durations, stack)
+        fitted = _fit(whole, runs, points, start._replace(state=state), durations, notify, stack)
         names = _names(runs, points)
         for seed, where in sorted(fitted.diverged.items()):
             notify(f"the run with {names[seed]} was left out: {where}")
@@ -319,6 +319,7 @@ def _fit(
     points: Sequence[Mapping[str, float]],
     start: Start,
     durations: Durations,
+    notify: Notify,
     stack: contextlib.ExitStack,
 ) -> Fit:
     """Train all points, each of which has a log and checkpoints of its own."""
@@ -352,7 +353,7 @@ def _fit(
             start,
             whole,
             key=jnp.tile(runs[0].config.keys, len(points)),
-            callbacks=[durations, progress, *metric_callbacks(runs[0], whole.model), record, together],
+            callbacks=[durations, progress, *metric_callbacks(runs[0], whole.model, notify), record, together],
             on_compiled=on_compiled,
         )
 

@@ -119,7 +119,7 @@ def _fit(
             if trace is not None:
                 trace.start()
 
-        callbacks: list[Callback] = [durations, progress, *run_callbacks(prepared, log)]
+        callbacks: list[Callback] = [durations, progress, *run_callbacks(prepared, log, notify)]
         callbacks += [] if best is None else [best]
         callbacks += [lambda _: check_present(folder), checkpoints]
         callbacks = callbacks if trace is None else [trace, *callbacks]
@@ -231,10 +231,10 @@ def _best(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]
     )
 
 
-def run_callbacks(prepared: Prepared, log: MetricsLog) -> list[Callback]:
+def run_callbacks(prepared: Prepared, log: MetricsLog, notify: Notify) -> list[Callback]:
     """What happens between two chunks before the checkpoint, as far as the model can do it."""
     grid = image_grid(prepared, prepared.model, every=prepared.config.image_every)
-    return [*metric_callbacks(prepared, prepared.model), log, grid]
+    return [*metric_callbacks(prepared, prepared.model, notify), log, grid]
 
 
 def image_grid(prepared: Prepared, model: Model, *, every: int) -> ImageGrid:
@@ -262,7 +262,7 @@ def image_grid(prepared: Prepared, model: Model, *, every: int) -> ImageGrid:
     )
 
 
-def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
+def metric_callbacks(prepared: Prepared, model: Model, notify: Notify) -> list[Callback]:
     """The callbacks that return metrics of samples and of validation examples."""
     config = prepared.config
     found: list[Callback] = []
@@ -281,6 +281,7 @@ def metric_callbacks(prepared: Prepared, model: Model) -> list[Callback]:
                 every=config.metric_every or config.image_every,
                 last=config.steps,
                 seed=config.seed,
+                notify=notify,
             )
         ]
     if prepared.validation is not None:

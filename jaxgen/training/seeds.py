@@ -6,7 +6,7 @@ that what happens at every k-th step remains a branch of the program and is not 
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -16,7 +16,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.game import State
 from jaxgen.memory import check_memory
-from jaxgen.typing import Array, Key, PyTree, Shaped
+from jaxgen.typing import AnyArray, Array, Float, Key, PyTree, Shaped
 
 
 @checked
@@ -180,13 +180,37 @@ def first_finite(seeds: int, diverged: Collection[int]) -> int:
     return next((seed for seed in range(seeds) if seed not in diverged), 0)
 
 
+def measure_seeds(
+    of_seed: Callable[[int], Mapping[str, float]], numbers: Iterable[int], seeds: int
+) -> dict[str, Float[np.ndarray, " seeds"]]:
+    """Measure some of several seeds, one after the other.
+
+    Args:
+        of_seed: function from the number of a seed to its metrics.
+        numbers: numbers of the seeds to measure, e.g. of those that have not diverged.
+        seeds: number of all seeds.
+
+    Returns:
+        Metric name -> value of each seed, NaN for those that are not measured.
+
+    Example:
+        >>> measure_seeds(lambda number: {"double": 2.0 * number}, [0, 2], 3)
+        {'double': array([ 0., nan,  4.])}
+    """
+    values: dict[str, np.ndarray] = {}
+    for number in numbers:
+        for name, value in of_seed(number).items():
+            values.setdefault(name, np.full(seeds, np.nan))[number] = value
+    return values
+
+
 Better: TypeAlias = Literal["larger", "smaller"]
 """Which of two values of a metric is better."""
 
 
 @checked
 def summarize(
-    values: Shaped[Array, " seeds"], *, better: Better | None = None, left_out: Collection[int] = ()
+    values: Shaped[AnyArray, " seeds"], *, better: Better | None = None, left_out: Collection[int] = ()
 ) -> dict[str, Any]:
     """Summarize a metric over seeds.
 

@@ -12,6 +12,8 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.metrics.extractors import load_extractor
 from jaxgen.runs import RunConfig, load_run, train
+from jaxgen.runs.preparation import prepare_run
+from jaxgen.runs.training import metric_callbacks
 from jaxgen.training.chunk import Chunk, Divergence
 from jaxgen.training.seeds import extract_seed
 from tests.small_runs import LINEAR, LinearConfig, log_lines
@@ -35,11 +37,27 @@ FRECHET = f"samples/frechet_distance[digits_v1, none, n=1437/{CONFIG.metric_samp
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Folder of a run of two seeds with metrics of features at steps 20 and 40."""
+def notices():
+    """Notices of the training of `folder`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, notices):
+    """Folder of a run of two seeds with metrics of features at steps 20 and 40, trained with an empty cache."""
     folder = tmp_path_factory.mktemp("features") / "run"
-    train(folder, LINEAR, CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder.parent))
+        train(folder, LINEAR, CONFIG, notify=notices.append)
     return folder
+
+
+def test_a_training_states_whose_features_it_computes_where_they_are_not_cached(folder, notices, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder.parent))
+    assert notices == ["features of digits:train by digits_v1: 1437 images"]
+    prepared = prepare_run(folder, LINEAR, CONFIG, resume=True)
+    metric_callbacks(prepared, prepared.model, notices.append)
+    assert len(notices) == 1
 
 
 def test_the_metrics_are_logged_at_their_steps_only(folder):
@@ -58,6 +76,7 @@ def test_the_log_has_the_metrics_of_the_last_state_of_every_seed(folder):
         every=20,
         last=40,
         seed=3,
+        notify=lambda line: None,
     )
     for number in range(2):
         found = metrics.measure(extract_seed(run.state, number))
@@ -119,6 +138,7 @@ def test_a_seed_that_has_diverged_or_has_samples_that_are_not_finite_is_left_out
         every=10,
         last=10,
         seed=0,
+        notify=lambda line: None,
     )
     states = np.array([np.nan, 0.0], np.float32)
     found = metrics(Chunk(10, states, {"any/loss": np.zeros((2, 10))}, 0.1, diverged))

@@ -97,6 +97,10 @@ def test_chosen_metrics_with_options_that_do_not_apply_are_refused(vae, refused,
     assert refused("evaluate", vae, "--metrics", *options).startswith(sentence)
 
 
+def test_disentanglement_needs_the_data_whose_factors_are_known(vae, refused):
+    assert "shapes" in refused("evaluate", vae, "--metrics", "disentanglement")
+
+
 def test_metrics_of_densities_are_refused_before_samples_are_drawn(vae, refused, monkeypatch):
     loaded = evaluate.load_with_notice
 

@@ -108,6 +108,14 @@ def test_an_option_that_is_swept_is_not_given_as_well(given, tmp_path, refused, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("given", [["--metrics"], ["--metrics", "--steps", 3], ["--metrics", "--sweep", "beta=1,2"]])
+def test_metrics_without_a_name_are_refused(given, tmp_path, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = "--metrics must be followed by at least one name of a metric, got none"
+    assert refused("train", "vae", *given) == message
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def started(monkeypatch):
     """The trainings that commands start, without training: folder, family, config and preset of each."""

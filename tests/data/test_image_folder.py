@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from jaxgen.data import image_folder
 from jaxgen.data.folders import find_splits
-from jaxgen.data.image_folder import ImageFolder, folder_splits, resize_all
+from jaxgen.data.image_folder import ImageFolder, folder_splits
 from jaxgen.data.streaming import Source, read_all
 from jaxgen.errors import InputError
 from jaxgen.models import vae
@@ -148,11 +148,6 @@ def test_images_are_resized_and_cropped_around_the_centre(tmp_path: Path) -> Non
     # Only the middle third is left, except for the support of the resampling filter at its two edges.
     np.testing.assert_array_equal(data["image"][0, 3:-3], np.broadcast_to([9, 99, 199], (4, 10, 3)))
     np.testing.assert_array_equal(data["image"][1, :, 3:-3], np.broadcast_to([9, 99, 199], (10, 4, 3)))
-
-
-def test_resizing_averages_pixels() -> None:
-    board = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)[np.newaxis, ..., np.newaxis]
-    np.testing.assert_allclose(resize_all(board, 16, "board")[0, 4:-4, 4:-4], 127.5, atol=3)
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def test_downloaded_files_are_verified_and_deleted(
     tmp_path: Path, write_tiny_originals: WriteOriginals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checksums = write_tiny_originals(tmp_path / "web")
-    monkeypatch.setattr(preparing, "urlopen", lambda url, timeout: (tmp_path / "web" / url.split("/")[-1]).open("rb"))
+    monkeypatch.setattr(
+        "urllib.request.urlopen", lambda url, timeout: (tmp_path / "web" / url.split("/")[-1]).open("rb")
+    )
     with pytest.raises(InputError, match="is truncated or not the published file"):
         prepare("mnist", data_dir=tmp_path / "data")
     assert not list((tmp_path / "data").iterdir())
@@ -116,7 +118,9 @@ def test_long_preparation_is_reported_now_and_then(
 ) -> None:
     """One line when it starts, one every ten seconds, and one when it ends."""
     monkeypatch.setitem(originals.CHECKSUMS, "mnist", write_tiny_originals(tmp_path / "web", examples=2000))
-    monkeypatch.setattr(preparing, "urlopen", lambda url, timeout: (tmp_path / "web" / url.split("/")[-1]).open("rb"))
+    monkeypatch.setattr(
+        "urllib.request.urlopen", lambda url, timeout: (tmp_path / "web" / url.split("/")[-1]).open("rb")
+    )
     seconds = itertools.count(0, 4)
     monkeypatch.setattr(preparing, "monotonic", lambda: next(seconds))
     lines: list[str] = []
@@ -139,7 +143,7 @@ def test_error_without_a_network_names_the_files_to_provide(tmp_path: Path, monk
     def fail(url: str, timeout: float) -> Any:
         raise URLError("no route to host")
 
-    monkeypatch.setattr(preparing, "urlopen", fail)
+    monkeypatch.setattr("urllib.request.urlopen", fail)
     with pytest.raises(InputError, match=r"cifar-10-binary.tar.gz cannot be downloaded .*no route.* into a folder"):
         prepare("cifar10", data_dir=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,14 @@ import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.runs import evaluate_run, load_run
-from jaxgen.runs.comparison import ComparedRun, common_curves, compare_runs, differing_options
+from jaxgen.runs.comparison import (
+    ComparedRun,
+    check_protocols,
+    common_curves,
+    compare_runs,
+    differing_options,
+    differing_protocols,
+)
 from jaxgen.runs.config_json import read_config, write_config
 from tests.small_runs import log_lines, untrained
 
@@ -125,3 +132,29 @@ def test_metrics_of_the_best_state_are_marked(two_runs, tmp_path):
     best = {"step": 1, "value": -7.5, "evaluations": 1}
     (folder / "summary.json").write_text(json.dumps({"step": 2, "test": {"elbo": -7.5}, "best": best}))
     assert compare_runs([folder])[0].state == "1 (best)"
+
+
+def measured(name, *texts):
+    return ComparedRun(name, "10", dict.fromkeys(texts, (1.0, None)), {}, [], {})
+
+
+def test_values_are_compared_where_one_of_the_protocols_of_all_runs_is_equal():
+    """In whatever order they were measured, also where a log has them."""
+    few, many = "fid[a, n=9/5]", "fid[a, n=9/9]"
+    logged = measured("c")._replace(curves={f"samples/{many}": np.zeros((1, 1))})
+    runs = [measured("a", few, many), measured("b", many), logged]
+    check_protocols(runs, "fid")
+    assert differing_protocols(runs) == []
+
+
+def test_values_of_different_protocols_are_refused_by_what_differs():
+    runs = [measured("a", "fid[a, n=9/5]", "fid[a, n=9/7]"), measured("b", "fid[a, n=9/9]")]
+    with pytest.raises(InputError, match="got n=9/5 and n=9/9"):
+        check_protocols(runs, "fid")
+    (sentence,) = differing_protocols(runs)
+    assert "got n=9/5 and n=9/9" in sentence
+    assert differing_protocols([runs[0], measured("c", "kid[a, n=9/9]")]) == []
+    with pytest.raises(InputError, match="every run must have the metric 'kid' to be compared by it, a has not"):
+        check_protocols(runs, "kid")
+    with pytest.raises(InputError, match="got as logged"):
+        check_protocols([measured("a", "fid"), measured("b", "fid[a, n=9/9]")], "fid")

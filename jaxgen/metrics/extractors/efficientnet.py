@@ -1,7 +1,8 @@
 """`efficientnet_lite0`: a classifier of ImageNet whose weights are in a package, so that no file is fetched."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from flax.traverse_util import unflatten_dict
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
 from jaxgen.metrics.extractors.torch_file import read_torch_file
-from jaxgen.metrics.extractors.weights import file_sha256, folded_convolution, parameter_shapes, published_array
-from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
+from jaxgen.metrics.extractors.weights import file_sha256
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (224, 224)
@@ -64,16 +65,21 @@ def efficientnet_lite0(*, resizer: str = "antialiased_bicubic") -> Extractor:
         channels=3,
         size=SIZE,
         params=jax.tree.map(jnp.asarray, params),
-        apply=_apply,
+        apply=_apply(),
         at_once=64,
-        classes_of="imagenet",
     )
 
 
-def _apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
-    """Compute features and logits of grey levels in 0..255."""
-    found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
-    return Extracted(found.features, found.logits)
+@cache  # JAX compiles again for another function.
+def _apply() -> Callable[[PyTree, Float[Array, "n 224 224 3"]], Extracted]:
+    """Return the function of the extractor."""
+    from jaxgen.nn.efficientnet_lite0 import EfficientNetLite0
+
+    def apply(params: PyTree, images: Float[Array, "n 224 224 3"]) -> Extracted:
+        found: Any = EfficientNetLite0().apply({"params": params}, (images - 127) / 128)
+        return Extracted(found.features, found.logits)
+
+    return apply
 
 
 def _file() -> Path:
@@ -100,20 +106,22 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
+    from jaxgen.nn.efficientnet_lite0 import BATCH_NORM_EPSILON, EfficientNetLite0
+
     shapes = parameter_shapes(EfficientNetLite0(), 224)
-    found: dict[str, np.ndarray] = {}
-    for module in (name.removesuffix("/kernel") for name in shapes if name.endswith("/kernel")):
-        if module != "classifier":
-            *block, layer = module.split("/")
-            prefix = "".join(f"_blocks.{name.removeprefix('block_')}." for name in block)
-            weight, norm = (f"{prefix}{part}" for part in LAYERS[layer])
-            shape = shapes[f"{module}/kernel"]
-            parts = folded_convolution(arrays, weight, norm, shape, epsilon=BATCH_NORM_EPSILON)
-            found |= {f"{module}/{part}": array for part, array in parts.items()}
+    found = folded_convolutions(arrays, shapes, _names, epsilon=BATCH_NORM_EPSILON)
     features, classes = shapes["classifier/kernel"]
     found["classifier/kernel"] = published_array(arrays, "_fc.weight", (classes, features)).T
     found["classifier/bias"] = published_array(arrays, "_fc.bias", (classes,))
     return found
+
+
+def _names(module: str) -> tuple[str, str]:
+    """The names in the file of a convolution and of its batch normalization."""
+    *block, layer = module.split("/")
+    prefix = "".join(f"_blocks.{name.removeprefix('block_')}." for name in block)
+    weight, norm = LAYERS[layer]
+    return f"{prefix}{weight}", f"{prefix}{norm}"
 
 
 LAYERS = {

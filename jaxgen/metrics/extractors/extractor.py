@@ -43,7 +43,6 @@ class Extractor(NamedTuple):
             alone, `extractor._replace(at_once=4)` takes less time.
         options: further choices on which the numbers depend, as a protocol prints them, e.g. `layer=768`; none where
             they are those of the publication.
-        classes_of: name of the data set whose classes the logits are of; None where they are of no data set.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Extractor(NamedTuple):
     apply: Callable[[PyTree, Float[Array, "n height width channels"]], Extracted]
     at_once: int = 256
     options: tuple[str, ...] = ()
-    classes_of: str | None = None
 
     def __call__(self, images: Shaped[AnyArray, "n height width channels"]) -> Extracted:
         """Compute features and logits of any number of images.

@@ -11,16 +11,10 @@ from flax.traverse_util import unflatten_dict
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
-from jaxgen.metrics.extractors.weights import (
-    PublishedWeights,
-    folded_convolution,
-    load_weights,
-    parameter_shapes,
-    published_array,
-)
-from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
+from jaxgen.metrics.extractors.weights import PublishedWeights, load_weights
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (299, 299)
@@ -76,13 +70,13 @@ def inception_2015(*, resizer: str = "tf1_bilinear", layer: int = 2048, bias: bo
         apply=_apply(resizer, layer, bias),
         at_once=AT_ONCE,
         options=(*((f"layer={layer}",) if layer != 2048 else ()), *(("bias=true",) if bias else ())),
-        classes_of="imagenet",
     )
 
 
 @cache  # JAX compiles again for another function.
 def _apply(resizer: str, layer: int, bias: bool) -> Callable[[PyTree, Float[Array, "n 299 299 3"]], Extracted]:
     """Return the function of an extractor."""
+    from jaxgen.nn.inception_2015 import Inception2015
 
     def apply(params: PyTree, images: Float[Array, "n 299 299 3"]) -> Extracted:
         found: Any = Inception2015().apply({"params": params}, standardize(images, resizer))
@@ -120,18 +114,20 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
+    from jaxgen.nn.inception_2015 import BATCH_NORM_EPSILON, Inception2015
+
     shapes = parameter_shapes(Inception2015(), 75)
-    found: dict[str, np.ndarray] = {}
-    for name, shape in shapes.items():
-        if name.endswith("/conv/kernel"):
-            module = name.removesuffix("/conv/kernel")
-            prefix = module.replace("/", ".")
-            parts = folded_convolution(arrays, f"{prefix}.conv", f"{prefix}.bn", shape, epsilon=BATCH_NORM_EPSILON)
-            found |= {f"{module}/conv/{part}": array for part, array in parts.items()}
+    found = folded_convolutions(arrays, shapes, _names, epsilon=BATCH_NORM_EPSILON)
     features, classes = shapes["fc/kernel"]
     found["fc/kernel"] = published_array(arrays, "fc.weight", (classes, features)).T
     found["fc_bias"] = published_array(arrays, "fc.bias", (classes,))
     return found
+
+
+def _names(module: str) -> tuple[str, str]:
+    """The names in the file of a convolution and of its batch normalization."""
+    convolution = module.replace("/", ".")
+    return convolution, f"{convolution.removesuffix('.conv')}.bn"
 
 
 INCEPTION_WEIGHTS = PublishedWeights(

@@ -107,7 +107,6 @@ def packaged_extractor(name: str, *, resizer: str = "none") -> Extractor:
         size=PACKAGED[name].size,
         params=unflatten_dict(load_tensors(content), sep="/"),
         apply=apply_classifier,
-        classes_of=PACKAGED[name].data,
     )
 
 

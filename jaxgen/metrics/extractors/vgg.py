@@ -13,15 +13,10 @@ from safetensors.numpy import load_file
 from jaxgen._numerics import safe_sqrt
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.metrics.extractors.conversion import convolution, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
-from jaxgen.metrics.extractors.weights import (
-    PublishedWeights,
-    convolution,
-    load_weights,
-    parameter_shapes,
-    published_array,
-)
+from jaxgen.metrics.extractors.weights import PublishedWeights, load_weights
 from jaxgen.nn.vgg16 import VGG16, VGG16Convolutions
 from jaxgen.typing import AnyArray, Array, Float, PyTree
 
@@ -76,7 +71,6 @@ def vgg16(*, resizer: str = "tf1_bilinear") -> Extractor:
         params=jax.tree.map(jnp.asarray, params),
         apply=_apply,
         at_once=32,
-        classes_of="imagenet",
     )
 
 

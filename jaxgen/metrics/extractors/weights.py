@@ -8,25 +8,19 @@ from, and the SHA-256 of both files, which is compared whenever the arrays are l
 """
 
 import hashlib
-import http.client
 import json
 import os
 import shutil
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
-from flax.traverse_util import flatten_dict
 from safetensors.numpy import load, save
 
 from jaxgen.atomic_write import open_atomic, write_atomic
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors.torch_file import read_torch_file
-from jaxgen.nn.folding import fold_batch_norm
 from jaxgen.paths import cache_folder, expand_path
 from jaxgen.regular_files import open_regular, read_regular
 
@@ -136,6 +130,9 @@ def download_weights(weights: PublishedWeights) -> Path:
     Raises:
         InputError: if there is no network, the server does not have the file, or it is not the published one.
     """
+    import http.client
+    import urllib.request
+
     temporary = _make_folder() / f".{weights.files[0]}.download"
     try:
         with (
@@ -192,111 +189,6 @@ def load_weights(weights: PublishedWeights) -> dict[str, np.ndarray]:
     if not known or manifest.get("sha256") != hashlib.sha256(content).hexdigest():
         raise InputError(f"{path} must have the SHA-256 that {manifest_path.name} states, got another: {weights.how}")
     return load(content)
-
-
-def published_array(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an array of a file of weights, whose shape is checked.
-
-    Args:
-        arrays: names and arrays of the file.
-        name: name of the array.
-        shape: its shape.
-
-    Returns:
-        The array, float32.
-
-    Raises:
-        InputError: if there is no such array, or it has another shape, is not of floats, or not finite.
-
-    Example:
-        >>> published_array({"fc.bias": np.zeros(1000)}, "fc.bias", (1008,))
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: the weights must have an array fc.bias of the shape (1008,), got (1000,): is this the
-        file of another network?
-    """
-    array = arrays.get(name)
-    if array is None or array.shape != shape or not np.issubdtype(array.dtype, np.floating):
-        found = "none" if array is None else f"{array.shape}" if array.shape != shape else f"{array.dtype}"
-        raise InputError(
-            f"the weights must have an array {name} of the shape {shape}, got {found}: is this the file of another "
-            "network?"
-        )
-    if not np.isfinite(array).all():
-        raise InputError(f"the weights must be finite, got NaN or infinity in the array {name}")
-    return array.astype(np.float32)
-
-
-def convolution(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the kernel of a convolution as Flax has it, from PyTorch's.
-
-    Args:
-        arrays: names and arrays of the file, PyTorch's axes [features, channels, *window].
-        name: name of the array.
-        shape: shape of the result, [*window, channels, features].
-
-    Returns:
-        The kernel, float32.
-
-    Raises:
-        InputError: as by `published_array`.
-
-    Example:
-        >>> convolution({"weight": np.zeros((8, 3, 5, 7))}, "weight", (5, 7, 3, 8)).shape
-        (5, 7, 3, 8)
-    """
-    *window, channels, features = shape
-    return np.moveaxis(published_array(arrays, name, (features, channels, *window)), (0, 1), (-1, -2))
-
-
-def folded_convolution(
-    arrays: Mapping[str, np.ndarray], name: str, norm: str, shape: tuple[int, ...], *, epsilon: float
-) -> dict[str, np.ndarray]:
-    """Return a convolution as Flax has it, with the batch normalization after it, from PyTorch's.
-
-    Args:
-        arrays: names and arrays of the file.
-        name: name of the convolution.
-        norm: name of the batch normalization.
-        shape: shape of the kernel, [*window, channels, features].
-        epsilon: number that is added to the variance.
-
-    Returns:
-        `kernel` and `bias`, float32.
-
-    Raises:
-        InputError: as by `published_array`.
-
-    Example:
-        >>> arrays = {"conv.weight": np.ones((1, 1, 3, 3))}
-        >>> arrays |= {f"bn.{part}": np.ones(1) for part in ("weight", "bias", "running_mean", "running_var")}
-        >>> folded_convolution(arrays, "conv", "bn", (3, 3, 1, 1), epsilon=0.0)["bias"]
-        array([0.], dtype=float32)
-    """
-    kernel = convolution(arrays, f"{name}.weight", shape)
-    scale, bias, mean, variance = (
-        published_array(arrays, f"{norm}.{part}", shape[-1:])
-        for part in ("weight", "bias", "running_mean", "running_var")
-    )
-    return fold_batch_norm(kernel, scale=scale, bias=bias, mean=mean, variance=variance, epsilon=epsilon)
-
-
-def parameter_shapes(network: Any, size: int) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of the parameters of a network of images.
-
-    Args:
-        network: a module of Flax.
-        size: height and width of RGB images.
-
-    Returns:
-        "module/module/kernel" -> shape.
-
-    Example:
-        >>> from jaxgen.nn.inception_2015 import Inception2015
-        >>> parameter_shapes(Inception2015(), 75)["fc/kernel"]
-        (2048, 1008)
-    """
-    variables = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, size, size, 3), np.float32))
-    return {name: array.shape for name, array in flatten_dict(variables["params"], sep="/").items()}
 
 
 def file_sha256(path: Path) -> str:

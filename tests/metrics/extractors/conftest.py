@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from jaxgen.metrics.extractors.conversion import parameter_shapes
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
-from jaxgen.metrics.extractors.weights import parameter_shapes
 from jaxgen.nn.inception_2015 import Inception2015
 from tests.metrics.extractors.weights_by_rule import weights_by_rule
 

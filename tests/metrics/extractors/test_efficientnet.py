@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import efficientnet
+from jaxgen.metrics.extractors.conversion import parameter_shapes
 from jaxgen.metrics.extractors.efficientnet import FILE, LAYERS, PACKAGE, convert, efficientnet_lite0
-from jaxgen.metrics.extractors.weights import parameter_shapes
 from jaxgen.nn.efficientnet_lite0 import EfficientNetLite0
 from tests.metrics.extractors.weights_by_rule import weights_by_rule
 
@@ -89,7 +89,7 @@ def test_extractor_equals_pytorch_and_does_not_import_the_package(arrays, refere
     extractor = efficientnet_lite0(resizer="none")._replace(at_once=1)
     found = extractor(images)
     features, logits = in_pytorch(arrays, (images.astype(np.float32) - 127) / 128)
-    assert (extractor.name, extractor.classes_of) == ("efficientnet_lite0", "imagenet")
+    assert extractor.name == "efficientnet_lite0"
     np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-4 * features.std())
     np.testing.assert_allclose(found.logits, logits, rtol=1e-4, atol=1e-4 * logits.std())
 

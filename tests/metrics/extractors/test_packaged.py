@@ -60,10 +60,6 @@ def test_a_changed_or_missing_file_is_refused(monkeypatch, tmp_path, content, go
     assert str(error.value) == expected
 
 
-def test_extractors_name_the_data_of_their_classes():
-    assert [load_extractor(name).classes_of for name in DATA] == ["digits", "mnist"]
-
-
 def test_a_missing_file_is_refused_with_what_to_do(monkeypatch, tmp_path):
     packaged.packaged_extractor.cache_clear()
     monkeypatch.setattr(packaged, "weights_file", lambda name: tmp_path / name)

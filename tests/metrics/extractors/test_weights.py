@@ -11,15 +11,14 @@ import torch
 
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import inception
+from jaxgen.metrics.extractors.conversion import published_array
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
 from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
-    convolution,
     download_weights,
     install_weights,
     load_weights,
-    published_array,
     weights_folder,
 )
 
@@ -101,34 +100,12 @@ def test_file_with_another_hash_is_refused(weights, file, folder):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize(
-    ("array", "found"),
-    [
-        (None, "must have an array weight of the shape (2, 3), got none"),
-        (np.zeros((3, 2)), "must have an array weight of the shape (2, 3), got (3, 2)"),
-        (np.zeros((2, 3), int), "must have an array weight of the shape (2, 3), got int64"),
-        (np.full((2, 3), np.nan), "must be finite, got NaN or infinity in the array weight"),
-    ],
-)
-def test_missing_or_invalid_array_is_refused(array, found):
-    with pytest.raises(InputError) as error:
-        published_array({} if array is None else {"weight": array}, "weight", (2, 3))
-    assert str(error.value).startswith(f"the weights {found}")
-
-
 def test_inception_refuses_weights_of_another_network(inception_file):
     arrays = read_torch_file(inception_file[0])
     with pytest.raises(InputError, match=r"array fc.weight of the shape \(1008, 2048\), got \(1000, 2048\): is this"):
         inception.convert({**arrays, "fc.weight": arrays["fc.weight"][:1000]})
     with pytest.raises(InputError, match=r"array Conv2d_1a_3x3.conv.weight of the shape \(32, 3, 3, 3\), got none"):
         inception.convert({"conv1.weight": arrays["Conv2d_1a_3x3.conv.weight"]})
-
-
-def test_kernels_have_the_axes_of_flax():
-    """A kernel whose entry is 1 at one place reads one channel at one position of the window."""
-    weight = np.zeros((5, 2, 3, 4))
-    weight[4, 1, 2, 0] = 1
-    assert np.argwhere(convolution({"a": weight}, "a", (3, 4, 2, 5))).tolist() == [[2, 0, 1, 4]]
 
 
 def test_download_is_checked_and_leaves_only_the_converted_file(weights, file, folder, monkeypatch):
