@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
-from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, vae, vaegan
+from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, stylegan2, vae, vaegan
 from jaxgen.models.family import Family, describe_error, load_family
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
@@ -44,6 +44,12 @@ FAMILIES = (
         build=gan.build,
         summary="generative adversarial network, composed from parts (Goodfellow et al. 2014)",
         complete=gan_config.completed,
+    ),
+    Family(
+        name="stylegan2",
+        config=stylegan2.Config,
+        build=stylegan2.build,
+        summary="StyleGAN2: styles in every layer, lazy regularization (Karras et al. 2020)",
     ),
     Family(name="vae", config=vae.Config, build=vae.build, summary="variational autoencoder (Kingma & Welling 2014)"),
     Family(

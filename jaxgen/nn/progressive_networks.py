@@ -22,7 +22,7 @@ from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense
 from jaxgen.nn.minibatch_deviation import append_deviation
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.resampling import downsample, normalized, resample, upsample
-from jaxgen.nn.stylegan2 import SMALLEST, resolutions
+from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
 from jaxgen.typing import Array, Float, Int, Scalar
 
 BOX = (0.5, 0.5)

@@ -5,7 +5,7 @@ each channel, bias, activation, instance normalization, and a scale and a shift 
 
     y = (1 + scale(w)) (x - mean(x)) / sqrt(variance(x) + 1e-8) + shift(w)
 
-over the pixels of a channel (AdaIN). It grows like that of `jaxgen.nn.progressive`, whose discriminator is used with a
+over the pixels of a channel (AdaIN). It grows like that of `jaxgen.nn.progressive_networks`, whose discriminator is used with a
 blur of (1, 2, 1). With classes that discriminator has an output for each, and the one of the label counts.
 """
 
@@ -15,9 +15,9 @@ import jax.numpy as jnp
 
 from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense, normal
 from jaxgen.nn.pixel_norm import pixel_norm
-from jaxgen.nn.progressive import BOX, blurred, channels_at, mixed_images, used_resolutions
+from jaxgen.nn.progressive_networks import BOX, blurred, channels_at, mixed_images, used_resolutions
 from jaxgen.nn.resampling import upsample
-from jaxgen.nn.stylegan2 import SMALLEST, Noise, repeated, resolutions
+from jaxgen.nn.stylegan2_networks import SMALLEST, Noise, repeated, resolutions
 from jaxgen.typing import Array, Float, Int, Scalar
 
 BLUR = (1.0, 2.0, 1.0)

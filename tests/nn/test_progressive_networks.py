@@ -10,8 +10,8 @@ import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.nn.convolution import convolutions_by_xla
-from jaxgen.nn.progressive import Discriminator, Generator, faded
 from jaxgen.nn.progressive_names import naming
+from jaxgen.nn.progressive_networks import Discriminator, Generator, faded
 from jaxgen.nn.published_weights import variables_from, weights_of
 from tests.references import arrays, channels_last, group
 

@@ -9,11 +9,12 @@ import pytest
 from jax.nn import softplus
 
 from jaxgen.errors import InputError
-from jaxgen.nn import stylegan2
+from jaxgen.losses.path_length import path_lengths
+from jaxgen.nn import stylegan2_networks
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.nn.published_weights import variables_from, weights_of
-from jaxgen.nn.stylegan2 import Discriminator, Generator, Mapping, Synthesis, mixed, repeated, truncated
 from jaxgen.nn.stylegan2_names import STYLEGAN2
+from jaxgen.nn.stylegan2_networks import Discriminator, Generator, Mapping, Synthesis, mixed, repeated, truncated
 from tests.references import arrays, channels_last, group
 
 NAME = "stylegan2_ada_pytorch"
@@ -226,6 +227,31 @@ class TestGradients:
         assert_images(of_images, "r1_grads")
         assert_gradients(gradients, "grad_r1_gamma10")
 
+    @pytest.mark.parametrize("mean", [0.0, 1.5])
+    def test_of_the_path_length_penalty(self, variables, mean):
+        """The gradient flows through the moving average of the lengths; the weight is 2."""
+        noise = jnp.asarray(channels_last(REFERENCE["pl_noise"]))
+
+        @jax.jit
+        @convolutions_by_xla()
+        def penalty(params):
+            changed = {**variables[0], "params": params}
+            w = repeated(map_latents(changed, Z), STYLES)
+
+            def synthesize_changed(w):
+                return GENERATOR.apply(changed, w, noise="constant", method="synthesize")
+
+            lengths = path_lengths(synthesize_changed, w, noise)
+            new = mean + 0.01 * (lengths.mean() - mean)
+            penalties = jnp.square(lengths - new)
+            return 2 * penalties.mean(), (lengths, new, penalties)
+
+        gradients, (lengths, new, penalties) = jax.grad(penalty, has_aux=True)(variables[0]["params"])
+        np.testing.assert_allclose(lengths, REFERENCE["pl_lengths"], rtol=1e-4)
+        np.testing.assert_allclose(new, REFERENCE[f"pl_mean_after_{mean}"], rtol=1e-4)
+        np.testing.assert_allclose(penalties, REFERENCE[f"pl_penalty_{mean}"], rtol=1e-4)
+        assert_gradients({"params": gradients}, f"grad_pl_{mean}")
+
 
 class TestConfigurations:
     @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
@@ -268,7 +294,7 @@ class TestConfigurations:
     @pytest.mark.parametrize("size", [4, 12, 28, 33])
     def test_sizes_that_are_no_power_of_two_are_refused(self, size):
         with pytest.raises(InputError, match=f"power of 2 from 8 on as their size, got {size}"):
-            stylegan2.resolutions(size)
+            stylegan2_networks.resolutions(size)
 
     def test_styles_of_another_number_of_layers_are_refused(self):
         with pytest.raises(InputError, match=r"styles must be \[batch, 4, style\], got \(2, 5, 8\)"):

@@ -1,0 +1,489 @@
+"""StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), in the form of the authors' code of 2020 (arXiv:2006.06676).
+
+    generator:       mean of log(1 + exp(-D(G(z))))                        + path length penalty, every 4th step
+    discriminator:   mean of log(1 + exp(D(G(z)))) + log(1 + exp(-D(x)))   + (gamma / 2) |grad D(x)|^2, every 16th step
+
+G maps z to a style w, and w to an image; with a probability of 0.9 the layers from a random one on have the style of a
+second latent (style mixing). Samples come from a moving average of the generator. The networks are those of
+`jaxgen.nn.stylegan2_networks`.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen.averaging import Average, half_life_decay, with_averages
+from jaxgen.errors import InputError
+from jaxgen.game import Model, Player, Regularizer, State, game
+from jaxgen.losses import non_saturating, r1_penalty
+from jaxgen.losses.path_length import path_length_penalty
+from jaxgen.models.checked_model import checked
+from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.optimizer import (
+    AdversarialOptimizerConfig,
+    freeze_networks,
+    make_optimizer,
+    optimizer_of_discriminator,
+)
+from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
+from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.nn.stylegan2_networks import (
+    Architecture,
+    Discriminator,
+    Generator,
+    Mapping,
+    Noise,
+    Synthesis,
+    mixed,
+    repeated,
+    resolutions,
+    truncated,
+)
+from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
+
+Label: TypeAlias = Int[Array, " batch"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(AdversarialOptimizerConfig):
+    """Options of StyleGAN2. The defaults are those that the authors choose automatically, at a small size.
+
+    Attributes:
+        learning_rate: learning rate, before the correction for lazy regularization.
+        b1: decay of the mean of gradients.
+        b2: decay of the mean of squared gradients.
+        size: height and width of the networks' images, a power of 2; smaller images are surrounded by black. By default
+            that of the data.
+        base: number of channels of a feature map times its size, where that is not above the largest number; 32768 in
+            the paper.
+        largest: largest number of channels; 512 in the paper.
+        latent_dim: dimension of the latent z.
+        style_dim: dimension of the style w.
+        mapping_layers: layers of the mapping network.
+        architecture: how the blocks of the generator are connected.
+        discriminator_architecture: how those of the discriminator are connected.
+        group: number of examples in a group of the minibatch standard deviation; the batch is a multiple of it.
+        conditional: whether the networks are conditioned on the class.
+        mixing: probability of a second style.
+        gamma: weight of the gradient penalty, twice the factor of the squared norm; by default
+            0.0002 size^2 / batch size.
+        penalty_every: number of steps between two updates with it.
+        path_length: weight of the path length penalty; 0 for none.
+        path_length_every: number of steps between two updates with it.
+        path_length_share: share of the batch that it is computed of.
+        ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
+        ema_ramp_up: largest half-life as a share of the images so far; None for no limit.
+    """
+
+    learning_rate: float | None = 0.0025
+    b1: float | None = 0.0
+    b2: float = 0.99
+    size: int | None = None
+    base: int = 1024
+    largest: int = 64
+    latent_dim: int = 64
+    style_dim: int = 64
+    mapping_layers: int = 2
+    architecture: Architecture = "skip"
+    discriminator_architecture: Architecture = "resnet"
+    group: int = 4
+    conditional: bool = False
+    mixing: float = 0.9
+    gamma: float | None = None
+    penalty_every: int = 16
+    path_length: float = 2.0
+    path_length_every: int = 4
+    path_length_share: float = 0.5
+    ema_half_life: float | None = None
+    ema_ramp_up: float | None = 0.05
+
+    def __post_init__(self) -> None:
+        self.check_optimizer()
+        _check_options(self)
+
+
+def build(config: Config, example: Batch) -> Model:
+    """Build StyleGAN2 for images of the shape of an example.
+
+    Args:
+        config: options.
+        example: batch of any size that shows the shape of the images and the number of classes.
+
+    Returns:
+        The model. `sample(key, state, n)` gives images in [0, 1]; a conditional model takes `label=...`, one for all or
+        one for each, and cycles through the classes without it. With `truncation=psi`, from 0 to 1, styles are drawn
+        towards their average. `decode` does the same with given latents. Both use the stored noise images, so that
+        equal latents give equal images. As the discriminator compares the examples of a batch, none has an output of
+        its own, and there is no `evaluate`.
+
+    Raises:
+        InputError: if the data are no images of a size that the networks can have.
+
+    Example:
+        >>> import numpy as np
+        >>> images = {"image": np.zeros((4, 8, 8, 1), np.uint8)}
+        >>> model = build(Config(base=32, latent_dim=4, style_dim=4), images)
+        >>> state = model.init(jax.random.key(0), images)
+        >>> model.sample(jax.random.key(1), state, 3, truncation=0.5).shape
+        (3, 8, 8, 1)
+    """
+    networks = _networks(config, example)
+    players = _players(Objective(networks, config))
+    init, step = game(networks.init, players, ema={"generator": _average(config)})
+    model = Model(
+        init=init,
+        step=step,
+        players=players,
+        sample=partial(sample, networks),
+        decode=partial(decode, networks),
+        sample_latent=networks.sample_latent,
+        conditions=("label", "truncation") if networks.classes else ("truncation",),
+    )
+    return checked(
+        model,
+        example,
+        latent_dim=config.latent_dim,
+        classes=networks.classes or None,
+        conditions=("label", "truncation"),
+    )
+
+
+class Networks(NamedTuple):
+    """Generator and discriminator, and how they are applied.
+
+    Attributes:
+        generator: the generator.
+        discriminator: the discriminator.
+        latent_dim: dimension of the latent z.
+        classes: number of classes; 0 if they are not conditioned.
+        shape: height, width and channels of the data.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+    latent_dim: int
+    classes: int
+    shape: tuple[int, int, int]
+
+    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
+        """Initialize both networks."""
+        generator_key, discriminator_key = jax.random.split(key)
+        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, *self._full_shape))
+        label = jnp.zeros(1, jnp.int32) if self.classes else None
+        generator = self.generator.init(generator_key, z, label, train=False, noise="none")
+        return {
+            "generator": {**dict(generator), "path_length": {"mean": jnp.zeros(())}},
+            "discriminator": dict(self.discriminator.init(discriminator_key, image, label, train=False)),
+        }
+
+    @property
+    def _full_shape(self) -> tuple[int, int, int]:
+        return (self.discriminator.size, self.discriminator.size, self.shape[2])
+
+    def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
+        """Draw n latents."""
+        return jax.random.normal(key, (n, self.latent_dim))
+
+    def real(self, batch: Batch) -> Float[Array, "batch size size channels"]:
+        """Return the real images, surrounded by black to the size of the networks."""
+        return jnp.pad(to_signed(preprocess(batch)), ((0, 0), *self._borders), constant_values=-1.0)
+
+    def inner(self, images: Float[Array, "batch size size channels"]) -> Float[Array, "batch height width channels"]:
+        """Return images without what surrounds those of the data."""
+        (top, _), (left, _), _ = self._borders
+        return images[:, top : top + self.shape[0], left : left + self.shape[1]]
+
+    @property
+    def _borders(self) -> tuple[tuple[int, int], ...]:
+        missing = [full - side for full, side in zip(self._full_shape, self.shape, strict=True)]
+        return tuple((space // 2, space - space // 2) for space in missing)
+
+    def label(self, batch: Batch) -> Label:
+        """Return the classes of the real images; None without a condition."""
+        return batch["label"] if self.classes else None
+
+    def styles(
+        self, key: KeyArray, variables: Params, label: Label, n: int, *, mixing: float
+    ) -> tuple[Float[Array, "n styles style"], Stats]:
+        """Return styles of new latents for all layers, mixed at random, and the statistics of the mapping network.
+
+        Only the first latents count for the average of styles.
+        """
+        first_key, second_key, layer_key, choice_key = jax.random.split(key, 4)
+        z = self.sample_latent(first_key, n)
+        w, changed = _apply(self.generator, variables, z, label, train=True, method="map", mutable=["latent_average"])
+        count = self.generator.synthesis.styles
+        if not mixing:
+            return repeated(w, count), changed
+        z = self.sample_latent(second_key, n)
+        second = self.map(variables, z, label)
+        # One layer for the whole batch, from which on the second styles count; all layers where they do not.
+        crossover = jax.random.randint(layer_key, (), 1, count)
+        crossover = jnp.where(jax.random.bernoulli(choice_key, mixing), crossover, count)
+        return mixed(w, second, crossover, count), changed
+
+    def map(self, variables: Params, z: Float[Array, "n latent"], label: Label) -> Float[Array, "n style"]:
+        """Return the styles of latents."""
+        w: Array = _apply(self.generator, variables, z, label, train=False, method="map")
+        return w
+
+    def synthesize(
+        self, variables: Params, w: Float[Array, "n styles style"], *, noise: Noise, key: KeyArray | None = None
+    ) -> Float[Array, "n size size channels"]:
+        """Return the images of styles."""
+        rngs = None if key is None else {"noise": key}
+        images: Array = _apply(self.generator, variables, w, noise=noise, method="synthesize", rngs=rngs)
+        return images
+
+    def discriminate(
+        self, params: Params, images: Float[Array, "n size size channels"], label: Label
+    ) -> Float[Array, " n"]:
+        """Return the logits of images, which depend on the other images of the batch."""
+        logits: Array = _apply(self.discriminator, {"params": params["discriminator"]}, images, label, train=True)
+        return logits
+
+
+class Objective(NamedTuple):
+    """Networks and options: what the losses depend on."""
+
+    networks: Networks
+    config: Config
+
+
+def generator_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the generator's loss on as many new images as there are real ones: the mean of `log(1 + exp(-D(G(z))))`.
+
+    Args:
+        objective: networks and options.
+        key: PRNG key of the latents and of the noise.
+        params: parameters of both networks.
+        state: state of the training.
+        batch: real images, for their number and labels.
+
+    Returns:
+        The loss, the new average of styles, and metrics.
+
+    Reference:
+        Goodfellow et al. 2014, arXiv:1406.2661, section 3 (the non-saturating loss).
+    """
+    fake, stats = _generated(objective, key, params, state, batch)
+    logits = objective.networks.discriminate(params, fake, objective.networks.label(batch))
+    return non_saturating.generator(logits).mean(), (stats, {"fake_output": logits.mean()})
+
+
+def discriminator_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the discriminator's loss: the mean of `log(1 + exp(D(G(z)))) + log(1 + exp(-D(x)))`.
+
+    Real and generated images are passed in batches of their own, as the discriminator compares those of a batch.
+
+    Args:
+        objective: networks and options.
+        key: PRNG key of the latents and of the noise.
+        params: parameters of both networks.
+        state: state of the training.
+        batch: real images.
+
+    Returns:
+        The loss, the new average of the generator's styles, and metrics.
+    """
+    networks, label = objective.networks, objective.networks.label(batch)
+    fake, stats = _generated(objective, key, params, state, batch)
+    of_fake = networks.discriminate(params, fake, label)
+    of_real = networks.discriminate(params, networks.real(batch), label)
+    metrics = {
+        "real_output": of_real.mean(),
+        "fake_output": of_fake.mean(),
+        "sign_of_real_output": jnp.sign(of_real).mean(),
+    }
+    return non_saturating.discriminator(of_real, of_fake).mean(), (stats, metrics)
+
+
+def gradient_penalty_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the weighted penalty on the gradient of D at real images: the mean of `(gamma / 2) |grad D(x)|^2`.
+
+    Reference:
+        Mescheder et al. 2018, arXiv:1801.04406, equation 9.
+    """
+    del key, state
+    networks, label, config = objective.networks, objective.networks.label(batch), objective.config
+    real = networks.real(batch)
+    penalty = r1_penalty(lambda images: networks.discriminate(params, images, label), real).mean()
+    gamma = 0.0002 * real.shape[1] ** 2 / len(real) if config.gamma is None else config.gamma
+    return gamma / 2 * penalty, ({}, {"penalty": penalty})
+
+
+def path_length_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the weighted path length penalty of new images, of a share of the batch.
+
+    Reference:
+        Karras et al. 2020, arXiv:1912.04958, section 3.2 and appendix B.
+    """
+    style_key, noise_key, projection_key = jax.random.split(key, 3)
+    networks, config, label = objective.networks, objective.config, objective.networks.label(batch)
+    count = max(1, int(len(batch["image"]) * config.path_length_share))
+    variables = _variables(params, state.stats)
+    few = None if label is None else label[:count]
+    w, changed = networks.styles(style_key, variables, few, count, mixing=config.mixing)
+    found = path_length_penalty(
+        projection_key,
+        partial(networks.synthesize, variables, noise="random", key=noise_key),
+        w,
+        state.stats["generator"]["path_length"]["mean"],
+    )
+    stats = {**state.stats["generator"], **changed, "path_length": {"mean": jax.lax.stop_gradient(found.mean)}}
+    metrics = {"penalty": found.penalty.mean(), "length": found.lengths.mean()}
+    return config.path_length * found.penalty.mean(), ({"generator": stats}, metrics)
+
+
+def sample(
+    networks: Networks,
+    key: KeyArray,
+    state: State,
+    n: int,
+    *,
+    label: Labels | None = None,
+    truncation: Scalar | None = None,
+) -> Float[Array, "n height width channels"]:
+    """Return n generated images in [0, 1], approximately."""
+    return decode(networks, state, networks.sample_latent(key, n), label=label, truncation=truncation)
+
+
+def decode(
+    networks: Networks,
+    state: State,
+    latent: Float[Array, "n latent"],
+    *,
+    label: Labels | None = None,
+    truncation: Scalar | None = None,
+) -> Float[Array, "n height width channels"]:
+    """Return the images of given latents by the averaged generator."""
+    if label is not None and not networks.classes:
+        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
+    averaged = with_averages(state)
+    variables = _variables(averaged.params, averaged.stats)
+    styles = repeated(networks.map(variables, latent, labels), networks.generator.synthesis.styles)
+    if truncation is not None:
+        psi = jnp.broadcast_to(jnp.asarray(truncation, styles.dtype), (len(latent),))[:, None, None]
+        styles = truncated(styles, variables["latent_average"]["mapping"]["w"], psi)
+    return from_signed(networks.inner(networks.synthesize(variables, styles, noise="constant")))
+
+
+def _generated(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Float[Array, "n size size channels"], Stats]:
+    """New images, one for each real one, and the new average of styles."""
+    style_key, noise_key = jax.random.split(key)
+    networks = objective.networks
+    variables, label = _variables(params, state.stats), networks.label(batch)
+    w, changed = networks.styles(style_key, variables, label, len(batch["image"]), mixing=objective.config.mixing)
+    fake = networks.synthesize(variables, w, noise="random", key=noise_key)
+    return fake, {"generator": {**state.stats["generator"], **changed}}
+
+
+def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
+    """The result of a network, of a type that Flax does not state."""
+    return network.apply(*arguments, **options)
+
+
+def _variables(params: Params, stats: Stats) -> Params:
+    """The Flax variables of the generator."""
+    return {"params": params["generator"], **stats["generator"]}
+
+
+def _players(objective: Objective) -> tuple[Player, ...]:
+    """The generator and then the discriminator, as in the authors' program."""
+    config = objective.config
+    path_length = Regularizer("path_length", partial(path_length_loss, objective), config.path_length_every)
+    penalty = Regularizer("penalty", partial(gradient_penalty_loss, objective), config.penalty_every)
+    of_generator = (path_length,) if config.path_length else ()
+    of_discriminator = (penalty,) if config.gamma != 0 else ()
+    generator = Player(
+        name="generator",
+        trains=("generator",),
+        loss=partial(generator_loss, objective),
+        tx=make_optimizer(config, regularizers=of_generator),
+        regularizers=of_generator,
+    )
+    discriminator = Player(
+        name="discriminator",
+        trains=("discriminator",),
+        loss=partial(discriminator_loss, objective),
+        tx=make_optimizer(optimizer_of_discriminator(config), regularizers=of_discriminator),
+        regularizers=of_discriminator,
+    )
+    return freeze_networks((generator, discriminator), config.freeze)
+
+
+def _average(config: Config) -> Average:
+    """The moving average of the generator, of whose statistics none are averaged."""
+
+    def decay(step: Array, batch_size: int) -> Scalar:
+        half_life = batch_size * 10_000 / 32 if config.ema_half_life is None else config.ema_half_life
+        return half_life_decay(half_life, ramp_up=config.ema_ramp_up)(step, batch_size)
+
+    return Average(decay, collections=())
+
+
+def _networks(config: Config, example: Batch) -> Networks:
+    """Both networks for the data."""
+    if not is_image(example):
+        raise InputError("stylegan2 is for images, and these data are points: choose another family, such as gan")
+    height, width, channels = preprocess(example).shape[1:]
+    classes = count_classes(example) if config.conditional else 0
+    size = config.size
+    if size is None:
+        if height != width or height < 8 or height & (height - 1):
+            larger = max(8, 2 ** math.ceil(math.log2(max(height, width))))
+            raise InputError(
+                f"images must be square, with a power of 2 from 8 on as their size, got {height}x{width}: surround "
+                f"them by black with size={larger} (--size {larger}), or reduce them (--image-size {larger // 2})"
+            )
+        size = height
+    resolutions(size)
+    if size < max(height, width):
+        raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
+    widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
+    mapping = Mapping(config.style_dim, layers=config.mapping_layers, classes=classes)
+    synthesis = Synthesis(size, channels, architecture=config.architecture, **widths)
+    discriminator = Discriminator(
+        size, architecture=config.discriminator_architecture, classes=classes, group=config.group, **widths
+    )
+    return Networks(Generator(mapping, synthesis), discriminator, config.latent_dim, classes, (height, width, channels))
+
+
+def _check_options(config: Config) -> None:
+    names = (
+        "base",
+        "largest",
+        "latent_dim",
+        "style_dim",
+        "mapping_layers",
+        "group",
+        "penalty_every",
+        "path_length_every",
+    )
+    check_positive(**{name: getattr(config, name) for name in names})
+    check_not_negative(path_length=config.path_length)
+    for name in ("gamma", "ema_half_life", "ema_ramp_up"):
+        if (value := getattr(config, name)) is not None:
+            (check_not_negative if name == "gamma" else check_positive)(**{name: value})
+    for name in ("mixing", "path_length_share"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise InputError(f"{name} must be from 0 to 1, got {getattr(config, name)}")
+    if config.size is not None:
+        resolutions(config.size)
+    if config.base < (config.size or 1):
+        raise InputError(f"base must be at least the size of the images, {config.size}, got {config.base}")
