@@ -5,8 +5,8 @@ each channel, bias, activation, instance normalization, and a scale and a shift 
 
     y = (1 + scale(w)) (x - mean(x)) / sqrt(variance(x) + 1e-8) + shift(w)
 
-over the pixels of a channel (AdaIN). It grows like that of `jaxgen.nn.progressive_networks`, whose discriminator is used
-with a blur of (1, 2, 1). With classes that discriminator has an output for each, and the one of the label counts.
+over the pixels of a channel (AdaIN). It grows like that of `jaxgen.nn.progressive_networks`, whose discriminator is
+used with a blur of (1, 2, 1). With classes that discriminator has an output for each, and that of the label counts.
 """
 
 import flax.linen as linen
