@@ -9,7 +9,7 @@ import pytest
 from jax.nn import softplus
 
 from jaxgen.errors import InputError
-from jaxgen.losses.path_length import path_lengths
+from jaxgen.losses.path_regularization import path_lengths
 from jaxgen.nn import stylegan2_networks
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.nn.published_weights import variables_from, weights_of

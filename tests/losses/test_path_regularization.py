@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgen.errors import InputError
-from jaxgen.losses.path_length import path_length_penalty, path_lengths
+from jaxgen.losses.path_regularization import path_length_penalty, path_lengths
 
 
 def test_lengths_of_a_linear_generator_are_those_of_its_rows():
