@@ -16,11 +16,12 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jaxgen._arrays import is_known
 from jaxgen.averaging import Average, half_life_decay, with_averages
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.losses import non_saturating, r1_penalty
-from jaxgen.losses.path_length import path_length_penalty
+from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
 from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.optimizer import (
@@ -74,7 +75,7 @@ class Config(AdversarialOptimizerConfig):
         penalty_every: number of steps between two updates with it.
         path_length: weight of the path length penalty; 0 for none.
         path_length_every: number of steps between two updates with it.
-        path_length_share: share of the batch that it is computed of.
+        path_length_reduction: factor by which the batch that it is computed of is smaller.
         ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
         ema_ramp_up: largest half-life as a share of the images so far; None for no limit.
     """
@@ -97,7 +98,7 @@ class Config(AdversarialOptimizerConfig):
     penalty_every: int = 16
     path_length: float = 2.0
     path_length_every: int = 4
-    path_length_share: float = 0.5
+    path_length_reduction: int = 2
     ema_half_life: float | None = None
     ema_ramp_up: float | None = 0.05
 
@@ -217,7 +218,7 @@ class Networks(NamedTuple):
         z = self.sample_latent(first_key, n)
         w, changed = _apply(self.generator, variables, z, label, train=True, method="map", mutable=["latent_average"])
         count = self.generator.synthesis.styles
-        if not mixing:
+        if is_known(mixing) and mixing == 0:
             return repeated(w, count), changed
         z = self.sample_latent(second_key, n)
         second = self.map(variables, z, label)
@@ -332,7 +333,7 @@ def path_length_loss(
     """
     style_key, noise_key, projection_key = jax.random.split(key, 3)
     networks, config, label = objective.networks, objective.config, objective.networks.label(batch)
-    count = max(1, int(len(batch["image"]) * config.path_length_share))
+    count = max(1, len(batch["image"]) // config.path_length_reduction)
     variables = _variables(params, state.stats)
     few = None if label is None else label[:count]
     w, changed = networks.styles(style_key, variables, few, count, mixing=config.mixing)
@@ -408,8 +409,8 @@ def _players(objective: Objective) -> tuple[Player, ...]:
     config = objective.config
     path_length = Regularizer("path_length", partial(path_length_loss, objective), config.path_length_every)
     penalty = Regularizer("penalty", partial(gradient_penalty_loss, objective), config.penalty_every)
-    of_generator = (path_length,) if config.path_length else ()
-    of_discriminator = (penalty,) if config.gamma != 0 else ()
+    of_generator = () if is_known(config.path_length) and config.path_length == 0 else (path_length,)
+    of_discriminator = () if config.gamma is not None and is_known(config.gamma) and config.gamma == 0 else (penalty,)
     generator = Player(
         name="generator",
         trains=("generator",),
@@ -453,6 +454,8 @@ def _networks(config: Config, example: Batch) -> Networks:
             )
         size = height
     resolutions(size)
+    if config.base < size:
+        raise InputError(f"base must be at least the size of the images, {size}, got {config.base}")
     if size < max(height, width):
         raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
@@ -474,16 +477,15 @@ def _check_options(config: Config) -> None:
         "group",
         "penalty_every",
         "path_length_every",
+        "path_length_reduction",
     )
     check_positive(**{name: getattr(config, name) for name in names})
     check_not_negative(path_length=config.path_length)
     for name in ("gamma", "ema_half_life", "ema_ramp_up"):
         if (value := getattr(config, name)) is not None:
             (check_not_negative if name == "gamma" else check_positive)(**{name: value})
-    for name in ("mixing", "path_length_share"):
-        if not 0 <= getattr(config, name) <= 1:
-            raise InputError(f"{name} must be from 0 to 1, got {getattr(config, name)}")
+    check_not_negative(mixing=config.mixing)
+    if is_known(config.mixing) and config.mixing > 1:
+        raise InputError(f"mixing must be from 0 to 1, got {config.mixing}")
     if config.size is not None:
         resolutions(config.size)
-    if config.base < (config.size or 1):
-        raise InputError(f"base must be at least the size of the images, {config.size}, got {config.base}")
