@@ -37,7 +37,13 @@ jaxtyping.install_import_hook(
         "jaxgen.nn.mlp",
         "jaxgen.nn.normalization",
         "jaxgen.nn.resnet",
+        "jaxgen.nn.biggan_networks",
+        "jaxgen.nn.biggan_deep_networks",
+        "jaxgen.nn.biggan_names",
+        "jaxgen.nn.conditional_batch_norm",
+        "jaxgen.nn.self_attention",
         "jaxgen.nn.sngan",
+        "jaxgen.nn.spectral_layers",
     ],
     "beartype.beartype",
 )

@@ -26,7 +26,14 @@ from jaxgen.losses.metric_learning import (
     triplet_kind,
     triplet_semi_hard,
 )
-from jaxgen.losses.penalties import clip_weights, dragan_penalty, gradient_penalty, r1_penalty, r2_penalty
+from jaxgen.losses.penalties import (
+    clip_weights,
+    dragan_penalty,
+    gradient_penalty,
+    orthogonal_penalty,
+    r1_penalty,
+    r2_penalty,
+)
 from jaxgen.losses.reconstruction import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
 from jaxgen.losses.regression import absolute_error, huber, smooth_l1, squared_error
 from jaxgen.losses.similarity import feature_similarity
@@ -57,6 +64,7 @@ __all__ = [
     "least_squares",
     "minimax",
     "non_saturating",
+    "orthogonal_penalty",
     "pairwise_distance",
     "r1_penalty",
     "r2_penalty",

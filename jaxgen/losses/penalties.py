@@ -1,4 +1,4 @@
-"""Penalties on the gradient of a critic with respect to its input, and weight clipping, which they replaced.
+"""Penalties on the gradient of a critic with respect to its input, and on weights; clipping, which the former replaced.
 
 Where each penalty evaluates the gradient norm, and the value that it drives the norm to::
 
@@ -8,7 +8,8 @@ Where each penalty evaluates the gradient norm, and the value that it drives the
     r1_penalty         real examples                            0
     r2_penalty         generated examples                       0
 
-The penalties are unweighted: the caller multiplies the mean over the batch by the weight.
+The penalties are unweighted: the caller multiplies the mean over the batch by the weight. `orthogonal_penalty` depends
+on the weights of a layer alone.
 """
 
 from collections.abc import Callable
@@ -179,6 +180,48 @@ def r2_penalty(critic: Critic, fake: Float[Array, " batch *event"]) -> Float[Arr
     """
     check_batch(fake=fake)
     return r1_penalty(critic, fake)
+
+
+def orthogonal_penalty(kernel: Float[Array, "*inputs outputs"], *, diagonal: bool = False) -> Float[Array, ""]:
+    """Compute BigGAN's penalty on cosines between the weights of different outputs of a layer.
+
+    `||W W' * (1 - I)||^2`, W having one row per output, `*` elementwise: the sum of the squared inner products of
+    different rows. The norms of the rows are free. If `diagonal`, they are driven to 1: `||W W' - I||^2`, the penalty
+    from which BigGAN's was derived.
+
+    The gradient is `4 (W W' * (1 - I)) W`. The authors' PyTorch code adds half of it, `2 (W W' * (1 - I)) W`, so that
+    its weight of 1e-4 is one of 5e-5 here.
+
+    Args:
+        kernel: weights of a dense layer or a convolution, [*inputs, outputs].
+        diagonal: whether rows whose norm is not 1 are penalized as well.
+
+    Returns:
+        The penalty, without its weight (1e-4 in the paper). A layer with more than twice as many outputs as inputs
+        needs memory for [inputs, inputs] only; its rounding error in float32 is then relative to `||W W'||^2`.
+
+    Raises:
+        ValueError: if the kernel has no axis of inputs.
+
+    Reference:
+        Brock et al. 2019, arXiv:1809.11096, equation 3; equation 2 with `diagonal` (Brock et al. 2017,
+        arXiv:1609.07093).
+
+    Example:
+        >>> orthogonal_penalty(jnp.array([[1.0, 2.0], [0.0, 5.0]]))
+        Array(8., dtype=float32)
+    """
+    if jnp.ndim(kernel) < 2:
+        raise ValueError(f"kernel must be [*inputs, outputs], got shape {jnp.shape(kernel)}")
+    columns = widen(kernel).reshape(-1, jnp.shape(kernel)[-1])
+    inputs, outputs = columns.shape
+    if outputs <= 2 * inputs:
+        products = columns.T @ columns
+        kept = products - jnp.eye(outputs) if diagonal else products * (1 - jnp.eye(outputs))
+        return jnp.square(kept).sum().astype(float_dtype(kernel))
+    squares = jnp.square(columns).sum(axis=0)
+    on_diagonal = 2 * squares.sum() - outputs if diagonal else jnp.square(squares).sum()
+    return (jnp.square(columns @ columns.T).sum() - on_diagonal).astype(float_dtype(kernel))
 
 
 def clip_weights(params: PyTree, bound: Scalar) -> PyTree:

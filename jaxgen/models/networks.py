@@ -20,6 +20,7 @@ without computing anything.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError
@@ -38,7 +39,6 @@ def init_network(network: Any, key: KeyArray, *inputs: Any) -> Params:
         Flax variables: `params` and the collections of statistics.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> from jaxgen.nn.mlp import MLP
         >>> sorted(init_network(MLP(hidden=(), shape=()), jax.random.key(0), jnp.zeros((1, 2))))
         ['params']
@@ -64,7 +64,6 @@ def apply_network(
         The output; and `{name: new statistics}`, or nothing where no statistics are updated.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> from jaxgen.nn.mlp import MLP
         >>> network = MLP(hidden=(), shape=())
         >>> params = {"discriminator": init_network(network, jax.random.key(0), jnp.zeros((1, 2)))["params"]}
@@ -82,12 +81,20 @@ def apply_network(
 
 
 def standing_statistics(
-    key: KeyArray, network: Any, variables: Params, batches: Array, conditions: Array | None = None
+    key: KeyArray,
+    network: Any,
+    variables: Params,
+    batches: Array,
+    conditions: Array | None = None,
+    *,
+    momentum: float = 0.9,
 ) -> Params:
-    """Recompute the running statistics of a network for its present parameters.
+    """Return a network with the mean statistics of batches, for its present parameters.
 
-    Every batch is passed with `train=True`, and only the statistics that result are kept. With a momentum of 0.9, 100
-    batches leave a weight of 0.9^100 = 3e-5 to the statistics before them.
+        mean = sum over passes of the mean of the batch / passes,    the variance likewise
+
+    Every batch is passed with `train=True`. Running statistics that are 0 before a pass are the statistics of the batch
+    times 1 - momentum after it. Vectors of spectral normalization are updated by every pass, as in the authors' code.
 
     Args:
         key: PRNG key of dropout.
@@ -95,6 +102,7 @@ def standing_statistics(
         variables: its variables, e.g. averaged parameters with statistics of other ones.
         batches: inputs `[passes, batch, ...]`, e.g. latents.
         conditions: conditions `[passes, batch, ...]` of a conditional network.
+        momentum: weight of the running statistics of the network before a batch.
 
     Returns:
         Variables with the same parameters.
@@ -110,17 +118,17 @@ def standing_statistics(
         ['batch_stats', 'params']
     """
     stats = {name: collection for name, collection in variables.items() if name != "params"}
+    zeros = {name: jax.tree.map(jnp.zeros_like, stats[name]) for name in stats if name == "batch_stats"}
 
-    def update(stats: Stats, part: Any) -> tuple[Stats, None]:
+    def update(stats: Stats, part: Any) -> tuple[Stats, Any]:
         number, inputs, condition = part
-        given, rngs = {"params": variables["params"], **stats}, {"dropout": jax.random.fold_in(key, number)}
+        given, rngs = {"params": variables["params"], **stats, **zeros}, {"dropout": jax.random.fold_in(key, number)}
         _, new = network.apply(given, *_given((inputs, condition)), train=True, rngs=rngs, mutable=list(stats))
-        return {**stats, **new}, None
+        return {**stats, **new}, {name: new[name] for name in zeros}
 
-    return {
-        "params": variables["params"],
-        **jax.lax.scan(update, stats, (np.arange(len(batches)), batches, conditions))[0],
-    }
+    stats, of_batches = jax.lax.scan(update, stats, (np.arange(len(batches)), batches, conditions))
+    means = jax.tree.map(lambda x: x.mean(axis=0) / (1 - momentum), of_batches)
+    return {"params": variables["params"], **stats, **means}
 
 
 def make_dropout_key(key: KeyArray, number: int = 0) -> KeyArray:
@@ -157,7 +165,6 @@ def check_network(
         InputError: if the module cannot be called so, or its output is not one array of that shape.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> from jaxgen.nn.mlp import MLP
         >>> check_network("encoder", MLP(hidden=(), shape=(3,)), (jnp.zeros((2, 5)),), (4,))
         Traceback (most recent call last):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.errors import InputError
+from jaxgen.nn.spectral_layers import Weights, power_iteration
 from jaxgen.typing import Array, Float, Params, PyTree
 
 Normalization: TypeAlias = Literal["none", "batch", "layer", "spectral"]
@@ -116,11 +117,8 @@ def batch_norm(
         >>> [[round(float(y), 3) for y in output[:, 0]] for output in (in_training, afterwards)]
         [[-1.0, 1.0], [1.0, 3.0]]
     """
-    if train and math.prod(x.shape[:-1]) == 1:
-        raise InputError(
-            "batch normalization needs at least 2 values of each feature in training, got a batch of one example: "
-            "give a larger batch_size, or another normalization"
-        )
+    if train:
+        check_values_per_feature(x)
     return linen.BatchNorm(
         use_running_average=not train,
         momentum=0.9,
@@ -128,6 +126,27 @@ def batch_norm(
         scale_init=scale_init,
         use_fast_variance=FAST_VARIANCE,
     )(x)
+
+
+def check_values_per_feature(x: Float[Array, " batch *event"]) -> None:
+    """Raise an error unless the batch has a variance of each feature, the last axis.
+
+    Args:
+        x: outputs of a layer.
+
+    Raises:
+        InputError: if there is one value per feature.
+
+    Example:
+        >>> check_values_per_feature(jnp.ones((1, 3)))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: batch normalization needs at least 2 values of each feature in training, ...
+    """
+    if math.prod(x.shape[:-1]) == 1:
+        raise InputError(
+            "batch normalization needs at least 2 values of each feature in training, got a batch of one example: "
+            "give a larger batch_size, or another normalization"
+        )
 
 
 def apply_layer(
@@ -253,7 +272,9 @@ def applied_kernels(params: Params, spectral: Params) -> dict[str, Float[Array, 
     found: dict[str, Array] = {}
     vectors: dict[int, list[str]] = {}
     for name, inner in sorted(modules.items(), key=lambda item: _position(item[0])):
-        if isinstance(inner, dict) and "U" in inner and name not in params:
+        if isinstance(inner, dict) and "u" in inner:  # a layer of `jaxgen.nn.spectral_layers`
+            found[name] = _applied_by_one_vector(params[name], inner["u"])
+        elif isinstance(inner, dict) and "U" in inner and name not in params:
             vectors.setdefault(len(inner["U"]), []).append(name)
         elif isinstance(inner, dict) and name in params:
             found |= {f"{name}/{path}": kernel for path, kernel in applied_kernels(params[name], inner).items()}
@@ -278,6 +299,14 @@ def _applied(
     """Return the kernel W / sigma that is applied with these stored vectors."""
     matrix = kernel.reshape(-1, kernel.shape[-1])
     return kernel / _largest_within(matrix, _step(matrix, basis))
+
+
+def _applied_by_one_vector(layer: dict[str, Array], u: Float[Array, " outputs"]) -> Float[Array, "*window features"]:
+    """Return the kernel W / sigma, or the table of an embedding, whose u has one coordinate per row."""
+    is_table = "embedding" in layer
+    weights = layer["embedding" if is_table else "kernel"]
+    rows = weights if is_table else weights.reshape(-1, weights.shape[-1]).T
+    return weights / power_iteration(rows, u, epsilon=Weights().epsilon)[0]
 
 
 def _step(

@@ -18,8 +18,18 @@ import jax.numpy as jnp
 
 from jaxgen.nn.convolution import ConvTranspose
 from jaxgen.nn.equalized import EqualizedConv, EqualizedDense
+from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense
 
-LAYERS = (linen.Dense, linen.Conv, linen.ConvTranspose, ConvTranspose, EqualizedDense, EqualizedConv)
+LAYERS = (
+    linen.Dense,
+    linen.Conv,
+    linen.ConvTranspose,
+    ConvTranspose,
+    EqualizedDense,
+    EqualizedConv,
+    SpectralDense,
+    SpectralConv,
+)
 """The layers that multiply by weights; `jaxgen.nn.convolution.Conv` is a subclass of Flax's `Conv`."""
 
 # A part of the cache key of `jit`, so that a function is compiled once inside the context and once outside.

@@ -35,6 +35,13 @@ def gradient_norm(x):
     return torch.linalg.vector_norm(gradient.reshape(len(x), -1), dim=1).numpy()
 
 
+def squared_excess(kernel, *, diagonal):
+    """Return the sum of squares of `W W' - I`, or of its elements off the diagonal."""
+    rows = kernel.reshape(-1, kernel.shape[-1]).T
+    products = rows @ rows.T
+    return np.sum((products - np.diag(np.ones(len(rows)) if diagonal else np.diag(products))) ** 2)
+
+
 CASES = [
     *(
         Case(
@@ -93,6 +100,20 @@ CASES = [
             finite_at=[(np.full((1, 2), np.pi / 2),)],
         )
         for name, argument in (("r1_penalty", "real"), ("r2_penalty", "fake"))
+    ),
+    *(
+        Case(
+            "losses.orthogonal_penalty",
+            functools.partial(losses.orthogonal_penalty, diagonal=diagonal),
+            {"kernel": real()},
+            [(3, 2), (2, 3), (2, 2, 3)],
+            {"formula": lambda x, diagonal=diagonal: squared_excess(x, diagonal=diagonal)},
+            rtol=1e-5,
+            floor=1e-3,
+            finite_at=[(np.zeros((3, 2)),)],
+            label="diagonal" if diagonal else "",
+        )
+        for diagonal in (False, True)
     ),
     Case(
         "losses.clip_weights",

@@ -6,7 +6,14 @@ import scipy.integrate
 import scipy.stats
 from jax.test_util import check_grads
 
-from jaxgen.losses import clip_weights, dragan_penalty, gradient_penalty, r1_penalty, r2_penalty
+from jaxgen.losses import (
+    clip_weights,
+    dragan_penalty,
+    gradient_penalty,
+    orthogonal_penalty,
+    r1_penalty,
+    r2_penalty,
+)
 
 KEY = jax.random.key(0)
 SHAPE = (6, 4, 4, 2)
@@ -123,3 +130,22 @@ def test_clip_weights_bounds_floats_and_keeps_integers():
     assert clip_weights(WEIGHTS.astype(jnp.bfloat16), np.float64(0.01)).dtype == jnp.bfloat16
     with pytest.raises(ValueError, match="bound must be above 0, got -1"):
         clip_weights(params, -1.0)
+
+
+@pytest.mark.parametrize("outputs", [3, 20])
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_gradient_of_orthogonal_penalty_is_four_times_the_products_of_rows_with_rows(outputs, diagonal):
+    """The authors of BigGAN add half of it. With more outputs the penalty is computed from the products of columns."""
+    rows = np.random.default_rng(0).normal(size=(outputs, 6)).astype(np.float32)
+    exact = rows.astype(np.float64)
+    products = exact @ exact.T
+    excess = products - np.diag(np.ones(outputs) if diagonal else np.diag(products))
+    kernel = rows.T.reshape(2, 3, outputs)
+    value, gradient = jax.value_and_grad(lambda x: orthogonal_penalty(x, diagonal=diagonal))(kernel)
+    np.testing.assert_allclose(value, (excess**2).sum(), rtol=1e-5)
+    np.testing.assert_allclose(gradient.reshape(6, outputs).T, 4 * excess @ exact, rtol=1e-4, atol=1e-3)
+
+
+def test_orthogonal_penalty_refuses_vectors():
+    with pytest.raises(ValueError, match=r"kernel must be \[\*inputs, outputs\], got shape \(3,\)"):
+        orthogonal_penalty(jnp.ones(3))
