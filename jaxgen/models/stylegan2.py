@@ -31,7 +31,7 @@ from jaxgen.models.optimizer import (
     optimizer_of_discriminator,
 )
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
-from jaxgen.models.validation import check_not_negative, check_positive
+from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.stylegan2_networks import (
     Architecture,
     Discriminator,
@@ -77,7 +77,7 @@ class Config(AdversarialOptimizerConfig):
         path_length_every: number of steps between two updates with it.
         path_length_reduction: factor by which the batch that it is computed of is smaller.
         ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
-        ema_ramp_up: largest half-life as a share of the images so far; None for no limit.
+        ema_ramp_up: largest half-life as a share of the images so far; a large number is no limit.
     """
 
     learning_rate: float | None = 0.0025
@@ -100,7 +100,7 @@ class Config(AdversarialOptimizerConfig):
     path_length_every: int = 4
     path_length_reduction: int = 2
     ema_half_life: float | None = None
-    ema_ramp_up: float | None = 0.05
+    ema_ramp_up: float = 0.05
 
     def __post_init__(self) -> None:
         self.check_optimizer()
@@ -132,6 +132,7 @@ def build(config: Config, example: Batch) -> Model:
         >>> model.sample(jax.random.key(1), state, 3, truncation=0.5).shape
         (3, 8, 8, 1)
     """
+    check_build(config, Config, example)
     networks = _networks(config, example)
     players = _players(Objective(networks, config))
     init, step = game(networks.init, players, ema={"generator": _average(config)})
@@ -481,10 +482,12 @@ def _check_options(config: Config) -> None:
     )
     check_positive(**{name: getattr(config, name) for name in names})
     check_not_negative(path_length=config.path_length)
-    for name in ("gamma", "ema_half_life", "ema_ramp_up"):
-        if (value := getattr(config, name)) is not None:
-            (check_not_negative if name == "gamma" else check_positive)(**{name: value})
+    check_positive(ema_ramp_up=config.ema_ramp_up)
+    if config.ema_half_life is not None:
+        check_positive(ema_half_life=config.ema_half_life)
     check_not_negative(mixing=config.mixing)
+    if config.gamma is not None:
+        check_not_negative(gamma=config.gamma)
     if is_known(config.mixing) and config.mixing > 1:
         raise InputError(f"mixing must be from 0 to 1, got {config.mixing}")
     if config.size is not None:
