@@ -10,8 +10,8 @@ import pytest
 HEAVY = ("tensorflow", "tensorflow_datasets", "grain", "matplotlib", "orbax", "sklearn", "tensorboardX", "tyro", "PIL")
 NETWORKS = ("jaxgen.nn.efficientnet_lite0", "jaxgen.nn.inception_2015")
 FOLDERS = (
-    "typing", "data", "losses", "divergences", "metrics", "plot", "models", "training", "analysis", "callbacks", "runs",
-    "report", "recipes",
+    "typing", "data", "augmentation", "losses", "divergences", "metrics", "plot", "models", "training", "analysis",
+    "callbacks", "runs", "report", "recipes",
 )  # fmt: skip
 """Folders of the package, those first that others import."""
 

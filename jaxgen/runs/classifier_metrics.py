@@ -12,6 +12,7 @@ from jaxgen.metrics import class_metrics
 from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, classifier_of, load_extractor
 from jaxgen.runs.loading import Run, single
 from jaxgen.runs.sample_evaluation import SAMPLES, check_samples, reference_of
+from jaxgen.training.seeds import measure_seeds
 from jaxgen.typing import KeyArray
 
 
@@ -47,13 +48,12 @@ def classifier_metrics(run: Run, key: KeyArray, *, count: int = SAMPLES) -> dict
     extractor, data = load_extractor(name), run.config.source.load("test")
     real, reference = features_of_data(extractor, data), reference_of(run.config, "test", data)
     sample_key, metric_key = jax.random.split(key)
-    found: dict[str, np.ndarray] = {}
-    for number in run.finite:
+
+    def of_seed(number: int) -> dict[str, float]:
         parts = (part[0] for part in single(run, number).sample_parts(sample_key, count))
         fake = features_of_parts(extractor, parts, count=count)
         (distance,) = feature_metrics(metric_key, ["fid"], extractor, Sets(real, fake, reference))
-        values = {metric: float(value) for metric, value in class_metrics(jnp.asarray(fake.logits)).items()}
-        values[str(distance.protocol)] = distance.value
-        for metric, value in values.items():
-            found.setdefault(metric, np.full(run.config.seeds or 1, np.nan))[number] = value
-    return found
+        classes = {metric: float(value) for metric, value in class_metrics(jnp.asarray(fake.logits)).items()}
+        return {**classes, str(distance.protocol): distance.value}
+
+    return measure_seeds(of_seed, run.finite, run.config.seeds or 1)
