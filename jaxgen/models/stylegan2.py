@@ -6,19 +6,24 @@
 G maps z to a style w, and w to an image; with a probability of 0.9 the layers from a random one on have the style of a
 second latent (style mixing). Samples come from a moving average of the generator. The networks are those of
 `jaxgen.nn.stylegan2_networks`.
+
+Of few images a discriminator learns every one by heart. With an augmentation it is only given changed images, real and
+generated ones alike, also where the generator learns from it: with a probability that follows how far it overfits
+(Karras et al. 2020, arXiv:2006.06676), or always (Zhao et al. 2020, arXiv:2006.10738).
 """
 
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen._arrays import is_known
+from jaxgen.augmentation import PIPELINES, adjusted_probability, augment, diff_augment
 from jaxgen.averaging import Average, half_life_decay, with_averages
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
@@ -47,6 +52,10 @@ from jaxgen.nn.stylegan2_networks import (
 from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
 
 Label: TypeAlias = Int[Array, " batch"] | None
+Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
+
+ADJUSTMENT_INTERVAL = 4
+"""Steps between two adjustments of the probability of augmentations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +85,11 @@ class Config(AdversarialOptimizerConfig):
         path_length: weight of the path length penalty; 0 for none.
         path_length_every: number of steps between two updates with it.
         path_length_reduction: factor by which the batch that it is computed of is smaller.
+        augmentation: augmentation of the discriminator's images: none, adaptive, or diff (DiffAugment).
+        pipeline: names of the operators of the adaptive augmentation, e.g. bgc: pixels are moved, then geometry, then
+            colours.
+        target: mean sign of the discriminator's outputs for real images that the adaptive augmentation keeps.
+        adjustment: number of images in which its probability changes by 1 at most.
         ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
         ema_ramp_up: largest half-life as a share of the images so far; a large number is no limit.
     """
@@ -99,6 +113,10 @@ class Config(AdversarialOptimizerConfig):
     path_length: float = 2.0
     path_length_every: int = 4
     path_length_reduction: int = 2
+    augmentation: Augmentation = "none"
+    pipeline: str = "bgc"
+    target: float = 0.6
+    adjustment: int = 500_000
     ema_half_life: float | None = None
     ema_ramp_up: float = 0.05
 
@@ -135,7 +153,7 @@ def build(config: Config, example: Batch) -> Model:
     check_build(config, Config, example)
     networks = _networks(config, example)
     players = _players(Objective(networks, config))
-    init, step = game(networks.init, players, ema={"generator": _average(config)})
+    init, step = game(partial(_init, networks, config), players, ema={"generator": _average(config)})
     model = Model(
         init=init,
         step=step,
@@ -171,7 +189,7 @@ class Networks(NamedTuple):
     classes: int
     shape: tuple[int, int, int]
 
-    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
+    def init(self, key: KeyArray) -> dict[str, Params]:
         """Initialize both networks."""
         generator_key, discriminator_key = jax.random.split(key)
         z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, *self._full_shape))
@@ -255,6 +273,17 @@ class Objective(NamedTuple):
     networks: Networks
     config: Config
 
+    def discriminate(
+        self, key: KeyArray, params: Params, state: State, images: Float[Array, "n size size channels"], label: Label
+    ) -> Float[Array, " n"]:
+        """Return the logits of augmented images."""
+        if self.config.augmentation == "adaptive":
+            p = state.stats["discriminator"]["augmentation"]["probability"]
+            images = augment(key, images, p, operators=self.config.pipeline)
+        elif self.config.augmentation == "diff":
+            images = diff_augment(key, images)
+        return self.networks.discriminate(params, images, label)
+
 
 def generator_loss(
     objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
@@ -274,8 +303,9 @@ def generator_loss(
     Reference:
         Goodfellow et al. 2014, arXiv:1406.2661, section 3 (the non-saturating loss).
     """
-    fake, stats = _generated(objective, key, params, state, batch)
-    logits = objective.networks.discriminate(params, fake, objective.networks.label(batch))
+    image_key, augmentation_key = jax.random.split(key)
+    fake, stats = _generated(objective, image_key, params, state, batch)
+    logits = objective.discriminate(augmentation_key, params, state, fake, objective.networks.label(batch))
     return non_saturating.generator(logits).mean(), (stats, {"fake_output": logits.mean()})
 
 
@@ -296,15 +326,17 @@ def discriminator_loss(
     Returns:
         The loss, the new average of the generator's styles, and metrics.
     """
+    image_key, fake_key, real_key = jax.random.split(key, 3)
     networks, label = objective.networks, objective.networks.label(batch)
-    fake, stats = _generated(objective, key, params, state, batch)
-    of_fake = networks.discriminate(params, fake, label)
-    of_real = networks.discriminate(params, networks.real(batch), label)
-    metrics = {
-        "real_output": of_real.mean(),
-        "fake_output": of_fake.mean(),
-        "sign_of_real_output": jnp.sign(of_real).mean(),
-    }
+    fake, stats = _generated(objective, image_key, params, state, batch)
+    of_fake = objective.discriminate(fake_key, params, state, fake, label)
+    of_real = objective.discriminate(real_key, params, state, networks.real(batch), label)
+    sign = jnp.sign(of_real).mean()
+    metrics = {"real_output": of_real.mean(), "fake_output": of_fake.mean(), "sign_of_real_output": sign}
+    if objective.config.augmentation == "adaptive":
+        adjusted = _adjusted(objective.config, state, jax.lax.stop_gradient(sign), len(of_real))
+        stats = {**stats, "discriminator": {**state.stats["discriminator"], "augmentation": adjusted}}
+        metrics["augmentation_probability"] = adjusted["probability"]
     return non_saturating.discriminator(of_real, of_fake).mean(), (stats, metrics)
 
 
@@ -313,13 +345,14 @@ def gradient_penalty_loss(
 ) -> tuple[Array, tuple[Stats, Metrics]]:
     """Compute the weighted penalty on the gradient of D at real images: the mean of `(gamma / 2) |grad D(x)|^2`.
 
+    The gradient is that with respect to the images before their augmentation.
+
     Reference:
         Mescheder et al. 2018, arXiv:1801.04406, equation 9.
     """
-    del key, state
-    networks, label, config = objective.networks, objective.networks.label(batch), objective.config
-    real = networks.real(batch)
-    penalty = r1_penalty(lambda images: networks.discriminate(params, images, label), real).mean()
+    label, config = objective.networks.label(batch), objective.config
+    real = objective.networks.real(batch)
+    penalty = r1_penalty(lambda images: objective.discriminate(key, params, state, images, label), real).mean()
     gamma = 0.0002 * real.shape[1] ** 2 / len(real) if config.gamma is None else config.gamma
     return gamma / 2 * penalty, ({}, {"penalty": penalty})
 
@@ -405,6 +438,34 @@ def _variables(params: Params, stats: Stats) -> Params:
     return {"params": params["generator"], **stats["generator"]}
 
 
+def _init(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
+    """Both networks, with the state of the adaptive augmentation among the discriminator's statistics."""
+    del batch
+    found = networks.init(key)
+    if config.augmentation == "adaptive":
+        found["discriminator"]["augmentation"] = {"probability": jnp.zeros(()), "sign": jnp.zeros(())}
+    return found
+
+
+def _adjusted(config: Config, state: State, sign: Float[Array, ""], batch_size: int) -> dict[str, Array]:
+    """The state of the adaptive augmentation after a step: the probability, and the sum of signs in the interval."""
+    before = state.stats["discriminator"]["augmentation"]
+    total = before["sign"] + sign
+    adjusted = adjusted_probability(
+        before["probability"],
+        total / ADJUSTMENT_INTERVAL,
+        batch_size=batch_size,
+        target=config.target,
+        interval=ADJUSTMENT_INTERVAL,
+        adjustment_images=config.adjustment,
+    )
+    due = (state.step + 1) % ADJUSTMENT_INTERVAL == 0
+    return {
+        "probability": jnp.where(due, adjusted, before["probability"]),
+        "sign": jnp.where(due, 0.0, total),
+    }
+
+
 def _players(objective: Objective) -> tuple[Player, ...]:
     """The generator and then the discriminator, as in the authors' program."""
     config = objective.config
@@ -479,6 +540,7 @@ def _check_options(config: Config) -> None:
         "penalty_every",
         "path_length_every",
         "path_length_reduction",
+        "adjustment",
     )
     check_positive(**{name: getattr(config, name) for name in names})
     check_not_negative(path_length=config.path_length)
@@ -490,5 +552,7 @@ def _check_options(config: Config) -> None:
         check_not_negative(gamma=config.gamma)
     if is_known(config.mixing) and config.mixing > 1:
         raise InputError(f"mixing must be from 0 to 1, got {config.mixing}")
+    check_known("augmentation", config.augmentation, get_args(Augmentation))
+    check_known("pipeline", config.pipeline, PIPELINES)
     if config.size is not None:
         resolutions(config.size)

@@ -39,7 +39,7 @@ def test_both_losses_are_those_of_logits_of_new_and_of_real_images(state):
     of = objective()
     networks = of.networks
     value, (stats, _) = stylegan2.generator_loss(of, KEY, state.params, state, BATCH)
-    fake, _ = stylegan2._generated(of, KEY, state.params, state, BATCH)
+    fake, _ = stylegan2._generated(of, jax.random.split(KEY)[0], state.params, state, BATCH)
     of_fake = networks.discriminate(state.params, fake, None)
     np.testing.assert_allclose(value, softplus(-of_fake).mean(), rtol=1e-6)
     assert {name for name in stats["generator"] if name != "latent_average"} == {"noise", "path_length"}
@@ -47,6 +47,8 @@ def test_both_losses_are_those_of_logits_of_new_and_of_real_images(state):
         jax.tree.map(np.testing.assert_array_equal, stats["generator"][name], state.stats["generator"][name])
 
     value, (_, metrics) = stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH)
+    fake, _ = stylegan2._generated(of, jax.random.split(KEY, 3)[0], state.params, state, BATCH)
+    of_fake = networks.discriminate(state.params, fake, None)
     real = jnp.asarray(DATA["image"]) / 127.5 - 1
     of_real = networks.discriminate(state.params, real, None)
     np.testing.assert_allclose(value, (softplus(of_fake) + softplus(-of_real)).mean(), rtol=1e-5)
@@ -98,6 +100,36 @@ def test_styles_are_mixed_at_one_layer_for_the_whole_batch_with_the_given_probab
     assert shares[0] == 0
     np.testing.assert_allclose(shares[count], 0.1, atol=0.03)
     np.testing.assert_allclose(shares[1:count], 0.9 / (count - 1), atol=0.04)
+
+
+def test_the_probability_of_augmentations_follows_the_sign_of_outputs_of_four_steps():
+    """By batch times interval over the number of images, upwards above the target and downwards below it."""
+    config = replace(SMALL, augmentation="adaptive", adjustment=320)
+    for target, change in ((-2.0, 8 * 4 / 320), (2.0, 0.0)):
+        model = stylegan2.build(replace(config, target=target), DATA)
+        fitted = fit(model, DATA, key=KEY, steps=8, batch_size=8)
+        history = np.asarray(fitted.history.metrics["discriminator/augmentation_probability"], np.float64).ravel()
+        np.testing.assert_allclose(history, [0, 0, 0, change, change, change, change, 2 * change], atol=1e-6)
+
+
+def test_real_and_generated_images_are_augmented_for_both_players_and_the_penalty(state, monkeypatch):
+    """And gradients of the penalty pass through the augmentation."""
+    given = []
+
+    def darkened(key, images):
+        given.append(images.shape)
+        return 0.5 * images
+
+    monkeypatch.setattr(stylegan2, "diff_augment", darkened)
+    of = objective(replace(SMALL, augmentation="diff", gamma=2.0))
+    stylegan2.generator_loss(of, KEY, state.params, state, BATCH)
+    assert len(given) == 1
+    stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH)
+    assert len(given) == 3
+    value, _ = stylegan2.gradient_penalty_loss(of, KEY, state.params, state, BATCH)
+    real = 0.5 * (jnp.asarray(DATA["image"]) / 127.5 - 1)
+    gradient = jax.grad(lambda images: of.networks.discriminate(state.params, images, None).sum())(real)
+    np.testing.assert_allclose(value, np.square(0.5 * np.asarray(gradient)).sum(axis=(1, 2, 3)).mean(), rtol=1e-4)
 
 
 def test_truncation_draws_samples_towards_the_image_of_the_average_style(state):
@@ -169,7 +201,7 @@ def test_conditional_models_need_labels_and_others_take_none():
 
 
 def test_regularizers_are_updated_in_their_steps_with_corrected_learning_rates():
-    """0.0025 times 4/5 for the generator, and 16/17 for the discriminator; the first step of Adam is the rate itself."""
+    """0.0025 times 4/5 and 16/17; the first step of Adam is the rate itself."""
     model = stylegan2.build(SMALL, DATA)
     generator, discriminator = model.players
     assert [regularizer.every for player in model.players for regularizer in player.regularizers] == [4, 16]
