@@ -409,8 +409,9 @@ def test_a_step_consumes_as_many_batches_as_the_largest_number_of_updates() -> N
 def test_a_model_offers_only_what_it_is_given() -> None:
     init, step = game(two_scalars, [product_player("x", 1.0)])
     model = Model(init, step, ())
-    assert (model.conditions, model.phases) == ((), ())
-    assert {model._asdict()[name] for name in Model._fields[3:] if name not in ("conditions", "phases")} == {None}
+    lists = ("conditions", "latent_options", "phases")
+    assert {getattr(model, name) for name in lists} == {()}
+    assert {model._asdict()[name] for name in Model._fields[3:] if name not in lists} == {None}
 
 
 def test_equal_names_and_unknown_networks_are_refused() -> None:

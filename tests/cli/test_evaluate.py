@@ -45,8 +45,15 @@ def test_chosen_metrics_are_printed_with_their_protocols(vae, jaxgen):
     assert found["rate[bernoulli, k=1, n=360, split=digits:test, pixels as they are]"] == pytest.approx(kl, rel=1e-4)
 
 
+def unmeasured(run, folder):
+    """A copy of a run without the metrics that other tests have measured of it."""
+    shutil.copytree(run, folder)
+    (folder / "measured.jsonl").unlink(missing_ok=True)
+    return folder
+
+
 def test_chosen_metrics_are_stored_and_compared(vae, tmp_path, jaxgen, refused):
-    runs = [shutil.copytree(vae, tmp_path / name) for name in ("a", "b", "c")]
+    runs = [unmeasured(vae, tmp_path / name) for name in ("a", "b", "c")]
     stored = []
     for seed, (run, samples) in enumerate(zip(runs, (50, 50, 60), strict=True)):
         chosen = ["--metrics", "precision_recall", "--samples", samples, "--seed", seed]
@@ -62,8 +69,8 @@ def test_chosen_metrics_are_stored_and_compared(vae, tmp_path, jaxgen, refused):
 
 
 def test_metrics_of_a_folder_that_cannot_be_written_are_printed_with_a_notice(vae, tmp_path, jaxgen):
-    run = shutil.copytree(vae, tmp_path / "run")
-    (run / "measured.jsonl").mkdir(exist_ok=True)
+    run = unmeasured(vae, tmp_path / "run")
+    (run / "measured.jsonl").mkdir()
     status, out, notices = jaxgen("evaluate", run, "--metrics", "rate")
     assert (status, "rate[" in out) == (0, True)
     assert "the metrics are not stored in measured.jsonl" in notices

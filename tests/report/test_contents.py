@@ -13,6 +13,7 @@ from jaxgen.errors import InputError
 from jaxgen.report import SECTIONS, FigureFile, Section, write_report
 from jaxgen.report.section import load_input, single
 from jaxgen.runs import Run, RunConfig
+from jaxgen.runs.measured_file import Measured, add_measured
 from jaxgen.training.states import initial_state
 from tests.report.small_reports import RUNS, parsed
 from tests.small_runs import LINEAR, LinearConfig
@@ -71,8 +72,10 @@ LEFT_OUT = {
 @pytest.mark.parametrize("name", RUNS)
 def test_report_has_the_sections_that_apply_and_all_of_their_files(report, trained, name):
     written = report(name)
-    without_features = set() if RUNS[name].metrics else {"Metrics of features over training"}
-    assert set(written.left_out) == LEFT_OUT[name] | without_features
+    of_features = {"Metrics measured after training"}
+    if not RUNS[name].metrics:
+        of_features.add("Metrics of features over training")
+    assert set(written.left_out) == LEFT_OUT[name] | of_features
     assert written.path == trained(name).folder / "report" / "index.html"
     sources = parsed(written.path.read_text()).sources
     assert len(sources) == len(set(sources)) >= 2
@@ -100,6 +103,24 @@ def test_report_has_the_sections_that_apply_and_all_of_their_files(report, train
 def test_report_gives_the_reason_why_a_section_is_left_out(report, name, heading, reason):
     assert report(name).left_out[heading] == reason
     assert f"<li>{heading}: {reason}</li>" in report(name).path.read_text()
+
+
+def test_stored_metrics_of_the_reported_state_are_in_the_report(trained, tmp_path):
+    """Of a copy: the newest value of each, and none of another state."""
+    run = trained("vae")._replace(folder=tmp_path)
+    name, seeds = "frechet_distance[digits_v1, none, n=9/9, split=digits:test]", [3.0, 5.0]
+    values = {"mean": 4.0, "sd": 1.0, "worst": 5.0, "seeds": seeds}
+    for step, metrics in (
+        (run.step, {name: {**values, "seeds": [1.0, 1.0]}}),
+        (run.step, {name: values}),
+        (1, {"old": values}),
+    ):
+        add_measured(tmp_path, Measured(step, "evaluate --metrics fid", 0, metrics))
+    heading = "Metrics measured after training"
+    written = write_report(run, folder=tmp_path / "report", sections={heading: SECTIONS[heading]})
+    assert set(written.metrics) == {name}
+    assert written.metrics[name]["seeds"] == seeds
+    assert written.metrics[name]["worst"] == 5.0
 
 
 @pytest.mark.parametrize("name", ["cvae", "gan_1d"])
