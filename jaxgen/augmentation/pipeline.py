@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 from jaxgen._arrays import check_key, check_number, is_known, widen
 from jaxgen.augmentation.colour import COLOUR, ONLY_COLOUR, colour_map, recoloured
-from jaxgen.augmentation.corruption import cut_out, noisy
 from jaxgen.augmentation.filtering import filtered
 from jaxgen.augmentation.geometry import GEOMETRIC, inverse_map, resampled
+from jaxgen.augmentation.noise_and_cutout import cut_out, noisy
 from jaxgen.augmentation.random_numbers import OPERATORS, applied, draw
 from jaxgen.augmentation.strengths import Strengths
 from jaxgen.errors import InputError, check_known, shortened

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.nn.equalized import EqualizedConv, EqualizedDense, leaky_relu, normal
+from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
 from jaxgen.nn.minibatch_deviation import append_deviation
 from jaxgen.nn.modulated_convolution import Form, modulated_convolution
 from jaxgen.nn.pixel_norm import pixel_norm
@@ -24,9 +25,6 @@ from jaxgen.typing import Array, Float, Int
 
 Architecture: TypeAlias = Literal["skip", "resnet", "orig"]
 """How the blocks of a network are connected: by images (skip), by features (resnet), or not (orig); section 4.1."""
-
-Noise: TypeAlias = Literal["random", "constant", "none"]
-"""Noise images that are added to features: drawn anew by the key "noise", the stored ones, or none."""
 
 TAPS = tuple(float(tap) for tap in normalized(BLUR))
 """Filter of all resampling."""
@@ -120,10 +118,7 @@ class Mapping(linen.Module):
             width = self.features if last or self.hidden is None else self.hidden
             w = leaky_relu(EqualizedDense(width, multiplier=self.multiplier, name=f"fc{number}")(w))
         if self.decay is not None:
-            average = self.variable("latent_average", "w", jnp.zeros, (self.features,))
-            if train and not self.is_initializing():
-                mean = jax.lax.stop_gradient(w).mean(axis=0)
-                average.value = mean + self.decay * (average.value - mean)
+            follow_average(self, w, decay=self.decay, train=train)
         return w
 
 
@@ -155,11 +150,7 @@ class StyledConv(linen.Module):
         kernel = self.param("kernel", normal(1.0), (3, 3, x.shape[-1], self.features))
         y = modulated_convolution(x, kernel, styles, up=self.up, taps=TAPS, form=self.form)
         strength = self.param("noise_strength", linen.initializers.zeros, ())
-        stored = self.variable("noise", "image", lambda: jax.random.normal(self.make_rng("params"), y.shape[1:3]))
-        if noise == "random":
-            y = y + strength * jax.random.normal(self.make_rng("noise"), (*y.shape[:3], 1), y.dtype)
-        elif noise == "constant":
-            y = y + strength * stored.value[..., None]
+        y = add_noise(self, y, strength, noise)
         y = leaky_relu(y + self.param("bias", linen.initializers.zeros, (self.features,)))
         return _clamped(self.gain * y, self.clamp, self.gain)
 
@@ -286,41 +277,6 @@ class SynthesisBlock(linen.Module):
         return x, image
 
 
-class Generator(linen.Module):
-    """Mapping and synthesis network as one.
-
-    Attributes:
-        mapping: the mapping network.
-        synthesis: the synthesis network.
-    """
-
-    mapping: Mapping
-    synthesis: Synthesis
-
-    def __call__(
-        self,
-        z: Float[Array, "batch latent"],
-        label: Int[Array, " batch"] | None = None,
-        *,
-        train: bool,
-        noise: Noise = "random",
-    ) -> Float[Array, "batch height width channels"]:
-        """Return the images of latents, with one style in all layers."""
-        return self.synthesize(repeated(self.map(z, label, train=train), self.synthesis.styles), noise=noise)
-
-    def map(
-        self, z: Float[Array, "batch latent"], label: Int[Array, " batch"] | None = None, *, train: bool
-    ) -> Float[Array, "batch style"]:
-        """Return the styles of latents."""
-        return self.mapping(z, label, train=train)
-
-    def synthesize(
-        self, w: Float[Array, "batch styles style"], *, noise: Noise = "random"
-    ) -> Float[Array, "batch height width channels"]:
-        """Return the images of styles, one for each layer."""
-        return self.synthesis(w, noise=noise)
-
-
 class Discriminator(linen.Module):
     """The discriminator: blocks that halve the image, the minibatch standard deviation, and two dense layers.
 
@@ -421,79 +377,6 @@ class Epilogue(linen.Module):
         x = _clamped(leaky_relu(EqualizedConv(self.features, 3, name="conv")(x)), self.clamp)
         x = leaky_relu(EqualizedDense(self.features, name="fc")(x.reshape(len(x), -1)))
         return EqualizedDense(self.outputs, name="out")(x)
-
-
-def repeated(w: Float[Array, "batch style"], styles: int) -> Float[Array, "batch styles style"]:
-    """Return the same style for every layer.
-
-    Args:
-        w: one style for each image.
-        styles: number of layers that have one.
-
-    Returns:
-        The styles.
-
-    Example:
-        >>> repeated(jnp.ones((2, 3)), 8).shape
-        (2, 8, 3)
-    """
-    return jnp.broadcast_to(w[:, None], (w.shape[0], styles, w.shape[1]))
-
-
-def mixed(
-    first: Float[Array, "batch style"],
-    second: Float[Array, "batch style"],
-    crossover: Int[Array, ""] | int,
-    styles: int,
-) -> Float[Array, "batch styles style"]:
-    """Return the first style for the layers before the crossover, and the second from it on (style mixing).
-
-    Args:
-        first: style of the coarse layers.
-        second: style of the fine layers.
-        crossover: number of layers with the first style.
-        styles: number of layers that have a style.
-
-    Returns:
-        The styles.
-
-    Reference:
-        Karras et al. 2019, arXiv:1812.04948, section 3.1.
-
-    Example:
-        >>> mixed(jnp.zeros((1, 1)), jnp.ones((1, 1)), 3, 5)[0, :, 0]
-        Array([0., 0., 0., 1., 1.], dtype=float32)
-    """
-    return jnp.where(jnp.arange(styles)[:, None] < crossover, first[:, None], second[:, None])
-
-
-def truncated(
-    w: Float[Array, "batch styles style"],
-    average: Float[Array, " style"],
-    psi: Float[Array, ""] | float,
-    *,
-    layers: int | None = None,
-) -> Float[Array, "batch styles style"]:
-    """Draw styles towards their average: `average + psi (w - average)`.
-
-    Args:
-        w: styles of the layers.
-        average: average of the styles of many latents.
-        psi: share of the deviation that is kept: 0 gives the average, 1 the styles themselves.
-        layers: number of layers whose styles are changed, the first ones; None for all.
-
-    Returns:
-        The styles.
-
-    Reference:
-        Karras et al. 2019, arXiv:1812.04948, appendix B.
-
-    Example:
-        >>> truncated(jnp.full((1, 3, 1), 2.0), jnp.zeros(1), 0.5, layers=2)[0, :, 0]
-        Array([1., 1., 2.], dtype=float32)
-    """
-    changed = jnp.arange(w.shape[1])[:, None] < (w.shape[1] if layers is None else layers)
-    return jnp.where(changed, average + psi * (w - average), w)
 
 
 def _with_colours(

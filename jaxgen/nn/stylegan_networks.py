@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense, normal
+from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.progressive_networks import BOX, blurred, channels_at, mixed_images, used_resolutions
 from jaxgen.nn.resampling import upsample
-from jaxgen.nn.stylegan2_networks import SMALLEST, Noise, repeated, resolutions
+from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
 from jaxgen.typing import Array, Float, Int, Scalar
 
 BLUR = (1.0, 2.0, 1.0)
@@ -65,10 +66,7 @@ class Mapping(linen.Module):
             width = self.features if last or self.hidden is None else self.hidden
             dense = EqualizedDense(width, gain=GAIN, multiplier=self.multiplier, name=f"dense{number}")
             w = jax.nn.leaky_relu(dense(w), LEAK)
-        average = self.variable("latent_average", "w", jnp.zeros, (self.features,))
-        if train and not self.is_initializing():
-            mean = jax.lax.stop_gradient(w).mean(axis=0)
-            average.value = mean + self.decay * (average.value - mean)
+        follow_average(self, w, decay=self.decay, train=train)
         return w
 
 
@@ -157,54 +155,10 @@ class Styling(linen.Module):
         """Return the styled features."""
         channels = x.shape[-1]
         strength = self.param("noise_strength", linen.initializers.zeros, (channels,))
-        stored = self.variable("noise", "image", lambda: jax.random.normal(self.make_rng("params"), x.shape[1:3]))
-        if noise == "random":
-            x = x + strength * jax.random.normal(self.make_rng("noise"), (*x.shape[:3], 1), x.dtype)
-        elif noise == "constant":
-            x = x + strength * stored.value[..., None]
+        x = add_noise(self, x, strength, noise)
         x = jax.nn.leaky_relu(x + self.param("bias", linen.initializers.zeros, (channels,)), LEAK)
         scale, shift = jnp.split(EqualizedDense(2 * channels, name="style")(w)[:, None, None], 2, axis=-1)
         return instance_norm(x) * (1 + scale) + shift
-
-
-class Generator(linen.Module):
-    """Mapping and synthesis network as one.
-
-    Attributes:
-        mapping: the mapping network.
-        synthesis: the synthesis network.
-    """
-
-    mapping: Mapping
-    synthesis: Synthesis
-
-    def __call__(
-        self,
-        z: Float[Array, "batch latent"],
-        label: Int[Array, " batch"] | None = None,
-        *,
-        train: bool,
-        noise: Noise = "random",
-    ) -> Float[Array, "batch height width channels"]:
-        """Return the largest images of latents, with one style in all layers."""
-        return self.synthesize(repeated(self.map(z, label, train=train), self.synthesis.styles), noise=noise)
-
-    def map(
-        self, z: Float[Array, "batch latent"], label: Int[Array, " batch"] | None = None, *, train: bool
-    ) -> Float[Array, "batch style"]:
-        """Return the styles of latents."""
-        return self.mapping(z, label, train=train)
-
-    def synthesize(
-        self,
-        w: Float[Array, "batch styles style"],
-        *,
-        noise: Noise = "random",
-        size: int | None = None,
-        new: Scalar | None = None,
-    ) -> Float[Array, "batch height width channels"]:
-        """Return the images of styles, one for each layer, at a resolution."""
-        return self.synthesis(w, noise=noise, size=size, new=new)
 
 
 def instance_norm(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:

@@ -12,9 +12,10 @@ from jaxgen.errors import InputError
 from jaxgen.losses.path_regularization import path_lengths
 from jaxgen.nn import stylegan2_networks
 from jaxgen.nn.convolution import convolutions_by_xla
+from jaxgen.nn.layer_styles import Generator, mixed, repeated, truncated
 from jaxgen.nn.published_weights import variables_from, weights_of
 from jaxgen.nn.stylegan2_names import STYLEGAN2
-from jaxgen.nn.stylegan2_networks import Discriminator, Generator, Mapping, Synthesis, mixed, repeated, truncated
+from jaxgen.nn.stylegan2_networks import Discriminator, Mapping, Synthesis
 from tests.references import arrays, channels_last, group
 
 NAME = "stylegan2_ada_pytorch"
