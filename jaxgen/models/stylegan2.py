@@ -37,18 +37,8 @@ from jaxgen.models.optimizer import (
 )
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
-from jaxgen.nn.stylegan2_networks import (
-    Architecture,
-    Discriminator,
-    Generator,
-    Mapping,
-    Noise,
-    Synthesis,
-    mixed,
-    repeated,
-    resolutions,
-    truncated,
-)
+from jaxgen.nn.layer_styles import Generator, Noise, mixed, repeated, truncated
+from jaxgen.nn.stylegan2_networks import Architecture, Discriminator, Mapping, Synthesis, resolutions
 from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
 
 Label: TypeAlias = Int[Array, " batch"] | None
