@@ -252,9 +252,9 @@ def _default_folder(model: str, data: str) -> Path:
 
 
 def _print_models() -> None:
-    lines = [f"  {name:<14}  {family.summary}" for name, family in REGISTRY.items()]
-    lines += [f"  {name:<14}  {preset.description}" for name, preset in PRESETS.items()]
-    lines += [f"  {'FILE.py':<14}  a family of your own, which the file defines; also --family MODULE"]
+    lines = [f"  {name:<17}  {family.summary}" for name, family in REGISTRY.items()]
+    lines += [f"  {name:<17}  {preset.description}" for name, preset in PRESETS.items()]
+    lines += [f"  {'FILE.py':<17}  a family of your own, which the file defines; also --family MODULE"]
     models = "\n".join(lines)
     print(
         f"usage: jaxgen train MODEL [OPTIONS]\n       jaxgen train --config FILE [OPTIONS]\n\n{models}\n\n"

@@ -110,7 +110,7 @@ def test_the_probability_of_augmentations_follows_the_sign_of_outputs_of_four_st
     for target, change in ((-0.999, 8 * 4 / 320), (1.0, 0.0)):
         model = stylegan2.build(replace(config, target=target), DATA)
         fitted = fit(model, DATA, key=KEY, steps=8, batch_size=8)
-        history = np.asarray(fitted.history.metrics["discriminator/augmentation_probability"], np.float64).ravel()
+        history = np.asarray(fitted.history["discriminator/augmentation_probability"], np.float64).ravel()
         np.testing.assert_allclose(history, [0, 0, 0, change, change, change, change, 2 * change], atol=1e-6)
 
 
