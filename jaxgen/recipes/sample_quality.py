@@ -57,7 +57,10 @@ def _gans() -> dict[str, Config]:
     dcgan: dict[str, Any] = {"architecture": "dcgan", "width": 16, "latent_dim": 64}
     plain = dataclasses.replace(PRESETS["dcgan"].config, **dcgan)
     return {
-        "minimax": dataclasses.replace(plain, loss="minimax"),
+        # With DCGAN's discriminator the gradient of this loss vanishes within hundreds of steps, in all seeds.
+        "minimax": dataclasses.replace(
+            plain, loss="minimax", discriminator_normalization="none", discriminator_learning_rate=5e-5
+        ),
         "non-saturating": plain,
         "LSGAN": dataclasses.replace(PRESETS["lsgan"].config, **dcgan),
         "WGAN": dataclasses.replace(PRESETS["wgan"].config, **dcgan),
@@ -217,7 +220,8 @@ SAMPLE_QUALITY_RECIPES = {
         ),
         protocol=(
             f"DCGANs of width 16 with 64 latent dimensions, 64 images per update, {GAN_STEPS:,} steps, optimizer of "
-            "each loss as published; 10,000 samples beside the 10,000 test images by the features of mnist_v1 and "
+            "each loss as published, for the minimax loss a discriminator without batch normalization that learns at "
+            "5e-5, of four that were tried for 400 steps of one seed on MNIST; 10,000 samples beside the 10,000 test images by the features of mnist_v1 and "
             "fashion_mnist_v1, and by Inception where its weights are installed. Published: another architecture, "
             "Inception, and the best of 100 settings of the hyperparameters: compare the order of the models, not the "
             "numbers."
