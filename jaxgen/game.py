@@ -21,6 +21,7 @@ import optax
 
 from jaxgen.averaging import Average, updated_average
 from jaxgen.game_checks import check_loss, check_names, check_players
+from jaxgen.latent_functions import LatentDensities, Styles
 from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]
@@ -128,20 +129,6 @@ class Phase(NamedTuple):
         return most_updates(self.players)
 
 
-class LatentDensities(NamedTuple):
-    """The densities of a model with the prior p(z) = N(0, I) and the posterior q(z|x) = N(mean, exp(log_var)).
-
-    Attributes:
-        mean: mean of q(z|x) of each example, [batch, latent].
-        log_var: logarithm of its variance, [batch, latent].
-        log_likelihood: `latent -> log p(x|z)` in nats, of one latent for each example, [batch, latent] -> [batch].
-    """
-
-    mean: Array
-    log_var: Array
-    log_likelihood: Callable[[Array], Array]
-
-
 class Model(NamedTuple):
     """Pure functions of a model, key first. The first three are required; the others are None where not offered.
 
@@ -159,6 +146,7 @@ class Model(NamedTuple):
         sample_posterior: `(key, state, batch) -> latent`, one draw of q(z|x) per example; the latent itself where the
             encoder is deterministic. Families of the package that encode offer it.
         latent_densities: `(key, state, batch) -> LatentDensities`; the key binarizes images where the family does so.
+        styles: the two halves of a generator with styles.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         latent_options: names of those that `sample` and `sample_latent` take, e.g. `truncation`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
@@ -177,6 +165,7 @@ class Model(NamedTuple):
     sample_latent: Callable[..., Array] | None = None
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     latent_densities: Callable[[KeyArray, State, Batch], LatentDensities] | None = None
+    styles: Styles | None = None
     conditions: tuple[str, ...] = ()
     latent_options: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()

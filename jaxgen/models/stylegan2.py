@@ -25,6 +25,7 @@ from jaxgen.augmentation import PIPELINES, adjusted_probability, augment, diff_a
 from jaxgen.averaging import Average, half_life_decay, with_averages
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, Regularizer, State, game
+from jaxgen.latent_functions import Styles
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
@@ -39,7 +40,7 @@ from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_si
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.layer_styles import Generator, Noise, mixed, repeated, truncated
 from jaxgen.nn.stylegan2_networks import Architecture, Discriminator, Mapping, Synthesis, resolutions
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
+from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, PyTree, Scalar, Stats
 
 Label: TypeAlias = Int[Array, " batch"] | None
 Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
@@ -152,6 +153,14 @@ def build(config: Config, example: Batch) -> Model:
         decode=partial(decode, networks),
         sample_latent=networks.sample_latent,
         conditions=("label", "truncation") if networks.classes else ("truncation",),
+        styles=Styles(
+            layers=networks.generator.synthesis.styles,
+            map=partial(map_latents, networks),
+            synthesize=partial(synthesize, networks),
+            noise=stored_noise,
+            average=average_style,
+            modulations=partial(modulations, networks),
+        ),
     )
     return checked(
         model,
@@ -396,14 +405,45 @@ def decode(
     """Return the images of given latents by the averaged generator."""
     if label is not None and not networks.classes:
         raise InputError("this model is not conditioned on labels: train one with conditional=True")
-    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
-    averaged = with_averages(state)
-    variables = _variables(averaged.params, averaged.stats)
-    styles = repeated(networks.map(variables, latent, labels), networks.generator.synthesis.styles)
+    styles = repeated(map_latents(networks, state, latent, label=label), networks.generator.synthesis.styles)
     if truncation is not None:
         psi = jnp.broadcast_to(jnp.asarray(truncation, styles.dtype), (len(latent),))[:, None, None]
-        styles = truncated(styles, variables["latent_average"]["mapping"]["w"], psi)
-    return from_signed(networks.inner(networks.synthesize(variables, styles, noise="constant")))
+        styles = truncated(styles, average_style(state), psi)
+    return synthesize(networks, state, styles, stored_noise(state))
+
+
+def map_latents(
+    networks: Networks, state: State, latent: Float[Array, "n latent"], *, label: Labels | None = None
+) -> Float[Array, "n style"]:
+    """Return the styles of given latents by the averaged generator."""
+    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
+    return networks.map(_averaged(state), latent, labels)
+
+
+def synthesize(
+    networks: Networks, state: State, w: Float[Array, "n styles style"], noise: PyTree
+) -> Float[Array, "n height width channels"]:
+    """Return the images, in [0, 1] approximately, of the styles of layers with given noise images."""
+    images = networks.synthesize({**_averaged(state), "noise": noise}, w, noise="constant")
+    return from_signed(networks.inner(images))
+
+
+def stored_noise(state: State) -> PyTree:
+    """Return the noise images that the averaged generator stores."""
+    return _averaged(state)["noise"]
+
+
+def average_style(state: State) -> Float[Array, " style"]:
+    """Return the average of the styles of latents."""
+    w: Array = _averaged(state)["latent_average"]["mapping"]["w"]
+    return w
+
+
+def modulations(networks: Networks, state: State) -> list[Float[Array, "style channels"]]:
+    """Return the matrix of every layer that changes its style to the factors of the channels."""
+    blocks = [_averaged(state)["params"]["synthesis"][f"b{size}"] for size in resolutions(networks.discriminator.size)]
+    convolutions = [block[name] for block in blocks for name in ("conv0", "conv1") if name in block]
+    return [layer["affine"]["kernel"] for layer in (*convolutions, blocks[-1]["torgb"])]
 
 
 def _generated(
@@ -426,6 +466,12 @@ def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
 def _variables(params: Params, stats: Stats) -> Params:
     """The Flax variables of the generator."""
     return {"params": params["generator"], **stats["generator"]}
+
+
+def _averaged(state: State) -> Params:
+    """The Flax variables of the averaged generator."""
+    averaged = with_averages(state)
+    return _variables(averaged.params, averaged.stats)
 
 
 def _init(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
