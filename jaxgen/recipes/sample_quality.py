@@ -220,8 +220,9 @@ SAMPLE_QUALITY_RECIPES = {
         ),
         protocol=(
             f"DCGANs of width 16 with 64 latent dimensions, 64 images per update, {GAN_STEPS:,} steps, optimizer of "
-            "each loss as published, for the minimax loss a discriminator without batch normalization that learns at "
-            "5e-5, of four that were tried for 400 steps of one seed on MNIST; 10,000 samples beside the 10,000 test images by the features of mnist_v1 and "
+            "each loss as published; for the minimax loss the discriminator has no batch normalization and learns at "
+            "5e-5, the best of four choices after 400 steps of one seed on MNIST. 10,000 samples beside the 10,000 "
+            "test images by the features of mnist_v1 and "
             "fashion_mnist_v1, and by Inception where its weights are installed. Published: another architecture, "
             "Inception, and the best of 100 settings of the hyperparameters: compare the order of the models, not the "
             "numbers."
