@@ -21,7 +21,8 @@ import optax
 
 from jaxgen.averaging import Average, updated_average
 from jaxgen.game_checks import check_loss, check_names, check_players
-from jaxgen.latent_functions import LatentDensities, Styles
+from jaxgen.latent_functions import LatentDensities as LatentDensities
+from jaxgen.latent_functions import Styles as Styles
 from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]

@@ -27,16 +27,16 @@ more examples
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self._notify = notify
-        self._is_told = False
+        self._has_warned = False
 
     def __call__(self, chunk: Chunk) -> None:
         """Compare the largest probability of the last step with the limit."""
-        if METRIC not in chunk.metrics or self._is_told:
+        if METRIC not in chunk.metrics or self._has_warned:
             return
         values = chunk.metrics[METRIC][..., -1]
         largest = np.max(values, initial=0, where=~np.isnan(values))  # NaN: of a seed that diverged.
         if largest > LIMIT:
-            self._is_told = True
+            self._has_warned = True
             self._notify(
                 f"the augmentations have a probability of {largest:.2f} at step {chunk.step}: above {LIMIT} they may "
                 f"appear in generated images; give more examples"
