@@ -440,7 +440,10 @@ def average_style(state: State) -> Float[Array, " style"]:
 
 
 def modulations(networks: Networks, state: State) -> list[Float[Array, "style channels"]]:
-    """Return the matrix of every layer that changes its style to the factors of the channels."""
+    """Return the matrix of every layer that changes its style to the factors of the channels.
+
+    Maps to colours of inner blocks, which share the style of the next convolution, are left out.
+    """
     blocks = [_averaged(state)["params"]["synthesis"][f"b{size}"] for size in resolutions(networks.discriminator.size)]
     convolutions = [block[name] for block in blocks for name in ("conv0", "conv1") if name in block]
     return [layer["affine"]["kernel"] for layer in (*convolutions, blocks[-1]["torgb"])]

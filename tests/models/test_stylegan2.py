@@ -229,3 +229,60 @@ def test_training_goes_on_with_the_same_bits_after_an_interruption_between_regul
     length = whole.stats["generator"]["path_length"]["mean"]
     assert float(length) > 0
     np.testing.assert_array_equal(length, whole.ema["generator"]["path_length"]["mean"])
+
+
+def test_styles_and_noise_are_those_of_which_images_are_decoded(state):
+    """The two halves one after the other; the average style is what truncation by 0 leaves."""
+    model = stylegan2.build(SMALL, BATCH)
+    latent = model.sample_latent(KEY, 3)
+    styles = model.styles
+    w = styles.map(state, latent)
+    layers = jnp.repeat(w[:, None], styles.layers, axis=1)
+    images = styles.synthesize(state, layers, styles.noise(state))
+    np.testing.assert_allclose(images, model.decode(state, latent), atol=1e-6)
+    average = jnp.broadcast_to(styles.average(state), layers.shape)
+    images = styles.synthesize(state, average, styles.noise(state))
+    np.testing.assert_allclose(images, model.decode(state, latent, truncation=0.0), atol=1e-6)
+
+
+def test_each_image_can_have_noise_of_its_own(state):
+    model = stylegan2.build(SMALL, BATCH)
+    # The strengths of the noise are 0 at first.
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, x: x + 0.5 if path[-1].key == "noise_strength" else x, state.ema["generator"]["params"]
+    )
+    state = state.replace(ema={"generator": {**state.ema["generator"], "params": params}})
+    layers = jnp.ones((2, model.styles.layers, SMALL.style_dim))
+    stored = model.styles.noise(state)
+    other = jax.tree.map(lambda x: x[::-1], stored)
+    both = jax.tree.map(lambda *x: jnp.stack(x), stored, other)
+    found = model.styles.synthesize(state, layers, both)
+    expected = [model.styles.synthesize(state, layers[:1], noise)[0] for noise in (stored, other)]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(expected[0] - expected[1]).max() > 0.01
+
+
+def test_the_matrices_of_the_layers_change_their_styles_to_factors():
+    """A step of a style that the matrix of its layer maps to zero changes nothing.
+
+    With the architecture that has one map to colours: that of an inner block has the style of the next convolution.
+    """
+    model = stylegan2.build(replace(SMALL, architecture="resnet"), BATCH)
+    state = jax.jit(model.init)(KEY, BATCH)
+    matrices = model.styles.modulations(state)
+    assert len(matrices) == model.styles.layers
+    assert {matrix.shape[0] for matrix in matrices} == {SMALL.style_dim}
+    layers = jnp.ones((1, model.styles.layers, SMALL.style_dim))
+    before = model.styles.synthesize(state, layers, model.styles.noise(state))
+    changes = []
+    for number, matrix in enumerate(matrices):
+        left, values, _ = np.linalg.svd(np.asarray(matrix, np.float64), full_matrices=True)
+        assert matrix.shape[1] < SMALL.style_dim  # So that some steps change nothing.
+        assert values[-1] > 0
+        for step in (left[:, -1], left[:, 0]):
+            moved = layers.at[0, number].add(jnp.asarray(step, jnp.float32))
+            after = model.styles.synthesize(state, moved, model.styles.noise(state))
+            changes.append(np.abs(after - before).max())
+    assert max(changes[::2]) < 1e-5
+    # The style of the last map to colours, and of all convolutions, counts.
+    assert min(changes[1::2]) > 1e-4
