@@ -29,4 +29,6 @@ def directions_of_styles(inputs: ReportInput) -> Section:
         "layers' matrices, without any training), by standard deviations of the styles along each. Each should change "
         "something that can be named, such as slant or thickness (Shen and Zhou 2021, arXiv:2007.06600)."
     )
-    return Section([png("style_directions", plot.image_rows(rows, columns=[f"{s:+g}" for s in STEPS]), caption)])
+    return Section(
+        [png("style_directions", plot.image_rows(rows, columns=[f"{s:+g}" if s else "0" for s in STEPS]), caption)]
+    )
