@@ -11,7 +11,7 @@ from jaxgen.atomic_write import open_atomic
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
-from jaxgen.runs.config import custom_model_message, with_absolute_paths
+from jaxgen.runs.config import RunConfig, custom_model_message, with_absolute_paths
 from jaxgen.runs.exported_file import (
     COLLECTIONS,
     SUFFIX,
@@ -75,7 +75,7 @@ def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> P
 
     Example:
         >>> import tempfile
-        >>> from jaxgen.runs import RunConfig, load_run
+        >>> from jaxgen.runs import load_run
         >>> from jaxgen.training.states import initial_state
         >>> family, example = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
         >>> config = RunConfig(family.config(hidden=(4,)), data="ring")
@@ -153,6 +153,9 @@ def import_run(
     exported = {name: getattr(like, name) for name in COLLECTIONS}
     parts = jax.tree.unflatten(jax.tree.structure(exported), [arrays[name] for name in named_leaves(exported)])
     state = zeros_of(like).replace(step=jnp.asarray(step, like.step.dtype), **parts)
-    config = dataclasses.replace(description.config, data=data or description.config.data, data_dir=data_dir)
-    imported = description._replace(config=with_absolute_paths(config), imported=description.imported or "jaxgen")
+    named = with_absolute_paths(RunConfig(None, data=data or description.config.data, data_dir=data_dir))
+    config = dataclasses.replace(
+        description.config, data=named.data if data else description.config.data, data_dir=named.data_dir
+    )
+    imported = description._replace(config=config, imported=description.imported or "jaxgen")
     write_imported(folder, imported, state, diverged)

@@ -95,7 +95,7 @@ def exported_bytes(exported: Exported) -> bytes:
     Returns:
         The bytes, which `read_exported` reads from a file.
     """
-    arrays = {name: np.ascontiguousarray(jax.device_get(array)) for name, array in exported.arrays.items()}
+    arrays = {name: np.asarray(jax.device_get(array), order="C") for name, array in exported.arrays.items()}
     content = to_content(
         exported.description,
         step=exported.step,
@@ -156,5 +156,5 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
     """The SHA-256 of the values of arrays in order of their names; those and the shapes are compared with the model."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+        digest.update(np.asarray(arrays[name]).tobytes())
     return digest.hexdigest()
