@@ -35,16 +35,16 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         jaxgen.errors.InputError: the file of weights must end in .safetensors, .npz, .pt, .pth, got 'network.pkl': a
         pickle of networks is a program, which is not run; convert it as the guide describes (Weights of others)
     """
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+    read = FORMATS.get(path.suffix.lower())
+    if read is None:
         advice = (
             ": a pickle of networks is a program, which is not run; convert it as the guide describes (Weights of "
             "others)"
             if path.suffix.lower() == ".pkl"
             else ""
         )
-        raise InputError(f"the file of weights must end in {', '.join(READERS)}, got '{path}'{advice}")
-    return reader(path)
+        raise InputError(f"the file of weights must end in {', '.join(FORMATS)}, got '{path}'{advice}")
+    return read(path)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -58,7 +58,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
     return read_npz_file(path, wanted, most=MOST_ARRAYS)[0]
 
 
-READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+FORMATS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     ".safetensors": lambda path: read_safetensors(path).arrays,
     ".npz": _read_npz,
     ".pt": read_torch_file,

@@ -7,7 +7,7 @@ from typing import Annotated
 from jaxgen.cli.options import Metavar, RunFolder
 from jaxgen.cli.output import check_run_index, load_with_notice, print_line
 from jaxgen.cli.parse import parse
-from jaxgen.runs.export import check_export, export_run
+from jaxgen.runs.exporting import check_export, export_run
 
 
 @dataclass(frozen=True)

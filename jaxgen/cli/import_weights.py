@@ -9,7 +9,7 @@ from jaxgen.cli.output import notice, print_line
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError
 from jaxgen.models import load_family
-from jaxgen.runs.export import import_run
+from jaxgen.runs.exporting import import_run
 from jaxgen.runs.import_published import NO_DATA, import_published
 from jaxgen.runs.outputs import file_name
 

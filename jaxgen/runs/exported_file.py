@@ -153,8 +153,9 @@ def read_exported(path: Path, *, family: Family | None = None) -> Exported:
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """The SHA-256 of the values of arrays in order of their names; those and the shapes are compared with the model."""
+    """The SHA-256 of the names and the values of arrays; their shapes are compared with the model."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
+        digest.update(name.encode())
         digest.update(np.asarray(arrays[name]).tobytes())
     return digest.hexdigest()

@@ -31,10 +31,11 @@ def model_card(run: Run, file: str, *, run_index: int | None = None) -> str:
 
     Example:
         >>> import numpy as np
+        >>> from pathlib import Path
         >>> config = RunConfig(REGISTRY["vae"].config(latent_dim=2), steps=10)
         >>> shown = {"image": np.zeros((1, 8, 8, 1), np.uint8)}
         >>> run = Run(Path("absent"), "vae", config, shown, None, None, 10, {}, ())
-        >>> [line.strip() for line in model_card(run, "vae.safetensors").splitlines() if "train " in line]
+        >>> [line.strip() for line in model_card(run, "vae.safetensors").splitlines() if "train vae" in line]
         ['jaxgen train vae --steps 10 --latent-dim 2']
     """
     config = shared_config(run.config)
@@ -94,9 +95,9 @@ def training_command(description: RunDescription) -> str:
         A line for a shell.
 
     Example:
-        >>> config = RunConfig(REGISTRY["gan"].config(hidden=(64, 64), loss="wasserstein"), data="ring", flip=True)
+        >>> config = RunConfig(REGISTRY["gan"].config(hidden=(64, 64), loss="hinge"), data="ring", flip=True)
         >>> training_command(RunDescription("gan", config, {}))
-        'jaxgen train gan --data ring --flip --loss wasserstein --hidden 64 64'
+        'jaxgen train gan --data ring --flip --hidden 64 64 --loss hinge'
     """
     config, name = description.config, description.preset or description.family
     known = description.family in REGISTRY

@@ -75,6 +75,7 @@ def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> P
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> from jaxgen.runs import load_run
         >>> from jaxgen.training.states import initial_state
         >>> family, example = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}

@@ -15,8 +15,8 @@ from safetensors.numpy import load_file, save_file
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import load_run, train
-from jaxgen.runs.export import export_run, import_run
 from jaxgen.runs.exported_file import Exported, arrays_of, exported_bytes
+from jaxgen.runs.exporting import export_run, import_run
 from jaxgen.runs.listing import list_runs
 from jaxgen.runs.measured_file import Measured, add_measured
 from jaxgen.training.chunk import Divergence
@@ -279,7 +279,7 @@ class TestWriting:
 import contextlib, os, signal
 from pathlib import Path
 from jaxgen.atomic_write import open_atomic
-from jaxgen.runs import export, load_run
+from jaxgen.runs import exporting, load_run
 
 @contextlib.contextmanager
 def killed(path):
@@ -292,8 +292,8 @@ def killed(path):
                     os.kill(os.getpid(), signal.SIGKILL)
         yield Half()
 
-export.open_atomic = killed
-export.export_run(load_run({str(finished_vae)!r}), Path({str(path)!r}))
+exporting.open_atomic = killed
+exporting.export_run(load_run({str(finished_vae)!r}), Path({str(path)!r}))
 """
         process = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True)
         assert process.returncode == -signal.SIGKILL, process.stderr.decode()
