@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgen._signatures import checked
 from jaxgen.array_files.weights_file import read_weights
-from jaxgen.data import describe, example_from
+from jaxgen.data import example_from
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, State
@@ -85,7 +85,8 @@ def import_published(
 
 def known_models() -> list[str]:
     """Return the families with published weights, and their presets."""
-    return [*PUBLISHED, *(name for name, preset in PRESETS.items() if preset.family in PUBLISHED)]
+    families = [name for name in PUBLISHED if name in REGISTRY]
+    return [*families, *(name for name, preset in PRESETS.items() if preset.family in families)]
 
 
 ABSENT = {
@@ -128,10 +129,8 @@ def _found(published: PublishedFamily, networks: Networks, path: Path) -> Found:
 
 def _example(found: Found, size: int) -> Batch:
     """A batch of one example, as of data that the weights were trained on."""
-    example: dict[str, Any] = {"image": np.zeros((1, size, size, found.channels), np.uint8)}
-    if found.classes:
-        example["label"] = np.array([found.classes - 1], np.int32)
-    return example_from(describe(example))
+    image = {"shape": [size, size, found.channels], "dtype": "uint8"}
+    return example_from({"image": image} | ({"label": {"classes": found.classes}} if found.classes else {}))
 
 
 def _state(
@@ -161,5 +160,7 @@ def _state(
     stats = {
         name: {kind: found.get(name, {}).get(kind, x) for kind, x in own.items()} for name, own in state.stats.items()
     }
-    imported: State = add_seed_axis(state.replace(params=params, stats=stats, ema=ema))
+    # Of networks that grow, the last phase has the largest images.
+    step = np.asarray(sum(phase.steps or 0 for phase in model.phases), state.step.dtype)
+    imported: State = add_seed_axis(state.replace(step=step, params=params, stats=stats, ema=ema))
     return imported

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.nn import progressive_names, stylegan_names
 from jaxgen.nn.published_weights import Naming
 from jaxgen.nn.stylegan2_names import STYLEGAN2
 
@@ -101,6 +102,40 @@ def find_stylegan2(generator: Weights, discriminator: Weights | None) -> Found:
     return Found(options, size, channels, classes)
 
 
+def find_progressive(generator: Weights, discriminator: Weights | None) -> Found:
+    """Return the options of PGGAN whose networks have given weights; the classes are known from the discriminator."""
+    options = _growing(generator, discriminator, prefix="")
+    outputs = 1 if discriminator is None else _axis(discriminator, "4x4/Dense1/weight", 1, of=2)
+    classes = outputs - 1
+    options["latent_dim"] = _axis(generator, "4x4/Dense/weight", 0, of=2) - classes
+    options["conditional"] = classes > 0
+    options["fused"] = any("/Conv0_up/" in name for name in generator)
+    return Found(options, options["size"], _axis(generator, "ToRGB_lod0/bias", 0, of=1), classes)
+
+
+def find_stylegan(generator: Weights, discriminator: Weights | None) -> Found:
+    """Return the options of StyleGAN whose networks have given weights."""
+    options = _growing(generator, discriminator, prefix="G_synthesis/")
+    layers = sum(re.fullmatch(r"G_mapping/Dense\d{1,3}/weight", name) is not None for name in generator)
+    label = "G_mapping/LabelConcat/weight"
+    classes = _axis(generator, label, 0, of=2) if label in generator else 0
+    latent = _axis(generator, label, 1, of=2) if classes else _axis(generator, "G_mapping/Dense0/weight", 0, of=2)
+    options["latent_dim"], options["conditional"], options["mapping_layers"] = latent, classes > 0, layers
+    options["style_dim"] = _axis(generator, f"G_mapping/Dense{max(layers, 1) - 1}/weight", 1, of=2)
+    return Found(options, options["size"], _axis(generator, "G_synthesis/ToRGB_lod0/bias", 0, of=1), classes)
+
+
+def _growing(generator: Weights, discriminator: Weights | None, *, prefix: str) -> dict[str, Any]:
+    """The options of the maps of networks that grow: size, base and largest number of channels."""
+    sizes = {int(found[1]) for name in generator if (found := re.match(rf"{prefix}(\d{{1,6}})x\1/Conv1/bias", name))}
+    features = {4: _axis(generator, f"{prefix}4x4/Conv/bias", 0, of=1)}
+    features |= {n: _axis(generator, f"{prefix}{n}x{n}/Conv1/bias", 0, of=1) for n in sorted(sizes)}
+    # The layer before the last one of the discriminator has as many features as a map of 2 pixels would have.
+    dense = 0 if discriminator is None else _axis(discriminator, "4x4/Dense0/bias", 0, of=1)
+    base = max(dense, *(n * count // 2 for n, count in features.items()))
+    return {"size": max(features), "base": base, "largest": max(dense, *features.values())}
+
+
 def _architecture(weights: Weights, of_skip: str, of_resnet: str) -> str:
     """How blocks are connected, by the arrays that only one architecture has."""
     return "skip" if of_skip in weights else "resnet" if of_resnet in weights else "orig"
@@ -116,7 +151,34 @@ def _axis(weights: Weights, name: str, axis: int, *, of: int) -> int:
     return int(array.shape[axis])
 
 
+def _without_lod(naming: Naming) -> Naming:
+    """The names of a network that grows, whose program stores its level of detail with the weights."""
+    return naming._replace(ignored=lambda name: name.rpartition("/")[2] == "lod")
+
+
+def _namings_of_progressive(config: Any) -> Mapping[str, Naming]:
+    naming = _without_lod(progressive_names.naming(config.size, fused=config.fused))
+    return {"generator": naming, "discriminator": naming}
+
+
+def _namings_of_stylegan(config: Any) -> Mapping[str, Naming]:
+    return {
+        "generator": _without_lod(stylegan_names.generator_naming(config.size)),
+        "discriminator": _without_lod(stylegan_names.discriminator_naming(config.size)),
+    }
+
+
 PUBLISHED: dict[str, PublishedFamily] = {
+    "progressive": PublishedFamily(
+        find=find_progressive,
+        namings=_namings_of_progressive,
+        is_of_generator=lambda name: name.startswith("ToRGB_lod"),
+    ),
+    "stylegan": PublishedFamily(
+        find=find_stylegan,
+        namings=_namings_of_stylegan,
+        is_of_generator=lambda name: name.startswith("G_"),
+    ),
     "stylegan2": PublishedFamily(
         find=find_stylegan2,
         namings=lambda config: dict.fromkeys(["generator", "discriminator"], STYLEGAN2),
@@ -124,4 +186,4 @@ PUBLISHED: dict[str, PublishedFamily] = {
         not_stored=("path_length", "augmentation"),
     ),
 }
-"""Name of a family -> its entry."""
+"""Name of a family -> its entry; those of families that this version has count."""

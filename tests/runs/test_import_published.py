@@ -16,7 +16,7 @@ from jaxgen.nn.published_weights import weights_of
 from jaxgen.nn.stylegan2_names import STYLEGAN2
 from jaxgen.runs import load_run
 from jaxgen.runs.import_published import import_published
-from jaxgen.runs.published_families import find_stylegan2
+from jaxgen.runs.published_families import Found, find_progressive, find_stylegan, find_stylegan2
 from tests.models.random_states import random_state
 from tests.references import arrays, channels_last, group
 
@@ -210,3 +210,25 @@ class TestWrongFiles:
     def test_models_without_published_weights_are_refused(self, tmp_path):
         with pytest.raises(InputError, match="no model with published weights 'stylegan2-257': did you mean"):
             import_published("stylegan2-257", tmp_path / "a.npz", tmp_path / "run")
+
+
+class TestNetworksThatGrow:
+    def test_options_are_found_from_the_authors_weights_of_pggan(self):
+        weights = [group("pggan_official_tf", f"w/{network}/") for network in "GD"]
+        expected = {"size": 16, "base": 128, "largest": 32, "latent_dim": 32, "conditional": False, "fused": False}
+        assert find_progressive(*weights) == Found(expected, 16, 3, 0)
+        assert find_progressive(weights[0], None).options == expected
+
+    def test_options_are_found_from_the_authors_weights_of_stylegan(self):
+        generator = {name: x for name, x in group("stylegan1_official_tf", "w/").items() if name.startswith("G_")}
+        expected = {"size": 16, "base": 128, "largest": 32, "latent_dim": 32, "style_dim": 32, "mapping_layers": 4}
+        found = find_stylegan(generator, group("stylegan1_official_tf", "w/D/"))
+        assert found == Found({**expected, "conditional": False}, 16, 3, 0)
+        labelled = {**generator, "G_mapping/LabelConcat/weight": np.zeros((5, 32))}
+        assert find_stylegan(labelled, None).classes == 5
+
+    def test_classes_of_pggan_are_those_of_the_discriminator(self):
+        generator, discriminator = (dict(group("pggan_official_tf", f"w/{network}/")) for network in "GD")
+        discriminator["4x4/Dense1/weight"] = np.zeros((32, 4))
+        found = find_progressive(generator, discriminator)
+        assert (found.classes, found.options["latent_dim"], found.options["conditional"]) == (3, 29, True)
