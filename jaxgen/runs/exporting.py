@@ -94,7 +94,7 @@ def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> P
     if run_index is not None and run_index not in run.finite:
         finite = ", ".join(map(str, run.finite))
         raise InputError(f"run_index must be a seed that has not diverged, one of {finite}, got {run_index}")
-    exported_one = run if run_index is None else single(run, run_index)
+    exported_one = run if run_index is None else single(run, int(run_index))
     description = exported_one.description
     description = description._replace(config=shared_config(description.config))
     exported = Exported(description, run.step, exported_one.diverged, arrays_of(exported_one.state))
