@@ -65,6 +65,7 @@ class Config(AdversarialOptimizerConfig):
         latent_dim: dimension of the latent z.
         style_dim: dimension of the style w.
         mapping_layers: layers of the mapping network.
+        mapping_width: number of features between these layers; by default that of the style.
         architecture: how the blocks of the generator are connected.
         discriminator_architecture: how those of the discriminator are connected.
         group: number of examples in a group of the minibatch standard deviation; the batch is a multiple of it.
@@ -94,6 +95,7 @@ class Config(AdversarialOptimizerConfig):
     latent_dim: int = 64
     style_dim: int = 64
     mapping_layers: int = 2
+    mapping_width: int | None = None
     architecture: Architecture = "skip"
     discriminator_architecture: Architecture = "resnet"
     group: int = 4
@@ -560,7 +562,7 @@ def _networks(config: Config, example: Batch) -> Networks:
     if size < max(height, width):
         raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
-    mapping = Mapping(config.style_dim, layers=config.mapping_layers, classes=classes)
+    mapping = Mapping(config.style_dim, layers=config.mapping_layers, hidden=config.mapping_width, classes=classes)
     synthesis = Synthesis(size, channels, architecture=config.architecture, **widths)
     discriminator = Discriminator(
         size, architecture=config.discriminator_architecture, classes=classes, group=config.group, **widths
@@ -582,6 +584,8 @@ def _check_options(config: Config) -> None:
         "adjustment",
     )
     check_positive(**{name: getattr(config, name) for name in names})
+    if config.mapping_width is not None:
+        check_positive(mapping_width=config.mapping_width)
     check_not_negative(path_length=config.path_length)
     check_positive(ema_ramp_up=config.ema_ramp_up)
     if config.ema_half_life is not None:

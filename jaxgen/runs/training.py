@@ -339,6 +339,7 @@ def trained_run(prepared: Prepared, state: State, diverged: Mapping[int, Diverge
         preset=description.preset,
         class_names=description.class_names,
         standardization=description.standardization,
+        custom=description.custom,
     )
 
 

@@ -70,6 +70,10 @@ def test_bash_completes_commands_models_options_and_choices(tmp_path, scripts):
     assert completed("data", "prep") == {"prepare"}
     assert completed("completion", "z") == {"zsh"}
     assert completed("data", "prepare", "--da") == {"--data-dir"}
+    assert completed("import-weights", "jax") == {"jaxgen"}
+    assert completed("import-weights", "stylegan2-c") == {"stylegan2-cifar10"}
+    assert completed("import-weights", "stylegan2", "--da") == {"--data", "--data-dir"}
+    assert completed("export", "--run") == {"--run-index"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -181,6 +181,7 @@ def test_sizes_that_networks_cannot_have_are_refused(config, shape, message):
         ({"gamma": -1.0}, "gamma must be finite and not negative"),
         ({"path_length_every": 0}, "path_length_every must be positive"),
         ({"group": 0}, "group must be positive"),
+        ({"mapping_width": 0}, "mapping_width must be positive"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
