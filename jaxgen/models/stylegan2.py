@@ -12,7 +12,6 @@ generated ones alike, also where the generator learns from it: with a probabilit
 (Karras et al. 2020, arXiv:2006.06676), or always (Zhao et al. 2020, arXiv:2006.10738).
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -28,16 +27,18 @@ from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
+from jaxgen.models.full_size import full_size, surrounded, without_border
 from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.new_styles import new_styles, styles_of
 from jaxgen.models.optimizer import (
     AdversarialOptimizerConfig,
     freeze_networks,
     make_optimizer,
     optimizer_of_discriminator,
 )
-from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
+from jaxgen.models.preprocessing import from_signed
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
-from jaxgen.nn.layer_styles import Generator, Noise, mixed, repeated, truncated
+from jaxgen.nn.layer_styles import Generator, Noise
 from jaxgen.nn.stylegan2_networks import Architecture, Discriminator, Mapping, Synthesis, resolutions
 from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
 
@@ -200,17 +201,11 @@ class Networks(NamedTuple):
 
     def real(self, batch: Batch) -> Float[Array, "batch size size channels"]:
         """Return the real images, surrounded by black to the size of the networks."""
-        return jnp.pad(to_signed(preprocess(batch)), ((0, 0), *self._borders), constant_values=-1.0)
+        return surrounded(batch, self.discriminator.size)
 
     def inner(self, images: Float[Array, "batch size size channels"]) -> Float[Array, "batch height width channels"]:
         """Return images without what surrounds those of the data."""
-        (top, _), (left, _), _ = self._borders
-        return images[:, top : top + self.shape[0], left : left + self.shape[1]]
-
-    @property
-    def _borders(self) -> tuple[tuple[int, int], ...]:
-        missing = [full - side for full, side in zip(self._full_shape, self.shape, strict=True)]
-        return tuple((space // 2, space - space // 2) for space in missing)
+        return without_border(images, self.shape)
 
     def label(self, batch: Batch) -> Label:
         """Return the classes of the real images; None without a condition."""
@@ -223,23 +218,8 @@ class Networks(NamedTuple):
 
         Only the first latents count for the average of styles.
         """
-        first_key, second_key, layer_key, choice_key = jax.random.split(key, 4)
-        z = self.sample_latent(first_key, n)
-        w, changed = _apply(self.generator, variables, z, label, train=True, method="map", mutable=["latent_average"])
-        count = self.generator.synthesis.styles
-        if is_known(mixing) and mixing == 0:
-            return repeated(w, count), changed
-        z = self.sample_latent(second_key, n)
-        second = self.map(variables, z, label)
-        # One layer for the whole batch, from which on the second styles count; all layers where they do not.
-        crossover = jax.random.randint(layer_key, (), 1, count)
-        crossover = jnp.where(jax.random.bernoulli(choice_key, mixing), crossover, count)
-        return mixed(w, second, crossover, count), changed
-
-    def map(self, variables: Params, z: Float[Array, "n latent"], label: Label) -> Float[Array, "n style"]:
-        """Return the styles of latents."""
-        w: Array = _apply(self.generator, variables, z, label, train=False, method="map")
-        return w
+        options: dict[str, Any] = {"latent_dim": self.latent_dim, "mixing": mixing}
+        return new_styles(self.generator, key, variables, label, n, **options)
 
     def synthesize(
         self, variables: Params, w: Float[Array, "n styles style"], *, noise: Noise, key: KeyArray | None = None
@@ -399,10 +379,7 @@ def decode(
     labels = each_label(label, len(latent), networks.classes) if networks.classes else None
     averaged = with_averages(state)
     variables = _variables(averaged.params, averaged.stats)
-    styles = repeated(networks.map(variables, latent, labels), networks.generator.synthesis.styles)
-    if truncation is not None:
-        psi = jnp.broadcast_to(jnp.asarray(truncation, styles.dtype), (len(latent),))[:, None, None]
-        styles = truncated(styles, variables["latent_average"]["mapping"]["w"], psi)
+    styles = styles_of(networks.generator, variables, latent, labels, truncation=truncation)
     return from_signed(networks.inner(networks.synthesize(variables, styles, noise="constant")))
 
 
@@ -492,31 +469,17 @@ def _average(config: Config) -> Average:
 
 def _networks(config: Config, example: Batch) -> Networks:
     """Both networks for the data."""
-    if not is_image(example):
-        raise InputError("stylegan2 is for images, and these data are points: choose another family, such as gan")
-    height, width, channels = preprocess(example).shape[1:]
+    size, shape = full_size("stylegan2", example, config.size)
     classes = count_classes(example) if config.conditional else 0
-    size = config.size
-    if size is None:
-        if height != width or height < 8 or height & (height - 1):
-            larger = max(8, 2 ** math.ceil(math.log2(max(height, width))))
-            raise InputError(
-                f"images must be square, with a power of 2 from 8 on as their size, got {height}x{width}: surround "
-                f"them by black with size={larger} (--size {larger}), or reduce them (--image-size {larger // 2})"
-            )
-        size = height
-    resolutions(size)
     if config.base < size:
         raise InputError(f"base must be at least the size of the images, {size}, got {config.base}")
-    if size < max(height, width):
-        raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
     mapping = Mapping(config.style_dim, layers=config.mapping_layers, classes=classes)
-    synthesis = Synthesis(size, channels, architecture=config.architecture, **widths)
+    synthesis = Synthesis(size, shape[2], architecture=config.architecture, **widths)
     discriminator = Discriminator(
         size, architecture=config.discriminator_architecture, classes=classes, group=config.group, **widths
     )
-    return Networks(Generator(mapping, synthesis), discriminator, config.latent_dim, classes, (height, width, channels))
+    return Networks(Generator(mapping, synthesis), discriminator, config.latent_dim, classes, shape)
 
 
 def _check_options(config: Config) -> None:
