@@ -16,6 +16,8 @@ FAMILIES = {
     "autoencoder": ({**MLP, "latent_dim": 2}, "encoder"),
     "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
     "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
+    "progressive": ({"base": 16, "largest": 4, "latent_dim": 2}, "generator"),
+    "stylegan": ({"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2}, "discriminator"),
     "stylegan2": ({"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2}, "generator"),
     "vae": ({**MLP, "latent_dim": 2, "weight_decay": 0.1}, "encoder"),
     "vaegan": ({"width": 4, "latent_dim": 2}, "decoder"),
