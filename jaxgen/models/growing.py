@@ -38,7 +38,7 @@ from jaxgen.models.optimizer import (
 from jaxgen.models.validation import check_not_negative, check_positive, check_widths
 from jaxgen.nn.progressive_networks import faded
 from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
-from jaxgen.typing import Array, Float, Params, Scalar
+from jaxgen.typing import Array, Float, Scalar
 
 Value = TypeVar("Value")
 
@@ -298,23 +298,24 @@ def _players(config: GrowingConfig, phase: Growth, losses: tuple[Loss, Loss]) ->
     players = []
     for (name, own), loss in zip(options, losses, strict=True):
         rate = None if own.learning_rate is None else own.learning_rate * phase.factor
-        tx = optax.chain(make_optimizer(replace(own, learning_rate=rate)), _keep_later_layers(phase.size))
+        tx = _without_later_layers(make_optimizer(replace(own, learning_rate=rate)), phase.size)
         players.append(Player(name, (name,), loss, tx))
     return freeze_networks(players, config.freeze)
 
 
-def _keep_later_layers(size: int) -> optax.GradientTransformation:
-    """Leave layers for larger images as they are: no optimizer changes them, e.g. by weight decay, before their use."""
+def _without_later_layers(tx: optax.GradientTransformation, size: int) -> optax.GradientTransformation:
+    """An optimizer that leaves layers for larger images as they are: none decays before its first use."""
+    own = optax.with_extra_args_support(tx)
 
     def keep(path: Sequence[Any], update: Array) -> Array:
         layers = [LAYER.fullmatch(str(getattr(key, "key", key))) for key in path]
         return jnp.zeros_like(update) if any(found and int(found[1]) > size for found in layers) else update
 
-    def update(updates: Params, state: optax.OptState, params: Any = None) -> tuple[Params, optax.OptState]:
-        del params
-        return jax.tree_util.tree_map_with_path(keep, updates), state
+    def update(updates: Any, state: optax.OptState, params: Any = None, **extra: Any) -> tuple[Any, optax.OptState]:
+        changes, state = own.update(updates, state, params, **extra)
+        return jax.tree_util.tree_map_with_path(keep, changes), state
 
-    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)  # type: ignore[arg-type]
+    return optax.GradientTransformationExtraArgs(own.init, update)
 
 
 def _branch(draw: Callable[..., Value], size: int, weight: Float[Array, ""], *, first: bool) -> Value:

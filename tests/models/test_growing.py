@@ -5,7 +5,6 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from jaxgen.averaging import Average, constant_decay
@@ -216,8 +215,3 @@ def test_points_are_refused():
 def test_a_training_without_growing_has_one_phase_of_the_batch_size_of_the_training():
     (phase,) = plan(replace(GrowingConfig(), start=32), 32)
     assert (phase.size, phase.fading, phase.batch_size, phase.steps) == (32, False, None, None)
-
-
-def test_the_optimizer_keeps_a_state_that_optax_chains():
-    """Zeroing needs no state of its own."""
-    assert growing._keep_later_layers(4).init({}) == optax.EmptyState()
