@@ -71,7 +71,7 @@ def test_losses_are_logistic_with_a_penalty_on_gradients_with_respect_to_full_im
 def test_styles_are_mixed_at_a_layer_in_use_and_truncated_in_the_first_layers():
     """The crossover is uniform from the second layer to the last one of the current size; psi keeps a share."""
     networks = stylegan._networks(CONFIG, {"image": np.zeros((1, 16, 16, 1), np.uint8)})
-    variables = networks.init(jax.random.key(0))["generator"]
+    variables = jax.jit(networks.init)(jax.random.key(0))["generator"]
     options = {"latent_dim": 3, "layers": 4}
     assert networks.generator.synthesis.styles == 6
 
@@ -97,11 +97,11 @@ def test_styles_are_mixed_at_a_layer_in_use_and_truncated_in_the_first_layers():
 
 @pytest.fixture(scope="module")
 def complete():
-    return Complete(stylegan.build(CONFIG, DATA))
+    return Complete(stylegan.build(CONFIG, DATA), seeds=1)
 
 
 def test_training_goes_on_with_the_same_bits_from_within_the_fade(complete):
-    complete.assert_same(complete.resumed(6, 14), 14)
+    complete.assert_same(complete.resumed(6, 12), 12)
 
 
 def test_samples_have_the_resolution_of_the_step_of_the_state_and_equal_latents_equal_images(complete):
@@ -109,7 +109,7 @@ def test_samples_have_the_resolution_of_the_step_of_the_state_and_equal_latents_
     z = model.sample_latent(jax.random.key(1), 2)
     decode = jax.jit(model.decode)
     for step, weight in ((2, 0.0), (6, 4 / 36), (14, 1.0)):
-        seed = select_seed(complete.states[step], 1)
+        seed = select_seed(complete.states[step], 0)
         images = decode(seed, z)
         np.testing.assert_allclose(images, model.decode(seed, z), atol=1e-5)
         averaged = with_averages(seed)
