@@ -35,11 +35,14 @@ class Average(NamedTuple):
         recompute: `(key, variables, batch) -> statistics`, the statistics of a network with these averaged variables
             after a forward pass in training, from which those of `collections` are taken. Where it is None, they are
             averaged like the parameters.
+        delayed: whether the network is averaged as it was before the step, as by the authors of PGGAN and StyleGAN,
+            who update the average after the discriminator and before the generator, and not as it is after the step.
     """
 
     decay: Decay
     collections: tuple[str, ...] = ("batch_stats",)
     recompute: Recompute | None = None
+    delayed: bool = False
 
 
 def constant_decay(decay: float) -> Decay:
@@ -162,7 +165,8 @@ def updated_average(
     """Return the moving average of a network after a step.
 
     Args:
-        state: state after the updates of the step, with the average before it and the number of the step.
+        state: state after the updates of the step, or before them for a delayed average, with the average before the
+            step and the number of the step.
         name: name of the network.
         average: decay, and what is averaged.
         batch_size: examples per update.

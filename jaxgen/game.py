@@ -235,17 +235,17 @@ def game(
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
         if shared is not None:
-            state, reports = _update_at_once(players, shared, key, state, batch)
+            updated, reports = _update_at_once(players, shared, key, state, batch)
         else:
-            state, reports = _update_in_order(players, key, state, _split(batch, slices))
+            updated, reports = _update_in_order(players, key, state, _split(batch, slices))
         metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
         batch_size = next((len(x) for x in jax.tree.leaves(batch)), 0) // slices
         first = jax.tree.map(lambda x: x[::slices], batch)  # The batch of the first updates.
-        averaged = {
-            name: updated_average(state, name, average, batch_size, key=jax.random.fold_in(key, LAST - i), batch=first)
-            for i, (name, average) in enumerate(averages.items())
-        }
-        return state.replace(step=state.step + 1, ema=state.ema | averaged), metrics
+        averaged = {}
+        for i, (name, average) in enumerate(averages.items()):
+            source, average_key = state if average.delayed else updated, jax.random.fold_in(key, LAST - i)
+            averaged[name] = updated_average(source, name, average, batch_size, key=average_key, batch=first)
+        return updated.replace(step=state.step + 1, ema=state.ema | averaged), metrics
 
     return init, step
 

@@ -29,7 +29,12 @@ def untrained(family: str, seeds: int | None = None) -> Run:
 def stateless(family: str, seeds: int | None = None) -> Run:
     """The same run without a state, for which nothing is compiled."""
     shown = example(load("digits"))
-    few: dict[str, dict[str, Any]] = {"vaegan": {"width": 4}, "stylegan2": {"base": 16, "largest": 4, "style_dim": 2}}
+    few: dict[str, dict[str, Any]] = {
+        "progressive": {"base": 16, "largest": 4},
+        "stylegan": {"base": 16, "largest": 4, "style_dim": 2},
+        "stylegan2": {"base": 16, "largest": 4, "style_dim": 2},
+        "vaegan": {"width": 4},
+    }
     options: dict[str, Any] = few.get(family, {"hidden": (16,)})
     options |= {} if family == "classifier" else {"latent_dim": 2}
     if family in ("classifier", "gan"):

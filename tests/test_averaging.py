@@ -43,6 +43,15 @@ def averages_after_each_step(average: Average, examples: int = 5, *, updates: in
     return history
 
 
+def test_a_delayed_average_is_of_the_network_before_each_step():
+    """As in PGGAN, where the average is updated between the updates of the discriminator and of the generator."""
+    w, u = 1.0, 0.0
+    for t, average in enumerate(averages_after_each_step(Average(constant_decay(0.75), delayed=True))):
+        w, u = 0.75 * w + 0.25 * (1 - t), 2.0 * t
+        np.testing.assert_allclose(average["params"]["w"], [w, w], rtol=1e-6)
+        np.testing.assert_allclose(average["spectral"]["u"], u)
+
+
 def stylegan2_ada_decay(batch, ema_nimg, rampup, cur_nimg):
     """`ema_beta` of the training loop of StyleGAN2-ADA."""
     if rampup is not None:

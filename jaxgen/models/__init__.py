@@ -12,7 +12,18 @@ from typing import Any
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
-from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, stylegan2, vae, vaegan
+from jaxgen.models import (
+    autoencoder,
+    classifier,
+    cvae,
+    gan,
+    gan_config,
+    progressive,
+    stylegan,
+    stylegan2,
+    vae,
+    vaegan,
+)
 from jaxgen.models.family import Family, describe_error, load_family
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
@@ -44,6 +55,18 @@ FAMILIES = (
         build=gan.build,
         summary="generative adversarial network, composed from parts (Goodfellow et al. 2014)",
         complete=gan_config.completed,
+    ),
+    Family(
+        name="progressive",
+        config=progressive.Config,
+        build=progressive.build,
+        summary="progressive growing of GANs, WGAN-GP on images that grow (Karras et al. 2018)",
+    ),
+    Family(
+        name="stylegan",
+        config=stylegan.Config,
+        build=stylegan.build,
+        summary="StyleGAN: styles by AdaIN, noise, images that grow (Karras et al. 2019)",
     ),
     Family(
         name="stylegan2",

@@ -12,110 +12,35 @@ generated ones alike, also where the generator learns from it: with a probabilit
 (Karras et al. 2020, arXiv:2006.06676), or always (Zhao et al. 2020, arXiv:2006.10738).
 """
 
-import math
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen._arrays import is_known
-from jaxgen.augmentation import PIPELINES, adjusted_probability, augment, diff_augment
-from jaxgen.averaging import Average, half_life_decay, with_averages
-from jaxgen.errors import InputError, check_known
+from jaxgen.augmentation import adjusted_probability, augment, diff_augment
+from jaxgen.averaging import Average, half_life_decay
+from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, Regularizer, State, game
-from jaxgen.latent_functions import Styles
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
+from jaxgen.models.full_size import full_size, surrounded, without_border
 from jaxgen.models.labels import Labels, count_classes, each_label
-from jaxgen.models.optimizer import (
-    AdversarialOptimizerConfig,
-    freeze_networks,
-    make_optimizer,
-    optimizer_of_discriminator,
-)
-from jaxgen.models.preprocessing import from_signed, is_image, preprocess, to_signed
-from jaxgen.models.validation import check_build, check_not_negative, check_positive
-from jaxgen.nn.layer_styles import Generator, Noise, mixed, repeated, truncated
-from jaxgen.nn.stylegan2_networks import Architecture, Discriminator, Mapping, Synthesis, resolutions
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, PyTree, Scalar, Stats
+from jaxgen.models.new_styles import averaged_variables, new_styles, style_functions, styles_of
+from jaxgen.models.optimizer import freeze_networks, make_optimizer, optimizer_of_discriminator
+from jaxgen.models.preprocessing import from_signed
+from jaxgen.models.stylegan2_config import Config as Config
+from jaxgen.models.validation import check_build
+from jaxgen.nn.layer_styles import Generator, Noise
+from jaxgen.nn.stylegan2_networks import Discriminator, Mapping, Synthesis
+from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
 
 Label: TypeAlias = Int[Array, " batch"] | None
-Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
 
 ADJUSTMENT_INTERVAL = 4
 """Steps between two adjustments of the probability of augmentations."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(AdversarialOptimizerConfig):
-    """Options of StyleGAN2. The defaults are those that the authors choose automatically, at a small size.
-
-    Attributes:
-        learning_rate: learning rate, before the correction for lazy regularization.
-        b1: decay of the mean of gradients.
-        b2: decay of the mean of squared gradients.
-        size: height and width of the networks' images, a power of 2; smaller images are surrounded by black. By default
-            that of the data.
-        base: number of channels of a feature map times its size, where that is not above the largest number; 32768 in
-            the paper.
-        largest: largest number of channels; 512 in the paper.
-        latent_dim: dimension of the latent z.
-        style_dim: dimension of the style w.
-        mapping_layers: layers of the mapping network.
-        mapping_width: number of features between these layers; by default that of the style.
-        architecture: how the blocks of the generator are connected.
-        discriminator_architecture: how those of the discriminator are connected.
-        group: number of examples in a group of the minibatch standard deviation; the batch is a multiple of it.
-        conditional: whether the networks are conditioned on the class.
-        mixing: probability of a second style.
-        gamma: weight of the gradient penalty, twice the factor of the squared norm; by default
-            0.0002 size^2 / batch size.
-        penalty_every: number of steps between two updates with it.
-        path_length: weight of the path length penalty; 0 for none.
-        path_length_every: number of steps between two updates with it.
-        path_length_reduction: factor by which the batch that it is computed of is smaller.
-        augmentation: augmentation of the discriminator's images: none, adaptive, or diff (DiffAugment).
-        pipeline: names of the operators of the adaptive augmentation, e.g. bgc: pixels are moved, then geometry, then
-            colours.
-        target: mean sign of the discriminator's outputs for real images that the adaptive augmentation keeps.
-        adjustment: number of images in which its probability changes by 1 at most.
-        ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
-        ema_ramp_up: largest half-life as a share of the images so far; a large number is no limit.
-    """
-
-    learning_rate: float | None = 0.0025
-    b1: float | None = 0.0
-    b2: float = 0.99
-    size: int | None = None
-    base: int = 1024
-    largest: int = 64
-    latent_dim: int = 64
-    style_dim: int = 64
-    mapping_layers: int = 2
-    mapping_width: int | None = None
-    architecture: Architecture = "skip"
-    discriminator_architecture: Architecture = "resnet"
-    group: int = 4
-    conditional: bool = False
-    mixing: float = 0.9
-    gamma: float | None = None
-    penalty_every: int = 16
-    path_length: float = 2.0
-    path_length_every: int = 4
-    path_length_reduction: int = 2
-    augmentation: Augmentation = "none"
-    pipeline: str = "bgc"
-    target: float = 0.6
-    adjustment: int = 500_000
-    ema_half_life: float | None = None
-    ema_ramp_up: float = 0.05
-
-    def __post_init__(self) -> None:
-        self.check_optimizer()
-        _check_options(self)
 
 
 def build(config: Config, example: Batch) -> Model:
@@ -155,14 +80,7 @@ def build(config: Config, example: Batch) -> Model:
         decode=partial(decode, networks),
         sample_latent=networks.sample_latent,
         conditions=("label", "truncation") if networks.classes else ("truncation",),
-        styles=Styles(
-            layers=networks.generator.synthesis.styles,
-            map=partial(map_latents, networks),
-            synthesize=partial(synthesize, networks),
-            noise=stored_noise,
-            average=average_style,
-            modulations=partial(modulations, networks),
-        ),
+        styles=style_functions(networks.generator, networks.classes, partial(draw, networks), modulations),
     )
     return checked(
         model,
@@ -211,17 +129,11 @@ class Networks(NamedTuple):
 
     def real(self, batch: Batch) -> Float[Array, "batch size size channels"]:
         """Return the real images, surrounded by black to the size of the networks."""
-        return jnp.pad(to_signed(preprocess(batch)), ((0, 0), *self._borders), constant_values=-1.0)
+        return surrounded(batch, self.discriminator.size)
 
     def inner(self, images: Float[Array, "batch size size channels"]) -> Float[Array, "batch height width channels"]:
         """Return images without what surrounds those of the data."""
-        (top, _), (left, _), _ = self._borders
-        return images[:, top : top + self.shape[0], left : left + self.shape[1]]
-
-    @property
-    def _borders(self) -> tuple[tuple[int, int], ...]:
-        missing = [full - side for full, side in zip(self._full_shape, self.shape, strict=True)]
-        return tuple((space // 2, space - space // 2) for space in missing)
+        return without_border(images, self.shape)
 
     def label(self, batch: Batch) -> Label:
         """Return the classes of the real images; None without a condition."""
@@ -234,23 +146,8 @@ class Networks(NamedTuple):
 
         Only the first latents count for the average of styles.
         """
-        first_key, second_key, layer_key, choice_key = jax.random.split(key, 4)
-        z = self.sample_latent(first_key, n)
-        w, changed = _apply(self.generator, variables, z, label, train=True, method="map", mutable=["latent_average"])
-        count = self.generator.synthesis.styles
-        if is_known(mixing) and mixing == 0:
-            return repeated(w, count), changed
-        z = self.sample_latent(second_key, n)
-        second = self.map(variables, z, label)
-        # One layer for the whole batch, from which on the second styles count; all layers where they do not.
-        crossover = jax.random.randint(layer_key, (), 1, count)
-        crossover = jnp.where(jax.random.bernoulli(choice_key, mixing), crossover, count)
-        return mixed(w, second, crossover, count), changed
-
-    def map(self, variables: Params, z: Float[Array, "n latent"], label: Label) -> Float[Array, "n style"]:
-        """Return the styles of latents."""
-        w: Array = _apply(self.generator, variables, z, label, train=False, method="map")
-        return w
+        options: dict[str, Any] = {"latent_dim": self.latent_dim, "mixing": mixing}
+        return new_styles(self.generator, key, variables, label, n, **options)
 
     def synthesize(
         self, variables: Params, w: Float[Array, "n styles style"], *, noise: Noise, key: KeyArray | None = None
@@ -407,46 +304,27 @@ def decode(
     """Return the images of given latents by the averaged generator."""
     if label is not None and not networks.classes:
         raise InputError("this model is not conditioned on labels: train one with conditional=True")
-    styles = repeated(map_latents(networks, state, latent, label=label), networks.generator.synthesis.styles)
-    if truncation is not None:
-        psi = jnp.broadcast_to(jnp.asarray(truncation, styles.dtype), (len(latent),))[:, None, None]
-        styles = truncated(styles, average_style(state), psi)
-    return synthesize(networks, state, styles, stored_noise(state))
-
-
-def map_latents(
-    networks: Networks, state: State, latent: Float[Array, "n latent"], *, label: Labels | None = None
-) -> Float[Array, "n style"]:
-    """Return the styles of given latents by the averaged generator."""
     labels = each_label(label, len(latent), networks.classes) if networks.classes else None
-    return networks.map(_averaged(state), latent, labels)
+    variables = averaged_variables(state)
+    return draw(
+        networks, state, variables, styles_of(networks.generator, variables, latent, labels, truncation=truncation)
+    )
 
 
-def synthesize(
-    networks: Networks, state: State, w: Float[Array, "n styles style"], noise: PyTree
+def draw(
+    networks: Networks, state: State, variables: Params, w: Float[Array, "n styles style"]
 ) -> Float[Array, "n height width channels"]:
-    """Return the images, in [0, 1] approximately, of the styles of layers with given noise images."""
-    images = networks.synthesize({**_averaged(state), "noise": noise}, w, noise="constant")
-    return from_signed(networks.inner(images))
+    """Return the images, in [0, 1] approximately, of the styles of layers with the stored noise images."""
+    del state
+    return from_signed(networks.inner(networks.synthesize(variables, w, noise="constant")))
 
 
-def stored_noise(state: State) -> PyTree:
-    """Return the noise images that the averaged generator stores."""
-    return _averaged(state)["noise"]
-
-
-def average_style(state: State) -> Float[Array, " style"]:
-    """Return the average of the styles of latents."""
-    w: Array = _averaged(state)["latent_average"]["mapping"]["w"]
-    return w
-
-
-def modulations(networks: Networks, state: State) -> list[Float[Array, "style channels"]]:
+def modulations(synthesis: Params) -> list[Float[Array, "style channels"]]:
     """Return the matrix of every layer that changes its style to the factors of the channels.
 
     Maps to colours of inner blocks, which share the style of the next convolution, are left out.
     """
-    blocks = [_averaged(state)["params"]["synthesis"][f"b{size}"] for size in resolutions(networks.discriminator.size)]
+    blocks = [synthesis[name] for name in sorted(synthesis, key=lambda name: int(name[1:]))]
     convolutions = [block[name] for block in blocks for name in ("conv0", "conv1") if name in block]
     return [layer["affine"]["kernel"] for layer in (*convolutions, blocks[-1]["torgb"])]
 
@@ -471,12 +349,6 @@ def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
 def _variables(params: Params, stats: Stats) -> Params:
     """The Flax variables of the generator."""
     return {"params": params["generator"], **stats["generator"]}
-
-
-def _averaged(state: State) -> Params:
-    """The Flax variables of the averaged generator."""
-    averaged = with_averages(state)
-    return _variables(averaged.params, averaged.stats)
 
 
 def _init(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
@@ -543,59 +415,14 @@ def _average(config: Config) -> Average:
 
 def _networks(config: Config, example: Batch) -> Networks:
     """Both networks for the data."""
-    if not is_image(example):
-        raise InputError("stylegan2 is for images, and these data are points: choose another family, such as gan")
-    height, width, channels = preprocess(example).shape[1:]
+    size, shape = full_size("stylegan2", example, config.size)
     classes = count_classes(example) if config.conditional else 0
-    size = config.size
-    if size is None:
-        if height != width or height < 8 or height & (height - 1):
-            larger = max(8, 2 ** math.ceil(math.log2(max(height, width))))
-            raise InputError(
-                f"images must be square, with a power of 2 from 8 on as their size, got {height}x{width}: surround "
-                f"them by black with size={larger} (--size {larger}), or reduce them (--image-size {larger // 2})"
-            )
-        size = height
-    resolutions(size)
     if config.base < size:
         raise InputError(f"base must be at least the size of the images, {size}, got {config.base}")
-    if size < max(height, width):
-        raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
     mapping = Mapping(config.style_dim, layers=config.mapping_layers, hidden=config.mapping_width, classes=classes)
-    synthesis = Synthesis(size, channels, architecture=config.architecture, **widths)
+    synthesis = Synthesis(size, shape[2], architecture=config.architecture, **widths)
     discriminator = Discriminator(
         size, architecture=config.discriminator_architecture, classes=classes, group=config.group, **widths
     )
-    return Networks(Generator(mapping, synthesis), discriminator, config.latent_dim, classes, (height, width, channels))
-
-
-def _check_options(config: Config) -> None:
-    names = (
-        "base",
-        "largest",
-        "latent_dim",
-        "style_dim",
-        "mapping_layers",
-        "group",
-        "penalty_every",
-        "path_length_every",
-        "path_length_reduction",
-        "adjustment",
-    )
-    check_positive(**{name: getattr(config, name) for name in names})
-    if config.mapping_width is not None:
-        check_positive(mapping_width=config.mapping_width)
-    check_not_negative(path_length=config.path_length)
-    check_positive(ema_ramp_up=config.ema_ramp_up)
-    if config.ema_half_life is not None:
-        check_positive(ema_half_life=config.ema_half_life)
-    check_not_negative(mixing=config.mixing)
-    if config.gamma is not None:
-        check_not_negative(gamma=config.gamma)
-    if is_known(config.mixing) and config.mixing > 1:
-        raise InputError(f"mixing must be from 0 to 1, got {config.mixing}")
-    check_known("augmentation", config.augmentation, get_args(Augmentation))
-    check_known("pipeline", config.pipeline, PIPELINES)
-    if config.size is not None:
-        resolutions(config.size)
+    return Networks(Generator(mapping, synthesis), discriminator, config.latent_dim, classes, shape)
