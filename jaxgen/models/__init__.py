@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
-from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, stylegan2, vae, vaegan
+from jaxgen.models import autoencoder, biggan, biggan_config, classifier, cvae, gan, gan_config, stylegan2, vae, vaegan
 from jaxgen.models.family import Family, describe_error, load_family
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
@@ -25,6 +25,12 @@ FAMILIES = (
         config=autoencoder.Config,
         build=autoencoder.build,
         summary="autoencoder: linear, fully connected, convolutional; denoising, sparse",
+    ),
+    Family(
+        name="biggan",
+        config=biggan_config.Config,
+        build=biggan.build,
+        summary="BigGAN: classes in every layer, spectral normalization, hinge loss (Brock et al. 2019)",
     ),
     Family(
         name="classifier",

@@ -1,8 +1,9 @@
 """The presets of all families by name."""
 
+from jaxgen.models.biggan_presets import BIGGAN_PRESETS
 from jaxgen.models.gan_presets import GAN_PRESETS
 from jaxgen.models.preset import Preset as Preset
 from jaxgen.models.stylegan2_presets import STYLEGAN2_PRESETS
 
-PRESETS: dict[str, Preset] = GAN_PRESETS | STYLEGAN2_PRESETS
+PRESETS: dict[str, Preset] = GAN_PRESETS | BIGGAN_PRESETS | STYLEGAN2_PRESETS
 """Name of a preset -> the published options."""

@@ -12,7 +12,6 @@ generated ones alike, also where the generator learns from it: with a probabilit
 (Karras et al. 2020, arXiv:2006.06676), or always (Zhao et al. 2020, arXiv:2006.10738).
 """
 
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -27,6 +26,7 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
+from jaxgen.models.borders import size_of_networks, surround, without_border
 from jaxgen.models.checked_model import checked
 from jaxgen.models.labels import Labels, count_classes, each_label
 from jaxgen.models.optimizer import (
@@ -43,6 +43,9 @@ from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, S
 
 Label: TypeAlias = Int[Array, " batch"] | None
 Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
+
+SIZES = tuple(2**i for i in range(3, 14))
+"""Sizes of images that networks are chosen for."""
 
 ADJUSTMENT_INTERVAL = 4
 """Steps between two adjustments of the probability of augmentations."""
@@ -182,7 +185,8 @@ class Networks(NamedTuple):
     def init(self, key: KeyArray) -> dict[str, Params]:
         """Initialize both networks."""
         generator_key, discriminator_key = jax.random.split(key)
-        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, *self._full_shape))
+        z, size = jnp.zeros((1, self.latent_dim)), self.discriminator.size
+        image = jnp.zeros((1, size, size, self.shape[2]))
         label = jnp.zeros(1, jnp.int32) if self.classes else None
         generator = self.generator.init(generator_key, z, label, train=False, noise="none")
         return {
@@ -190,27 +194,17 @@ class Networks(NamedTuple):
             "discriminator": dict(self.discriminator.init(discriminator_key, image, label, train=False)),
         }
 
-    @property
-    def _full_shape(self) -> tuple[int, int, int]:
-        return (self.discriminator.size, self.discriminator.size, self.shape[2])
-
     def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
         """Draw n latents."""
         return jax.random.normal(key, (n, self.latent_dim))
 
     def real(self, batch: Batch) -> Float[Array, "batch size size channels"]:
         """Return the real images, surrounded by black to the size of the networks."""
-        return jnp.pad(to_signed(preprocess(batch)), ((0, 0), *self._borders), constant_values=-1.0)
+        return surround(to_signed(preprocess(batch)), self.discriminator.size)
 
     def inner(self, images: Float[Array, "batch size size channels"]) -> Float[Array, "batch height width channels"]:
         """Return images without what surrounds those of the data."""
-        (top, _), (left, _), _ = self._borders
-        return images[:, top : top + self.shape[0], left : left + self.shape[1]]
-
-    @property
-    def _borders(self) -> tuple[tuple[int, int], ...]:
-        missing = [full - side for full, side in zip(self._full_shape, self.shape, strict=True)]
-        return tuple((space // 2, space - space // 2) for space in missing)
+        return without_border(images, *self.shape[:2])
 
     def label(self, batch: Batch) -> Label:
         """Return the classes of the real images; None without a condition."""
@@ -496,20 +490,10 @@ def _networks(config: Config, example: Batch) -> Networks:
         raise InputError("stylegan2 is for images, and these data are points: choose another family, such as gan")
     height, width, channels = preprocess(example).shape[1:]
     classes = count_classes(example) if config.conditional else 0
-    size = config.size
-    if size is None:
-        if height != width or height < 8 or height & (height - 1):
-            larger = max(8, 2 ** math.ceil(math.log2(max(height, width))))
-            raise InputError(
-                f"images must be square, with a power of 2 from 8 on as their size, got {height}x{width}: surround "
-                f"them by black with size={larger} (--size {larger}), or reduce them (--image-size {larger // 2})"
-            )
-        size = height
+    size = size_of_networks(height, width, config.size, sizes=SIZES, rule="a power of 2 from 8 on")
     resolutions(size)
     if config.base < size:
         raise InputError(f"base must be at least the size of the images, {size}, got {config.base}")
-    if size < max(height, width):
-        raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
     mapping = Mapping(config.style_dim, layers=config.mapping_layers, classes=classes)
     synthesis = Synthesis(size, channels, architecture=config.architecture, **widths)

@@ -299,7 +299,7 @@ def sizes_of_maps(size: int, blocks: int) -> list[int]:
     return [size >> i for i in range(blocks, -1, -1)]
 
 
-def to_feature_map(x: Float[Array, "batch numbers"], size: int) -> Float[Array, "batch {size} {size} channels"]:
+def to_feature_map(x: Float[Array, "batch numbers"], size: int) -> Float[Array, "batch rows columns channels"]:
     """Return the outputs of the first layer as a feature map; the channel is the first of their axes, as in PyTorch.
 
     Example:
