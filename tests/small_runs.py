@@ -23,7 +23,11 @@ from jaxgen.training.states import initial_state
 def untrained(family: str, seeds: int | None = None) -> Run:
     """A run on digits with two-dimensional latents, before its first step."""
     shown = example(load("digits"))
-    few: dict[str, dict[str, Any]] = {"vaegan": {"width": 4}, "stylegan2": {"base": 16, "largest": 4, "style_dim": 2}}
+    few: dict[str, dict[str, Any]] = {
+        "biggan": {"width": 1, "shared_dim": 2},
+        "stylegan2": {"base": 16, "largest": 4, "style_dim": 2},
+        "vaegan": {"width": 4},
+    }
     options: dict[str, Any] = few.get(family, {"hidden": (16,)})
     options |= {} if family == "classifier" else {"latent_dim": 2}
     if family in ("classifier", "gan"):

@@ -12,6 +12,8 @@ from jaxgen.errors import InputError
 from jaxgen.models import biggan
 from jaxgen.models.biggan import Config, Objective
 from jaxgen.models.biggan_config import make_networks
+from jaxgen.nn.conditional_batch_norm import ConditionalBatchNorm
+from jaxgen.nn.spectral_layers import SpectralEmbed
 
 SMALL = Config(width=1, latent_dim=2, shared_dim=3)
 RNG = np.random.default_rng(0)
@@ -28,11 +30,17 @@ def objective(config=SMALL, data=DATA):
 
 @pytest.fixture(scope="module")
 def state():
-    """With statistics and averages that differ from the first ones and from each other."""
-    initial = biggan.build(SMALL, DATA).init(KEY, DATA)
-    stats = jax.tree.map(lambda leaf: leaf + 0.3, initial.stats)
-    ema = jax.tree.map(lambda leaf: 1.1 * leaf + 0.2, initial.ema)
-    return initial.replace(stats=stats, ema=ema)
+    """With random parameters, statistics and averages, drawn by NumPy: nothing is compiled."""
+    shapes = jax.eval_shape(biggan.build(SMALL, DATA).init, KEY, DATA)
+
+    def drawn(path, leaf):
+        positive = path[-1].key in ("var", "sigma")
+        return jnp.asarray(
+            RNG.uniform(0.5, 1.5, leaf.shape) if positive else RNG.normal(0, 0.5, leaf.shape), leaf.dtype
+        )
+
+    values = {name: getattr(shapes, name) for name in ("params", "stats", "ema")}
+    return shapes.replace(step=jnp.int32(0), opt={}, **jax.tree_util.tree_map_with_path(drawn, values))
 
 
 def differ(left, right):
@@ -75,8 +83,8 @@ def test_classes_of_generated_images_are_uniform_whatever_those_of_the_data_are(
 
 def test_the_penalty_is_on_all_matrices_but_the_shared_embedding_and_twice_the_gradient_of_the_authors(state):
     """Their code adds 2 (W W' * (1 - I)) W, W with a row per output; of an embedding a row is a class."""
-    for config, name in ((SMALL, "generator"), (SMALL, "discriminator"), (replace(SMALL, shared_dim=0), "generator")):
-        config = replace(config, hierarchical=config.shared_dim > 0)
+    of_classes = replace(SMALL, hierarchical=False, shared_dim=0)
+    for config, name in ((SMALL, "generator"), (SMALL, "discriminator"), (of_classes, "generator")):
         pair = make_networks(config, (8, 8, 1), 3)
         label, z, x = np.zeros(1, np.int32), np.zeros((1, 2), np.float32), np.zeros((1, 8, 8, 1), np.float32)
         module, inputs = (pair.generator, z) if name == "generator" else (pair.discriminator, x)
@@ -124,7 +132,7 @@ def test_optimizers_have_the_published_numbers_and_a_learning_rate_for_each_play
 def test_the_average_is_the_generator_until_its_first_step_and_then_of_weights_and_all_statistics():
     """As in the authors' code, whose first step has the number 1; here the gradient is accumulated over two slices."""
     model = biggan.build(replace(SMALL, ema=0.5, ema_start=3, accumulations=2, discriminator_updates=1), DATA)
-    step, states = jax.jit(model.step), [model.init(KEY, DATA)]
+    step, states = jax.jit(model.step), [jax.jit(model.init)(KEY, DATA)]
     for i in range(3):
         state, metrics = step(jax.random.key(i), states[-1], BATCH)
         states.append(state)
@@ -215,23 +223,21 @@ def test_smaller_images_are_surrounded_by_black_and_come_back_in_their_size():
 
 
 def test_initial_weights_have_the_distribution_of_their_name():
-    def params(name):
-        config = Config(width=4, latent_dim=40, shared_dim=30, initialization=name)
-        generator = make_networks(config, (8, 8, 1), 50).generator
-        return jax.jit(lambda key: generator.init(key, jnp.zeros((1, 40)), jnp.zeros(1, jnp.int32), train=False))(KEY)[
-            "params"
-        ]
-
-    conv = {name: np.asarray(params(name)["blocks_0_0"]["conv1"]["kernel"]).reshape(-1, 16) for name in CHOICES}
-    np.testing.assert_allclose(conv["orthogonal"].T @ conv["orthogonal"], np.eye(16), atol=1e-5)
-    np.testing.assert_allclose(conv["normal"].std(), 0.02, rtol=0.1)
-    # Uniform on +-1/12, the inverse root of 9 x 16 inputs.
-    assert 0.95 / 12 < np.abs(conv["uniform"]).max() <= 1 / 12
-    np.testing.assert_allclose(conv["uniform"].std(), 1 / 12 / np.sqrt(3), rtol=0.1)
-    np.testing.assert_allclose(params("uniform")["shared"]["embedding"].std(), 1, rtol=0.1)
-
-
-CHOICES = ("orthogonal", "normal", "uniform")
+    """A kernel of 9 x 16 inputs; the embeddings of PyTorch are standard normal."""
+    kernels = {}
+    for name in ("orthogonal", "normal", "uniform"):
+        pair = make_networks(replace(SMALL, initialization=name), (8, 8, 1), 3)
+        assert pair.generator.weights == pair.discriminator.weights
+        kernels[name] = np.asarray(pair.generator.weights.init(KEY, (3, 3, 16, 16))).reshape(-1, 16)
+    np.testing.assert_allclose(kernels["orthogonal"].T @ kernels["orthogonal"], np.eye(16), atol=1e-5)
+    np.testing.assert_allclose(kernels["normal"].std(), 0.02, rtol=0.1)
+    assert 0.95 / 12 < np.abs(kernels["uniform"]).max() <= 1 / 12
+    np.testing.assert_allclose(kernels["uniform"].std(), 1 / 12 / np.sqrt(3), rtol=0.1)
+    for layer in (SpectralEmbed(100, 30, pair.generator.weights), ConditionalBatchNorm(100, pair.generator.weights)):
+        arguments = (np.zeros((2, 30), np.float32),) if isinstance(layer, ConditionalBatchNorm) else ()
+        params = layer.init(KEY, *arguments, np.zeros(2, np.int32), train=False)["params"]
+        for table in jax.tree.leaves(params):
+            np.testing.assert_allclose(table.std(), 1, rtol=0.1)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ DIGITS = load("digits")
 MLP = {"hidden": (4,), "architecture": "mlp"}
 FAMILIES = {
     "autoencoder": ({**MLP, "latent_dim": 2}, "encoder"),
+    "biggan": ({"width": 1, "latent_dim": 2, "shared_dim": 2}, "generator"),
     "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
     "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
     "stylegan2": ({"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2}, "generator"),
