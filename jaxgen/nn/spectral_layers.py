@@ -20,7 +20,7 @@ from flax.linen.dtypes import promote_dtype as promote
 
 from jaxgen.batch_checks import check_labels
 from jaxgen.nn.convolution import convolve
-from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray
+from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Scalar
 
 _multiply = partial(jnp.matmul, precision="highest")
 
@@ -42,7 +42,7 @@ class Weights(NamedTuple):
     """
 
     init: linen.initializers.Initializer = linen.initializers.orthogonal()
-    epsilon: float = 1e-6
+    epsilon: Scalar = 1e-6
     embedding: linen.initializers.Initializer | None = None
 
     @property
@@ -52,7 +52,7 @@ class Weights(NamedTuple):
 
 
 def power_iteration(
-    matrix: Float[AnyArray, "outputs inputs"], u: Float[AnyArray, " outputs"], *, epsilon: float
+    matrix: Float[AnyArray, "outputs inputs"], u: Float[AnyArray, " outputs"], *, epsilon: Scalar
 ) -> tuple[Float[Array, ""], Float[Array, " outputs"]]:
     """Return the estimate of the largest singular value after one step of the power iteration, and the new vector.
 
@@ -188,7 +188,7 @@ def _parameters(
     return kernel / sigma, jnp.asarray(layer.param("bias", init, (layer.features,)))
 
 
-def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, epsilon: float, train: bool) -> Array:
+def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, epsilon: Scalar, train: bool) -> Array:
     """Return the estimate of the largest singular value; in training store it and the new vector.
 
     Only u is used later. The stored sigma is that of the last pass in training: the singular values that section 4 of
@@ -202,7 +202,7 @@ def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, e
     return sigma
 
 
-def _normalized(x: Float[Array, " n"], epsilon: float) -> Float[Array, " n"]:
+def _normalized(x: Float[Array, " n"], epsilon: Scalar) -> Float[Array, " n"]:
     return x / jnp.maximum(jnp.linalg.norm(x), epsilon)
 
 

@@ -22,6 +22,8 @@ FAMILIES = {
     "vaegan": ({"width": 4, "latent_dim": 2}, "decoder"),
 }
 
+pytestmark = pytest.mark.usefixtures("convolutions_by_xla")
+
 
 def test_every_family_is_tested():
     assert {*FAMILIES, "classifier"} == set(REGISTRY)  # The classifier has a single network.
