@@ -45,25 +45,30 @@ class Average(NamedTuple):
     delayed: bool = False
 
 
-def constant_decay(decay: float) -> Decay:
+def constant_decay(decay: float, *, start: int = 0) -> Decay:
     """Return a decay that is the same at every step.
 
     Args:
         decay: decay, from 0 (the average is the current value) to below 1.
+        start: step at which the average begins; until then it is the current value.
 
     Returns:
         `(step, batch_size) -> decay`.
 
     Raises:
-        InputError: if the decay is outside [0, 1).
+        InputError: if the decay is outside [0, 1), or start is negative.
 
     Example:
         >>> constant_decay(0.999)(jnp.int32(7), 64)
         0.999
+        >>> float(constant_decay(0.999, start=8)(jnp.int32(7), 64))
+        0.0
     """
     if is_known(decay) and not 0 <= decay < 1:
         raise InputError(f"the decay of a moving average must be from 0 to below 1, got {decay}")
-    return lambda step, batch_size: decay
+    if start < 0:
+        raise InputError(f"start must be at least 0, got {start}")
+    return lambda step, batch_size: jnp.where(step < start, 0.0, decay) if start else decay
 
 
 def half_life_decay(half_life: float, *, ramp_up: float | None = None, start: int = 0) -> Decay:

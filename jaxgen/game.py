@@ -23,7 +23,8 @@ from jaxgen.averaging import Average, updated_average
 from jaxgen.game_checks import check_loss, check_names, check_players
 from jaxgen.latent_functions import LatentDensities as LatentDensities
 from jaxgen.latent_functions import Styles as Styles
-from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
+from jaxgen.slices import mean_over_slices, split
+from jaxgen.typing import Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]
 Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
@@ -92,6 +93,9 @@ class Player(NamedTuple):
         updates: number of optimizer updates per step, each on a different slice of the batch.
         regularizers: terms that are minimized in updates of their own, see `Regularizer`.
         project: function of the player's own parameters, applied after each update, e.g. weight clipping.
+        accumulations: number of slices into which the batch of an update is split; loss and gradient are means over
+            them, computed one after the other with the memory of one. Statistics pass from slice to slice, so that
+            batch normalization is by slice.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Player(NamedTuple):
     updates: int = 1
     regularizers: tuple[Regularizer, ...] = ()
     project: Callable[[Params], Params] = unchanged
+    accumulations: int = 1
 
 
 class Phase(NamedTuple):
@@ -237,7 +242,7 @@ def game(
         if shared is not None:
             updated, reports = _update_at_once(players, shared, key, state, batch)
         else:
-            updated, reports = _update_in_order(players, key, state, _split(batch, slices))
+            updated, reports = _update_in_order(players, key, state, split(batch, slices))
         metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
         batch_size = next((len(x) for x in jax.tree.leaves(batch)), 0) // slices
         first = jax.tree.map(lambda x: x[::slices], batch)  # The batch of the first updates.
@@ -284,12 +289,20 @@ def _updates(player: Player, key: KeyArray, state: State, batches: Batch) -> tup
 
 def _update(player: Player, loss: Loss, key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
     """One update of a player by the gradient of a loss, applied to its own networks alone."""
-
-    def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
-        return loss(key, state.params | own, state, batch)
-
     own = _only(player.trains, state.params)
-    (value, (stats, metrics)), gradients = jax.value_and_grad(of_own, has_aux=True)(own)
+
+    def differentiate(key: KeyArray, stats: Stats, batch: Batch) -> tuple[Any, Stats]:
+        def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
+            return loss(key, state.params | own, state.replace(stats=stats), batch)
+
+        (value, (new, metrics)), gradients = jax.value_and_grad(of_own, has_aux=True)(own)
+        return (value, metrics, gradients), stats | new
+
+    if player.accumulations == 1:
+        (value, metrics, gradients), stats = differentiate(key, state.stats, batch)
+    else:
+        means = mean_over_slices(differentiate, key, state.stats, batch, player.accumulations)
+        (value, metrics, gradients), stats = means
     return _apply_gradients(player, state, gradients, stats), _report(value, gradients, metrics)
 
 
@@ -372,18 +385,3 @@ def _report(value: Array, gradients: Params, metrics: Metrics) -> Metrics:
 
 def _only(names: tuple[str, ...], params: Params) -> Params:
     return {name: params[name] for name in names}
-
-
-def _split(batch: Batch, slices: int) -> Batch:
-    """Split the examples into slices: `[n * slices, ...] -> [n, slices, ...]`.
-
-    Neighbouring examples go to different slices: each device of a mesh, which holds a block of the batch, then has its
-    share of every slice.
-    """
-
-    def split(x: AnyArray) -> AnyArray:
-        if len(x) % slices:
-            raise ValueError(f"the batch for {slices} updates must divide by {slices}, got {len(x)} examples")
-        return jnp.reshape(x, (len(x) // slices, slices, *x.shape[1:]))
-
-    return jax.tree.map(split, batch)

@@ -30,6 +30,7 @@ def stateless(family: str, seeds: int | None = None) -> Run:
     """The same run without a state, for which nothing is compiled."""
     shown = example(load("digits"))
     few: dict[str, dict[str, Any]] = {
+        "biggan": {"width": 1, "shared_dim": 2},
         "progressive": {"base": 16, "largest": 4},
         "stylegan": {"base": 16, "largest": 4, "style_dim": 2},
         "stylegan2": {"base": 16, "largest": 4, "style_dim": 2},

@@ -67,6 +67,19 @@ def test_parameters_and_running_statistics_agree_with_a_loop_in_numpy():
         np.testing.assert_allclose(average["batch_stats"]["mean"], [mean, mean], rtol=1e-6)
 
 
+def test_a_constant_decay_counts_from_its_start_on_before_which_the_average_is_the_value():
+    """As in the code of BigGAN, whose average is pegged to the weights and statistics until then."""
+    w, mean = 1.0, 0.0
+    for t, average in enumerate(averages_after_each_step(Average(constant_decay(0.75, start=3)))):
+        decay = 0.75 if t >= 3 else 0.0
+        w, mean = decay * w + (1 - decay) * -t, decay * mean + (1 - decay) * (t + 1)
+        assert_equal = np.testing.assert_allclose if decay else np.testing.assert_array_equal
+        assert_equal(average["params"]["w"], [w, w])
+        assert_equal(average["batch_stats"]["mean"], [mean, mean])
+    with pytest.raises(InputError, match="start must be at least 0, got -1"):
+        constant_decay(0.5, start=-1)
+
+
 def test_integers_and_other_collections_are_copied():
     for t, average in enumerate(averages_after_each_step(Average(constant_decay(0.75))), 1):
         assert average.keys() == {"params", "batch_stats", "spectral"}

@@ -14,6 +14,8 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
 from jaxgen.models import (
     autoencoder,
+    biggan,
+    biggan_config,
     classifier,
     cvae,
     gan,
@@ -36,6 +38,12 @@ FAMILIES = (
         config=autoencoder.Config,
         build=autoencoder.build,
         summary="autoencoder: linear, fully connected, convolutional; denoising, sparse",
+    ),
+    Family(
+        name="biggan",
+        config=biggan_config.Config,
+        build=biggan.build,
+        summary="BigGAN: classes in every layer, spectral normalization, hinge loss (Brock et al. 2019)",
     ),
     Family(
         name="classifier",

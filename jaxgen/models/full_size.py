@@ -1,28 +1,40 @@
-"""Images of the one size that a network has, a power of 2: smaller ones are surrounded by black."""
+"""Images of the one size that a network has: smaller ones are surrounded by black."""
 
-import math
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.models.preprocessing import is_image, preprocess, to_signed
-from jaxgen.nn.stylegan2_networks import resolutions
 from jaxgen.typing import Array, Batch, Float
 
 Shape = tuple[int, int, int]
 """Height, width and channels of the images of the data."""
 
 
-def full_size(family: str, example: Batch, size: int | None) -> tuple[int, Shape]:
+POWERS = tuple(2**exponent for exponent in range(3, 14))
+"""Sizes that the networks of StyleGAN and its predecessor can have."""
+
+
+def full_size(
+    family: str,
+    example: Batch,
+    size: int | None,
+    *,
+    sizes: Sequence[int] = POWERS,
+    rule: str = "a power of 2 from 8 on",
+) -> tuple[int, Shape]:
     """Return the size of the images of the networks, and the shape of those of the data.
 
     Args:
         family: name of the family, for messages.
         example: batch that shows the shape of the data.
         size: size of the images of the networks that the options have; None for that of the data.
+        sizes: sizes that the networks can have, in ascending order.
+        rule: description of them, for messages.
 
     Returns:
-        Height and width, a power of 2; height, width and channels of the data.
+        Height and width; height, width and channels of the data.
 
     Raises:
         InputError: if the data are no images, or the networks cannot have their size.
@@ -34,18 +46,20 @@ def full_size(family: str, example: Batch, size: int | None) -> tuple[int, Shape
     if not is_image(example):
         raise InputError(f"{family} is for images, and these data are points: choose another family, such as gan")
     height, width, channels = preprocess(example).shape[1:]
-    if size is None:
-        if height != width or height < 8 or height & (height - 1):
-            larger = max(8, 2 ** math.ceil(math.log2(max(height, width))))
-            raise InputError(
-                f"images must be square, with a power of 2 from 8 on as their size, got {height}x{width}: surround "
-                f"them by black with size={larger} (--size {larger}), or reduce them (--image-size {larger // 2})"
-            )
-        size = height
-    resolutions(size)
-    if size < max(height, width):
-        raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
-    return size, (height, width, channels)
+    shape = (height, width, channels)
+    if size is not None:
+        if size not in sizes:
+            raise InputError(f"size must be {rule}, got {size}")
+        if size < max(height, width):
+            raise InputError(f"size must be at least that of the images, {height}x{width}, got {size}")
+        return size, shape
+    if height == width and height in sizes:
+        return height, shape
+    larger = next((each for each in sizes if each >= max(height, width)), None)
+    smaller = next((each for each in reversed(sizes) if each <= min(height, width)), None)
+    choices = [f"surround them by black with size={larger} (--size {larger})"] if larger else []
+    choices += [f"reduce them (--image-size {smaller})"] if smaller else []
+    raise InputError(f"images must be square, with {rule} as their size, got {height}x{width}: {', or '.join(choices)}")
 
 
 def surrounded(batch: Batch, size: int) -> Float[Array, "batch size size channels"]:

@@ -111,17 +111,14 @@ class Networks(NamedTuple):
     def init(self, key: KeyArray) -> dict[str, Params]:
         """Initialize both networks."""
         generator_key, discriminator_key = jax.random.split(key)
-        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, *self._full_shape))
+        z, size = jnp.zeros((1, self.latent_dim)), self.discriminator.size
+        image = jnp.zeros((1, size, size, self.shape[2]))
         label = jnp.zeros(1, jnp.int32) if self.classes else None
         generator = self.generator.init(generator_key, z, label, train=False, noise="none")
         return {
             "generator": {**dict(generator), "path_length": {"mean": jnp.zeros(())}},
             "discriminator": dict(self.discriminator.init(discriminator_key, image, label, train=False)),
         }
-
-    @property
-    def _full_shape(self) -> tuple[int, int, int]:
-        return (self.discriminator.size, self.discriminator.size, self.shape[2])
 
     def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
         """Draw n latents."""

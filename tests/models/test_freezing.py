@@ -14,6 +14,7 @@ DIGITS = load("digits")
 MLP = {"hidden": (4,), "architecture": "mlp"}
 FAMILIES = {
     "autoencoder": ({**MLP, "latent_dim": 2}, "encoder"),
+    "biggan": ({"width": 1, "latent_dim": 2, "shared_dim": 2}, "generator"),
     "cvae": ({**MLP, "latent_dim": 2}, "decoder"),
     "gan": ({**MLP, "latent_dim": 2, "loss": "wasserstein", "clip": 0.01, "discriminator_updates": 2}, "discriminator"),
     "progressive": ({"base": 16, "largest": 4, "latent_dim": 2, "start": 8}, "generator"),
@@ -22,6 +23,8 @@ FAMILIES = {
     "vae": ({**MLP, "latent_dim": 2, "weight_decay": 0.1}, "encoder"),
     "vaegan": ({"width": 4, "latent_dim": 2}, "decoder"),
 }
+
+pytestmark = pytest.mark.usefixtures("convolutions_by_xla")
 
 UNUSED = {"torgb4", "fromrgb4"}
 """Layers of families that grow for images that are smaller than their first ones."""
