@@ -11,6 +11,8 @@ import numpy as np
 
 from jaxgen.errors import InputError
 from jaxgen.nn import progressive_names, stylegan_names
+from jaxgen.nn.biggan_names import BIGGAN
+from jaxgen.nn.biggan_networks import GENERATOR_WIDTHS
 from jaxgen.nn.published_weights import Naming
 from jaxgen.nn.stylegan2_names import STYLEGAN2
 
@@ -136,6 +138,45 @@ def _growing(generator: Weights, discriminator: Weights | None, *, prefix: str) 
     return {"size": max(features), "base": base, "largest": max(dense, *features.values())}
 
 
+def find_biggan(generator: Weights, discriminator: Weights | None) -> Found:
+    """Return the options of BigGAN or BigGAN-deep whose networks have given weights."""
+    del discriminator
+    deep = "blocks.0.0.conv4.weight" in generator
+    last = f"conv{4 if deep else 2}.weight"
+    numbers = [int(found[1]) for name in generator if (found := re.match(r"blocks\.(\d{1,3})\.0\.conv1\.weight", name))]
+    features = [_axis(generator, f"blocks.{i}.0.{last}", 0, of=4) for i in range(max(numbers, default=0) + 1)]
+    inputs, first = _axis(generator, "linear.weight", 1, of=2), _axis(generator, "linear.weight", 0, of=2)
+    size, depth, width = _stages(features, first, deep=deep)
+    gain, channels = "blocks.0.0.bn1.gain.weight", _axis(generator, "output_layer.2.weight", 0, of=4)
+    shared = _axis(generator, "shared.weight", 1, of=2) if "shared.weight" in generator else 0
+    classes = _axis(generator, "shared.weight" if shared else gain, 0, of=2)
+    part = _axis(generator, gain, 1, of=2) - shared if shared else 0
+    stages = len(features) // depth
+    after = [i // depth for i in range(len(features)) if f"blocks.{i}.1.gamma" in generator]
+    options: dict[str, Any] = {
+        "size": size,
+        "width": width,
+        "deep": deep,
+        "latent_dim": part if deep else inputs * (stages + 1) if part else inputs,
+        "hierarchical": deep or part > 0,
+        "shared_dim": shared,
+        "attention": tuple((size >> stages) * 2 ** (stage + 1) for stage in after),
+        "conditional": classes > 1,
+    } | ({"depth": depth} if deep else {})
+    return Found(options, size, channels, classes if classes > 1 else 0)
+
+
+def _stages(features: list[int], first: int, *, deep: bool) -> tuple[int, int, int]:
+    """The size of the images of BigGAN, the blocks of a stage and the width, by the channels after each block."""
+    for size, (start, *widths) in GENERATOR_WIDTHS.items():
+        depth, rest = divmod(len(features), len(widths))
+        width = features[-1] // widths[-1]
+        fits = rest == 0 and (deep or depth == 1) and features[depth - 1 :: depth] == [width * each for each in widths]
+        if fits and first == start * width * (size >> len(widths)) ** 2:
+            return size, depth, width
+    raise InputError(f"the weights must be those of BigGAN for one of its sizes, got blocks of {features} channels")
+
+
 def _architecture(weights: Weights, of_skip: str, of_resnet: str) -> str:
     """How blocks are connected, by the arrays that only one architecture has."""
     return "skip" if of_skip in weights else "resnet" if of_resnet in weights else "orig"
@@ -169,6 +210,11 @@ def _namings_of_stylegan(config: Any) -> Mapping[str, Naming]:
 
 
 PUBLISHED: dict[str, PublishedFamily] = {
+    "biggan": PublishedFamily(
+        find=find_biggan,
+        namings=lambda config: dict.fromkeys(["generator", "discriminator"], BIGGAN),
+        is_of_generator=lambda name: name.startswith("output_layer."),
+    ),
     "progressive": PublishedFamily(
         find=find_progressive,
         namings=_namings_of_progressive,
