@@ -44,8 +44,8 @@ GROWING_PRESETS: dict[str, Preset] = {
             gradient_norm=750.0,
         ),
         "growing from 4 x 4 to 32 x 32 images, batch size 16",
-        "Karras et al. 2018, arXiv:1710.10196, section 6.5, configuration of the authors' first code, with its players "
-        "updated in turn",
+        "Karras et al. 2018, arXiv:1710.10196, section 6.5, configuration of the authors' first code, but one "
+        "player after the other",
         family="progressive",
     ),
     "progressive-32": Preset(
