@@ -12,11 +12,18 @@ from safetensors.numpy import save_file
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.models.stylegan2 import Config
+from jaxgen.nn.biggan_names import BIGGAN
 from jaxgen.nn.published_weights import weights_of
 from jaxgen.nn.stylegan2_names import STYLEGAN2
 from jaxgen.runs import load_run
 from jaxgen.runs.import_published import import_published
-from jaxgen.runs.published_families import Found, find_progressive, find_stylegan, find_stylegan2
+from jaxgen.runs.published_families import (
+    Found,
+    find_biggan,
+    find_progressive,
+    find_stylegan,
+    find_stylegan2,
+)
 from tests.models.random_states import random_state
 from tests.references import arrays, channels_last, group
 
@@ -232,3 +239,45 @@ class TestNetworksThatGrow:
         discriminator["4x4/Dense1/weight"] = np.zeros((32, 4))
         found = find_progressive(generator, discriminator)
         assert (found.classes, found.options["latent_dim"], found.options["conditional"]) == (3, 29, True)
+
+
+def biggan(**options):
+    """A small BigGAN: its options, the model, a random state, and its weights by the authors' names."""
+    config = REGISTRY["biggan"].config(**{"width": 8, "shared_dim": 3, "latent_dim": 12, **options})
+    images = {"image": np.zeros((2, config.size, config.size, 1), np.uint8), "label": np.array([0, 4])}
+    model = REGISTRY["biggan"].build(config, images)
+    state = random_state(model, images)
+    weights = [
+        weights_of({"params": state.params[name], **state.stats[name]}, BIGGAN)
+        for name in ("generator", "discriminator")
+    ]
+    return config, model, state, weights
+
+
+class TestBigGAN:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"size": 8, "attention": ()},
+            {"size": 28, "attention": (14,)},
+            {"size": 32, "attention": (16,), "hierarchical": False, "shared_dim": 0},
+            {"size": 32, "attention": (), "conditional": False, "hierarchical": False, "shared_dim": 0},
+            {"size": 64, "attention": (32,), "deep": True, "latent_dim": 5},
+        ],
+    )
+    def test_options_are_found_from_shapes(self, options):
+        config, _, _, weights = biggan(**options)
+        found = find_biggan(*weights)
+        stated = {name: getattr(config, name) for name in found.options}
+        assert found.options == stated
+        assert (found.size, found.channels, found.classes) == (config.size, 1, 5 if config.conditional else 0)
+
+    def test_images_are_those_of_the_weights(self, tmp_path):
+        _, model, state, (generator, discriminator) = biggan(size=8, width=1)
+        np.savez(tmp_path / "weights.npz", **joined({"G_ema": generator, "D": discriminator}))
+        import_published("biggan", tmp_path / "weights.npz", tmp_path / "run")
+        run = load_run(tmp_path / "run")
+        latent, label = np.random.default_rng(0).normal(size=(3, 12)).astype(np.float32), np.array([0, 4, 2])
+        expected = model.decode(jax.tree.map(jax.numpy.asarray, state), latent, label=label)
+        assert np.asarray(expected).std() > 5e-3
+        np.testing.assert_allclose(run.decode(latent, label=label), expected, atol=1e-6)
