@@ -181,7 +181,8 @@ def test_arguments_of_the_functions_of_every_model_are_checked(family: str) -> N
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_state_of_several_seeds_is_refused(family: str) -> None:
     model, state = model_and_state(family)
-    several = state.replace(params=jax.tree.map(lambda x: jax.numpy.stack([x, x]), state.params))
+    params, ema = jax.tree.map(lambda x: jax.numpy.stack([x, x]), (state.params, state.ema))
+    several = state.replace(params=params, ema=ema)
     calls = [lambda: model.step(KEY, several, IMAGES)]
     if model.evaluate:
         calls.append(lambda: model.evaluate(KEY, several, IMAGES))
