@@ -16,17 +16,17 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
-from jaxgen._arrays import is_known
+from jaxgen._arrays import check_integers, is_known
 from jaxgen.averaging import Average, constant_decay, with_averages
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import hinge, orthogonal_penalty
-from jaxgen.models.biggan_config import SIZES, Pair, make_networks
 from jaxgen.models.biggan_config import Config as Config
-from jaxgen.models.checked_model import checked
-from jaxgen.models.full_size import full_size, surrounded, without_border
-from jaxgen.models.labels import Labels, count_classes, each_label, labels_of
-from jaxgen.models.networks import apply_network, init_network, standing_statistics
+from jaxgen.models.biggan_pair import Networks, networks_for
+from jaxgen.models.checked_model import check_call, checked
+from jaxgen.models.full_size import without_border
+from jaxgen.models.labels import Labels, each_label
+from jaxgen.models.networks import standing_statistics
 from jaxgen.models.optimizer import freeze_networks, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed
 from jaxgen.models.validation import check_build, check_positive
@@ -63,7 +63,7 @@ def build(config: Config, example: Batch) -> Model:
         (3, 8, 8, 1)
     """
     check_build(config, Config, example)
-    networks = _networks(config, example)
+    networks = networks_for(config, example)
     players = _players(Objective(networks, config))
     init, step = game(networks.init, players, ema={"generator": _average(networks, config)})
     model = Model(
@@ -79,77 +79,6 @@ def build(config: Config, example: Batch) -> Model:
     )
     classes = networks.classes if networks.conditional else None
     return checked(model, example, latent_dim=networks.latent_dim, classes=classes, conditions=("label",))
-
-
-class Networks(NamedTuple):
-    """Generator and discriminator, and how they are applied.
-
-    Attributes:
-        pair: both networks, and the dimension of the latent.
-        shape: height, width and channels of the data.
-        size: height and width of the networks' images.
-        classes: number of classes; 1 if the networks are not conditioned.
-        conditional: whether they are.
-    """
-
-    pair: Pair
-    shape: tuple[int, int, int]
-    size: int
-    classes: int
-    conditional: bool
-
-    @property
-    def latent_dim(self) -> int:
-        """Dimension of the latent z."""
-        return self.pair.latent_dim
-
-    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
-        """Initialize both networks."""
-        generator_key, discriminator_key = jax.random.split(key)
-        label = jnp.zeros(1, jnp.int32)
-        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, self.size, self.size, self.shape[2]))
-        return {
-            "generator": init_network(self.pair.generator, generator_key, z, label),
-            "discriminator": init_network(self.pair.discriminator, discriminator_key, image, label),
-        }
-
-    def real(self, batch: Batch) -> Float[Array, "batch size size channels"]:
-        """Return the real images, surrounded by black to the size of the networks."""
-        return surrounded(batch, self.size)
-
-    def label(self, batch: Batch) -> Int[Array, " batch"]:
-        """Return the classes of the real images."""
-        return labels_of(batch) if self.conditional else jnp.zeros(len(batch["image"]), jnp.int32)
-
-    def sample_latent(self, key: KeyArray, n: int, *, truncation: Scalar | None = None) -> Float[Array, "n latent"]:
-        """Draw n latents; with truncation, coordinates whose absolute value is larger are drawn again."""
-        shape = (n, self.latent_dim)
-        if truncation is not None:
-            return jax.random.truncated_normal(key, -jnp.asarray(truncation), truncation, shape)
-        return jax.random.normal(key, shape)
-
-    def sample_inputs(self, key: KeyArray, n: int) -> tuple[Float[Array, "n latent"], Int[Array, " n"]]:
-        """Draw n latents and as many classes."""
-        latent_key, label_key = jax.random.split(key)
-        return self.sample_latent(latent_key, n), jax.random.randint(label_key, (n,), 0, self.classes)
-
-    def generate(
-        self, z: Float[Array, "n latent"], label: Int[Array, " n"], params: Params, stats: Stats, *, train: bool
-    ) -> tuple[Float[Array, "n size size channels"], Stats]:
-        """Return the images of latents and classes, and the new statistics of the generator."""
-        return apply_network(self.pair.generator, "generator", params, stats, z, label, train=train)
-
-    def discriminate(
-        self,
-        images: Float[Array, "n size size channels"],
-        label: Int[Array, " n"],
-        params: Params,
-        stats: Stats,
-        *,
-        train: bool,
-    ) -> tuple[Float[Array, " n"], Stats]:
-        """Return the logits of images, and the new statistics of the discriminator."""
-        return apply_network(self.pair.discriminator, "discriminator", params, stats, images, label, train=train)
 
 
 class Objective(NamedTuple):
@@ -305,7 +234,7 @@ def with_standing_statistics(
         The state for sampling and evaluation; the training goes on from the other one.
 
     Raises:
-        InputError: if a number is not positive.
+        InputError: if an argument is of another type, or a number is not positive.
 
     Reference:
         Brock et al. 2019, arXiv:1809.11096, appendix C.1.
@@ -320,8 +249,10 @@ def with_standing_statistics(
         True
     """
     check_build(config, Config, example)
+    check_call(key, state)
+    check_integers(batches=batches, batch_size=batch_size)
     check_positive(batches=batches, batch_size=batch_size)
-    return _standing(_networks(config, example), key, state, batches, batch_size)
+    return _standing(networks_for(config, example), key, state, batches, batch_size)
 
 
 def _standing(networks: Networks, key: KeyArray, state: State, batches: int, batch_size: int) -> State:
@@ -392,17 +323,3 @@ def _average(networks: Networks, config: Config) -> Average:
         collections=("batch_stats", "spectral"),
         recompute=recompute if config.statistics == "recomputed" else None,
     )
-
-
-def _networks(config: Config, example: Batch) -> Networks:
-    """Both networks for the data."""
-    if config.conditional and "label" not in example:
-        raise InputError(
-            "biggan is conditioned on the class, and the data have no labels: choose data with labels, or "
-            "conditional=False (--no-conditional)"
-        )
-    rule = f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]} pixels"
-    size, shape = full_size("biggan", example, config.size, sizes=SIZES, rule=rule)
-    classes = count_classes(example) if config.conditional else 1
-    pair = make_networks(config, (size, size, shape[2]), classes)
-    return Networks(pair, shape, size, classes, config.conditional)

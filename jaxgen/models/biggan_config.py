@@ -1,29 +1,18 @@
-"""Options of BigGAN, and the networks for them."""
+"""Options of BigGAN, and which of them can be combined."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
-
-import jax
-import jax.numpy as jnp
+from typing import Literal, TypeAlias, get_args
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, check_decay
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.biggan_deep_networks import DeepDiscriminator, DeepGenerator
-from jaxgen.nn.biggan_networks import GENERATOR_WIDTHS, Discriminator, Generator
-from jaxgen.nn.spectral_layers import Weights
-from jaxgen.typing import Array, KeyArray
+from jaxgen.nn.biggan_networks import GENERATOR_WIDTHS
 
 Initialization: TypeAlias = Literal["orthogonal", "normal", "uniform"]
 Statistics: TypeAlias = Literal["running", "recomputed", "standing"]
 
 SIZES = tuple(GENERATOR_WIDTHS)
 """Sizes of images that the networks can have."""
-
-PART = 20
-"""Dimension of each part of a hierarchical latent in the published networks: 120 at 128 pixels, 140 at 256."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,68 +82,6 @@ class Config(AdversarialOptimizerConfig):
         self.check_optimizer()
         _check_values(self)
         _check_combination(self)
-
-
-class Pair(NamedTuple):
-    """Both networks, and the dimension of the latent."""
-
-    generator: Generator | DeepGenerator
-    discriminator: Discriminator | DeepDiscriminator
-    latent_dim: int
-
-
-def make_networks(config: Config, shape: Sequence[int], classes: int) -> Pair:
-    """Return the networks for images of a shape.
-
-    Args:
-        config: options.
-        shape: height, width and channels of the networks' images.
-        classes: number of classes.
-
-    Returns:
-        Generator, discriminator and dimension of the latent.
-
-    Raises:
-        InputError: if the dimension of the latent is no multiple of the number of its parts.
-
-    Example:
-        >>> make_networks(Config(), (32, 32, 3), 10).latent_dim
-        80
-    """
-    both: dict[str, Any] = {
-        "width": config.width,
-        "classes": classes,
-        "attention": config.attention,
-        "weights": _weights(config),
-    }
-    if config.deep:
-        deep = {**both, "depth": config.depth}
-        deep_generator = DeepGenerator(shape, embedding_dim=config.shared_dim, **deep)
-        return Pair(deep_generator, DeepDiscriminator(**deep), config.latent_dim or 128)
-    parts = len(GENERATOR_WIDTHS[shape[0]])
-    latent_dim = config.latent_dim or (PART * parts if config.hierarchical else 128)
-    if config.hierarchical and latent_dim % parts:
-        raise InputError(
-            f"latent_dim must be a multiple of {parts} for hierarchical latents at {shape[0]} pixels, one part for the "
-            f"first layer and one for each of {parts - 1} blocks, got {latent_dim}: give {PART * parts}"
-        )
-    generator = Generator(shape, embedding_dim=config.shared_dim or None, hierarchical=config.hierarchical, **both)
-    return Pair(generator, Discriminator(**both), latent_dim)
-
-
-def _weights(config: Config) -> Weights:
-    """How weights are initialized and normalized."""
-    if config.initialization == "uniform":
-        return Weights(_uniform, config.spectral_eps, embedding=jax.nn.initializers.normal(1.0))
-    normal = config.initialization == "normal"
-    init = jax.nn.initializers.normal(0.02) if normal else jax.nn.initializers.orthogonal()
-    return Weights(init, config.spectral_eps)
-
-
-def _uniform(key: KeyArray, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
-    """Draw kernels as PyTorch does: uniform, up to the inverse root of the number of inputs of an output."""
-    bound = math.prod(shape[:-1]) ** -0.5
-    return jax.random.uniform(key, tuple(shape), dtype, -bound, bound)
 
 
 def _check_values(config: Config) -> None:

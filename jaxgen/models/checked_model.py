@@ -84,14 +84,14 @@ def checked(
         return model.init(key, batch)
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
-        _check_call(key, state)
+        check_call(key, state)
         check(batch)
         with _of_this_model():
             return model.step(key, state, batch)
 
     def with_key_and_batch(function: Callable[..., Any] | None) -> Any:
         def call(key: KeyArray, state: State, batch: Batch) -> Any:
-            _check_call(key, state)
+            check_call(key, state)
             check(batch)
             with _of_this_model():
                 return function(key, state, batch)  # type: ignore[misc]
@@ -109,7 +109,7 @@ def checked(
 
     def sample(key: KeyArray, state: State, n: int, **given: Any) -> Array:
         assert model.sample is not None
-        _check_call(key, state)
+        check_call(key, state)
         _check_count(n)
         check_conditions(check_latent_options(given))
         with _of_this_model():
@@ -178,7 +178,22 @@ def check_truncation(model: Model, truncation: Any) -> None:
     check_number("truncation", truncation, above=0, finite=True)
 
 
-def _check_call(key: Any, state: Any) -> None:
+def check_call(key: Any, state: Any) -> None:
+    """Check the key and the state that a function is called with.
+
+    Args:
+        key: a typed PRNG key.
+        state: a state of the game.
+
+    Raises:
+        InputError: if an argument is of another type.
+
+    Example:
+        >>> import jax
+        >>> check_call(jax.random.key(0), None)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: state must be a jaxgen State, as of model.init or fit, got NoneType
+    """
     check_key(key)
     _check_state(state)
 
