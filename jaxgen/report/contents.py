@@ -26,7 +26,7 @@ from jaxgen.report.loss_and_quality import loss_and_quality
 from jaxgen.report.losses import losses
 from jaxgen.report.manifold import manifold
 from jaxgen.report.metric_tables import evaluation, measured
-from jaxgen.report.noise_images import noise_images
+from jaxgen.report.noise_spread import noise_images
 from jaxgen.report.optimal_discriminator import optimal_discriminator
 from jaxgen.report.posterior import posterior
 from jaxgen.report.predictions import predictions

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jaxgen.models.biggan_networks import make_networks, networks_for
 
 from jaxgen.errors import InputError
 from jaxgen.models import biggan
 from jaxgen.models.biggan import Config, Objective
+from jaxgen.models.biggan_pair import make_networks, networks_for
 from jaxgen.nn.conditional_batch_norm import ConditionalBatchNorm
 from jaxgen.nn.spectral_layers import SpectralEmbed
 

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgen.report import noise_images as section
-from jaxgen.report.noise_images import noise_images
+from jaxgen.report import noise_spread as section
+from jaxgen.report.noise_spread import noise_images
 from tests.report.linear_styles import LAYERS, NOISE_SCALE, inputs_with_styles, latents_of, picture
 from tests.report.small_reports import rows_of
 
 
 def test_images_without_with_stored_and_with_new_noise(monkeypatch):
     inputs = inputs_with_styles()
-    rows = rows_of(monkeypatch, "noise_images", noise_images, inputs)
+    rows = rows_of(monkeypatch, "noise_spread", noise_images, inputs)
     w = latents_of(inputs, 4, jax.random.split(inputs.key)[0])
     for style, images in zip(w, rows.values(), strict=True):
         np.testing.assert_allclose(images[0, ..., 0], [style] * LAYERS, atol=1e-6)
