@@ -16,7 +16,7 @@ STEPS = np.linspace(-3, 3, 7)
 
 
 def directions_of_styles(inputs: ReportInput) -> Section:
-    """Move one style along the directions of the closed form."""
+    """Change one style along the directions of the closed form."""
     styles = styles_of(inputs)
     matrices = styles.functions.modulations(styles.state)
     directions = closed_form_directions(matrices, min(DIRECTIONS, matrices[0].shape[0]))

@@ -42,6 +42,6 @@ def latents_of(inputs, n, key=None):
     return np.asarray(AVERAGE + jax.random.normal(inputs.key if key is None else key, (n, 3)) @ MATRIX)
 
 
-def picture(layers):
+def image_of(layers):
     """The image of the styles of layers with the stored noise."""
     return (np.asarray(layers) + NOISE_SCALE * np.asarray(STORED["noise"]))[..., None]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxgen.report.directions_of_styles import directions_of_styles
-from tests.report.linear_styles import MATRIX, STYLE, inputs_with_styles, latents_of, picture
+from tests.report.linear_styles import MATRIX, STYLE, image_of, inputs_with_styles, latents_of
 from tests.report.small_reports import recorded, rows_of
 
 
@@ -21,4 +21,4 @@ def test_rows_are_paths_of_three_standard_deviations_to_either_side(monkeypatch)
     for direction, scale, images in zip(directions, scales, rows.values(), strict=True):
         for step, image in zip(range(-3, 4), images, strict=True):
             moved = start + step * scale * direction
-            np.testing.assert_allclose(image, picture([moved] * 6), atol=0.03 * 3 * scale)
+            np.testing.assert_allclose(image, image_of([moved] * 6), atol=0.03 * 3 * scale)

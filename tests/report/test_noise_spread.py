@@ -6,7 +6,7 @@ import pytest
 
 from jaxgen.report import noise_spread as section
 from jaxgen.report.noise_spread import noise_images
-from tests.report.linear_styles import LAYERS, NOISE_SCALE, inputs_with_styles, latents_of, picture
+from tests.report.linear_styles import LAYERS, NOISE_SCALE, image_of, inputs_with_styles, latents_of
 from tests.report.small_reports import rows_of
 
 
@@ -16,7 +16,7 @@ def test_images_without_with_stored_and_with_new_noise(monkeypatch):
     w = latents_of(inputs, 4, jax.random.split(inputs.key)[0])
     for style, images in zip(w, rows.values(), strict=True):
         np.testing.assert_allclose(images[0, ..., 0], [style] * LAYERS, atol=1e-6)
-        np.testing.assert_allclose(images[1], picture([style] * LAYERS), atol=1e-6)
+        np.testing.assert_allclose(images[1], image_of([style] * LAYERS), atol=1e-6)
         changes = (images[2:6, ..., 0] - style) / NOISE_SCALE
         assert abs(changes.mean()) < 0.4
         assert changes.std() == pytest.approx(1, abs=0.3)
