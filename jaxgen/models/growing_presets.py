@@ -35,8 +35,8 @@ GROWING_PRESETS: dict[str, Preset] = {
         progressive.Config(
             size=32,
             base=4096,
-            largest=128,
-            latent_dim=128,
+            largest=512,
+            latent_dim=512,
             stabilize=400_000,
             fade=400_000,
             batch_sizes=(16,),

@@ -55,10 +55,10 @@ def test_losses_and_averages_have_the_options_of_the_authors_code():
 
 
 def test_the_preset_for_cifar10_has_the_options_of_the_authors_first_code():
-    """`config.py` of the Theano version, "Section 6.5"; the whole batch is one group."""
+    """`config.py` of the Theano version: the baseline but for the base, the phases and the norm; one group a batch."""
     config = PRESETS["progressive-cifar10"].config
     assert (config.size, config.start, config.stabilize, config.fade) == (32, 4, 400_000, 400_000)
-    assert (config.base, config.largest, config.latent_dim) == (4096, 128, 128)
+    assert (config.base, config.largest, config.latent_dim) == (4096, 512, 512)
     assert (config.batch_sizes, config.group, config.gradient_norm) == ((16,), 16, 750)
     assert (config.learning_rate, config.learning_rate_factors, config.ema) == (0.001, (1.0,), 0.999)
 
