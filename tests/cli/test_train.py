@@ -369,3 +369,17 @@ def test_default_run_folder_is_named_after_model_and_data(data, name, tmp_path, 
     (inside.parent / "link").symlink_to(tmp_path)
     monkeypatch.chdir(inside.parent)
     assert str(_default_folder("vae", data)) == f"runs/{name}"
+
+
+def test_the_cost_of_a_step_is_printed_without_a_run(jaxgen, tmp_path):
+    command = ("train", "vae", "--hidden", "8", "--latent-dim", "2", "--batch-size", "10", "--out", tmp_path / "run")
+    result = jaxgen(*command, "--dry-run", "--cost")
+    assert result.status == 0
+    assert "training: 10 examples in an update" in result.out
+    assert re.search(r"products and convolutions +5\.408e-05 GFLOP\n", result.out)
+    for platform in ("cpu", "cuda", "tpu"):
+        assert re.search(rf"lowered for {platform} +\S+ GFLOP, of which \d+ % are these", result.out)
+    assert not (tmp_path / "run").exists()
+    result = jaxgen(*command, "--cost")
+    assert result.status == 2
+    assert "--cost applies to a training that is not run: give --dry-run as well" in result.err
