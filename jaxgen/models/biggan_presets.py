@@ -7,8 +7,7 @@ the same, has other ones:
     learning rates of G and of D          1e-4, 4e-4                            5e-5, 2e-4
     discriminator updates per step        1                                     2
     orthogonal penalty                    none                                  1e-4 on the generator
-    epsilon of batch normalization        1e-5                                  1e-4
-    epsilon of spectral normalization     1e-6                                  1e-4
+    epsilon of batch normalization        1e-5                                  1e-4 in the networks of TF Hub
     batch normalization                   of 256 images, 8 of these a batch     of the 2,048 images of a batch
     initial weights of deep networks      those of PyTorch (--skip_init)        orthogonal
 

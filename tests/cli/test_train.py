@@ -26,9 +26,13 @@ def test_every_option_is_described_with_its_default(family, jaxgen):
     help_text = jaxgen("train", family, "--help").out
     assert "None" not in help_text
     options = options_of(Options, Options(RunConfig(REGISTRY[family].config())))
+    assert re.sub(r"[\s│]+", " ", help_text).count("(true by default)") == sum(
+        option.default is True for option in options
+    )
     assert {"--steps", "--seeds", "--resume", "--learning-rate", "--schedule"} < {option.name for option in options}
     for option in options:
-        assert f" {option.name} " in help_text
+        shown = f"--no-{option.name[2:]}" if option.default is True else option.name
+        assert f" {shown} " in help_text
         assert len(option.help.split()) > 3, option.name
         if option.default is None:
             assert re.search("default|required|in place of", option.help), option.name
