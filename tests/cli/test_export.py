@@ -56,7 +56,7 @@ def test_weights_of_the_authors_of_stylegan2_become_a_run(jaxgen, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["stylegan3", "a.npz"], "there is no model with published weights 'stylegan3': did you mean 'stylegan2'?"),
+        (["stylegan3", "a.npz"], "there is no model with published weights 'stylegan3': did you mean 'stylegan'?"),
         (["jaxgen"], "jaxgen import-weights needs FILE: .safetensors, .npz, or .pt and .pth of torch.save."),
         (["jaxgen", "a.safetensors"], "No such file or directory: a.safetensors"),
         (["jaxgen", "a.pt"], "the file of an exported run must end in .safetensors, got 'a.pt'"),
