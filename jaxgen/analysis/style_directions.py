@@ -35,8 +35,8 @@ def closed_form_directions(
         Shen & Zhou 2021, arXiv:2007.06600, equations 5 to 7.
 
     Example:
-        >>> closed_form_directions([jnp.array([[3.0, 6.0], [4.0, 8.0]])], 1).round(2)
-        Array([[0.6, 0.8]], dtype=float32)
+        >>> print([f"{x:.2f}" for x in closed_form_directions([jnp.array([[3.0, 6.0], [4.0, 8.0]])], 1)[0]])
+        ['0.60', '0.80']
     """
     check_integers(count=count)
     shapes = [jnp.shape(matrix) for matrix in modulations]
