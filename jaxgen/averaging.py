@@ -35,32 +35,40 @@ class Average(NamedTuple):
         recompute: `(key, variables, batch) -> statistics`, the statistics of a network with these averaged variables
             after a forward pass in training, from which those of `collections` are taken. Where it is None, they are
             averaged like the parameters.
+        delayed: whether the network is averaged as it was before the step, as by the authors of PGGAN and StyleGAN,
+            who update the average after the discriminator and before the generator, and not as it is after the step.
     """
 
     decay: Decay
     collections: tuple[str, ...] = ("batch_stats",)
     recompute: Recompute | None = None
+    delayed: bool = False
 
 
-def constant_decay(decay: float) -> Decay:
+def constant_decay(decay: float, *, start: int = 0) -> Decay:
     """Return a decay that is the same at every step.
 
     Args:
         decay: decay, from 0 (the average is the current value) to below 1.
+        start: step at which the average begins; until then it is the current value.
 
     Returns:
         `(step, batch_size) -> decay`.
 
     Raises:
-        InputError: if the decay is outside [0, 1).
+        InputError: if the decay is outside [0, 1), or start is negative.
 
     Example:
         >>> constant_decay(0.999)(jnp.int32(7), 64)
         0.999
+        >>> float(constant_decay(0.999, start=8)(jnp.int32(7), 64))
+        0.0
     """
     if is_known(decay) and not 0 <= decay < 1:
         raise InputError(f"the decay of a moving average must be from 0 to below 1, got {decay}")
-    return lambda step, batch_size: decay
+    if start < 0:
+        raise InputError(f"start must be at least 0, got {start}")
+    return lambda step, batch_size: jnp.where(step < start, 0.0, decay) if start else decay
 
 
 def half_life_decay(half_life: float, *, ramp_up: float | None = None, start: int = 0) -> Decay:
@@ -162,7 +170,8 @@ def updated_average(
     """Return the moving average of a network after a step.
 
     Args:
-        state: state after the updates of the step, with the average before it and the number of the step.
+        state: state after the updates of the step, or before them for a delayed average, with the average before the
+            step and the number of the step.
         name: name of the network.
         average: decay, and what is averaged.
         batch_size: examples per update.

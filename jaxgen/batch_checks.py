@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxgen._arrays import check_byte_order, check_unit_interval, known_bounds
 from jaxgen.errors import InputError
+from jaxgen.typing import Array
 
 MAX_CLASSES = 2**16
 """Largest number of classes: labels become indicator vectors of that length."""
@@ -78,6 +79,27 @@ def check_like(example: Mapping[str, Any], batch: Mapping[str, Any]) -> None:
             raise InputError(
                 f"'label' must have one label for each of {len(batch[name])} examples, got {len(batch['label'])} labels"
             )
+
+
+def check_labels(label: Any) -> Array:
+    """Return labels as an array after the checks of `check_data`.
+
+    Args:
+        label: one class for each example, [n]; of traced ones only the type and the number of axes are checked.
+
+    Returns:
+        The labels.
+
+    Raises:
+        InputError: if they are not one integer for each example, or known and negative.
+
+    Example:
+        >>> check_labels(np.array([0.5]))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: 'label' must have an integer dtype, got float64; convert whole numbers by ...
+    """
+    check_data({"label": label})
+    return jnp.asarray(label)
 
 
 def _check_images(images: Any, name: str) -> None:

@@ -21,7 +21,10 @@ import optax
 
 from jaxgen.averaging import Average, updated_average
 from jaxgen.game_checks import check_loss, check_names, check_players
-from jaxgen.typing import AnyArray, Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
+from jaxgen.latent_functions import LatentDensities as LatentDensities
+from jaxgen.latent_functions import Styles as Styles
+from jaxgen.slices import mean_over_slices, split
+from jaxgen.typing import Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
 Init = Callable[[KeyArray, Batch], "State"]
 Step = Callable[[KeyArray, "State", Batch], tuple["State", Metrics]]
@@ -90,6 +93,9 @@ class Player(NamedTuple):
         updates: number of optimizer updates per step, each on a different slice of the batch.
         regularizers: terms that are minimized in updates of their own, see `Regularizer`.
         project: function of the player's own parameters, applied after each update, e.g. weight clipping.
+        accumulations: number of slices into which the batch of an update is split; loss and gradient are means over
+            them, computed one after the other with the memory of one. Statistics pass from slice to slice, so that
+            batch normalization is by slice.
     """
 
     name: str
@@ -99,6 +105,7 @@ class Player(NamedTuple):
     updates: int = 1
     regularizers: tuple[Regularizer, ...] = ()
     project: Callable[[Params], Params] = unchanged
+    accumulations: int = 1
 
 
 class Phase(NamedTuple):
@@ -128,20 +135,6 @@ class Phase(NamedTuple):
         return most_updates(self.players)
 
 
-class LatentDensities(NamedTuple):
-    """The densities of a model with the prior p(z) = N(0, I) and the posterior q(z|x) = N(mean, exp(log_var)).
-
-    Attributes:
-        mean: mean of q(z|x) of each example, [batch, latent].
-        log_var: logarithm of its variance, [batch, latent].
-        log_likelihood: `latent -> log p(x|z)` in nats, of one latent for each example, [batch, latent] -> [batch].
-    """
-
-    mean: Array
-    log_var: Array
-    log_likelihood: Callable[[Array], Array]
-
-
 class Model(NamedTuple):
     """Pure functions of a model, key first. The first three are required; the others are None where not offered.
 
@@ -159,6 +152,7 @@ class Model(NamedTuple):
         sample_posterior: `(key, state, batch) -> latent`, one draw of q(z|x) per example; the latent itself where the
             encoder is deterministic. Families of the package that encode offer it.
         latent_densities: `(key, state, batch) -> LatentDensities`; the key binarizes images where the family does so.
+        styles: the two halves of a generator with styles.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         latent_options: names of those that `sample` and `sample_latent` take, e.g. `truncation`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
@@ -177,6 +171,7 @@ class Model(NamedTuple):
     sample_latent: Callable[..., Array] | None = None
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     latent_densities: Callable[[KeyArray, State, Batch], LatentDensities] | None = None
+    styles: Styles | None = None
     conditions: tuple[str, ...] = ()
     latent_options: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
@@ -245,17 +240,17 @@ def game(
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
         if shared is not None:
-            state, reports = _update_at_once(players, shared, key, state, batch)
+            updated, reports = _update_at_once(players, shared, key, state, batch)
         else:
-            state, reports = _update_in_order(players, key, state, _split(batch, slices))
+            updated, reports = _update_in_order(players, key, state, split(batch, slices))
         metrics = {f"{player}/{name}": value for player, report in reports.items() for name, value in report.items()}
         batch_size = next((len(x) for x in jax.tree.leaves(batch)), 0) // slices
         first = jax.tree.map(lambda x: x[::slices], batch)  # The batch of the first updates.
-        averaged = {
-            name: updated_average(state, name, average, batch_size, key=jax.random.fold_in(key, LAST - i), batch=first)
-            for i, (name, average) in enumerate(averages.items())
-        }
-        return state.replace(step=state.step + 1, ema=state.ema | averaged), metrics
+        averaged = {}
+        for i, (name, average) in enumerate(averages.items()):
+            source, average_key = state if average.delayed else updated, jax.random.fold_in(key, LAST - i)
+            averaged[name] = updated_average(source, name, average, batch_size, key=average_key, batch=first)
+        return updated.replace(step=state.step + 1, ema=state.ema | averaged), metrics
 
     return init, step
 
@@ -294,12 +289,20 @@ def _updates(player: Player, key: KeyArray, state: State, batches: Batch) -> tup
 
 def _update(player: Player, loss: Loss, key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
     """One update of a player by the gradient of a loss, applied to its own networks alone."""
-
-    def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
-        return loss(key, state.params | own, state, batch)
-
     own = _only(player.trains, state.params)
-    (value, (stats, metrics)), gradients = jax.value_and_grad(of_own, has_aux=True)(own)
+
+    def differentiate(key: KeyArray, stats: Stats, batch: Batch) -> tuple[Any, Stats]:
+        def of_own(own: Params) -> tuple[Array, tuple[Stats, Metrics]]:
+            return loss(key, state.params | own, state.replace(stats=stats), batch)
+
+        (value, (new, metrics)), gradients = jax.value_and_grad(of_own, has_aux=True)(own)
+        return (value, metrics, gradients), stats | new
+
+    if player.accumulations == 1:
+        (value, metrics, gradients), stats = differentiate(key, state.stats, batch)
+    else:
+        means = mean_over_slices(differentiate, key, state.stats, batch, player.accumulations)
+        (value, metrics, gradients), stats = means
     return _apply_gradients(player, state, gradients, stats), _report(value, gradients, metrics)
 
 
@@ -382,18 +385,3 @@ def _report(value: Array, gradients: Params, metrics: Metrics) -> Metrics:
 
 def _only(names: tuple[str, ...], params: Params) -> Params:
     return {name: params[name] for name in names}
-
-
-def _split(batch: Batch, slices: int) -> Batch:
-    """Split the examples into slices: `[n * slices, ...] -> [n, slices, ...]`.
-
-    Neighbouring examples go to different slices: each device of a mesh, which holds a block of the batch, then has its
-    share of every slice.
-    """
-
-    def split(x: AnyArray) -> AnyArray:
-        if len(x) % slices:
-            raise ValueError(f"the batch for {slices} updates must divide by {slices}, got {len(x)} examples")
-        return jnp.reshape(x, (len(x) // slices, slices, *x.shape[1:]))
-
-    return jax.tree.map(split, batch)

@@ -22,11 +22,15 @@ def check_players(players: Sequence["Player"], *, simultaneous: bool) -> None:
             raise ValueError(f"the names of the regularizers of player '{player.name}' must differ, got {terms}")
         if (every := [regularizer.every for regularizer in player.regularizers]) and min(every) < 1:
             raise ValueError(f"`every` of the regularizers of player '{player.name}' must be at least 1, got {every}")
+        if player.accumulations < 1:
+            raise ValueError(f"accumulations of player '{player.name}' must be at least 1, got {player.accumulations}")
     trained = [name for player in players for name in player.trains]
     if simultaneous and len(set(trained)) < len(trained):
         raise ValueError(f"players that share a forward pass must train different networks, got {trained}")
     if simultaneous and any(player.updates != 1 for player in players):
         raise ValueError("players that share a forward pass must make one update per step each")
+    if simultaneous and any(player.accumulations != 1 for player in players):
+        raise ValueError("players that share a forward pass must have 1 as accumulations")
 
 
 def check_loss(player: "Player", value: Array) -> None:

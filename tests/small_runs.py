@@ -22,14 +22,27 @@ from jaxgen.training.states import initial_state
 @functools.cache
 def untrained(family: str, seeds: int | None = None) -> Run:
     """A run on digits with two-dimensional latents, before its first step."""
+    run = stateless(family, seeds)
+    return run._replace(state=initial_state(run.model, run.config.keys, run.example))
+
+
+def stateless(family: str, seeds: int | None = None) -> Run:
+    """The same run without a state, for which nothing is compiled."""
     shown = example(load("digits"))
-    options: dict[str, Any] = {"width": 4} if family == "vaegan" else {"hidden": (16,)}
+    few: dict[str, dict[str, Any]] = {
+        "biggan": {"width": 1, "shared_dim": 2},
+        "progressive": {"base": 16, "largest": 4},
+        "stylegan": {"base": 16, "largest": 4, "style_dim": 2},
+        "stylegan2": {"base": 16, "largest": 4, "style_dim": 2},
+        "vaegan": {"width": 4},
+    }
+    options: dict[str, Any] = few.get(family, {"hidden": (16,)})
     options |= {} if family == "classifier" else {"latent_dim": 2}
     if family in ("classifier", "gan"):
         options["architecture"] = "mlp"
     config = RunConfig(REGISTRY[family].config(**options), seeds=seeds)
     model = REGISTRY[family].build(config.model_config, shown)
-    return Run(Path("absent"), family, config, shown, model, initial_state(model, config.keys, shown), 0, {}, ())
+    return Run(Path("absent"), family, config, shown, model, None, 0, {}, ())
 
 
 @dataclass(frozen=True)

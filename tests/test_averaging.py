@@ -43,6 +43,15 @@ def averages_after_each_step(average: Average, examples: int = 5, *, updates: in
     return history
 
 
+def test_a_delayed_average_is_of_the_network_before_each_step():
+    """As in PGGAN, where the average is updated between the updates of the discriminator and of the generator."""
+    w, u = 1.0, 0.0
+    for t, average in enumerate(averages_after_each_step(Average(constant_decay(0.75), delayed=True))):
+        w, u = 0.75 * w + 0.25 * (1 - t), 2.0 * t
+        np.testing.assert_allclose(average["params"]["w"], [w, w], rtol=1e-6)
+        np.testing.assert_allclose(average["spectral"]["u"], u)
+
+
 def stylegan2_ada_decay(batch, ema_nimg, rampup, cur_nimg):
     """`ema_beta` of the training loop of StyleGAN2-ADA."""
     if rampup is not None:
@@ -56,6 +65,19 @@ def test_parameters_and_running_statistics_agree_with_a_loop_in_numpy():
         w, mean = 0.75 * w + 0.25 * (1 - t), 0.75 * mean + 0.25 * t
         np.testing.assert_allclose(average["params"]["w"], [w, w], rtol=1e-6)
         np.testing.assert_allclose(average["batch_stats"]["mean"], [mean, mean], rtol=1e-6)
+
+
+def test_a_constant_decay_counts_from_its_start_on_before_which_the_average_is_the_value():
+    """As in the code of BigGAN, whose average is pegged to the weights and statistics until then."""
+    w, mean = 1.0, 0.0
+    for t, average in enumerate(averages_after_each_step(Average(constant_decay(0.75, start=3)))):
+        decay = 0.75 if t >= 3 else 0.0
+        w, mean = decay * w + (1 - decay) * -t, decay * mean + (1 - decay) * (t + 1)
+        assert_equal = np.testing.assert_allclose if decay else np.testing.assert_array_equal
+        assert_equal(average["params"]["w"], [w, w])
+        assert_equal(average["batch_stats"]["mean"], [mean, mean])
+    with pytest.raises(InputError, match="start must be at least 0, got -1"):
+        constant_decay(0.5, start=-1)
 
 
 def test_integers_and_other_collections_are_copied():

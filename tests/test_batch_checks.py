@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.batch_checks import check_data
+from jaxgen.batch_checks import check_data, check_labels
 from jaxgen.data import load
 from jaxgen.data.own_arrays import read_npz
 from jaxgen.errors import InputError
@@ -161,3 +161,19 @@ def test_a_model_without_labels_builds_and_trains_on_valid_floats():
     model = vae.build(vae.Config(hidden=(4,), latent_dim=2), data)
     losses = fit(model, data, key=jax.random.key(0), steps=3, batch_size=4).history["vae/loss"]
     assert np.all(losses > 0)  # the negative log-likelihood of Bernoulli variables and a KL divergence
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (np.ones(2, np.float32), "must have an integer dtype, got float32"),
+        (np.eye(2, dtype=np.int32), "one label for each example.*convert one-hot labels"),
+        (np.array(1, np.int32), "one label for each example"),
+        (np.ones(2, bool), "must have an integer dtype, got bool"),
+        (np.array([0, -1]), "must be from 0"),
+    ],
+)
+def test_labels_of_networks_that_are_not_one_class_per_example_are_refused(label, message):
+    with pytest.raises(InputError, match=message):
+        check_labels(label)
+    np.testing.assert_array_equal(check_labels(np.array([2, 0])), [2, 0])

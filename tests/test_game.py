@@ -432,9 +432,69 @@ def test_a_batch_that_does_not_divide_into_slices_is_refused() -> None:
         step(jax.random.key(0), init(jax.random.key(0), {}), points(1.0, 2.0))
 
 
+def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
+    """Where the loss is a mean over examples; Adam, averages and metrics then agree as well."""
+
+    def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
+        hidden = jnp.tanh(batch["point"] @ params["first"]["w"])
+        error = jnp.mean((hidden @ params["second"]["w"] - batch["target"]) ** 2)
+        return error, ({}, {"error": error})
+
+    def trained(accumulations: int) -> Any:
+        player = Player("both", ("first", "second"), loss, optax.adam(1e-2), updates=2, accumulations=accumulations)
+        init, step = game(linear_networks, [player], ema={"second": Average(constant_decay(0.9))})
+        return jax.jit(step)(jax.random.key(1), init(jax.random.key(0), {}), regression_data())
+
+    (whole, metrics), (parts, of_parts) = trained(1), trained(3)
+    assert_close(whole, parts)
+    assert_close(metrics, of_parts)
+
+
+def test_slices_of_an_update_have_their_examples_keys_and_the_statistics_of_the_slice_before() -> None:
+    init, step = game(recorded, [recording_player(updates=2, accumulations=2)])
+    before = init(jax.random.key(0), {})
+    state, metrics = step(jax.random.key(0), before, points(1.0, 2.0, 3.0, 4.0))
+    records = np.asarray(state.stats["x"]["records"])[:4]
+    # Updates take examples 1, 3 and 2, 4 of each four; the slices of an update alternate.
+    np.testing.assert_allclose(records[:, 0], [1, 3, 2, 4])
+    np.testing.assert_allclose(records[:, 1], [10, 10, 9, 9])  # Both slices have the parameters before the update.
+    assert len(set(records[:, 2])) == 4
+    assert int(state.stats["x"]["updates"]) == 4
+    assert float(metrics["recorder/point"]) == 2.5
+    with pytest.raises(ValueError, match="must divide by 2, got 3 examples"):
+        step(jax.random.key(0), before, points(1.0, 2.0, 3.0))
+    with pytest.raises(ValueError, match="accumulations of player 'recorder' must be at least 1, got 0"):
+        game(recorded, [recording_player(accumulations=0)])
+
+
+def test_accumulation_has_the_memory_of_one_slice() -> None:
+    """A hidden layer of 1,024 features, whose values the gradient needs, is far larger than everything else."""
+
+    def loss(key: KeyArray, params: Params, state: State, batch: Batch) -> tuple[Array, Any]:
+        hidden = jnp.tanh(batch["point"] @ params["first"]["w"])
+        return jnp.mean(jnp.tanh(hidden @ params["second"]["w"])), ({}, {})
+
+    def networks(key: KeyArray, batch: Batch) -> dict[str, Any]:
+        return {"first": {"params": {"w": jnp.ones((3, 1024))}}, "second": {"params": {"w": jnp.ones((1024, 2))}}}
+
+    def temporary_bytes(accumulations: int) -> int:
+        player = Player("p", ("first", "second"), loss, optax.sgd(0.1), accumulations=accumulations)
+        init, step = game(networks, [player])
+        batch = {"point": np.zeros((4096, 3), np.float32)}
+        program = jax.jit(step).lower(jax.random.key(0), init(jax.random.key(0), batch), batch).compile()
+        return int(program.memory_analysis().temp_size_in_bytes)
+
+    hidden = 4096 * 1024 * 4
+    assert temporary_bytes(1) > hidden
+    assert temporary_bytes(8) < hidden / 2
+
+
 def test_players_that_share_a_forward_pass_make_one_update_each() -> None:
     players = [shared_product_player("x", 1.0, updates=2), shared_product_player("y", 1.0)]
     with pytest.raises(ValueError, match="share a forward pass must make one update per step each"):
+        game(two_scalars, players, shared=product_of_both)
+    players = [shared_product_player("x", 1.0, accumulations=2), shared_product_player("y", 1.0)]
+    with pytest.raises(ValueError, match="share a forward pass must have 1 as accumulations"):
         game(two_scalars, players, shared=product_of_both)
 
 

@@ -70,7 +70,7 @@ def test_commands_are_parsed(line, monkeypatch, tmp_path):
         sys.exit(0)
 
     for name in COMMANDS:
-        monkeypatch.setattr(f"jaxgen.cli.{name}.parse", record)
+        monkeypatch.setattr(f"jaxgen.cli.{name.replace('-', '_')}.parse", record)
     if "--resume" in arguments:  # The run that it resumes.
         config = RunConfig(vae.Config(hidden=(4,), latent_dim=2), steps=1, log_every=1)
         train(arguments[arguments.index("--out") + 1], "vae", config, notify=lambda line: None)

@@ -11,7 +11,9 @@ from jaxgen.analysis.optimum import (
     value_at_optimum,
     value_from_logits,
 )
+from jaxgen.analysis.projection import Projection, noise_correlation, project
 from jaxgen.analysis.stacked_digits import DigitPrediction, predict_stacked_digits, stacked_logits
+from jaxgen.analysis.style_directions import closed_form_directions
 from jaxgen.analysis.support_estimation import (
     BirthdayTest,
     NearestPairs,
@@ -28,11 +30,13 @@ __all__ = [
     "DigitPrediction",
     "LatentDensity",
     "NearestPairs",
+    "Projection",
     "SupportSize",
     "aggregate_posterior_mmd",
     "arithmetic",
     "birthday_test",
     "class_means",
+    "closed_form_directions",
     "compare_with_optimum",
     "fit_latent_density",
     "generator_gradient",
@@ -40,9 +44,11 @@ __all__ = [
     "lerp",
     "manifold_grid",
     "nearest_pairs",
+    "noise_correlation",
     "optimal_discriminator",
     "optimal_logits",
     "predict_stacked_digits",
+    "project",
     "sample_gradients",
     "slerp",
     "smallest_distance",

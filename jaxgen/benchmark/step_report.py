@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxgen.benchmark.flop import COUNTED
+from jaxgen.flop import COUNTED
 
 FIT, STEP, SEEDS = "jaxgen fit", "jaxgen step", "8 seeds at once"
 EAGER, COMPILED = "torch", "torch.compile"

@@ -67,7 +67,7 @@ def why_not_gan_1d(model: Model, *, data: str, loss: str | None, example: Batch)
         return "the discriminator is applied to several examples together"
     if loss not in CLASSIFIERS:
         return f"with the loss '{loss}' the discriminator does not give probabilities"
-    if model.conditions:
+    if "label" in model.conditions:
         return "the discriminator is conditional: the optimal one differs from class to class"
     if model.sample is None or model.decode is None:
         return "the model does not decode its samples from latents"

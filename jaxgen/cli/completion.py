@@ -47,7 +47,7 @@ def program() -> Any:
 
 def _command(name: str) -> Any:
     """The class from which tyro makes the parser of a command."""
-    options = importlib.import_module(f"jaxgen.cli.{name}").Options
+    options = importlib.import_module(f"jaxgen.cli.{name.replace('-', '_')}").Options
     if name == "train":
         from jaxgen.models import PRESETS, REGISTRY, starting_point
         from jaxgen.runs import RunConfig
@@ -62,6 +62,12 @@ def _command(name: str) -> Any:
         from jaxgen.recipes import RECIPES
 
         return _group({recipe: parser_class(options_of(options), "") for recipe in RECIPES})
+    if name == "import-weights":
+        from jaxgen.cli.import_weights import EXPORTED
+        from jaxgen.runs.import_published import known_models
+
+        without_model = parser_class(options_of(options)[1:], "")
+        return _group(dict.fromkeys([EXPORTED, *known_models()], without_model))
     if name == "metrics":
         from jaxgen.cli.metrics import ACTIONS
 

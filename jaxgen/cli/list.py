@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> None:
     parse(Options, arguments, command="jaxgen list")
     lists = {
         "models": {name: family.summary for name, family in REGISTRY.items()},
-        "presets of gan": {name: preset.description for name, preset in PRESETS.items()},
+        **{f"presets of {family}": _presets(family) for family in REGISTRY if _presets(family)},
         "data": {name: dataset.description for name, dataset in DATASETS.items()},
     }
     width = max(len(name) for entries in lists.values() for name in entries)
@@ -30,3 +30,7 @@ def run(arguments: list[str]) -> None:
             print(f"  {name:<{width}}  {description}")
     own = "a folder of images (subfolders: classes, or train, val, test), an .npz, or a .csv of points"
     print(f"  {'PATH':<{width}}  {own}")
+
+
+def _presets(family: str) -> dict[str, str]:
+    return {name: preset.description for name, preset in PRESETS.items() if preset.family == family}

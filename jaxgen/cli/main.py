@@ -23,6 +23,8 @@ COMMANDS = {
     "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png: figure of two-dimensional latents)",
     "evaluate": "evaluate a run on the test split: jaxgen evaluate RUN",
     "report": "make every figure and metric of a run, as HTML: jaxgen report RUN",
+    "export": "write a run to one file, with a model card: jaxgen export RUN --to model.safetensors",
+    "import-weights": "make a run of an exported file or of published weights: jaxgen import-weights jaxgen FILE",
     "runs": "list the runs below a folder: jaxgen runs FOLDER",
     "compare": "compare runs by their metrics and training curves: jaxgen compare RUN RUN",
     "reproduce": "run a published experiment: jaxgen reproduce pacgan-mixtures --quick",
@@ -164,6 +166,10 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.evaluate import run
         case "report":
             from jaxgen.cli.report import run
+        case "export":
+            from jaxgen.cli.export import run
+        case "import-weights":
+            from jaxgen.cli.import_weights import run
         case "runs":
             from jaxgen.cli.runs import run
         case "compare":

@@ -181,7 +181,12 @@ def _annotated(option: Option) -> Any:
 
 
 def _default_hint(option: Option) -> str:
-    """The default in brackets, unless there is none, or the help text describes it."""
+    """The default in brackets, unless there is none, or the help text describes it.
+
+    The help of a flag that is set by default has the name that unsets it.
+    """
+    if option.default is True:
+        return "(true by default)"
     if option.default in (None, dataclasses.MISSING, ()) or option.hint is bool:
         return ""
     value = option.default

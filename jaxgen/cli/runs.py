@@ -56,7 +56,7 @@ def _cells(run: ListedRun, folder: Path) -> tuple[str, ...]:
     name = str(run.folder.relative_to(folder))
     if not run.model:
         return name, "", "", "", "", "damaged", run.state
-    steps = f"{run.step}" if run.state == "complete" else f"{run.step}/{run.steps}"
+    steps = f"{run.step}" if run.state in ("complete", "imported") else f"{run.step}/{run.steps}"
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in list(run.metrics.items())[:METRICS])
     metrics = metrics if run.best is None else f"{metrics} (best, step {run.best})"
     data = Path(run.data).name if Path(run.data).is_absolute() else run.data

@@ -68,7 +68,8 @@ class Options:
         seed: seed of the samples.
         label: class of the samples, for conditional models: its name, or its number, counted from 0.
         truncation: largest absolute value of the coordinates of the latents, for GANs with normal latents: larger ones
-            are drawn again. A small number gives samples of higher quality and less variety.
+            are drawn again. For models with styles, from 0 to 1, the share of the deviation from the average style that
+            is kept. A small number gives samples of higher quality and less variety.
         run_index: number of the seed to sample from, for a run of several, counted from 0; by default all.
         interpolate: draw samples that change into each other: an animation along a path through several latents.
         best: use the state that --keep-best kept in place of the newest one.
@@ -98,12 +99,12 @@ def run(arguments: list[str]) -> None:
     trained = load_with_notice(options.run, options.family, best=options.best)
     samplers = _Samplers.of(trained, options.run_index)
     label = None if options.label is None else label_of(trained, options.label)
-    latent_options = {} if options.truncation is None else {"truncation": options.truncation}
-    if latent_options:
+    truncation = {} if options.truncation is None else {"truncation": options.truncation}
+    if truncation:
         check_truncation(trained.model, options.truncation)
-    conditions = latent_options if label is None else {"label": label, **latent_options}
+    conditions = truncation if label is None else {"label": label, **truncation}
     if options.interpolate:
-        frames = _interpolation(samplers, key, options.n, label, latent_options)
+        frames = _interpolation(samplers, key, options.n, label, truncation)
         plot.animate(frames, out, seconds=SECONDS, loop=True)
         print_line(out)
     elif folder:
@@ -234,7 +235,7 @@ def _write_files(out: Path, samplers: _Samplers, key: KeyArray, count: int, cond
 
 
 def _interpolation(
-    samplers: _Samplers, key: KeyArray, count: int | None, label: int | None, latent_options: Mapping[str, Any]
+    samplers: _Samplers, key: KeyArray, count: int | None, label: int | None, truncation: Mapping[str, float]
 ) -> list[Shaped[np.ndarray, "..."]]:
     """Frames of images whose latents go along closed paths through several latents of the prior."""
     run = samplers.run
@@ -252,14 +253,17 @@ def _interpolation(
     paths = count or _default_paths(run, conditional=conditional and label is None)
     # Refused here, before anything is computed, if there are too many.
     plot.Grid(paths, run.example["image"].shape[1:], titles=samplers.titles, limit=LARGEST_FRAME)
-    stops = np.asarray(draw(key, STOPS * paths, **latent_options)).reshape(STOPS, paths, -1)
+    of_latents = truncation if "truncation" in run.model.latent_options else {}
+    conditions: Mapping[str, Any] = truncation if "truncation" in run.model.conditions else {}
+    stops = np.asarray(draw(key, STOPS * paths, **of_latents)).reshape(STOPS, paths, -1)
     # On arcs, except in the cube of a uniform prior, which they would leave.
     spherical = getattr(run.config.model_config, "latent_distribution", "normal") != "uniform"
-    labels = (np.arange(paths) % run.classes if label is None else np.full(paths, label)) if conditional else None
+    if conditional:
+        conditions = {**conditions, "label": np.arange(paths) % run.classes if label is None else np.full(paths, label)}
     frames = []
     for start, end in zip(stops, np.roll(stops, -1, axis=0), strict=True):
         path = interpolate(jnp.asarray(start), jnp.asarray(end), FRAMES + 1, spherical=spherical)
-        frames += [_frame(samplers, np.asarray(path[:, i]), labels) for i in range(FRAMES)]
+        frames += [_frame(samplers, np.asarray(path[:, i]), conditions) for i in range(FRAMES)]
     return frames
 
 
@@ -271,10 +275,10 @@ def _default_paths(run: Run, *, conditional: bool) -> int:
 
 
 def _frame(
-    samplers: _Samplers, latents: Float[np.ndarray, "paths latent"], labels: np.ndarray | None
+    samplers: _Samplers, latents: Float[np.ndarray, "paths latent"], conditions: Mapping[str, Any]
 ) -> Shaped[np.ndarray, "..."]:
     run = samplers.run
-    decoded = np.asarray(run.decode(latents, **({} if labels is None else {"label": labels})))
+    decoded = np.asarray(run.decode(latents, **conditions))
     images = (decoded if run.config.seeds is not None else decoded[None])[samplers.shown]
     grid = plot.Grid(len(latents), images.shape[-3:], titles=samplers.titles, limit=LARGEST_FRAME)
     grid.add(images if samplers.titles else images[0])

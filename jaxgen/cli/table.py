@@ -1,6 +1,6 @@
 """Print metrics as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -8,6 +8,7 @@ from rich.table import Table
 from jaxgen.cli.output import print_line, print_table
 from jaxgen.runs.config import RunConfig, format_value
 from jaxgen.runs.preview import Preview
+from jaxgen.runs.step_cost import StepCost
 
 NOTES = {
     "modes": "modes: those with at least one sample of high quality; of stacked digits, with any sample, as published.",
@@ -80,6 +81,41 @@ def print_preview(name: str, config: RunConfig[Any], preview: Preview) -> None:
     total = f"{sum(preview.parameters.values()):,} parameters"
     print_line("")
     print_line(f"all networks: {total}; state with optimizers and averages{' of all seeds' if seeds else ''}: {size}")
+
+
+def print_costs(costs: Sequence[StepCost]) -> None:
+    """Print what a step of every phase costs.
+
+    Args:
+        costs: costs of the phases.
+
+    Example:
+        >>> from jaxgen.runs.step_cost import Lowered
+        >>> lowered = {"cpu": Lowered(4e9, 2e9), "cuda": Lowered(2.5e9, 1e9)}
+        >>> print_costs([StepCost("training", 32, 2_000_000_000, 1_500_000_000, lowered, 2**30)])
+        <BLANKLINE>
+        cost of one step of one seed, which was not run:
+          training: 32 examples in an update
+            products and convolutions    2 GFLOP; 1.5 GFLOP without lazy regularizers
+            lowered for cpu              4 GFLOP, of which 50 % are these; 2 GB read and written before fusion
+            lowered for cuda             2.5 GFLOP, of which 80 % are these; 1 GB read and written before fusion
+            memory, as compiled here     1.00 GiB
+    """
+    print_line("")
+    print_line("cost of one step of one seed, which was not run:")
+    for cost in costs:
+        print_line(f"  {cost.phase}: {cost.batch_size} examples in an update")
+        lazy = cost.products_without != cost.products
+        without = f"; {cost.products_without / 1e9:,.4g} GFLOP without lazy regularizers" if lazy else ""
+        lines = {"products and convolutions": f"{cost.products / 1e9:,.4g} GFLOP{without}"}
+        lines |= {
+            f"lowered for {platform}": f"{found.operations / 1e9:,.4g} GFLOP, of which {cost.share(platform):.0%} are "
+            f"these; {found.bytes / 1e9:,.4g} GB read and written before fusion".replace("%", " %")
+            for platform, found in cost.lowered.items()
+        }
+        lines["memory, as compiled here"] = f"{cost.memory / 2**30:,.2f} GiB"
+        for name, text in lines.items():
+            print_line(f"    {name:<27}  {text}")
 
 
 def _described(data: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from jaxgen.cli.options import Metavar, Repeated
 from jaxgen.cli.output import notice, print_line, write_figure
 from jaxgen.cli.parse import parse
 from jaxgen.cli.sweep_table import print_sweep, sweep_figure
-from jaxgen.cli.table import print_metrics, print_preview
+from jaxgen.cli.table import print_costs, print_metrics, print_preview
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, suggest
 from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, starting_point
@@ -24,6 +24,7 @@ from jaxgen.runs.config_file import ConfigFile, apply_options, read_config_file
 from jaxgen.runs.outputs import file_name
 from jaxgen.runs.preparation import prepare_run
 from jaxgen.runs.preview import preview
+from jaxgen.runs.step_cost import step_costs
 from jaxgen.runs.sweep_runs import parse_axes, read_sweep_config, train_sweep
 from jaxgen.runs.training import PROFILE
 
@@ -47,6 +48,8 @@ class Options:
             with the same seeds, all in one compiled program, each in a run folder of its own below --out; by default
             there is one run.
         dry_run: print the complete options, the parameters of every network and the shapes, and train nothing.
+        cost: with --dry-run, also compile one step of every phase without running it, and print its operations and
+            memory.
     """
 
     run: RunConfig[Any]
@@ -57,6 +60,7 @@ class Options:
     profile: bool = False
     sweep: Annotated[tuple[str, ...], Repeated("NAME=VALUE,VALUE,...")] = ()
     dry_run: bool = False
+    cost: bool = False
 
 
 class Choice(NamedTuple):
@@ -88,6 +92,8 @@ def run(arguments: list[str]) -> None:
     name, family = choice.name, choice.family
     options = _parsed(choice, file)
     folder = options.out or _default_folder(name, options.run.data)
+    if options.cost and not options.dry_run:
+        raise InputError("--cost applies to a training that is not run: give --dry-run as well, or leave it out")
     if options.sweep:
         _sweep(choice, options, folder if options.out else folder.with_name(f"{folder.name}-sweep"))
         return
@@ -104,6 +110,8 @@ def run(arguments: list[str]) -> None:
     if options.dry_run:
         prepared = prepare_run(folder, family, options.run, **how)
         print_preview(name, prepared.config, preview(prepared))
+        if options.cost:
+            print_costs(step_costs(prepared))
         return
     summary = train(folder, family, options.run, **how, profile=options.profile)
     if options.profile:
@@ -252,9 +260,9 @@ def _default_folder(model: str, data: str) -> Path:
 
 
 def _print_models() -> None:
-    lines = [f"  {name:<14}  {family.summary}" for name, family in REGISTRY.items()]
-    lines += [f"  {name:<14}  {preset.description}" for name, preset in PRESETS.items()]
-    lines += [f"  {'FILE.py':<14}  a family of your own, which the file defines; also --family MODULE"]
+    lines = [f"  {name:<17}  {family.summary}" for name, family in REGISTRY.items()]
+    lines += [f"  {name:<17}  {preset.description}" for name, preset in PRESETS.items()]
+    lines += [f"  {'FILE.py':<17}  a family of your own, which the file defines; also --family MODULE"]
     models = "\n".join(lines)
     print(
         f"usage: jaxgen train MODEL [OPTIONS]\n       jaxgen train --config FILE [OPTIONS]\n\n{models}\n\n"

@@ -3,15 +3,13 @@
 Sizes are compared with a limit before anything is read: a small compressed file may hold many gigabytes of zeros.
 """
 
-import math
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgen.array_files.npz_file import Header, native, read_npz_file
 from jaxgen.data.csv_points import read_csv
 from jaxgen.data.folders import describe_skipped
 from jaxgen.data.holdout import describe_splits, holdout_indices
@@ -22,9 +20,6 @@ from jaxgen.errors import InputError
 
 SUFFIXES = (".npz", ".csv")
 """Suffixes of the files that are read, in lower case."""
-
-MOST_MEMBERS = 1000
-"""Largest number of arrays of an `.npz` file, of each of which the header is read."""
 
 
 def array_splits(path: Path, image_size: int | None) -> Callable[[str], ArraySource]:
@@ -83,24 +78,18 @@ def read_npz(path: Path) -> Labelled:
     """
     kinds: dict[str, str] = {}
 
-    def wanted(headers: dict[str, _Header]) -> list[str]:
+    def wanted(headers: Mapping[str, Header]) -> list[str]:
         name, kind = _choose(path, headers)
         kinds[name] = kind
-        return [key for key in (name, LABEL) if key in headers]
+        return _checked_bytes(path, headers, [key for key in (name, LABEL) if key in headers])
 
-    found, files = _read_archive(path, wanted)
+    found, files = read_npz_file(path, wanted)
     ((name, kind),) = kinds.items()
     labels, class_names = as_labels(found[LABEL]) if LABEL in found else (None, ())
     examples = as_uint8(path, found[name]) if kind == "image" else as_points(path, found[name])
     read = {f"{key}.npy" for key in (name, LABEL)}
     skipped = tuple(sorted(file for file in files if file not in read))
     return with_labels(path, kind, examples, labels, class_names)._replace(skipped=skipped)
-
-
-class _Header(NamedTuple):
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    bytes: int
 
 
 def read_images(path: Path) -> np.ndarray:
@@ -119,16 +108,16 @@ def read_images(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         return as_uint8(path, _read_npy(path), "the array")
 
-    def wanted(headers: dict[str, _Header]) -> list[str]:
+    def wanted(headers: Mapping[str, Header]) -> list[str]:
         named = [name for name in headers if name in ("image", "samples")] or list(headers)
         if len(named) != 1:
             raise InputError(
                 f"{path} must contain an array named 'image' or 'samples', or a single array, got "
                 f"{listed(sorted(headers))}; write it by np.savez(path, image=x)"
             )
-        return named
+        return _checked_bytes(path, headers, named)
 
-    ((name, images),) = _read_archive(path, wanted)[0].items()
+    ((name, images),) = read_npz_file(path, wanted)[0].items()
     return as_uint8(path, images, repr(name))
 
 
@@ -137,63 +126,15 @@ def _read_npy(path: Path) -> np.ndarray:
         with path.open("rb") as file:
             np.lib.format.read_magic(file)  # Otherwise NumPy takes it for a pickle, and recommends to load it unsafely.
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # The size is that of the file.
-        _check_bytes(path, [_Header(array.shape, array.dtype, array.nbytes)])
-        return _native(np.array(array))
+        _check_bytes(path, [Header(array.shape, array.dtype, array.nbytes)])
+        return native(np.array(array))
     except InputError:
         raise
     except Exception as error:  # NumPy raises many types of exceptions for damaged files.
         raise InputError(f"{path} cannot be read as an .npy file without pickled objects ({error})") from error
 
 
-def _read_archive(
-    path: Path, wanted: Callable[[dict[str, _Header]], Sequence[str]]
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Read the arrays that are wanted, given the headers of all, and return them and the names of all files.
-
-    Sizes are compared with the limit before any array is read, and pickled objects are not read.
-    """
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            if (count := len(archive.infolist())) > MOST_MEMBERS:
-                raise InputError(f"{path} must have at most {MOST_MEMBERS} arrays, got {count}")
-            files = {info.filename: info for info in archive.infolist()}
-            members = {name.removesuffix(".npy"): info for name, info in files.items() if name.endswith(".npy")}
-            headers = {name: _npy_header(archive, info) for name, info in members.items()}
-            names = wanted(headers)
-            _check_bytes(path, [headers[name] for name in names])
-            found = {}
-            for name in names:
-                with archive.open(members[name]) as member:
-                    found[name] = _native(np.lib.format.read_array(member, allow_pickle=False))
-    except InputError:
-        raise
-    except Exception as error:  # NumPy and zipfile raise many types of exceptions for damaged files.
-        raise InputError(f"{path} cannot be read as an .npz file without pickled objects ({error})") from error
-    return found, list(files)
-
-
-def _npy_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Header:
-    """Read the header of an array, and check that the size of the array is that of its file."""
-    with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{info.filename} has version {version} of the format")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(member)
-        size = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject:
-            raise ValueError(f"{info.filename} holds objects")
-        if member.tell() + size != info.file_size:
-            raise ValueError(f"{info.filename} has {info.file_size} bytes, and its header describes {size}")
-        return _Header(shape, dtype, size)
-
-
-def _native(values: np.ndarray) -> np.ndarray:
-    """The same values in the byte order of this machine, the only one that JAX reads."""
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
-def _choose(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:
+def _choose(path: Path, headers: Mapping[str, Header]) -> tuple[str, str]:
     """The name of the array of examples, and what they are."""
     known = [name for name in ("image", "point") if name in headers]
     if len(known) == 1:
@@ -207,7 +148,13 @@ def _choose(path: Path, headers: dict[str, _Header]) -> tuple[str, str]:
     )
 
 
-def _check_bytes(path: Path, headers: Sequence[_Header]) -> None:
+def _checked_bytes(path: Path, headers: Mapping[str, Header], names: list[str]) -> list[str]:
+    """The names of arrays that take little enough memory together."""
+    _check_bytes(path, [headers[name] for name in names])
+    return names
+
+
+def _check_bytes(path: Path, headers: Sequence[Header]) -> None:
     if (size := sum(header.bytes for header in headers)) > MEMORY_LIMIT:
         raise InputError(
             f"the arrays of {path} must take at most {MEMORY_LIMIT} bytes, got {size}; give more images as a folder, "

@@ -12,7 +12,20 @@ from typing import Any
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
-from jaxgen.models import autoencoder, classifier, cvae, gan, gan_config, vae, vaegan
+from jaxgen.models import (
+    autoencoder,
+    biggan,
+    biggan_config,
+    classifier,
+    cvae,
+    gan,
+    gan_config,
+    progressive,
+    stylegan,
+    stylegan2,
+    vae,
+    vaegan,
+)
 from jaxgen.models.family import Family, describe_error, load_family
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
@@ -25,6 +38,12 @@ FAMILIES = (
         config=autoencoder.Config,
         build=autoencoder.build,
         summary="autoencoder: linear, fully connected, convolutional; denoising, sparse",
+    ),
+    Family(
+        name="biggan",
+        config=biggan_config.Config,
+        build=biggan.build,
+        summary="BigGAN: classes in every layer, spectral normalization, hinge loss (Brock et al. 2019)",
     ),
     Family(
         name="classifier",
@@ -44,6 +63,24 @@ FAMILIES = (
         build=gan.build,
         summary="generative adversarial network, composed from parts (Goodfellow et al. 2014)",
         complete=gan_config.completed,
+    ),
+    Family(
+        name="progressive",
+        config=progressive.Config,
+        build=progressive.build,
+        summary="progressive growing of GANs, WGAN-GP on images that grow (Karras et al. 2018)",
+    ),
+    Family(
+        name="stylegan",
+        config=stylegan.Config,
+        build=stylegan.build,
+        summary="StyleGAN: styles by AdaIN, noise, images that grow (Karras et al. 2019)",
+    ),
+    Family(
+        name="stylegan2",
+        config=stylegan2.Config,
+        build=stylegan2.build,
+        summary="StyleGAN2: styles in every layer, lazy regularization (Karras et al. 2020)",
     ),
     Family(name="vae", config=vae.Config, build=vae.build, summary="variational autoencoder (Kingma & Welling 2014)"),
     Family(

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgen._arrays import check_integers, check_key, check_number, is_known
 from jaxgen.batch_checks import check_like
-from jaxgen.errors import InputError
+from jaxgen.errors import InputError, shortened
 from jaxgen.game import Model, State
 from jaxgen.models.labels import check_labels
 from jaxgen.models.preprocessing import is_image
@@ -73,7 +73,7 @@ def checked(
             raise InputError(f"this model cannot be conditioned on {', '.join(unknown)}")
 
     def check_latent_options(given: Mapping[str, Any]) -> dict[str, Any]:
-        """Check those that are options of latents, and return the others."""
+        """Check the truncation, and return the options that are not those of latents."""
         if "truncation" in given:
             check_truncation(model, given["truncation"])
         return {name: value for name, value in given.items() if name not in model.latent_options}
@@ -84,14 +84,14 @@ def checked(
         return model.init(key, batch)
 
     def step(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
-        _check_call(key, state)
+        check_call(key, state)
         check(batch)
         with _of_this_model():
             return model.step(key, state, batch)
 
     def with_key_and_batch(function: Callable[..., Any] | None) -> Any:
         def call(key: KeyArray, state: State, batch: Batch) -> Any:
-            _check_call(key, state)
+            check_call(key, state)
             check(batch)
             with _of_this_model():
                 return function(key, state, batch)  # type: ignore[misc]
@@ -109,7 +109,7 @@ def checked(
 
     def sample(key: KeyArray, state: State, n: int, **given: Any) -> Array:
         assert model.sample is not None
-        _check_call(key, state)
+        check_call(key, state)
         _check_count(n)
         check_conditions(check_latent_options(given))
         with _of_this_model():
@@ -127,6 +127,7 @@ def checked(
         assert model.decode is not None
         _check_state(state)
         check_conditions(given)
+        check_latent_options(given)
         _check_latent(latent, latent_dim)
         with _of_this_model():
             return model.decode(state, latent, **given)
@@ -152,10 +153,12 @@ def check_truncation(model: Model, truncation: Any) -> None:
 
     Args:
         model: model whose latents are drawn.
-        truncation: bound of their coordinates.
+        truncation: bound of their coordinates; of a model with styles the share of the deviation from their average
+            that is kept.
 
     Raises:
-        InputError: if the model has no truncation, or the bound is not a finite number above 0.
+        InputError: if the model has no truncation, or the bound is not a finite number above 0, or the share not a
+            number from 0 to 1.
 
     Example:
         >>> from jaxgen.models import vae
@@ -163,12 +166,34 @@ def check_truncation(model: Model, truncation: Any) -> None:
         Traceback (most recent call last):
         jaxgen.errors.InputError: truncation must be left out: this model has none, which GANs with normal latents have
     """
+    if "truncation" in model.conditions:
+        if is_known(truncation):
+            values = np.asarray(truncation)
+            if values.dtype.kind not in "fiu" or not ((values >= 0) & (values <= 1)).all():
+                message = "truncation must be from 0 (the average style) to 1 (all styles)"
+                raise InputError(f"{message}, got {shortened(truncation)}")
+        return
     if "truncation" not in model.latent_options:
         raise InputError("truncation must be left out: this model has none, which GANs with normal latents have")
     check_number("truncation", truncation, above=0, finite=True)
 
 
-def _check_call(key: Any, state: Any) -> None:
+def check_call(key: Any, state: Any) -> None:
+    """Check the key and the state that a function is called with.
+
+    Args:
+        key: a typed PRNG key.
+        state: a state of the game.
+
+    Raises:
+        InputError: if an argument is of another type.
+
+    Example:
+        >>> import jax
+        >>> check_call(jax.random.key(0), None)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: state must be a jaxgen State, as of model.init or fit, got NoneType
+    """
     check_key(key)
     _check_state(state)
 

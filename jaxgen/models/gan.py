@@ -17,7 +17,7 @@ The last terms are present only with an auxiliary classifier. Other published va
     mode collapse       packing (PacGAN), unrolled_steps (G minimizes its loss against D after D's next updates)
     optimization        updates per step, optimizer and learning rate of either player, average of the generator
 
-`jaxgen.models.gan_config` states which of them can be combined, and `jaxgen.models.presets` holds published
+`jaxgen.models.gan_config` states which of them can be combined, and `jaxgen.models.gan_presets` holds published
 combinations. Images are handed to the networks with values in [-1, 1], points as they are.
 """
 

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 import flax.linen as linen
 import jax.numpy as jnp
 
+from jaxgen.batch_checks import check_labels
 from jaxgen.errors import InputError
 from jaxgen.nn.biggan_networks import (
-    BOTTOM,
     GENERATOR_WIDTHS,
     Halving,
     check_attention,
     halvings,
     project,
+    sizes_of_maps,
     to_feature_map,
     to_image,
     widths_of,
@@ -30,16 +31,19 @@ from jaxgen.nn.biggan_networks import (
 from jaxgen.nn.conditional_batch_norm import ConditionalBatchNorm
 from jaxgen.nn.self_attention import SelfAttention
 from jaxgen.nn.sngan import double, halve, unchanged
-from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense, Weights, check_labels
+from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense, Weights
 from jaxgen.typing import AnyArray, Array, Float, Int
 
 BOTTLENECK = 4
 """Number of channels outside a block per channel of its 3x3 convolutions."""
 
-STEM_WIDTHS = {32: 4, 64: 1, 128: 1, 256: 1, 512: 1}
+STEM_WIDTHS = {8: 4, 16: 4, 28: 4, 32: 4, 64: 1, 128: 1, 256: 1, 512: 1}
 """Size of the image -> channels of the first convolution of the discriminator, in multiples of the width."""
 
 DISCRIMINATOR_STAGES = {
+    8: (Halving(4, True, 4), Halving(4, False, 4)),
+    16: (Halving(4, True, 8), Halving(4, True, 4), Halving(4, False, 4)),
+    28: (Halving(4, True, 14), Halving(4, True, 7), Halving(4, False, 7)),
     # As in `biggan_networks`, the authors' table calls the last feature maps 16x16, though they have 8x8 pixels.
     32: (Halving(4, True, 16), Halving(4, True, 16), Halving(4, False, 16)),
     64: halvings(64, (2, 4, 8, 16), last=True),
@@ -51,7 +55,7 @@ DISCRIMINATOR_STAGES = {
 
 
 class DeepGenerator(linen.Module):
-    """Generator: a dense layer to 4x4 pixels, stages of residual blocks, and a tanh.
+    """Generator: a dense layer to 4x4 (or 7x7) pixels, stages of residual blocks, and a tanh.
 
     The last block of a stage doubles the image. The condition of all blocks, and the input of the dense layer, is
     [embedding of the class, z].
@@ -90,14 +94,14 @@ class DeepGenerator(linen.Module):
         """Map a batch of latents and labels to a batch of images in [-1, 1]."""
         height, width, channels = self.shape
         first, *widths = widths_of(GENERATOR_WIDTHS, height, width)
-        sizes = [BOTTOM * 2 ** (i + 1) for i in range(len(widths))]
+        bottom, *sizes = sizes_of_maps(height, len(widths))
         check_attention(self.attention, sizes)
         if self.depth < 2:
             raise InputError(f"depth must be at least 2, as only later blocks of a stage narrow it, got {self.depth}")
-        embed = linen.Embed(self.classes, self.embedding_dim, embedding_init=self.weights.init, name="shared")
+        embed = linen.Embed(self.classes, self.embedding_dim, embedding_init=self.weights.of_embedding, name="shared")
         condition = jnp.concatenate([embed(check_labels(label)), jnp.asarray(inputs)], axis=-1)
-        x = SpectralDense(first * self.width * BOTTOM**2, weights=self.weights, name="linear")(condition, train=train)
-        x = to_feature_map(x)
+        x = SpectralDense(first * self.width * bottom**2, weights=self.weights, name="linear")(condition, train=train)
+        x = to_feature_map(x, bottom)
         for i, (multiple, size) in enumerate(zip(widths, sizes, strict=True)):
             for j in range(self.depth):
                 # The first block of a stage keeps the channels, also where it is the only one.

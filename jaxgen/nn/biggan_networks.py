@@ -4,8 +4,9 @@ They are those of the authors' PyTorch code, ajbrock/BigGAN-PyTorch, without its
 (`jaxgen.nn.biggan_names`) they return the same images and logits. Without hierarchical latents, and with other widths,
 they are the networks of SA-GAN and SN-GAN in that code.
 
-Images are square, with 32, 64, 128, 256 or 512 pixels, and have values in [-1, 1]. Labels are integers; a network
-without conditions is one of a single class. All weights have the spectral normalization of
+Images are square, with 32, 64, 128, 256 or 512 pixels, and have values in [-1, 1]. The networks for 8, 16 and 28
+pixels, which are not published, are those for 32 with fewer blocks that double or halve the image. Labels are integers;
+a network without conditions is one of a single class. All weights have the spectral normalization of
 `jaxgen.nn.spectral_layers` except the embeddings of the generator.
 """
 
@@ -15,19 +16,20 @@ from typing import NamedTuple, TypeVar
 import flax.linen as linen
 import jax.numpy as jnp
 
+from jaxgen.batch_checks import check_labels
 from jaxgen.errors import InputError
 from jaxgen.nn.conditional_batch_norm import BatchNorm, ConditionalBatchNorm
 from jaxgen.nn.self_attention import SelfAttention
 from jaxgen.nn.sngan import double, halve, unchanged
-from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense, SpectralEmbed, Weights, check_labels
+from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense, SpectralEmbed, Weights
 from jaxgen.typing import AnyArray, Array, Float, Int
 
 Entry = TypeVar("Entry")
 
-BOTTOM = 4
-"""Height and width of the first feature map of the generator."""
-
 GENERATOR_WIDTHS = {
+    8: (4, 4),
+    16: (4, 4, 4),
+    28: (4, 4, 4),
     32: (4, 4, 4, 4),
     64: (16, 16, 8, 4, 2),
     128: (16, 16, 8, 4, 2, 1),
@@ -59,6 +61,9 @@ def halvings(size: int, widths: Sequence[int], *, last: bool = False) -> tuple[H
 
 
 DISCRIMINATOR_BLOCKS = {
+    8: (Halving(4, True, 4), Halving(4, False, 4)),
+    16: (Halving(4, True, 8), Halving(4, True, 4), Halving(4, False, 4), Halving(4, False, 4)),
+    28: (Halving(4, True, 14), Halving(4, True, 7), Halving(4, False, 7), Halving(4, False, 7)),
     # The authors' table calls all four feature maps 16x16, though the last three have 8x8 pixels: with attention at 16
     # it follows every block.
     32: (Halving(4, True, 16), Halving(4, True, 16), Halving(4, False, 16), Halving(4, False, 16)),
@@ -71,7 +76,7 @@ DISCRIMINATOR_BLOCKS = {
 
 
 class Generator(linen.Module):
-    """Generator: a dense layer to 4x4 pixels, residual blocks that double the image, and a tanh.
+    """Generator: a dense layer to 4x4 (or 7x7) pixels, residual blocks that double the image, and a tanh.
 
     Each block normalizes its feature maps by the statistics of the batch, with gains and biases that depend on the
     class y, and on a part of the latent z:
@@ -115,11 +120,11 @@ class Generator(linen.Module):
         """Map a batch of latents and labels to a batch of images in [-1, 1]."""
         height, width, channels = self.shape
         first, *widths = widths_of(GENERATOR_WIDTHS, height, width)
-        sizes = [BOTTOM * 2 ** (i + 1) for i in range(len(widths))]
+        bottom, *sizes = sizes_of_maps(height, len(widths))
         check_attention(self.attention, sizes)
         z, conditions = self._conditions(jnp.asarray(inputs), check_labels(label), len(widths))
-        x = SpectralDense(first * self.width * BOTTOM**2, weights=self.weights, name="linear")(z, train=train)
-        x = to_feature_map(x)
+        x = SpectralDense(first * self.width * bottom**2, weights=self.weights, name="linear")(z, train=train)
+        x = to_feature_map(x, bottom)
         classes = self.classes if self.embedding_dim is None else None
         for i, (multiple, size, condition) in enumerate(zip(widths, sizes, conditions, strict=True)):
             block = GeneratorBlock(multiple * self.width, classes, self.weights, name=f"blocks_{i}_0")
@@ -136,7 +141,8 @@ class Generator(linen.Module):
             if self.hierarchical:
                 raise InputError("hierarchical latents need a shared embedding: give embedding_dim, such as 128")
             return z, [label] * blocks
-        y = linen.Embed(self.classes, self.embedding_dim, embedding_init=self.weights.init, name="shared")(label)
+        init = self.weights.of_embedding
+        y = linen.Embed(self.classes, self.embedding_dim, embedding_init=init, name="shared")(label)
         if not self.hierarchical:
             return z, [y] * blocks
         parts = blocks + 1
@@ -283,14 +289,24 @@ class DiscriminatorBlock(linen.Module):
         return resize(x) + shortcut(resize(inputs), train=train)
 
 
-def to_feature_map(x: Float[Array, "batch numbers"]) -> Float[Array, "batch rows columns channels"]:
+def sizes_of_maps(size: int, blocks: int) -> list[int]:
+    """Return the heights of the feature maps of a generator: of the first, and after each block, which doubles it.
+
+    Example:
+        >>> sizes_of_maps(28, 2), sizes_of_maps(64, 4)
+        ([7, 14, 28], [4, 8, 16, 32, 64])
+    """
+    return [size >> i for i in range(blocks, -1, -1)]
+
+
+def to_feature_map(x: Float[Array, "batch numbers"], size: int) -> Float[Array, "batch rows columns channels"]:
     """Return the outputs of the first layer as a feature map; the channel is the first of their axes, as in PyTorch.
 
     Example:
-        >>> to_feature_map(jnp.arange(32.0)[None])[0, 0, :, 1].tolist()
+        >>> to_feature_map(jnp.arange(32.0)[None], 4)[0, 0, :, 1].tolist()
         [16.0, 17.0, 18.0, 19.0]
     """
-    return jnp.moveaxis(x.reshape(len(x), -1, BOTTOM, BOTTOM), 1, -1)
+    return jnp.moveaxis(x.reshape(len(x), -1, size, size), 1, -1)
 
 
 def to_image(
@@ -355,7 +371,7 @@ def widths_of(table: Mapping[int, Entry], height: int, width: int) -> Entry:
         *sizes, last = map(str, table)
         raise InputError(
             f"images must be square with {', '.join(sizes)} or {last} pixels for BigGAN, got {height}x{width}: "
-            "give another image_size"
+            "surround smaller images by black, with size=32 (--size 32), or give another image size (--image-size)"
         )
     return table[height]
 

@@ -14,8 +14,9 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 
+from jaxgen.batch_checks import check_labels
 from jaxgen.nn.normalization import check_values_per_feature
-from jaxgen.nn.spectral_layers import SpectralDense, Weights, check_labels
+from jaxgen.nn.spectral_layers import SpectralDense, Weights
 from jaxgen.typing import AnyArray, Array, Float, Int
 
 MOMENTUM = 0.9
@@ -70,7 +71,7 @@ class ConditionalBatchNorm(linen.Module):
             layer = SpectralDense(channels, use_bias=False, weights=self.weights, name=name)
             rows = layer(condition, train=train)
         else:
-            rows = linen.Embed(self.classes, channels, embedding_init=self.weights.init, name=name)(
+            rows = linen.Embed(self.classes, channels, embedding_init=self.weights.of_embedding, name=name)(
                 check_labels(condition)
             )
         return rows.astype(jnp.promote_types(rows.dtype, jnp.float32)).reshape(-1, *(1,) * (x.ndim - 2), channels)

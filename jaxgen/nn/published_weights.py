@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -103,7 +104,8 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
                 f"{name} must have the shape {expected} for this network, got {array.shape}: give the config of their "
                 "network"
             )
-        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        real = jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+        if not real or not np.isfinite(array).all():
             raise InputError(f"{name} must be of finite numbers, got NaN, infinity or the type {array.dtype}")
         found[path] = layout.to_ours(array).astype(leaves[path].dtype)
     return unflatten_dict(found)

@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype as promote
 
-from jaxgen.errors import InputError
+from jaxgen.batch_checks import check_labels
 from jaxgen.nn.convolution import convolve
-from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Shaped
+from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray, Scalar
 
 _multiply = partial(jnp.matmul, precision="highest")
 
@@ -33,6 +33,7 @@ class Weights(NamedTuple):
             arXiv:1312.6120): the rows of W, or its columns where there are fewer, are orthonormal.
         epsilon: smallest norm by which a vector of the power iteration is divided (BigGAN's is 1e-6; 1e-8 in the
             authors' settings for CIFAR-10).
+        embedding: initializer of embeddings, where it is another one.
 
     Example:
         >>> kernel = Weights().init(jax.random.key(0), (3, 3, 4, 5)).reshape(-1, 5)
@@ -41,11 +42,17 @@ class Weights(NamedTuple):
     """
 
     init: linen.initializers.Initializer = linen.initializers.orthogonal()
-    epsilon: float = 1e-6
+    epsilon: Scalar = 1e-6
+    embedding: linen.initializers.Initializer | None = None
+
+    @property
+    def of_embedding(self) -> linen.initializers.Initializer:
+        """The initializer of embeddings."""
+        return self.embedding or self.init
 
 
 def power_iteration(
-    matrix: Float[AnyArray, "outputs inputs"], u: Float[AnyArray, " outputs"], *, epsilon: float
+    matrix: Float[AnyArray, "outputs inputs"], u: Float[AnyArray, " outputs"], *, epsilon: Scalar
 ) -> tuple[Float[Array, ""], Float[Array, " outputs"]]:
     """Return the estimate of the largest singular value after one step of the power iteration, and the new vector.
 
@@ -159,32 +166,9 @@ class SpectralEmbed(linen.Module):
     @linen.compact
     def __call__(self, label: Int[AnyArray, " batch"], *, train: bool) -> Float[Array, "batch features"]:
         """Return the vectors of classes; NaN for a label that is no class. With `train=True` store the new vector."""
-        table = self.param("embedding", self.weights.init, (self.classes, self.features))
+        table = self.param("embedding", self.weights.of_embedding, (self.classes, self.features))
         sigma = _sigma(self, table, epsilon=self.weights.epsilon, train=train)
         return jnp.take(table / sigma, check_labels(label), axis=0)
-
-
-def check_labels(label: Shaped[AnyArray, "..."]) -> Int[Array, " batch"]:
-    """Return the labels as an array.
-
-    Args:
-        label: classes, counted from 0, [batch].
-
-    Returns:
-        The labels.
-
-    Raises:
-        InputError: if they are not one integer per example.
-
-    Example:
-        >>> check_labels(jnp.array([0.5]))
-        Traceback (most recent call last):
-        jaxgen.errors.InputError: labels must be one integer per example, got float32 of shape (1,)
-    """
-    labels = jnp.asarray(label)
-    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise InputError(f"labels must be one integer per example, got {labels.dtype} of shape {labels.shape}")
-    return labels
 
 
 def _parameters(
@@ -204,7 +188,7 @@ def _parameters(
     return kernel / sigma, jnp.asarray(layer.param("bias", init, (layer.features,)))
 
 
-def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, epsilon: float, train: bool) -> Array:
+def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, epsilon: Scalar, train: bool) -> Array:
     """Return the estimate of the largest singular value; in training store it and the new vector.
 
     Only u is used later. The stored sigma is that of the last pass in training: the singular values that section 4 of
@@ -218,7 +202,7 @@ def _sigma(module: linen.Module, matrix: Float[AnyArray, "outputs inputs"], *, e
     return sigma
 
 
-def _normalized(x: Float[Array, " n"], epsilon: float) -> Float[Array, " n"]:
+def _normalized(x: Float[Array, " n"], epsilon: Scalar) -> Float[Array, " n"]:
     return x / jnp.maximum(jnp.linalg.norm(x), epsilon)
 
 

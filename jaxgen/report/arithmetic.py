@@ -31,7 +31,7 @@ def class_arithmetic(inputs: ReportInput) -> Section:
     require_images(inputs)
     run = inputs.shown_run
     offered(run.model.decode, NO_DECODER)
-    if run.model.conditions:
+    if "label" in run.model.conditions:
         raise NotApplicable("the model is conditional on the class, so its latents do not represent it")
     if "label" not in inputs.training_examples:
         raise NotApplicable("the data have no labels")

@@ -14,6 +14,7 @@ from jaxgen.metrics.protocol import metric_of
 from jaxgen.report.animations import animations
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.birthday import birthday
+from jaxgen.report.directions_of_styles import directions_of_styles
 from jaxgen.report.feature_curves import feature_metrics
 from jaxgen.report.gan_1d import gan_1d
 from jaxgen.report.gradient_norms import gradient_norms
@@ -25,15 +26,19 @@ from jaxgen.report.loss_and_quality import loss_and_quality
 from jaxgen.report.losses import losses
 from jaxgen.report.manifold import manifold
 from jaxgen.report.metric_tables import evaluation, measured
+from jaxgen.report.noise_spread import noise_images
 from jaxgen.report.optimal_discriminator import optimal_discriminator
 from jaxgen.report.posterior import posterior
 from jaxgen.report.predictions import predictions
+from jaxgen.report.projected_examples import projected_examples
 from jaxgen.report.quality import quality
 from jaxgen.report.samples import samples
 from jaxgen.report.section import NotApplicable, ReportInput, Section, SectionFunction, load_input
 from jaxgen.report.spectral_norms import spectral_norms
+from jaxgen.report.style_mixing import style_mixing
 from jaxgen.report.styles import style_transfer
 from jaxgen.report.traversals import latent_traversals
+from jaxgen.report.truncation import truncation
 from jaxgen.runs.evaluation import BETTER
 from jaxgen.runs.loading import Run
 from jaxgen.runs.outputs import make_folder, write_json
@@ -62,6 +67,11 @@ SECTIONS: dict[str, SectionFunction] = {
     "Latent traversals": latent_traversals,
     "Latent manifold": manifold,
     "Style transfer": style_transfer,
+    "Style mixing": style_mixing,
+    "Truncation": truncation,
+    "Noise images": noise_images,
+    "Directions of styles": directions_of_styles,
+    "Projection into styles": projected_examples,
 }
 """Heading -> section, in the order of the report."""
 

@@ -47,6 +47,8 @@ class RunDescription(NamedTuple):
             there was none.
         class_names: name of each class in order of the labels; empty where they have none.
         standardization: how points of the user are standardized for the model; None where they are not.
+        imported: program that wrote the weights of the run, jaxgen or the family whose authors' program it is; None for
+            a run that was trained in its folder. An imported run has no optimizer states and cannot be resumed.
     """
 
     family: str
@@ -56,6 +58,7 @@ class RunDescription(NamedTuple):
     preset: str | None = None
     class_names: tuple[str, ...] = ()
     standardization: Standardization | None = None
+    imported: str | None = None
 
 
 @checked
@@ -80,12 +83,26 @@ def write_config(folder: Path, description: RunDescription) -> None:
         ...     json.loads((Path(folder) / "config.json").read_text())["config"]["model_config"]["latent_dim"]
         2
     """
+    write_json(folder / "config.json", to_content(description))
+
+
+def to_content(description: RunDescription, **further: Any) -> dict[str, Any]:
+    """Return the content of a `config.json`.
+
+    Args:
+        description: description of a run.
+        **further: further entries; anything that JSON can hold.
+
+    Returns:
+        Both, with the format, the versions of the libraries, and a checksum for `is_unedited`.
+    """
     content = {
         "format": FORMAT,
         **to_json(description),
+        **further,
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in LIBRARIES},
     }
-    write_json(folder / "config.json", {**content, "sha256": _checksum(content)})
+    return {**content, "sha256": _checksum(content)}
 
 
 def to_json(description: RunDescription) -> dict[str, Any]:
@@ -105,6 +122,7 @@ def to_json(description: RunDescription) -> dict[str, Any]:
         "example": describe(description.example),
         "class_names": list(description.class_names),
         "standardization": standardization.describe(description.standardization),
+        "imported": description.imported,
     }
 
 
@@ -227,11 +245,27 @@ def check_unedited(path: Path, content: Mapping[str, Any]) -> None:
         jaxgen.errors.InputError: runs/x/config.json was changed or damaged after it was written: put back what it was,
         or start a new run from it by jaxgen train --config runs/x/config.json
     """
-    if content.get("sha256") != _checksum({name: value for name, value in content.items() if name != "sha256"}):
+    if not is_unedited(content):
         raise InputError(
             f"{path} was changed or damaged after it was written: put back what it was, or start a new run from it by "
             f"jaxgen train --config {path}"
         )
+
+
+def is_unedited(content: Mapping[str, Any]) -> bool:
+    """Return whether a content has the checksum with which `to_content` returned it.
+
+    Args:
+        content: the content, as JSON returns it.
+
+    Returns:
+        Whether it has.
+
+    Example:
+        >>> is_unedited({"steps": 4, "sha256": "0"})
+        False
+    """
+    return content.get("sha256") == _checksum({name: value for name, value in content.items() if name != "sha256"})
 
 
 def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunDescription:
@@ -250,9 +284,10 @@ def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunD
     """
     try:
         name, config, example_batch = content["family"], content["config"], content["example"]
-        custom, preset = content.get("custom", False) is True, content.get("preset")
-        if not (isinstance(name, str) and isinstance(config, Mapping) and isinstance(preset, str | None)):
-            raise TypeError("family, preset or config has another type")
+        custom, preset, imported = content.get("custom", False) is True, content.get("preset"), content.get("imported")
+        texts = isinstance(name, str) and isinstance(preset, str | None) and isinstance(imported, str | None)
+        if not (texts and isinstance(config, Mapping)):
+            raise TypeError("family, preset, imported or config has another type")
     except (AttributeError, KeyError, TypeError) as error:
         raise _damaged(path, error) from None
     known = _family(path, name, family, custom=custom)
@@ -262,7 +297,7 @@ def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunD
         class_names = _class_names_from(content.get("class_names", []), shown)
         columns = shown["point"].shape[1] if "point" in shown else 0
         by = standardization.standardization_from(content.get("standardization"), columns)
-        return RunDescription(name, read, shown, custom, preset, class_names, by)
+        return RunDescription(name, read, shown, custom, preset, class_names, by, imported)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

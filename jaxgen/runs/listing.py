@@ -33,8 +33,8 @@ class ListedRun(NamedTuple):
         seeds: number of seeds.
         step: number of steps of the last line of the log, or of the newest checkpoint where that has more.
         steps: number of steps of the whole training.
-        state: "complete", "training" (a process has reserved the folder), "stopped", or why the folder cannot be read;
-            the model is empty then.
+        state: "complete", "training" (a process has reserved the folder), "stopped", "imported" (its weights), or why
+            the folder cannot be read; the model is empty then.
         metrics: metric name -> its mean over the seeds: on the test split if the run is complete, otherwise the newest
             logged ones, without norms of gradients.
         best: step of the best state, if the metrics are those of it.
@@ -116,6 +116,8 @@ def _listed(folder: Path) -> ListedRun:
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         return ListedRun(folder, state=kind + " ".join(str(error).split()))
     run = ListedRun(folder, model, data, seeds or 1, step, steps)
+    if content.get("imported"):
+        return run._replace(state="imported")
     if _is_locked(folder):
         return run._replace(state="training", metrics=_newest(log))
     if summary is None or not _is_complete(summary, step, steps, patience):

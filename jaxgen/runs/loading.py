@@ -23,7 +23,7 @@ from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.runs.config import RunConfig, custom_model_message
 from jaxgen.runs.config_changes import check_trained_with
-from jaxgen.runs.config_json import read_config
+from jaxgen.runs.config_json import RunDescription, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence, find_non_finite_parameters
 from jaxgen.training.leaves import describe_sizes
@@ -48,6 +48,8 @@ class Run(NamedTuple):
         preset: name of the preset from which the model's options were taken; None if there was none.
         class_names: name of each class in order of the labels; empty where they have none.
         standardization: how points of the user are standardized within the model; None where they are not.
+        custom: whether the model was built in Python with modules or functions of its own.
+        imported: program that wrote the weights of the run; None for a run that was trained in its folder.
     """
 
     folder: Path
@@ -62,6 +64,22 @@ class Run(NamedTuple):
     preset: str | None = None
     class_names: tuple[str, ...] = ()
     standardization: Standardization | None = None
+    custom: bool = False
+    imported: str | None = None
+
+    @property
+    def description(self) -> RunDescription:
+        """The content of its `config.json`."""
+        return RunDescription(
+            self.family,
+            self.config,
+            self.example,
+            self.custom,
+            self.preset,
+            self.class_names,
+            self.standardization,
+            self.imported,
+        )
 
     def __repr__(self) -> str:
         """Return what identifies the run in one line, without its arrays."""
@@ -370,6 +388,8 @@ def load_run(
         preset=description.preset,
         class_names=description.class_names,
         standardization=description.standardization,
+        custom=description.custom,
+        imported=description.imported,
     )
 
 

@@ -110,6 +110,11 @@ def prepare_run(
     folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
     check_options(family, config, custom=model is not None)
     before = read_config(folder, family=family) if resume else None
+    if before is not None and before.imported is not None:
+        raise InputError(
+            f"{folder} has imported weights and no optimizer states, so it cannot be resumed: train a new run from its "
+            f"weights by --init-from {folder}"
+        )
     open_split = config.source.splits()
     data, class_names, read = open_split("train")
     if read:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxgen._signatures import checked
 from jaxgen.callbacks import Checkpoints, FeatureMetrics, ImageGrid, MetricsLog, Profile, Progress, SampleMetrics
+from jaxgen.callbacks.augmentation_warning import AugmentationWarning
 from jaxgen.callbacks.best_state import Best, Found, Validation
 from jaxgen.callbacks.checkpoints import diverged_from_json, diverged_to_json
 from jaxgen.data.sources import Notify, print_to_stderr
@@ -234,7 +235,7 @@ def _best(prepared: Prepared, start: Start, meta: Callable[[], Mapping[str, Any]
 def run_callbacks(prepared: Prepared, log: MetricsLog, notify: Notify) -> list[Callback]:
     """What happens between two chunks before the checkpoint, as far as the model can do it."""
     grid = image_grid(prepared, prepared.model, every=prepared.config.image_every)
-    return [*metric_callbacks(prepared, prepared.model, notify), log, grid]
+    return [*metric_callbacks(prepared, prepared.model, notify), AugmentationWarning(notify), log, grid]
 
 
 def image_grid(prepared: Prepared, model: Model, *, every: int) -> ImageGrid:
@@ -338,6 +339,7 @@ def trained_run(prepared: Prepared, state: State, diverged: Mapping[int, Diverge
         preset=description.preset,
         class_names=description.class_names,
         standardization=description.standardization,
+        custom=description.custom,
     )
 
 

@@ -193,7 +193,8 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
     names = ("sample", "encode", "decode", "reconstruct", "predict", "evaluate", *posterior)
     functions: dict[str, Any] = {name: of_state(name) for name in names if getattr(first, name) is not None}
     phases = tuple(phase_of(number, phase) for number, phase in enumerate(first.phases))
-    return first._replace(init=init, step=step_of(lambda model: model.step), phases=phases, **functions)
+    step = step_of(lambda model: model.step)
+    return first._replace(init=init, step=step, phases=phases, styles=None, **functions)
 
 
 def sweep_state(

@@ -70,6 +70,10 @@ def test_bash_completes_commands_models_options_and_choices(tmp_path, scripts):
     assert completed("data", "prep") == {"prepare"}
     assert completed("completion", "z") == {"zsh"}
     assert completed("data", "prepare", "--da") == {"--data-dir"}
+    assert completed("import-weights", "jax") == {"jaxgen"}
+    assert completed("import-weights", "stylegan2-c") == {"stylegan2-cifar10"}
+    assert completed("import-weights", "stylegan2", "--da") == {"--data", "--data-dir"}
+    assert completed("export", "--run") == {"--run-index"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -81,7 +85,9 @@ def test_scripts_have_every_command_model_recipe_and_option(shell, scripts):
     assert set(commands["train"]["subcommands"]) == {*REGISTRY, *PRESETS}
     for family in REGISTRY:
         completed = {flag for entry in commands["train"]["subcommands"][family]["options"] for flag in entry["flags"]}
-        assert completed >= {o.name for o in options_of(Options, Options(RunConfig(REGISTRY[family].config())))}
+        options = options_of(Options, Options(RunConfig(REGISTRY[family].config())))
+        # Of a flag that is set by default it is the name that unsets it, as in the help.
+        assert completed >= {f"--no-{o.name[2:]}" if o.default is True else o.name for o in options}
     for name, command in commands.items():
         assert "--device" in {flag for option in command["options"] for flag in option["flags"]}, name
 

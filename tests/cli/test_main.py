@@ -27,6 +27,8 @@ def test_help_lists_every_command(jaxgen):
         "encode",
         "evaluate",
         "report",
+        "export",
+        "import-weights",
         "runs",
         "compare",
         "reproduce",
@@ -53,6 +55,7 @@ def test_every_command_has_help_with_an_example_that_is_parsed(command, jaxgen, 
     monkeypatch.setattr("jaxgen.runs.training.train", lambda *_, **__: pytest.fail("a training was started"))
     parsed = []
     for module in ("train", name):
+        module = module.replace("-", "_")
         monkeypatch.setattr(f"jaxgen.cli.{module}.parse", lambda *a, **k: parsed.append(parse(*a, **k)) or sys.exit(0))
     assert jaxgen(name, *arguments).status == 0
     assert len(parsed) == 1

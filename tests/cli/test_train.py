@@ -26,9 +26,13 @@ def test_every_option_is_described_with_its_default(family, jaxgen):
     help_text = jaxgen("train", family, "--help").out
     assert "None" not in help_text
     options = options_of(Options, Options(RunConfig(REGISTRY[family].config())))
+    assert re.sub(r"[\s│]+", " ", help_text).count("(true by default)") == sum(
+        option.default is True for option in options
+    )
     assert {"--steps", "--seeds", "--resume", "--learning-rate", "--schedule"} < {option.name for option in options}
     for option in options:
-        assert f" {option.name} " in help_text
+        shown = f"--no-{option.name[2:]}" if option.default is True else option.name
+        assert f" {shown} " in help_text
         assert len(option.help.split()) > 3, option.name
         if option.default is None:
             assert re.search("default|required|in place of", option.help), option.name
@@ -369,3 +373,17 @@ def test_default_run_folder_is_named_after_model_and_data(data, name, tmp_path, 
     (inside.parent / "link").symlink_to(tmp_path)
     monkeypatch.chdir(inside.parent)
     assert str(_default_folder("vae", data)) == f"runs/{name}"
+
+
+def test_the_cost_of_a_step_is_printed_without_a_run(jaxgen, tmp_path):
+    command = ("train", "vae", "--hidden", "8", "--latent-dim", "2", "--batch-size", "10", "--out", tmp_path / "run")
+    result = jaxgen(*command, "--dry-run", "--cost")
+    assert result.status == 0
+    assert "training: 10 examples in an update" in result.out
+    assert re.search(r"products and convolutions +5\.408e-05 GFLOP\n", result.out)
+    for platform in ("cpu", "cuda", "tpu"):
+        assert re.search(rf"lowered for {platform} +\S+ GFLOP, of which \d+ % are these", result.out)
+    assert not (tmp_path / "run").exists()
+    result = jaxgen(*command, "--cost")
+    assert result.status == 2
+    assert "--cost applies to a training that is not run: give --dry-run as well" in result.err

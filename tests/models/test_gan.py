@@ -17,6 +17,7 @@ from jaxgen.game import Model, Player, State, game
 from jaxgen.models import PRESETS, starting_point
 from jaxgen.models.gan import Config, build
 from jaxgen.models.gan_config import LOSSES
+from jaxgen.models.gan_presets import GAN_PRESETS
 from jaxgen.nn.dcgan import Discriminator, Generator
 from jaxgen.training import fit
 from tests.models.gan_reference import (
@@ -436,7 +437,7 @@ def test_rmsprop_of_wgan_matches_pytorch() -> None:
     np.testing.assert_allclose(updated(own)["discriminator"]["w"], torch_weights.detach().numpy(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["gan", *PRESETS])
+@pytest.mark.parametrize("name", ["gan", *GAN_PRESETS])
 def test_first_step_and_samples_of_every_preset_are_finite(name: str, request: pytest.FixtureRequest) -> None:
     if name != "sngan":  # Residual networks have convolutions that others do not have.
         request.getfixturevalue("convolutions_by_xla")

@@ -3,13 +3,15 @@
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxgen.errors import InputError
 from jaxgen.nn.biggan_deep_networks import DeepDiscriminator, DeepGenerator
-from jaxgen.nn.biggan_names import to_state, to_variables
+from jaxgen.nn.biggan_names import BIGGAN
 from jaxgen.nn.biggan_networks import Discriminator, Generator
+from jaxgen.nn.published_weights import variables_from, weights_of
 
 Z, LABELS, IMAGES = np.zeros((1, 8), np.float32), np.zeros(1, np.int32), np.zeros((1, 64, 64, 3), np.float32)
 NETWORKS = {
@@ -36,7 +38,7 @@ def random_variables(template):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_conversion_and_its_inverse_give_equal_bits(templates, name):
     variables = random_variables(templates[name])
-    found = to_variables(to_state(variables), templates[name])
+    found = variables_from(weights_of(variables, BIGGAN), templates[name], BIGGAN)
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, found, variables)))
     assert jax.tree.structure(found) == jax.tree.structure(variables)
 
@@ -77,25 +79,26 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_names_and_shapes_are_those_of_the_authors_modules(templates, name):
-    state = to_state(random_variables(templates[name]))
+    state = weights_of(random_variables(templates[name]), BIGGAN)
     assert SHAPES[name] == {key: state[key].shape for key in SHAPES[name]}
 
 
 def test_missing_and_further_names_shapes_and_values_that_do_not_fit_are_refused(templates):
     template = templates["generator"]
-    state = to_state(random_variables(template))
+    state = weights_of(random_variables(template), BIGGAN)
     without = {name: array for name, array in state.items() if name != "blocks.1.0.conv2.u0"}
     changed = [
-        (without, "must contain blocks.1.0.conv2.u0, which is missing"),
-        (state | {"linear.u1": np.zeros(1)}, "got 'linear.u1', which it does not have"),
+        (without, "must have blocks.1.0.conv2.u0, which is missing"),
+        (state | {"linear.u1": np.zeros(1)}, "this network, which has no 'linear.u1'"),
         (state | {"shared.weight": np.zeros((6, 4))}, r"shared.weight must have the shape \(5, 4\).*got \(6, 4\)"),
         (state | {"linear.weight": np.zeros((2, 128))}, r"linear.weight must have the shape \(128, 2\)"),
-        (state | {"linear.bias": np.full(128, np.nan)}, "linear.bias must have finite"),
-        (state | {"linear.bias": np.zeros(128, np.int64)}, "linear.bias must have finite floating-point values"),
+        (state | {"linear.bias": np.full(128, np.nan)}, "linear.bias must be of finite numbers"),
+        (state | {"linear.bias": np.zeros(128, bool)}, "linear.bias must be of finite numbers"),
         ({}, "which is missing"),
     ]
     for wrong, message in changed:
         with pytest.raises(InputError, match=message):
-            to_variables(wrong, template)
-    half = to_variables({name: array.astype(np.float16) for name, array in state.items()}, template)
-    assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {np.dtype(np.float32)}
+            variables_from(wrong, template, BIGGAN)
+    for dtype in (np.float16, jnp.bfloat16):
+        half = variables_from({name: array.astype(dtype) for name, array in state.items()}, template, BIGGAN)
+        assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {np.dtype(np.float32)}

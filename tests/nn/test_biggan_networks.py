@@ -22,9 +22,10 @@ from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.nn import biggan_deep_networks as biggan_deep
 from jaxgen.nn import biggan_networks as biggan
-from jaxgen.nn.biggan_names import to_state, to_variables
+from jaxgen.nn.biggan_names import BIGGAN
 from jaxgen.nn.normalization import applied_kernels
 from jaxgen.nn.precision import mixed_precision
+from jaxgen.nn.published_weights import variables_from, weights_of
 from jaxgen.nn.spectral_layers import SpectralConv, Weights
 from tests.nn import biggan_in_pytorch
 
@@ -103,7 +104,7 @@ def random_state(template: Any, random: np.random.Generator) -> dict[str, np.nda
         name: random.uniform(0.5, 1.5, array.shape)
         if name.endswith(("sv0", "stored_var", "output_layer.0.gain"))
         else random.normal(0.0, 0.5, array.shape)
-        for name, array in to_state(blank).items()
+        for name, array in weights_of(blank, BIGGAN).items()
     }
 
 
@@ -120,7 +121,9 @@ def drawn(case: Case, seed: int) -> tuple[list[dict[str, np.ndarray]], Inputs]:
     random = np.random.default_rng(seed)
     size, _, channels = case.generator.shape
     templates = of_generator(case.generator, case.latent), of_discriminator(case.discriminator, size, channels)
-    states = [to_state(to_variables(random_state(template, random), template)) for template in templates]
+    states = [
+        weights_of(variables_from(random_state(template, random), template, BIGGAN), BIGGAN) for template in templates
+    ]
     z, real = random.normal(size=(BATCH, case.latent)), random.uniform(-1.0, 1.0, (BATCH, size, size, channels))
     return states, Inputs(z, real, random.integers(CLASSES, size=(2, BATCH)))
 
@@ -128,7 +131,7 @@ def drawn(case: Case, seed: int) -> tuple[list[dict[str, np.ndarray]], Inputs]:
 def variables_of(case: Case, states: list[dict[str, np.ndarray]]) -> list[Any]:
     size, _, channels = case.generator.shape
     templates = of_generator(case.generator, case.latent), of_discriminator(case.discriminator, size, channels)
-    arrays = [to_variables(state, template) for state, template in zip(states, templates, strict=True)]
+    arrays = [variables_from(state, template, BIGGAN) for state, template in zip(states, templates, strict=True)]
     return jax.tree.map(lambda x: x.astype(np.float64), arrays)
 
 
@@ -198,7 +201,7 @@ def test_outputs_and_statistics_in_training_match_pytorch_over_seeds(case):
         assert all(net.used == set(state) for net, state in zip(nets, states[seed], strict=True))
         assert_close(np.moveaxis(fake, -1, 1), wanted[0])
         assert_close(of_both, wanted[1])
-        for new, net in zip(map(to_state, stats), nets, strict=True):
+        for new, net in zip((weights_of(x, BIGGAN) for x in stats), nets, strict=True):
             assert new.keys() == net.stored.keys()
             for name in new:
                 assert_close(new[name], net.stored[name])
@@ -229,7 +232,7 @@ def test_outputs_for_evaluation_and_first_and_second_derivatives_match_pytorch()
     (torch.tensor(WEIGHTS) @ logits + gradients.square().sum()).backward()
     assert_close(of_z, z.grad)
     for params, net in zip(of_params, nets, strict=True):
-        found = to_state({"params": params})
+        found = weights_of({"params": params}, BIGGAN)
         expected = {name: x.grad for name, x in net.arrays.items() if x.requires_grad}
         assert found.keys() == expected.keys()
         # Biases of convolutions before batch normalization have gradients of 0 but for rounding errors.
@@ -399,7 +402,7 @@ def test_shortcuts_keep_negative_values_and_drop_or_add_channels():
 def test_applied_kernels_are_those_of_all_layers_with_spectral_normalization():
     network = biggan.Discriminator(1, CLASSES)
     state = random_state(of_discriminator(network, 32), np.random.default_rng(0))
-    variables = to_variables(state, of_discriminator(network, 32))
+    variables = variables_from(state, of_discriminator(network, 32), BIGGAN)
     found = jax.jit(applied_kernels)(variables["params"], variables["spectral"])
     in_torch = biggan_in_pytorch.Network(state, train=False, epsilon=1e-6)
     names = {name.removesuffix(".u0") for name in state if name.endswith("u0")}
@@ -415,16 +418,16 @@ def test_moving_average_of_authors_is_that_of_all_collections():
     """They average every entry of the state dict: weights, statistics and vectors of the power iteration."""
     template = of_generator(biggan.Generator((32, 32, 3), 1, CLASSES, embedding_dim=None, hierarchical=False), 4)
     old, new = (random_state(template, np.random.default_rng(seed)) for seed in range(2))
-    variables = to_variables(new, template)
+    variables = variables_from(new, template, BIGGAN)
     state = State(
         jnp.int32(9),
         {"g": variables["params"]},
         {"g": {name: variables[name] for name in ("batch_stats", "spectral")}},
         {},
-        {"g": to_variables(old, template)},
+        {"g": variables_from(old, template, BIGGAN)},
     )
     average = Average(constant_decay(0.75), collections=("batch_stats", "spectral"))
-    found = to_state(updated_average(state, "g", average, BATCH))
+    found = weights_of(updated_average(state, "g", average, BATCH), BIGGAN)
     for name in old:
         np.testing.assert_allclose(found[name], 0.75 * old[name] + 0.25 * new[name], atol=1e-6)
 
@@ -451,7 +454,7 @@ GREY, LABELS = np.zeros((2, 32, 32, 1), np.float32), np.zeros(2, np.int32)
 @pytest.mark.parametrize(
     ("network", "inputs", "message"),
     [
-        (biggan.Generator((28, 28, 1), 1, 1), (np.zeros((2, 8)), LABELS), "32, 64, 128, 256 or 512 pixels for BigGAN"),
+        (biggan.Generator((24, 24, 1), 1, 1), (np.zeros((2, 8)), LABELS), "28, 32, 64, 128, 256 or 512 pixels for"),
         (biggan.Generator((32, 64, 1), 1, 1), (np.zeros((2, 8)), LABELS), "got 32x64"),
         (biggan.Generator((32, 32, 1), 1, 1), (np.zeros((2, 10)), LABELS), "must be a multiple of 4"),
         (biggan.Generator((32, 32, 1), 1, 1), (np.zeros((2, 0)), LABELS), "must be a multiple of 4"),
@@ -459,7 +462,7 @@ GREY, LABELS = np.zeros((2, 32, 32, 1), np.float32), np.zeros(2, np.int32)
         (biggan.Generator((32, 32, 1), 2, 1, attention=(64,)), (np.zeros((2, 8)), LABELS), "8, 16, 32, got 64"),
         (biggan.Generator((32, 32, 1), 1, 1, attention=(8,)), (np.zeros((2, 8)), LABELS), "at least 8 channels"),
         (biggan.Discriminator(2, 1, attention=(8,)), (GREY, LABELS), "feature maps, 16, got 8"),
-        (biggan.Discriminator(1, 1), (np.zeros((2, 16, 16, 1)), LABELS), "got 16x16"),
+        (biggan.Discriminator(1, 1), (np.zeros((2, 12, 12, 1)), LABELS), "got 12x12"),
         (biggan_deep.DeepGenerator((32, 32, 1), 1, 1, depth=1), (np.zeros((2, 8)), LABELS), "depth must be at least 2"),
         (biggan_deep.DeepDiscriminator(1, 1), (np.zeros((2, 64, 64, 1)), LABELS), "at least 4 channels, got 2"),
     ],

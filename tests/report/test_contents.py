@@ -22,6 +22,13 @@ ADVERSARIAL = {"Loss and sample quality", "Gradient norm of the discriminator", 
 ONE_DIMENSIONAL = {"1-D GAN", "Optimal discriminator"}
 OF_SAMPLES = {"Samples", "Sample quality over training", "Birthday test"}
 WITH_ENCODER = {"Latents by class", "Aggregate posterior and prior", "Samples from a fitted latent density"}
+OF_STYLES = {
+    "Style mixing",
+    "Truncation",
+    "Noise images",
+    "Directions of styles",
+    "Projection into styles",
+}
 DECODED_IMAGES = {"Interpolation", "Class arithmetic", "Latent traversals", "Latent manifold"}
 
 LEFT_OUT = {
@@ -75,7 +82,7 @@ def test_report_has_the_sections_that_apply_and_all_of_their_files(report, train
     of_features = {"Metrics measured after training"}
     if not RUNS[name].metrics:
         of_features.add("Metrics of features over training")
-    assert set(written.left_out) == LEFT_OUT[name] | of_features
+    assert set(written.left_out) == LEFT_OUT[name] | OF_STYLES | of_features
     assert written.path == trained(name).folder / "report" / "index.html"
     sources = parsed(written.path.read_text()).sources
     assert len(sources) == len(set(sources)) >= 2

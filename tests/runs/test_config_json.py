@@ -70,6 +70,7 @@ def test_the_file_holds_family_config_example_and_versions(tmp_path):
         "example",
         "class_names",
         "standardization",
+        "imported",
         "versions",
         "sha256",
     }

@@ -59,9 +59,13 @@ def test_functions_of_the_state_are_those_of_the_model_with_its_options():
 
 SMALL = {
     "autoencoder": {"hidden": (4,), "latent_dim": 2, "corruption": "masking"},
+    "biggan": {"width": 1, "latent_dim": 2, "shared_dim": 2},
     "classifier": {"hidden": (4,), "architecture": "mlp"},
     "cvae": {"hidden": (4,), "latent_dim": 2, "likelihood": "gaussian"},
     "gan": {"hidden": (4,), "architecture": "mlp", "penalty": "r1", "ema_half_life": 100.0, "ema_ramp_up": 0.1},
+    "progressive": {"base": 16, "largest": 4, "latent_dim": 2},
+    "stylegan": {"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2},
+    "stylegan2": {"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2},
     "vae": {"hidden": (4,), "latent_dim": 2, "likelihood": "laplace"},
     "vaegan": {"width": 4, "latent_dim": 2},
 }

@@ -13,7 +13,6 @@ from jaxgen.metrics.extractors.extractor import Extracted, Extractor, quantize
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS, inception_2015
 from jaxgen.metrics.extractors.packaged import PACKAGED, packaged_extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS, resize
-from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.metrics.extractors.vgg import VGG16_WEIGHTS, lpips_params, perceptual_distance, vgg16
 from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
@@ -132,7 +131,6 @@ __all__ = [
     "lpips_params",
     "perceptual_distance",
     "quantize",
-    "read_torch_file",
     "resize",
     "vgg16",
     "weights_folder",

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
+from jaxgen.array_files.torch_file import read_torch_file
 from jaxgen.atomic_write import open_atomic, write_atomic
 from jaxgen.errors import InputError
-from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.paths import cache_folder, expand_path
 from jaxgen.regular_files import open_regular, read_regular
 

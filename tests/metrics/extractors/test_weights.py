@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from jaxgen.array_files.torch_file import read_torch_file
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import inception
 from jaxgen.metrics.extractors.conversion import published_array
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
-from jaxgen.metrics.extractors.torch_file import read_torch_file
 from jaxgen.metrics.extractors.weights import (
     PublishedWeights,
     download_weights,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from jaxgen.array_files.pickle_machine import MAX_INSTRUCTIONS, MAX_TEXT
+from jaxgen.array_files.torch_file import LEGACY_MAGIC, MAX_PICKLE, read_torch_file
 from jaxgen.errors import InputError
-from jaxgen.metrics.extractors.pickle_machine import MAX_INSTRUCTIONS, MAX_TEXT
-from jaxgen.metrics.extractors.torch_file import LEGACY_MAGIC, MAX_PICKLE, read_torch_file
 
 TYPES = (
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,

@@ -1,7 +1,7 @@
 """Arrays of files that `torch.save` has written, without PyTorch and without unpickling.
 
 Such a file holds a pickle, a program that may import and call anything. It is run by a machine that does neither
-(`jaxgen.metrics.extractors.pickle_machine`), and a file that contains anything but tensors by their names is refused.
+(`jaxgen.array_files.pickle_machine`), and a file that contains anything but tensors by their names is refused.
 
 Both formats are read: the zip archive that PyTorch writes since 1.6, and the older one, in which most published weights
 are, of five pickles in a row and the bytes of the tensors. What a file declares is compared with its size before memory
@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from jaxgen.array_files.pickle_machine import PickleMachine, Refused, Tensor, kind_of
 from jaxgen.errors import InputError, shortened
-from jaxgen.metrics.extractors.pickle_machine import PickleMachine, Refused, Tensor, kind_of
 from jaxgen.regular_files import open_regular
 
 MAX_PICKLE = 2**21

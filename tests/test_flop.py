@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen.benchmark.flop import of_algorithm, of_compiled_step
-from jaxgen.game import Model, Player, game
+from jaxgen.flop import of_algorithm, of_compiled_step
+from jaxgen.game import Model, Player, Regularizer, game
 from jaxgen.nn.convolution import convolve, convolve_transpose
 
 N, INPUTS, OUTPUTS = 32, 48, 64
@@ -37,7 +37,7 @@ def flop_of_step(loss, params, x, updates=1):
                     optax.sgd(0.1), updates=updates)  # fmt: skip
     init, step = game(lambda key, batch: {"w": {"params": params}}, [player])
     state = jax.eval_shape(init, jax.random.key(0), {"x": x})
-    return of_algorithm(Model(init, step, players=(player,)), state, {"x": x})
+    return of_algorithm(step, state, {"x": x})
 
 
 def test_products_are_counted_forward_and_backward_in_all_updates():
@@ -86,3 +86,18 @@ def test_transposed_convolutions_are_counted_by_input_pixels():
         return convolve_transpose(x, params["a"], (2, 2), "SAME").sum() ** 2
 
     assert flop_of_step(loss, params, np.ones((N, 5, 5, 2), np.float32)) == 2 * (2 * N * 25 * 2 * 3 * 16)
+
+
+def test_a_condition_counts_as_its_largest_or_its_smallest_branch():
+    """Of a regularizer that is due at every second step: two products of its own, beside the two of the loss."""
+    x, w = np.ones((N, INPUTS), np.float32), np.ones((INPUTS, OUTPUTS), np.float32)
+
+    def loss(key, params, state, batch):
+        return jnp.sum((batch["x"] @ params["w"]) ** 2), ({}, {})
+
+    lazy = Regularizer("lazy", loss, 2)
+    player = Player("player", ("w",), loss, optax.sgd(0.1), regularizers=(lazy,))
+    init, step = game(lambda key, batch: {"w": {"params": w}}, [player])
+    state = jax.eval_shape(init, jax.random.key(0), {"x": x})
+    assert of_algorithm(step, state, {"x": x}) == 4 * PRODUCT
+    assert of_algorithm(step, state, {"x": x}, branch=min) == 2 * PRODUCT

@@ -1,6 +1,6 @@
 """What a pickle makes of values; what it refuses is tested with files."""
 
-from jaxgen.metrics.extractors.pickle_machine import _result
+from jaxgen.array_files.pickle_machine import _result
 
 
 def test_one_list_of_pairs_does_not_become_many_dicts():

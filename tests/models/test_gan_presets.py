@@ -1,4 +1,4 @@
-"""Presets against the numbers of the papers, which are repeated here."""
+"""Presets of GANs composed from parts against the numbers of the papers, which are repeated here."""
 
 import dataclasses
 from typing import Any
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.models import PRESETS
 from jaxgen.models.gan import build
 from jaxgen.models.gan_config import completed
+from jaxgen.models.gan_presets import GAN_PRESETS as PRESETS
 
 IMAGES = {"image": np.zeros((1, 32, 32, 3), np.uint8), "label": np.array([9])}
 POINTS = {"point": np.zeros((1, 2), np.float32)}

@@ -6,7 +6,7 @@ number, which PyTorch's own counter confirms for its side.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from jax.extend.core import Jaxpr, JaxprEqn
 from jax.interpreters.partial_eval import dce_jaxpr
 from jax.stages import Compiled
 
-from jaxgen.game import Model, Player, State, game
+from jaxgen.game import Model, Player, State, Step, game
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.training import jit
 from jaxgen.typing import Batch
@@ -23,23 +23,25 @@ COUNTED = "products and convolutions of the traced step"
 """What `of_algorithm` counts."""
 
 
-def of_algorithm(model: Model, state: State, batch: Batch) -> int:
+def of_algorithm(step: Step, state: State, batch: Batch, *, branch: Callable[[Iterable[int]], int] = max) -> int:
     """Count the operations of the products and convolutions of one step.
 
     Args:
-        model: model without lazy regularizers.
+        step: step function of a model.
         state: state of the model, or its shapes.
         batch: batch of one step, or its shapes.
+        branch: function of the counts of the branches of a condition: `max` for a step in which all regularizers are
+            due, `min` for one in which none that is not due at every step is.
 
     Returns:
         Number of multiplications and additions.
     """
     with convolutions_by_xla():
         # A new function, because JAX caches the traces of functions that it has seen.
-        jaxpr = jax.make_jaxpr(lambda *arguments: model.step(*arguments))(jax.random.key(0), state, batch)
+        jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
     # Without operations whose results are not used, which a compiler removes as well.
     used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
-    return _operations(used)
+    return _operations(used, branch)
 
 
 def of_compiled_step(compiled: Compiled, model: Model, state: State, batch: Batch) -> float:
@@ -60,8 +62,8 @@ def of_compiled_step(compiled: Compiled, model: Model, state: State, batch: Batc
     return _flop(compiled) + sum(times * _flop(_one_update(player, state, batch)) for times, player in repeated)
 
 
-def _operations(jaxpr: Jaxpr) -> int:
-    """The operations of a program; a branch counts as much as the largest, the body of a loop once per iteration."""
+def _operations(jaxpr: Jaxpr, branch: Callable[[Iterable[int]], int]) -> int:
+    """The operations of a program; the body of a loop counts once per iteration."""
     total = 0
     for equation in jaxpr.eqns:
         match equation.primitive.name:
@@ -70,12 +72,17 @@ def _operations(jaxpr: Jaxpr) -> int:
             case "conv_general_dilated":
                 total += _of_convolution(equation)
             case "scan":
-                total += equation.params["length"] * sum(map(_operations, _inner(equation)))
+                total += equation.params["length"] * sum(_inner_operations(equation, branch))
             case "cond":
-                total += max(map(_operations, _inner(equation)))
+                total += branch(_inner_operations(equation, branch))
             case _:
-                total += sum(map(_operations, _inner(equation)))
+                total += sum(_inner_operations(equation, branch))
     return total
+
+
+def _inner_operations(equation: JaxprEqn, branch: Callable[[Iterable[int]], int]) -> list[int]:
+    """The operations of each of the programs that an operation runs."""
+    return [_operations(program, branch) for program in _inner(equation)]
 
 
 def _of_product(equation: JaxprEqn) -> int:

@@ -1,0 +1,308 @@
+"""Progressive growing of GANs (Karras et al. 2018, arXiv:1710.10196), as in the authors' code.
+
+    discriminator:   mean of D(G(z)) - D(x) + (weight / target^2) (|grad D| - target)^2 + drift D(x)^2
+    generator:       mean of -D(G(z))
+
+WGAN-GP, whose gradient is taken between real and generated images, and whose drift keeps the critic values near 0. The
+images grow (`jaxgen.models.growing`): both networks get layers for images of twice the size, which fade in. Samples
+come from a moving average of the generator, in which a step counts after the discriminator's next one, as the authors
+update it between both players. The networks are those of `jaxgen.nn.progressive_networks`.
+
+The authors' networks are given images of the full size: smaller ones with repeated pixels. The gradient norm is that
+with respect to those: `size / full size` of the norm with respect to images of the size of the phase.
+
+With classes both networks are conditioned, and the discriminator classifies as well (AC-GAN).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxgen.averaging import Average, constant_decay, with_averages
+from jaxgen.errors import InputError
+from jaxgen.game import Model, State
+from jaxgen.losses import gradient_penalty, wasserstein
+from jaxgen.models.checked_model import checked
+from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
+from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
+from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.optimizer import check_decay
+from jaxgen.models.preprocessing import from_signed
+from jaxgen.models.validation import check_build, check_not_negative, check_positive
+from jaxgen.nn.progressive_networks import Discriminator, Generator
+from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
+
+Label: TypeAlias = Int[Array, " batch"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(GrowingConfig):
+    """Options of PGGAN. The defaults are those of the authors, at a small size.
+
+    Attributes:
+        fused: whether the discriminator reduces a map within its convolution, before bias and activation, as the
+            authors' program does by default; otherwise after them, which is another function.
+        penalty_weight: weight of the gradient penalty.
+        gradient_norm: gradient norm whose penalty is 0; 750 in the paper for CIFAR-10.
+        drift: weight of the squared critic values of real images.
+        ema: decay of the moving average of the generator.
+    """
+
+    fused: bool = True
+    penalty_weight: float = 10.0
+    gradient_norm: float = 1.0
+    drift: float = 0.001
+    ema: float = 0.999
+
+    def __post_init__(self) -> None:
+        self.check_growing()
+        check_not_negative(penalty_weight=self.penalty_weight, drift=self.drift)
+        check_positive(gradient_norm=self.gradient_norm)
+        check_decay("ema", self.ema)
+
+
+def build(config: Config, example: Batch) -> Model:
+    """Build PGGAN for images of the shape of an example.
+
+    Args:
+        config: options.
+        example: batch of any size that shows the shape of the images and the number of classes.
+
+    Returns:
+        The model, which is trained in phases. `sample(key, state, n)` gives images in [0, 1], of the full size: those
+        of the image size at the step of the state, with repeated pixels. A conditional model takes `label=...`, one for
+        all or one for each, and cycles through the classes without it. `decode` does the same with given latents.
+        `step` is that of the last phase. As the discriminator compares the examples of a batch, none has an output of
+        its own, and there is no `evaluate`.
+
+    Raises:
+        InputError: if the data are no images of a size that the networks can have.
+
+    Example:
+        >>> import numpy as np
+        >>> images = {"image": np.zeros((4, 8, 8, 1), np.uint8)}
+        >>> model = build(Config(base=32, latent_dim=4), images)
+        >>> [phase.name for phase in model.phases]
+        ['stable at 4', 'fading in 8', 'stable at 8']
+        >>> state = model.init(jax.random.key(0), images)
+        >>> model.sample(jax.random.key(1), state, 3).shape
+        (3, 8, 8, 1)
+    """
+    check_build(config, Config, example)
+    networks = _networks(config, example)
+    phases = plan(config, networks.size)
+
+    def losses(phase: Growth) -> tuple[Any, Any]:
+        objective = Objective(networks, config, phase)
+        return partial(discriminator_loss, objective), partial(generator_loss, objective)
+
+    def init(key: KeyArray, batch: Batch) -> dict[str, Params]:
+        del batch
+        return networks.init(key)
+
+    average = Average(constant_decay(config.ema), delayed=True)
+    model = growing_model(init, config, phases, losses, average)._replace(
+        sample=partial(sample, networks, phases),
+        decode=partial(decode, networks, phases),
+        sample_latent=networks.sample_latent,
+        conditions=("label",) if networks.classes else (),
+    )
+    classes = networks.classes or None
+    return checked(model, example, latent_dim=config.latent_dim, classes=classes, conditions=("label",))
+
+
+class Networks(NamedTuple):
+    """Generator and discriminator, and how they are applied.
+
+    Attributes:
+        generator: the generator.
+        discriminator: the discriminator.
+        latent_dim: dimension of the latent z.
+        classes: number of classes; 0 if they are not conditioned.
+        shape: height, width and channels of the data.
+    """
+
+    generator: Generator
+    discriminator: Discriminator
+    latent_dim: int
+    classes: int
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Height and width of the largest images."""
+        return self.discriminator.size
+
+    def init(self, key: KeyArray) -> dict[str, Params]:
+        """Initialize both networks, with the layers for all sizes."""
+        generator_key, discriminator_key = jax.random.split(key)
+        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, self.size, self.size, self.shape[2]))
+        label = jnp.zeros(1, jnp.int32) if self.classes else None
+        return {
+            "generator": dict(self.generator.init(generator_key, z, label, train=False)),
+            "discriminator": dict(self.discriminator.init(discriminator_key, image, train=False)),
+        }
+
+    def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
+        """Draw n latents."""
+        return jax.random.normal(key, (n, self.latent_dim))
+
+    def label(self, batch: Batch) -> Label:
+        """Return the classes of the real images; None without a condition."""
+        return batch["label"] if self.classes else None
+
+    def generate(
+        self, params: Params, z: Float[Array, "n latent"], label: Label, size: int, new: Scalar | None
+    ) -> Float[Array, "n size size channels"]:
+        """Return images of a size, for the weight of its layers."""
+        variables = {"params": params["generator"]}
+        images: Array = _apply(self.generator, variables, z, label, train=True, size=size, new=new)
+        return images
+
+    def discriminate(
+        self, params: Params, images: Float[Array, "n size size channels"], new: Scalar | None
+    ) -> tuple[Float[Array, " n"], Float[Array, "n classes"] | None]:
+        """Return critic values, and logits of classes, which depend on the other images of the batch."""
+        outputs = _apply(self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new)
+        return (outputs[:, 0], outputs[:, 1:]) if self.classes else (outputs, None)
+
+
+class Objective(NamedTuple):
+    """Networks, options and phase: what the losses depend on."""
+
+    networks: Networks
+    config: Config
+    phase: Growth
+
+    def fake(
+        self, key: KeyArray, params: Params, state: State, batch: Batch
+    ) -> tuple[Float[Array, "n size size channels"], Label]:
+        """Return as many new images as there are real ones, with their labels."""
+        label, size = self.networks.label(batch), self.phase.size
+        z = self.networks.sample_latent(key, len(batch["image"]))
+        return self.networks.generate(params, z, label, size, self.phase.weight(state.step)), label
+
+
+def generator_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the generator's loss on as many new images as there are real ones: the mean of `-D(G(z))`.
+
+    Args:
+        objective: networks, options and phase.
+        key: PRNG key of the latents.
+        params: parameters of both networks.
+        state: state of the training.
+        batch: real images, for their number and labels.
+
+    Returns:
+        The loss, no statistics, and metrics.
+    """
+    fake, label = objective.fake(key, params, state, batch)
+    of_fake, classes = objective.networks.discriminate(params, fake, objective.phase.weight(state.step))
+    value = wasserstein.generator(of_fake).mean() + _class_nll(classes, label)
+    return value, ({}, {"fake_output": of_fake.mean()})
+
+
+def discriminator_loss(
+    objective: Objective, key: KeyArray, params: Params, state: State, batch: Batch
+) -> tuple[Array, tuple[Stats, Metrics]]:
+    """Compute the discriminator's loss with the gradient penalty and the drift.
+
+    Args:
+        objective: networks, options and phase.
+        key: PRNG key of the latents and of the penalty.
+        params: parameters of both networks.
+        state: state of the training.
+        batch: real images.
+
+    Returns:
+        The loss, no statistics, and metrics; `image_size` and `new_layers` are the size and the weight of its layers.
+
+    Reference:
+        Karras et al. 2018, arXiv:1710.10196, appendix A.1; Gulrajani et al. 2017, arXiv:1704.00028, equation 3.
+    """
+    fake_key, penalty_key = jax.random.split(key)
+    networks, config, phase = objective.networks, objective.config, objective.phase
+    new = phase.weight(state.step)
+    fake, label = objective.fake(fake_key, params, state, batch)
+    real = real_at(surrounded(batch, networks.size), phase.size, new)
+    of_real, classes_of_real = networks.discriminate(params, real, new)
+    of_fake, classes_of_fake = networks.discriminate(params, fake, new)
+
+    def critic(images: Array) -> Float[Array, " batch"]:
+        return phase.size / networks.size * networks.discriminate(params, images, new)[0]
+
+    penalty = gradient_penalty(penalty_key, critic, real, fake, target=config.gradient_norm).mean()
+    value = wasserstein.discriminator(of_real, of_fake).mean()
+    value += config.penalty_weight / config.gradient_norm**2 * penalty + config.drift * jnp.square(of_real).mean()
+    value += _class_nll(classes_of_real, label) + _class_nll(classes_of_fake, label)
+    metrics = {
+        "real_output": of_real.mean(),
+        "fake_output": of_fake.mean(),
+        "penalty": penalty,
+        "image_size": jnp.float32(phase.size),
+        "new_layers": jnp.float32(1.0 if new is None else new),
+    }
+    return value, ({}, metrics)
+
+
+def sample(
+    networks: Networks,
+    phases: tuple[Growth, ...],
+    key: KeyArray,
+    state: State,
+    n: int,
+    *,
+    label: Labels | None = None,
+) -> Float[Array, "n height width channels"]:
+    """Return n generated images in [0, 1], approximately."""
+    return decode(networks, phases, state, networks.sample_latent(key, n), label=label)
+
+
+def decode(
+    networks: Networks,
+    phases: tuple[Growth, ...],
+    state: State,
+    latent: Float[Array, "n latent"],
+    *,
+    label: Labels | None = None,
+) -> Float[Array, "n height width channels"]:
+    """Return the images of given latents by the averaged generator, at the image size of the state's step."""
+    if label is not None and not networks.classes:
+        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
+    params = with_averages(state).params
+
+    def draw(size: int, new: Scalar | None) -> Float[Array, "n full full channels"]:
+        return enlarged(networks.generate(params, latent, labels, size, new), networks.size)
+
+    return from_signed(without_border(at_step(phases, state.step, draw), networks.shape))
+
+
+def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
+    """The result of a network, of a type that Flax does not state."""
+    return network.apply(*arguments, **options)
+
+
+def _class_nll(logits: Float[Array, "n classes"] | None, label: Label) -> Float[Array, ""]:
+    """Mean of -log p(class | image), in nats; 0 without classes."""
+    if logits is None:
+        return jnp.zeros(())
+    return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+
+
+def _networks(config: Config, example: Batch) -> Networks:
+    """Both networks for the data."""
+    size, shape = full_size("progressive", example, config.size)
+    config.check_sizes(size)
+    classes = count_classes(example) if config.conditional else 0
+    widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
+    generator = Generator(size, shape[2], classes=classes, **widths)
+    outputs = 1 + classes if classes else None
+    discriminator = Discriminator(size, outputs=outputs, group=config.group, fused=config.fused, **widths)
+    return Networks(generator, discriminator, config.latent_dim, classes, shape)

@@ -1,0 +1,127 @@
+"""The styles of a run whose generator has them: new ones, their images, and how they are distributed."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgen.game import State, Styles
+from jaxgen.models.labels import each_label
+from jaxgen.report.run_functions import prior_latents, state_of
+from jaxgen.report.section import NotApplicable, ReportInput, require_images
+from jaxgen.runs.loading import Run
+from jaxgen.typing import AnyArray, Array, Float, KeyArray, PyTree
+
+DRAWS = 10_000
+"""Number of latents from whose styles the deviation from their average is computed, as in Karras et al. 2020."""
+
+
+class RunStyles(NamedTuple):
+    """Functions of the styles of a run of a single seed.
+
+    Attributes:
+        run: the run.
+        functions: the two halves of its generator.
+        state: its state.
+    """
+
+    run: Run
+    functions: Styles
+    state: State
+
+    @property
+    def layers(self) -> int:
+        """Number of layers that have a style."""
+        return self.functions.layers
+
+    @property
+    def average(self) -> Float[Array, " style"]:
+        """The average style."""
+        return self.functions.average(self.state)
+
+    @property
+    def noise(self) -> PyTree:
+        """The noise images that the generator stores."""
+        return self.functions.noise(self.state)
+
+    def draw(self, key: KeyArray, n: int) -> Float[Array, "n style"]:
+        """Return styles of new latents; those of a conditional model cycle through the classes."""
+        conditions = {}
+        if "label" in self.run.model.conditions:
+            conditions["label"] = jnp.asarray(each_label(None, n, self.run.classes))
+        return _mapped(self.functions.map, self.state, prior_latents(self.run, key, n), conditions)
+
+    def in_all_layers(self, w: Float[AnyArray, "n style"]) -> Float[Array, "n layers style"]:
+        """Return each style for all layers."""
+        return jnp.broadcast_to(jnp.asarray(w)[:, None], (len(w), self.layers, w.shape[1]))
+
+    def images(
+        self, w: Float[AnyArray, "n layers style"], noise: PyTree | None = None
+    ) -> Float[np.ndarray, "n height width channels"]:
+        """Return the images of the styles of layers, with the stored noise images or with given ones."""
+        given = self.noise if noise is None else noise
+        return np.asarray(_synthesized(self.functions.synthesize, self.state, jnp.asarray(w), given))
+
+    def deviations(self, key: KeyArray) -> Float[Array, "draws style"]:
+        """Return the differences of the styles of many latents from the average style."""
+        return self.draw(key, DRAWS) - self.average
+
+
+def styles_of(inputs: ReportInput, run: Run | None = None) -> RunStyles:
+    """Return the styles of a run of a single seed.
+
+    Args:
+        inputs: input of a section.
+        run: the run; None for the one that figures show.
+
+    Returns:
+        The functions.
+
+    Raises:
+        NotApplicable: if the generator has no styles.
+    """
+    if inputs.run.model.styles is None:
+        raise NotApplicable("the model has no generator with styles")
+    require_images(inputs)
+    run = inputs.shown_run if run is None else run
+    assert run.model.styles is not None
+    return RunStyles(run, run.model.styles, state_of(run))
+
+
+def new_noise(key: KeyArray, noise: PyTree, n: int | None = None) -> PyTree:
+    """Draw noise images from the normal distribution.
+
+    Args:
+        key: PRNG key.
+        noise: noise images, for their sizes.
+        n: number of images that each have their own; None for one set for all.
+
+    Returns:
+        New noise images in the same form.
+
+    Example:
+        >>> new_noise(jax.random.key(0), {"a": jnp.zeros((4, 4))}, 3)["a"].shape
+        (3, 4, 4)
+    """
+    leaves, structure = jax.tree.flatten(noise)
+    keys = jax.random.split(key, max(1, len(leaves)))
+    count = () if n is None else (n,)
+    return jax.tree.unflatten(
+        structure, [jax.random.normal(k, count + x.shape, x.dtype) for k, x in zip(keys, leaves, strict=False)]
+    )
+
+
+# Compiled once for all sections and numbers of styles.
+
+
+@partial(jax.jit, static_argnums=0)
+def _mapped(function: Callable[..., Array], state: State, latents: Array, conditions: dict[str, Array]) -> Array:
+    return function(state, latents, **conditions)
+
+
+@partial(jax.jit, static_argnums=0)
+def _synthesized(function: Callable[..., Array], state: State, w: Array, noise: PyTree) -> Array:
+    return function(state, w, noise)

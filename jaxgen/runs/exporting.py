@@ -1,0 +1,162 @@
+"""Export of a run: its weights and its config in one file, with a model card; and the way back into a run folder."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from jaxgen._signatures import checked
+from jaxgen.atomic_write import open_atomic
+from jaxgen.errors import InputError
+from jaxgen.game import Model
+from jaxgen.models import REGISTRY, Family, build_model, family_errors
+from jaxgen.runs.config import RunConfig, custom_model_message, with_absolute_paths
+from jaxgen.runs.exported_file import (
+    COLLECTIONS,
+    SUFFIX,
+    Exported,
+    arrays_of,
+    exported_bytes,
+    read_exported,
+    shared_config,
+)
+from jaxgen.runs.imported_run import check_run_folder, write_imported, zeros_of
+from jaxgen.runs.loading import Run, abstract_state, single
+from jaxgen.runs.model_card import model_card
+from jaxgen.runs.outputs import check_writable, make_folder
+from jaxgen.training.leaves import first_difference, named_leaves
+
+CARD = "README.md"
+"""Name of the model card, beside the file."""
+
+
+def check_export(path: Path) -> None:
+    """Check that a run can be exported to a file, before any work.
+
+    Args:
+        path: path of the file.
+
+    Raises:
+        InputError: if it has another ending, it or a file README.md beside it exists, or it cannot be written.
+
+    Example:
+        >>> check_export(Path("model.npz"))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: the file of an exported run must end in .safetensors, got 'model.npz'
+    """
+    if path.suffix != SUFFIX:
+        raise InputError(f"the file of an exported run must end in {SUFFIX}, got '{path}'")
+    check_writable(path.parent)
+    for existing in (path, path.with_name(CARD)):
+        if existing.exists():
+            raise InputError(f"{existing} exists: give a --to in a folder of its own, in which both can be written")
+
+
+@checked
+def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> Path:
+    """Write the weights of a run and its config to a file, and a model card beside it.
+
+    Everything that the model needs to sample, encode and evaluate is in the file: parameters, statistics, and their
+    moving averages. The states of optimizers are not, nor are folders of the user's machine. The metrics in the card
+    are those that the folder of the run has of this state.
+
+    Args:
+        run: run to export, as `load_run` returns it.
+        path: path of a `.safetensors` file; its folder is made where there is none. Neither it nor a README.md beside
+            it may exist.
+        run_index: number of the seed to export, for a run of several, counted from 0; None for all.
+
+    Returns:
+        Path of the model card.
+
+    Raises:
+        InputError: if the file cannot be written, or the run has no such seed; then no file is written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from jaxgen.runs import load_run
+        >>> from jaxgen.training.states import initial_state
+        >>> family, example = REGISTRY["gan"], {"point": np.zeros((1, 2), np.float32)}
+        >>> config = RunConfig(family.config(hidden=(4,)), data="ring")
+        >>> model = family.build(config.model_config, example)
+        >>> state = initial_state(model, config.keys, example)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "model.safetensors"
+        ...     _ = export_run(Run(Path("absent"), "gan", config, example, model, state, 0, {}, ()), path)
+        ...     import_run(path, Path(folder) / "run")
+        ...     load_run(Path(folder) / "run").step
+        0
+    """
+    path = Path(path)
+    check_export(path)
+    if run_index is not None and run_index not in run.finite:
+        finite = ", ".join(map(str, run.finite))
+        raise InputError(f"run_index must be a seed that has not diverged, one of {finite}, got {run_index}")
+    exported_one = run if run_index is None else single(run, int(run_index))
+    description = exported_one.description
+    description = description._replace(config=shared_config(description.config))
+    exported = Exported(description, run.step, exported_one.diverged, arrays_of(exported_one.state))
+    content, card = exported_bytes(exported), model_card(run, path.name, run_index=run_index)
+    make_folder(path.parent)
+    # Both are complete before either has its name.
+    with open_atomic(path.with_name(CARD)) as card_file:
+        card_file.write(card.encode())
+        with open_atomic(path) as file:
+            file.write(content)
+    return path.with_name(CARD)
+
+
+@checked
+def import_run(
+    path: str | Path,
+    folder: str | Path,
+    *,
+    data: str | None = None,
+    data_dir: str | None = None,
+    family: Family | None = None,
+    model: Model | None = None,
+) -> None:
+    """Make a run folder of the file of an exported run; its samples are equal to those of that run in every bit.
+
+    The run cannot be resumed, as the file has no states of optimizers: those in the folder are zeros. A new run can
+    start from its weights (`init_from`).
+
+    Args:
+        path: path of the file.
+        folder: run folder, which must not exist or be empty.
+        data: name or path of the data with which the run is evaluated; by default the name in the file, which has the
+            last part of a path of the user's own data.
+        data_dir: folder of the data sets.
+        family: family of the run, where it is not part of the package.
+        model: model of the run, where it was built in Python with modules or functions of its own.
+
+    Raises:
+        InputError: if the file is no such file, is damaged, or of another model than its config; or the folder has
+            files or cannot be written. Then no folder is written.
+        OSError: if the file cannot be opened.
+    """
+    path, folder = Path(path), Path(folder)
+    check_run_folder(folder)
+    description, step, diverged, arrays = read_exported(path, family=family)
+    if model is None:
+        if description.custom:
+            raise InputError(custom_model_message(path))
+        family = family or REGISTRY[description.family]
+        model = build_model(family, description.config.model_config, description.example)
+        with family_errors(family):
+            like = abstract_state(model, description.config, description.example)
+    else:
+        like = abstract_state(model, description.config, description.example)
+    if difference := first_difference(arrays, arrays_of(like)):
+        raise InputError(f"{path} must have the arrays of the model of its config, but {difference}")
+    exported = {name: getattr(like, name) for name in COLLECTIONS}
+    parts = jax.tree.unflatten(jax.tree.structure(exported), [arrays[name] for name in named_leaves(exported)])
+    state = zeros_of(like).replace(step=jnp.asarray(step, like.step.dtype), **parts)
+    named = with_absolute_paths(RunConfig(None, data=data or description.config.data, data_dir=data_dir))
+    config = dataclasses.replace(
+        description.config, data=named.data if data else description.config.data, data_dir=named.data_dir
+    )
+    imported = description._replace(config=config, imported=description.imported or "jaxgen")
+    write_imported(folder, imported, state, diverged)

@@ -1,0 +1,166 @@
+"""Weights of the programs of the authors of a model, as a run folder that samples."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+
+from jaxgen._signatures import checked
+from jaxgen.array_files.weights_file import read_weights
+from jaxgen.data import example_from
+from jaxgen.data.sources import Notify, print_to_stderr
+from jaxgen.errors import InputError, check_known
+from jaxgen.game import Model, State
+from jaxgen.models import PRESETS, REGISTRY, build_model
+from jaxgen.nn.published_weights import variables_from
+from jaxgen.runs.config import RunConfig, with_absolute_paths
+from jaxgen.runs.config_json import RunDescription
+from jaxgen.runs.imported_run import check_run_folder, write_imported, zeros_of
+from jaxgen.runs.published_families import PUBLISHED, Found, PublishedFamily, Weights
+from jaxgen.training.seeds import add_seed_axis, select_seed
+from jaxgen.training.states import initial_state
+from jaxgen.typing import Batch
+
+NO_DATA = "unknown"
+"""Name of the data in the config of a run whose data are not known."""
+
+Networks: TypeAlias = Mapping[str, Weights]
+"""Network of a file, "generator", "average" (the generator's moving average) or "discriminator" -> its weights."""
+
+PREFIXES = {"G": "generator", "G_ema": "average", "Gs": "average", "D": "discriminator"}
+"""First part of a name in a file of several networks -> network."""
+
+
+@checked
+def import_published(
+    name: str,
+    path: str | Path,
+    folder: str | Path,
+    *,
+    data: str = NO_DATA,
+    data_dir: str | None = None,
+    notify: Notify = print_to_stderr,
+) -> None:
+    """Make a run folder of weights that the program of a model's authors has written.
+
+    Samples come from the average of the generator where the file has one, or else from the generator. The run cannot be
+    resumed; a new run can start from its weights (`init_from`).
+
+    Args:
+        name: family, whose options are then those that the shapes of the weights determine; or one of its presets,
+            whose options the weights must have.
+        path: `.safetensors`, `.npz`, `.pt` or `.pth` file: the state dict of a generator, or those of several networks
+            with names that begin with "G_ema.", "G." and "D.".
+        folder: run folder, which must not exist or be empty.
+        data: name or path of the data that the weights were trained on.
+        data_dir: folder of the data sets.
+        notify: called with notices for the user, e.g. that there is no discriminator.
+
+    Raises:
+        InputError: if the file is no such file or is damaged, or its weights are those of other networks, with the
+            first array that differs; or the folder has files or cannot be written. Then no folder is written.
+        OSError: if the file cannot be opened.
+    """
+    path, folder = Path(path), Path(folder)
+    check_known("model with published weights", name, known_models())
+    check_run_folder(folder)
+    family = PRESETS[name].family if name in PRESETS else name
+    published = PUBLISHED[family]
+    networks = _networks(read_weights(path), published, path)
+    found = _found(published, networks, path)
+    options = PRESETS[name].config if name in PRESETS else REGISTRY[family].config(**found.options)
+    example = _example(found, size=getattr(options, "size", None) or found.size)
+    model = build_model(REGISTRY[family], options, example)
+    config = with_absolute_paths(RunConfig(options, data=data, data_dir=data_dir, image_size=found.size))
+    state = _state(model, config, example, networks, published, path)
+    for network, consequence in ABSENT.items():
+        if network not in networks:
+            notify(f"{path} has no {network}: {consequence}")
+    preset = name if name in PRESETS else None
+    write_imported(folder, RunDescription(family, config, example, preset=preset, imported=family), state, {})
+
+
+def known_models() -> list[str]:
+    """Return the families with published weights, and their presets."""
+    families = [name for name in PUBLISHED if name in REGISTRY]
+    return [*families, *(name for name, preset in PRESETS.items() if preset.family in families)]
+
+
+ABSENT = {
+    "discriminator": (
+        "the run has a new one with random weights, so its outputs mean nothing, and a training that starts from this "
+        "run begins with a discriminator that has learned nothing"
+    ),
+}
+"""Network that a file may lack -> what then cannot be done."""
+
+
+def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Networks:
+    """The weights of each network of a file."""
+    parts = {name: re.split(r"[./]", name, maxsplit=1) for name in weights}
+    prefixed = [name for name, part in parts.items() if part[0] in PREFIXES and len(part) == 2]
+    if not prefixed:
+        kind = "generator" if any(map(published.is_of_generator, weights)) else "discriminator"
+        networks: dict[str, dict[str, np.ndarray]] = {kind: dict(weights)}
+    else:
+        if others := sorted(weights.keys() - set(prefixed)):
+            raise InputError(
+                f"the names of {path} must all begin with one of {', '.join(PREFIXES)}, or none of them, got "
+                f"'{others[0]}' beside '{prefixed[0]}'"
+            )
+        networks = {}
+        for name, (prefix, rest) in parts.items():
+            networks.setdefault(PREFIXES[prefix], {})[rest] = weights[name]
+    if not {"generator", "average"} & networks.keys():
+        raise InputError(f"{path} must have the weights of a generator, got none, so nothing could be sampled")
+    return networks
+
+
+def _found(published: PublishedFamily, networks: Networks, path: Path) -> Found:
+    """What the shapes of the weights say."""
+    try:
+        return published.find(networks.get("average", networks.get("generator", {})), networks.get("discriminator"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _example(found: Found, size: int) -> Batch:
+    """A batch of one example, as of data that the weights were trained on."""
+    image = {"shape": [size, size, found.channels], "dtype": "uint8"}
+    return example_from({"image": image} | ({"label": {"classes": found.classes}} if found.classes else {}))
+
+
+def _state(
+    model: Model, config: RunConfig[Any], example: Batch, networks: Networks, published: PublishedFamily, path: Path
+) -> State:
+    """The state with the weights in place of random ones, with a leading axis of one seed."""
+    like, namings = jax.eval_shape(model.init, jax.random.key(0), example), published.namings(config.model_config)
+    found = {}
+    for network, weights in networks.items():
+        role = "generator" if network == "average" else network
+        stored = {kind: x for kind, x in like.stats.get(role, {}).items() if kind not in published.not_stored}
+        try:
+            found[network] = variables_from(weights, {"params": like.params[role], **stored}, namings[role])
+        except InputError as error:
+            raise InputError(f"the {network} of {path}: {error}") from None
+    # The average has copies of what is not averaged, and it is the one that samples.
+    average = found.pop("average", None) or found["generator"]
+    found.setdefault("generator", average)
+    state = zeros_of(like)
+    if like.params.keys() - found.keys():
+        state = select_seed(jax.device_get(initial_state(model, config.keys, example)), 0)
+    if state.ema:
+        ema = {"generator": {**state.ema["generator"], **average}}
+    else:
+        found, ema = {**found, "generator": average}, {}
+    params = {name: found[name]["params"] if name in found else own for name, own in state.params.items()}
+    stats = {
+        name: {kind: found.get(name, {}).get(kind, x) for kind, x in own.items()} for name, own in state.stats.items()
+    }
+    # Of networks that grow, the last phase has the largest images.
+    step = np.asarray(sum(phase.steps or 0 for phase in model.phases), state.step.dtype)
+    imported: State = add_seed_axis(state.replace(step=step, params=params, stats=stats, ema=ema))
+    return imported

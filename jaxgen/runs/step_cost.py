@@ -1,0 +1,109 @@
+"""What a training step costs, without running it: operations, bytes and memory of every phase of a training."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgen.flop import of_algorithm
+from jaxgen.nn.convolution import convolutions_by_xla
+from jaxgen.runs.preparation import Prepared
+from jaxgen.training.phases import Stage, stages
+from jaxgen.typing import Batch
+
+ACCELERATORS = ("cuda", "tpu")
+"""Platforms for which the program is lowered beside that of this machine."""
+
+
+class Lowered(NamedTuple):
+    """A step lowered for a platform, before its compiler has joined operations.
+
+    Attributes:
+        operations: number of all operations.
+        bytes: bytes that all of them read and write: an upper bound of the traffic with the memory.
+    """
+
+    operations: float
+    bytes: float
+
+
+class StepCost(NamedTuple):
+    """The cost of one step of one seed in a phase of a training.
+
+    Attributes:
+        phase: name of the phase.
+        batch_size: number of examples in one update.
+        products: operations of products and convolutions in a step in which every regularizer is due.
+        products_without: the same in a step without those that are not due at every step.
+        lowered: platform -> all operations of the lowered program, in which every branch of a condition counts.
+        memory: bytes that the compiler of this machine plans for a step: arguments, results and what is between.
+    """
+
+    phase: str
+    batch_size: int
+    products: int
+    products_without: int
+    lowered: dict[str, Lowered]
+    memory: int
+
+    def share(self, platform: str) -> float:
+        """Return the share of products and convolutions in all operations of the lowered program."""
+        return self.products / self.lowered[platform].operations
+
+
+def step_costs(prepared: Prepared) -> list[StepCost]:
+    """Lower and compile one step of every phase of a training, and count what it costs. Nothing is run.
+
+    Args:
+        prepared: a training that could start.
+
+    Returns:
+        The costs of the phases that the training reaches, in their order.
+
+    Example:
+        >>> from jaxgen.models import REGISTRY
+        >>> from jaxgen.runs import RunConfig
+        >>> from jaxgen.runs.preparation import prepare_run
+        >>> config = RunConfig(REGISTRY["vae"].config(hidden=(8,), latent_dim=2), batch_size=10)
+        >>> [found] = step_costs(prepare_run("unused", "vae", config))
+        >>> found.batch_size, found.products, found.products_without
+        (10, 54080, 54080)
+    """
+    return [_of_stage(prepared, stage) for stage in stages(prepared.model, prepared.config.steps)]
+
+
+def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
+    phase, example = stage.phase, prepared.description.example
+    batch_size = phase.batch_size or prepared.config.update_size
+    batch = jax.eval_shape(phase.preprocess, _batch_of(example, batch_size * phase.slices))
+    state = jax.eval_shape(lambda key: prepared.model.init(key, example), jax.random.key(0))
+    arguments: tuple[Any, ...] = (jax.random.key(0), state, batch)
+
+    def of_platform(platform: str) -> Lowered:
+        # Functions of their own: JAX stores traces, and convolutions are chosen while a function is traced.
+        lowered = jax.jit(lambda *given: phase.step(*given)).trace(*arguments).lower(lowering_platforms=(platform,))
+        costs: Any = lowered.cost_analysis()
+        return Lowered(costs["flops"], costs["bytes accessed"])
+
+    with convolutions_by_xla():
+        lowered = {platform: of_platform(platform) for platform in ACCELERATORS}
+    own = jax.default_backend()
+    own = "cuda" if own == "gpu" else own
+    compiled = jax.jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments).compile()
+    plan: Any = compiled.memory_analysis()
+    return StepCost(
+        phase=phase.name,
+        batch_size=batch_size,
+        products=of_algorithm(phase.step, state, batch),
+        products_without=of_algorithm(phase.step, state, batch, branch=min),
+        lowered={own: of_platform(own), **lowered},
+        memory=plan.argument_size_in_bytes
+        + plan.output_size_in_bytes
+        + plan.temp_size_in_bytes
+        - plan.alias_size_in_bytes,
+    )
+
+
+def _batch_of(example: Batch, size: int) -> Batch:
+    """The shapes of a batch."""
+    return {name: jax.ShapeDtypeStruct((size, *np.shape(x)[1:]), np.asarray(x).dtype) for name, x in example.items()}
