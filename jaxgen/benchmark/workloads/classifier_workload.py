@@ -8,7 +8,7 @@ import numpy as np
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Workload
 from jaxgen.models.classifier import Config, build
-from jaxgen.typing import Params
+from jaxgen.game import State
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -29,10 +29,10 @@ def classifier(*, width: int = 16, batch_size: int = 128) -> Workload:
         weight_decay=1e-4,
     )
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_classifier import classifier
 
-        return classifier(config, params, compiled=compiled)
+        return classifier(config, state.params, compiled=compiled)
 
     return Workload(
         name="ResNet",

@@ -20,6 +20,7 @@ from jaxgen.benchmark.workloads import WORKLOADS
 from jaxgen.benchmark.workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 from jaxgen.benchmark.workloads.workload_precision import in_precision
 from jaxgen.game import State
+from jaxgen.training import fit
 from jaxgen.typing import PyTree
 from tests.benchmark.torch_flop import Counter
 
@@ -33,12 +34,30 @@ every_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workl
 @every_workload
 def test_losses_agree_in_float64_at_several_steps(workload: Workload) -> None:
     workload, data, state = small(workload), data_of(workload), random_state(workload)
-    twin = workload.twin(state.params, compiled=False).to(torch.float64)
+    # Enough for the second update with a lazy regularizer that has a state.
+    steps = 5 if workload.period > 1 else COMPARED_STEPS
+    twin = workload.twin(state, compiled=False).to(torch.float64)
     with jax.enable_x64(True):
-        data, state = in_float64(data), in_float64(state)
-        compared = compare_steps(begin(workload, workload.build(data), data, jax.random.key(1), state), twin)
-    assert len(compared) == COMPARED_STEPS
+        data, start, key = in_float64(data), in_float64(state), jax.random.key(1)
+        model = workload.build(data)
+        result = fit(model, data, key=key, state=start, steps=steps, batch_size=workload.batch_size)
+        losses = {player.name: result.history[f"{player.name}/loss"] for player in model.players}
+        compared = compare_steps(Run(workload, model, data, key, start, losses), twin)
+    assert len(compared) == steps
     assert max(step.difference for step in compared) <= TOLERANCE
+    # The averages, with their statistics, are compared with those that the twin loads from the last state of jaxgen.
+    averages = {name: dict(variables) for name, variables in result.state.ema.items()}
+    assert [average.name for average in twin.averages] == list(averages)
+    if averages:
+        last = state.replace(
+            params=result.state.params | {name: variables.pop("params") for name, variables in averages.items()},
+            stats=result.state.stats | averages,
+        )
+        loaded = workload.twin(last, compiled=False).to(torch.float64)
+        for average, expected in zip(twin.averages, loaded.averages, strict=True):
+            for name, value in average.network.state_dict().items():
+                # The decay of the average is a float32.
+                torch.testing.assert_close(value, expected.network.state_dict()[name], rtol=1e-6, atol=1e-7, msg=name)
 
 
 @pytest.mark.parametrize("name", ["MLP VAE", "DCGAN 28"])
@@ -46,10 +65,10 @@ def test_losses_agree_in_bfloat16_and_differ_for_another_bias(name: str) -> None
     workload = next(in_precision(small(workload), BFLOAT16) for workload in WORKLOADS if workload.name == name)
     data, state = data_of(workload), random_state(workload)
     run = begin(workload, workload.build(data), data, jax.random.key(1), state)
-    agreement = compare(run, workload.twin(state.params, compiled=False))
+    agreement = compare(run, workload.twin(state, compiled=False))
     assert agreement.holds
     assert agreement.tolerance == 2**-8
-    other = workload.twin(state.params, compiled=False)
+    other = workload.twin(state, compiled=False)
     with torch.no_grad():
         other.parameters[other.players[0].name][-1].add_(0.3)
     assert not compare(run, other).holds
@@ -60,7 +79,7 @@ def test_difference_of_losses_near_zero_is_relative_to_the_least_size_in_bfloat1
     for precision in (FLOAT32, BFLOAT16):
         workload = in_precision(small(WORKLOADS[0]), precision)
         data, state = data_of(workload), random_state(workload)
-        twin = workload.twin(state.params, compiled=False)
+        twin = workload.twin(state, compiled=False)
         player = twin.players[0].name
         run = Run(workload, workload.build(data), data, jax.random.key(1), state, {player: np.full(1, 1e-3)})
         twin.step = lambda *given, player=player: {player: torch.tensor(1e-3 + 1e-5)}
@@ -83,7 +102,7 @@ def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
     assert updated == jax.eval_shape(lambda state: state.replace(step=jnp.int32(0)), state)
     assert {metric.dtype for metric in metrics.values()} == {jnp.dtype(FLOAT32)}
 
-    twin, dtypes = workload.twin(state.params, compiled=False), set()
+    twin, dtypes = workload.twin(state, compiled=False), set()
     layers = [layer for player in twin.players for layer in player.network.modules() if isinstance(layer, PRODUCTS)]
     for layer in layers:
         layer.register_forward_hook(lambda layer, given, output: dtypes.add(output.dtype))
@@ -101,7 +120,7 @@ def test_operations_of_the_traced_step_are_those_that_pytorch_counts(workload: W
     workload = small(workload)
     model, state = workload.build(data_of(workload)), random_state(workload)
     batch = {name: array[: workload.batch_size * model.slices] for name, array in data_of(workload).items()}
-    twin = workload.twin(state.params, compiled=False)
+    twin = workload.twin(state, compiled=False)
     with Counter() as step:
         twin.step(twin.tensors(batch))
     with Counter() as zero:
@@ -194,12 +213,16 @@ def products(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
                 yield from products(inner)
 
 
+OTHER_SIZES = {"StyleGAN2 32": {"shape": (8, 8, 1)}}
+"""Images of small workloads, where those of the workload take long to compile."""
+
+
 def small(workload: Workload) -> Workload:
-    return workload.scaled(width=2 if workload.convolutional else 4, batch_size=4)
+    return workload.scaled(width=2 if workload.convolutional else 4, batch_size=4, **OTHER_SIZES.get(workload.name, {}))
 
 
 def small_twin(workload: Workload) -> Twin:
-    return small(workload).twin(random_state(small(workload)).params, compiled=False)
+    return small(workload).twin(random_state(small(workload)), compiled=False)
 
 
 def data_of(workload: Workload) -> Data:
@@ -211,7 +234,7 @@ def data_of(workload: Workload) -> Data:
 def first_examples(name: str) -> Data:
     """The first examples of a workload's data, enough for a step of five updates and for a label of every class."""
     workload = next(workload for workload in WORKLOADS if workload.name == name)
-    return {name: array[:100].copy() for name, array in workload.data().items()}
+    return {name: array[:100].copy() for name, array in small(workload).data().items()}
 
 
 def shapes_of_state(workload: Workload) -> State:
@@ -238,8 +261,13 @@ def random_state(workload: Workload) -> State:
     random = np.random.default_rng(0)
     shapes = shapes_of_small_state(workload.name)
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    weights = jax.tree.map(lambda leaf: random.normal(0.0, 0.1, leaf.shape).astype(leaf.dtype), shapes.params)
-    return state.replace(params=weights)
+
+    def drawn(shapes: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: random.normal(0.0, 0.1, leaf.shape).astype(leaf.dtype), shapes)
+
+    params, stats = drawn(shapes.params), drawn(shapes.stats)
+    averages = {name: {"params": params[name], **stats.get(name, {})} for name in state.ema}
+    return state.replace(params=params, stats=stats, ema=averages)
 
 
 def in_float64(arrays: PyTree) -> PyTree:
