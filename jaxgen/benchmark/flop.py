@@ -7,6 +7,7 @@ number, which PyTorch's own counter confirms for its side.
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from jax.extend.core import Jaxpr, JaxprEqn
 from jax.interpreters.partial_eval import dce_jaxpr
 from jax.stages import Compiled
 
-from jaxgen.game import Model, Player, State, game
+from jaxgen.game import Model, Player, State, Step, game
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.training import jit
 from jaxgen.typing import Batch
@@ -24,10 +25,13 @@ COUNTED = "products and convolutions of the traced step"
 
 
 def of_algorithm(model: Model, state: State, batch: Batch) -> int:
-    """Count the operations of the products and convolutions of one step.
+    """Count the operations of the products and convolutions of one step, on average over the steps.
+
+    An update with a lazy regularizer, at every k-th step, counts as one k-th. Products with a vector, as those of a
+    power iteration, are not counted: they are few operations.
 
     Args:
-        model: model without lazy regularizers.
+        model: model, whose own step and players are counted.
         state: state of the model, or its shapes.
         batch: batch of one step, or its shapes.
 
@@ -35,29 +39,49 @@ def of_algorithm(model: Model, state: State, batch: Batch) -> int:
         Number of multiplications and additions.
     """
     with convolutions_by_xla():
-        # A new function, because JAX caches the traces of functions that it has seen.
-        jaxpr = jax.make_jaxpr(lambda *arguments: model.step(*arguments))(jax.random.key(0), state, batch)
-    # Without operations whose results are not used, which a compiler removes as well.
-    used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
-    return _operations(used)
+        total = Fraction(_traced(model.step, state, batch))
+        # In the traced step every update that may be due is computed.
+        for step, every in _regularized_steps(model):
+            total -= (1 - Fraction(1, every)) * _traced(step, state, batch)
+    return round(total)
 
 
 def of_compiled_step(compiled: Compiled, model: Model, state: State, batch: Batch) -> float:
     """Count the operations of the compiled program of one step, elementwise ones included.
 
-    XLA counts the body of a loop once. Its remaining iterations, the further updates of a player, are added here.
+    XLA counts the body of a loop once, and an update with a lazy regularizer as if it were due at every step. The
+    remaining iterations of a loop, the further updates of a player, are added here, and of an update at every k-th step
+    one k-th is left.
 
     Args:
         compiled: program of one step of the model.
-        model: model without regularizers.
+        model: model, whose own step and players are counted.
         state: state of the model, or its shapes.
         batch: batch of one update, or its shapes.
 
     Returns:
         Number of operations.
     """
-    repeated = ((player.updates - 1, player) for player in model.players if player.updates > 1)
-    return _flop(compiled) + sum(times * _flop(_one_update(player, state, batch)) for times, player in repeated)
+    repeated = ((player.updates - 1, _step_of(player)) for player in model.players if player.updates > 1)
+    rare = ((1 / every - 1, step) for step, every in _regularized_steps(model))
+    return _flop(compiled) + sum(times * _flop(_compiled(step, state, batch)) for times, step in (*repeated, *rare))
+
+
+def _traced(step: Step, state: State, batch: Batch) -> int:
+    """The operations of a step as it is traced."""
+    # A new function, because JAX caches the traces of functions that it has seen.
+    jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
+    # Without operations whose results are not used, which a compiler removes as well.
+    used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
+    return _operations(used)
+
+
+def _regularized_steps(model: Model) -> Iterator[tuple[Step, int]]:
+    """For each lazy regularizer, a step with its update alone, on a slice of the batch; and its interval."""
+    for player in model.players:
+        for regularizer in player.regularizers:
+            if regularizer.every > 1:
+                yield _step_of(player._replace(loss=regularizer.loss), slices=model.slices), regularizer.every
 
 
 def _operations(jaxpr: Jaxpr) -> int:
@@ -79,9 +103,11 @@ def _operations(jaxpr: Jaxpr) -> int:
 
 
 def _of_product(equation: JaxprEqn) -> int:
-    """Each element of the result is a sum over the contracted axes."""
+    """Each element of the result is a sum over the contracted axes; 0 for products with a vector."""
     (contracted, _), _ = equation.params["dimension_numbers"]
-    (left, _), output = _shapes(equation)
+    (left, right), output = _shapes(equation)
+    if min(len(left), len(right)) < 2:
+        return 0
     return 2 * math.prod(output) * math.prod(left[axis] for axis in contracted)
 
 
@@ -119,9 +145,13 @@ def _is_program(value: Any) -> bool:
     return hasattr(value, "eqns")
 
 
-def _one_update(player: Player, state: State, batch: Batch) -> Compiled:
-    """The program of one update of a player, as a step of a game with this player alone."""
-    _, step = game(lambda key, batch: {}, [player._replace(updates=1)])
+def _step_of(player: Player, *, slices: int = 1) -> Step:
+    """A step that is one update of a player alone, with one of the slices of the batch."""
+    _, step = game(lambda key, batch: {}, [player._replace(updates=1, regularizers=())])
+    return lambda key, state, batch: step(key, state, jax.tree.map(lambda x: x[::slices], batch))
+
+
+def _compiled(step: Step, state: State, batch: Batch) -> Compiled:
     compiled: Compiled = jit(step).lower(jax.random.key(0), state, batch).compile()
     return compiled
 

@@ -5,7 +5,6 @@ for positive c, so that a factor after it costs nothing: it is one of the small 
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import torch

@@ -192,6 +192,7 @@ class ToRows(nn.Module):
     """Flatten feature maps in the order of their memory, channels last, which needs no copy."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the rows."""
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
@@ -203,6 +204,7 @@ class ToMaps(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the feature maps."""
         return x.unflatten(1, (*self.size, -1)).permute(0, 3, 1, 2)
 
 
@@ -210,6 +212,7 @@ class AtLeastFloat32(nn.Module):
     """Conversion of narrower types to float32."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return float32, or float64."""
         return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

@@ -64,7 +64,7 @@ def stylegan2(config: Any, state: State, *, compiled: bool) -> Twin:
     def path_noise(x: Tensor) -> Noise:
         few = x[: max(1, len(x) // config.path_length_reduction)]
         first, second, crossover, *images = styles_and_images(few)
-        projection = normal(few, channels, *images[-1].shape[2:])
+        projection = normal(few, generator.channels, *images[-1].shape[2:])
         return first, second, crossover, projection, *images
 
     def optimizer(network: nn.Module, every: int) -> torch.optim.Optimizer:
@@ -78,7 +78,6 @@ def stylegan2(config: Any, state: State, *, compiled: bool) -> Twin:
         images = min(half_life, config.ema_ramp_up * step * batch_size)
         return float(0.5 ** (batch_size / max(images, 1e-8)))
 
-    channels = generator.blocks[-1].torgb.out_channels
     lengths = TorchRegularizer("path_length", path_length, config.path_length_every, path_noise)
     penalty = TorchRegularizer("penalty", gradient_penalty, config.penalty_every)
     of_generator = optimizer(generator, lengths.every)

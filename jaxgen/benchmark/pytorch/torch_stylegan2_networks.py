@@ -5,7 +5,8 @@ in training; filters are depthwise convolutions.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from jaxgen.benchmark.pytorch.torch_equalized import (
     EqualizedLinear,
     append_deviation,
     pixel_norm,
-    scaled,
 )
 from jaxgen.benchmark.pytorch.torch_networks import AtLeastFloat32, ToRows, channels_last, filled
 from jaxgen.nn.equalized import GAIN, LEAK
@@ -27,21 +27,62 @@ from jaxgen.typing import Params
 
 
 class Filter(nn.Module):
-    """The separable filter of all resampling as a window; the networks' layers share one."""
+    """The separable filter of all resampling as a window; the layers of a network share one."""
+
+    window: Tensor
+    enlarging_window: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.tensor(np.outer(TAPS, TAPS), dtype=torch.float32))
+        window = torch.tensor(np.outer(TAPS, TAPS), dtype=torch.float32)
+        self.register_buffer("window", window)
+        self.register_buffer("enlarging_window", 4 * window)
 
     def forward(self, x: Tensor, *, padding: int, stride: int = 1) -> Tensor:
         """Filter every channel."""
-        channels = x.shape[1]
-        return conv2d(x, self.window.expand(channels, 1, -1, -1), None, stride, padding, groups=channels)
+        filtered: Tensor = depthwise(x, self.window, stride, padding, False)
+        return filtered
 
     def enlarge(self, x: Tensor) -> Tensor:
         """Double the image."""
+        enlarged: Tensor = depthwise(x, self.enlarging_window, 2, 1, True)
+        return enlarged
+
+
+class Depthwise(torch.autograd.Function):
+    """Convolution of every channel with one symmetric window, or its transpose, whose derivative is the other one.
+
+    PyTorch's own derivative also computes the gradient by the window, channel by channel, where gradients of gradients
+    are computed, although no window is trained; the authors' code has a function of its own too.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, window: Tensor, stride: int, padding: int, transposed: bool) -> Tensor:
+        """Convolve."""
         channels = x.shape[1]
-        return conv_transpose2d(x, 4 * self.window.expand(channels, 1, -1, -1), None, 2, 1, groups=channels)
+        apply = conv_transpose2d if transposed else conv2d
+        windows = window.to(x.dtype).expand(channels, 1, -1, -1)
+        return apply(x, windows, stride=stride, padding=padding, groups=channels)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep what the derivative needs."""
+        _, window, ctx.stride, ctx.padding, ctx.transposed = inputs
+        ctx.save_for_backward(window)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        """Return the gradient by the images."""
+        (window,) = ctx.saved_tensors
+        if ctx.stride == 1:  # The transpose is a convolution again, with the padding that gives the size of the images.
+            options = (1, len(window) - 1 - ctx.padding, False)
+        else:
+            options = (ctx.stride, ctx.padding, not ctx.transposed)
+        return depthwise(gradient, window, *options), None, None, None, None
+
+
+depthwise: Callable[..., Any] = Depthwise.apply
+"""The function of `Depthwise`."""
 
 
 class Generator(nn.Module):
@@ -53,6 +94,9 @@ class Generator(nn.Module):
         decay: decay of the average of styles.
     """
 
+    average: Tensor
+    path_length: Tensor
+
     def __init__(self, params: Params, stats: Params, *, decay: float) -> None:
         super().__init__()
         mapping, synthesis = params["mapping"], params["synthesis"]
@@ -62,6 +106,7 @@ class Generator(nn.Module):
         self.register_buffer("path_length", torch.tensor(np.asarray(stats["path_length"]["mean"])))
         self.decay = decay
         self.filter = Filter()
+        self.channels: int = synthesis["b4"]["torgb"]["kernel"].shape[-1]
         sizes = sorted(int(name[1:]) for name in synthesis)
         self.blocks = nn.ModuleList(SynthesisBlock(synthesis[f"b{size}"], self.filter) for size in sizes)
         self.styles = 2 * len(sizes)
@@ -89,6 +134,7 @@ class Generator(nn.Module):
         for block in self.blocks:
             # The map to colours has the style of the next convolution.
             x, style, image = block(x, style, layers, images, image, batch=len(w))
+        assert image is not None
         return image.to(torch.promote_types(image.dtype, torch.float32))
 
 
@@ -104,9 +150,18 @@ class SynthesisBlock(nn.Module):
         if "const" in params:
             self.const = nn.Parameter(torch.tensor(np.moveaxis(np.asarray(params["const"]), -1, 0)[None].copy()))
 
-    def forward(self, x, style, layers, noise, image, *, batch):  # type: ignore[no-untyped-def]
+    def forward(
+        self,
+        x: Tensor | None,
+        style: Tensor,
+        layers: Iterator[Tensor],
+        noise: Iterator[Tensor],
+        image: Tensor | None,
+        *,
+        batch: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the new map, the style of the next layer, and the image so far."""
-        if self.conv0 is None:
+        if x is None or self.conv0 is None:
             x = self.const.expand(batch, -1, -1, -1)
         else:
             x, style = self.conv0(x, style, next(noise)), next(layers)
@@ -133,7 +188,7 @@ class StyledConv(ModulatedConv):
         self.filter = window
         self.noise_strength = nn.Parameter(torch.tensor(np.asarray(params["noise_strength"])))
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:  # type: ignore[override]
         """Apply the layer."""
         styles = self.affine(w)
         x = x * styles[:, :, None, None]
@@ -145,6 +200,7 @@ class StyledConv(ModulatedConv):
         # The gain of the activation is that of all three terms.
         factors = GAIN * self.demodulation(styles)
         y = torch.addcmul(GAIN * self.noise_strength * noise, y, factors[:, :, None, None])
+        assert self.bias is not None
         return leaky_relu(y + GAIN * self.bias[:, None, None], LEAK)
 
     def demodulation(self, styles: Tensor) -> Tensor:
@@ -156,7 +212,7 @@ class StyledConv(ModulatedConv):
 class ToColours(ModulatedConv):
     """Copy of a map to colours."""
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:  # type: ignore[override]
         """Apply the layer."""
         styles = self.affine(w) / math.sqrt(x.shape[1])
         return conv2d(x * styles[:, :, None, None], self.weight, self.bias)
@@ -184,10 +240,8 @@ class Discriminator(nn.Module):
             ToRows(),
             EqualizedLinear(last["fc"], factor=GAIN),
             nn.LeakyReLU(LEAK, inplace=True),
-            EqualizedLinear(last["out"]),
-            AtLeastFloat32(),
-            nn.Flatten(0),
         )
+        self.output = nn.Sequential(EqualizedLinear(last["out"]), AtLeastFloat32(), nn.Flatten(0))
         channels_last(self)
 
     def trunk(self, image: Tensor) -> Tensor:
@@ -199,7 +253,7 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""
-        return self.epilogue(self.trunk(image))
+        return self.output(self.epilogue(self.trunk(image)))
 
 
 class DiscriminatorBlock(nn.Module):

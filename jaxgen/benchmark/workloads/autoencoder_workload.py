@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Workload
-from jaxgen.models.autoencoder import Config, build
 from jaxgen.game import State
+from jaxgen.models.autoencoder import Config, build
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
-from jaxgen.benchmark.workloads.workload import Workload
-from jaxgen.models.classifier import Config, build
+from jaxgen.benchmark.workloads.workload import Shape, Workload
 from jaxgen.game import State
+from jaxgen.models.classifier import Config, build
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -46,8 +46,8 @@ def classifier(*, width: int = 16, batch_size: int = 128) -> Workload:
     )
 
 
-def labelled_noise() -> dict[str, np.ndarray]:
+def labelled_noise(shape: Shape = SHAPE) -> dict[str, np.ndarray]:
     """Return images of noise with random labels, every class among them."""
-    images = noise_images(SHAPE)
+    images = noise_images(shape)
     labels = np.random.default_rng(1).integers(0, CLASSES, len(images["image"]), dtype=np.int32)
     return images | {"label": labels}

@@ -9,8 +9,8 @@ import numpy as np
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Draw, Shape, Workload
 from jaxgen.data.synthetic import ring
-from jaxgen.models.gan import Config, build
 from jaxgen.game import State
+from jaxgen.models.gan import Config, build
 from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import jax
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Draw, Shape, Workload
-from jaxgen.models.vae import Config, build
 from jaxgen.game import State
+from jaxgen.models.vae import Config, build
 from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import jax
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Shape, Workload
-from jaxgen.models.vaegan import Config, build
 from jaxgen.game import State
+from jaxgen.models.vaegan import Config, build
 from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:

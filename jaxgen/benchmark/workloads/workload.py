@@ -49,6 +49,7 @@ class Workload(NamedTuple):
         compile_is_faster: whether PyTorch is faster with `torch.compile` than without.
         comparable_steps: number of steps at which losses in float32 agree closely; see `agreement`.
         precision: precision of the products; everything else is in float32.
+        mixed_precision: whether all its products are in bfloat16 in mixed precision; otherwise it has none.
         period: number of steps after which lazy regularizers repeat: a repeat has a multiple of it.
     """
 
@@ -65,4 +66,5 @@ class Workload(NamedTuple):
     compile_is_faster: bool = False
     comparable_steps: int = 3
     precision: str = FLOAT32
+    mixed_precision: bool = True
     period: int = 1
