@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from jaxgen.benchmark.flop import of_algorithm, of_compiled_step
-from jaxgen.game import Model, Player, game
+from jaxgen.game import Model, Player, Regularizer, game
 from jaxgen.nn.convolution import convolve, convolve_transpose
 
 N, INPUTS, OUTPUTS = 32, 48, 64
@@ -29,6 +29,39 @@ def test_compiled_flop_include_all_updates_of_a_loop(updates):
     key, state = jax.random.key(0), model.init(jax.random.key(0), of_update)
     compiled = jax.jit(model.step).lower(key, state, of_step).compile()
     assert of_compiled_step(compiled, model, state, of_update) == pytest.approx(2 * PRODUCT * updates, rel=0.1)
+
+
+def model_with_regularizer(every):
+    """A model whose regularizer has twice the products of its loss: both of its factors depend on the weights."""
+
+    def loss(key, params, state, batch):
+        return jnp.mean((batch["x"] @ params["w"]) ** 2), ({}, {})
+
+    def twice(key, params, state, batch):
+        return jnp.mean((batch["x"] @ params["w"]) * (batch["x"] @ (2 * params["w"]))), ({}, {})
+
+    player = Player("player", ("w",), loss, optax.sgd(0.1), regularizers=(Regularizer("twice", twice, every),))
+    init, step = game(lambda key, batch: {"w": {"params": jnp.ones((INPUTS, OUTPUTS))}}, [player])
+    return Model(init, step, players=(player,))
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_updates_with_a_lazy_regularizer_count_as_their_share_of_the_steps(every):
+    """The loss has a product and one for its gradient, and the regularizer two and two."""
+    batch = {"x": np.ones((N, INPUTS), np.float32)}
+    model = model_with_regularizer(every)
+    state = jax.eval_shape(model.init, jax.random.key(0), batch)
+    expected = (2 + 4 / every) * PRODUCT
+    assert of_algorithm(model, state, batch) == expected
+    compiled = jax.jit(model.step).lower(jax.random.key(0), state, batch).compile()
+    assert of_compiled_step(compiled, model, state, batch) == pytest.approx(expected, rel=0.15)
+
+
+def test_products_with_vectors_are_not_counted():
+    params, x = {"w": np.ones((INPUTS, OUTPUTS), np.float32)}, np.ones((N, INPUTS), np.float32)
+    assert (
+        flop_of_step(lambda params, x: ((params @ jnp.ones(OUTPUTS)) @ jnp.ones(INPUTS)) * x.sum(), params["w"], x) == 0
+    )
 
 
 def flop_of_step(loss, params, x, updates=1):

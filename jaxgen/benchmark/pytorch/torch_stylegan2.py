@@ -55,7 +55,7 @@ def stylegan2(config: Any, state: State, *, compiled: bool) -> Twin:
 
     def styles_and_images(x: Tensor) -> Noise:
         sizes = [2 ** (2 + (number + 1) // 2) for number in range(generator.styles - 1)]
-        # On the CPU: the device is not asked whether styles are mixed.
+        # Drawn on the CPU, which does not wait for the device then.
         mixed = bool(torch.rand(()) < config.mixing)
         crossover = torch.randint(1, generator.styles, ()) if mixed else torch.tensor(generator.styles)
         latents = normal(x, config.latent_dim), normal(x, config.latent_dim)

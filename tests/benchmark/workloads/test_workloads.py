@@ -13,7 +13,7 @@ from jax.extend.core import Jaxpr, JaxprEqn
 from torch import nn
 
 from jaxgen.benchmark import flop
-from jaxgen.benchmark.case import COMPARED_STEPS
+from jaxgen.benchmark.case import COMPARED_STEPS, Case
 from jaxgen.benchmark.pytorch.agreement import Run, begin, compare, compare_steps
 from jaxgen.benchmark.pytorch.twin import TorchPlayer, Twin, endless_batches
 from jaxgen.benchmark.workloads import WORKLOADS
@@ -202,6 +202,14 @@ def test_scaled_workloads_have_the_given_width_and_batch_size(workload: Workload
     ):
         assert (other.name, sizes(other), other.batch_size) == (workload.name, expected, batch_size)
     assert sum(sizes(workload.scaled(width=4))) < sum(expected) < sum(sizes(workload.scaled(width=512)))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@every_workload
+def test_repeats_have_whole_periods_of_lazy_regularizers(workload: Workload, quick: bool) -> None:
+    steps = Case(workload, {}, None, None, quick).steps
+    assert steps % workload.period == 0
+    assert steps >= (2 if quick else workload.steps)
 
 
 def test_batches_contain_every_example_at_most_once_per_epoch() -> None:
