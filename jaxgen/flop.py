@@ -6,7 +6,8 @@ number, which PyTorch's own counter confirms for its side.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -23,47 +24,77 @@ COUNTED = "products and convolutions of the traced step"
 """What `of_algorithm` counts."""
 
 
-def of_algorithm(step: Step, state: State, batch: Batch, *, branch: Callable[[Iterable[int]], int] = max) -> int:
-    """Count the operations of the products and convolutions of one step.
+def of_algorithm(model: Model, state: State, batch: Batch) -> int:
+    """Count the operations of the products and convolutions of one step, on average over the steps.
+
+    An update with a lazy regularizer, at every k-th step, counts as one k-th. Products with a vector, as those of a
+    power iteration, are not counted: they are few operations.
 
     Args:
-        step: step function of a model.
+        model: model, whose own step and players are counted.
         state: state of the model, or its shapes.
         batch: batch of one step, or its shapes.
-        branch: function of the counts of the branches of a condition: `max` for a step in which all regularizers are
-            due, `min` for one in which none that is not due at every step is.
 
     Returns:
         Number of multiplications and additions.
     """
     with convolutions_by_xla():
-        # A new function, because JAX caches the traces of functions that it has seen.
-        jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
-    # Without operations whose results are not used, which a compiler removes as well.
-    used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
-    return _operations(used, branch)
+        total = Fraction(of_traced_step(model.step, state, batch))
+        # In the traced step every update that may be due is computed.
+        for step, every in _regularized_steps(model):
+            total -= (1 - Fraction(1, every)) * of_traced_step(step, state, batch)
+    return round(total)
 
 
 def of_compiled_step(compiled: Compiled, model: Model, state: State, batch: Batch) -> float:
     """Count the operations of the compiled program of one step, elementwise ones included.
 
-    XLA counts the body of a loop once. Its remaining iterations, the further updates of a player, are added here.
+    XLA counts the body of a loop once, and an update with a lazy regularizer as if it were due at every step. The
+    remaining iterations of a loop, the further updates of a player, are added here, and of an update at every k-th step
+    one k-th is left.
 
     Args:
         compiled: program of one step of the model.
-        model: model without regularizers.
+        model: model, whose own step and players are counted.
         state: state of the model, or its shapes.
         batch: batch of one update, or its shapes.
 
     Returns:
         Number of operations.
     """
-    repeated = ((player.updates - 1, player) for player in model.players if player.updates > 1)
-    return _flop(compiled) + sum(times * _flop(_one_update(player, state, batch)) for times, player in repeated)
+    repeated = ((player.updates - 1, _step_of(player)) for player in model.players if player.updates > 1)
+    rare = ((1 / every - 1, step) for step, every in _regularized_steps(model))
+    return _flop(compiled) + sum(times * _flop(_compiled(step, state, batch)) for times, step in (*repeated, *rare))
 
 
-def _operations(jaxpr: Jaxpr, branch: Callable[[Iterable[int]], int]) -> int:
-    """The operations of a program; the body of a loop counts once per iteration."""
+def of_traced_step(step: Step, state: State, batch: Batch) -> int:
+    """Count the operations of the products and convolutions of a step in which every update is due.
+
+    Args:
+        step: step function of a model.
+        state: state of the model, or its shapes.
+        batch: batch of one step, or its shapes.
+
+    Returns:
+        Number of multiplications and additions.
+    """
+    # A new function, because JAX caches the traces of functions that it has seen.
+    jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
+    # Without operations whose results are not used, which a compiler removes as well.
+    used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
+    return _operations(used)
+
+
+def _regularized_steps(model: Model) -> Iterator[tuple[Step, int]]:
+    """For each lazy regularizer, a step with its update alone, on a slice of the batch; and its interval."""
+    for player in model.players:
+        for regularizer in player.regularizers:
+            if regularizer.every > 1:
+                yield _step_of(player._replace(loss=regularizer.loss), slices=model.slices), regularizer.every
+
+
+def _operations(jaxpr: Jaxpr) -> int:
+    """The operations of a program; a branch counts as much as the largest, the body of a loop once per iteration."""
     total = 0
     for equation in jaxpr.eqns:
         match equation.primitive.name:
@@ -72,23 +103,20 @@ def _operations(jaxpr: Jaxpr, branch: Callable[[Iterable[int]], int]) -> int:
             case "conv_general_dilated":
                 total += _of_convolution(equation)
             case "scan":
-                total += equation.params["length"] * sum(_inner_operations(equation, branch))
+                total += equation.params["length"] * sum(map(_operations, _inner(equation)))
             case "cond":
-                total += branch(_inner_operations(equation, branch))
+                total += max(map(_operations, _inner(equation)))
             case _:
-                total += sum(_inner_operations(equation, branch))
+                total += sum(map(_operations, _inner(equation)))
     return total
 
 
-def _inner_operations(equation: JaxprEqn, branch: Callable[[Iterable[int]], int]) -> list[int]:
-    """The operations of each of the programs that an operation runs."""
-    return [_operations(program, branch) for program in _inner(equation)]
-
-
 def _of_product(equation: JaxprEqn) -> int:
-    """Each element of the result is a sum over the contracted axes."""
+    """Each element of the result is a sum over the contracted axes; 0 for products with a vector."""
     (contracted, _), _ = equation.params["dimension_numbers"]
-    (left, _), output = _shapes(equation)
+    (left, right), output = _shapes(equation)
+    if min(len(left), len(right)) < 2:
+        return 0
     return 2 * math.prod(output) * math.prod(left[axis] for axis in contracted)
 
 
@@ -126,9 +154,13 @@ def _is_program(value: Any) -> bool:
     return hasattr(value, "eqns")
 
 
-def _one_update(player: Player, state: State, batch: Batch) -> Compiled:
-    """The program of one update of a player, as a step of a game with this player alone."""
-    _, step = game(lambda key, batch: {}, [player._replace(updates=1)])
+def _step_of(player: Player, *, slices: int = 1) -> Step:
+    """A step that is one update of a player alone, with one of the slices of the batch."""
+    _, step = game(lambda key, batch: {}, [player._replace(updates=1, regularizers=())])
+    return lambda key, state, batch: step(key, state, jax.tree.map(lambda x: x[::slices], batch))
+
+
+def _compiled(step: Step, state: State, batch: Batch) -> Compiled:
     compiled: Compiled = jit(step).lower(jax.random.key(0), state, batch).compile()
     return compiled
 

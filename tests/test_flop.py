@@ -31,13 +31,46 @@ def test_compiled_flop_include_all_updates_of_a_loop(updates):
     assert of_compiled_step(compiled, model, state, of_update) == pytest.approx(2 * PRODUCT * updates, rel=0.1)
 
 
+def model_with_regularizer(every):
+    """A model whose regularizer has twice the products of its loss: both of its factors depend on the weights."""
+
+    def loss(key, params, state, batch):
+        return jnp.mean((batch["x"] @ params["w"]) ** 2), ({}, {})
+
+    def twice(key, params, state, batch):
+        return jnp.mean((batch["x"] @ params["w"]) * (batch["x"] @ (2 * params["w"]))), ({}, {})
+
+    player = Player("player", ("w",), loss, optax.sgd(0.1), regularizers=(Regularizer("twice", twice, every),))
+    init, step = game(lambda key, batch: {"w": {"params": jnp.ones((INPUTS, OUTPUTS))}}, [player])
+    return Model(init, step, players=(player,))
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_updates_with_a_lazy_regularizer_count_as_their_share_of_the_steps(every):
+    """The loss has a product and one for its gradient, and the regularizer two and two."""
+    batch = {"x": np.ones((N, INPUTS), np.float32)}
+    model = model_with_regularizer(every)
+    state = jax.eval_shape(model.init, jax.random.key(0), batch)
+    expected = (2 + 4 / every) * PRODUCT
+    assert of_algorithm(model, state, batch) == expected
+    compiled = jax.jit(model.step).lower(jax.random.key(0), state, batch).compile()
+    assert of_compiled_step(compiled, model, state, batch) == pytest.approx(expected, rel=0.15)
+
+
+def test_products_with_vectors_are_not_counted():
+    params, x = {"w": np.ones((INPUTS, OUTPUTS), np.float32)}, np.ones((N, INPUTS), np.float32)
+    assert (
+        flop_of_step(lambda params, x: ((params @ jnp.ones(OUTPUTS)) @ jnp.ones(INPUTS)) * x.sum(), params["w"], x) == 0
+    )
+
+
 def flop_of_step(loss, params, x, updates=1):
     """The operations of a step of a player that minimizes `loss(params, x)`."""
     player = Player("player", ("w",), lambda key, params, state, batch: (loss(params["w"], batch["x"]), ({}, {})),
                     optax.sgd(0.1), updates=updates)  # fmt: skip
     init, step = game(lambda key, batch: {"w": {"params": params}}, [player])
     state = jax.eval_shape(init, jax.random.key(0), {"x": x})
-    return of_algorithm(step, state, {"x": x})
+    return of_algorithm(Model(init, step, players=(player,)), state, {"x": x})
 
 
 def test_products_are_counted_forward_and_backward_in_all_updates():
@@ -86,18 +119,3 @@ def test_transposed_convolutions_are_counted_by_input_pixels():
         return convolve_transpose(x, params["a"], (2, 2), "SAME").sum() ** 2
 
     assert flop_of_step(loss, params, np.ones((N, 5, 5, 2), np.float32)) == 2 * (2 * N * 25 * 2 * 3 * 16)
-
-
-def test_a_condition_counts_as_its_largest_or_its_smallest_branch():
-    """Of a regularizer that is due at every second step: two products of its own, beside the two of the loss."""
-    x, w = np.ones((N, INPUTS), np.float32), np.ones((INPUTS, OUTPUTS), np.float32)
-
-    def loss(key, params, state, batch):
-        return jnp.sum((batch["x"] @ params["w"]) ** 2), ({}, {})
-
-    lazy = Regularizer("lazy", loss, 2)
-    player = Player("player", ("w",), loss, optax.sgd(0.1), regularizers=(lazy,))
-    init, step = game(lambda key, batch: {"w": {"params": w}}, [player])
-    state = jax.eval_shape(init, jax.random.key(0), {"x": x})
-    assert of_algorithm(step, state, {"x": x}) == 4 * PRODUCT
-    assert of_algorithm(step, state, {"x": x}, branch=min) == 2 * PRODUCT

@@ -32,12 +32,13 @@ class Case(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """Number of steps per repeat, fewer for `--quick`.
+        """Number of steps per repeat, fewer for `--quick`; a multiple of the period of lazy regularizers.
 
         The first step of a repeat runs in newly allocated pages of memory, on both sides. The fewer steps follow it,
         the longer they appear to be: with `--quick`, those of large networks by up to a fifth.
         """
-        return max(2, self.workload.steps // 4) if self.quick else self.workload.steps
+        fewest = max(2, self.workload.steps // 4) if self.quick else self.workload.steps
+        return -(-fewest // self.workload.period) * self.workload.period
 
     @property
     def first_chunks(self) -> int:

@@ -58,7 +58,7 @@ def measure(case: Case, pytorch: PyTorch) -> dict[str, Any]:
             "name": workload.name,
             "convolutional": workload.convolutional,
             "examples": workload.batch_size * case.model.slices,
-            "flop": flop.of_algorithm(case.model.step, *_shapes(case, workload.batch_size * case.model.slices)),
+            "flop": flop.of_algorithm(case.model, *_shapes(case, workload.batch_size * case.model.slices)),
             "compiled_flop": _compiled_flop(case, ours),
             "gemm_gflops": products.flop / best / 1e6,
             "loss_difference": max(compared, default=None),

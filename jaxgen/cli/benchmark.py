@@ -37,8 +37,9 @@ class Options:
     Attributes:
         quick: use few and short repeats and compile fewer programs; the memory of large steps is not measured.
         only: name of a workload to measure, in quotes; may be repeated: MLP AE, MLP VAE, conv VAE 28, conv VAE 32,
-            ring GAN, DCGAN 28, DCGAN 64, WGAN-GP 28, VAE/GAN 28, ResNet. By default all are measured.
-        bfloat16: compute products in bfloat16 instead of float32, on both sides.
+            ring GAN, DCGAN 28, DCGAN 64, WGAN-GP 28, VAE/GAN 28, ResNet, StyleGAN2 32, BigGAN 28,
+            PGGAN 32. By default all are measured.
+        bfloat16: compute products in bfloat16 instead of float32, on both sides; not of StyleGAN2.
         targets: also print which of the limits that the developers of jaxgen aim at are met on this machine.
         growth: time three workloads with batches of 16 to 1,024 examples and networks of width 16 to 256 instead.
         json: file for the numbers (.json).
@@ -61,9 +62,8 @@ def run(arguments: list[str]) -> None:
     # The time of a compilation is measured, and a program that is read from the cache takes none.
     jax.config.update("jax_enable_compilation_cache", False)
     precision = BFLOAT16 if options.bfloat16 else FLOAT32
-    workloads = [
-        in_precision(workload, precision) for workload in WORKLOADS if workload.name in options.only or not options.only
-    ]
+    chosen = [workload for workload in WORKLOADS if workload.name in options.only or not options.only]
+    workloads = [in_precision(workload, precision) for workload in chosen if _has_precision(workload, precision)]
     machine, pytorch = describe(), find_pytorch()
     if options.chart is not None and pytorch.problem is not None:
         raise InputError(f"--chart shows ratios to PyTorch, and {pytorch.problem}: leave it out, or install PyTorch")
@@ -91,6 +91,12 @@ def _check(options: Options) -> None:
     """Raise an InputError for options that do not go together, before any work is done."""
     for name in options.only:
         check_known("workload", name, [workload.name for workload in WORKLOADS])
+    for workload in WORKLOADS:
+        if options.bfloat16 and workload.name in options.only and not workload.mixed_precision:
+            raise InputError(
+                f"{workload.name} has no mixed precision, as not all of its products can be in bfloat16: leave out "
+                f"--bfloat16, or choose other workloads"
+            )
     if options.growth and (options.quick or options.only or options.chart or options.targets):
         raise InputError(
             "--growth has workloads and repeats of its own, and no chart or targets: leave out --quick, --only, "
@@ -100,6 +106,10 @@ def _check(options: Options) -> None:
         check_output(options.json, (".json",))
     if options.chart is not None:
         check_output(options.chart, FIGURE_SUFFIXES)
+
+
+def _has_precision(workload: Workload, precision: str) -> bool:
+    return precision == FLOAT32 or workload.mixed_precision
 
 
 def _measured(workloads: Sequence[Workload], pytorch: PyTorch, *, quick: bool) -> dict[str, Any]:

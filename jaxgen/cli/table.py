@@ -96,7 +96,7 @@ def print_costs(costs: Sequence[StepCost]) -> None:
         <BLANKLINE>
         cost of one step of one seed, which was not run:
           training: 32 examples in an update
-            products and convolutions    2 GFLOP; 1.5 GFLOP without lazy regularizers
+            products and convolutions    2 GFLOP; 1.5 GFLOP on average over the steps
             lowered for cpu              4 GFLOP, of which 50 % are these; 2 GB read and written before fusion
             lowered for cuda             2.5 GFLOP, of which 80 % are these; 1 GB read and written before fusion
             memory, as compiled here     1.00 GiB
@@ -105,9 +105,9 @@ def print_costs(costs: Sequence[StepCost]) -> None:
     print_line("cost of one step of one seed, which was not run:")
     for cost in costs:
         print_line(f"  {cost.phase}: {cost.batch_size} examples in an update")
-        lazy = cost.products_without != cost.products
-        without = f"; {cost.products_without / 1e9:,.4g} GFLOP without lazy regularizers" if lazy else ""
-        lines = {"products and convolutions": f"{cost.products / 1e9:,.4g} GFLOP{without}"}
+        lazy = cost.mean_products != cost.products
+        mean = f"; {cost.mean_products / 1e9:,.4g} GFLOP on average over the steps" if lazy else ""
+        lines = {"products and convolutions": f"{cost.products / 1e9:,.4g} GFLOP{mean}"}
         lines |= {
             f"lowered for {platform}": f"{found.operations / 1e9:,.4g} GFLOP, of which {cost.share(platform):.0%} are "
             f"these; {found.bytes / 1e9:,.4g} GB read and written before fusion".replace("%", " %")

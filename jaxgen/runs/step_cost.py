@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgen.flop import of_algorithm
+from jaxgen.flop import of_algorithm, of_traced_step
+from jaxgen.game import Model
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.runs.preparation import Prepared
 from jaxgen.training.phases import Stage, stages
@@ -34,7 +35,7 @@ class StepCost(NamedTuple):
         phase: name of the phase.
         batch_size: number of examples in one update.
         products: operations of products and convolutions in a step in which every regularizer is due.
-        products_without: the same in a step without those that are not due at every step.
+        mean_products: the same on average over the steps, where a regularizer is due at every k-th of them.
         lowered: platform -> all operations of the lowered program, in which every branch of a condition counts.
         memory: bytes that the compiler of this machine plans for a step: arguments, results and what is between.
     """
@@ -42,7 +43,7 @@ class StepCost(NamedTuple):
     phase: str
     batch_size: int
     products: int
-    products_without: int
+    mean_products: int
     lowered: dict[str, Lowered]
     memory: int
 
@@ -66,7 +67,7 @@ def step_costs(prepared: Prepared) -> list[StepCost]:
         >>> from jaxgen.runs.preparation import prepare_run
         >>> config = RunConfig(REGISTRY["vae"].config(hidden=(8,), latent_dim=2), batch_size=10)
         >>> [found] = step_costs(prepare_run("unused", "vae", config))
-        >>> found.batch_size, found.products, found.products_without
+        >>> found.batch_size, found.products, found.mean_products
         (10, 54080, 54080)
     """
     return [_of_stage(prepared, stage) for stage in stages(prepared.model, prepared.config.steps)]
@@ -94,8 +95,8 @@ def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
     return StepCost(
         phase=phase.name,
         batch_size=batch_size,
-        products=of_algorithm(phase.step, state, batch),
-        products_without=of_algorithm(phase.step, state, batch, branch=min),
+        products=of_traced_step(phase.step, state, batch),
+        mean_products=of_algorithm(Model(prepared.model.init, phase.step, phase.players), state, batch),
         lowered={own: of_platform(own), **lowered},
         memory=plan.argument_size_in_bytes
         + plan.output_size_in_bytes

@@ -75,6 +75,15 @@ def test_modes_of_pytorch_that_disagree_are_left_out_and_the_exit_status_is_1(ja
     assert "there is no chart" in result.err
 
 
+def test_steps_without_mixed_precision_are_left_out_or_refused_by_name(jaxgen, monkeypatch):
+    workload = mlp_vae(**SMALL)._replace(mixed_precision=False)
+    monkeypatch.setattr("jaxgen.cli.benchmark.WORKLOADS", (workload,))
+    result = jaxgen("benchmark", "--quick", "--bfloat16", "--only", "MLP VAE")
+    assert result.status == 2
+    assert "MLP VAE has no mixed precision" in result.err
+    assert "leave out --bfloat16, or choose other workloads" in result.err
+
+
 def test_jaxgen_is_timed_alone_where_pytorch_is_not_installed(tmp_path):
     program = f"""
 import sys

@@ -22,7 +22,7 @@ def test_products_of_an_autoencoder_are_those_of_its_layers(tmp_path):
     [found], prepared = costs_of(tmp_path, "autoencoder", hidden=(7,), latent_dim=3, architecture="mlp")
     layers = [64 * 7, 7 * 3, 3 * 7, 7 * 64]
     assert found.products == 2 * 10 * (3 * sum(layers) - layers[0])
-    assert found.products_without == found.products
+    assert found.mean_products == found.products
     assert set(found.lowered) == {"cpu", "cuda", "tpu"}
     for platform in found.lowered:
         assert 0.5 < found.share(platform) < 1

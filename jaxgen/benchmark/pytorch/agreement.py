@@ -25,7 +25,7 @@ from jaxgen.benchmark.case import COMPARED_STEPS
 from jaxgen.benchmark.pytorch.twin import Batch, GivenNoise, Noise, Twin
 from jaxgen.benchmark.workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 from jaxgen.data import batch_indices
-from jaxgen.game import Model, State
+from jaxgen.game import LAST, Model, State
 from jaxgen.training.loop import fit
 from jaxgen.training.states import run_keys
 from jaxgen.typing import Array, KeyArray
@@ -204,8 +204,8 @@ def _step_inputs(run: Run, twin: Twin, step: int) -> tuple[KeyArray, Data, Batch
     indices = batch_indices(keys.order, step, examples=examples, batch_size=size * run.model.slices)
     batch = {name: array[np.asarray(indices)] for name, array in run.data.items()}
 
-    def noise(player: str, key: KeyArray) -> Noise:
-        arrays = run.workload.noise[player](key, size) if player in run.workload.noise else ()
+    def noise(name: str, key: KeyArray) -> Noise:
+        arrays = run.workload.noise[name](key, size) if name in run.workload.noise else ()
         return tuple(torch.tensor(np.asarray(array), device=twin.device) for array in arrays)
 
     given = {}
@@ -215,6 +215,12 @@ def _step_inputs(run: Run, twin: Twin, step: int) -> tuple[KeyArray, Data, Batch
             pass_key if twin.simultaneous else _update_key(key, i, update) for update in range(player.updates)
         ]
         given[player.name] = [noise(player.name, update_key) for update_key in update_keys]
+        for number, regularizer in enumerate(player.regularizers):
+            name = f"{player.name}/{regularizer.name}"
+            given[name] = [noise(name, _update_key(key, i, player.updates + number))]
+    for i, average in enumerate(twin.averages):
+        name = f"average/{average.name}"
+        given[name] = [noise(name, jax.random.fold_in(key, LAST - i))]
     return key, batch, tuple(tensor.to(twin.device) for tensor in twin.tensors(batch)), given
 
 

@@ -13,8 +13,8 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # Else PyTorch's profiler print
 
 
 def of_twin(twin: Twin, batches: Iterator[Batch]) -> int:
-    """Return the bytes of parameters and optimizer states, plus those that a step allocates at its peak."""
-    allocated = 0
+    """Return the bytes of parameters, averages and optimizer states, plus those that a step allocates at its peak."""
+    allocated = sum(parameter.nbytes for average in twin.averages for parameter in average.network.parameters())
     for player in twin.players:
         for parameter in twin.parameters[player.name]:
             parameter.grad = None

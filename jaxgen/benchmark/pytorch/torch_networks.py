@@ -22,14 +22,14 @@ Size = tuple[int, int]
 def linear(params: Params) -> nn.Linear:
     """Return the copy of a `linen.Dense`."""
     inputs, outputs = params["kernel"].shape
-    return _filled(nn.Linear(inputs, outputs), weight=np.transpose(params["kernel"]), bias=params["bias"])
+    return filled(nn.Linear(inputs, outputs), weight=np.transpose(params["kernel"]), bias=params["bias"])
 
 
 def convolution(params: Params, *, stride: int = 1, padding: int = 0) -> nn.Conv2d:
     """Return the copy of a `linen.Conv` with equal padding on all sides."""
     *window, inputs, outputs = params["kernel"].shape
     layer = nn.Conv2d(inputs, outputs, window, stride, padding, bias="bias" in params)
-    return _filled(layer, weight=np.transpose(params["kernel"], (3, 2, 0, 1)), **_bias(params))
+    return filled(layer, weight=np.transpose(params["kernel"], (3, 2, 0, 1)), **bias_of(params))
 
 
 def transposed_convolution(params: Params, *, stride: int = 1, padding: int = 0) -> nn.ConvTranspose2d:
@@ -37,7 +37,7 @@ def transposed_convolution(params: Params, *, stride: int = 1, padding: int = 0)
     *window, inputs, outputs = params["kernel"].shape
     layer = nn.ConvTranspose2d(inputs, outputs, window, stride, padding, bias="bias" in params)
     flipped = np.flip(params["kernel"], axis=(0, 1))
-    return _filled(layer, weight=np.transpose(flipped, (2, 3, 0, 1)), **_bias(params))
+    return filled(layer, weight=np.transpose(flipped, (2, 3, 0, 1)), **bias_of(params))
 
 
 def batch_norm(params: Params) -> nn.BatchNorm2d:
@@ -46,7 +46,7 @@ def batch_norm(params: Params) -> nn.BatchNorm2d:
     PyTorch's momentum is the weight of the new statistics, Flax's that of the old ones.
     """
     layer = nn.BatchNorm2d(len(params["scale"]), eps=1e-5, momentum=0.1)
-    return _filled(layer, weight=params["scale"], bias=params["bias"])
+    return filled(layer, weight=params["scale"], bias=params["bias"])
 
 
 def halving(params: Params, size: Size) -> list[nn.Module]:
@@ -67,7 +67,7 @@ def mlp(params: Params, activation: nn.Module) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i in range(len(params)):
         layers += [linear(params[f"Dense_{i}"]), activation]
-    return nn.Sequential(*layers[:-1], _AtLeastFloat32())
+    return nn.Sequential(*layers[:-1], AtLeastFloat32())
 
 
 def conv_encoder(params: Params, size: Size) -> nn.Sequential:
@@ -83,8 +83,8 @@ def conv_encoder(params: Params, size: Size) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, source in enumerate(resolutions(*size)[:-1]):
         layers += [*halving(params[f"Conv_{i}"], source), nn.ReLU(inplace=True)]
-    layers += [_ToRows(), linear(params["Dense_0"]), _AtLeastFloat32()]
-    return _channels_last(nn.Sequential(*layers))
+    layers += [ToRows(), linear(params["Dense_0"]), AtLeastFloat32()]
+    return channels_last(nn.Sequential(*layers))
 
 
 def conv_decoder(params: Params, size: Size) -> nn.Sequential:
@@ -98,10 +98,10 @@ def conv_decoder(params: Params, size: Size) -> nn.Sequential:
         `[batch, latent_dim] -> [batch, channels, height, width]`.
     """
     *targets, smallest = resolutions(*size)
-    layers: list[nn.Module] = [linear(params["Dense_0"]), _ToMaps(smallest)]
+    layers: list[nn.Module] = [linear(params["Dense_0"]), ToMaps(smallest)]
     for i, target in enumerate(reversed(targets)):
         layers += [nn.ReLU(inplace=True), *doubling(params[f"ConvTranspose_{i}"], target)]
-    return _channels_last(nn.Sequential(*layers, _AtLeastFloat32()))
+    return channels_last(nn.Sequential(*layers, AtLeastFloat32()))
 
 
 class Discriminator(nn.Module):
@@ -122,8 +122,8 @@ class Discriminator(nn.Module):
                 layers.append(batch_norm(params[name]))
             layers.append(nn.LeakyReLU(LEAK, inplace=True))
         self.hidden = nn.Sequential(*layers)
-        self.output = nn.Sequential(convolution(params[f"Conv_{len(sizes) - 1}"]), nn.Flatten(), _AtLeastFloat32())
-        _channels_last(self)
+        self.output = nn.Sequential(convolution(params[f"Conv_{len(sizes) - 1}"]), nn.Flatten(), AtLeastFloat32())
+        channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a batch of images to a batch of outputs."""
@@ -146,7 +146,7 @@ def generator(params: Params, size: Size) -> nn.Sequential:
     for i, target in enumerate(sizes[-2::-1]):
         layers += [batch_norm(params[f"BatchNorm_{i}"]), nn.ReLU(inplace=True)]
         layers += doubling(params[f"ConvTranspose_{i + 1}"], target)
-    return _channels_last(nn.Sequential(*layers, _AtLeastFloat32(), nn.Tanh()))
+    return channels_last(nn.Sequential(*layers, AtLeastFloat32(), nn.Tanh()))
 
 
 def residual_network(params: Params) -> nn.Sequential:
@@ -161,8 +161,8 @@ def residual_network(params: Params) -> nn.Sequential:
     first = [convolution(params["Conv_0"], padding=1), batch_norm(params["BatchNorm_0"]), nn.ReLU(inplace=True)]
     count = sum(name.startswith("ResidualBlock") for name in params)
     blocks = [_ResidualBlock(params[f"ResidualBlock_{i}"]) for i in range(count)]
-    last = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(params["Dense_0"]), _AtLeastFloat32()]
-    return _channels_last(nn.Sequential(*first, *blocks, *last))
+    last = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(params["Dense_0"]), AtLeastFloat32()]
+    return channels_last(nn.Sequential(*first, *blocks, *last))
 
 
 class _ResidualBlock(nn.Module):
@@ -188,33 +188,36 @@ class _ResidualBlock(nn.Module):
         return torch.relu(kept + self.change(x))
 
 
-class _ToRows(nn.Module):
+class ToRows(nn.Module):
     """Flatten feature maps in the order of their memory, channels last, which needs no copy."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the rows."""
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
-class _ToMaps(nn.Module):
-    """The inverse of `_ToRows`, for feature maps of this size."""
+class ToMaps(nn.Module):
+    """The inverse of `ToRows`, for feature maps of this size."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the feature maps."""
         return x.unflatten(1, (*self.size, -1)).permute(0, 3, 1, 2)
 
 
-class _AtLeastFloat32(nn.Module):
+class AtLeastFloat32(nn.Module):
     """Conversion of narrower types to float32."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return float32, or float64."""
         return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def _channels_last(network: Any) -> Any:
-    """The network, with the channels of its weights last in memory."""
+def channels_last(network: Any) -> Any:
+    """Return the network, with the channels of its weights last in memory."""
     return network.to(memory_format=torch.channels_last)
 
 
@@ -224,12 +227,13 @@ def _end_padding(size: Size, pixels: int) -> Sequence[nn.Module]:
     return [nn.ZeroPad2d((0, columns % 2 * pixels, 0, rows % 2 * pixels))] if rows % 2 or columns % 2 else []
 
 
-def _bias(params: Params) -> Params:
+def bias_of(params: Params) -> Params:
+    """Return the bias of a layer that has one."""
     return {"bias": params["bias"]} if "bias" in params else {}
 
 
-def _filled(layer: Any, **values: Any) -> Any:
-    """The layer, with these weights assigned to it."""
+def filled(layer: Any, **values: Any) -> Any:
+    """Return the layer, with these weights assigned to it."""
     with torch.no_grad():
         for name, value in values.items():
             getattr(layer, name).copy_(torch.tensor(np.ascontiguousarray(value)))

@@ -63,7 +63,7 @@ def torch_sides(case: Case, history: History) -> TorchSides:
     found = TorchSides({}, {}, {})
     for name in sorted(TORCH, key=lambda mode: mode != known):
         try:
-            twin = case.workload.twin(case.state.params, compiled=name == COMPILED).to(device)
+            twin = case.workload.twin(case.state, compiled=name == COMPILED).to(device)
             with full_float32():
                 compared = agreement.compare(run, twin)
         except RuntimeError as error:  # Such as that of `torch.compile` where there is no C++ compiler.
@@ -88,7 +88,7 @@ def torch_sides(case: Case, history: History) -> TorchSides:
 def faster_mode(case: Case) -> tuple[str, TorchSteps]:
     """Return the mode of PyTorch that is known to be faster, with its name and without a comparison of losses."""
     compiled = case.workload.compile_is_faster
-    twin = case.workload.twin(case.state.params, compiled=compiled).to(torch_device())
+    twin = case.workload.twin(case.state, compiled=compiled).to(torch_device())
     return COMPILED if compiled else EAGER, TorchSteps(twin, torch_batches(case, twin), steps=case.steps)
 
 

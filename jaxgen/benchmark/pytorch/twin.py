@@ -7,13 +7,14 @@ respect to its own parameters alone, as in jaxgen: meanwhile those of its oppone
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from jaxgen.benchmark.pytorch.torch_average import TorchAverage
 from jaxgen.benchmark.workloads.workload import Data
 
 Batch = tuple[Tensor, ...]
@@ -26,7 +27,7 @@ Noise = tuple[Tensor, ...]
 """Random numbers of one update."""
 
 GivenNoise = Mapping[str, Sequence[Noise]]
-"""Player name -> the noise of each of its updates."""
+"""Player name -> the noise of each of its updates; likewise `player/regularizer` and `average/network`."""
 
 Loss = Callable[..., Tensor]
 """`(*batch, *noise) -> loss`, a scalar; in a simultaneous game `(*terms) -> loss`."""
@@ -47,6 +48,22 @@ def no_noise(x: Tensor) -> Noise:
     return ()
 
 
+class TorchRegularizer(NamedTuple):
+    """A term that a player minimizes in an update of its own, at every k-th step (lazy regularization).
+
+    Attributes:
+        name: name of the term in jaxgen.
+        loss: loss, without the factor `every`.
+        every: number of steps between two updates with it.
+        noise: `examples -> noise`, the random numbers of the loss.
+    """
+
+    name: str
+    loss: Loss
+    every: int
+    noise: Callable[[Tensor], Noise] = no_noise
+
+
 class TorchPlayer(NamedTuple):
     """One player.
 
@@ -57,6 +74,7 @@ class TorchPlayer(NamedTuple):
         optimizer: optimizer of that network's parameters.
         noise: `examples -> noise`, the random numbers of its loss.
         updates: number of updates per step, each on a different slice of the batch.
+        regularizers: terms that are minimized in updates of their own, with the same optimizer.
     """
 
     name: str
@@ -65,6 +83,7 @@ class TorchPlayer(NamedTuple):
     optimizer: Optimizer
     noise: Callable[[Tensor], Noise] = no_noise
     updates: int = 1
+    regularizers: tuple[TorchRegularizer, ...] = ()
 
 
 class Twin(ABC):
@@ -75,10 +94,12 @@ class Twin(ABC):
         tensors: function of the arrays on which jaxgen trains that returns the tensors on which the twin trains.
         parameters: player name -> the parameters that it trains.
         simultaneous: whether all players update at once, with the same noise.
+        averages: moving averages of networks.
         mixed_precision: whether forward passes run within `torch.autocast` to bfloat16.
     """
 
     simultaneous: bool
+    averages: tuple[TorchAverage, ...] = ()
     mixed_precision = False
 
     def __init__(self, players: Sequence[TorchPlayer], tensors: Tensors) -> None:
@@ -111,8 +132,8 @@ class Twin(ABC):
 
     def to(self, where: Any) -> "Twin":
         """Convert the networks to a device or a dtype; call it before the first step."""
-        for player in self.players:
-            player.network.to(where)
+        for network in (*(player.network for player in self.players), *(a.network for a in self.averages)):
+            network.to(where)
         return self
 
     def in_mixed_precision(self) -> "Twin":
@@ -136,15 +157,26 @@ class Alternating(Twin):
     Args:
         players: the players, in order of their updates.
         tensors: function of the arrays on which jaxgen trains that returns tensors.
+        averages: moving averages of networks, which are updated once per step.
         compiled: whether their losses are compiled by `torch.compile`.
+
+    Attributes:
+        completed: number of completed steps.
     """
 
     simultaneous = False
 
-    def __init__(self, players: Sequence[TorchPlayer], tensors: Tensors, *, compiled: bool) -> None:
-        super().__init__(
-            [player._replace(loss=torch.compile(player.loss)) if compiled else player for player in players], tensors
-        )
+    def __init__(
+        self,
+        players: Sequence[TorchPlayer],
+        tensors: Tensors,
+        *,
+        averages: Sequence[TorchAverage] = (),
+        compiled: bool,
+    ) -> None:
+        super().__init__([_compiled(player) for player in players] if compiled else players, tensors)
+        self.averages = tuple(averages)
+        self.completed = 0
         self.slices = max(player.updates for player in players)
         self.opponents = {
             name: [parameter for other in self.parameters if other != name for parameter in self.parameters[other]]
@@ -152,33 +184,65 @@ class Alternating(Twin):
         }
 
     def losses(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
-        """Return every player's loss without updates."""
-        return {player.name: self._loss(player, 0, batch, noise).detach() for player in self.players}
+        """Return every player's loss without updates, also of statistics."""
+        found = {}
+        for player in self.players:
+            with _same_buffers([each.network for each in self.players]):
+                found[player.name] = self._loss(player, player, 0, batch, _given(noise, player.name, 0)).detach()
+        return found
 
     def step(self, batch: Batch, noise: GivenNoise | None = None) -> dict[str, Tensor]:
-        """Make the updates of all players in order."""
+        """Make the updates of all players in order, and those of the averages."""
+        self._average(batch, noise, delayed=True)
         losses = {}
         for player in self.players:
-            values = [self._update(player, i, batch, noise) for i in range(player.updates)]
+            values = [self._update(player, i, batch, _given(noise, player.name, i)) for i in range(player.updates)]
             losses[player.name] = values[0] if len(values) == 1 else torch.stack(values).mean()
+            for term in player.regularizers:
+                if self.completed % term.every == 0:
+                    self._regularize(player, term, batch, _given(noise, f"{player.name}/{term.name}", 0))
+        self._average(batch, noise, delayed=False)
+        self.completed += 1
         return losses
 
-    def _update(self, player: TorchPlayer, i: int, batch: Batch, noise: GivenNoise | None) -> Tensor:
+    def _update(self, player: TorchPlayer, i: int, batch: Batch, noise: Noise | None) -> Tensor:
         player.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(player, i, batch, noise)
+        loss = self._loss(player, player, i, batch, noise)
         loss.backward()
         player.optimizer.step()
         return loss.detach()
 
-    def _loss(self, player: TorchPlayer, i: int, batch: Batch, noise: GivenNoise | None) -> Tensor:
+    def _regularize(self, player: TorchPlayer, term: TorchRegularizer, batch: Batch, noise: Noise | None) -> None:
+        """One update with a regularizer, on the examples of the player's last update."""
+        player.optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(player, term, player.updates - 1, batch, noise)
+        (term.every * loss).backward()
+        # Without a gradient, a parameter on which the term does not depend would keep its moments: all of them decay.
+        for parameter in self.parameters[player.name]:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        player.optimizer.step()
+
+    def _loss(
+        self, player: TorchPlayer, term: TorchPlayer | TorchRegularizer, i: int, batch: Batch, noise: Noise | None
+    ) -> Tensor:
         # Neighbouring examples belong to different slices, as in jaxgen.
         examples = batch if self.slices == 1 else tuple(array[i :: self.slices] for array in batch)
-        drawn = player.noise(examples[0]) if noise is None else noise[player.name][i]
+        drawn = term.noise(examples[0]) if noise is None else noise
         _require_gradients(self.opponents[player.name], False)
         with self.autocast():
-            loss = player.loss(*examples, *drawn)
+            loss = term.loss(*examples, *drawn)
         _require_gradients(self.opponents[player.name], True)
         return loss
+
+    def _average(self, batch: Batch, noise: GivenNoise | None, *, delayed: bool) -> None:
+        first = batch[0][:: self.slices]
+        for average in self.averages:
+            if average.delayed == delayed:
+                given = _given(noise, f"average/{average.name}", 0)
+                drawn = average.noise(first) if given is None else given
+                with self.autocast():
+                    average.update(self.completed, len(first), *drawn)
 
 
 class Simultaneous(Twin):
@@ -256,6 +320,29 @@ def endless_batches(arrays: Batch, batch_size: int) -> Iterator[Batch]:
         for first in range(0, examples - batch_size + 1, batch_size):
             indices = order[first : first + batch_size]
             yield tuple(array[indices] for array in arrays)
+
+
+def _given(noise: GivenNoise | None, name: str, i: int) -> Noise | None:
+    """The noise of one update, if noise is given."""
+    return None if noise is None else noise[name][i]
+
+
+def _compiled(player: TorchPlayer) -> TorchPlayer:
+    """The player, whose losses are compiled by `torch.compile`."""
+    regularizers = (each._replace(loss=torch.compile(each.loss)) for each in player.regularizers)
+    return player._replace(loss=torch.compile(player.loss), regularizers=tuple(regularizers))
+
+
+@contextmanager
+def _same_buffers(networks: Sequence[nn.Module]) -> Iterator[None]:
+    """Restore the buffers of networks, e.g. running statistics, after this context."""
+    buffers = [buffer for network in networks for buffer in network.buffers()]
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)
 
 
 def _require_gradients(parameters: Sequence[nn.Parameter], required: bool) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Workload
+from jaxgen.game import State
 from jaxgen.models.autoencoder import Config, build
-from jaxgen.typing import Params
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -16,10 +16,10 @@ def mlp_autoencoder(*, width: int = 400, batch_size: int = 128) -> Workload:
     """Return the workload with one hidden layer in the encoder and one in the decoder."""
     config = Config(architecture="mlp", hidden=(width,), latent_dim=20, learning_rate=1e-3)
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_autoencoder import mlp_autoencoder
 
-        return mlp_autoencoder(config, params, compiled=compiled)
+        return mlp_autoencoder(config, state.params, compiled=compiled)
 
     return Workload(
         name="MLP AE",

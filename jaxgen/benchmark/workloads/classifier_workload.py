@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
-from jaxgen.benchmark.workloads.workload import Workload
+from jaxgen.benchmark.workloads.workload import Shape, Workload
+from jaxgen.game import State
 from jaxgen.models.classifier import Config, build
-from jaxgen.typing import Params
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -29,10 +29,10 @@ def classifier(*, width: int = 16, batch_size: int = 128) -> Workload:
         weight_decay=1e-4,
     )
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_classifier import classifier
 
-        return classifier(config, params, compiled=compiled)
+        return classifier(config, state.params, compiled=compiled)
 
     return Workload(
         name="ResNet",
@@ -46,8 +46,8 @@ def classifier(*, width: int = 16, batch_size: int = 128) -> Workload:
     )
 
 
-def labelled_noise() -> dict[str, np.ndarray]:
+def labelled_noise(shape: Shape = SHAPE) -> dict[str, np.ndarray]:
     """Return images of noise with random labels, every class among them."""
-    images = noise_images(SHAPE)
+    images = noise_images(shape)
     labels = np.random.default_rng(1).integers(0, CLASSES, len(images["image"]), dtype=np.int32)
     return images | {"label": labels}

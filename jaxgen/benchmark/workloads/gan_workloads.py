@@ -9,8 +9,9 @@ import numpy as np
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Draw, Shape, Workload
 from jaxgen.data.synthetic import ring
+from jaxgen.game import State
 from jaxgen.models.gan import Config, build
-from jaxgen.typing import Array, KeyArray, Params
+from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -29,10 +30,10 @@ def ring_gan(*, width: int = 64, batch_size: int = 256) -> Workload:
         b2=0.999,
     )
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_gan import ring_gan
 
-        return ring_gan(config, params, compiled=compiled)
+        return ring_gan(config, state.params, compiled=compiled)
 
     return Workload(
         name="ring GAN",
@@ -63,10 +64,10 @@ def dcgan(
         b2=0.999,
     )
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_gan import dcgan
 
-        return dcgan(config, shape[:2], params, compiled=compiled)
+        return dcgan(config, shape[:2], state.params, compiled=compiled)
 
     return Workload(
         name=name,
@@ -98,10 +99,10 @@ def wgan_gp(name: str, shape: Shape, *, steps: int, width: int = 64, batch_size:
         b2=0.9,
     )
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_gan import wgan_gp
 
-        return wgan_gp(config, shape[:2], params, compiled=compiled)
+        return wgan_gp(config, shape[:2], state.params, compiled=compiled)
 
     return Workload(
         name=name,

@@ -7,8 +7,9 @@ import jax
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Draw, Shape, Workload
+from jaxgen.game import State
 from jaxgen.models.vae import Config, build
-from jaxgen.typing import Array, KeyArray, Params
+from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -18,10 +19,10 @@ def mlp_vae(*, width: int = 400, batch_size: int = 128) -> Workload:
     """Return the fully connected workload 784-400-20, on images of the size of MNIST's."""
     config = Config(architecture="mlp", hidden=(width,), latent_dim=20, learning_rate=1e-3)
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_vae import mlp_vae
 
-        return mlp_vae(config, params, compiled=compiled)
+        return mlp_vae(config, state.params, compiled=compiled)
 
     return Workload(
         name="MLP VAE",
@@ -41,10 +42,10 @@ def conv_vae(name: str, shape: Shape, *, steps: int, width: int = 32, batch_size
     """Return the workload with convolutions of stride 2 in the encoder, and their transposes in the decoder."""
     config = Config(architecture="conv", width=width, latent_dim=20, learning_rate=1e-3)
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_vae import conv_vae
 
-        return conv_vae(config, shape[:2], params, compiled=compiled)
+        return conv_vae(config, shape[:2], state.params, compiled=compiled)
 
     return Workload(
         name=name,

@@ -7,8 +7,9 @@ import jax
 
 from jaxgen.benchmark.workloads.noise_images import noise_images
 from jaxgen.benchmark.workloads.workload import Shape, Workload
+from jaxgen.game import State
 from jaxgen.models.vaegan import Config, build
-from jaxgen.typing import Array, KeyArray, Params
+from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -21,10 +22,10 @@ def vaegan(name: str, shape: Shape, *, steps: int, width: int = 64, batch_size: 
     def epsilons(key: KeyArray, n: int) -> tuple[Array, ...]:
         return tuple(jax.random.normal(half, (n, config.latent_dim)) for half in jax.random.split(key))
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
+    def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_vaegan import vaegan
 
-        return vaegan(config, shape[:2], params, compiled=compiled)
+        return vaegan(config, shape[:2], state.params, compiled=compiled)
 
     return Workload(
         name=name,

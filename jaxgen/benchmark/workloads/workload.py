@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from jaxgen.game import Model
-from jaxgen.typing import Array, KeyArray, Params
+from jaxgen.game import Model, State
+from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -27,8 +27,8 @@ Draw = Callable[[KeyArray, int], tuple[Array, ...]]
 class BuildTwin(Protocol):
     """Function that builds the PyTorch side of a workload. Only its call imports PyTorch."""
 
-    def __call__(self, params: Params, *, compiled: bool) -> "Twin":
-        """Return the PyTorch side with these weights, by `torch.compile` or not."""
+    def __call__(self, state: State, *, compiled: bool) -> "Twin":
+        """Return the PyTorch side that starts from this first state, by `torch.compile` or not."""
 
 
 class Workload(NamedTuple):
@@ -39,9 +39,9 @@ class Workload(NamedTuple):
         build: function of the data that builds the jaxgen model.
         data: function that creates the arrays on which jaxgen trains.
         batch_size: number of examples per update.
-        noise: player name -> its noise in jaxgen, for players that use any. It is passed to the twin when the losses of
-            both sides are compared.
-        twin: `(parameters, compiled=...) -> twin`, the PyTorch side with these weights.
+        noise: player name -> its noise in jaxgen, for players that use any; likewise `player/regularizer` and
+            `average/network`. It is passed to the twin when the losses of both sides are compared.
+        twin: `(state, compiled=...) -> twin`, the PyTorch side that starts from this first state.
         scaled: `(width=..., batch_size=...) -> workload`, the same with other networks or batches.
         convolutional: whether it contains convolutions.
         seeds: whether eight seeds at once are timed too.
@@ -49,6 +49,8 @@ class Workload(NamedTuple):
         compile_is_faster: whether PyTorch is faster with `torch.compile` than without.
         comparable_steps: number of steps at which losses in float32 agree closely; see `agreement`.
         precision: precision of the products; everything else is in float32.
+        mixed_precision: whether all its products are in bfloat16 in mixed precision; otherwise it has none.
+        period: number of steps after which lazy regularizers repeat: a repeat has a multiple of it.
     """
 
     name: str
@@ -64,3 +66,5 @@ class Workload(NamedTuple):
     compile_is_faster: bool = False
     comparable_steps: int = 3
     precision: str = FLOAT32
+    mixed_precision: bool = True
+    period: int = 1

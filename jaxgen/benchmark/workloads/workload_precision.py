@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import jax
 
 from jaxgen.benchmark.workloads.workload import FLOAT32, Data, Workload
-from jaxgen.game import Model
+from jaxgen.game import Model, State
 from jaxgen.models.mixed_precision import in_mixed_precision
-from jaxgen.typing import Params
 
 if TYPE_CHECKING:
     from jaxgen.benchmark.pytorch.twin import Twin
@@ -28,8 +27,8 @@ def in_precision(workload: Workload, precision: str) -> Workload:
     def build(data: Data) -> Model:
         return in_mixed_precision(workload.build(data))
 
-    def twin(params: Params, *, compiled: bool) -> "Twin":
-        return workload.twin(params, compiled=compiled).in_mixed_precision()
+    def twin(state: State, *, compiled: bool) -> "Twin":
+        return workload.twin(state, compiled=compiled).in_mixed_precision()
 
     def scaled(**sizes: int) -> Workload:
         return in_precision(workload.scaled(**sizes), precision)

@@ -13,15 +13,16 @@ from jax.extend.core import Jaxpr, JaxprEqn
 from torch import nn
 
 from jaxgen import flop
-from jaxgen.benchmark.case import COMPARED_STEPS
+from jaxgen.benchmark.case import COMPARED_STEPS, Case
 from jaxgen.benchmark.pytorch.agreement import Run, begin, compare, compare_steps
 from jaxgen.benchmark.pytorch.twin import TorchPlayer, Twin, endless_batches
 from jaxgen.benchmark.workloads import WORKLOADS
 from jaxgen.benchmark.workloads.workload import BFLOAT16, FLOAT32, Data, Workload
 from jaxgen.benchmark.workloads.workload_precision import in_precision
 from jaxgen.game import State
+from jaxgen.training import fit
 from jaxgen.typing import PyTree
-from tests.benchmark.torch_flop import Counter
+from tests.benchmark.torch_flop import Counter, filters, of_epilogue, unused
 
 TOLERANCE = 1e-9
 """Largest relative difference in float64, whose rounding errors are too small to change the sign of an activation."""
@@ -33,12 +34,32 @@ every_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workl
 @every_workload
 def test_losses_agree_in_float64_at_several_steps(workload: Workload) -> None:
     workload, data, state = small(workload), data_of(workload), random_state(workload)
-    twin = workload.twin(state.params, compiled=False).to(torch.float64)
+    # Enough for the second update with a lazy regularizer that has a state.
+    steps = 5 if workload.period > 1 else COMPARED_STEPS
+    twin = workload.twin(state, compiled=False).to(torch.float64)
     with jax.enable_x64(True):
-        data, state = in_float64(data), in_float64(state)
-        compared = compare_steps(begin(workload, workload.build(data), data, jax.random.key(1), state), twin)
-    assert len(compared) == COMPARED_STEPS
+        data, start, key = in_float64(data), in_float64(state), jax.random.key(1)
+        model = workload.build(data)
+        result = fit(model, data, key=key, state=start, steps=steps, batch_size=workload.batch_size)
+        losses = {player.name: result.history[f"{player.name}/loss"] for player in model.players}
+        compared = compare_steps(Run(workload, model, data, key, start, losses), twin)
+    assert len(compared) == steps
     assert max(step.difference for step in compared) <= TOLERANCE
+    # The averages, with their statistics, are compared with those that the twin loads from the last state of jaxgen.
+    averages = {name: dict(variables) for name, variables in result.state.ema.items()}
+    assert [average.name for average in twin.averages] == list(averages)
+    if averages:
+        last = state.replace(
+            params=result.state.params | {name: variables.pop("params") for name, variables in averages.items()},
+            stats=result.state.stats | averages,
+        )
+        loaded = workload.twin(last, compiled=False).to(torch.float64)
+        for average, expected in zip(twin.averages, loaded.averages, strict=True):
+            for name, value in average.network.state_dict().items():
+                if value.is_floating_point():
+                    other = expected.network.state_dict()[name]
+                    # The decay of the average, and what a twin loads, are in float32.
+                    torch.testing.assert_close(value, other, rtol=1e-6, atol=1e-7, msg=name)
 
 
 @pytest.mark.parametrize("name", ["MLP VAE", "DCGAN 28"])
@@ -46,10 +67,10 @@ def test_losses_agree_in_bfloat16_and_differ_for_another_bias(name: str) -> None
     workload = next(in_precision(small(workload), BFLOAT16) for workload in WORKLOADS if workload.name == name)
     data, state = data_of(workload), random_state(workload)
     run = begin(workload, workload.build(data), data, jax.random.key(1), state)
-    agreement = compare(run, workload.twin(state.params, compiled=False))
+    agreement = compare(run, workload.twin(state, compiled=False))
     assert agreement.holds
     assert agreement.tolerance == 2**-8
-    other = workload.twin(state.params, compiled=False)
+    other = workload.twin(state, compiled=False)
     with torch.no_grad():
         other.parameters[other.players[0].name][-1].add_(0.3)
     assert not compare(run, other).holds
@@ -60,7 +81,7 @@ def test_difference_of_losses_near_zero_is_relative_to_the_least_size_in_bfloat1
     for precision in (FLOAT32, BFLOAT16):
         workload = in_precision(small(WORKLOADS[0]), precision)
         data, state = data_of(workload), random_state(workload)
-        twin = workload.twin(state.params, compiled=False)
+        twin = workload.twin(state, compiled=False)
         player = twin.players[0].name
         run = Run(workload, workload.build(data), data, jax.random.key(1), state, {player: np.full(1, 1e-3)})
         twin.step = lambda *given, player=player: {player: torch.tensor(1e-3 + 1e-5)}
@@ -68,7 +89,7 @@ def test_difference_of_losses_near_zero_is_relative_to_the_least_size_in_bfloat1
     assert found == {FLOAT32: pytest.approx(1e-2, rel=1e-3), BFLOAT16: pytest.approx(1e-3, rel=1e-3)}
 
 
-@every_workload
+@pytest.mark.parametrize("workload", [each for each in WORKLOADS if each.mixed_precision], ids=lambda each: each.name)
 def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
     workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,11 +100,14 @@ def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
     model, state = workload.build(data), random_state(workload)
     batch = {name: array[: workload.batch_size * model.slices] for name, array in data.items()}
     jaxpr, (updated, metrics) = jax.make_jaxpr(model.step, return_shape=True)(jax.random.key(0), state, batch)
-    assert {operand.aval.dtype for product in products(jaxpr) for operand in product.invars} == {jnp.dtype(BFLOAT16)}
+    factors = [[operand.aval for operand in product.invars] for product in products(jaxpr)]
+    # Products with a vector are those of power iterations, in float32 on both sides.
+    dtypes = {operand.dtype for both in factors for operand in both if min(x.ndim for x in both) > 1}
+    assert dtypes == {jnp.dtype(BFLOAT16)}
     assert updated == jax.eval_shape(lambda state: state.replace(step=jnp.int32(0)), state)
     assert {metric.dtype for metric in metrics.values()} == {jnp.dtype(FLOAT32)}
 
-    twin, dtypes = workload.twin(state.params, compiled=False), set()
+    twin, dtypes = workload.twin(state, compiled=False), set()
     layers = [layer for player in twin.players for layer in player.network.modules() if isinstance(layer, PRODUCTS)]
     for layer in layers:
         layer.register_forward_hook(lambda layer, given, output: dtypes.add(output.dtype))
@@ -95,23 +119,30 @@ def test_products_are_in_bfloat16_on_both_sides_and_losses_in_float32(
 
 @every_workload
 def test_operations_of_the_traced_step_are_those_that_pytorch_counts(workload: Workload) -> None:
-    """But for the gradient of the penalty: PyTorch also propagates it back through the critic's pass at the points
-    between the examples, where it is zero because the second derivative of a leaky ReLU is.
-    """
+    """But for those whose results are not needed, and on average over the period of lazy regularizers."""
     workload = small(workload)
     model, state = workload.build(data_of(workload)), random_state(workload)
     batch = {name: array[: workload.batch_size * model.slices] for name, array in data_of(workload).items()}
-    twin = workload.twin(state.params, compiled=False)
-    with Counter() as step:
-        twin.step(twin.tensors(batch))
-    with Counter() as zero:
-        if workload.name.startswith("WGAN-GP"):
-            critic, images = twin.players[0].network, twin.tensors(batch)[0][: workload.batch_size]
-            values = critic(images).sum()
-            zero.flop = 0
+    twin = workload.twin(state, compiled=False)
+    every = [term.every for player in twin.players for term in player.regularizers]
+    counted, of_step = -unused(twin, twin.tensors(batch)[0]), {}
+    for step in range(workload.period):
+        due = tuple(step % k == 0 for k in every)
+        if due not in of_step:
+            twin.completed = step
+            with Counter(filters(twin)) as counter:
+                twin.step(twin.tensors(batch))
+            of_step[due] = counter.flop
+        counted += of_step[due]
+    if workload.name.startswith("WGAN-GP"):
+        critic, images = twin.players[0].network, twin.tensors(batch)[0][: workload.batch_size]
+        values = critic(images).sum()
+        with Counter() as zero:
             values.backward()
-            zero.flop *= twin.players[0].updates
-    assert flop.of_algorithm(model.step, state, batch) == step.flop - zero.flop > 0
+        counted -= zero.flop * twin.players[0].updates
+    if workload.name.startswith("PGGAN"):
+        counted -= of_epilogue(twin.players[0].network, twin.tensors(batch)[0])
+    assert workload.period * flop.of_algorithm(model, state, batch) == counted > 0
 
 
 def test_scaled_workloads_keep_their_precision() -> None:
@@ -134,15 +165,20 @@ def test_tensors_of_uint8_data_equal_those_of_float64_data(workload: Workload) -
 
 @every_workload
 def test_noise_of_the_twin_has_the_shape_mean_and_standard_deviation_of_jaxgens(workload: Workload) -> None:
-    twin = small_twin(workload)
+    workload, twin = small(workload), small_twin(workload)
     n = 4_000
-    for player in twin.players:
-        theirs = (twin.noise if twin.simultaneous else player.noise)(torch.zeros(n))
-        ours = workload.noise[player.name](jax.random.key(0), n) if player.name in workload.noise else ()
+    drawn = {player.name: twin.noise if twin.simultaneous else player.noise for player in twin.players}
+    drawn |= {f"{player.name}/{term.name}": term.noise for player in twin.players for term in player.regularizers}
+    drawn |= {f"average/{average.name}": average.noise for average in twin.averages}
+    for name, draw in drawn.items():
+        theirs = draw(torch.zeros(n))
+        ours = workload.noise[name](jax.random.key(0), n) if name in workload.noise else ()
         for their_array, our_array in zip(theirs, ours, strict=True):
             assert tuple(their_array.shape) == our_array.shape
-            assert float(their_array.mean()) == pytest.approx(float(our_array.mean()), abs=0.1)
-            assert float(their_array.std()) == pytest.approx(float(our_array.std()), abs=0.1)
+            if their_array.ndim:  # A number of the whole batch is drawn once only.
+                size = max(1.0, float(our_array.std()))
+                assert float(their_array.double().mean()) == pytest.approx(float(our_array.mean()), abs=0.1 * size)
+                assert float(their_array.double().std()) == pytest.approx(float(our_array.std()), abs=0.1 * size)
 
 
 @every_workload
@@ -166,6 +202,14 @@ def test_scaled_workloads_have_the_given_width_and_batch_size(workload: Workload
     ):
         assert (other.name, sizes(other), other.batch_size) == (workload.name, expected, batch_size)
     assert sum(sizes(workload.scaled(width=4))) < sum(expected) < sum(sizes(workload.scaled(width=512)))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@every_workload
+def test_repeats_have_whole_periods_of_lazy_regularizers(workload: Workload, quick: bool) -> None:
+    steps = Case(workload, {}, None, None, quick).steps
+    assert steps % workload.period == 0
+    assert steps >= (2 if quick else workload.steps)
 
 
 def test_batches_contain_every_example_at_most_once_per_epoch() -> None:
@@ -194,12 +238,16 @@ def products(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
                 yield from products(inner)
 
 
+OTHER_SIZES = {name: {"shape": (8, 8, 1)} for name in ("StyleGAN2 32", "PGGAN 32")}
+"""Images of small workloads, where those of the workload take long to compile."""
+
+
 def small(workload: Workload) -> Workload:
-    return workload.scaled(width=2 if workload.convolutional else 4, batch_size=4)
+    return workload.scaled(width=2 if workload.convolutional else 4, batch_size=4, **OTHER_SIZES.get(workload.name, {}))
 
 
 def small_twin(workload: Workload) -> Twin:
-    return small(workload).twin(random_state(small(workload)).params, compiled=False)
+    return small(workload).twin(random_state(small(workload)), compiled=False)
 
 
 def data_of(workload: Workload) -> Data:
@@ -211,7 +259,7 @@ def data_of(workload: Workload) -> Data:
 def first_examples(name: str) -> Data:
     """The first examples of a workload's data, enough for a step of five updates and for a label of every class."""
     workload = next(workload for workload in WORKLOADS if workload.name == name)
-    return {name: array[:100].copy() for name, array in workload.data().items()}
+    return {name: array[:100].copy() for name, array in small(workload).data().items()}
 
 
 def shapes_of_state(workload: Workload) -> State:
@@ -238,8 +286,13 @@ def random_state(workload: Workload) -> State:
     random = np.random.default_rng(0)
     shapes = shapes_of_small_state(workload.name)
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    weights = jax.tree.map(lambda leaf: random.normal(0.0, 0.1, leaf.shape).astype(leaf.dtype), shapes.params)
-    return state.replace(params=weights)
+
+    def drawn(shapes: PyTree) -> PyTree:
+        return jax.tree.map(lambda leaf: random.normal(0.0, 0.1, leaf.shape).astype(leaf.dtype), shapes)
+
+    params, stats = drawn(shapes.params), drawn(shapes.stats)
+    averages = {name: {"params": params[name], **stats.get(name, {})} for name in state.ema}
+    return state.replace(params=params, stats=stats, ema=averages)
 
 
 def in_float64(arrays: PyTree) -> PyTree:
