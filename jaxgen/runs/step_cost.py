@@ -80,29 +80,30 @@ def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
     state = jax.eval_shape(lambda key: prepared.model.init(key, example), jax.random.key(0))
     arguments: tuple[Any, ...] = (jax.random.key(0), state, batch)
 
-    def of_platform(platform: str) -> Lowered:
-        # Functions of their own: JAX stores traces, and convolutions are chosen while a function is traced.
-        lowered = jax.jit(lambda *given: phase.step(*given)).trace(*arguments).lower(lowering_platforms=(platform,))
-        costs: Any = lowered.cost_analysis()
-        return Lowered(costs["flops"], costs["bytes accessed"])
-
+    # Functions of their own: JAX stores traces, and convolutions are chosen while a function is traced.
     with convolutions_by_xla():
-        lowered = {platform: of_platform(platform) for platform in ACCELERATORS}
-    own = jax.default_backend()
-    own = "cuda" if own == "gpu" else own
-    compiled = jax.jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments).compile()
+        traced = jax.jit(lambda *given: phase.step(*given)).trace(*arguments)
+    lowered = {platform: _lowered(traced.lower(lowering_platforms=(platform,))) for platform in ACCELERATORS}
+    here = jax.jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments)
+    own = "cuda" if jax.default_backend() == "gpu" else jax.default_backend()
+    compiled = here.compile()
     plan: Any = compiled.memory_analysis()
     return StepCost(
         phase=phase.name,
         batch_size=batch_size,
         products=of_traced_step(phase.step, state, batch),
         mean_products=of_algorithm(Model(prepared.model.init, phase.step, phase.players), state, batch),
-        lowered={own: of_platform(own), **lowered},
+        lowered={own: _lowered(here), **lowered},
         memory=plan.argument_size_in_bytes
         + plan.output_size_in_bytes
         + plan.temp_size_in_bytes
         - plan.alias_size_in_bytes,
     )
+
+
+def _lowered(program: jax.stages.Lowered) -> Lowered:
+    costs: Any = program.cost_analysis()
+    return Lowered(costs["flops"], costs["bytes accessed"])
 
 
 def _batch_of(example: Batch, size: int) -> Batch:
