@@ -11,7 +11,7 @@ from jaxgen.analysis.optimum import (
     value_at_optimum,
     value_from_logits,
 )
-from jaxgen.analysis.projection import Projection, noise_correlation, project
+from jaxgen.analysis.projection import Projection, new_noise, noise_correlation, project
 from jaxgen.analysis.stacked_digits import DigitPrediction, predict_stacked_digits, stacked_logits
 from jaxgen.analysis.style_directions import closed_form_directions
 from jaxgen.analysis.support_estimation import (
@@ -44,6 +44,7 @@ __all__ = [
     "lerp",
     "manifold_grid",
     "nearest_pairs",
+    "new_noise",
     "noise_correlation",
     "optimal_discriminator",
     "optimal_logits",

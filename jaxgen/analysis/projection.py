@@ -114,7 +114,7 @@ def project(
     optimizer = optax.scale_by_adam()
     first = (
         jnp.broadcast_to(average, (count, own_styles, len(average))),
-        _normalized(_noise_images(noise_key, noise, count)),
+        _normalized(new_noise(noise_key, noise, count)),
     )
 
     def distances(w: Array, noise: PyTree) -> Array:
@@ -183,18 +183,33 @@ def noise_correlation(noise: PyTree) -> Float[Array, " n"]:
     return total
 
 
+def new_noise(key: KeyArray, noise: PyTree, n: int | None = None) -> PyTree:
+    """Draw noise images from the normal distribution.
+
+    Args:
+        key: PRNG key.
+        noise: noise images, for their sizes.
+        n: number of images that each have their own; None for one set for all.
+
+    Returns:
+        New noise images in the same form.
+
+    Example:
+        >>> new_noise(jax.random.key(0), {"a": jnp.zeros((4, 4))}, 3)["a"].shape
+        (3, 4, 4)
+    """
+    leaves, structure = jax.tree.flatten(noise)
+    keys = jax.random.split(key, max(1, len(leaves)))
+    count = () if n is None else (n,)
+    return jax.tree.unflatten(
+        structure, [jax.random.normal(k, count + x.shape, x.dtype) for k, x in zip(keys, leaves, strict=False)]
+    )
+
+
 def _ramp(t: Float[Array, ""]) -> Float[Array, ""]:
     """The share of the learning rate after a share t of the steps."""
     down = 0.5 - 0.5 * jnp.cos(math.pi * jnp.minimum(1, (1 - t) / RAMP_DOWN))
     return down * jnp.minimum(1, t / RAMP_UP)
-
-
-def _noise_images(key: KeyArray, noise: PyTree, count: int) -> PyTree:
-    """New noise images for each of several images."""
-    leaves, structure = jax.tree.flatten(noise)
-    keys = jax.random.split(key, max(1, len(leaves)))
-    drawn = [jax.random.normal(k, (count, *x.shape), x.dtype) for k, x in zip(keys, leaves, strict=False)]
-    return jax.tree.unflatten(structure, drawn)
 
 
 def _normalized(noise: PyTree) -> PyTree:

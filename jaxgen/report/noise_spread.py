@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.report.run_styles import RunStyles, new_noise, styles_of
+from jaxgen.analysis import new_noise
+from jaxgen.report.run_styles import RunStyles, styles_of
 from jaxgen.report.section import ReportInput, Section, png
 from jaxgen.typing import Float, KeyArray
 
@@ -24,7 +25,9 @@ def noise_images(inputs: ReportInput) -> Section:
     style_key, noise_key = jax.random.split(inputs.key)
     w = styles.in_all_layers(styles.draw(style_key, ROWS))
     without = styles.images(w, jax.tree.map(np.zeros_like, styles.noise))
-    stored, drawn = styles.images(w), _with_new_noise(styles, noise_key, w)
+    stored = styles.images(w)
+    drawn_of_seeds = [_with_new_noise(styles_of(inputs, run), style_key, noise_key) for run in inputs.runs]
+    drawn = drawn_of_seeds[inputs.shown]
     spread = drawn.std(axis=0)
     largest = spread.max() or 1.0
     rows = {
@@ -40,18 +43,14 @@ def noise_images(inputs: ReportInput) -> Section:
         "values. The noise should change details alone, such as the edges, and leave the form (Karras et al. "
         "2019, arXiv:1812.04948, figures 4 and 5)."
     )
-    found = {"noise_spread": [_spread(styles_of(inputs, run), style_key, noise_key) for run in inputs.runs]}
-    return Section([png("noise_images", plot.image_rows(rows, columns=columns), caption)], found)
+    # The mean over pixels and latents.
+    spreads = [float(images.std(axis=0).mean()) for images in drawn_of_seeds]
+    return Section([png("noise_images", plot.image_rows(rows, columns=columns), caption)], {"noise_spread": spreads})
 
 
 def _with_new_noise(
-    styles: RunStyles, key: KeyArray, w: jax.Array
+    styles: RunStyles, style_key: KeyArray, noise_key: KeyArray
 ) -> Float[np.ndarray, "draws n height width channels"]:
-    keys = jax.random.split(key, DRAWS)
+    """The images of the same styles with every draw of the noise."""
+    w, keys = styles.in_all_layers(styles.draw(style_key, ROWS)), jax.random.split(noise_key, DRAWS)
     return np.stack([styles.images(w, new_noise(keys[i], styles.noise)) for i in range(DRAWS)])
-
-
-def _spread(styles: RunStyles, style_key: KeyArray, noise_key: KeyArray) -> float:
-    """Standard deviation of pixels over draws of the noise: its mean over pixels and latents."""
-    w = styles.in_all_layers(styles.draw(style_key, ROWS))
-    return float(_with_new_noise(styles, noise_key, w).std(axis=0).mean())

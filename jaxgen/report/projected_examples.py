@@ -10,7 +10,7 @@ from jaxgen.analysis import Projection, project
 from jaxgen.report.run_functions import indices_over_classes, preprocessed, select_examples
 from jaxgen.report.run_styles import RunStyles, styles_of
 from jaxgen.report.section import ReportInput, Section, png
-from jaxgen.typing import Array, Float
+from jaxgen.typing import Array, Float, KeyArray
 
 COUNT = 8
 """Number of examples, and of samples."""
@@ -25,8 +25,9 @@ def projected_examples(inputs: ReportInput) -> Section:
     chosen = select_examples(inputs.test_examples, indices_over_classes(inputs.test_examples, COUNT))
     examples = preprocessed(chosen)
     samples = styles.images(styles.in_all_layers(styles.draw(inputs.key, COUNT)))
-    of_examples, of_samples = (_projected(inputs, styles, images) for images in (examples, samples))
-    in_layers = _projected(inputs, styles, examples, every_layer=True)
+    deviation = jnp.sqrt(jnp.square(styles.deviations(inputs.key)).sum(axis=1).mean())
+    projected = partial(_projected, inputs.key, styles, deviation)
+    of_examples, of_samples, in_layers = projected(examples), projected(samples), projected(examples, every_layer=True)
     rows = {
         "test example": examples,
         "one style": styles.images(of_examples.w, of_examples.noise),
@@ -45,20 +46,20 @@ def projected_examples(inputs: ReportInput) -> Section:
 
 
 def _projected(
-    inputs: ReportInput,
+    key: KeyArray,
     styles: RunStyles,
+    deviation: Float[Array, ""],
     images: Float[np.ndarray, "n height width channels"],
     *,
     every_layer: bool = False,
 ) -> Projection:
-    deviations = styles.deviations(inputs.key)
     return project(
-        inputs.key,
+        key,
         jnp.asarray(images),
         partial(styles.functions.synthesize, styles.state),
         lambda a, b: jnp.square(a - b).mean(axis=(1, 2, 3)),
         average=styles.average,
-        deviation=jnp.sqrt(jnp.square(deviations).sum(axis=1).mean()),
+        deviation=deviation,
         noise=styles.noise,
         layers=styles.layers,
         every_layer=every_layer,

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgen.game import State, Styles
 from jaxgen.models.labels import each_label
+from jaxgen.nn.layer_styles import repeated
 from jaxgen.report.run_functions import prior_latents, state_of
 from jaxgen.report.section import NotApplicable, ReportInput, require_images
 from jaxgen.runs.loading import Run
@@ -56,7 +57,7 @@ class RunStyles(NamedTuple):
 
     def in_all_layers(self, w: Float[AnyArray, "n style"]) -> Float[Array, "n layers style"]:
         """Return each style for all layers."""
-        return jnp.broadcast_to(jnp.asarray(w)[:, None], (len(w), self.layers, w.shape[1]))
+        return repeated(jnp.asarray(w), self.layers)
 
     def images(
         self, w: Float[AnyArray, "n layers style"], noise: PyTree | None = None
@@ -89,29 +90,6 @@ def styles_of(inputs: ReportInput, run: Run | None = None) -> RunStyles:
     run = inputs.shown_run if run is None else run
     assert run.model.styles is not None
     return RunStyles(run, run.model.styles, state_of(run))
-
-
-def new_noise(key: KeyArray, noise: PyTree, n: int | None = None) -> PyTree:
-    """Draw noise images from the normal distribution.
-
-    Args:
-        key: PRNG key.
-        noise: noise images, for their sizes.
-        n: number of images that each have their own; None for one set for all.
-
-    Returns:
-        New noise images in the same form.
-
-    Example:
-        >>> new_noise(jax.random.key(0), {"a": jnp.zeros((4, 4))}, 3)["a"].shape
-        (3, 4, 4)
-    """
-    leaves, structure = jax.tree.flatten(noise)
-    keys = jax.random.split(key, max(1, len(leaves)))
-    count = () if n is None else (n,)
-    return jax.tree.unflatten(
-        structure, [jax.random.normal(k, count + x.shape, x.dtype) for k, x in zip(keys, leaves, strict=False)]
-    )
 
 
 # Compiled once for all sections and numbers of styles.
