@@ -36,6 +36,27 @@ def bytes_of(tree: PyTree) -> int:
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
+def planned_bytes(program: jax.stages.Compiled) -> int | None:
+    """Return the bytes that the compiler has planned for a program: arguments, results and what is between.
+
+    Args:
+        program: compiled program.
+
+    Returns:
+        Number of bytes, without results in the place of arguments twice; None where the compiler does not say.
+
+    Example:
+        >>> ones = jax.numpy.ones(1000)
+        >>> planned_bytes(jax.jit(lambda x: x + 1).lower(ones).compile())
+        8000
+    """
+    plan = program.memory_analysis()
+    if not plan:
+        return None
+    needed: int = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+    return needed - plan.alias_size_in_bytes
+
+
 def available_bytes(device: jax.Device | None = None) -> int | None:
     """Return the memory of a device: its own, or for a CPU that of the machine, within the limits of this process.
 

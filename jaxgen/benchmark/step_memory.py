@@ -4,15 +4,14 @@ That of PyTorch is what its allocator reports (`pytorch.torch_memory`). Buffers 
 routine are no arrays, and are counted on neither side.
 """
 
-from typing import Any
-
 from jax.stages import Compiled
 
 from jaxgen.benchmark.workloads.workload import Data
+from jaxgen.memory import planned_bytes
 
 
 def of_program(compiled: Compiled, data: Data) -> int:
     """Return the bytes that the compiler has planned for a program, without the data that it receives."""
-    plan: Any = compiled.memory_analysis()
-    planned: int = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
-    return planned - plan.alias_size_in_bytes - sum(array.nbytes for array in data.values())
+    planned = planned_bytes(compiled)
+    assert planned is not None
+    return planned - sum(array.nbytes for array in data.values())

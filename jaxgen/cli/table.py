@@ -113,7 +113,8 @@ def print_costs(costs: Sequence[StepCost]) -> None:
             f"these; {found.bytes / 1e9:,.4g} GB read and written before fusion".replace("%", " %")
             for platform, found in cost.lowered.items()
         }
-        lines["memory, as compiled here"] = f"{cost.memory / 2**30:,.2f} GiB"
+        if cost.memory is not None:
+            lines["memory, as compiled here"] = f"{cost.memory / 2**30:,.2f} GiB"
         for name, text in lines.items():
             print_line(f"    {name:<27}  {text}")
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxgen.flop import of_algorithm, of_traced_step
 from jaxgen.game import Model
+from jaxgen.memory import planned_bytes
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.runs.preparation import Prepared
 from jaxgen.training.phases import Stage, stages
@@ -37,7 +38,8 @@ class StepCost(NamedTuple):
         products: operations of products and convolutions in a step in which every regularizer is due.
         mean_products: the same on average over the steps, where a regularizer is due at every k-th of them.
         lowered: platform -> all operations of the lowered program, in which every branch of a condition counts.
-        memory: bytes that the compiler of this machine plans for a step: arguments, results and what is between.
+        memory: bytes that the compiler of this machine plans for a step: arguments, results and what is between;
+            None where it does not say.
     """
 
     phase: str
@@ -45,7 +47,7 @@ class StepCost(NamedTuple):
     products: int
     mean_products: int
     lowered: dict[str, Lowered]
-    memory: int
+    memory: int | None
 
     def share(self, platform: str) -> float:
         """Return the share of products and convolutions in all operations of the lowered program."""
@@ -86,18 +88,13 @@ def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
     lowered = {platform: _lowered(traced.lower(lowering_platforms=(platform,))) for platform in ACCELERATORS}
     here = jax.jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments)
     own = "cuda" if jax.default_backend() == "gpu" else jax.default_backend()
-    compiled = here.compile()
-    plan: Any = compiled.memory_analysis()
     return StepCost(
         phase=phase.name,
         batch_size=batch_size,
         products=of_traced_step(phase.step, state, batch),
         mean_products=of_algorithm(Model(prepared.model.init, phase.step, phase.players), state, batch),
         lowered={own: _lowered(here), **lowered},
-        memory=plan.argument_size_in_bytes
-        + plan.output_size_in_bytes
-        + plan.temp_size_in_bytes
-        - plan.alias_size_in_bytes,
+        memory=planned_bytes(here.compile()),
     )
 
 

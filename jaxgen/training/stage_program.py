@@ -23,7 +23,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgen.data import Stream
 from jaxgen.game import Model, State
-from jaxgen.memory import check_memory
+from jaxgen.memory import check_memory, planned_bytes
 from jaxgen.training.batch_feed import BatchFeed, from_arrays, from_stream
 from jaxgen.training.chunk import Chunk, Divergence, Unfinished, find_divergence, mask_skipped
 from jaxgen.training.compiler import jit
@@ -218,7 +218,6 @@ def compile_stage(
     layout = NamedSharding(mesh, PartitionSpec())
     program = jit(run_all, donate_argnums=1, out_shardings=layout)
     compiled = program.lower(keys, state, fetched, np.int32(0), np.int32(0)).compile()
-    if plan := compiled.memory_analysis():
-        planned = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
-        check_memory("a training step", planned - plan.alias_size_in_bytes, SMALLER, mesh.devices.flat[0])
+    if (planned := planned_bytes(compiled)) is not None:
+        check_memory("a training step", planned, SMALLER, mesh.devices.flat[0])
     return compiled
