@@ -80,6 +80,17 @@ def apply_network(
     return output, {name: collections}
 
 
+def apply_untyped(network: Any, *arguments: Any, **options: Any) -> Any:
+    """Return the result of `network.apply`, whose type Flax does not state.
+
+    Example:
+        >>> import flax.linen as linen
+        >>> apply_untyped(linen.Dense(1), {"params": {"kernel": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}, jnp.ones(2))
+        Array([2.], dtype=float32)
+    """
+    return network.apply(*arguments, **options)
+
+
 def standing_statistics(
     key: KeyArray,
     network: Any,

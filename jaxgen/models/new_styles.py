@@ -1,7 +1,6 @@
 """What the families with styles share: styles of new latents, mixed at random, and the two halves of the generator."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from jaxgen._arrays import is_known
 from jaxgen.averaging import with_averages
 from jaxgen.game import State, Styles
 from jaxgen.models.labels import Labels, each_label
+from jaxgen.models.networks import apply_untyped
 from jaxgen.nn.layer_styles import Generator, mixed, repeated, truncated
 from jaxgen.typing import Array, Float, Int, KeyArray, Params, PyTree, Scalar, Stats
 
@@ -48,11 +48,11 @@ def new_styles(
     """
     first_key, second_key, layer_key, choice_key = jax.random.split(key, 4)
     z = jax.random.normal(first_key, (n, latent_dim))
-    w, changed = _apply(generator, variables, z, label, train=True, method="map", mutable=["latent_average"])
+    w, changed = apply_untyped(generator, variables, z, label, train=True, method="map", mutable=["latent_average"])
     count = generator.synthesis.styles
     if is_known(mixing) and mixing == 0:
         return repeated(w, count), changed
-    second = _apply(
+    second = apply_untyped(
         generator, variables, jax.random.normal(second_key, (n, latent_dim)), label, train=False, method="map"
     )
     # One layer for the whole batch, from which on the second styles count; all layers where they do not.
@@ -86,7 +86,7 @@ def styles_of(
     Reference:
         Karras et al. 2019, arXiv:1812.04948, appendix B.
     """
-    w = _apply(generator, variables, latent, label, train=False, method="map")
+    w = apply_untyped(generator, variables, latent, label, train=False, method="map")
     styles = repeated(w, generator.synthesis.styles)
     if truncation is None:
         return styles
@@ -115,7 +115,7 @@ def style_functions(
 
     def of_latents(state: State, latent: Array, *, label: Labels | None = None) -> Array:
         labels = each_label(label, len(latent), classes) if classes else None
-        w: Array = _apply(generator, averaged_variables(state), latent, labels, train=False, method="map")
+        w: Array = apply_untyped(generator, averaged_variables(state), latent, labels, train=False, method="map")
         return w
 
     def synthesize(state: State, w: Array, noise: PyTree) -> Array:
@@ -134,9 +134,9 @@ def style_functions(
 def averaged_variables(state: State) -> Params:
     """Return the Flax variables of the averaged generator."""
     averaged = with_averages(state)
-    return {"params": averaged.params["generator"], **averaged.stats["generator"]}
+    return generator_variables(averaged.params, averaged.stats)
 
 
-def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
-    """The result of a network, of a type that Flax does not state."""
-    return network.apply(*arguments, **options)
+def generator_variables(params: Params, stats: Stats) -> Params:
+    """Return the Flax variables of the generator."""
+    return {"params": params["generator"], **stats["generator"]}

@@ -30,6 +30,7 @@ from jaxgen.models.checked_model import checked
 from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
 from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.networks import apply_untyped
 from jaxgen.models.optimizer import check_decay
 from jaxgen.models.preprocessing import from_signed
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
@@ -160,14 +161,14 @@ class Networks(NamedTuple):
     ) -> Float[Array, "n size size channels"]:
         """Return images of a size, for the weight of its layers."""
         variables = {"params": params["generator"]}
-        images: Array = _apply(self.generator, variables, z, label, train=True, size=size, new=new)
+        images: Array = apply_untyped(self.generator, variables, z, label, train=True, size=size, new=new)
         return images
 
     def discriminate(
         self, params: Params, images: Float[Array, "n size size channels"], new: Scalar | None
     ) -> tuple[Float[Array, " n"], Float[Array, "n classes"] | None]:
         """Return critic values, and logits of classes, which depend on the other images of the batch."""
-        outputs = _apply(self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new)
+        outputs = apply_untyped(self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new)
         return (outputs[:, 0], outputs[:, 1:]) if self.classes else (outputs, None)
 
 
@@ -282,11 +283,6 @@ def decode(
         return enlarged(networks.generate(params, latent, labels, size, new), networks.size)
 
     return from_signed(without_border(at_step(phases, state.step, draw), networks.shape))
-
-
-def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
-    """The result of a network, of a type that Flax does not state."""
-    return network.apply(*arguments, **options)
 
 
 def _class_nll(logits: Float[Array, "n classes"] | None, label: Label) -> Float[Array, ""]:

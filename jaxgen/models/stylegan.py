@@ -29,7 +29,8 @@ from jaxgen.models.checked_model import checked
 from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
 from jaxgen.models.labels import Labels, count_classes, each_label
-from jaxgen.models.new_styles import averaged_variables, new_styles, style_functions, styles_of
+from jaxgen.models.networks import apply_untyped
+from jaxgen.models.new_styles import averaged_variables, generator_variables, new_styles, style_functions, styles_of
 from jaxgen.models.preprocessing import from_signed
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.layer_styles import Generator, Noise
@@ -184,14 +185,16 @@ class Networks(NamedTuple):
     ) -> Float[Array, "n size size channels"]:
         """Return the images of styles, of a size, for the weight of its layers."""
         options: dict[str, Any] = {"noise": noise, "rngs": None if key is None else {"noise": key}}
-        images: Array = _apply(self.generator, variables, w, size=size, new=new, method="synthesize", **options)
+        images: Array = apply_untyped(self.generator, variables, w, size=size, new=new, method="synthesize", **options)
         return images
 
     def discriminate(
         self, params: Params, images: Float[Array, "n size size channels"], label: Label, new: Scalar | None
     ) -> Float[Array, " n"]:
         """Return the logits of images, for their labels, which depend on the other images of the batch."""
-        outputs: Array = _apply(self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new)
+        outputs: Array = apply_untyped(
+            self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new
+        )
         return outputs if label is None else jnp.take_along_axis(outputs, label[:, None], axis=1)[:, 0]
 
 
@@ -208,7 +211,7 @@ class Objective(NamedTuple):
         """Return as many new images as there are real ones, and the new average of styles."""
         style_key, noise_key = jax.random.split(key)
         networks, size = self.networks, self.phase.size
-        variables, label, n = _variables(params, state.stats), networks.label(batch), len(batch["image"])
+        variables, label, n = generator_variables(params, state.stats), networks.label(batch), len(batch["image"])
         w, changed = new_styles(
             networks.generator,
             style_key,
@@ -337,16 +340,6 @@ def modulations(synthesis: Params) -> list[Float[Array, "style channels"]]:
         if name.endswith("styling")
     ]
     return [layer["style"]["kernel"] for layer in layers]
-
-
-def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
-    """The result of a network, of a type that Flax does not state."""
-    return network.apply(*arguments, **options)
-
-
-def _variables(params: Params, stats: Stats) -> Params:
-    """The Flax variables of the generator."""
-    return {"params": params["generator"], **stats["generator"]}
 
 
 def _networks(config: Config, example: Batch) -> Networks:

@@ -28,7 +28,8 @@ from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
 from jaxgen.models.full_size import full_size, surrounded, without_border
 from jaxgen.models.labels import Labels, count_classes, each_label
-from jaxgen.models.new_styles import averaged_variables, new_styles, style_functions, styles_of
+from jaxgen.models.networks import apply_untyped
+from jaxgen.models.new_styles import averaged_variables, generator_variables, new_styles, style_functions, styles_of
 from jaxgen.models.optimizer import freeze_networks, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed
 from jaxgen.models.stylegan2_config import Config as Config
@@ -151,14 +152,16 @@ class Networks(NamedTuple):
     ) -> Float[Array, "n size size channels"]:
         """Return the images of styles."""
         rngs = None if key is None else {"noise": key}
-        images: Array = _apply(self.generator, variables, w, noise=noise, method="synthesize", rngs=rngs)
+        images: Array = apply_untyped(self.generator, variables, w, noise=noise, method="synthesize", rngs=rngs)
         return images
 
     def discriminate(
         self, params: Params, images: Float[Array, "n size size channels"], label: Label
     ) -> Float[Array, " n"]:
         """Return the logits of images, which depend on the other images of the batch."""
-        logits: Array = _apply(self.discriminator, {"params": params["discriminator"]}, images, label, train=True)
+        logits: Array = apply_untyped(
+            self.discriminator, {"params": params["discriminator"]}, images, label, train=True
+        )
         return logits
 
 
@@ -263,7 +266,7 @@ def path_length_loss(
     style_key, noise_key, projection_key = jax.random.split(key, 3)
     networks, config, label = objective.networks, objective.config, objective.networks.label(batch)
     count = max(1, len(batch["image"]) // config.path_length_reduction)
-    variables = _variables(params, state.stats)
+    variables = generator_variables(params, state.stats)
     few = None if label is None else label[:count]
     w, changed = networks.styles(style_key, variables, few, count, mixing=config.mixing)
     found = path_length_penalty(
@@ -332,20 +335,10 @@ def _generated(
     """New images, one for each real one, and the new average of styles."""
     style_key, noise_key = jax.random.split(key)
     networks = objective.networks
-    variables, label = _variables(params, state.stats), networks.label(batch)
+    variables, label = generator_variables(params, state.stats), networks.label(batch)
     w, changed = networks.styles(style_key, variables, label, len(batch["image"]), mixing=objective.config.mixing)
     fake = networks.synthesize(variables, w, noise="random", key=noise_key)
     return fake, {"generator": {**state.stats["generator"], **changed}}
-
-
-def _apply(network: Any, *arguments: Any, **options: Any) -> Any:
-    """The result of a network, of a type that Flax does not state."""
-    return network.apply(*arguments, **options)
-
-
-def _variables(params: Params, stats: Stats) -> Params:
-    """The Flax variables of the generator."""
-    return {"params": params["generator"], **stats["generator"]}
 
 
 def _init(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> dict[str, Params]:
