@@ -7,11 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.averaging import with_averages
 from jaxgen.errors import InputError
 from jaxgen.models import stylegan
 from jaxgen.models.growing import plan, real_at
-from jaxgen.models.new_styles import new_styles, styles_of
+from jaxgen.models.new_styles import averaged_variables, new_styles, styles_of
 from jaxgen.models.stylegan import Config, Objective
 from jaxgen.training.seeds import select_seed
 from tests.models.grown_runs import DATA, SMALL, Complete
@@ -112,8 +111,7 @@ def test_samples_have_the_resolution_of_the_step_of_the_state_and_equal_latents_
         seed = select_seed(complete.states[step], 0)
         images = decode(seed, z)
         np.testing.assert_allclose(images, model.decode(seed, z), atol=1e-5)
-        averaged = with_averages(seed)
-        variables = stylegan._variables(averaged.params, averaged.stats)
+        variables = averaged_variables(seed)
         w = styles_of(networks.generator, variables, z, None, truncation=None)
         small, large = (networks.synthesize(variables, w, size, None, noise="constant") for size in (4, 8))
         expected = (1 - weight) * np.kron(small, np.ones((1, 2, 2, 1))) + weight * np.asarray(large)

@@ -10,6 +10,7 @@ from jax.nn import softplus
 
 from jaxgen.errors import InputError
 from jaxgen.models import stylegan2
+from jaxgen.models.new_styles import generator_variables
 from jaxgen.models.stylegan2 import Config, Objective
 from jaxgen.training import fit
 
@@ -84,7 +85,7 @@ def test_the_path_length_penalty_is_of_half_of_the_batch_and_stores_its_average(
 def test_styles_are_mixed_at_one_layer_for_the_whole_batch_with_the_given_probability(state):
     """The crossover is uniform from the second layer on; only the first latents count for the average."""
     networks = objective().networks
-    variables = stylegan2._variables(state.params, state.stats)
+    variables = generator_variables(state.params, state.stats)
     count = networks.generator.synthesis.styles
 
     @jax.jit
