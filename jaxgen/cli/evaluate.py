@@ -19,9 +19,10 @@ from jaxgen.runs.disentanglement_metrics import disentanglement_metrics
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, check_densities, evaluate_densities
 from jaxgen.runs.measured_file import FILE, Measured, add_measured
+from jaxgen.runs.path_length_metrics import PATH_LENGTH_METRICS, check_paths, path_length_metrics
 from jaxgen.runs.sample_evaluation import SAMPLES, check_samples, evaluate_samples
 
-NAMES = (*FEATURE_METRICS, *LIKELIHOOD_METRICS, "disentanglement")
+NAMES = (*FEATURE_METRICS, *PATH_LENGTH_METRICS, *LIKELIHOOD_METRICS, "disentanglement")
 """Names of all metrics that may be chosen."""
 
 
@@ -38,11 +39,13 @@ class Options:
     Attributes:
         run: run folder.
         metrics: metrics of the features of samples: fid, fid_infinity, kid, inception_score, precision_recall,
-            density_coverage, vendi_score, memorization, intra_class; or of the densities of a VAE:
-            importance_weighted_bound, active_units, rate, distortion, mutual_information; or disentanglement, of the
-            latents of the data set shapes; by default none, and the run is evaluated on the test split.
-        samples: number of samples of each seed, for metrics of features; by default 10000.
-        extractor: network whose features are compared; by default the one that was trained for the run's data.
+            density_coverage, vendi_score, memorization, intra_class; or of paths between latents: ppl_zfull,
+            ppl_zend, ppl_wfull, ppl_wend; or of the densities of a VAE: importance_weighted_bound, active_units, rate,
+            distortion, mutual_information; or disentanglement, of the latents of the data set shapes; by default none,
+            and the run is evaluated on the test split.
+        samples: number of samples or of steps on paths of each seed, for metrics of features; by default 10000.
+        extractor: network whose features are compared, vgg16 for LPIPS along paths; by default the one that was trained
+            for the run's data.
         resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,
             antialiased_bicubic or none; by default that of its publication.
         split: split of the data that the samples are compared with, for metrics of features; by default train.
@@ -81,9 +84,12 @@ def run(arguments: list[str]) -> None:
             raise InputError(f"the model '{trained.family}' has no metrics on '{trained.config.data}'")
         title = f"{trained.name} on the test split of {trained.config.data}, step {trained.step}"
     else:
-        if chosen.of_densities:  # Before samples are drawn, which takes long.
+        # Before samples are drawn, which takes long.
+        if chosen.of_densities:
             check_densities(trained)
-        metrics = dict(_of_samples(trained, options, chosen.of_features))
+        if chosen.of_paths:
+            check_paths(trained, chosen.of_paths)
+        metrics = dict(_by_extractor(trained, options, chosen))
         metrics |= _of_densities(trained, options, chosen.of_densities)
         if "disentanglement" in options.metrics:
             metrics |= disentanglement_metrics(trained, jax.random.key(seed))
@@ -107,6 +113,7 @@ class Chosen(NamedTuple):
     """The chosen metrics by what they need."""
 
     of_features: list[str]
+    of_paths: list[str]
     of_densities: list[str]
 
 
@@ -118,10 +125,12 @@ def _chosen(options: Options) -> Chosen:
         check_known("metric", name, NAMES)
     chosen = Chosen(
         [name for name in options.metrics or () if name in FEATURE_METRICS],
+        [name for name in options.metrics or () if name in PATH_LENGTH_METRICS],
         [name for name in options.metrics or () if name in LIKELIHOOD_METRICS],
     )
     for name in ("samples", "extractor", "resizer", "split"):
-        if getattr(options, name) is not None and not chosen.of_features:
+        applies = chosen.of_features if name == "split" else chosen.of_features + chosen.of_paths
+        if getattr(options, name) is not None and not applies:
             raise InputError(f"--{name} must be left out without --metrics of features such as fid, as it is for them")
     if options.draws is not None and "importance_weighted_bound" not in chosen.of_densities:
         raise InputError("--draws must be left out without --metrics importance_weighted_bound, as it is for that one")
@@ -132,21 +141,22 @@ def _chosen(options: Options) -> Chosen:
     return chosen
 
 
-def _of_samples(trained: Run, options: Options, names: list[str]) -> dict[str, Any]:
-    if not names:
+def _by_extractor(trained: Run, options: Options, chosen: Chosen) -> dict[str, Any]:
+    """The metrics for which an extractor compares images."""
+    if not chosen.of_features and not chosen.of_paths:
         return {}
     check_samples(trained)
     extractor = load_extractor(options.extractor or default_extractor(trained.config.data), resizer=options.resizer)
+    key, count = jax.random.key(options.seed), SAMPLES if options.samples is None else options.samples
+    found: dict[str, Any] = {}
     with ImageProgress() as progress:
-        return evaluate_samples(
-            trained,
-            jax.random.key(options.seed),
-            names,
-            extractor,
-            count=SAMPLES if options.samples is None else options.samples,
-            split=options.split or "train",
-            progress=progress,
-        )
+        options_of_both: dict[str, Any] = {"count": count, "progress": progress}
+        if chosen.of_features:
+            split = options.split or "train"
+            found |= evaluate_samples(trained, key, chosen.of_features, extractor, split=split, **options_of_both)
+        if chosen.of_paths:
+            found |= path_length_metrics(trained, key, chosen.of_paths, extractor, **options_of_both)
+    return found
 
 
 def _of_densities(trained: Run, options: Options, names: list[str]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ BETTER: dict[str, Better] = {name: number.better for name, number in NUMBERS.ite
     "mode_kl_all": "smaller",
     "modes": "larger",
     "mse": "smaller",
+    "perceptual_path_length": "smaller",
     "reconstruction": "smaller",
     "sap": "larger",
     "sliced_wasserstein": "smaller",

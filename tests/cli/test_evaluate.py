@@ -45,6 +45,13 @@ def test_chosen_metrics_are_printed_with_their_protocols(vae, jaxgen):
     assert found["rate[bernoulli, k=1, n=360, split=digits:test, pixels as they are]"] == pytest.approx(kl, rel=1e-4)
 
 
+def test_path_lengths_are_measured_by_the_extractor_of_the_data(vae, jaxgen):
+    found = json.loads(jaxgen("evaluate", vae, "--metrics", "ppl_zfull", "--samples", "60", "--json").out)
+    ((name, value),) = found.items()
+    assert name == "perceptual_path_length[digits_v1, none, squared features, z, full, epsilon=0.0001, n=60]"
+    assert value > 0
+
+
 def unmeasured(run, folder):
     """A copy of a run without the metrics that other tests have measured of it."""
     shutil.copytree(run, folder)
@@ -96,6 +103,9 @@ def test_classifier_has_no_metrics_of_samples_or_densities(classifier, refused):
         (["importance_weighted_bound", "--draws", "0"], "--draws must be at least 1 and below 2^31, got 0"),
         (["rate", "--draws", "5"], "--draws must be left out without --metrics importance_weighted_bound"),
         (["rate", "--samples", "5"], "--samples must be left out without --metrics of features such as fid"),
+        (["ppl_zend", "--split", "test"], "--split must be left out without --metrics of features such as fid"),
+        (["ppl_zend", "--samples", "1"], "--samples must be at least 2 and below 2^31, got 1"),
+        (["ppl_wend"], "ppl_wend must be of a model with styles, such as stylegan2, and 'vae' has none: use ppl_zend"),
         (["fjd"], "there is no metric 'fjd': did you mean 'fid'?"),
         ([], "--metrics must be followed by at least one name of a metric, got none"),
     ],

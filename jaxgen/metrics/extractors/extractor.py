@@ -81,6 +81,23 @@ class Extractor(NamedTuple):
             parts.append(Extracted(*(np.asarray(array)[: len(part)] for array in found)))
         return Extracted(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
+    def unrounded(self, images: Float[AnyArray, "n height width channels"]) -> Float[Array, "n dim"]:
+        """Compute features of images that are not rounded to bytes, for images that differ by less than a grey level.
+
+        Args:
+            images: images in [0, 1], as many as fit into memory at once.
+
+        Returns:
+            Features, float32, on the device.
+
+        Raises:
+            InputError: if the images do not fit the network, or there are none.
+        """
+        self.check(np.shape(images))
+        channels = self.channels // np.shape(images)[-1]
+        grey_levels = 255 * jnp.repeat(jnp.asarray(images, jnp.float32), channels, axis=-1)
+        return _apply(self.apply, self.resizer, self.size, self.params, grey_levels).features
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise an InputError unless images of a shape fit the network."""
         if len(shape) != 4 or 0 in shape:
@@ -128,7 +145,7 @@ def _apply(
     resizer: str,
     size: tuple[int, int] | None,
     params: PyTree,
-    images: UInt8[Array, "n height width channels"],
+    images: Shaped[Array, "n height width channels"],
 ) -> Extracted:
     grey_levels = images.astype(jnp.float32)
     if resizer != "none" and size is not None:

@@ -95,6 +95,17 @@ def test_floats_are_rounded_to_bytes_and_grey_images_have_three_equal_channels(e
     np.testing.assert_array_equal(grey, np.repeat(images[..., :1].reshape(3, 4, 1) / 2, 3, axis=-1))
 
 
+def test_unrounded_features_change_by_less_than_a_grey_level(extractor):
+    images = random_images(3) / 255
+    nearer = np.clip(images + 1e-3, 0, 1)
+    np.testing.assert_allclose(extractor.unrounded(images), extractor(images).features, rtol=1e-5)
+    np.testing.assert_allclose(extractor.unrounded(nearer), 127.5 * nearer.reshape(3, -1), rtol=1e-5)
+    grey = extractor.unrounded(nearer[..., :1]).reshape(3, 4, 3)
+    np.testing.assert_allclose(grey, np.repeat(127.5 * nearer[..., :1].reshape(3, 4, 1), 3, axis=-1), rtol=1e-5)
+    with pytest.raises(InputError, match="must be 2x2 where they are not resized"):
+        extractor.unrounded(np.zeros((1, 2, 5, 3)))
+
+
 @pytest.mark.parametrize(
     ("images", "sentence"),
     [
