@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen.errors import InputError, shortened
+from jaxgen.paths import expand_path
 from jaxgen.training.checkpoint import save
 from jaxgen.training.chunk import Chunk, Divergence, Unfinished
 from jaxgen.training.loop import Fit, Interrupted
@@ -46,7 +47,7 @@ class Checkpoints:
         first_step: int = 0,
         meta: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        self._folder = Path(folder)
+        self._folder = expand_path(folder)
         self._every, self._last = every, last
         self._saved = first_step
         self._meta = meta

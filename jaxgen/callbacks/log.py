@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxgen.errors import InputError
+from jaxgen.paths import expand_path
 from jaxgen.regular_files import open_regular
 from jaxgen.training.chunk import Chunk, mean_over_seeds, mean_over_steps
 from jaxgen.training.seeds import rounded
@@ -60,7 +61,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: str | Path, first_step: int = 0, *, several_seeds: bool = False) -> None:
-        self._path = Path(folder) / "metrics.jsonl"
+        self._path = expand_path(folder) / "metrics.jsonl"
         self._several_seeds = several_seeds
         with _clear_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from jaxgen.cli.options import Positional
 from jaxgen.cli.output import FIGURE_SUFFIXES, check_output, notice, print_table, write_figure
 from jaxgen.cli.parse import parse
 from jaxgen.metrics.protocol import metric_of
+from jaxgen.models import load_family
 from jaxgen.runs.comparison import (
     ComparedRun,
     check_protocols,
@@ -34,18 +35,20 @@ class Options:
         metrics: names of metrics to compare, e.g. elbo frechet_distance, which every run must have by one protocol; by
             default all, and each protocol in a row of its own.
         out: figure of the training curves (.png, .pdf, .svg).
+        family: file, module or entry point that defines the family of those runs that are not part of jaxgen.
     """
 
     runs: Annotated[tuple[Path, ...], Positional("RUN")]
     metrics: tuple[str, ...] = ()
     out: Path = Path("comparison.png")
+    family: str | None = None
 
 
 def run(arguments: list[str]) -> None:
     """Print the tables and write the figure."""
     options = parse(Options, arguments, command="jaxgen compare")
     check_output(options.out, FIGURE_SUFFIXES)
-    runs = compare_runs(options.runs)
+    runs = compare_runs(options.runs, family=None if options.family is None else load_family(options.family))
     names = [run.name for run in runs]
     for metric in options.metrics:
         check_protocols(runs, metric)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.atomic_write import open_atomic, write_atomic
 from jaxgen.errors import InputError
+from jaxgen.paths import expand_path
 from jaxgen.plot.figure_files import Drawing, render
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def animate(frames: Sequence[Drawing], path: str | Path, *, seconds: float = 0.1
         ...     (Path(folder) / "a.gif").read_bytes()[:6]
         b'GIF89a'
     """
-    path = Path(path)
+    path = expand_path(path)
     if path.suffix == ".mp4":
         _encode(find_ffmpeg(), _images(frames, seconds), path, seconds)
     elif path.suffix == ".gif":

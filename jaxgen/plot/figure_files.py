@@ -9,6 +9,7 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.atomic_write import open_atomic
 from jaxgen.errors import InputError
+from jaxgen.paths import expand_path
 from jaxgen.typing import UInt8
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def save(figure: Drawing, path: str | Path) -> None:
         ...     (Path(folder) / "black.png").exists()
         True
     """
-    file_format = Path(path).suffix.removeprefix(".")
+    path = expand_path(path)
+    file_format = path.suffix.removeprefix(".")
     _check_format(file_format)
-    with open_atomic(Path(path)) as file:
+    with open_atomic(path) as file:
         _write(figure, file, file_format)
 
 

@@ -11,6 +11,7 @@ from jaxgen._signatures import checked
 from jaxgen.atomic_write import write_atomic
 from jaxgen.errors import InputError
 from jaxgen.metrics.protocol import metric_of
+from jaxgen.paths import expand_path
 from jaxgen.report.animations import animations
 from jaxgen.report.arithmetic import class_arithmetic
 from jaxgen.report.birthday import birthday
@@ -138,7 +139,7 @@ def write_report(
     Raises:
         InputError: if the folder cannot be written, or the data cannot be loaded or have changed.
     """
-    folder = run.folder / "report" if folder is None else Path(folder)
+    folder = run.folder / "report" if folder is None else expand_path(folder)
     make_folder(folder)
     inputs = load_input(run, seed=seed, data_dir=data_dir, run_index=run_index)
     results: dict[str, Section] = {}

@@ -9,7 +9,9 @@ import numpy as np
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, shortened
 from jaxgen.metrics.protocol import Protocol, check_comparable
+from jaxgen.models import Family
 from jaxgen.runs.config import format_value
+from jaxgen.runs.config_json import family_for
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import load_run
 from jaxgen.runs.log_file import NO_METRICS, logged_value, read_log
@@ -39,12 +41,13 @@ class ComparedRun(NamedTuple):
 
 
 @checked
-def compare_runs(folders: Sequence[Path]) -> list[ComparedRun]:
+def compare_runs(folders: Sequence[Path], *, family: Family | None = None) -> list[ComparedRun]:
     """Read the metrics, the log and the options of runs.
 
     Args:
         folders: run folders. The metrics are those of its summary, of the best state where one is kept, and those that
             were measured of that state; a run that was not completed is evaluated at its newest checkpoint.
+        family: family of those runs that are not of the package.
 
     Returns:
         The runs in the same order.
@@ -57,7 +60,7 @@ def compare_runs(folders: Sequence[Path]) -> list[ComparedRun]:
         if places.count(place) > 1:
             raise InputError(f"each run must be given once, got '{place}' twice")
     names = distinct_ends(places)
-    return [_compared(name, folder) for name, folder in zip(names, folders, strict=True)]
+    return [_compared(name, folder, family) for name, folder in zip(names, folders, strict=True)]
 
 
 def differing_options(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
@@ -180,8 +183,8 @@ def distinct_ends(paths: Sequence[Path]) -> list[str]:
     return ends
 
 
-def _compared(name: str, folder: Path) -> ComparedRun:
-    run = load_run(folder)
+def _compared(name: str, folder: Path, family: Family | None) -> ComparedRun:
+    run = load_run(folder, family=family_for(folder, family))
     options = {**vars(run.config), **vars(run.config.model_config)} if run.config.model_config else vars(run.config)
     log = read_log(folder)
     logged = dict.fromkeys(

@@ -188,6 +188,22 @@ def read_content(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def family_for(folder: Path, family: Family | None) -> Family | None:
+    """Return a family for a run that may be of it, or of one of the package.
+
+    Args:
+        folder: folder of the run.
+        family: a family.
+
+    Returns:
+        The family, if the run is of it; otherwise None.
+
+    Raises:
+        InputError: as `read_content` does.
+    """
+    return family if family is not None and read_content(folder).get("family") == family.name else None
+
+
 def _runs_within(folder: Path) -> str:
     """The end of a sentence that names the run folders in a folder, such as that of a sweep."""
     try:

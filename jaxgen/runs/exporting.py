@@ -11,6 +11,7 @@ from jaxgen.atomic_write import open_atomic
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
+from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, custom_model_message, with_absolute_paths
 from jaxgen.runs.exported_file import (
     COLLECTIONS,
@@ -89,7 +90,7 @@ def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> P
         ...     load_run(Path(folder) / "run").step
         0
     """
-    path = Path(path)
+    path = expand_path(path)
     check_export(path)
     if run_index is not None and run_index not in run.finite:
         finite = ", ".join(map(str, run.finite))
@@ -137,7 +138,7 @@ def import_run(
             files or cannot be written. Then no folder is written.
         OSError: if the file cannot be opened.
     """
-    path, folder = Path(path), Path(folder)
+    path, folder = expand_path(path), expand_path(folder)
     check_run_folder(folder)
     description, step, diverged, arrays = read_exported(path, family=family)
     if model is None:

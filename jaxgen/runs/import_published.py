@@ -16,6 +16,7 @@ from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import PRESETS, REGISTRY, build_model
 from jaxgen.nn.published_weights import variables_from
+from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_json import RunDescription
 from jaxgen.runs.imported_run import check_run_folder, write_imported, zeros_of
@@ -64,7 +65,7 @@ def import_published(
             first array that differs; or the folder has files or cannot be written. Then no folder is written.
         OSError: if the file cannot be opened.
     """
-    path, folder = Path(path), Path(folder)
+    path, folder = expand_path(path), expand_path(folder)
     check_known("model with published weights", name, known_models())
     check_run_folder(folder)
     family = PRESETS[name].family if name in PRESETS else name

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jaxgen.data import Stream, example
 from jaxgen.errors import InputError
 from jaxgen.game import Model, State
-from jaxgen.models import REGISTRY, Family
+from jaxgen.models import Family
 from jaxgen.runs.config import RunConfig
+from jaxgen.runs.config_json import family_for
 from jaxgen.runs.loading import Run, load_run
 from jaxgen.training.checkpoint import completed
 from jaxgen.training.leaves import first_difference, named_leaves
@@ -52,7 +53,7 @@ def initial_state_from(
         InputError: if the run cannot be loaded, has another number of seeds, no network of the same name, or one of
             other shapes.
     """
-    other = _loaded(folder, family)
+    other = load_run(folder, family=family_for(folder, family), best=_keeps_best(folder))
     seeds = config.seeds or 1
     if other.config.seeds not in (None, 1, config.seeds):
         raise InputError(f"{folder} has {other.config.seeds} seeds: give as many seeds, or a run of one, got {seeds}")
@@ -87,17 +88,6 @@ def state_text(other: Run) -> str:
 
 def _keeps_best(folder: Path) -> bool:
     return bool(completed(folder / "best"))
-
-
-def _loaded(folder: Path, family: Family) -> Run:
-    """The other run, of a family of the package or of the family of the new run."""
-    best = _keeps_best(folder)
-    if family.name in REGISTRY:
-        return load_run(folder, best=best)
-    try:
-        return load_run(folder, family=family, best=best)
-    except InputError:
-        return load_run(folder, best=best)
 
 
 def _averages(state: State, other: Run, names: list[str], seeds: int) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.checked_model import check_truncation
 from jaxgen.models.labels import check_labels
 from jaxgen.models.standardization import Standardization, standardized
+from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, custom_model_message
 from jaxgen.runs.config_changes import check_trained_with
 from jaxgen.runs.config_json import RunDescription, read_config
@@ -351,7 +352,7 @@ def load_run(
         ...     load_run(folder).step
         0
     """
-    folder = Path(folder)
+    folder = expand_path(folder)
     description = read_config(folder, family=family)
     if model is None:
         if description.custom:

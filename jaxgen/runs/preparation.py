@@ -20,6 +20,7 @@ from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
 from jaxgen.models.mixed_precision import in_mixed_precision
 from jaxgen.models.standardization import Standardization, standardization_of, standardized
+from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_changes import check_unchanged
 from jaxgen.runs.config_json import RunDescription, check_options, read_config, to_json
@@ -107,7 +108,7 @@ def prepare_run(
     Raises:
         InputError: if an option is wrong, the data cannot be loaded, or the model does not fit them.
     """
-    folder, config, family = Path(folder), with_absolute_paths(config), _family(family)
+    folder, config, family = expand_path(folder), with_absolute_paths(config), _family(family)
     check_options(family, config, custom=model is not None)
     before = read_config(folder, family=family) if resume else None
     if before is not None and before.imported is not None:

@@ -15,6 +15,7 @@ from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import DivergenceError, InputError
 from jaxgen.game import Model, State
 from jaxgen.models import Family
+from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.config_changes import check_unchanged
 from jaxgen.runs.config_json import read_config, write_config
@@ -71,7 +72,7 @@ def train(
         KeyboardInterrupt: if Ctrl-C is pressed. During the training, of which at least a step is complete, the message
             names the step whose state was saved: the run can be resumed from there.
     """
-    folder = Path(folder)
+    folder = expand_path(folder)
     check_folder(folder, resume=resume)
     prepared = prepare_run(folder, family, config, model=model, resume=resume, preset=preset, notify=notify)
     config = prepared.config

@@ -36,6 +36,7 @@ import numpy as np
 from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.interruption import deferred
+from jaxgen.paths import expand_path
 from jaxgen.regular_files import open_regular, read_regular, regular_size
 from jaxgen.training.leaves import first_difference, named_leaves
 
@@ -110,7 +111,7 @@ def save(folder: str | Path, step: int, state: State, *, meta: Mapping[str, Any]
     """
     from orbax import checkpoint as orbax
 
-    folder = Path(folder).absolute()
+    folder = expand_path(folder).absolute()
     meta = json.loads(json.dumps(meta or {}))  # Metadata that are not JSON raise here, before anything is changed.
     leaves = named_leaves(jax.device_get(state))
     content = orbax.args.Composite(state=orbax.args.StandardSave(leaves), meta=orbax.args.JsonSave(meta))
@@ -191,7 +192,7 @@ def steps(folder: str | Path) -> list[int]:
         >>> steps("no such folder")
         []
     """
-    return sorted(_checkpoints(Path(folder)))
+    return sorted(_checkpoints(expand_path(folder)))
 
 
 def completed(folder: str | Path) -> list[int]:
@@ -207,7 +208,7 @@ def completed(folder: str | Path) -> list[int]:
         >>> completed("no such folder")
         []
     """
-    return sorted(step for step, path in _checkpoints(Path(folder)).items() if (path / SUMS).is_file())
+    return sorted(step for step, path in _checkpoints(expand_path(folder)).items() if (path / SUMS).is_file())
 
 
 def restore(folder: str | Path, like: State, *, until: int | None = None) -> Restored:
@@ -235,7 +236,7 @@ def restore(folder: str | Path, like: State, *, until: int | None = None) -> Res
     expected = named_leaves(like)
     skipped: list[Skipped] = []
     with orbax.Checkpointer(orbax.CompositeCheckpointHandler()) as checkpointer:
-        for step, path in sorted(_checkpoints(Path(folder).absolute()).items(), reverse=True):
+        for step, path in sorted(_checkpoints(expand_path(folder).absolute()).items(), reverse=True):
             if until is not None and step > until:
                 continue
             try:

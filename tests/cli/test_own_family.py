@@ -174,6 +174,17 @@ def test_sample_encode_reconstruct_and_evaluate_load_the_family(resumed, linear_
     assert json.loads(evaluated.out) == pytest.approx(summary["test"])
 
 
+def test_runs_of_the_family_and_of_the_package_are_compared(resumed, vae, linear_file, tmp_path, jaxgen, refused):
+    out = ("--out", tmp_path / "x.png")
+    assert "which is not part of jaxgen" in refused("compare", resumed, vae, *out)
+    compared = jaxgen("compare", resumed, vae, "--family", linear_file, *out)
+    assert compared.status == 0
+    summary = json.loads((resumed / "summary.json").read_text())
+    rows = [line.replace("│", "").split() for line in compared.out.splitlines()]
+    assert ["model", "linear", "vae"] in rows
+    assert ["mse", f"{summary['test']['mse']:.5g}"] in [row[:2] for row in rows]
+
+
 def test_report_loads_the_family(resumed, linear_file, tmp_path, jaxgen, monkeypatch):
     monkeypatch.setattr("jaxgen.report.birthday.TRIALS", 2)
     result = jaxgen("report", resumed, "--family", linear_file, "--out", tmp_path / "out")

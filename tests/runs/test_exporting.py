@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,6 +69,22 @@ def test_samples_and_latents_of_a_trained_run_come_back_with_equal_bits(finished
     images = {"image": np.arange(2 * 64).reshape(2, 8, 8, 1).astype(np.uint8)}
     assert np.asarray(found.sample(jax.random.key(3), 5)).tobytes() == run.sample(jax.random.key(3), 5).tobytes()
     assert np.asarray(found.encode(images)).tobytes() == run.encode(images).tobytes()
+
+
+def test_paths_of_every_function_begin_with_the_home_folder_where_they_begin_with_a_tilde(
+    finished, tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    shutil.copytree(finished, home / "run")
+    run = load_run("~/run", family=LINEAR)
+    config = dataclasses.replace(run.config, steps=2, log_every=1, checkpoint_every=2, image_every=2)
+    train("~/new", LINEAR, config)
+    export_run(run, "~/file/weights.safetensors")
+    import_run("~/file/weights.safetensors", "~/imported", family=LINEAR)
+    assert {path.name for path in home.iterdir()} == {"run", "new", "file", "imported"}
+    assert load_run(home / "imported", family=LINEAR).step == run.step
 
 
 def test_one_of_several_seeds_is_exported_alone(tmp_path):
