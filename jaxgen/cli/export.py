@@ -24,6 +24,7 @@ class Options:
         to: file to write, .safetensors, in a folder that is made where there is none; the model card README.md is
             written beside it, and neither may exist. By default export/model.safetensors in the run folder.
         run_index: number of the seed to export, for a run of several, counted from 0; by default all.
+        samples_only: leave out what samples do not depend on, such as the discriminator, for a smaller file.
         best: use the state that --keep-best kept in place of the newest one.
         family: file, module or entry point that defines the run's family, if it is not part of jaxgen.
     """
@@ -31,6 +32,7 @@ class Options:
     run: RunFolder
     to: Annotated[Path | None, Metavar("FILE")] = None
     run_index: int | None = None
+    samples_only: bool = False
     best: bool = False
     family: str | None = None
 
@@ -42,6 +44,7 @@ def run(arguments: list[str]) -> None:
     if options.to is not None:
         check_export(path)
     trained = load_with_notice(options.run, options.family, best=options.best)
-    card = export_run(trained, path, run_index=check_run_index(trained, options.run_index))
+    run_index = check_run_index(trained, options.run_index)
+    card = export_run(trained, path, run_index=run_index, samples_only=options.samples_only)
     print_line(path)
     print_line(card)

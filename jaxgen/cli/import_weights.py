@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> None:
     folder = options.out or Path("runs") / file_name(options.file.stem)
     if options.model == EXPORTED:
         family = None if options.family is None else load_family(options.family)
-        import_run(options.file, folder, data=options.data, data_dir=options.data_dir, family=family)
+        import_run(options.file, folder, data=options.data, data_dir=options.data_dir, family=family, notify=notice)
     else:
         if options.family is not None:
             raise InputError("--family applies to exported runs, MODEL jaxgen: leave it out")

@@ -9,7 +9,7 @@ States of optimizers are left out: they are twice as large as the parameters, an
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,12 +44,14 @@ class Exported(NamedTuple):
         step: number of steps that the state has completed.
         diverged: number of the seed -> where it diverged.
         arrays: name -> array, as of `arrays_of`.
+        left_out: collections of networks that are left out of the arrays, such as "params/discriminator".
     """
 
     description: RunDescription
     step: int
     diverged: Mapping[int, Divergence]
     arrays: Mapping[str, np.ndarray]
+    left_out: Sequence[str] = ()
 
 
 def shared_config(config: RunConfig[Any]) -> RunConfig[Any]:
@@ -101,6 +103,7 @@ def exported_bytes(exported: Exported) -> bytes:
         step=exported.step,
         diverged=diverged_to_json(exported.diverged),
         arrays_sha256=_checksum(arrays),
+        left_out=list(exported.left_out),
     )
     return save(arrays, {TEXT: json.dumps(content, allow_nan=False)})
 
@@ -149,7 +152,7 @@ def read_exported(path: Path, *, family: Family | None = None) -> Exported:
     unchanged = is_unedited(content) and content.get("arrays_sha256") == _checksum(found.arrays)
     if not (unchanged and type(step) is int and 0 <= step < 2**31):
         raise InputError(f"{path} was changed or damaged after it was written: export the run again")
-    return Exported(description, step, diverged_from_json(content), found.arrays)
+    return Exported(description, step, diverged_from_json(content), found.arrays, content.get("left_out", ()))
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxgen._signatures import checked
 from jaxgen.atomic_write import open_atomic
+from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import InputError
 from jaxgen.game import Model
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
@@ -26,7 +27,9 @@ from jaxgen.runs.imported_run import check_run_folder, write_imported, zeros_of
 from jaxgen.runs.loading import Run, abstract_state, single
 from jaxgen.runs.model_card import model_card
 from jaxgen.runs.outputs import check_writable, make_folder
+from jaxgen.runs.sampled_arrays import random_network, unsampled_parts, with_parts, without_parts
 from jaxgen.training.leaves import first_difference, named_leaves
+from jaxgen.training.states import initial_state
 
 CARD = "README.md"
 """Name of the model card, beside the file."""
@@ -55,7 +58,7 @@ def check_export(path: Path) -> None:
 
 
 @checked
-def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> Path:
+def export_run(run: Run, path: str | Path, *, run_index: int | None = None, samples_only: bool = False) -> Path:
     """Write the weights of a run and its config to a file, and a model card beside it.
 
     Everything that the model needs to sample, encode and evaluate is in the file: parameters, statistics, and their
@@ -67,12 +70,14 @@ def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> P
         path: path of a `.safetensors` file; its folder is made where there is none. Neither it nor a README.md beside
             it may exist.
         run_index: number of the seed to export, for a run of several, counted from 0; None for all.
+        samples_only: whether to leave out what samples do not depend on, such as a discriminator.
 
     Returns:
         Path of the model card.
 
     Raises:
-        InputError: if the file cannot be written, or the run has no such seed; then no file is written.
+        InputError: if the file cannot be written, the run has no such seed, or the model does not sample and only what
+            samples need is to be written; then no file is written.
 
     Example:
         >>> import tempfile
@@ -98,8 +103,11 @@ def export_run(run: Run, path: str | Path, *, run_index: int | None = None) -> P
     exported_one = run if run_index is None else single(run, int(run_index))
     description = exported_one.description
     description = description._replace(config=shared_config(description.config))
-    exported = Exported(description, run.step, exported_one.diverged, arrays_of(exported_one.state))
-    content, card = exported_bytes(exported), model_card(run, path.name, run_index=run_index)
+    left_out = unsampled_parts(exported_one) if samples_only else []
+    arrays = without_parts(arrays_of(exported_one.state), left_out)
+    exported = Exported(description, run.step, exported_one.diverged, arrays, left_out)
+    content = exported_bytes(exported)
+    card = model_card(run, path.name, run_index=run_index, samples_only=samples_only)
     make_folder(path.parent)
     # Both are complete before either has its name.
     with open_atomic(path.with_name(CARD)) as card_file:
@@ -118,11 +126,12 @@ def import_run(
     data_dir: str | None = None,
     family: Family | None = None,
     model: Model | None = None,
+    notify: Notify = print_to_stderr,
 ) -> None:
     """Make a run folder of the file of an exported run; its samples are equal to those of that run in every bit.
 
     The run cannot be resumed, as the file has no states of optimizers: those in the folder are zeros. A new run can
-    start from its weights (`init_from`).
+    start from its weights (`init_from`). Networks that were left out of the file have random weights.
 
     Args:
         path: path of the file.
@@ -132,6 +141,7 @@ def import_run(
         data_dir: folder of the data sets.
         family: family of the run, where it is not part of the package.
         model: model of the run, where it was built in Python with modules or functions of its own.
+        notify: called with notices for the user, e.g. that there is no discriminator.
 
     Raises:
         InputError: if the file is no such file, is damaged, or of another model than its config; or the folder has
@@ -140,7 +150,7 @@ def import_run(
     """
     path, folder = expand_path(path), expand_path(folder)
     check_run_folder(folder)
-    description, step, diverged, arrays = read_exported(path, family=family)
+    description, step, diverged, arrays, left_out = read_exported(path, family=family)
     if model is None:
         if description.custom:
             raise InputError(custom_model_message(path))
@@ -150,6 +160,11 @@ def import_run(
             like = abstract_state(model, description.config, description.example)
     else:
         like = abstract_state(model, description.config, description.example)
+    if left_out:
+        initial = initial_state(model, description.config.keys, description.example)
+        arrays, random = with_parts(arrays, left_out, arrays_of(initial))
+        for network in random:
+            notify(f"{path} has no {network}: {random_network(network)}")
     if difference := first_difference(arrays, arrays_of(like)):
         raise InputError(f"{path} must have the arrays of the model of its config, but {difference}")
     exported = {name: getattr(like, name) for name in COLLECTIONS}

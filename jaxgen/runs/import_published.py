@@ -21,6 +21,7 @@ from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_json import RunDescription
 from jaxgen.runs.imported_run import check_run_folder, write_imported, zeros_of
 from jaxgen.runs.published_families import PUBLISHED, Found, PublishedFamily, Weights
+from jaxgen.runs.sampled_arrays import random_network
 from jaxgen.training.seeds import add_seed_axis, select_seed
 from jaxgen.training.states import initial_state
 from jaxgen.typing import Batch
@@ -77,9 +78,8 @@ def import_published(
     model = build_model(REGISTRY[family], options, example)
     config = with_absolute_paths(RunConfig(options, data=data, data_dir=data_dir, image_size=found.size))
     state = _state(model, config, example, networks, published, path)
-    for network, consequence in ABSENT.items():
-        if network not in networks:
-            notify(f"{path} has no {network}: {consequence}")
+    if "discriminator" not in networks:
+        notify(f"{path} has no discriminator: {random_network('discriminator')}")
     preset = name if name in PRESETS else None
     write_imported(folder, RunDescription(family, config, example, preset=preset, imported=family), state, {})
 
@@ -88,15 +88,6 @@ def known_models() -> list[str]:
     """Return the families with published weights, and their presets."""
     families = [name for name in PUBLISHED if name in REGISTRY]
     return [*families, *(name for name, preset in PRESETS.items() if preset.family in families)]
-
-
-ABSENT = {
-    "discriminator": (
-        "the run has a new one with random weights, so its outputs mean nothing, and a training that starts from this "
-        "run begins with a discriminator that has learned nothing"
-    ),
-}
-"""Network that a file may lack -> what then cannot be done."""
 
 
 def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Networks:

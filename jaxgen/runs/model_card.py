@@ -17,14 +17,25 @@ from jaxgen.runs.measured_file import read_measured
 from jaxgen.runs.summary_file import read_summary
 from jaxgen.training.leaves import describe_sizes
 
+COMPLETE = (
+    "The file has all that the model needs to sample, encode and evaluate. It has no states of optimizers, so the",
+    "training cannot be resumed; a new one can start from the weights: `jaxgen train MODEL --init-from RUN`.",
+)
+ONLY_SAMPLES = (
+    "The file has only what samples depend on: networks such as a discriminator are left out, and those with a moving",
+    "average have its weights. An imported run has random weights in place of what is left out.",
+)
+"""What the file is good for."""
 
-def model_card(run: Run, file: str, *, run_index: int | None = None) -> str:
+
+def model_card(run: Run, file: str, *, run_index: int | None = None, samples_only: bool = False) -> str:
     """Return the model card of an exported run.
 
     Args:
         run: run that is exported, with all of its seeds.
         file: name of the file that has its weights.
         run_index: number of the seed that is exported; None for all.
+        samples_only: whether the file has only what samples depend on.
 
     Returns:
         The text of a README.md.
@@ -59,8 +70,7 @@ def model_card(run: Run, file: str, *, run_index: int | None = None) -> str:
         f"    jaxgen import-weights jaxgen {shlex.quote(printable(file))} --out RUN",
         "    jaxgen sample RUN --out samples.png",
         "",
-        "The file has all that the model needs to sample, encode and evaluate. It has no states of optimizers, so the",
-        "training cannot be resumed; a new one can start from the weights: `jaxgen train MODEL --init-from RUN`.",
+        *(ONLY_SAMPLES if samples_only else COMPLETE),
         "",
         "## Origin",
         "",

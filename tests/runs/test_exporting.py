@@ -87,6 +87,48 @@ def test_paths_of_every_function_begin_with_the_home_folder_where_they_begin_wit
     assert load_run(home / "imported", family=LINEAR).step == run.step
 
 
+SAMPLING = {
+    "vae": ({"params/decoder"}, ["encoder"]),
+    "gan": ({"params/generator", "stats/generator"}, ["discriminator"]),
+    "stylegan2": ({"ema/generator"}, ["discriminator"]),
+}
+
+
+@pytest.mark.parametrize("family", SAMPLING)
+def test_a_file_for_samples_alone_has_what_they_depend_on_and_gives_equal_bits(family, tmp_path):
+    """By the equations of the models: a VAE samples by its decoder, a GAN by its generator or that one's average."""
+    run, path = random_run(family), tmp_path / "exported" / "model.safetensors"
+    export_run(run, path, samples_only=True)
+    expected, absent = SAMPLING[family]
+    assert {"/".join(name.split("/")[:2]) for name in load_file(path)} == expected & set(parts(run.state))
+    assert "The file has only what samples depend on" in (tmp_path / "exported" / "README.md").read_text()
+    notices = []
+    import_run(path, tmp_path / "run", notify=notices.append)
+    assert [notice.split(" has no ")[1].split(":")[0] for notice in notices] == absent
+    found = load_run(tmp_path / "run")
+    assert np.asarray(found.sample(jax.random.key(3), 5)).tobytes() == run.sample(jax.random.key(3), 5).tobytes()
+    assert not found.diverged
+
+
+def parts(state):
+    """Collections and networks of a state."""
+    return ["/".join(name.split("/")[:2]) for name in arrays_of(state)]
+
+
+def test_a_classifier_is_not_exported_for_samples(tmp_path):
+    with pytest.raises(InputError, match="the model 'classifier' does not sample: leave out samples_only"):
+        export_run(random_run("classifier"), tmp_path / "exported" / "a.safetensors", samples_only=True)
+    assert not (tmp_path / "exported").exists()
+
+
+def test_arrays_that_are_absent_without_a_reason_are_refused(tmp_path):
+    run, path = random_run("gan"), tmp_path / "a.safetensors"
+    arrays = {name: array for name, array in arrays_of(run.state).items() if "discriminator" not in name}
+    path.write_bytes(exported_bytes(Exported(run.description, run.step, {}, arrays)))
+    with pytest.raises(InputError, match="must have the arrays of the model of its config, but"):
+        import_run(path, tmp_path / "run")
+
+
 def test_one_of_several_seeds_is_exported_alone(tmp_path):
     run = random_run("vae", seeds=3)
     found = there_and_back(run, tmp_path, run_index=1)
