@@ -14,7 +14,7 @@ from jaxgen.cli.sweep_table import print_sweep, sweep_figure
 from jaxgen.cli.table import print_costs, print_metrics, print_preview
 from jaxgen.data.sources import is_path
 from jaxgen.errors import InputError, suggest
-from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, starting_point
+from jaxgen.models import PRESETS, REGISTRY, Family, family_errors, load_family, published_batch_size, starting_point
 from jaxgen.models.family import option_types
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, OptimizerConfig
 from jaxgen.paths import expand_path
@@ -154,7 +154,7 @@ def _config_file(path: str, arguments: list[str]) -> ConfigFile:
 
 def _parsed(choice: Choice, file: ConfigFile | None, before: RunConfig[Any] | None = None) -> Options:
     """The options that the arguments give; others are those of a file, or of the run that is resumed."""
-    config: RunConfig[Any] = RunConfig(choice.config) if before is None else before
+    config: RunConfig[Any] = before or RunConfig(choice.config, batch_size=published_batch_size(choice.name))
     if file is not None:
         config = apply_options(file, choice.family, config)
     given = _given(choice)

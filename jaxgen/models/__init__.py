@@ -30,7 +30,17 @@ from jaxgen.models.family import Family, describe_error, load_family
 from jaxgen.models.presets import PRESETS, Preset
 from jaxgen.typing import Batch
 
-__all__ = ["PRESETS", "REGISTRY", "Family", "Preset", "build_model", "family_errors", "load_family", "starting_point"]
+__all__ = [
+    "PRESETS",
+    "REGISTRY",
+    "Family",
+    "Preset",
+    "build_model",
+    "family_errors",
+    "load_family",
+    "published_batch_size",
+    "starting_point",
+]
 
 FAMILIES = (
     Family(
@@ -116,6 +126,22 @@ def starting_point(name: str) -> tuple[Family, Any]:
     if name in REGISTRY:
         return REGISTRY[name], REGISTRY[name].config()
     return REGISTRY[PRESETS[name].family], PRESETS[name].config
+
+
+def published_batch_size(name: str) -> int | None:
+    """Return the batch size that belongs to the name of a preset.
+
+    Args:
+        name: name in `REGISTRY` or `PRESETS`.
+
+    Returns:
+        The published number of examples in one update; None for a family, or where none is published.
+
+    Example:
+        >>> published_batch_size("wgan-gp"), published_batch_size("gan")
+        (64, None)
+    """
+    return PRESETS[name].batch_size if name in PRESETS else None
 
 
 def build_model(family: Family, config: Any, example: Batch) -> Model:

@@ -12,7 +12,7 @@ the same, has other ones:
     initial weights of deep networks      those of PyTorch (--skip_init)        orthogonal
 
 The authors' code has no script for 256 x 256 images: those presets have the options for 128 x 128 and the dimension of
-latents of the paper. The batch size is an option of the training and stands in the summary.
+latents of the paper.
 """
 
 from dataclasses import replace
@@ -41,21 +41,19 @@ DEEP = replace(IMAGENET, deep=True, width=128, latent_dim=128, initialization="u
 """Of launch_BigGAN_deep.sh."""
 
 
-def _preset(config: Config, batch_size: str, reference: str) -> Preset:
+def _preset(config: Config, batch_size: int, reference: str) -> Preset:
     deep = "deep networks, " if config.deep else ""
-    summary = f"{deep}classes in every layer, {config.size} x {config.size} images, batch size {batch_size}"
-    return Preset(config, summary, reference, family="biggan")
+    summary = f"{deep}classes in every layer, {config.size} x {config.size} images"
+    return Preset(config, summary, reference, family="biggan", batch_size=batch_size)
 
 
 BIGGAN_PRESETS: dict[str, Preset] = {
-    "biggan-128": _preset(IMAGENET, "2,048", f"{PAPER}, with the options of the authors' PyTorch code"),
+    "biggan-128": _preset(IMAGENET, 2048, f"{PAPER}, with the options of the authors' PyTorch code"),
     "biggan-256": _preset(
-        replace(IMAGENET, size=256, latent_dim=140), "2,048", f"{PAPER}, with the options of that code for 128 x 128"
+        replace(IMAGENET, size=256, latent_dim=140), 2048, f"{PAPER}, with the options of that code for 128 x 128"
     ),
-    "biggan-deep-128": _preset(DEEP, "2,048", f"{PAPER}, with the options of the authors' PyTorch code"),
-    "biggan-deep-256": _preset(
-        replace(DEEP, size=256), "2,048", f"{PAPER}, with the options of that code for 128 x 128"
-    ),
+    "biggan-deep-128": _preset(DEEP, 2048, f"{PAPER}, with the options of the authors' PyTorch code"),
+    "biggan-deep-256": _preset(replace(DEEP, size=256), 2048, f"{PAPER}, with the options of that code for 128 x 128"),
     "biggan-cifar10": _preset(
         Config(
             size=32,
@@ -71,12 +69,12 @@ BIGGAN_PRESETS: dict[str, Preset] = {
             ema=0.9999,
             ema_start=1_000,
         ),
-        "50",
+        50,
         f"{PAPER}, configuration for CIFAR-10 of the authors' PyTorch code",
     ),
     "biggan-28": _preset(
         Config(size=28, width=8, shared_dim=32, statistics="recomputed"),
-        "64",
+        64,
         f"{PAPER}, smaller networks for images of MNIST's size",
     ),
 }

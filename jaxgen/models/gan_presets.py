@@ -16,6 +16,7 @@ GAN_PRESETS: dict[str, Preset] = {
         ),
         "convolutions and batch normalization",
         "Radford, Metz & Chintala 2016, arXiv:1511.06434, section 4",
+        batch_size=128,
     ),
     "wgan": Preset(
         Config(
@@ -23,11 +24,13 @@ GAN_PRESETS: dict[str, Preset] = {
         ),
         "Wasserstein distance, clipped weights, RMSProp",
         "Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875, algorithm 1",
+        batch_size=64,
     ),
     "wgan-gp": Preset(
         Config(loss="wasserstein", penalty="gradient", discriminator_updates=5, learning_rate=1e-4, b1=0.0, b2=0.9),
         "Wasserstein distance, gradient penalty",
         "Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1",
+        batch_size=64,
     ),
     "sngan": Preset(
         Config(
@@ -44,6 +47,7 @@ GAN_PRESETS: dict[str, Preset] = {
         ),
         "residual networks, spectral normalization, hinge loss",
         "Miyato et al. 2018, arXiv:1802.05957, table 4",
+        batch_size=64,
     ),
     "lsgan": Preset(
         Config(loss="least_squares", learning_rate=2e-4, b1=0.5),
@@ -64,6 +68,7 @@ GAN_PRESETS: dict[str, Preset] = {
         ),
         "packing of two examples, maxout; for points",
         "Lin et al. 2018, arXiv:1712.04086, section 4.1",
+        batch_size=100,
     ),
     "unrolled-gan": Preset(
         Config(
@@ -77,15 +82,18 @@ GAN_PRESETS: dict[str, Preset] = {
         ),
         "generator loss after ten discriminator updates; for points",
         "Metz et al. 2017, arXiv:1611.02163, mixture of Gaussians, with the default activations and initial weights",
+        batch_size=512,
     ),
     "cgan": Preset(
         Config(condition="concatenation", latent_distribution="uniform", latent_dim=100),
         "both networks conditioned on the class",
         "Mirza & Osindero 2014, arXiv:1411.1784, its networks and optimizer replaced by DCGAN's",
+        batch_size=100,
     ),
     "acgan": Preset(
         Config(condition="auxiliary_classifier", latent_dim=110, learning_rate=2e-4, b1=0.5),
         "the discriminator also classifies",
         "Odena, Olah & Shlens 2017, arXiv:1610.09585, its networks replaced by DCGAN's",
+        batch_size=100,
     ),
 }

@@ -1,8 +1,8 @@
 """Published configurations of PGGAN and StyleGAN: each is a `Config` of `jaxgen.models.progressive` or `stylegan`.
 
-The batch size of the last phase is an option of the training and stands in the summary. Where nothing else is stated, a
-preset has images of its own size, e.g. by `--image-size 256`. The first values of batch sizes and learning rates are
-those of images of 4 x 4 pixels for PGGAN, and of 8 x 8 for StyleGAN.
+The batch size is that of the last phase. Where nothing else is stated, a preset has images of its own size, e.g. by
+`--image-size 256`. The first values of batch sizes and learning rates are those of images of 4 x 4 pixels for PGGAN,
+and of 8 x 8 for StyleGAN.
 """
 
 from typing import Any
@@ -27,9 +27,10 @@ GROWING_PRESETS: dict[str, Preset] = {
             learning_rate_factors=(1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0),
             **PUBLISHED,
         ),
-        "growing from 4 x 4 to 1024 x 1024 images, batch size 32",
+        "growing from 4 x 4 to 1024 x 1024 images",
         "Karras et al. 2018, arXiv:1710.10196, configuration v2 for 8 GPUs of the authors' code",
         family="progressive",
+        batch_size=32,
     ),
     "progressive-cifar10": Preset(
         progressive.Config(
@@ -43,16 +44,18 @@ GROWING_PRESETS: dict[str, Preset] = {
             group=16,
             gradient_norm=750.0,
         ),
-        "growing from 4 x 4 to 32 x 32 images, batch size 16",
+        "growing from 4 x 4 to 32 x 32 images",
         "Karras et al. 2018, arXiv:1710.10196, section 6.5, configuration of the authors' first code, but one "
         "player after the other",
         family="progressive",
+        batch_size=16,
     ),
     "progressive-32": Preset(
         progressive.Config(size=32, start=8, batch_sizes=(64, 64, 32)),
-        "growing from 8 x 8 to 32 x 32 images, batch size 32",
+        "growing from 8 x 8 to 32 x 32 images",
         "Karras et al. 2018, arXiv:1710.10196; smaller networks and shorter phases",
         family="progressive",
+        batch_size=32,
     ),
     "stylegan-1024": Preset(
         stylegan.Config(
@@ -62,14 +65,16 @@ GROWING_PRESETS: dict[str, Preset] = {
             learning_rate_factors=(1.0, 1.0, 1.0, 1.0, 1.5, 2.0, 3.0),
             **PUBLISHED,
         ),
-        "styles by AdaIN, growing from 8 x 8 to 1024 x 1024 images, batch size 32",
+        "styles by AdaIN, growing from 8 x 8 to 1024 x 1024 images",
         "Karras et al. 2019, arXiv:1812.04948, configuration for 8 GPUs of the authors' code",
         family="stylegan",
+        batch_size=32,
     ),
     "stylegan-32": Preset(
         stylegan.Config(size=32, batch_sizes=(64, 64, 32)),
-        "styles by AdaIN, growing from 8 x 8 to 32 x 32 images, batch size 32",
+        "styles by AdaIN, growing from 8 x 8 to 32 x 32 images",
         "Karras et al. 2019, arXiv:1812.04948; smaller networks and shorter phases",
         family="stylegan",
+        batch_size=32,
     ),
 }

@@ -11,14 +11,18 @@ class Preset(NamedTuple):
         summary: description in a few words.
         reference: paper, and section, equation or table.
         family: name of the family to which the options belong.
+        batch_size: number of examples in one update of a player, of the largest images where they grow; None where the
+            paper does not state one.
     """
 
     config: Any
     summary: str
     reference: str
     family: str = "gan"
+    batch_size: int | None = None
 
     @property
     def description(self) -> str:
-        """The summary and the reference, as one line for the list of models."""
-        return f"{self.summary} ({self.reference})"
+        """The summary, the batch size and the reference, as one line for the list of models."""
+        batch_size = "" if self.batch_size is None else f", batch size {self.batch_size:,}"
+        return f"{self.summary}{batch_size} ({self.reference})"

@@ -1,7 +1,7 @@
 """Published configurations of StyleGAN2: each is a `Config` of `jaxgen.models.stylegan2`.
 
-The half-life of the moving average is in images. The batch size is an option of the training and stands in the
-summary. Where nothing else is stated, a preset has images of its own size, e.g. by `--image-size 256`.
+The half-life of the moving average is in images. Where nothing else is stated, a preset has images of its own size,
+e.g. by `--image-size 256`.
 """
 
 from dataclasses import replace
@@ -27,8 +27,8 @@ CONFIG_F = Config(
 
 
 def _preset(config: Config, batch_size: int, reference: str) -> Preset:
-    summary = f"styles in every layer, {config.size} x {config.size} images, batch size {batch_size}"
-    return Preset(config, summary, reference, family="stylegan2")
+    summary = f"styles in every layer, {config.size} x {config.size} images"
+    return Preset(config, summary, reference, family="stylegan2", batch_size=batch_size)
 
 
 STYLEGAN2_PRESETS: dict[str, Preset] = {

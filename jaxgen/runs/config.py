@@ -56,7 +56,8 @@ class RunConfig(Generic[ModelConfig]):
             size, which must be the same for all.
         steps: number of training steps.
         epochs: number of passes over the training data, in place of a number of steps; by default steps count.
-        batch_size: number of examples in one update of a player; by default 128, or fewer where the data are few.
+        batch_size: number of examples in one update of a player; by default that of the preset, or else 128, or fewer
+            where the data are few.
         seed: seed of all random numbers.
         seeds: number of runs to train at once, with seeds SEED, SEED + 1, ...; by default a single run.
         log_every: number of steps between two lines of the log, which evaluations of validation examples can shorten.

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from jaxgen.errors import printable
-from jaxgen.models import REGISTRY, starting_point
+from jaxgen.models import REGISTRY, published_batch_size, starting_point
 from jaxgen.runs.config import RunConfig, option
 from jaxgen.runs.config_json import RunDescription, to_json
 from jaxgen.runs.exported_file import shared_config
@@ -112,7 +112,7 @@ def training_command(description: RunDescription) -> str:
     config, name = description.config, description.preset or description.family
     known = description.family in REGISTRY
     options = starting_point(name)[1] if known else None
-    usual = RunConfig(config.model_config)
+    usual = RunConfig(config.model_config, batch_size=published_batch_size(name))
     words = ["jaxgen", "train", name]
     for field in dataclasses.fields(config)[1:]:
         if field.name == "steps" and config.epochs is not None:

@@ -73,9 +73,19 @@ def test_dry_run_prints_options_and_parameters_and_writes_nothing(tmp_path, jaxg
     assert result.out.startswith("wgan-gp on ring, 2 seeds: 100,000 training examples, point float32 [2]")
     rows = [line.split() for line in result.out.splitlines()]
     assert ["penalty_weight", "0.1"] in rows
+    assert ["batch_size", "64"] in rows  # Of the preset.
     assert ["generator:", f"{2 * 8 + 8 + 8 * 2 + 2}", "parameters"] in rows
     assert list(tmp_path.iterdir()) == []
     assert "apply to images only" in refused("train", "gan", "--data", "ring", "--flip", "--dry-run")
+
+
+@pytest.mark.parametrize(("given", "size"), [([], "64"), (["--batch-size", "32"], "32")])
+def test_the_batch_size_is_that_of_the_preset_unless_another_is_given(given, size, tmp_path, jaxgen, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.yaml").write_text("model: wgan-gp\nhidden: [8]\n")
+    for model in (["wgan-gp", "--hidden", 8], ["--config", "options.yaml"]):
+        result = jaxgen("train", *model, "--data", "ring", *given, "--dry-run")
+        assert ["batch_size", size] in [line.split() for line in result.out.splitlines()]
 
 
 def test_sweep_prints_a_table_and_writes_runs_and_figures(tmp_path, jaxgen, refused, monkeypatch):

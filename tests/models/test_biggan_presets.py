@@ -68,7 +68,8 @@ def test_presets_have_the_options_of_the_authors_scripts(name):
     size, script = SCRIPTS[name]
     config = PRESETS[name].config
     batch_size = script["batch_size"] * script["accumulations"]
-    assert f"{size} x {size} images, batch size {batch_size:,}" in PRESETS[name].summary
+    assert f"{size} x {size} images, batch size {batch_size:,}" in PRESETS[name].description
+    assert PRESETS[name].batch_size == batch_size
     assert (config.size, config.accumulations, config.deep) == (size, script["accumulations"], "deep" in name)
     assert (config.width, config.latent_dim, config.initialization) == (script["ch"], script["dim_z"], script["init"])
     assert config.attention == ((script["attn"],) if script["attn"] else ())

@@ -157,6 +157,21 @@ def test_presets_have_the_options_of_the_papers(name: str) -> None:
     assert {option: options[option] for option in published} == published
 
 
+def test_presets_have_the_batch_sizes_of_the_papers() -> None:
+    """Examples of one discriminator update, in the papers of the options above; of the unrolled GAN in its program."""
+    assert {name: preset.batch_size for name, preset in PRESETS.items()} == {
+        "dcgan": 128,
+        "wgan": 64,
+        "wgan-gp": 64,
+        "sngan": 64,
+        "lsgan": None,
+        "pacgan": 100,
+        "unrolled-gan": 512,
+        "cgan": 100,
+        "acgan": 100,
+    }
+
+
 @pytest.mark.parametrize("name", ["dcgan", "pacgan"])
 def test_initial_weights_have_the_published_standard_deviation(name: str) -> None:
     example, _ = PAPERS[name]

@@ -37,7 +37,7 @@ def test_presets_for_1024_pixels_have_the_options_of_the_authors_code(name, star
             ones = {player.name: {"dense0": np.ones(2, np.float32)}}
             updates, _ = player.tx.update(ones, player.tx.init(ones), ones, step=np.int32(0))
             np.testing.assert_allclose(updates[player.name]["dense0"], -RATES.get(size, 0.001), rtol=1e-5)
-    assert "batch size 32" in PRESETS[name].summary
+    assert PRESETS[name].batch_size == BATCH_SIZES.get(1024, 32)
     assert (config.base, config.largest, config.latent_dim, config.group) == (8192, 512, 512, 4)
     assert (config.optimizer, config.b1, config.b2, config.eps) == ("adam", 0.0, 0.99, 1e-8)
     params = jax.eval_shape(model.init, jax.random.key(0), example).params
@@ -60,6 +60,7 @@ def test_the_preset_for_cifar10_has_the_options_of_the_authors_first_code():
     assert (config.size, config.start, config.stabilize, config.fade) == (32, 4, 400_000, 400_000)
     assert (config.base, config.largest, config.latent_dim) == (4096, 512, 512)
     assert (config.batch_sizes, config.group, config.gradient_norm) == ((16,), 16, 750)
+    assert PRESETS["progressive-cifar10"].batch_size == 16
     assert (config.learning_rate, config.learning_rate_factors, config.ema) == (0.001, (1.0,), 0.999)
 
 

@@ -32,7 +32,8 @@ COUNTS = {
 def test_presets_have_the_options_of_the_authors_code(name):
     size, batch_size, group, base, learning_rate, gamma, thousands, limit, layers = NVLABS[name]
     config = PRESETS[name].config
-    assert f"{size} x {size} images, batch size {batch_size}" in PRESETS[name].summary
+    assert f"{size} x {size} images, batch size {batch_size}" in PRESETS[name].description
+    assert PRESETS[name].batch_size == batch_size
     found = (config.size, config.group, config.base, config.learning_rate, config.gamma, config.ema_half_life)
     assert found == (size, group, base, learning_rate, gamma, 1000 * thousands)
     assert config.mapping_layers == layers
