@@ -146,7 +146,7 @@ def _critics_on_digits() -> ModelComparison:
         {name: _on_images("digits", config, steps=CRITIC_STEPS, evaluations=40) for name, config in models.items()},
         metrics={
             "rank_correlation": "rank correlation of minus the discriminator loss with the distance of samples",
-            "rank_correlation_late": f"the same after the first {CRITIC_WARM_UP} training steps",
+            "rank_correlation_late": f"rank correlation of both after the first {CRITIC_WARM_UP} training steps",
             "sliced_wasserstein": "sliced Wasserstein distance of samples after training, pixel values",
         },
         measures={"correlation": loss_correlation},
