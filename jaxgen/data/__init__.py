@@ -9,7 +9,7 @@ from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.fingerprint import fingerprint
 from jaxgen.data.preparing import prepare
-from jaxgen.data.selection import first_examples, random_examples
+from jaxgen.data.selection import first_examples, random_examples, subset
 from jaxgen.data.shapes import shape_factors
 from jaxgen.data.sources import DATASETS, Data, Dataset, DataSource, load
 from jaxgen.data.stacked import STACKED
@@ -39,5 +39,6 @@ __all__ = [
     "prepare",
     "random_examples",
     "shape_factors",
+    "subset",
     "take",
 ]

@@ -1,4 +1,4 @@
-"""Some examples of a data set, for figures and metrics."""
+"""Some examples of a data set: for figures, for metrics, and for a training with few examples."""
 
 from functools import partial
 
@@ -9,6 +9,7 @@ from jaxgen._signatures import checked
 from jaxgen.data.batching import batch_indices
 from jaxgen.data.description import count_examples
 from jaxgen.data.streaming import Stream
+from jaxgen.errors import InputError
 from jaxgen.memory import bytes_of, check_host_memory
 from jaxgen.typing import Array, Batch, Int, KeyArray
 
@@ -67,6 +68,40 @@ def random_examples(key: KeyArray, data: Batch | Stream, count: int) -> Batch:
         _check_stream_memory(data, count)
         return next(iter(data.batches(key, 0, 1, batch_size=count)))
     indices = np.asarray(_first_indices(key, examples, count))
+    return {name: np.asarray(array)[indices] for name, array in data.items()}
+
+
+@checked
+def subset(data: Batch | Stream, count: int) -> Batch | Stream:
+    """Return a random subset of the training examples, the same for every seed of a run.
+
+    A larger subset contains the smaller ones.
+
+    Args:
+        data: arrays or a stream.
+        count: number of examples.
+
+    Returns:
+        As many examples, in their order; a stream of a stream.
+
+    Raises:
+        InputError: if there are fewer examples.
+
+    Reference:
+        Karras et al. 2020, arXiv:2006.06676, section 2: trainings with subsets of several sizes.
+
+    Example:
+        >>> import numpy as np
+        >>> len(subset({"label": np.arange(9)}, 3)["label"])
+        3
+    """
+    examples = count_examples(data)
+    if not 1 <= count <= examples:
+        raise InputError(f"subset must be from 1 to the {examples} training examples, got {count}")
+    # Not of the seed: the seeds of one program share their data.
+    indices = np.sort(np.asarray(jax.random.permutation(jax.random.key(0), examples))[:count])
+    if isinstance(data, Stream):
+        return data.select(indices.tolist())
     return {name: np.asarray(array)[indices] for name, array in data.items()}
 
 

@@ -19,6 +19,7 @@ from jaxgen.models.preprocessing import is_image
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.loading import Run, single
 from jaxgen.runs.log_file import logged_value, read_log
+from jaxgen.runs.preparation import divided
 from jaxgen.typing import AnyArray, Batch, Float, Int, KeyArray
 
 Function = TypeVar("Function")
@@ -174,7 +175,8 @@ def load_input(run: Run, *, seed: int, data_dir: str | None = None, run_index: i
     """
     run, key = with_data_in(run, data_dir), jax.random.key(seed)
     open_split = run.config.source.splits()
-    test, training = load_test_split(run.config, run.example, open_split), open_split("train").data
+    test = load_test_split(run.config, run.example, open_split)
+    training = divided(open_split("train").data, run.config).data
     return ReportInput(
         run=run,
         seed=seed,

@@ -28,6 +28,7 @@ COUNTS = (
     "image_every",
     "image_size",
     "seeds",
+    "subset",
     "patience",
     "metric_every",
     "metric_samples",
@@ -71,6 +72,8 @@ class RunConfig(Generic[ModelConfig]):
         crop: smallest side of a random crop of a training image, which is scaled to the whole image, as a share of its
             side; 1 for none.
         precision: precision of the products of networks in training; everything else is computed in float32.
+        subset: number of training examples, drawn at random, the same for all seeds; metrics of samples still compare
+            with all of them. By default all.
         validation_fraction: share of the training examples of each class that are set aside and evaluated during the
             training; by default none.
         evaluate_every: number of steps between two evaluations of the validation examples; by default a twentieth of
@@ -106,6 +109,7 @@ class RunConfig(Generic[ModelConfig]):
     shift: int = 0
     crop: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    subset: int | None = None
     validation_fraction: float | None = None
     evaluate_every: int | None = None
     keep_best: str | None = None

@@ -10,7 +10,7 @@ from jaxgen.analysis.feature_metrics import FEATURE_METRICS, NUMBERS, check_metr
 from jaxgen.callbacks.best_state import PREFIX as VALIDATION
 from jaxgen.callbacks.sample_metrics import MODE_METRICS, has_modes
 from jaxgen.callbacks.sample_metrics import PREFIX as SAMPLES
-from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint
+from jaxgen.data import SYNTHETIC, Augmentation, Stream, count_examples, example, fingerprint, subset
 from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
@@ -47,6 +47,8 @@ class Prepared(NamedTuple):
         description: content of its `config.json`.
         model: model of the run, with which it is evaluated.
         data: training examples.
+        population: the examples of which the training has a subset, which metrics of samples compare with; the training
+            examples where there is no subset.
         validation: validation examples; None where none are set aside.
         test: test split; None where the model has no metrics of examples.
         fingerprint: what identifies the data; None for points of known densities, which are drawn anew and may differ
@@ -59,6 +61,7 @@ class Prepared(NamedTuple):
     description: RunDescription
     model: Model
     data: Batch | Stream
+    population: Batch | Stream
     validation: Batch | Stream | None
     test: Batch | Stream | None
     fingerprint: Any
@@ -132,10 +135,7 @@ def prepare_run(
     config.augmentation.check(shown)
     model = model or _built(family, description)
     found = fingerprint(data) if config.data not in SYNTHETIC else None
-    trained: Batch | Stream = data
-    validation: Batch | Stream | None = None
-    if config.validation_fraction is not None:
-        trained, validation = split_validation(data, config.validation_fraction)
+    trained, population, validation = divided(data, config)
     config = config.completed(count_examples(trained), model.slices, jax.device_count())
     by = before.standardization if before is not None else _standardization(config.data, trained)
     description = description._replace(config=config, standardization=by)
@@ -152,7 +152,48 @@ def prepare_run(
         )
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
-    return Prepared(folder, family, description, model, trained, validation, test, found, extractor)
+    return Prepared(folder, family, description, model, trained, population, validation, test, found, extractor)
+
+
+class Divided(NamedTuple):
+    """The parts of a training split.
+
+    Attributes:
+        data: examples of the training.
+        population: the examples of which these are a subset; the same where there is no subset.
+        validation: validation examples; None where none are set aside.
+    """
+
+    data: Batch | Stream
+    population: Batch | Stream
+    validation: Batch | Stream | None
+
+
+def divided(data: Batch | Stream, config: RunConfig[Any]) -> Divided:
+    """Return the parts of a training split that a run uses.
+
+    Args:
+        data: the split.
+        config: config of the run.
+
+    Returns:
+        The parts.
+
+    Raises:
+        InputError: if a part would have no examples.
+
+    Example:
+        >>> import numpy as np
+        >>> config = RunConfig(None, subset=4, validation_fraction=0.2)
+        >>> parts = divided({"point": np.arange(20.0).reshape(10, 2)}, config)
+        >>> [count_examples(part) for part in parts if part is not None]
+        [4, 8, 2]
+    """
+    population, validation = data, None
+    if config.validation_fraction is not None:
+        population, validation = split_validation(data, config.validation_fraction)
+    trained = population if config.subset is None else subset(population, config.subset)
+    return Divided(trained, population, validation)
 
 
 class Selection(NamedTuple):

@@ -53,6 +53,11 @@ def evaluate_samples(
     """
     check_metrics(metrics)
     check_samples(run)
+    if run.config.subset is not None and "memorization" in metrics:
+        raise InputError(
+            f"memorization compares with all training examples, and {run.folder} was trained on {run.config.subset} of "
+            "them: leave it out"
+        )
     extractor.check((count, *run.example["image"].shape[1:]))
     open_split = run.config.source.splits()
     data = open_split(split).data

@@ -275,10 +275,10 @@ def metric_callbacks(prepared: Prepared, model: Model, notify: Notify) -> list[C
         found += [
             FeatureMetrics(
                 model,
-                prepared.data,
+                prepared.population,
                 config.metrics,
                 prepared.extractor,
-                reference=reference_of(config, "train", prepared.data),
+                reference=reference_of(config, "train", prepared.population),
                 count=config.metric_samples,
                 every=config.metric_every or config.image_every,
                 last=config.steps,

@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgen.data import Stream, first_examples, load, random_examples
+from jaxgen.data import Stream, first_examples, load, random_examples, subset
 from jaxgen.data.streaming import ArraySource
+from jaxgen.errors import InputError
 
 DIGITS = load("digits")
 KEY = jax.random.key(1)
@@ -31,6 +32,29 @@ class TestFirst:
         found = first_examples(data, 10**6)
         for name, array in found.items():
             np.testing.assert_array_equal(array, DIGITS[name])
+
+
+class TestSubset:
+    def test_a_larger_one_contains_the_smaller_ones_and_all_classes(self, data):
+        small, large = (in_memory(subset(data, count)) for count in (200, 700))
+        assert distinct(small["image"]) == 200
+        assert distinct(np.concatenate([small["image"], large["image"]])) == distinct(large["image"]) == 700
+        assert set(small["label"].tolist()) == set(range(10))
+
+    def test_images_keep_their_labels_and_their_order(self, data):
+        found, image = in_memory(subset(data, 300)), {x.tobytes(): i for i, x in enumerate(DIGITS["image"])}
+        numbers = [image[x.tobytes()] for x in found["image"]]
+        assert numbers == sorted(numbers)
+        np.testing.assert_array_equal(found["label"], DIGITS["label"][numbers])
+
+    @pytest.mark.parametrize("count", [0, 1438])
+    def test_more_examples_than_there_are_are_refused(self, data, count):
+        with pytest.raises(InputError, match=f"subset must be from 1 to the 1437 training examples, got {count}"):
+            subset(data, count)
+
+
+def in_memory(data):
+    return first_examples(data, 10**6)
 
 
 class TestRandom:

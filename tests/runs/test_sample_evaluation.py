@@ -1,5 +1,6 @@
 """Metrics of the samples of a run: those of each seed's own samples beside the split, and diverged seeds left out."""
 
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -71,6 +72,13 @@ def test_copies_of_training_images_are_found_by_memorization():
     ratio, copying, _ = found.values()
     assert ratio == 0
     assert copying < -10
+
+
+def test_memorization_of_a_training_with_a_subset_is_refused():
+    run = run_of([1.0])
+    few = run._replace(config=dataclasses.replace(run.config, subset=100))
+    with pytest.raises(InputError, match="memorization compares with all training examples, and absent was trained on"):
+        evaluate(few, ["memorization"])
 
 
 def test_labels_are_given_to_a_conditional_model():

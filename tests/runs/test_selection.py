@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgen.data import load
+from jaxgen.data import load, subset
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import RunConfig, evaluate_run, load_run, train
@@ -119,6 +119,31 @@ def test_validation_examples_are_not_trained_on(tmp_path):
     trained = load_run(tmp_path / "run", family=LINEAR).state
     np.testing.assert_array_equal(trained.params["net"], expected.state.params["net"])
     assert not (tmp_path / "run" / "best").exists()
+
+
+def test_a_training_with_a_subset_is_one_with_these_examples_and_metrics_compare_with_all(tmp_path):
+    config = dataclasses.replace(
+        CONFIG,
+        model_config=LinearConfig(),
+        validation_fraction=None,
+        evaluate_every=None,
+        keep_best=None,
+        subset=100,
+        seeds=2,
+        steps=10,
+        image_every=10,
+        metrics=("precision_recall",),
+        metric_samples=50,
+    )
+    train(tmp_path / "run", LINEAR, config)
+    digits = load("digits")
+    few = subset(digits, 100)
+    expected = fit(build_linear(config.model_config, digits), few, key=config.keys, steps=10, batch_size=32)
+    trained = load_run(tmp_path / "run", family=LINEAR).state
+    np.testing.assert_array_equal(trained.params["net"], expected.state.params["net"])
+    assert any("n=1437/50, split=digits:train" in name for name in log_lines(tmp_path / "run")[-1])
+    with pytest.raises(InputError, match="subset"):
+        train(tmp_path / "run", LINEAR, dataclasses.replace(config, subset=200), resume=True)
 
 
 def test_by_default_a_training_of_any_length_has_twenty_evaluations(tmp_path):
