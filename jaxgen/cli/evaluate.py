@@ -49,6 +49,8 @@ class Options:
         resizer: function that makes images as large as the extractor needs: tf1_bilinear, bilinear,
             antialiased_bicubic or none; by default that of its publication.
         split: split of the data that the samples are compared with, for metrics of features; by default train.
+        truncation: bound of the latents of the samples, or share of their styles, as of jaxgen sample, for metrics of
+            features; by default none.
         draws: number of draws of the importance-weighted bound; by default 5000.
         seed: seed of the noise in the metrics, and of the samples that they are computed from.
         data_dir: folder of the data sets, if it is not that of the training.
@@ -63,6 +65,7 @@ class Options:
     extractor: str | None = None
     resizer: str | None = None
     split: str | None = None
+    truncation: float | None = None
     draws: int | None = None
     seed: int = 0
     data_dir: str | None = None
@@ -128,8 +131,8 @@ def _chosen(options: Options) -> Chosen:
         [name for name in options.metrics or () if name in PATH_LENGTH_METRICS],
         [name for name in options.metrics or () if name in LIKELIHOOD_METRICS],
     )
-    for name in ("samples", "extractor", "resizer", "split"):
-        applies = chosen.of_features if name == "split" else chosen.of_features + chosen.of_paths
+    for name in ("samples", "extractor", "resizer", "split", "truncation"):
+        applies = chosen.of_features if name in ("split", "truncation") else chosen.of_features + chosen.of_paths
         if getattr(options, name) is not None and not applies:
             raise InputError(f"--{name} must be left out without --metrics of features such as fid, as it is for them")
     if options.draws is not None and "importance_weighted_bound" not in chosen.of_densities:
@@ -152,8 +155,8 @@ def _by_extractor(trained: Run, options: Options, chosen: Chosen) -> dict[str, A
     with ImageProgress() as progress:
         options_of_both: dict[str, Any] = {"count": count, "progress": progress}
         if chosen.of_features:
-            split = options.split or "train"
-            found |= evaluate_samples(trained, key, chosen.of_features, extractor, split=split, **options_of_both)
+            further: dict[str, Any] = {"split": options.split or "train", "truncation": options.truncation}
+            found |= evaluate_samples(trained, key, chosen.of_features, extractor, **further, **options_of_both)
         if chosen.of_paths:
             found |= path_length_metrics(trained, key, chosen.of_paths, extractor, **options_of_both)
     return found

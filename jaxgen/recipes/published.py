@@ -11,6 +11,7 @@ from jaxgen.models.gan import Config
 from jaxgen.recipes.claims import Claim
 from jaxgen.recipes.extractor_weights import EXTRACTOR_RECIPES
 from jaxgen.recipes.known_answers import KNOWN_ANSWERS
+from jaxgen.recipes.later_gans import LATER_GAN_RECIPES
 from jaxgen.recipes.mixtures import MIXTURE_RECIPES
 from jaxgen.recipes.mnist_likelihood import MNIST_LIKELIHOOD
 from jaxgen.recipes.model_comparison import Entry, ModelComparison
@@ -237,6 +238,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "known-answers": KNOWN_ANSWERS,
     **SAMPLE_QUALITY_RECIPES,
+    **LATER_GAN_RECIPES,
     **EXTRACTOR_RECIPES,
 }
 """Recipe name -> recipe."""

@@ -1,5 +1,6 @@
 """Metrics of the samples of a run by the features of an extractor, each with its protocol."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from jaxgen.analysis.image_features import Progress, features_of_data, features_
 from jaxgen.data import DATASETS, Stream, count_examples
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors import DEFAULT_EXTRACTORS, Extracted, Extractor
+from jaxgen.metrics.protocol import Protocol
+from jaxgen.models.checked_model import check_truncation
 from jaxgen.runs.config import RunConfig
 from jaxgen.runs.evaluation import summarize_run
 from jaxgen.runs.loading import Run, single
@@ -32,6 +35,7 @@ def evaluate_samples(
     *,
     count: int = SAMPLES,
     split: str = "train",
+    truncation: float | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Compare samples of a run with a split of its data by the features of an extractor.
@@ -43,6 +47,8 @@ def evaluate_samples(
         extractor: extractor of the features.
         count: number of samples of each seed.
         split: split of the data that the samples are compared with, all of it.
+        truncation: bound of the latents, or share of the styles, of models that have such samples; None for all
+            latents.
         progress: called with the number of images whose features are computed and that of all images.
 
     Returns:
@@ -53,6 +59,8 @@ def evaluate_samples(
     """
     check_metrics(metrics)
     check_samples(run)
+    if truncation is not None:
+        check_truncation(run.model, truncation)
     if run.config.subset is not None and "memorization" in metrics:
         raise InputError(
             f"memorization compares with all training examples, and {run.folder} was trained on {run.config.subset} of "
@@ -76,9 +84,9 @@ def evaluate_samples(
         reference=reference_of(run.config, split, data),
         own_classes=DEFAULT_EXTRACTORS.get(run.config.data) == extractor.name,
     )
-    conditions: dict[str, Any] = {}
+    conditions: dict[str, Any] = {} if truncation is None else {"truncation": truncation}
     if "labels" in needs:
-        conditions = {"label": np.arange(count) % run.classes}
+        conditions["label"] = np.arange(count) % run.classes
         sets = sets._replace(real_labels=labels, fake_labels=conditions["label"])
     if "held_out" in needs:
         held_out = open_split("test").data
@@ -92,9 +100,16 @@ def evaluate_samples(
         parts = (part[0] for part in single(run, number).sample_parts(sample_key, count, **conditions))
         fake = features_of_parts(extractor, parts, count=count, progress=progress)
         measured = feature_metrics(metric_key, metrics, extractor, sets._replace(fake=fake))
-        return {str(each.protocol): each.value for each in measured}
+        return {str(_with_truncation(each.protocol, truncation)): each.value for each in measured}
 
     return summarize_run(run, measure_seeds(of_seed, run.finite, run.config.seeds or 1))
+
+
+def _with_truncation(protocol: Protocol, truncation: float | None) -> Protocol:
+    """The protocol of a metric of truncated samples; that of all samples is unchanged."""
+    if truncation is None:
+        return protocol
+    return dataclasses.replace(protocol, choices=(*protocol.choices, f"truncation={truncation:g}"))
 
 
 def check_samples(run: Run) -> None:

@@ -39,8 +39,8 @@ def run_of(state, *, conditions=(), diverged=()):
     return Run(Path("absent"), "any", config, example(DIGITS), model, jnp.asarray(state), 0, where, ())
 
 
-def evaluate(run, metrics, *, count=1000, split="train"):
-    return evaluate_samples(run, jax.random.key(0), metrics, EXTRACTOR, count=count, split=split)
+def evaluate(run, metrics, *, count=1000, **options):
+    return evaluate_samples(run, jax.random.key(0), metrics, EXTRACTOR, count=count, **options)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,21 @@ def test_copies_of_training_images_are_found_by_memorization():
     ratio, copying, _ = found.values()
     assert ratio == 0
     assert copying < -10
+
+
+def test_metrics_of_truncated_samples_have_the_truncation_in_their_protocol():
+    """The samples with a bound of 0.5 are the darkened ones."""
+
+    def darkened(key, state, n, *, truncation=1.0):
+        return real_samples(key, truncation * state, n)
+
+    run = run_of([1.0])
+    run = run._replace(model=run.model._replace(sample=darkened, latent_options=("truncation",)))
+    ((name, value),) = evaluate(run, ["fid"], truncation=0.5).items()
+    assert name == "frechet_distance[digits_v1, none, n=1437/1000, split=digits:train, truncation=0.5]"
+    assert value == pytest.approx(*evaluate(run_of([0.5]), ["fid"]).values(), rel=1e-5)
+    with pytest.raises(InputError, match="truncation must be left out: this model has none"):
+        evaluate(run_of([1.0]), ["fid"], truncation=0.5)
 
 
 def test_memorization_of_a_training_with_a_subset_is_refused():
