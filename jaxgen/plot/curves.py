@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 4
 """Largest number of axes in a row."""
 
+LEGEND_MARKER, LEGEND_CHARACTER = 0.6, 0.085
+"""Width in inches of an entry of a legend: of its marker and the space around it, and of each of its characters."""
+
 MAX_MARKERS = 30
 """Largest number of steps for which each point of a curve has a marker."""
 
@@ -102,7 +105,10 @@ def training_curves(
         raise InputError(f"step must have the steps of every run, got none of '{min(missing)}'")
     columns = min(len(metrics), MAX_COLUMNS)
     rows = -(-len(metrics) // columns)
-    figure = Figure(figsize=(4 * columns, 3.5 * rows), dpi=120, layout="constrained")
+    # The layout makes room below for the legend, but not beside it: what is wider than the figure would be cut off.
+    entry = LEGEND_MARKER + LEGEND_CHARACTER * max((len(run) for runs in metrics.values() for run in runs), default=0)
+    width = max(4.0 * columns, entry)
+    figure = Figure(figsize=(width, 3.5 * rows), dpi=120, layout="constrained")
     colours: dict[str, Any] = {}
     for number, (metric, runs) in enumerate(metrics.items(), start=1):
         axes = figure.add_subplot(rows, columns, number, xlabel=xlabel, ylabel=literal(metric))
@@ -114,7 +120,8 @@ def training_curves(
                 axes, step[run] if isinstance(step, Mapping) else step, np.asarray(values), literal(run), colours[run]
             )
     handles = {line.get_label(): line for axes in figure.axes for line in axes.lines}
-    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=5, fontsize="small")
+    ncols = max(1, min(5, int(width / entry)))
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=ncols, fontsize="small")
     return figure
 
 

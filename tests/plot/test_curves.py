@@ -3,6 +3,8 @@
 import math
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from jaxgen.plot import (
     Comparison,
@@ -49,6 +51,23 @@ def test_curves_of_runs_with_other_steps_keep_their_steps_and_leave_gaps_out():
     assert figure.axes[1].lines[0].get_color() == b.get_color()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
     assert figure.axes[4].get_position().y1 < figure.axes[0].get_position().y0  # The fifth begins a second row.
+
+
+@pytest.mark.parametrize(
+    ("metrics", "names"),
+    [
+        (1, ["classifier_accuracy", "precision", "recall", "coverage"]),
+        (1, ["runs/a-name-that-is-longer-than-the-axes-are-wide/" + "W" * 30, "b"]),
+        (4, [f"not growing, as many images {i}" for i in range(7)]),
+    ],
+)
+def test_the_legend_is_within_the_figure(metrics, names):
+    curves = {f"metric {i}": {name: np.ones((1, 3)) for name in names} for i in range(metrics)}
+    figure = training_curves(np.arange(3), curves)
+    FigureCanvasAgg(figure).draw()
+    legend, whole = figure.legends[0].get_window_extent(), figure.bbox
+    assert whole.x0 <= legend.x0
+    assert legend.x1 <= whole.x1
 
 
 def test_loss_against_metric_has_one_point_per_step_coloured_by_step():
