@@ -18,6 +18,9 @@ HIDDEN = 4096
 CLASSES = 1000
 """Number of classes of ImageNet."""
 
+MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of the channels of ImageNet in [0, 1], by which torchvision standardizes images."""
+
 
 class VGG16Features(NamedTuple):
     """What the network computes of images.

@@ -8,13 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from jaxgen.errors import InputError, check_known
-from jaxgen.metrics.extractors.efficientnet import efficientnet_lite0
-from jaxgen.metrics.extractors.extractor import Extracted, Extractor, quantize
-from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS, inception_2015
-from jaxgen.metrics.extractors.packaged import PACKAGED, packaged_extractor
-from jaxgen.metrics.extractors.resizers import RESIZERS, resize
-from jaxgen.metrics.extractors.vgg import VGG16_WEIGHTS, lpips_params, perceptual_distance, vgg16
-from jaxgen.metrics.extractors.weights import (
+from jaxgen.installed_weights import (
     PublishedWeights,
     download_weights,
     install_weights,
@@ -22,6 +16,12 @@ from jaxgen.metrics.extractors.weights import (
     load_weights,
     weights_folder,
 )
+from jaxgen.metrics.extractors.efficientnet import efficientnet_lite0
+from jaxgen.metrics.extractors.extractor import Extracted, Extractor, quantize
+from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS, inception_2015
+from jaxgen.metrics.extractors.packaged import PACKAGED, packaged_extractor
+from jaxgen.metrics.extractors.resizers import RESIZERS, resize
+from jaxgen.metrics.extractors.vgg import VGG16_WEIGHTS, lpips_params, perceptual_distance, vgg16
 
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     **{name: partial(packaged_extractor, name) for name in PACKAGED},

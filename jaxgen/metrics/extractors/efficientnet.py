@@ -14,10 +14,10 @@ from flax.traverse_util import unflatten_dict
 from jaxgen._signatures import checked
 from jaxgen.array_files.torch_file import read_torch_file
 from jaxgen.errors import InputError, check_known
+from jaxgen.installed_weights import file_sha256
 from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
-from jaxgen.metrics.extractors.weights import file_sha256
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (224, 224)

@@ -11,10 +11,10 @@ from flax.traverse_util import unflatten_dict
 
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.installed_weights import PublishedWeights, load_weights
 from jaxgen.metrics.extractors.conversion import folded_convolutions, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
-from jaxgen.metrics.extractors.weights import PublishedWeights, load_weights
 from jaxgen.typing import Array, Float, PyTree
 
 SIZE = (299, 299)

@@ -13,18 +13,15 @@ from safetensors.numpy import load_file
 from jaxgen._numerics import safe_sqrt
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
+from jaxgen.installed_weights import PublishedWeights, load_weights
 from jaxgen.metrics.extractors.conversion import convolution, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
-from jaxgen.metrics.extractors.weights import PublishedWeights, load_weights
-from jaxgen.nn.vgg16 import VGG16, VGG16Convolutions
+from jaxgen.nn.vgg16 import MEAN, SD, VGG16, VGG16Convolutions
 from jaxgen.typing import AnyArray, Array, Float, PyTree
 
 SIZE = (224, 224)
 """Height and width of the images that the network was trained on."""
-
-MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and standard deviation of the channels of ImageNet in [0, 1], by which torchvision standardizes images."""
 
 LPIPS_SHIFT, LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 """Mean and standard deviation of the channels in [-1, 1], by which LPIPS standardizes images."""

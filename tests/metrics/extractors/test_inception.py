@@ -6,10 +6,10 @@ import pytest
 from flax.traverse_util import unflatten_dict
 
 from jaxgen.errors import InputError
+from jaxgen.installed_weights import install_weights, load_weights
 from jaxgen.metrics.extractors import inception
 from jaxgen.metrics.extractors.inception import inception_2015
 from jaxgen.metrics.extractors.resizers import resize
-from jaxgen.metrics.extractors.weights import install_weights, load_weights
 from jaxgen.nn.inception_2015 import Inception2015
 from tests.metrics.extractors.conftest import published_shapes
 

@@ -41,7 +41,7 @@ class PublishedWeights:
     Attributes:
         name: name of the network in the command line and in the folder.
         files: names under which the file is published.
-        sha256: SHA-256 of the file, hexadecimal.
+        sha256: SHA-256 of the file, hexadecimal; or its first digits, where no more of them are published.
         url: where it is published.
         convert: names and arrays of the file -> names and arrays of the network, "module/module/kernel".
     """
@@ -96,10 +96,10 @@ def install_weights(weights: PublishedWeights, source: Path) -> Path:
         OSError: if the file cannot be read.
     """
     source = expand_path(source)
-    if (found := file_sha256(source)) != weights.sha256:
+    if not (found := file_sha256(source)).startswith(weights.sha256):
+        digits = weights.sha256 if len(weights.sha256) == len(found) else f"{weights.sha256}..."
         raise InputError(
-            f"{source} must be {' or '.join(weights.files)}, with the SHA-256 {weights.sha256}, got {found}: "
-            f"{weights.how}"
+            f"{source} must be {' or '.join(weights.files)}, with the SHA-256 {digits}, got {found}: {weights.how}"
         )
     arrays = weights.convert(read_torch_file(source))
     _make_folder()
@@ -109,7 +109,7 @@ def install_weights(weights: PublishedWeights, source: Path) -> Path:
     manifest = {
         "name": weights.name,
         "source": weights.url,
-        "source_sha256": weights.sha256,
+        "source_sha256": found,
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     path, manifest_path = _paths(weights)
@@ -185,7 +185,7 @@ def load_weights(weights: PublishedWeights) -> dict[str, np.ndarray]:
         ) from None
     except (ValueError, RecursionError, OSError) as error:
         raise InputError(f"{manifest_path} and {path.name} must be readable, got: {error}; {weights.how}") from error
-    known = isinstance(manifest, dict) and manifest.get("source_sha256") == weights.sha256
+    known = isinstance(manifest, dict) and str(manifest.get("source_sha256")).startswith(weights.sha256)
     if not known or manifest.get("sha256") != hashlib.sha256(content).hexdigest():
         raise InputError(f"{path} must have the SHA-256 that {manifest_path.name} states, got another: {weights.how}")
     return load(content)

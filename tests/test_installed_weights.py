@@ -11,16 +11,16 @@ import torch
 
 from jaxgen.array_files.torch_file import read_torch_file
 from jaxgen.errors import InputError
-from jaxgen.metrics.extractors import inception
-from jaxgen.metrics.extractors.conversion import published_array
-from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
-from jaxgen.metrics.extractors.weights import (
+from jaxgen.installed_weights import (
     PublishedWeights,
     download_weights,
     install_weights,
     load_weights,
     weights_folder,
 )
+from jaxgen.metrics.extractors import inception
+from jaxgen.metrics.extractors.conversion import published_array
+from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
 
 URL = "https://localhost/small-0.pth"
 
