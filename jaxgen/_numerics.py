@@ -9,6 +9,9 @@ from jax import lax
 
 from jaxgen.typing import Array, Float
 
+CHANNEL_EPSILON = 1e-5
+"""Number added to the variance of a channel."""
+
 
 def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the absolute value, with the derivative 0 at 0, where that of jnp.abs is 1."""
@@ -27,6 +30,33 @@ def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the square root, with the derivative 0 at 0, where the distance of coinciding points has none."""
     zero = x <= 0  # Not the complement of `x > 0`, which would include NaN and return 0 for it.
     return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
+
+
+def channel_statistics(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch 2 channels"]:
+    """Return the mean and the standard deviation of every channel of every image over the pixels.
+
+        sqrt(variance + 1e-5)
+
+    The variance is the mean of the squared deviations, as in the code of the paper's authors; pytorch-AdaIN divides
+    their sum by the number of pixels minus 1. The derivative is finite for a channel of equal values.
+
+    Args:
+        x: features.
+
+    Returns:
+        Means, and standard deviations.
+
+    Reference:
+        Huang & Belongie 2017, arXiv:1703.06868, equations 5 and 6.
+
+    Example:
+        >>> channel_statistics(jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1))[0, :, 0].round(3)
+        Array([2., 1.], dtype=float32)
+    """
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = wide.mean(axis=(1, 2))
+    variance = jnp.square(wide - mean[:, None, None]).mean(axis=(1, 2))
+    return jnp.stack([mean, jnp.sqrt(variance + CHANNEL_EPSILON)], axis=1).astype(x.dtype)
 
 
 def power_of_two(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

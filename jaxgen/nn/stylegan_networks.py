@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense, normal
+from jaxgen.nn.instance_norm import instance_norm
 from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.progressive_networks import BOX, blurred, channels_at, mixed_images, used_resolutions
@@ -23,9 +24,6 @@ from jaxgen.typing import Array, Float, Int, Scalar
 
 BLUR = (1.0, 2.0, 1.0)
 """Filter after enlargements, and before reductions in the discriminator."""
-
-EPSILON = 1e-8
-"""Number added to the variance."""
 
 
 class Mapping(linen.Module):
@@ -159,27 +157,3 @@ class Styling(linen.Module):
         x = jax.nn.leaky_relu(x + self.param("bias", linen.initializers.zeros, (channels,)), LEAK)
         scale, shift = jnp.split(EqualizedDense(2 * channels, name="style")(w)[:, None, None], 2, axis=-1)
         return instance_norm(x) * (1 + scale) + shift
-
-
-def instance_norm(x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width channels"]:
-    """Normalize every channel of every image by its mean and variance over the pixels.
-
-        y = (x - mean) / sqrt(variance + 1e-8)
-
-    Args:
-        x: features.
-
-    Returns:
-        The normalized features.
-
-    Reference:
-        Ulyanov et al. 2016, arXiv:1607.08022.
-
-    Example:
-        >>> instance_norm(jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1))[0, 0, :, 0]
-        Array([-1.,  1.], dtype=float32)
-    """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    centred = wide - wide.mean(axis=(1, 2), keepdims=True)
-    variance = jnp.square(centred).mean(axis=(1, 2), keepdims=True)
-    return (centred * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype)

@@ -9,11 +9,12 @@ import pytest
 from jax.nn import softplus
 
 from jaxgen.nn.convolution import convolutions_by_xla
+from jaxgen.nn.instance_norm import instance_norm
 from jaxgen.nn.layer_styles import Generator, mixed, repeated, truncated
 from jaxgen.nn.progressive_networks import Discriminator, blurred
 from jaxgen.nn.published_weights import variables_from, weights_of
 from jaxgen.nn.stylegan_names import discriminator_naming, generator_naming
-from jaxgen.nn.stylegan_networks import BLUR, Mapping, Styling, Synthesis, instance_norm
+from jaxgen.nn.stylegan_networks import BLUR, Mapping, Styling, Synthesis
 from tests.references import arrays, channels_last, group
 
 NAME = "stylegan1_official_tf"
