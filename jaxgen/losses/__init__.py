@@ -37,6 +37,7 @@ from jaxgen.losses.penalties import (
 from jaxgen.losses.reconstruction import bernoulli_nll, discretized_logistic_nll, gaussian_nll, laplace_nll
 from jaxgen.losses.regression import absolute_error, huber, smooth_l1, squared_error
 from jaxgen.losses.similarity import feature_similarity
+from jaxgen.losses.style_transfer_losses import content_loss, style_loss
 
 __all__ = [
     "AdversarialLoss",
@@ -45,6 +46,7 @@ __all__ = [
     "bernoulli_nll",
     "box_iou",
     "clip_weights",
+    "content_loss",
     "contractive_penalty",
     "contractive_penalty_estimate",
     "decode_boxes",
@@ -72,6 +74,7 @@ __all__ = [
     "smooth_l1",
     "sparsity_penalty",
     "squared_error",
+    "style_loss",
     "triplet",
     "triplet_batch_all",
     "triplet_batch_hard",
