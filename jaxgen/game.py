@@ -23,6 +23,7 @@ from jaxgen.averaging import Average, updated_average
 from jaxgen.game_checks import check_loss, check_names, check_players
 from jaxgen.latent_functions import LatentDensities as LatentDensities
 from jaxgen.latent_functions import Styles as Styles
+from jaxgen.latent_functions import StyleTransfer as StyleTransfer
 from jaxgen.slices import mean_over_slices, split
 from jaxgen.typing import Array, Batch, KeyArray, Metrics, Params, PyTree, Stats
 
@@ -153,10 +154,14 @@ class Model(NamedTuple):
             encoder is deterministic. Families of the package that encode offer it.
         latent_densities: `(key, state, batch) -> LatentDensities`; the key binarizes images where the family does so.
         styles: the two halves of a generator with styles.
+        style_transfer: images in the style of other images.
         conditions: names of the keyword arguments that `sample` and `decode` take, e.g. `label`.
         latent_options: names of those that `sample` and `sample_latent` take, e.g. `truncation`.
         phases: phases of the training in their order; empty for a training with the one step function `step`.
         check: `(batch) -> None`, raises an InputError for data that do not fit the model, as far as they are known.
+        pretrained: `() -> {network: parameters}`, published ones that a training begins with in place of those of
+            `init`; it reads files, so it is no part of a compiled function. `jaxgen.training.states.initial_state`
+            calls it.
     """
 
     init: Init
@@ -172,10 +177,12 @@ class Model(NamedTuple):
     sample_posterior: Callable[[KeyArray, State, Batch], Array] | None = None
     latent_densities: Callable[[KeyArray, State, Batch], LatentDensities] | None = None
     styles: Styles | None = None
+    style_transfer: StyleTransfer | None = None
     conditions: tuple[str, ...] = ()
     latent_options: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
     check: Callable[[Batch], None] | None = None
+    pretrained: Callable[[], Mapping[str, PyTree]] | None = None
 
     @property
     def slices(self) -> int:

@@ -1,4 +1,4 @@
-"""What some models offer beyond sampling: densities of the latents, and the two halves of a generator with styles."""
+"""What some models offer beyond sampling: densities of latents, halves of a generator with styles, style transfer."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -40,3 +40,20 @@ class Styles(NamedTuple):
     noise: Callable[..., PyTree]
     average: Callable[..., Array]
     modulations: Callable[..., list[Array]]
+
+
+class StyleTransfer(NamedTuple):
+    """The two functions of arbitrary style transfer: the style of an image, and images in given styles.
+
+    Attributes:
+        style: `(state, images) -> statistics`, mean and standard deviation of the features of each image, [n, 2,
+            channels]. Weighted means of them, whose weights have the sum 1, interpolate between styles.
+        stylize: `(state, images, statistics, alpha=1.0) -> images`, each image in the style of its statistics. `alpha`
+            is the share of the style: with 0 the images are reconstructed.
+        smallest: smallest height and width of images. They may have any larger size, and need not have that of the
+            training.
+    """
+
+    style: Callable[..., Array]
+    stylize: Callable[..., Array]
+    smallest: int

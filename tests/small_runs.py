@@ -32,12 +32,13 @@ def stateless(family: str, seeds: int | None = None) -> Run:
     few: dict[str, dict[str, Any]] = {
         "biggan": {"width": 1, "shared_dim": 2},
         "progressive": {"base": 16, "largest": 4},
+        "style_transfer": {"encoder_weights": "random", "width": 2, "stages": 2},
         "stylegan": {"base": 16, "largest": 4, "style_dim": 2},
         "stylegan2": {"base": 16, "largest": 4, "style_dim": 2},
         "vaegan": {"width": 4},
     }
     options: dict[str, Any] = few.get(family, {"hidden": (16,)})
-    options |= {} if family == "classifier" else {"latent_dim": 2}
+    options |= {} if family in ("classifier", "style_transfer") else {"latent_dim": 2}
     if family in ("classifier", "gan"):
         options["architecture"] = "mlp"
     config = RunConfig(REGISTRY[family].config(**options), seeds=seeds)

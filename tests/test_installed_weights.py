@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from jaxgen.array_files.torch_file import read_torch_file
 from jaxgen.errors import InputError
 from jaxgen.installed_weights import (
     PublishedWeights,
@@ -18,7 +17,6 @@ from jaxgen.installed_weights import (
     load_weights,
     weights_folder,
 )
-from jaxgen.metrics.extractors import inception
 from jaxgen.metrics.extractors.conversion import published_array
 from jaxgen.metrics.extractors.inception import INCEPTION_WEIGHTS
 
@@ -64,6 +62,17 @@ def test_installed_weights_are_loaded_without_the_file(weights, file, folder):
     assert sorted(entry.name for entry in folder.iterdir()) == ["small.json", "small.safetensors"]
 
 
+def test_first_digits_of_the_hash_are_compared_where_no_more_are_published(weights, file):
+    short = dataclasses.replace(weights, sha256=weights.sha256[:8])
+    install_weights(short, file)
+    assert load_weights(short)
+    other = "0" * 8
+    with pytest.raises(InputError, match=f"must be small-0.pth, with the SHA-256 {other}..., got {weights.sha256}: "):
+        install_weights(dataclasses.replace(short, sha256=other), file)
+    with pytest.raises(InputError, match="must have the SHA-256"):
+        load_weights(dataclasses.replace(short, sha256=other))
+
+
 def test_missing_weights_give_a_sentence_that_says_what_to_do(weights, folder):
     with pytest.raises(InputError) as error:
         load_weights(weights)
@@ -98,14 +107,6 @@ def test_file_with_another_hash_is_refused(weights, file, folder):
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     assert str(error.value) == f"{file} must be small-0.pth, with the SHA-256 {weights.sha256}, got {found}: {HOW}"
     assert not folder.exists()
-
-
-def test_inception_refuses_weights_of_another_network(inception_file):
-    arrays = read_torch_file(inception_file[0])
-    with pytest.raises(InputError, match=r"array fc.weight of the shape \(1008, 2048\), got \(1000, 2048\): is this"):
-        inception.convert({**arrays, "fc.weight": arrays["fc.weight"][:1000]})
-    with pytest.raises(InputError, match=r"array Conv2d_1a_3x3.conv.weight of the shape \(32, 3, 3, 3\), got none"):
-        inception.convert({"conv1.weight": arrays["Conv2d_1a_3x3.conv.weight"]})
 
 
 def test_download_is_checked_and_leaves_only_the_converted_file(weights, file, folder, monkeypatch):

@@ -67,19 +67,19 @@ class CompareOptions:
 
 @dataclass(frozen=True)
 class WeightsOptions:
-    """Install the published weights of a network, which metrics of images use.
+    """Install the published weights of a network, which metrics of images and the model style_transfer use.
 
     They are converted into $JAXGEN_WEIGHTS, or jaxgen/weights in the folder of caches.
 
     Example: jaxgen metrics weights inception --from pt_inception-2015-12-05-6726825d.pth
 
     Attributes:
-        name: inception or vgg16.
+        name: inception or vgg16 for metrics, vgg_normalised or vgg19 for style_transfer.
         from_: the published file; its SHA-256 is checked.
         download: download the published file.
     """
 
-    name: Annotated[Literal["inception", "vgg16"], Positional("NAME")]
+    name: Annotated[Literal["inception", "vgg16", "vgg_normalised", "vgg19"], Positional("NAME")]
     from_: Path | None = None
     download: bool = False
 
@@ -104,8 +104,9 @@ def compare(options: CompareOptions) -> None:
 def weights(options: WeightsOptions) -> None:
     """Install weights and print the path of the converted file."""
     from jaxgen.metrics.extractors import PUBLISHED_WEIGHTS, download_weights, install_weights
+    from jaxgen.models.style_transfer import ENCODER_WEIGHTS
 
-    published = PUBLISHED_WEIGHTS[options.name]
+    published = (PUBLISHED_WEIGHTS | ENCODER_WEIGHTS)[options.name]
     if (options.from_ is None) != options.download:
         given = "both" if options.download else "none"
         raise InputError(f"jaxgen metrics weights needs either --from FILE or --download, got {given}: {published.how}")

@@ -21,6 +21,7 @@ from jaxgen.models import (
     gan,
     gan_config,
     progressive,
+    style_transfer,
     stylegan,
     stylegan2,
     vae,
@@ -79,6 +80,12 @@ FAMILIES = (
         config=progressive.Config,
         build=progressive.build,
         summary="progressive growing of GANs, WGAN-GP on images that grow (Karras et al. 2018)",
+    ),
+    Family(
+        name="style_transfer",
+        config=style_transfer.Config,
+        build=style_transfer.build,
+        summary="arbitrary style transfer by AdaIN, with a fixed VGG-19 as the encoder (Huang & Belongie 2017)",
     ),
     Family(
         name="stylegan",

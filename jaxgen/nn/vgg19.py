@@ -75,7 +75,8 @@ class VGG19Encoder(linen.Module):
 class StyleDecoder(linen.Module):
     """The mirror image of the encoder, from features relu4_1 to images.
 
-    Images are not bounded, and 8 times as high and wide as the features of 4 stages.
+    Images are not bounded, and 8 times as high and wide as the features of 4 stages. Random weights have the scale of
+    He et al. 2015; the authors' were smaller, so that the first images were nearly black.
 
     Attributes:
         width: channels of the first stage of the encoder.
@@ -106,7 +107,8 @@ class StyleDecoder(linen.Module):
             stage, number = _place(name)
             # The mirrored convolution has as many outputs as the encoder's has inputs.
             outputs = _channels(self.width, stage if number > 1 else stage - 1)
-            x = linen.relu(Conv(outputs, (3, 3), padding="VALID", name=name)(reflected(x)))
+            layer = Conv(outputs, (3, 3), padding="VALID", kernel_init=linen.initializers.he_normal(), name=name)
+            x = linen.relu(layer(reflected(x)))
             x = double(x) if number == 1 else x
         return Conv(self.channels, (3, 3), padding="VALID", name=NAMES[0])(reflected(x))
 

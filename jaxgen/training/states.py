@@ -60,9 +60,42 @@ def initial_state(model: Model, keys: Key[Array, " seeds"], example: Batch) -> S
         A state with a leading axis of seeds.
 
     Raises:
-        InputError: if the device has too little memory for it.
+        InputError: if the device has too little memory for it, or published parameters are not on this machine.
     """
-    return compute_state(_init(model, example), keys, what="the state of the training", advice=SMALLER)
+    return with_pretrained(
+        model,
+        lambda: compute_state(_init(model, example), keys, what="the state of the training", advice=SMALLER),
+    )
+
+
+def with_pretrained(model: Model, initialize: Callable[[], State]) -> State:
+    """Return initial states whose pretrained networks have their published parameters, the same for every seed.
+
+    Args:
+        model: model of the states.
+        initialize: function that computes the states, with a leading axis of seeds; called after files have been read.
+
+    Returns:
+        The states; those of `initialize` where the model has no pretrained networks.
+
+    Raises:
+        InputError: if the published parameters are not on this machine; the message says how to get them.
+
+    Example:
+        >>> init = lambda key, batch: State(jnp.int32(0), {"encoder": jnp.zeros(2)}, {}, {}, {})
+        >>> model = Model(init, None, (), pretrained=lambda: {"encoder": jnp.ones(2)})
+        >>> initial_state(model, jax.random.split(jax.random.key(0), 1), {}).params["encoder"]
+        Array([[1., 1.]], dtype=float32)
+    """
+    published = {} if model.pretrained is None else model.pretrained()
+    state = initialize()
+
+    def for_seeds(own: Array, array: Array) -> Array:
+        return jnp.broadcast_to(jnp.asarray(array, own.dtype), own.shape)
+
+    networks = {name: jax.tree.map(for_seeds, state.params[name], arrays) for name, arrays in published.items()}
+    replaced: State = state.replace(params={**state.params, **networks})
+    return replaced
 
 
 def compute_state(init: Callable[[Any], State], seeds: PyTree, *, what: str, advice: str) -> State:

@@ -22,7 +22,7 @@ from jaxgen.game import Model, Phase, State
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.loop import fit
 from jaxgen.training.seeds import extract_seeds, over_seeds
-from jaxgen.training.states import compute_state, run_keys
+from jaxgen.training.states import compute_state, run_keys, with_pretrained
 from jaxgen.typing import Array, Batch, Float, Key, KeyArray
 
 OPTIONS = "swept options"
@@ -194,7 +194,7 @@ def swept(build: Build, axes: Mapping[str, Sequence[float]]) -> Model:
     functions: dict[str, Any] = {name: of_state(name) for name in names if getattr(first, name) is not None}
     phases = tuple(phase_of(number, phase) for number, phase in enumerate(first.phases))
     step = step_of(lambda model: model.step)
-    return first._replace(init=init, step=step, phases=phases, styles=None, **functions)
+    return first._replace(init=init, step=step, phases=phases, styles=None, style_transfer=None, **functions)
 
 
 def sweep_state(
@@ -218,8 +218,11 @@ def sweep_state(
         return _with_options(build(values).init(run_keys(key).init, example), values)
 
     seeds = (jnp.tile(keys, len(points)), options)
-    return compute_state(
-        over_seeds(of_seed), seeds, what="the states of the sweep", advice="give fewer values or seeds"
+    return with_pretrained(
+        build(points[0]),
+        lambda: compute_state(
+            over_seeds(of_seed), seeds, what="the states of the sweep", advice="give fewer values or seeds"
+        ),
     )
 
 

@@ -64,6 +64,7 @@ SMALL = {
     "cvae": {"hidden": (4,), "latent_dim": 2, "likelihood": "gaussian"},
     "gan": {"hidden": (4,), "architecture": "mlp", "penalty": "r1", "ema_half_life": 100.0, "ema_ramp_up": 0.1},
     "progressive": {"base": 16, "largest": 4, "latent_dim": 2},
+    "style_transfer": {"encoder_weights": "random", "width": 2, "stages": 2},
     "stylegan": {"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2},
     "stylegan2": {"base": 16, "largest": 4, "latent_dim": 2, "style_dim": 2},
     "vae": {"hidden": (4,), "latent_dim": 2, "likelihood": "laplace"},

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
+from jaxgen.array_files.torch_file import read_torch_file
 from jaxgen.errors import InputError
 from jaxgen.installed_weights import install_weights, load_weights
 from jaxgen.metrics.extractors import inception
@@ -76,3 +77,11 @@ def test_number_of_parameters_is_that_of_the_published_file():
 )
 def test_grey_levels_are_scaled_as_by_the_program_of_the_resizer(resizer, expected):
     np.testing.assert_allclose(inception.standardize(np.float32([0, 128, 255]), resizer), expected, atol=1e-6)
+
+
+def test_inception_refuses_weights_of_another_network(inception_file):
+    arrays = read_torch_file(inception_file[0])
+    with pytest.raises(InputError, match=r"array fc.weight of the shape \(1008, 2048\), got \(1000, 2048\): is this"):
+        inception.convert({**arrays, "fc.weight": arrays["fc.weight"][:1000]})
+    with pytest.raises(InputError, match=r"array Conv2d_1a_3x3.conv.weight of the shape \(32, 3, 3, 3\), got none"):
+        inception.convert({"conv1.weight": arrays["Conv2d_1a_3x3.conv.weight"]})
