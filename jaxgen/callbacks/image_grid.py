@@ -1,12 +1,14 @@
-"""Figures of a run while it is trained: samples, reconstructions, two-dimensional latents, and 1-D GANs."""
+"""Figures of a run while it is trained: samples, reconstructions, style transfer, 2-dimensional latents, 1-D GANs."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from jaxgen import plot
+from jaxgen.analysis.stylized_images import stylized_pairs
 from jaxgen.callbacks.gan_1d_figure import Gan1D, why_not_gan_1d
 from jaxgen.callbacks.keys import callback_key
 from jaxgen.callbacks.seed_axis import with_seed_axis
@@ -32,6 +34,9 @@ MAX_COLUMNS = 32
 POINTS = 2500
 """Points in a scatter plot."""
 
+STYLES = 6
+"""Contents and styles of style transfer."""
+
 LATENTS = 1000
 """Examples whose latents are drawn."""
 
@@ -41,7 +46,8 @@ class ImageGrid:
 
     The latents are the same each time, and so are the axes of points, which are those of the data: figures of different
     steps can be compared. Of several seeds, the first that has not diverged is drawn, with its seed as the title. A
-    model that neither samples, nor reconstructs, nor has two-dimensional latents has no figures.
+    model that neither samples, nor reconstructs, nor has two-dimensional latents has no figures. Of style transfer, the
+    first examples are drawn in the styles of the next ones.
 
     Args:
         folder: folder of the figures, made when the first one is drawn.
@@ -76,6 +82,9 @@ class ImageGrid:
         # JAX compiles a function once, also for the grids of several runs.
         self.sample = None if model.sample is None else jit_for_few_calls(model.sample, static_argnums=2)
         self.reconstruct = None if model.reconstruct is None else jit_for_few_calls(model.reconstruct)
+        self.stylize = None
+        if model.style_transfer is not None:
+            self.stylize = jit_for_few_calls(partial(stylized_pairs, model.style_transfer))
         self.encode = None
         if model.encode is not None and latent_size(model, example_batch) == 2:
             self.encode, self.encoded = jit_for_few_calls(model.encode), first_examples(data, LATENTS)
@@ -104,6 +113,13 @@ class ImageGrid:
         if self.reconstruct is not None:
             decoded = self.reconstruct(state, self.some)
             yield "reconstructions", plot.reconstructions(preprocess(self.some), decoded, title=title)
+        if self.stylize is not None:
+            images = preprocess(self.some)
+            contents, styles = images[:STYLES], images[-STYLES:]
+            yield (
+                "style_transfer",
+                plot.style_grid(contents, styles, self.stylize(state, contents, styles), title=title),
+            )
         if self.encode is not None:
             latents, label = self.encode(state, self.encoded), self.encoded.get("label")
             yield "latents", plot.scatter_by_label(latents, label=label, class_names=self.class_names, title=title)

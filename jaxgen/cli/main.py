@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a model: jaxgen train vae --data digits --steps 3000",
     "sample": "sample new examples from a trained run: jaxgen sample RUN --out samples.png",
     "reconstruct": "encode and decode test examples: jaxgen reconstruct RUN --out pairs.png",
+    "stylize": "give an image the style of another: jaxgen stylize RUN --content FILE --style FILE --out styled.png",
     "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png: figure of two-dimensional latents)",
     "evaluate": "evaluate a run on the test split: jaxgen evaluate RUN",
     "report": "make every figure and metric of a run, as HTML: jaxgen report RUN",
@@ -160,6 +161,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.sample import run
         case "reconstruct":
             from jaxgen.cli.reconstruct import run
+        case "stylize":
+            from jaxgen.cli.stylize import run
         case "encode":
             from jaxgen.cli.encode import run
         case "evaluate":

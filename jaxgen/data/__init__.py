@@ -8,6 +8,7 @@ from jaxgen.data.augmentation import Augmentation
 from jaxgen.data.batching import batch_indices, batches_per_epoch, permute, take
 from jaxgen.data.description import count_examples, describe, example, example_from
 from jaxgen.data.fingerprint import fingerprint
+from jaxgen.data.image_folder import read_image
 from jaxgen.data.preparing import prepare
 from jaxgen.data.selection import first_examples, random_examples, subset
 from jaxgen.data.shapes import shape_factors
@@ -38,6 +39,7 @@ __all__ = [
     "permute",
     "prepare",
     "random_examples",
+    "read_image",
     "shape_factors",
     "subset",
     "take",

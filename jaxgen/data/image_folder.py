@@ -21,7 +21,7 @@ from jaxgen.data.holdout import describe_splits, holdout_split
 from jaxgen.data.image_size import check_size, resize_and_crop
 from jaxgen.data.streaming import Source
 from jaxgen.errors import InputError, shortened
-from jaxgen.typing import Int
+from jaxgen.typing import Int, UInt8
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -167,6 +167,38 @@ class ImageFolder(Source):
         with _opened(self._paths[index]) as image:
             flat = _flatten(_upright(image), self.mode)
         return resize_and_crop(flat, self._size).reshape(self.shape)
+
+
+def read_image(path: Path, *, shorter_side: int | None = None) -> UInt8[np.ndarray, "height width channels"]:
+    """Decode one image file, as those of a folder: grey if it is grey, otherwise RGB.
+
+    Args:
+        path: path of the file.
+        shorter_side: pixels to which the shorter side is reduced, with the aspect ratio kept; None keeps the size.
+
+    Returns:
+        The image.
+
+    Raises:
+        InputError: if it is no image, too large, or smaller than `shorter_side`.
+
+    Example:
+        >>> read_image(Path("absent.png"))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: there is no image file 'absent.png'
+    """
+    if not path.is_file():
+        raise InputError(f"there is no image file '{path}'")
+    _ignore_warnings()
+    mode = "L" if _header(path, upright=False).is_grey else "RGB"
+    with _opened(path) as image:
+        flat = _flatten(_upright(image), mode)
+    width, height = flat.size
+    if shorter_side is not None:
+        check_size(str(path), flat.size, shorter_side)
+        width, height = (max(shorter_side, round(shorter_side / min(flat.size) * side)) for side in flat.size)
+    pixels = resize_and_crop(flat, (width, height))
+    return pixels.reshape(*pixels.shape[:2], CHANNELS[mode])
 
 
 def _folder_split(path: Path, folders: dict[str, Path], opened: dict[str, ImageFolder], split: str) -> Source:

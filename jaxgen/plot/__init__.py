@@ -11,7 +11,7 @@ from jaxgen.plot.curves import (
     published_against_ours,
     training_curves,
 )
-from jaxgen.plot.examples import reconstructions, samples, styles
+from jaxgen.plot.examples import reconstructions, samples, style_grid, styles
 from jaxgen.plot.figure_files import FORMATS, Drawing, render, save
 from jaxgen.plot.grid import GAP, Grid, image_grid, to_bytes
 from jaxgen.plot.one_dimensional import Snapshot, discriminators, gan_1d, saturation
@@ -51,6 +51,7 @@ __all__ = [
     "scatter",
     "scatter_by_label",
     "scatter_panels",
+    "style_grid",
     "styles",
     "to_bytes",
     "training_curves",

@@ -126,6 +126,38 @@ def styles(
     return draw_rows([""] * len(rows), list(rows), columns=columns, title=title)
 
 
+@checked
+def style_grid(
+    contents: Shaped[AnyArray, "n height width channels"],
+    styles: Shaped[AnyArray, "k height width channels"],
+    stylized: Shaped[AnyArray, "n k height width channels"],
+    *,
+    title: str = "",
+) -> Drawing:
+    """Draw images in the styles of others.
+
+    Args:
+        contents: images with values in [0, 1], or uint8.
+        styles: images with the styles, of the same size.
+        stylized: each content in each style.
+        title: title of the figure, e.g. the seed that is shown.
+
+    Returns:
+        Pixels: the styles in the first row, and a row for each content, which is its first image.
+
+    Raises:
+        InputError: if there are too many images for a figure.
+
+    Example:
+        >>> style_grid(np.zeros((2, 8, 8, 3)), np.zeros((3, 8, 8, 3)), np.zeros((2, 3, 8, 8, 3))).ndim
+        3
+    """
+    contents, styles, stylized = (_unit_values(np.asarray(images)) for images in (contents, styles, stylized))
+    first = np.concatenate([np.ones_like(styles[:1]), styles])
+    rows = np.concatenate([contents[:, None], stylized], axis=1)
+    return draw_rows(["style", *["content"] * len(rows)], [first, *rows], title=title)
+
+
 def _unit_values(images: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     """Images with values in [0, 1]: an array of several images has one scale."""
     return images / np.float32(255) if images.dtype == np.uint8 else images

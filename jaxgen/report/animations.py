@@ -26,6 +26,7 @@ SIDE_BY_SIDE = 5
 KINDS = {
     "samples": "Samples",
     "reconstructions": "Examples and their reconstructions",
+    "style_transfer": "Examples in the styles of others",
     "latents": "Latents of examples",
     "gan_1d": "Densities, discriminator and generator of the 1-D GAN",
 }
