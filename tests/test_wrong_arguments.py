@@ -23,6 +23,7 @@ from jaxgen.runs import RunConfig, load_run
 from jaxgen.runs.comparison import compare_runs
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.listing import list_runs
+from jaxgen.runs.stylization import stylize
 from jaxgen.training import evaluate, fit, seed_keys, summarize
 from tests.small_runs import untrained
 
@@ -416,6 +417,7 @@ CONFIG = RunConfig(vae.Config(), steps=1)
         (lambda x: runs.evaluate_run(untrained("vae"), data=5), "data must be a mapping, a Stream or None, got int"),
         (lambda x: write_report(x), "run must be a Run, got PosixPath"),
         (lambda x: write_report(untrained("vae"), folder=5), "folder must be a text, a path or None, got int 5"),
+        (lambda x: stylize(x, SQUARES[0], [SQUARES[0]]), "run must be a Run, got PosixPath"),
         (lambda x: list_runs(str(x)), "folder must be a path, got str"),
         (lambda x: compare_runs(x), "folders must be a sequence, got PosixPath"),
         (lambda x: run_recipe("critic-loss", x), "recipe must be a Recipe, got str 'critic-loss'"),
@@ -461,6 +463,7 @@ PLOTS: dict[str, dict[str, Any]] = {
     "scatter": {"generated": PAIR, "data": PAIR, "title": ""},
     "scatter_by_label": {"points": PAIR, "label": np.arange(6), "class_names": list("abcdef"), "title": ""},
     "scatter_panels": {"panels": {"a": (PAIR, PAIR)}, "columns": 3},
+    "style_grid": {"contents": SQUARES, "styles": SQUARES, "stylized": np.zeros((4, 4, 8, 8, 1)), "title": ""},
     "styles": {"originals": SQUARES, "restyled": np.zeros((4, 3, 8, 8, 1)), "class_names": (), "title": ""},
     "to_bytes": {"images": SQUARES},
     "training_curves": {"step": np.arange(5), "metrics": {"m": {"a": np.ones((2, 5))}}},

@@ -27,8 +27,8 @@ class Options:
 
     Attributes:
         model: jaxgen for a file that `jaxgen export` has written; or the model of weights of its authors' program,
-            biggan, progressive, stylegan or stylegan2, whose options are found from their shapes; or one of their
-            presets, whose options they must have.
+            biggan, progressive, stylegan or stylegan2, whose options are found from their shapes, or style_transfer
+            for its decoder; or one of their presets, whose options they must have.
         file: .safetensors, .npz, or .pt and .pth of torch.save. Weights of several networks have names that begin with
             "G_ema.", "G." and "D.".
         out: run folder; by default runs/NAME for NAME.safetensors.

@@ -28,13 +28,13 @@ def _layout(path: Path, shape: tuple[int, ...]) -> Layout:
     return permuted(2, 3, 1, 0) if len(shape) == 4 else SAME
 
 
-def _numbered(numbers: Mapping[str, int], *, prefix: str = "") -> Naming:
-    """The names of convolutions that are layers of a `torch.nn.Sequential`, by their numbers in it."""
+def _numbered(numbers: Mapping[str, int], *, prefix: str = "", has_more: bool = True) -> Naming:
+    """The names of convolutions that are layers of a `torch.nn.Sequential`, by their numbers, which may have more."""
 
     def name(path: Path) -> str:
         return f"{prefix}{numbers[path[-2]]}.{'weight' if path[-1] == 'kernel' else 'bias'}"
 
-    return Naming(name, _layout, ignored=lambda _: True)
+    return Naming(name, _layout, ignored=lambda _: has_more)
 
 
 TORCHVISION = _numbered(dict(zip(NAMES, (0, 2, 5, 7, 10, 12, 14, 16, 19), strict=True)), prefix="features.")
@@ -43,7 +43,7 @@ TORCHVISION = _numbered(dict(zip(NAMES, (0, 2, 5, 7, 10, 12, 14, 16, 19), strict
 NORMALISED = _numbered({"input": 0} | dict(zip(NAMES, (2, 5, 9, 12, 16, 19, 22, 25, 29), strict=True)))
 """The normalised VGG-19 of pytorch-AdaIN."""
 
-DECODER = _numbered(dict(zip(NAMES, (28, 25, 21, 18, 14, 11, 8, 5, 1), strict=True)))
+DECODER = _numbered(dict(zip(NAMES, (28, 25, 21, 18, 14, 11, 8, 5, 1), strict=True)), has_more=False)
 """The decoder of pytorch-AdaIN."""
 
 

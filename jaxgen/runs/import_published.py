@@ -19,6 +19,8 @@ from jaxgen.nn.published_weights import variables_from
 from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_json import RunDescription
+from jaxgen.runs.import_style_decoder import FAMILY as STYLE_TRANSFER
+from jaxgen.runs.import_style_decoder import import_style_decoder
 from jaxgen.runs.imported_run import check_run_folder, write_imported, zeros_of
 from jaxgen.runs.published_families import PUBLISHED, Found, PublishedFamily, Weights
 from jaxgen.runs.sampled_arrays import random_network
@@ -55,7 +57,7 @@ def import_published(
         name: family, whose options are then those that the shapes of the weights determine; or one of its presets,
             whose options the weights must have.
         path: `.safetensors`, `.npz`, `.pt` or `.pth` file: the state dict of a generator, or those of several networks
-            with names that begin with "G_ema.", "G." and "D.".
+            with names that begin with "G_ema.", "G." and "D."; of the decoder of style_transfer.
         folder: run folder, which must not exist or be empty.
         data: name or path of the data that the weights were trained on.
         data_dir: folder of the data sets.
@@ -68,6 +70,9 @@ def import_published(
     """
     path, folder = expand_path(path), expand_path(folder)
     check_known("model with published weights", name, known_models())
+    if name == STYLE_TRANSFER:
+        import_style_decoder(path, folder, data=data, data_dir=data_dir)
+        return
     check_run_folder(folder)
     family = PRESETS[name].family if name in PRESETS else name
     published = PUBLISHED[family]
@@ -86,7 +91,7 @@ def import_published(
 
 def known_models() -> list[str]:
     """Return the families with published weights, and their presets."""
-    families = [name for name in PUBLISHED if name in REGISTRY]
+    families = [name for name in (*PUBLISHED, STYLE_TRANSFER) if name in REGISTRY]
     return [*families, *(name for name, preset in PRESETS.items() if preset.family in families)]
 
 

@@ -11,6 +11,7 @@ from jaxgen.callbacks.keys import callback_key
 from jaxgen.data import Stream, example, first_examples, load
 from jaxgen.data.streaming import ArraySource
 from jaxgen.errors import InputError
+from jaxgen.game import StyleTransfer
 from jaxgen.models import cvae, gan, vae
 from jaxgen.training.chunk import Divergence
 from jaxgen.training.seeds import select_seed
@@ -36,7 +37,7 @@ def drawn(monkeypatch):
     def record(name):
         return lambda *given, **options: arguments.update({name: (given, options)})
 
-    for name in ("samples", "reconstructions", "scatter_by_label"):
+    for name in ("samples", "reconstructions", "style_grid", "scatter_by_label"):
         monkeypatch.setattr(plot, name, record(name))
     monkeypatch.setattr(plot, "save", lambda figure, path: None)
     return arguments
@@ -105,6 +106,23 @@ def test_a_model_without_samples_reconstructions_and_latents_has_no_figures(fres
     grid(run)(chunk_of(run.state, 20))
     assert drawn == {}
     assert not (tmp_path / "samples").exists()
+
+
+def test_first_examples_are_drawn_in_the_styles_of_others(fresh, grid, chunk_of, drawn):
+    run = fresh("vae")
+    transfer = StyleTransfer(
+        style=lambda state, images: images.mean((1, 2, 3))[:, None, None],
+        stylize=lambda state, images, statistics, alpha: images + statistics[..., None],
+        smallest=1,
+    )
+    grid(run._replace(model=run.model._replace(style_transfer=transfer)))(chunk_of(run.state, 20))
+    (contents, styles, stylized), options = drawn["style_grid"]
+    images = DIGITS["image"][:32] / np.float32(255)
+    np.testing.assert_allclose(contents, images[:6], rtol=1e-6)
+    np.testing.assert_allclose(styles, images[-6:], rtol=1e-6)
+    expected = contents[:, None] + styles.mean((1, 2, 3))[:, None, None, None]
+    np.testing.assert_allclose(stylized, expected, rtol=1e-5)
+    assert options == {"title": ""}
 
 
 def test_a_full_disk_leaves_no_incomplete_figure(fresh, grid, chunk_of, tmp_path, full_disk):

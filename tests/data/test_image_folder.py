@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from jaxgen.data import image_folder
 from jaxgen.data.folders import find_splits
-from jaxgen.data.image_folder import ImageFolder, folder_splits
+from jaxgen.data.image_folder import ImageFolder, folder_splits, read_image
 from jaxgen.data.streaming import Source, read_all
 from jaxgen.errors import InputError
 from jaxgen.models import vae
@@ -558,3 +558,28 @@ def test_the_error_of_a_folder_without_images_names_what_it_has(tmp_path: Path) 
     (tmp_path / "a.heic").touch()
     with pytest.raises(InputError, match=r"must contain images: .*, skipped 1: a.heic"):
         open_folder(tmp_path, "train", None)
+
+
+# One file
+
+
+def test_one_file_is_read_as_it_is_in_a_folder(tmp_path: Path) -> None:
+    for name, array in (("grey", np.arange(30, dtype=np.uint8).reshape(5, 6)), ("rgb", np.ones((5, 6, 3), np.uint8))):
+        folder = tmp_path / name
+        folder.mkdir()
+        Image.fromarray(array).save(folder / "image.png")
+        np.testing.assert_array_equal(read_image(folder / "image.png"), read_all(ImageFolder(folder, None))["image"][0])
+
+
+def test_shorter_side_of_one_file_is_reduced_with_its_aspect_ratio(tmp_path: Path) -> None:
+    assert read_image(save(tmp_path / "wide.png", (40, 20)), shorter_side=10).shape == (10, 20, 1)
+    assert read_image(save(tmp_path / "high.png", (21, 40), mode="RGB"), shorter_side=20).shape == (38, 20, 3)
+    with pytest.raises(InputError, match=r"image_size must be at most 20 for .*wide.png of 40x20 pixels, got 21"):
+        read_image(tmp_path / "wide.png", shorter_side=21)
+
+
+def test_what_is_no_image_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("text")
+    for path, sentence in ((tmp_path, "there is no image file"), (tmp_path / "text.png", "cannot be read as an image")):
+        with pytest.raises(InputError, match=sentence):
+            read_image(path)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxgen.plot import image_grid, image_rows, reconstructions, samples, styles
+from jaxgen.plot import image_grid, image_rows, reconstructions, samples, style_grid, styles
 from jaxgen.plot.grid import GAP
 from jaxgen.plot.rows import draw_rows
 
@@ -119,3 +119,12 @@ class TestStyles:
         drawn = points(styles(originals, restyled))
         np.testing.assert_allclose(drawn["data"], originals)
         np.testing.assert_allclose(drawn["generated"], restyled.reshape(15, 2))
+
+
+class TestStyleGrid:
+    def test_styles_are_above_and_contents_left_of_their_images(self):
+        contents, styles, stylized = RNG.random((2, 8, 8, 3)), RNG.random((3, 8, 8, 3)), RNG.random((2, 3, 8, 8, 3))
+        found = images_of(style_grid(contents, styles, stylized), 3, 4)
+        np.testing.assert_array_equal(found[0, 0], 1)
+        for shown, expected in ((found[0, 1:], styles), (found[1:, 0], contents), (found[1:, 1:], stylized)):
+            np.testing.assert_allclose(shown, expected, atol=0.5 / 255 + 1e-6)

@@ -23,6 +23,7 @@ ONE_DIMENSIONAL = {"1-D GAN", "Optimal discriminator"}
 OF_SAMPLES = {"Samples", "Sample quality over training", "Birthday test"}
 WITH_ENCODER = {"Latents by class", "Aggregate posterior and prior", "Samples from a fitted latent density"}
 OF_STYLES = {
+    "Arbitrary style transfer",
     "Style mixing",
     "Truncation",
     "Noise images",
