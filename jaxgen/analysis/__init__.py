@@ -14,6 +14,7 @@ from jaxgen.analysis.optimum import (
 from jaxgen.analysis.projection import Projection, new_noise, noise_correlation, project
 from jaxgen.analysis.stacked_digits import DigitPrediction, predict_stacked_digits, stacked_logits
 from jaxgen.analysis.style_directions import closed_form_directions
+from jaxgen.analysis.stylized_images import match_colours, mixed_style, stylized_pairs
 from jaxgen.analysis.support_estimation import (
     BirthdayTest,
     NearestPairs,
@@ -43,6 +44,8 @@ __all__ = [
     "interpolate",
     "lerp",
     "manifold_grid",
+    "match_colours",
+    "mixed_style",
     "nearest_pairs",
     "new_noise",
     "noise_correlation",
@@ -54,6 +57,7 @@ __all__ = [
     "slerp",
     "smallest_distance",
     "stacked_logits",
+    "stylized_pairs",
     "support_size",
     "train_discriminator",
     "traversals",

@@ -26,7 +26,7 @@ from jaxgen.runs.stylization import stylize
 class Options:
     """Give an image the style of another one, by a run of style_transfer.
 
-    Example: jaxgen stylize runs/style --content photo.jpg --style painting.jpg --out styled.png
+    Example: jaxgen stylize runs/style --content photograph.jpg --style artwork.jpg --out styled.png
 
     Attributes:
         run: run folder.
