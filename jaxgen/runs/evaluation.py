@@ -24,6 +24,7 @@ from jaxgen.typing import AnyArray, Array, Batch, Shaped
 
 BETTER: dict[str, Better] = {name: number.better for name, number in NUMBERS.items() if number.better is not None} | {
     "accuracy": "larger",
+    "content_loss": "smaller",
     "cross_entropy": "smaller",
     "dci_completeness": "larger",
     "dci_disentanglement": "larger",
@@ -42,6 +43,7 @@ BETTER: dict[str, Better] = {name: number.better for name, number in NUMBERS.ite
     "sap": "larger",
     "sliced_wasserstein": "smaller",
     "squared_error": "smaller",
+    "style_loss": "smaller",
 }
 """Metric -> which values are better, for those of which one seed can be the worst. Others have no better values: the
 outputs and the loss of a discriminator depend on its opponent, a distance in its layers on the discriminator, and the
