@@ -20,7 +20,7 @@ from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.typing import Array, Float, Params
 
 OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop"]
-ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "step", "piecewise"]
+ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "inverse", "step", "piecewise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class OptimizerConfig:
         weight_decay: weight of the decay of parameters, decoupled from the gradient for adamw, added to it otherwise.
         clip_norm: largest norm of a player's gradient; a larger gradient is scaled down to it. By default none is.
         schedule: learning rate over the steps: constant; cosine or linear decay to `final_factor` times the learning
-            rate; step, a multiplication by `final_factor` after every `decay_steps` steps; or piecewise, `factors` of
-            the learning rate from `milestones` on.
-        decay_steps: number of steps of the decay, counted after the warm-up (cosine, linear), or between two drops
-            (step); required by these schedules.
+            rate; inverse, a division by 1 + step / `decay_steps`; step, a multiplication by `final_factor` after every
+            `decay_steps` steps; or piecewise, `factors` of the learning rate from `milestones` on.
+        decay_steps: number of steps of the decay, counted after the warm-up (cosine, linear), after which the learning
+            rate is a half (inverse), or between two drops (step); required by these schedules.
         final_factor: factor of the learning rate at the end of a decay, by default 0 (cosine, linear), or at each drop,
             by default 0.1 (step).
         milestones: steps from which on the learning rate has the next of `factors`, counted after the warm-up
@@ -162,6 +162,8 @@ def _check_options(config: OptimizerConfig, prefix: str = "") -> None:
         raise InputError(
             f"{prefix}decay_steps must be given for the schedule '{config.schedule}', e.g. the steps of the run"
         )
+    if config.schedule == "inverse" and config.final_factor is not None:
+        raise InputError(f"{prefix}final_factor has no effect on the schedule 'inverse': choose cosine, linear or step")
     if not decays and (config.decay_steps is not None or config.final_factor is not None):
         raise InputError(
             f"{prefix}decay_steps and {prefix}final_factor have no effect on the schedule '{config.schedule}': choose "
@@ -353,6 +355,8 @@ def _schedule(config: OptimizerConfig, learning_rate: float) -> Callable[[Array]
             factor = (0.1 if config.final_factor is None else config.final_factor) ** jnp.floor(progress)
         elif config.schedule == "constant":
             factor = jnp.ones(())
+        elif config.schedule == "inverse":
+            factor = 1 / (1 + progress)
         elif config.schedule == "piecewise":
             passed = jnp.searchsorted(jnp.array(config.milestones), step - warmup, side="right")
             factor = jnp.array((1.0, *config.factors))[passed]

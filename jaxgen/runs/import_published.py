@@ -90,9 +90,9 @@ def import_published(
 
 
 def known_models() -> list[str]:
-    """Return the families with published weights, and their presets."""
-    families = [name for name in (*PUBLISHED, STYLE_TRANSFER) if name in REGISTRY]
-    return [*families, *(name for name, preset in PRESETS.items() if preset.family in families)]
+    """Return the families with published weights, and the presets that generators and discriminators may have."""
+    families = [name for name in PUBLISHED if name in REGISTRY]
+    return [*families, STYLE_TRANSFER, *(name for name, preset in PRESETS.items() if preset.family in families)]
 
 
 def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Networks:

@@ -91,6 +91,7 @@ def test_rmsprop_with_eps_under_the_root_matches_optax() -> None:
         ),
         ({"schedule": "linear", "decay_steps": 6}, optax.linear_schedule(RATE, 0.0, 6)),
         ({"schedule": "linear", "decay_steps": 6, "final_factor": 0.5}, optax.linear_schedule(RATE, RATE / 2, 6)),
+        ({"schedule": "inverse", "decay_steps": 5}, lambda step: RATE / (1 + 0.2 * step)),
         ({"schedule": "step", "decay_steps": 3}, optax.exponential_decay(RATE, 3, 0.1, staircase=True)),
         (
             {"schedule": "step", "decay_steps": 3, "final_factor": 0.5},
@@ -245,6 +246,10 @@ def test_differentiable_rmsprop_follows_eps(gradient: float) -> None:
         (
             {"schedule": "linear", "decay_steps": 9, "final_factor": -1.0},
             "final_factor must be finite and not negative",
+        ),
+        (
+            {"schedule": "inverse", "decay_steps": 9, "final_factor": 0.1},
+            "final_factor has no effect on the schedule 'inverse': choose cosine, linear or step",
         ),
         ({"decay_steps": 9}, "decay_steps and final_factor have no effect on the schedule 'constant'"),
         ({"schedule": "piecewise"}, "milestones and factors must be equally many, at least one, .* got 0 and 0"),

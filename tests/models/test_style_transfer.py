@@ -13,7 +13,7 @@ from flax.traverse_util import flatten_dict
 
 from jaxgen.errors import InputError
 from jaxgen.installed_weights import install_weights
-from jaxgen.models import style_transfer
+from jaxgen.models import PRESETS, style_transfer
 from jaxgen.models.style_transfer import Config, build
 from jaxgen.nn.published_weights import variables_from, weights_of
 from jaxgen.nn.vgg19_names import DECODER, NORMALISED
@@ -229,6 +229,16 @@ def test_training_without_weights_names_the_file_and_the_command(tmp_path, monke
         "https://github.com/naoto0804/pytorch-AdaIN/releases/download/v0.0.0/vgg_normalised.pth and run: "
         "jaxgen metrics weights vgg_normalised --from vgg_normalised.pth"
     )
+
+
+def test_preset_has_the_options_of_the_authors_code():
+    """`train.lua`: learningRate 1e-4, learningRateDecay 5e-5, momentum .9, styleWeight 1e-2, contentWeight 1, batch 8."""
+    preset = PRESETS["adain"]
+    config = preset.config
+    assert (config.optimizer, config.learning_rate, config.b1, preset.batch_size) == ("adam", 1e-4, 0.9, 8)
+    assert (config.schedule, 1 / config.decay_steps) == ("inverse", pytest.approx(5e-5))
+    assert (config.encoder_weights, config.width, config.stages) == ("vgg_normalised", 64, 4)
+    assert config.style_weight == 1e-2
 
 
 def test_hash_of_torchvision_is_the_end_of_the_name_of_its_file():
