@@ -232,7 +232,7 @@ def test_training_without_weights_names_the_file_and_the_command(tmp_path, monke
 
 
 def test_preset_has_the_options_of_the_authors_code():
-    """`train.lua`: learningRate 1e-4, learningRateDecay 5e-5, momentum .9, styleWeight 1e-2, contentWeight 1, batch 8."""
+    """`train.lua`: learningRate 1e-4, learningRateDecay 5e-5, momentum 0.9, styleWeight 1e-2, batchSize 8."""
     preset = PRESETS["adain"]
     config = preset.config
     assert (config.optimizer, config.learning_rate, config.b1, preset.batch_size) == ("adam", 1e-4, 0.9, 8)
