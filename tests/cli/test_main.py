@@ -24,6 +24,7 @@ def test_help_lists_every_command(jaxgen):
         "train",
         "sample",
         "reconstruct",
+        "stylize",
         "encode",
         "evaluate",
         "report",
