@@ -407,7 +407,7 @@ CONFIG = RunConfig(vae.Config(), steps=1)
         (lambda x: runs.train(x, "vae", CONFIG, model=5), "model must be a Model or None, got int 5"),
         (lambda x: runs.train(x, "vae", CONFIG, notify=None), "notify must be a function, got NoneType None"),
         (lambda x: runs.train(x, "vae", CONFIG, resume="no"), "resume must be True or False, got str 'no'"),
-        (lambda x: load_run("a\0b"), "a\0b is not a run folder: it has no config.json$"),
+        (lambda x: load_run("a\0b"), "a path must not contain a zero byte, got 'a"),
         (lambda x: load_run(x, family="vae"), "family must be a Family or None, got str 'vae'"),
         (lambda x: load_run(x, model=5), "model must be a Model or None, got int 5"),
         (lambda x: load_run(x, best="elbo"), "best must be True or False, got str 'elbo'"),
