@@ -72,7 +72,7 @@ def step_costs(prepared: Prepared) -> list[StepCost]:
         >>> found.batch_size, found.products, found.mean_products
         (10, 54080, 54080)
     """
-    return [_of_stage(prepared, stage) for stage in stages(prepared.model, prepared.config.steps)]
+    return [_of_stage(prepared, stage) for stage in stages(prepared.trained_model, prepared.config.steps)]
 
 
 def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
