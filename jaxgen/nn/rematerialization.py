@@ -3,7 +3,8 @@
 A gradient needs the inputs of every operation. With rematerialization only the inputs of blocks are stored from the
 forward pass to the backward pass, and a block is computed once more when its gradient is (Chen et al. 2016,
 arXiv:1604.06174): about a third more operations for a fraction of the memory. Values and gradients are the same, but
-for the rounding of another program.
+for the rounding of another program. On the CPU this needs `jaxgen.training.jit`, as `jax.jit` joins both computations
+there.
 
 As with `jaxgen.nn.precision`, networks have no argument for it: it applies to those that are called within
 `rematerialization`.
@@ -57,8 +58,8 @@ def rematerialization() -> Iterator[None]:
         >>> variables = block.init(jax.random.key(0), x, train=False)
         >>> loss = lambda x: block.apply(variables, x, train=False).sum()
         >>> with rematerialization():
-        ...     print([equation.primitive.name for equation in jax.make_jaxpr(loss)(x).eqns])
-        ['checkpoint', 'reduce_sum']
+        ...     len(jax.make_jaxpr(loss)(x).eqns)  # The block, and the sum.
+        2
     """
     with _program("rematerialization"), linen.intercept_methods(_rematerialize):
         yield
