@@ -1,6 +1,7 @@
 """Training of any model in mixed precision."""
 
 from jaxgen.game import Model
+from jaxgen.models.decorated_steps import with_decorated_steps
 from jaxgen.nn.precision import mixed_precision
 
 
@@ -28,7 +29,4 @@ def in_mixed_precision(model: Model) -> Model:
         >>> int(fit(model, digits, key=jax.random.key(0), steps=2, batch_size=8).state.step)
         2
     """
-    mixed = mixed_precision()
-    players = tuple(player._replace(loss=mixed(player.loss)) for player in model.players)
-    phases = tuple(phase._replace(step=mixed(phase.step)) for phase in model.phases)
-    return model._replace(step=mixed(model.step), players=players, phases=phases)
+    return with_decorated_steps(model, mixed_precision())

@@ -53,6 +53,7 @@ class EqualizedDense(linen.Module):
         bias_init: the bias at first, in use.
         use_bias: whether a bias is added.
         dtype: dtype of the computation; None infers it from inputs and parameters.
+        mixed: whether it multiplies in bfloat16 in mixed precision (`jaxgen.nn.precision`).
 
     Reference:
         Karras et al. 2018, arXiv:1710.10196, section 4.1; multiplier: Karras et al. 2019, arXiv:1812.04948, appendix C.
@@ -69,6 +70,7 @@ class EqualizedDense(linen.Module):
     bias_init: float = 0.0
     use_bias: bool = True
     dtype: Any = None
+    mixed: bool = True
 
     @linen.compact
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch features"]:
@@ -93,6 +95,7 @@ class EqualizedConv(linen.Module):
         taps: filter of the resampling, with the sum 1.
         use_bias: whether a bias is added.
         dtype: dtype of the computation; None infers it from inputs and parameters.
+        mixed: whether it multiplies in bfloat16 in mixed precision (`jaxgen.nn.precision`).
 
     Example:
         >>> y, _ = EqualizedConv(5, 3, down=2).init_with_output(jax.random.key(0), jnp.ones((1, 8, 8, 2)))
@@ -108,6 +111,7 @@ class EqualizedConv(linen.Module):
     taps: Filter = (0.125, 0.375, 0.375, 0.125)
     use_bias: bool = True
     dtype: Any = None
+    mixed: bool = True
 
     @linen.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch rows columns features"]:

@@ -140,9 +140,14 @@ def add_noise(
         The features with noise.
     """
     stored = module.variable("noise", "image", lambda: jax.random.normal(module.make_rng("params"), x.shape[1:3]))
-    if noise == "random":
-        return x + strength * jax.random.normal(module.make_rng("noise"), (*x.shape[:3], 1), x.dtype)
-    return x + strength * stored.value[..., None] if noise == "constant" else x
+    if noise == "none":
+        return x
+    if noise == "constant":
+        added = stored.value[..., None]
+    else:  # In at least float32: the draws of a bfloat16 are others.
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        added = jax.random.normal(module.make_rng("noise"), (*x.shape[:3], 1), wide)
+    return x + strength * added.astype(x.dtype)
 
 
 def follow_average(module: linen.Module, w: Float[Array, "batch style"], *, decay: float, train: bool) -> None:

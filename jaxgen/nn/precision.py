@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jaxgen.nn.convolution import ConvTranspose
 from jaxgen.nn.equalized import EqualizedConv, EqualizedDense
 from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense
+from jaxgen.nn.stylegan2_networks import StyledConv, ToColours
 
 LAYERS = (
     linen.Dense,
@@ -29,6 +30,8 @@ LAYERS = (
     EqualizedConv,
     SpectralDense,
     SpectralConv,
+    StyledConv,
+    ToColours,
 )
 """The layers that multiply by weights; `jaxgen.nn.convolution.Conv` is a subclass of Flax's `Conv`."""
 
@@ -44,7 +47,7 @@ def mixed_precision() -> Iterator[None]:
     outputs, which are summed in float32 (on GPU, TPU and in jaxgen's own convolutions). The outputs remain bfloat16
     until an operation combines them with a float32, such as the scale of a normalization. The outputs of the network
     are float32. So parameters, their gradients, the optimizer, statistics and losses are float32. A layer that was
-    created with a dtype keeps it.
+    created with a dtype keeps it, as one does that was created with `mixed=False`, such as those of mapping networks.
 
     The context applies to functions that are traced in it by the same thread. A function that was compiled outside is
     compiled again inside.
@@ -80,6 +83,7 @@ def _multiply_in_bfloat16(
     """Call a method of a module, with the dtype bfloat16 if the module is a layer."""
     module = context.module
     is_layer = isinstance(module, LAYERS) and context.method_name == "__call__" and module.dtype is None
+    is_layer = is_layer and getattr(module, "mixed", True)
     is_outermost = module.scope is not None and module.scope.path == ()
     with _with_bfloat16(module) if is_layer else nullcontext():
         outputs = call(*arguments, **options)

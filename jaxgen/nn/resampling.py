@@ -102,12 +102,15 @@ def resample(
             f"the filter must be no larger than the padded images, got {sizes[0]}x{sizes[1]} taps and "
             f"{spread.shape[1]}x{spread.shape[2]} pixels"
         )
-    factors = jnp.asarray(weights, images.dtype)
+    # Sums of bfloat16 are in float32, and rounded once.
+    factors = jnp.asarray(weights, jnp.promote_types(images.dtype, jnp.float32))
     if factors.ndim == 1:
-        return gain * _filtered(_filtered(spread, factors, 1, down), factors, 2, down)
-    rows = [_filtered(spread, row, 2, down) for row in factors]
-    count = (spread.shape[1] - len(rows)) // down + 1
-    return gain * _total(_every(row, at, count, 1, down) for at, row in enumerate(rows))
+        filtered = _filtered(_filtered(spread, factors, 1, down), factors, 2, down)
+    else:
+        rows = [_filtered(spread, row, 2, down) for row in factors]
+        count = (spread.shape[1] - len(rows)) // down + 1
+        filtered = _total(_every(row, at, count, 1, down) for at, row in enumerate(rows))
+    return (gain * filtered).astype(images.dtype)
 
 
 def upsample(

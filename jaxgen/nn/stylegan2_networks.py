@@ -5,10 +5,16 @@
 The mapping network maps a latent z to a style w; an affine map of w scales the input channels of every convolution
 of the synthesis network. That network starts with a constant 4x4 map and doubles it block by block; every convolution
 adds noise. It has one w for each convolution and one for the last map to colours, which may differ (style mixing).
+
+In mixed precision (`jaxgen.nn.precision`) all convolutions multiply in bfloat16, of maps of every size, and the maps
+between them are bfloat16. As in the authors' code, the rest is float32: the mapping network, the styles, the
+demodulation, the sums of images, and the last block of the discriminator with the minibatch standard deviation. Their
+float16, used for the four largest sizes alone, needs a bound on the features (`clamp`); a bfloat16 has the range of a
+float32 and needs none.
 """
 
 import math
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import flax.linen as linen
 import jax
@@ -111,12 +117,13 @@ class Mapping(linen.Module):
         inputs = [] if z is None else [pixel_norm(z)]
         if self.classes:
             indicators = jax.nn.one_hot(label, self.classes)
-            inputs.append(pixel_norm(EqualizedDense(self.features, name="embed")(indicators)))
+            inputs.append(pixel_norm(EqualizedDense(self.features, mixed=False, name="embed")(indicators)))
         w = jnp.concatenate(inputs, axis=-1)
         for number in range(self.layers):
             last = number == self.layers - 1
             width = self.features if last or self.hidden is None else self.hidden
-            w = leaky_relu(EqualizedDense(width, multiplier=self.multiplier, name=f"fc{number}")(w))
+            layer = EqualizedDense(width, multiplier=self.multiplier, mixed=False, name=f"fc{number}")
+            w = leaky_relu(layer(w))
         if self.decay is not None:
             follow_average(self, w, decay=self.decay, train=train)
         return w
@@ -133,6 +140,7 @@ class StyledConv(linen.Module):
         gain: factor of the result.
         clamp: largest absolute value of the result, times the gain; None for no bound.
         form: how the convolution is computed.
+        dtype: dtype of the features; None for that of the input.
     """
 
     features: int
@@ -140,34 +148,45 @@ class StyledConv(linen.Module):
     gain: float = 1.0
     clamp: float | None = None
     form: Form = "scaled"
+    dtype: Any = None
 
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], w: Float[Array, "batch style"], *, noise: Noise
     ) -> Float[Array, "batch rows columns features"]:
         """Apply the layer."""
-        styles = EqualizedDense(x.shape[-1], bias_init=1.0, name="affine")(w)
+        styles = EqualizedDense(x.shape[-1], bias_init=1.0, mixed=False, name="affine")(w)
         kernel = self.param("kernel", normal(1.0), (3, 3, x.shape[-1], self.features))
+        x = x.astype(self.dtype or x.dtype)
         y = modulated_convolution(x, kernel, styles, up=self.up, taps=TAPS, form=self.form)
         strength = self.param("noise_strength", linen.initializers.zeros, ())
-        y = add_noise(self, y, strength, noise)
-        y = leaky_relu(y + self.param("bias", linen.initializers.zeros, (self.features,)))
+        y = add_noise(self, y, strength.astype(y.dtype), noise)
+        y = leaky_relu(y + self.param("bias", linen.initializers.zeros, (self.features,)).astype(y.dtype))
         return _clamped(self.gain * y, self.clamp, self.gain)
 
 
 class ToColours(linen.Module):
-    """A modulated 1x1 convolution to the channels of the image, without demodulation."""
+    """A modulated 1x1 convolution to the channels of the image, without demodulation.
+
+    Attributes:
+        channels: channels of the image.
+        clamp: largest absolute value of the result; None for no bound.
+        dtype: dtype of the product; None for that of the input. The image has that of the bias.
+    """
 
     channels: int
     clamp: float | None = None
+    dtype: Any = None
 
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"], w: Float[Array, "batch style"]
     ) -> Float[Array, "batch height width colours"]:
         """Apply the layer."""
-        styles = EqualizedDense(x.shape[-1], bias_init=1.0, name="affine")(w) / math.sqrt(x.shape[-1])
+        affine = EqualizedDense(x.shape[-1], bias_init=1.0, mixed=False, name="affine")
+        styles = affine(w) / math.sqrt(x.shape[-1])
         kernel = self.param("kernel", normal(1.0), (1, 1, x.shape[-1], self.channels))
+        x = x.astype(self.dtype or x.dtype)
         y = modulated_convolution(x, kernel, styles, demodulate=False)
         return _clamped(y + self.param("bias", linen.initializers.zeros, (self.channels,)), self.clamp)
 
@@ -373,10 +392,10 @@ class Epilogue(linen.Module):
         assert x is not None
         if self.architecture == "skip":
             x, _ = _with_colours(x, image, self.features, self.architecture, self.clamp)
-        x = append_deviation(x, group=self.group)
-        x = _clamped(leaky_relu(EqualizedConv(self.features, 3, name="conv")(x)), self.clamp)
-        x = leaky_relu(EqualizedDense(self.features, name="fc")(x.reshape(len(x), -1)))
-        return EqualizedDense(self.outputs, name="out")(x)
+        x = append_deviation(x.astype(jnp.promote_types(x.dtype, jnp.float32)), group=self.group)
+        x = _clamped(leaky_relu(EqualizedConv(self.features, 3, mixed=False, name="conv")(x)), self.clamp)
+        x = leaky_relu(EqualizedDense(self.features, mixed=False, name="fc")(x.reshape(len(x), -1)))
+        return EqualizedDense(self.outputs, mixed=False, name="out")(x)
 
 
 def _with_colours(

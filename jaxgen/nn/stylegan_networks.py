@@ -62,7 +62,7 @@ class Mapping(linen.Module):
         for number in range(self.layers):
             last = number == self.layers - 1
             width = self.features if last or self.hidden is None else self.hidden
-            dense = EqualizedDense(width, gain=GAIN, multiplier=self.multiplier, name=f"dense{number}")
+            dense = EqualizedDense(width, gain=GAIN, multiplier=self.multiplier, mixed=False, name=f"dense{number}")
             w = jax.nn.leaky_relu(dense(w), LEAK)
         follow_average(self, w, decay=self.decay, train=train)
         return w
@@ -155,5 +155,6 @@ class Styling(linen.Module):
         strength = self.param("noise_strength", linen.initializers.zeros, (channels,))
         x = add_noise(self, x, strength, noise)
         x = jax.nn.leaky_relu(x + self.param("bias", linen.initializers.zeros, (channels,)), LEAK)
-        scale, shift = jnp.split(EqualizedDense(2 * channels, name="style")(w)[:, None, None], 2, axis=-1)
+        style = EqualizedDense(2 * channels, mixed=False, name="style")(w)
+        scale, shift = jnp.split(style[:, None, None], 2, axis=-1)
         return instance_norm(x) * (1 + scale) + shift

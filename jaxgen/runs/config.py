@@ -72,6 +72,9 @@ class RunConfig(Generic[ModelConfig]):
         crop: smallest side of a random crop of a training image, which is scaled to the whole image, as a share of its
             side; 1 for none.
         precision: precision of the products of networks in training; everything else is computed in float32.
+        rematerialize: compute the features within blocks of layers again in the backward pass instead of storing them,
+            for progressive, stylegan, stylegan2 and biggan: fewer stored features for more operations. --dry-run --cost
+            shows what that changes; on CPUs the memory hardly falls.
         subset: number of training examples, drawn at random, the same for all seeds; metrics of samples still compare
             with all of them. By default all.
         validation_fraction: share of the training examples of each class that are set aside and evaluated during the
@@ -109,6 +112,7 @@ class RunConfig(Generic[ModelConfig]):
     shift: int = 0
     crop: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    rematerialize: bool = False
     subset: int | None = None
     validation_fraction: float | None = None
     evaluate_every: int | None = None

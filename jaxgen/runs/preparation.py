@@ -19,6 +19,7 @@ from jaxgen.metrics.extractors import Extractor, default_extractor, load_extract
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.family import check_name
 from jaxgen.models.mixed_precision import in_mixed_precision
+from jaxgen.models.rematerialized_model import rematerialized
 from jaxgen.models.standardization import Standardization, standardization_of, standardized
 from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, with_absolute_paths
@@ -74,8 +75,9 @@ class Prepared(NamedTuple):
 
     @property
     def trained_model(self) -> Model:
-        """The model with what the config changes in its steps: precision and augmentation."""
+        """The model with what the config changes in its steps: precision, rematerialization and augmentation."""
         model = in_mixed_precision(self.model) if self.config.precision == "bfloat16" else self.model
+        model = rematerialized(model) if self.config.rematerialize else model
         return model if self.config.augmentation == Augmentation() else augmented(model, self.config.augmentation)
 
     @property

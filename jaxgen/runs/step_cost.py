@@ -10,6 +10,7 @@ from jaxgen.game import Model
 from jaxgen.memory import planned_bytes
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.runs.preparation import Prepared
+from jaxgen.training.compiler import jit
 from jaxgen.training.phases import Stage, stages
 from jaxgen.typing import Batch
 
@@ -72,7 +73,7 @@ def step_costs(prepared: Prepared) -> list[StepCost]:
         >>> found.batch_size, found.products, found.mean_products
         (10, 54080, 54080)
     """
-    return [_of_stage(prepared, stage) for stage in stages(prepared.model, prepared.config.steps)]
+    return [_of_stage(prepared, stage) for stage in stages(prepared.trained_model, prepared.config.steps)]
 
 
 def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
@@ -86,7 +87,8 @@ def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
     with convolutions_by_xla():
         traced = jax.jit(lambda *given: phase.step(*given)).trace(*arguments)
     lowered = {platform: _lowered(traced.lower(lowering_platforms=(platform,))) for platform in ACCELERATORS}
-    here = jax.jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments)
+    # Compiled as in training: its options decide whether features are stored or computed again.
+    here = jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments)
     own = "cuda" if jax.default_backend() == "gpu" else jax.default_backend()
     return StepCost(
         phase=phase.name,

@@ -1,6 +1,8 @@
 """How batches reach the compiled loop: taken by index from data on the device, or read ahead from a stream.
 
-Both give the same batches: which examples step t uses depends only on the key of the order and on t.
+Both give the same batches: which examples step t uses depends only on the key of the order and on t. The length of a
+block is part of the shapes of the compiled program. It depends only on the sizes of data and batch, not on the number
+of requested steps: two programs for the same steps need not round in the same way.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,8 +16,11 @@ from jaxgen.data import Stream, batch_indices, count_examples, take
 from jaxgen.training.mesh import AXIS, replicate
 from jaxgen.typing import Array, Batch, Key, KeyArray, PyTree
 
-BLOCK_BYTES = 64 * 2**20
-"""Largest size of the batches of a stream that are copied to the devices together: 64 MiB, or the batches of one step
+BLOCK_STEPS = 1024
+"""Largest number of steps that are computed together, which bounds the memory of their metrics on the devices."""
+
+BLOCK_BYTES = 16 * 2**20
+"""Largest size of the batches of a stream that are copied to the devices together: 16 MiB, or the batches of one step
 if they are larger. While one block is used, the next one is read, so the devices hold two.
 """
 
@@ -36,13 +41,12 @@ class BatchFeed(NamedTuple):
     per_seed: bool
 
 
-def from_arrays(data: Batch, batch_size: int, longest: int, mesh: Mesh) -> BatchFeed:
+def from_arrays(data: Batch, batch_size: int, mesh: Mesh) -> BatchFeed:
     """Copy the arrays to the devices once and take batches there by index.
 
     Args:
         data: arrays whose leading axis is that of the examples.
         batch_size: number of examples per step.
-        longest: largest number of steps that are computed together.
         mesh: mesh of the devices, each of which holds all the data.
 
     Returns:
@@ -51,7 +55,7 @@ def from_arrays(data: Batch, batch_size: int, longest: int, mesh: Mesh) -> Batch
     Example:
         >>> from jaxgen.training.mesh import data_parallel_mesh
         >>> mesh = data_parallel_mesh(2, jax.local_devices()[:1])
-        >>> feed = from_arrays({"point": np.zeros((10, 2), np.float32)}, 2, 5, mesh)
+        >>> feed = from_arrays({"point": np.zeros((10, 2), np.float32)}, 2, mesh)
         >>> feed.batch(feed.fetch(0, 5), jax.random.key(0), 3, 3)["point"].shape
         (2, 2)
     """
@@ -61,38 +65,35 @@ def from_arrays(data: Batch, batch_size: int, longest: int, mesh: Mesh) -> Batch
     def batch(fetched: PyTree, key: KeyArray, step: Array, _: Array) -> Batch:
         return take(fetched, batch_indices(key, step, examples=examples, batch_size=batch_size))
 
-    return BatchFeed(longest, lambda first, count: on_device, batch, per_seed=False)
+    return BatchFeed(BLOCK_STEPS, lambda first, count: on_device, batch, per_seed=False)
 
 
-def from_stream(
-    stream: Stream, order_keys: Key[Array, " seeds"], batch_size: int, longest: int, mesh: Mesh
-) -> BatchFeed:
+def from_stream(stream: Stream, order_keys: Key[Array, " seeds"], batch_size: int, mesh: Mesh) -> BatchFeed:
     """Read the batches of some steps from a stream, which reads ahead while the device computes.
 
     Args:
         stream: stream of examples.
         order_keys: keys of the order of the examples, one for each seed.
         batch_size: number of examples per step.
-        longest: largest number of steps that are computed together; as many are fetched at once if `BLOCK_BYTES`
-            allows it.
         mesh: mesh of the devices over which each batch is sharded.
 
     Returns:
-        A feed whose `fetch` must be called for consecutive steps.
+        A feed whose `fetch` must be called for consecutive steps, at most `BLOCK_STEPS`, or as many as `BLOCK_BYTES`
+        allows.
 
     Example:
         >>> from jaxgen.data import load
         >>> from jaxgen.training.mesh import data_parallel_mesh
         >>> from jaxgen.training.seeds import seed_keys
         >>> mesh = data_parallel_mesh(2, jax.local_devices()[:1])
-        >>> feed = from_stream(load("digits", stream=True), seed_keys(0, 1), 2, 5, mesh)
+        >>> feed = from_stream(load("digits", stream=True), seed_keys(0, 1), 2, mesh)
         >>> feed.fetch(0, 3)["image"].shape  # Of a fixed length, whatever the number of steps.
-        (1, 5, 2, 8, 8, 1)
+        (1, 1024, 2, 8, 8, 1)
     """
     iterators: list[Iterator[Batch]] = []
     example = stream.example()
     bytes_per_step = order_keys.size * batch_size * sum(array.nbytes for array in example.values())
-    block = min(longest, max(1, BLOCK_BYTES // bytes_per_step))
+    block = min(BLOCK_STEPS, max(1, BLOCK_BYTES // bytes_per_step))
     layout = NamedSharding(mesh, PartitionSpec(None, None, AXIS))
 
     def fetch(first: int, count: int) -> PyTree:

@@ -2,7 +2,8 @@
 
 A chunk is what callbacks receive. It is computed in blocks of fewer steps, which the callbacks do not notice: a block
 takes about a second, or one step if that is longer, after which a training can be interrupted, and a limited amount of
-memory.
+memory. The program is the same for any number of steps and any length of chunks: a compiler may round another program
+in another way, and a training that is resumed, with whatever steps are left, has to end with the same bits.
 
 How steps are compiled (`jaxgen.training.compiler`) was chosen by measurement on the CPU (`jaxgen benchmark`). A
 loop of steps takes 0.6 to 1.1 times as long as single calls, each of which allocates its memory again. The updates of a
@@ -35,9 +36,6 @@ from jaxgen.typing import Array, Batch, Key, KeyArray, Metrics
 
 SECONDS_PER_BLOCK = 1.0
 """Duration of a block of steps that is aimed at."""
-
-LARGEST_BLOCK = 4096
-"""Largest number of steps in a block, which bounds the memory of its metrics on the devices."""
 
 NO_STEPS = Unfinished({}, 0.0)
 
@@ -75,7 +73,7 @@ class StageProgram:
         phase, self.stage, self.keys = stage.phase, stage, keys
         batch_size = phase.batch_size or batch_size
         mesh = data_parallel_mesh(batch_size, devices)
-        self.feed = _feed(data, keys, stage.number, batch_size * phase.slices, min(chunk, LARGEST_BLOCK), mesh)
+        self.feed = _feed(data, keys, stage.number, batch_size * phase.slices, mesh)
         if phase.reset and first_step <= stage.steps.start and stage.steps.start > 0:
             state = jax.jit(over_seeds(lambda seed: reset_optimizers(phase.players, phase.reset, seed)))(state)
         self.state = replicate(state, mesh)
@@ -167,12 +165,12 @@ def _cut(steps: range, length: int) -> list[range]:
 
 
 def _feed(
-    data: Batch | Stream, keys: Key[Array, " seeds"], phase: int, examples_per_step: int, block: int, mesh: Mesh
+    data: Batch | Stream, keys: Key[Array, " seeds"], phase: int, examples_per_step: int, mesh: Mesh
 ) -> BatchFeed:
     if isinstance(data, Stream):
         order_keys = jax.vmap(lambda key: _order_key(key, phase))(keys)
-        return from_stream(data, order_keys, examples_per_step, block, mesh)
-    return from_arrays(data, examples_per_step, block, mesh)
+        return from_stream(data, order_keys, examples_per_step, mesh)
+    return from_arrays(data, examples_per_step, mesh)
 
 
 def _order_key(key: KeyArray, phase: int) -> KeyArray:

@@ -13,11 +13,14 @@ from flax.errors import ScopeParamShapeError
 from jaxgen.data import load
 from jaxgen.models import vae
 from jaxgen.nn.conv_autoencoder import ConvDecoder, ConvEncoder
-from jaxgen.nn.convolution import Conv, ConvTranspose
+from jaxgen.nn.convolution import Conv, ConvTranspose, convolutions_by_xla
 from jaxgen.nn.dcgan import Discriminator
+from jaxgen.nn.layer_styles import Generator
 from jaxgen.nn.mlp import MLP
 from jaxgen.nn.precision import mixed_precision
 from jaxgen.nn.resnet import ResNet
+from jaxgen.nn.stylegan2_networks import Discriminator as StyleDiscriminator
+from jaxgen.nn.stylegan2_networks import Mapping, Synthesis
 from jaxgen.training.loop import fit
 
 FLOAT32, BFLOAT16 = jnp.dtype(jnp.float32), jnp.dtype(jnp.bfloat16)
@@ -278,3 +281,67 @@ def test_losses_of_vae_match_float32():
     assert dtypes((losses, state.params, state.opt["vae"][0].mu)) == {FLOAT32}
     assert losses[-10:].mean() < 0.8 * losses[0]
     assert 0 < abs(losses[-10:].mean() / in_float32[-10:].mean() - 1) < 0.005
+
+
+class TestStyleGAN2:
+    """Products are in bfloat16 but those that the authors' code computes in float32 as well."""
+
+    GENERATOR = Generator(Mapping(4, layers=2), Synthesis(size=16, channels=2, base=64, largest=8))
+    DISCRIMINATOR = StyleDiscriminator(size=16, base=64, largest=8, group=2)
+
+    def initialize(self):
+        z, images = jnp.zeros((1, 3)), jnp.zeros((1, 16, 16, 2))
+        keys = jax.random.split(jax.random.key(0))
+        generator = self.GENERATOR.init(keys[0], z, train=False, noise="none")
+        # Of its strength noise has none at first.
+        params = jax.tree.map(lambda x: x + 0.5 if x.ndim == 0 else x, generator["params"])
+        return {**generator, "params": params}, self.DISCRIMINATOR.init(keys[1], images, train=False)
+
+    def images(self, generator, z):
+        return self.GENERATOR.apply(generator, z, train=False, noise="random", rngs={"noise": jax.random.key(1)})
+
+    def logits(self, discriminator, images):
+        return self.DISCRIMINATOR.apply(discriminator, images, train=False)
+
+    def test_which_products_are_in_bfloat16(self, accelerator):
+        generator, discriminator = jax.eval_shape(self.initialize)
+        z, images = jnp.zeros((4, 3)), jnp.zeros((4, 16, 16, 2))
+        with mixed_precision():
+            of_generator = jax.make_jaxpr(self.images)(generator, z)
+            of_discriminator = jax.make_jaxpr(self.logits)(discriminator, images)
+        assert [aval.dtype for aval in (*of_generator.out_avals, *of_discriminator.out_avals)] == [FLOAT32] * 2
+        found = [(*operands_of(product), product.primitive.name) for product in products(of_generator.jaxpr)]
+        # Five convolutions with demodulation and three maps to colours; two layers of the mapping network.
+        assert sorted(found) == [(BFLOAT16, BFLOAT16, "conv_general_dilated")] * 8 + [
+            (FLOAT32, FLOAT32, "dot_general")
+        ] * (2 + 8 + 5)
+        found = [(*operands_of(product), product.primitive.name) for product in products(of_discriminator.jaxpr)]
+        # From colours, and two blocks of three; then the last block.
+        assert (
+            sorted(found)
+            == [(BFLOAT16, BFLOAT16, "conv_general_dilated")] * 7
+            + [(FLOAT32, FLOAT32, "conv_general_dilated")]
+            + [(FLOAT32, FLOAT32, "dot_general")] * 2
+        )
+
+    @convolutions_by_xla()
+    def test_logits_and_gradients_match_float32_within_rounding(self):
+        """About twelve layers, each of which rounds its inputs, weights and outputs."""
+        variables, z = jax.jit(self.initialize)(), jax.random.normal(jax.random.key(2), (4, 3))
+
+        def program(variables):
+            images = self.images(variables[0], z)
+            return self.logits(variables[1], images).mean(), images
+
+        program = jax.jit(jax.value_and_grad(program, has_aux=True))
+        (want, exact), gradient = program(variables)
+        with mixed_precision():
+            (got, images), rounded = program(variables)
+        assert dtypes((got, images, rounded)) == {FLOAT32}
+        assert 0 < abs(got - want) < 20 * ROUNDING * abs(want)
+        assert ROUNDING / 16 < relative_error(images, exact) < 20 * ROUNDING
+        assert relative_error(rounded, gradient) < 40 * ROUNDING
+
+
+def operands_of(product):
+    return tuple(operand.aval.dtype for operand in product.invars)

@@ -39,19 +39,19 @@ def assert_same(a, b):
 
 
 def test_arrays_are_copied_once_and_batches_are_taken_by_step(images, mesh):
-    feed = from_arrays(images, BATCH, longest=5, mesh=mesh)
+    feed = from_arrays(images, BATCH, mesh=mesh)
     key = jax.random.key(4)
     assert feed.fetch(0, 5) is feed.fetch(5, 3)
-    assert feed.steps == 5
     assert not feed.per_seed
     assert_same(feed.fetch(0, 5), images)
     for step in (0, 4, 5, 17):
         assert_same(feed.batch(feed.fetch(0, 5), key, step, step % 5), rows(images, key, step))
 
 
-def test_a_stream_gives_the_batches_of_a_block_and_pads_the_last_block(images, mesh):
+def test_a_stream_gives_the_batches_of_a_block_and_pads_the_last_block(images, mesh, monkeypatch):
+    monkeypatch.setattr(batch_feed, "BLOCK_STEPS", 4)
     keys = seed_keys(4, 1)
-    feed = from_stream(Stream(ArraySource(images)), keys, BATCH, longest=4, mesh=mesh)
+    feed = from_stream(Stream(ArraySource(images)), keys, BATCH, mesh=mesh)
     assert feed.steps == 4
     for first, count in ((6, 2), (8, 4), (12, 1)):
         fetched = feed.fetch(first, count)
@@ -64,7 +64,7 @@ def test_a_stream_gives_the_batches_of_a_block_and_pads_the_last_block(images, m
 
 def test_every_seed_has_its_own_order(images, mesh):
     keys = seed_keys(1, 2)
-    feed = from_stream(Stream(ArraySource(images)), keys, BATCH, longest=3, mesh=mesh)
+    feed = from_stream(Stream(ArraySource(images)), keys, BATCH, mesh=mesh)
     assert feed.per_seed
     fetched = feed.fetch(0, 3)
     for seed in range(2):
@@ -80,11 +80,12 @@ def test_every_seed_has_its_own_order(images, mesh):
 def test_a_block_of_a_stream_is_at_most_as_large_as_the_limit_or_as_one_step(
     limit, steps, steps_of_three, images, mesh, monkeypatch
 ):
+    monkeypatch.setattr(batch_feed, "BLOCK_STEPS", 7)
     monkeypatch.setattr(batch_feed, "BLOCK_BYTES", limit)
-    feed = from_stream(Stream(ArraySource(images)), seed_keys(4, 1), BATCH, longest=7, mesh=mesh)
+    feed = from_stream(Stream(ArraySource(images)), seed_keys(4, 1), BATCH, mesh=mesh)
     assert feed.steps == steps
     assert sum(x.nbytes for x in feed.fetch(0, 1).values()) == steps * BYTES
-    several = from_stream(Stream(ArraySource(images)), seed_keys(4, 3), BATCH, longest=7, mesh=mesh)
+    several = from_stream(Stream(ArraySource(images)), seed_keys(4, 3), BATCH, mesh=mesh)
     assert several.steps == steps_of_three
     assert sum(x.nbytes for x in several.fetch(0, 1).values()) == 3 * steps_of_three * BYTES
 

@@ -258,20 +258,6 @@ def test_a_block_takes_about_a_second_or_one_step(seconds, longest, complete, tr
     assert_same_bits(training.state, complete.state)
 
 
-def test_memory_for_metrics_does_not_grow_with_the_length_of_chunks(point_gan, points, monkeypatch):
-    sizes, compile_stage = [], stage_program.compile_stage
-
-    def compiled(*arguments):
-        program = compile_stage(*arguments)
-        sizes.append(program.memory_analysis().output_size_in_bytes)
-        return program
-
-    monkeypatch.setattr(stage_program, "compile_stage", compiled)
-    for chunk in (stage_program.LARGEST_BLOCK, 2**31 - 1):
-        fit(point_gan(), points, key=jax.random.key(3), steps=3, batch_size=BATCH, chunk=chunk)
-    assert sizes[0] == sizes[1] > 0
-
-
 class TestHistory:
     def test_the_history_of_one_key_agrees_with_steps_computed_one_by_one(self, complete, expected):
         history = complete.result.history

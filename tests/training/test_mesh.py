@@ -81,7 +81,7 @@ def compare(key, updates):
 
     # From a stream, in blocks of two steps; every device receives only its part of each batch.
     batch_feed.BLOCK_BYTES = 2 * key.size * updates * 16 * 6
-    feed = batch_feed.from_stream(Stream(ArraySource(data)), keys, updates * 16, 3, data_parallel_mesh(16))
+    feed = batch_feed.from_stream(Stream(ArraySource(data)), keys, updates * 16, data_parallel_mesh(16))
     block = feed.fetch(0, 2)["image"]
     held = {(shard.device, shard.data.shape) for shard in block.addressable_shards}
     assert held == {(device, (len(keys), 2, updates * 4, 2, 3, 1)) for device in jax.devices()}, held

@@ -42,7 +42,7 @@ def stylegan2(name: str, *, steps: int, shape: Shape = (32, 32, 1), width: int =
         convolutional=True,
         steps=steps,
         comparable_steps=0,
-        mixed_precision=False,  # Modulated convolutions multiply in float32.
+        mixed_precision=False,  # The mapping network multiplies in float32.
         period=lcm(config.path_length_every, config.penalty_every),
     )
 
