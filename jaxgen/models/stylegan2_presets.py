@@ -68,6 +68,12 @@ STYLEGAN2_PRESETS: dict[str, Preset] = {
         f"{CODE}, configuration for CIFAR-10 of the authors' code",
     ),
     "stylegan2-32": _preset(
-        Config(size=32), 32, f"the options that the code of {CODE} chooses for small images; smaller networks"
+        # With the weight that the code chooses, 0.0064, and path length regularization all samples of a training on
+        # MNIST were alike after 60,000 images. With these options, and half of the channels, they were various after
+        # 80,000.
+        Config(size=32, gamma=1.0, path_length=0.0),
+        32,
+        f"the options that the code of {CODE} chooses for small images; smaller networks, a larger gradient penalty, "
+        "no path length regularization",
     ),
 }

@@ -18,7 +18,7 @@ import numpy as np
 from jaxgen import plot
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.metrics.protocol import metric_of
-from jaxgen.models import PRESETS, progressive, stylegan2
+from jaxgen.models import PRESETS, progressive
 from jaxgen.models.growing import plan
 from jaxgen.recipes.claims import Claim
 from jaxgen.recipes.model_comparison import Entry, ModelComparison
@@ -33,7 +33,7 @@ from jaxgen.typing import KeyArray
 
 BATCH_SIZE = 32
 
-SMALL = stylegan2.Config(size=32, base=512, largest=32)
+SMALL = dataclasses.replace(PRESETS["stylegan2-32"].config, base=512, largest=32)
 """StyleGAN2 with half of the channels of `stylegan2-32`."""
 
 SMALL_IMAGES = 150_000
@@ -123,8 +123,8 @@ def _path_length() -> ModelComparison:
     steps = SMALL_IMAGES // BATCH_SIZE
     return ModelComparison(
         entries={
-            "with the penalty": Entry("stylegan2", run_of(SMALL, steps)),
-            "without it": Entry("stylegan2", run_of(dataclasses.replace(SMALL, path_length=0.0), steps)),
+            "with the penalty": Entry("stylegan2", run_of(dataclasses.replace(SMALL, path_length=2.0), steps)),
+            "without it": Entry("stylegan2", run_of(SMALL, steps)),
         },
         metrics={**QUALITY, "perceptual_path_length": "perceptual path length in w, squared features"},
         measures={"quality": metrics_by_classifier, "paths": path_lengths},

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def stylegan2(name: str, *, steps: int, shape: Shape = (32, 32, 1), width: int = 64, batch_size: int = 32) -> Workload:
     """Return the workload of the preset, for other images and widths too."""
     preset: Any = PRESETS["stylegan2-32"].config
-    config = replace(preset, size=shape[0], base=preset.base * width // preset.largest, largest=width)
+    widths = {"base": preset.base * width // preset.largest, "largest": width}
+    config = replace(preset, size=shape[0], path_length=2.0, **widths)  # The preset has no path length regularization.
 
     def twin(state: State, *, compiled: bool) -> "Twin":
         from jaxgen.benchmark.pytorch.torch_stylegan2 import stylegan2
