@@ -177,7 +177,7 @@ class TestRefusals:
         assert read_config(copy, family=LINEAR).config == other
 
     def test_a_path_with_a_zero_byte_is_refused(self, linear_config):
-        with pytest.raises(InputError, match=r"cannot write to the folder 'a.*b': .*embedded null"):
+        with pytest.raises(InputError, match="a path must not contain a zero byte, got"):
             train("a\0b", LINEAR, linear_config)
 
     def test_a_file_is_not_a_folder(self, tmp_path, linear_config):
