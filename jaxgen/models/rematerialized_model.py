@@ -6,7 +6,7 @@ from jaxgen.nn.rematerialization import rematerialization
 
 
 def rematerialized(model: Model) -> Model:
-    """Return a model that needs less memory in its training: its blocks are computed again in the backward pass.
+    """Return a model whose training stores fewer features: its blocks are computed again in the backward pass.
 
     It changes the families `progressive`, `stylegan`, `stylegan2` and `biggan`, whose networks consist of such blocks.
 

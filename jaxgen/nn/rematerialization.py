@@ -2,9 +2,10 @@
 
 A gradient needs the inputs of every operation. With rematerialization only the inputs of blocks are stored from the
 forward pass to the backward pass, and a block is computed once more when its gradient is (Chen et al. 2016,
-arXiv:1604.06174): about a third more operations for a fraction of the memory. Values and gradients are the same, but
-for the rounding of another program. On the CPU this needs `jaxgen.training.jit`, as `jax.jit` joins both computations
-there.
+arXiv:1604.06174): about a third more operations for fewer stored features. Values and gradients are the same, but for
+the rounding of another program. On the CPU this needs `jaxgen.training.jit`, as `jax.jit` joins both computations
+there, and gains little: of the discriminator of StyleGAN2 at 32 to 128 pixels less than 60 % of the features are
+stored, but the memory that XLA plans falls by 2 %. On accelerators it has not been measured.
 
 As with `jaxgen.nn.precision`, networks have no argument for it: it applies to those that are called within
 `rematerialization`.
