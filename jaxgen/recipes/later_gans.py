@@ -46,12 +46,13 @@ EQUAL_TIME_IMAGES = GROWING_IMAGES * 5 // 8
 """Real images of a training without growing that takes about as long as one with it, by their numbers of operations."""
 
 
-def run_of(model_config: Any, steps: int, **options: Any) -> RunConfig[Any]:
+def run_of(model_config: Any, steps: int, *, batch_size: int = BATCH_SIZE, **options: Any) -> RunConfig[Any]:
     """Return a run on MNIST with 40 lines in its log.
 
     Args:
         model_config: options of the model.
         steps: number of training steps.
+        batch_size: number of images of an update.
         **options: further options of the run.
 
     Returns:
@@ -61,7 +62,7 @@ def run_of(model_config: Any, steps: int, **options: Any) -> RunConfig[Any]:
         model_config,
         data="mnist",
         steps=steps,
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         log_every=max(1, steps // 40),
         checkpoint_every=max(1, steps // 10),
         image_every=max(1, steps // 2),
@@ -260,10 +261,7 @@ def _small_conditional(config: RunConfig[Any]) -> RunConfig[Any]:
 
 def _biggan() -> TruncationCurve:
     preset = PRESETS["biggan-28"]
-    steps = 8000
-    return TruncationCurve(
-        dataclasses.replace(run_of(preset.config, steps), batch_size=preset.batch_size, log_every=steps // 40)
-    )
+    return TruncationCurve(run_of(preset.config, 8000, batch_size=preset.batch_size or BATCH_SIZE))
 
 
 LATER_GAN_RECIPES = {
