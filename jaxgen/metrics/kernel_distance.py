@@ -21,8 +21,8 @@ from jaxgen.typing import AnyArray, Array, Float, Int, KeyArray
 STORED = 4096
 """Largest number of examples of which the converted blocks are stored; of more, they are converted for each use."""
 
-BLOCK = 512
-"""Largest side of such a block, in examples; small, since all pairs of a block of a set with itself are computed."""
+BLOCK = 1024
+"""Largest side of such a block, in examples: a subset of the usual size is one block."""
 
 LARGE_BLOCK = 2048
 """Largest side of a block of more examples; large, so that the conversion takes little of the time of the products."""
@@ -227,7 +227,18 @@ def _kernel(name: str, bandwidth: float | None) -> Kernel:
     return partial(_rbf, bandwidth=float(bandwidth))
 
 
-_products = jax.jit(products)  # A program of its own: XLA on the CPU takes twice as long if a loop follows in it.
+def _products(x: Float[Array, "n features"], y: Float[Array, "m features"]) -> Float[AnyArray, "n m"]:
+    """Return the inner product of every pair.
+
+    On a CPU by BLAS, which computes one half of the products of a block with itself, and others faster than XLA.
+    """
+    if any(device.platform != "cpu" for device in x.devices()):
+        return _products_on_device(x, y)
+    with np.errstate(all="ignore"):  # Distances that are not finite are refused in the end.
+        return np.asarray(x) @ np.asarray(y).T
+
+
+_products_on_device = jax.jit(products)
 
 
 def _polynomial(x: Float[Array, "n features"], y: Float[Array, "m features"]) -> Float[Array, "n m"]:
