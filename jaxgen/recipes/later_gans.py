@@ -261,7 +261,7 @@ def _small_conditional(config: RunConfig[Any]) -> RunConfig[Any]:
 
 def _biggan() -> TruncationCurve:
     preset = PRESETS["biggan-28"]
-    return TruncationCurve(run_of(preset.config, 8000, batch_size=preset.batch_size or BATCH_SIZE))
+    return TruncationCurve(run_of(preset.config, 3200, batch_size=preset.batch_size or BATCH_SIZE))
 
 
 LATER_GAN_RECIPES = {
@@ -306,7 +306,7 @@ LATER_GAN_RECIPES = {
         duration="1 hour on one core of an EPYC (estimated from the first steps); --quick: 3 minutes",
         run=_biggan(),
         protocol=(
-            "biggan-28, 8,000 steps of 64 images, one seed, samples by recomputed statistics. At each truncation "
+            "biggan-28, 3,200 steps of 64 images, one seed, samples by recomputed statistics. At each truncation "
             "10,000 samples of uniform classes beside the 10,000 test images by the features and the classes of "
             "mnist_v1; coordinates of the latents beyond the bound are drawn again."
         ),
