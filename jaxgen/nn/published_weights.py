@@ -56,6 +56,9 @@ def permuted(*axes: int) -> Layout:
     return Layout(lambda x: x.transpose(axes), lambda x: x.transpose(np.argsort(axes)))
 
 
+OTHER_NETWORK = "give the weights of this network, or the config of theirs"
+"""What to do where weights do not fit."""
+
 SAME = Layout(lambda x: x, lambda x: x)
 """The layout of an array that lies equally."""
 
@@ -88,12 +91,11 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
     names = {naming.name(path): path for path in leaves}
     for name in names:
         if name not in weights:
-            raise InputError(f"the weights must have {name}, which is missing: give the config of their network")
+            raise InputError(f"the weights must have {name}, which is missing: {OTHER_NETWORK}")
     for name in weights:
         if name not in names and not naming.ignored(name):
             raise InputError(
-                f"the weights must be those of this network, which has no {shortened(name)}: give the config of their "
-                "network"
+                f"the weights must be those of this network, which has no {shortened(name)}: {OTHER_NETWORK}"
             )
     found = {}
     for name, path in names.items():
@@ -101,8 +103,7 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
         expected = layout.to_theirs(np.broadcast_to(0.0, leaves[path].shape)).shape
         if array.shape != expected:
             raise InputError(
-                f"{name} must have the shape {expected} for this network, got {array.shape}: give the config of their "
-                "network"
+                f"{name} must have the shape {expected} for this network, got {array.shape}: {OTHER_NETWORK}"
             )
         real = jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
         if not real or not np.isfinite(array).all():

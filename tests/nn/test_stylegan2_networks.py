@@ -314,7 +314,7 @@ class TestNames:
         ("change", "message"),
         [
             (lambda weights: weights.pop("b8.conv0.bias"), "must have b8.conv0.bias, which is missing"),
-            (lambda weights: weights.update(more=np.zeros(1)), "which has no 'more': give the config"),
+            (lambda weights: weights.update(more=np.zeros(1)), "which has no 'more': give the weights"),
             (lambda weights: weights.update({"b4.out.bias": np.zeros(2)}), r"b4.out.bias must have the shape \(1,\)"),
         ],
     )

@@ -7,16 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors.numpy import load_file
 
 from jaxgen._numerics import safe_sqrt
 from jaxgen._signatures import checked
 from jaxgen.errors import InputError, check_known
 from jaxgen.installed_weights import PublishedWeights, load_weights
-from jaxgen.metrics.extractors.conversion import convolution, parameter_shapes, published_array
 from jaxgen.metrics.extractors.extractor import Extracted, Extractor
 from jaxgen.metrics.extractors.resizers import RESIZERS
+from jaxgen.nn.published_weights import SAME, Layout, Naming, flattened_map, permuted, variables_from
 from jaxgen.nn.vgg16 import MEAN, SD, VGG16, VGG16Convolutions
 from jaxgen.typing import AnyArray, Array, Float, PyTree
 
@@ -153,18 +153,31 @@ def convert(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises:
         InputError: if an array is missing or has another shape.
     """
-    found = {}
-    for name, shape in parameter_shapes(VGG16(), 224).items():
-        source = name.replace("classifier_", "classifier.").replace("/", ".").replace("kernel", "weight")
-        if len(shape) == 4:
-            found[name] = convolution(arrays, source, shape)
-        elif name == "classifier_0/kernel":  # PyTorch flattens the axes of [channels, height, width].
-            weight = published_array(arrays, source, shape[::-1]).reshape(shape[1], -1, 7, 7)
-            found[name] = weight.transpose(2, 3, 1, 0).reshape(shape)
-        else:
-            found[name] = published_array(arrays, source, shape[::-1]).T
+    images = jax.ShapeDtypeStruct((1, *SIZE, 3), jnp.float32)
+    shapes: PyTree = jax.eval_shape(VGG16().init, jax.random.key(0), images)
+    found: dict[str, np.ndarray] = flatten_dict(variables_from(arrays, shapes, TORCHVISION)["params"], sep="/")
     return found
 
+
+def _name(path: tuple[str, ...]) -> str:
+    """The name at torchvision of, for example, params/features/0/kernel or params/classifier_0/bias."""
+    *modules, kind = path[1:]
+    return f"{'.'.join(modules).replace('_', '.')}.{'weight' if kind == 'kernel' else 'bias'}"
+
+
+def _layout(path: tuple[str, ...], shape: tuple[int, ...]) -> Layout:
+    if len(shape) == 1:
+        return SAME
+    if len(shape) == 4:
+        return permuted(2, 3, 1, 0)
+    if path[1] != "classifier_0":
+        return permuted(1, 0)
+    to_last, to_first = flattened_map(512, size=7)  # The channels of the last feature map are its first axis there.
+    return Layout(lambda x: to_last(x.T), lambda x: to_first(x).T)
+
+
+TORCHVISION = Naming(_name, _layout)
+"""Names and layouts of torchvision's VGG-16."""
 
 VGG16_WEIGHTS = PublishedWeights(
     name="vgg16",

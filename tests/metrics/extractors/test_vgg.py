@@ -124,7 +124,8 @@ def test_arrays_of_another_network_are_refused(network):
     arrays = {name: array.numpy() for name, array in network.state_dict().items()}
     arrays["features.2.weight"] = arrays["features.2.weight"][:, :32]
     with pytest.raises(
-        InputError, match=r"array features.2.weight of the shape \(64, 64, 3, 3\), got \(64, 32, 3, 3\)"
+        InputError,
+        match=r"features.2.weight must have the shape \(64, 64, 3, 3\) for this network, got \(64, 32, 3, 3\)",
     ):
         convert(arrays)
 
