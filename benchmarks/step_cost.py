@@ -82,9 +82,10 @@ def cost(name: str) -> dict[str, Any]:
 
 
 def write_images(path: Path, name: str, preset: Preset, count: int) -> None:
-    """Write black images of the size of a preset: a batch or more, of all classes, beside the fifth for tests."""
+    """Write black images of the size of a preset: enough for a step, of all classes, beside those for tests."""
     classes = CLASSES.get(name, IMAGENET_CLASSES)
-    count = 2 * max(count, classes if preset.family == "biggan" else 1)
+    updates = getattr(preset.config, "discriminator_updates", 1)
+    count = 2 * max(updates * count, classes if preset.family == "biggan" else 1)
     size, channels = SIZES[name], 1 if name in GREY else 3
     images = np.zeros((count, size, size, channels), np.uint8)
     np.savez_compressed(path, image=images, label=np.arange(count) % classes)
