@@ -18,14 +18,13 @@ from flax.traverse_util import flatten_dict
 
 from jaxgen._arrays import check_integers, is_known
 from jaxgen.averaging import Average, constant_decay, with_averages
-from jaxgen.errors import InputError
 from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import hinge, orthogonal_penalty
 from jaxgen.models.biggan_config import Config as Config
 from jaxgen.models.biggan_pair import Networks, networks_for
 from jaxgen.models.checked_model import check_call, checked
 from jaxgen.models.full_size import without_border
-from jaxgen.models.labels import Labels, each_label
+from jaxgen.models.labels import Labels, check_conditional, each_label
 from jaxgen.models.networks import standing_statistics
 from jaxgen.models.optimizer import freeze_networks, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed
@@ -198,8 +197,7 @@ def decode(
     networks: Networks, config: Config, state: State, latent: Float[Array, "n latent"], *, label: Labels | None = None
 ) -> Float[Array, "n height width channels"]:
     """Return the images of given latents by the averaged generator."""
-    if label is not None and not networks.conditional:
-        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+    check_conditional(label, conditional=networks.conditional)
     labels = each_label(label, len(latent), networks.classes)
     images = _generated(networks, config, latent, labels, state)
     return from_signed(without_border(images, networks.shape))

@@ -84,6 +84,25 @@ def each_label(label: Labels | None, n: int, classes: int) -> Int[Array, " n"]:
     return jnp.broadcast_to(jnp.asarray(label), (n,))
 
 
+def check_conditional(label: Labels | None, *, conditional: bool) -> None:
+    """Refuse labels for a model that is not conditioned on them.
+
+    Args:
+        label: labels that are asked for; None for none.
+        conditional: whether the model is conditioned on labels.
+
+    Raises:
+        InputError: if labels are given and the model is not conditioned on them.
+
+    Example:
+        >>> check_conditional(3, conditional=False)
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: this model is not conditioned on labels: train one with conditional=True
+    """
+    if label is not None and not conditional:
+        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+
+
 def one_hot(label: Labels, classes: int) -> Float[Array, "*shape classes"]:
     """Return labels as indicator vectors.
 

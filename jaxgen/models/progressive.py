@@ -23,13 +23,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxgen.averaging import Average, constant_decay, with_averages
-from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.losses import gradient_penalty, wasserstein
 from jaxgen.models.checked_model import checked
 from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
-from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.labels import Labels, check_conditional, count_classes, each_label
 from jaxgen.models.networks import apply_untyped
 from jaxgen.models.optimizer import check_decay
 from jaxgen.models.preprocessing import from_signed
@@ -274,8 +273,7 @@ def decode(
     label: Labels | None = None,
 ) -> Float[Array, "n height width channels"]:
     """Return the images of given latents by the averaged generator, at the image size of the state's step."""
-    if label is not None and not networks.classes:
-        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+    check_conditional(label, conditional=bool(networks.classes))
     labels = each_label(label, len(latent), networks.classes) if networks.classes else None
     params = with_averages(state).params
 

@@ -28,7 +28,7 @@ from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.models.checked_model import checked
 from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
-from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.labels import Labels, check_conditional, count_classes, each_label
 from jaxgen.models.networks import apply_untyped
 from jaxgen.models.new_styles import averaged_variables, generator_variables, new_styles, style_functions, styles_of
 from jaxgen.models.preprocessing import from_signed
@@ -310,8 +310,7 @@ def decode(
     truncation: Scalar | None = None,
 ) -> Float[Array, "n height width channels"]:
     """Return the images of given latents by the averaged generator, at the image size of the state's step."""
-    if label is not None and not networks.classes:
-        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+    check_conditional(label, conditional=bool(networks.classes))
     labels = each_label(label, len(latent), networks.classes) if networks.classes else None
     variables = averaged_variables(state)
     options: dict[str, Any] = {"truncation": truncation, "layers": networks.truncated_layers}

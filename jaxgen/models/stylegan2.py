@@ -27,7 +27,7 @@ from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
 from jaxgen.models.full_size import full_size, surrounded, without_border
-from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.labels import Labels, check_conditional, count_classes, each_label
 from jaxgen.models.networks import apply_untyped
 from jaxgen.models.new_styles import averaged_variables, generator_variables, new_styles, style_functions, styles_of
 from jaxgen.models.optimizer import freeze_networks, make_optimizer, optimizer_of_discriminator
@@ -302,8 +302,7 @@ def decode(
     truncation: Scalar | None = None,
 ) -> Float[Array, "n height width channels"]:
     """Return the images of given latents by the averaged generator."""
-    if label is not None and not networks.classes:
-        raise InputError("this model is not conditioned on labels: train one with conditional=True")
+    check_conditional(label, conditional=bool(networks.classes))
     labels = each_label(label, len(latent), networks.classes) if networks.classes else None
     variables = averaged_variables(state)
     return draw(
