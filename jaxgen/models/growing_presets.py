@@ -42,11 +42,11 @@ GROWING_PRESETS: dict[str, Preset] = {
             fade=400_000,
             batch_sizes=(16,),
             group=16,
+            fused=False,
             gradient_norm=750.0,
         ),
         "growing from 4 x 4 to 32 x 32 images",
-        "Karras et al. 2018, arXiv:1710.10196, section 6.5, configuration of the authors' first code, but one "
-        "player after the other",
+        "Karras et al. 2018, arXiv:1710.10196, section 6.5, configuration of the authors' first code",
         family="progressive",
         batch_size=16,
     ),

@@ -47,7 +47,7 @@ class Config(AdversarialOptimizerConfig):
         target: mean sign of the discriminator's outputs for real images that the adaptive augmentation keeps.
         adjustment: number of images in which its probability changes by 1 at most.
         ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
-        ema_ramp_up: largest half-life as a share of the images so far; a large number is no limit.
+        ema_ramp_up: largest half-life as a share of the images so far; None for no limit.
     """
 
     learning_rate: float | None = 0.0025
@@ -75,7 +75,7 @@ class Config(AdversarialOptimizerConfig):
     target: float = 0.6
     adjustment: int = 500_000
     ema_half_life: float | None = None
-    ema_ramp_up: float = 0.05
+    ema_ramp_up: float | None = 0.05
 
     def __post_init__(self) -> None:
         self.check_optimizer()
@@ -99,7 +99,8 @@ def _check_options(config: Config) -> None:
     if config.mapping_width is not None:
         check_positive(mapping_width=config.mapping_width)
     check_not_negative(path_length=config.path_length)
-    check_positive(ema_ramp_up=config.ema_ramp_up)
+    if config.ema_ramp_up is not None:
+        check_positive(ema_ramp_up=config.ema_ramp_up)
     if config.ema_half_life is not None:
         check_positive(ema_half_life=config.ema_half_life)
     check_not_negative(mixing=config.mixing)

@@ -10,8 +10,6 @@ from jaxgen.models.preset import Preset
 from jaxgen.models.stylegan2 import Config
 
 CODE = "Karras et al. 2020, arXiv:2006.06676"
-NO_LIMIT = 1e9
-"""As the largest half-life: a share of the images so far that is never the smaller one."""
 
 CONFIG_F = Config(
     base=32768,
@@ -22,8 +20,11 @@ CONFIG_F = Config(
     learning_rate=0.002,
     gamma=10.0,
     ema_half_life=10_000,
-    ema_ramp_up=NO_LIMIT,
+    ema_ramp_up=None,
 )
+
+WITH_AUGMENTATION = replace(CONFIG_F, augmentation="adaptive")
+"""As the authors' later code trains, where it is not told otherwise."""
 
 
 def _preset(config: Config, batch_size: int, reference: str) -> Preset:
@@ -36,17 +37,19 @@ STYLEGAN2_PRESETS: dict[str, Preset] = {
         replace(CONFIG_F, size=1024), 32, "Karras et al. 2020, arXiv:1912.04958, configuration F of table 1"
     ),
     "stylegan2-1024": _preset(
-        replace(CONFIG_F, size=1024, gamma=2.0),
+        replace(WITH_AUGMENTATION, size=1024, gamma=2.0),
         32,
         f"{CODE}, configuration for 1024 x 1024 images of the authors' code",
     ),
     "stylegan2-512": _preset(
-        replace(CONFIG_F, size=512, group=8, learning_rate=0.0025, gamma=0.5, ema_half_life=20_000),
+        replace(WITH_AUGMENTATION, size=512, group=8, learning_rate=0.0025, gamma=0.5, ema_half_life=20_000),
         64,
         f"{CODE}, configuration for 512 x 512 images of the authors' code",
     ),
     "stylegan2-256": _preset(
-        replace(CONFIG_F, size=256, base=16384, group=8, learning_rate=0.0025, gamma=1.0, ema_half_life=20_000),
+        replace(
+            WITH_AUGMENTATION, size=256, base=16384, group=8, learning_rate=0.0025, gamma=1.0, ema_half_life=20_000
+        ),
         64,
         f"{CODE}, configuration for 256 x 256 images of the authors' code",
     ),
@@ -62,6 +65,7 @@ STYLEGAN2_PRESETS: dict[str, Preset] = {
             gamma=0.01,
             mixing=0.0,
             path_length=0.0,
+            augmentation="adaptive",
             ema_half_life=500_000,
         ),
         64,

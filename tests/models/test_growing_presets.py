@@ -57,6 +57,7 @@ def test_losses_and_averages_have_the_options_of_the_authors_code():
 def test_the_preset_for_cifar10_has_the_options_of_the_authors_first_code():
     """`config.py` of the Theano version: the baseline but for the base, the phases and the norm; one group a batch."""
     config = PRESETS["progressive-cifar10"].config
+    assert not config.fused
     assert (config.size, config.start, config.stabilize, config.fade) == (32, 4, 400_000, 400_000)
     assert (config.base, config.largest, config.latent_dim) == (4096, 512, 512)
     assert (config.batch_sizes, config.group, config.gradient_norm) == ((16,), 16, 750)

@@ -39,8 +39,11 @@ def test_presets_have_the_options_of_the_authors_code(name):
     assert config.mapping_layers == layers
     assert (config.largest, config.latent_dim, config.style_dim) == (512, 512, 512)
     assert (config.b1, config.b2, config.eps, config.penalty_every, config.path_length_every) == (0, 0.99, 1e-8, 16, 4)
-    # Without a limit the half-life is the same from the first image on.
-    assert config.ema_ramp_up == limit if limit else config.ema_ramp_up * batch_size > config.ema_half_life
+    assert config.ema_ramp_up == limit
+    # `aug` of that file is 'ada' unless it is given, `augpipe` 'bgc'; the first paper has no augmentation.
+    expected = ("none", "bgc") if name == "stylegan2-f-1024" else ("adaptive", "bgc")
+    assert (config.augmentation, config.pipeline) == expected
+    assert (config.target, config.adjustment) == (0.6, 500_000)
     for_cifar = ("orig", 0, 0) if name == "stylegan2-cifar10" else ("resnet", 0.9, 2)
     assert (config.discriminator_architecture, config.mixing, config.path_length) == for_cifar
 

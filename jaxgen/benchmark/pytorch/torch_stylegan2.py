@@ -75,7 +75,7 @@ def stylegan2(config: Any, state: State, *, compiled: bool) -> Twin:
 
     def ema_decay(step: int, batch_size: int) -> float:
         half_life = batch_size * 10_000 / 32 if config.ema_half_life is None else config.ema_half_life
-        images = min(half_life, config.ema_ramp_up * step * batch_size)
+        images = half_life if config.ema_ramp_up is None else min(half_life, config.ema_ramp_up * step * batch_size)
         return float(0.5 ** (batch_size / max(images, 1e-8)))
 
     lengths = TorchRegularizer("path_length", path_length, config.path_length_every, path_noise)
