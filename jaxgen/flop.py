@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 import jax
-from jax.extend.core import Jaxpr, JaxprEqn
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jax.interpreters.partial_eval import dce_jaxpr
 from jax.stages import Compiled
 
@@ -24,7 +25,7 @@ COUNTED = "products and convolutions of the traced step"
 """What `of_algorithm` counts."""
 
 
-def of_algorithm(model: Model, state: State, batch: Batch) -> int:
+def of_algorithm(model: Model, state: State, batch: Batch, *, padding: bool = True) -> int:
     """Count the operations of the products and convolutions of one step, on average over the steps.
 
     An update with a lazy regularizer, at every k-th step, counts as one k-th. Products with a vector, as those of a
@@ -34,15 +35,16 @@ def of_algorithm(model: Model, state: State, batch: Batch) -> int:
         model: model, whose own step and players are counted.
         state: state of the model, or its shapes.
         batch: batch of one step, or its shapes.
+        padding: as for `of_traced_step`.
 
     Returns:
         Number of multiplications and additions.
     """
     with convolutions_by_xla():
-        total = Fraction(of_traced_step(model.step, state, batch))
+        total = Fraction(of_traced_step(model.step, state, batch, padding=padding))
         # In the traced step every update that may be due is computed.
         for step, every in _regularized_steps(model):
-            total -= (1 - Fraction(1, every)) * of_traced_step(step, state, batch)
+            total -= (1 - Fraction(1, every)) * of_traced_step(step, state, batch, padding=padding)
     return round(total)
 
 
@@ -67,13 +69,15 @@ def of_compiled_step(compiled: Compiled, model: Model, state: State, batch: Batc
     return _flop(compiled) + sum(times * _flop(_compiled(step, state, batch)) for times, step in (*repeated, *rare))
 
 
-def of_traced_step(step: Step, state: State, batch: Batch) -> int:
+def of_traced_step(step: Step, state: State, batch: Batch, *, padding: bool = True) -> int:
     """Count the operations of the products and convolutions of a step in which every update is due.
 
     Args:
         step: step function of a model.
         state: state of the model, or its shapes.
         batch: batch of one step, or its shapes.
+        padding: whether multiplications of the zeros around the images of a convolution count, as PyTorch's counter
+            does and XLA's does not.
 
     Returns:
         Number of multiplications and additions.
@@ -82,7 +86,35 @@ def of_traced_step(step: Step, state: State, batch: Batch) -> int:
     jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
     # Without operations whose results are not used, which a compiler removes as well.
     used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
-    return _operations(used)
+    return _operations(used, padding)
+
+
+def further_iterations(jaxpr: Jaxpr, *, times: int = 1) -> Iterator[tuple[ClosedJaxpr, int]]:
+    """Yield the body of each loop and the number of its iterations after the first, in all runs of the loop.
+
+    XLA counts each body once, also that of a loop within a loop.
+
+    Args:
+        jaxpr: a traced program.
+        times: how often the program runs.
+
+    Yields:
+        Loops whose number of iterations is known: their body, and the number.
+
+    Example:
+        >>> sums = lambda x: jax.lax.fori_loop(0, 3, lambda i, x: x + 1, x)
+        >>> traced = jax.make_jaxpr(lambda x: jax.lax.fori_loop(0, 5, lambda i, x: sums(x), x))(1.0)
+        >>> [count for _, count in further_iterations(traced.jaxpr)]
+        [4, 10]
+    """
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            body, length = equation.params["jaxpr"], equation.params["length"]
+            yield body, times * (length - 1)
+            yield from further_iterations(body.jaxpr, times=times * length)
+        else:
+            for inner in _inner(equation):
+                yield from further_iterations(inner, times=times)
 
 
 def _regularized_steps(model: Model) -> Iterator[tuple[Step, int]]:
@@ -93,21 +125,22 @@ def _regularized_steps(model: Model) -> Iterator[tuple[Step, int]]:
                 yield _step_of(player._replace(loss=regularizer.loss), slices=model.slices), regularizer.every
 
 
-def _operations(jaxpr: Jaxpr) -> int:
+def _operations(jaxpr: Jaxpr, padding: bool) -> int:
     """The operations of a program; a branch counts as much as the largest, the body of a loop once per iteration."""
     total = 0
     for equation in jaxpr.eqns:
+        inner = [_operations(program, padding) for program in _inner(equation)]
         match equation.primitive.name:
             case "dot_general":
                 total += _of_product(equation)
             case "conv_general_dilated":
-                total += _of_convolution(equation)
+                total += _of_convolution(equation, padding)
             case "scan":
-                total += equation.params["length"] * sum(map(_operations, _inner(equation)))
+                total += equation.params["length"] * sum(inner)
             case "cond":
-                total += max(map(_operations, _inner(equation)))
+                total += max(inner)
             case _:
-                total += sum(map(_operations, _inner(equation)))
+                total += sum(inner)
     return total
 
 
@@ -120,20 +153,36 @@ def _of_product(equation: JaxprEqn) -> int:
     return 2 * math.prod(output) * math.prod(left[axis] for axis in contracted)
 
 
-def _of_convolution(equation: JaxprEqn) -> int:
-    """The multiplications of each pair of channels along each spatial axis, padding included.
-
-    Of a pixel of the input, a weight and a pixel of the output that belong together, any two determine the third. So
-    there are at most as many as the two smallest of the three sizes have pairs, however strides and dilations are
-    distributed among the three in a forward pass, its transpose or a gradient.
-    """
+def _of_convolution(equation: JaxprEqn, padding: bool) -> int:
+    """The multiplications of each pair of channels along each spatial axis."""
     numbers = equation.params["dimension_numbers"]
     (image, kernel), output = _shapes(equation)
     examples, features = (output[axis] for axis in numbers.out_spec[:2])
     channels = kernel[numbers.rhs_spec[1]]
     axes = zip(numbers.lhs_spec[2:], numbers.rhs_spec[2:], numbers.out_spec[2:], strict=True)
-    pairs = (math.prod(sorted((image[i], kernel[k], output[o]))[:2]) for i, k, o in axes)
+    sizes = [(image[i], kernel[k], output[o]) for i, k, o in axes]
+    pairs = (
+        map(_with_padding, sizes) if padding else (_within(equation, *size, axis) for axis, size in enumerate(sizes))
+    )
     return 2 * examples * features * channels * math.prod(pairs)
+
+
+def _with_padding(sizes: tuple[int, int, int]) -> int:
+    """The number of pairs of a pixel of the input and a weight, along one axis.
+
+    Of a pixel of the input, a weight and a pixel of the output that belong together, any two determine the third. So
+    there are at most as many as the two smallest of the three sizes have pairs, however strides and dilations are
+    distributed among the three in a forward pass, its transpose or a gradient.
+    """
+    return math.prod(sorted(sizes)[:2])
+
+
+def _within(equation: JaxprEqn, pixels: int, window: int, outputs: int, axis: int) -> int:
+    """The number of those pairs whose pixel is one of the input, not of the zeros around and between its pixels."""
+    stride, of_window = (equation.params[name][axis] for name in ("window_strides", "rhs_dilation"))
+    between, (before, _) = equation.params["lhs_dilation"][axis], equation.params["padding"][axis]
+    places = np.arange(outputs)[:, None] * stride + np.arange(window) * of_window - before
+    return int(np.sum((places >= 0) & (places <= (pixels - 1) * between) & (places % between == 0)))
 
 
 def _shapes(equation: JaxprEqn) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:

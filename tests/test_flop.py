@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgen.flop import of_algorithm, of_compiled_step
+from jaxgen.flop import of_algorithm, of_compiled_step, of_traced_step
 from jaxgen.game import Model, Player, Regularizer, game
 from jaxgen.nn.convolution import convolve, convolve_transpose
 
@@ -109,6 +109,27 @@ def test_convolutions_are_counted_by_output_pixels_forward_and_backward():
 
     first, second = 2 * N * 25 * 2 * 3 * 16, 2 * N * 25 * 3 * 2
     assert flop_of_step(loss, params, np.ones((N, 10, 10, 3), np.float32)) == 2 * first + 3 * second
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "pads"), [(1, 1, (1, 1)), (2, 1, (0, 1)), (1, 2, (2, 3)), (3, 2, (4, 0))]
+)
+def test_multiplications_of_padding_are_left_out_where_asked(stride, dilation, pads):
+    """Of an image and a window of ones, the sum of the result is the number of multiplications within the image."""
+    image, window = np.ones((1, 7, 7, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+
+    def convolved(x):
+        return jax.lax.conv_general_dilated(
+            x, window, (stride, stride), (pads, pads), lhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )  # fmt: skip
+
+    def step(key, state, batch):
+        return state, {"sum": convolved(batch["x"]).sum()}
+
+    state = {"count": jnp.zeros(())}
+    assert of_traced_step(step, state, {"x": image}, padding=False) == 2 * int(convolved(image).sum())
+    assert of_traced_step(step, state, {"x": image}) >= 2 * int(convolved(image).sum())
 
 
 def test_transposed_convolutions_are_counted_by_input_pixels():

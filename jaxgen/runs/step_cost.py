@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
-from jaxgen.flop import of_algorithm, of_traced_step
+from jaxgen.flop import further_iterations, of_algorithm, of_traced_step
 from jaxgen.game import Model
 from jaxgen.memory import planned_bytes
 from jaxgen.nn.convolution import convolutions_by_xla
@@ -22,12 +23,16 @@ class Lowered(NamedTuple):
     """A step lowered for a platform, before its compiler has joined operations.
 
     Attributes:
-        operations: number of all operations.
+        operations: number of all operations, in every iteration of a loop.
         bytes: bytes that all of them read and write: an upper bound of the traffic with the memory.
     """
 
     operations: float
     bytes: float
+
+    def plus(self, other: "Lowered", times: int) -> "Lowered":
+        """Return the sum with another program that runs a number of times."""
+        return Lowered(self.operations + times * other.operations, self.bytes + times * other.bytes)
 
 
 class StepCost(NamedTuple):
@@ -36,7 +41,8 @@ class StepCost(NamedTuple):
     Attributes:
         phase: name of the phase.
         batch_size: number of examples in one update.
-        products: operations of products and convolutions in a step in which every regularizer is due.
+        products: operations of products and convolutions in a step in which every regularizer is due, without those
+            of the zeros around images.
         mean_products: the same on average over the steps, where a regularizer is due at every k-th of them.
         lowered: platform -> all operations of the lowered program, in which every branch of a condition counts.
         memory: bytes that the compiler of this machine plans for a step: arguments, results and what is between;
@@ -86,22 +92,32 @@ def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
     # Functions of their own: JAX stores traces, and convolutions are chosen while a function is traced.
     with convolutions_by_xla():
         traced = jax.jit(lambda *given: phase.step(*given)).trace(*arguments)
-    lowered = {platform: _lowered(traced.lower(lowering_platforms=(platform,))) for platform in ACCELERATORS}
+    lowered = {platform: _lowered(traced.jaxpr, platform) for platform in ACCELERATORS}
     # Compiled as in training: its options decide whether features are stored or computed again.
-    here = jit(lambda *given: phase.step(*given), donate_argnums=1).lower(*arguments)
+    here = jit(lambda *given: phase.step(*given), donate_argnums=1).trace(*arguments)
     own = "cuda" if jax.default_backend() == "gpu" else jax.default_backend()
+    model = Model(prepared.model.init, phase.step, phase.players)
     return StepCost(
         phase=phase.name,
         batch_size=batch_size,
-        products=of_traced_step(phase.step, state, batch),
-        mean_products=of_algorithm(Model(prepared.model.init, phase.step, phase.players), state, batch),
-        lowered={own: _lowered(here), **lowered},
-        memory=planned_bytes(here.compile()),
+        products=of_traced_step(phase.step, state, batch, padding=False),
+        mean_products=of_algorithm(model, state, batch, padding=False),
+        lowered={own: _lowered(here.jaxpr, own), **lowered},
+        memory=planned_bytes(here.lower().compile()),
     )
 
 
-def _lowered(program: jax.stages.Lowered) -> Lowered:
-    costs: Any = program.cost_analysis()
+def _lowered(program: ClosedJaxpr, platform: str) -> Lowered:
+    """Count what XLA counts, which is the body of each loop once, and the further iterations."""
+    total = _counted(program, platform)
+    for body, times in further_iterations(program.jaxpr):
+        total = total.plus(_counted(body, platform), times)
+    return total
+
+
+def _counted(program: ClosedJaxpr, platform: str) -> Lowered:
+    arguments = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in program.in_avals]
+    costs: Any = jax.jit(jaxpr_as_fun(program)).trace(*arguments).lower(lowering_platforms=(platform,)).cost_analysis()
     return Lowered(costs["flops"], costs["bytes accessed"])
 
 

@@ -40,6 +40,13 @@ def test_every_update_of_a_step_counts(tmp_path):
     assert counts[1] - counts[0] == counts[2] - counts[1] > 0
 
 
+def test_products_are_most_operations_and_never_more_where_steps_have_loops_and_images_have_padding(tmp_path):
+    options = {"size": 8, "width": 4, "latent_dim": 4, "shared_dim": 4, "attention": ()}
+    [found], _ = costs_of(tmp_path, "biggan", batch_size=12, discriminator_updates=4, accumulations=3, **options)
+    for platform in found.lowered:
+        assert 0.5 < found.share(platform) < 1, (platform, found.share(platform))
+
+
 @pytest.mark.usefixtures("convolutions_by_xla")
 def test_phases_have_their_own_batch_sizes_and_more_products_for_larger_images(tmp_path):
     phases = {"start": 4, "stabilize": 40, "fade": 40, "batch_sizes": (12, 8), "group": 4}
