@@ -73,6 +73,10 @@ def print_preview(name: str, config: RunConfig[Any], preview: Preview) -> None:
     print_line(f"{name} on {config.data}{seeds}: {preview.examples:,} training examples, {_described(preview.data)}")
     print_line("")
     _print_pairs({name: format_value(value) for name, value in preview.options.items() if value is not None})
+    if preview.phases:
+        print_line("")
+        print_line("phases:")
+        _print_pairs({phase.name: f"{phase.steps:,} steps of {phase.batch_size:,}" for phase in preview.phases})
     for network, arrays in preview.shapes.items():
         print_line("")
         print_line(f"{network}: {preview.parameters[network]:,} parameters")

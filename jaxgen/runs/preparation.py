@@ -152,6 +152,12 @@ def prepare_run(
             f"the training has {evaluations(config)} evaluations and cannot end early with a patience of "
             f"{config.patience}: evaluate more often"
         )
+    if model.phases and (last := stages(model, config.steps)[-1].phase) is not model.phases[-1]:
+        before_last = sum(phase.steps or 0 for phase in model.phases)
+        notify(
+            f"the training ends in the phase '{last.name}': it has {config.steps:,} steps, and the last phase, "
+            f"'{model.phases[-1].name}', begins after {before_last:,}"
+        )
     # What is wrong with the test split should be known before the training, not after it.
     test = load_test_split(config, shown, open_split) if model.evaluate is not None else None
     return Prepared(folder, family, description, model, trained, population, validation, test, found, extractor)

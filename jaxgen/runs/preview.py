@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxgen.data import count_examples, describe
@@ -10,6 +10,21 @@ from jaxgen.memory import bytes_of
 from jaxgen.runs.loading import abstract_state
 from jaxgen.runs.preparation import Prepared
 from jaxgen.training.leaves import named_leaves
+from jaxgen.training.phases import check_steps, stages
+
+
+class PhasePreview(NamedTuple):
+    """A phase that a training would have.
+
+    Attributes:
+        name: name of the phase.
+        steps: number of its steps.
+        batch_size: number of examples in one update of a player.
+    """
+
+    name: str
+    steps: int
+    batch_size: int
 
 
 class Preview(NamedTuple):
@@ -22,6 +37,7 @@ class Preview(NamedTuple):
         examples: number of training examples.
         shapes: network name -> name of a parameter array -> its shape, for one seed.
         state_bytes: bytes of parameters, statistics, optimizers and averages of all seeds.
+        phases: the phases of a training that has several, with the number of steps and the batch size of each.
     """
 
     options: Mapping[str, Any]
@@ -29,6 +45,7 @@ class Preview(NamedTuple):
     examples: int
     shapes: Mapping[str, Mapping[str, tuple[int, ...]]]
     state_bytes: int
+    phases: Sequence[PhasePreview] = ()
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -45,6 +62,9 @@ def preview(prepared: Prepared) -> Preview:
     Returns:
         What would be trained.
 
+    Raises:
+        InputError: if the step of a phase does not accept the batches.
+
     Example:
         >>> from jaxgen.models import REGISTRY
         >>> from jaxgen.runs import RunConfig
@@ -57,6 +77,8 @@ def preview(prepared: Prepared) -> Preview:
     config, shown, family = prepared.config, prepared.description.example, prepared.family
     complete = config.model_config if family.complete is None else family.complete(config.model_config, shown)
     state = abstract_state(prepared.model, config, shown)
+    reached = stages(prepared.trained_model, config.steps)
+    check_steps(reached, state, config.update_size, shown)
     of_training = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     del of_training["model_config"]
     return Preview(
@@ -69,4 +91,8 @@ def preview(prepared: Prepared) -> Preview:
             for network, arrays in state.params.items()
         },
         state_bytes=bytes_of(state),
+        phases=[
+            PhasePreview(stage.phase.name, len(stage.steps), stage.phase.batch_size or config.update_size)
+            for stage in (reached if prepared.model.phases else ())
+        ],
     )

@@ -25,7 +25,7 @@ from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.training.chunk import Callback, Chunk, Divergence, Unfinished, assemble_history
 from jaxgen.training.leaves import describe_sizes
 from jaxgen.training.mesh import data_parallel_mesh
-from jaxgen.training.phases import check_stages, stages
+from jaxgen.training.phases import check_optimizers, check_steps, stages
 from jaxgen.training.printed_progress import PrintedProgress
 from jaxgen.training.seeds import add_seed_axis, extract_seed
 from jaxgen.training.stage_program import NO_STEPS, StageProgram, chunk_of
@@ -165,7 +165,8 @@ def fit(
 
     every_stage = stages(model, steps)
     remaining = [stage for stage in every_stage if stage.steps.stop > first_step]
-    check_stages(remaining, now, batch_size, example(data))
+    check_optimizers(remaining, now)
+    check_steps(remaining[1:], now, batch_size, example(data))  # The first one is compiled at once.
     if unfinished.steps and not remaining:  # Fewer steps than before: the chunk ends here.
         call_back(chunk_of(every_stage[-1], steps, now, unfinished, lost))
     with contextlib.ExitStack() as training:

@@ -101,23 +101,36 @@ def reset_optimizers(players: Sequence[Player], names: Sequence[str], state: Sta
     return state.replace(opt=state.opt | opt)
 
 
-def check_stages(remaining: Sequence[Stage], state: State, batch_size: int, example: Batch) -> None:
-    """Check that the phases fit the state and the batches, before any of them is trained.
+def check_optimizers(remaining: Sequence[Stage], state: State) -> None:
+    """Check that the optimizers of all phases have states of the same form.
 
     Args:
         remaining: phases that are still to be trained.
-        state: state of all seeds.
+        state: state of all seeds, or its shapes.
+
+    Raises:
+        InputError: if one does not.
+    """
+    seed = _first_seed(state)
+    for stage in remaining:
+        players = stage.phase.players
+        jax.eval_shape(partial(reset_optimizers, players, [player.name for player in players]), seed)
+
+
+def check_steps(remaining: Sequence[Stage], state: State, batch_size: int, example: Batch) -> None:
+    """Check that the steps of phases fit the state and the batches, before any of them is trained.
+
+    Args:
+        remaining: phases to check.
+        state: state of all seeds, or its shapes.
         batch_size: number of examples in one update of a player; phases may have their own.
         example: smallest batch that shows the shapes of the data.
 
     Raises:
         InputError: if one does not fit.
     """
-    seed = jax.eval_shape(lambda state: select_seed(state, 0), state)
+    seed = _first_seed(state)
     for stage in remaining:
-        players = stage.phase.players
-        jax.eval_shape(partial(reset_optimizers, players, [player.name for player in players]), seed)
-    for stage in remaining[1:]:  # The first one is compiled at once.
         phase = stage.phase
         examples = (phase.batch_size or batch_size) * phase.slices
         batch = {name: jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype) for name, x in example.items()}
@@ -132,6 +145,11 @@ def check_stages(remaining: Sequence[Stage], state: State, batch_size: int, exam
                 f"the step of phase '{phase.name}' must accept the state and the batches of the training, got "
                 f"{type(error).__name__}: {reason}"
             ) from error
+
+
+def _first_seed(state: State) -> State:
+    """The shapes of the state of one seed."""
+    return jax.eval_shape(lambda state: select_seed(state, 0), state)
 
 
 def checked_metrics(phase: str, before: State, after: State, metrics: Metrics) -> Metrics:

@@ -60,3 +60,34 @@ def test_wrong_options_and_data_are_refused():
         preview_of(REGISTRY["vae"], dataclasses.replace(config, flip=True))
     with pytest.raises(InputError, match="keep_best='elbo' needs validation examples"):
         preview_of(REGISTRY["vae"], dataclasses.replace(config, data="digits", keep_best="elbo"))
+
+
+GROWING = {"start": 4, "stabilize": 40, "fade": 20, "base": 16, "largest": 4, "latent_dim": 2, "group": 2}
+
+
+@pytest.mark.usefixtures("convolutions_by_xla")
+def test_phases_are_those_of_the_training_and_one_that_is_not_reached_is_stated():
+    """40 images in batches of 4, then 20 in batches of 4 in which layers fade in, then as many as there are steps."""
+    family, notices = REGISTRY["progressive"], []
+    config = RunConfig(family.config(batch_sizes=(4,), **GROWING), steps=20, batch_size=6)
+    found = preview(prepare_run("unused", family, config, notify=notices.append))
+    first, fading, last = found.phases
+    assert first == ("stable at 4", 12, 4)  # The schedule is read at every fourth step.
+    assert (fading.name, last.name, last.batch_size) == ("fading in 8", "stable at 8", 6)
+    assert first.steps + fading.steps + last.steps == 20
+    assert not [text for text in notices if "phase" in text]
+    prepare_run("unused", family, dataclasses.replace(config, steps=12), notify=notices.append)
+    begins = first.steps + fading.steps
+    assert [text for text in notices if "phase" in text] == [
+        f"the training ends in the phase 'stable at 4': it has 12 steps, and the last phase, 'stable at 8', begins "
+        f"after {begins}"
+    ]
+
+
+@pytest.mark.usefixtures("convolutions_by_xla")
+def test_batches_that_the_step_of_a_phase_refuses_are_refused_before_a_training():
+    family = REGISTRY["progressive"]
+    for sizes, batch_size in (((6,), 4), ((4,), 6)):
+        config = RunConfig(family.config(batch_sizes=sizes, **{**GROWING, "group": 4}), steps=20, batch_size=batch_size)
+        with pytest.raises(InputError, match=r"a multiple of the group .*, 4, got 6"):
+            preview_of(family, config)
