@@ -17,7 +17,7 @@ SIZES = tuple(GENERATOR_WIDTHS)
 
 @dataclass(frozen=True, kw_only=True)
 class Config(AdversarialOptimizerConfig):
-    """Options of BigGAN. The defaults are small networks, with the optimizers of the authors' code.
+    """Options of BigGAN. The defaults are small networks, with learning rates of the authors' code for small images.
 
     Attributes:
         learning_rate: learning rate of the generator, and of the discriminator where that has none of its own.

@@ -49,6 +49,7 @@ class Config(GrowingConfig):
     Attributes:
         style_dim: dimension of the style w.
         mapping_layers: layers of the mapping network.
+        mapping_width: number of features between these layers; by default that of the style.
         mixing: probability of a second style.
         gamma: weight of the gradient penalty, twice the factor of the squared norm.
         truncated_layers: number of first layers whose styles are drawn towards their average in truncated samples.
@@ -58,6 +59,7 @@ class Config(GrowingConfig):
     start: int = 8
     style_dim: int = 64
     mapping_layers: int = 8
+    mapping_width: int | None = None
     mixing: float = 0.9
     gamma: float = 10.0
     truncated_layers: int = 8
@@ -68,6 +70,8 @@ class Config(GrowingConfig):
         check_positive(
             style_dim=self.style_dim, mapping_layers=self.mapping_layers, truncated_layers=self.truncated_layers
         )
+        if self.mapping_width is not None:
+            check_positive(mapping_width=self.mapping_width)
         check_positive(ema_half_life=self.ema_half_life)
         check_not_negative(gamma=self.gamma, mixing=self.mixing)
         if is_known(self.mixing) and self.mixing > 1:
@@ -347,7 +351,7 @@ def _networks(config: Config, example: Batch) -> Networks:
     config.check_sizes(size)
     classes = count_classes(example) if config.conditional else 0
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
-    mapping = Mapping(config.style_dim, layers=config.mapping_layers, classes=classes)
+    mapping = Mapping(config.style_dim, layers=config.mapping_layers, hidden=config.mapping_width, classes=classes)
     generator = Generator(mapping, Synthesis(size, shape[2], **widths))
     discriminator = Discriminator(size, outputs=classes or None, group=config.group, blur=BLUR, **widths)
     return Networks(generator, discriminator, config.latent_dim, classes, shape, config.truncated_layers)

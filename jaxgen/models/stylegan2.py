@@ -350,7 +350,10 @@ def _init(networks: Networks, config: Config, key: KeyArray, batch: Batch) -> di
 
 
 def _adjusted(config: Config, state: State, sign: Float[Array, ""], batch_size: int) -> dict[str, Array]:
-    """The state of the adaptive augmentation after a step: the probability, and the sum of signs in the interval."""
+    """The state of the adaptive augmentation after a step: the probability, and the sum of signs in the interval.
+
+    The authors' program also counts the outputs in updates with the gradient penalty, which are one in sixteen.
+    """
     before = state.stats["discriminator"]["augmentation"]
     total = before["sign"] + sign
     adjusted = adjusted_probability(

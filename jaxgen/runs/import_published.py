@@ -112,7 +112,10 @@ def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Netwo
         for name, (prefix, rest) in parts.items():
             networks.setdefault(PREFIXES[prefix], {})[rest] = weights[name]
     if not {"generator", "average"} & networks.keys():
-        raise InputError(f"{path} must have the weights of a generator, got none, so nothing could be sampled")
+        raise InputError(
+            f"{path} must have the weights of a generator, got none, so nothing could be sampled; files of jaxgen "
+            "export are imported as MODEL jaxgen"
+        )
     return networks
 
 

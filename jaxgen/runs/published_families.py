@@ -123,7 +123,8 @@ def find_stylegan(generator: Weights, discriminator: Weights | None) -> Found:
     classes = _axis(generator, label, 0, of=2) if label in generator else 0
     latent = _axis(generator, label, 1, of=2) if classes else _axis(generator, "G_mapping/Dense0/weight", 0, of=2)
     options["latent_dim"], options["conditional"], options["mapping_layers"] = latent, classes > 0, layers
-    options["style_dim"] = _axis(generator, f"G_mapping/Dense{max(layers, 1) - 1}/weight", 1, of=2)
+    style, width = (_axis(generator, f"G_mapping/Dense{i}/weight", 1, of=2) for i in (max(layers, 1) - 1, 0))
+    options["style_dim"], options["mapping_width"] = style, None if width == style else width
     return Found(options, options["size"], _axis(generator, "G_synthesis/ToRGB_lod0/bias", 0, of=1), classes)
 
 

@@ -230,9 +230,25 @@ class TestNetworksThatGrow:
         generator = {name: x for name, x in group("stylegan1_official_tf", "w/").items() if name.startswith("G_")}
         expected = {"size": 16, "base": 128, "largest": 32, "latent_dim": 32, "style_dim": 32, "mapping_layers": 4}
         found = find_stylegan(generator, group("stylegan1_official_tf", "w/D/"))
-        assert found == Found({**expected, "conditional": False}, 16, 3, 0)
+        assert found == Found({**expected, "mapping_width": 24, "conditional": False}, 16, 3, 0)
         labelled = {**generator, "G_mapping/LabelConcat/weight": np.zeros((5, 32))}
         assert find_stylegan(labelled, None).classes == 5
+
+    @pytest.mark.parametrize(
+        ("family", "name"), [("progressive", "pggan_official_tf"), ("stylegan", "stylegan1_official_tf")]
+    )
+    def test_images_are_those_of_the_authors_programs(self, tmp_path, family, name):
+        """The second file has its generator under two names, and the average of its styles among the results."""
+        weights, reference = group(name, "w/"), arrays(name)
+        if family == "stylegan":
+            weights = {k if k.startswith("D/") else f"G_ema/{k}": x for k, x in weights.items()}
+            weights["G_ema/G_mapping/dlatent_avg"] = reference["w_avg"]
+        np.savez(tmp_path / "weights.npz", **weights)
+        import_published(family, tmp_path / "weights.npz", tmp_path / "run")
+        run = load_run(tmp_path / "run")
+        images = 2 * run.decode(reference["z"]) - 1
+        expected = channels_last(reference["lod0.0/out"])
+        np.testing.assert_allclose(images, expected, rtol=1e-4, atol=3e-5 * expected.std())
 
     def test_classes_of_pggan_are_those_of_the_discriminator(self):
         generator, discriminator = (dict(group("pggan_official_tf", f"w/{network}/")) for network in "GD")
