@@ -155,6 +155,12 @@ def _augmentation() -> ModelComparison:
         metrics=QUALITY,
         measures={"quality": metrics_by_classifier},
         quick_measures={"quality": partial(metrics_by_classifier, count=200)},
+        curves=(
+            "discriminator/real_output",
+            "discriminator/fake_output",
+            "discriminator/augmentation_probability",
+            "frechet_distance",
+        ),
         claims=[Claim("1,000 images", "1,000 images, adaptive augmentation", "frechet_distance")],
         seeds=2,
         quick_steps=8,

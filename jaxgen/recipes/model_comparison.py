@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgen import plot
+from jaxgen.callbacks.sample_metrics import PREFIX
 from jaxgen.data import random_examples
 from jaxgen.errors import DivergenceError
 from jaxgen.game import unchanged
@@ -20,6 +21,7 @@ from jaxgen.recipes.recipe import MetricResult, Outcome, Published, Request
 from jaxgen.recipes.recipe_runs import complete_run, with_steps
 from jaxgen.runs import Run, RunConfig, load_run
 from jaxgen.runs.evaluation import better_of
+from jaxgen.runs.log_file import logged_values, read_log
 from jaxgen.runs.measured_file import Measured, add_measured, read_measured
 from jaxgen.runs.outputs import file_name
 from jaxgen.training.seeds import summarize
@@ -64,6 +66,7 @@ class ModelComparison:
         measures: name -> function of a run and the key of its samples that returns further metrics. What it returns is
             stored in the run and not measured again; where nothing can be measured it returns no metrics.
         quick_measures: the same for a quick run.
+        curves: metrics of the training whose logged values are a figure, those of features without their protocol.
         claims: claims to test.
         limits: bounds of metrics to test.
         seeds: number of seeds of the protocol.
@@ -78,6 +81,7 @@ class ModelComparison:
     metrics: Mapping[str, str]
     measures: Mapping[str, Measure] = dataclasses.field(default_factory=dict)
     quick_measures: Mapping[str, Measure] = dataclasses.field(default_factory=dict)
+    curves: Sequence[str] = ()
     claims: Sequence[Claim] = ()
     limits: Sequence[Limit] = ()
     seeds: int = 10
@@ -100,6 +104,12 @@ class ModelComparison:
         for metric, unit in self.metrics.items():
             measured = dict.fromkeys(name for row in rows.values() for name in row if metric_of(name) == metric)
             figures |= {name: _comparison_figure(name, unit, rows) for name in measured}
+        if self.curves:
+            logs = {
+                name: (request.folder / file_name(name), self._config(self.entries[name], request).seeds)
+                for name in rows
+            }
+            figures["curves"] = _curves_figure(self.curves, logs)
         trained = [name for name, row in rows.items() if any(len(result.finite) for result in row.values())]
         if trained:
             runs = {name: load_run(request.folder / file_name(name)) for name in trained}
@@ -175,6 +185,19 @@ def _comparison_figure(metric: str, unit: str, rows: Mapping[str, Mapping[str, M
 
     shown = {name: comparison(row[metric]) for name, row in rows.items() if metric in row}
     return plot.published_against_ours(shown, unit=unit)
+
+
+def _curves_figure(metrics: Sequence[str], runs: Mapping[str, tuple[Path, int | None]]) -> "Figure":
+    """Return a figure with the logged values of metrics of runs, given by folder and seeds, where they were logged."""
+    steps, curves = {}, dict[str, dict[str, Any]]()
+    for name, (folder, seeds) in runs.items():
+        log = read_log(folder)
+        steps[name] = np.array([line["step"] for line in log], int)
+        for metric in metrics:
+            for logged in dict.fromkeys(each for line in log for each in line):
+                if metric in (logged, metric_of(logged.removeprefix(PREFIX))):
+                    curves.setdefault(logged, {})[name] = logged_values(log, logged, seeds)
+    return plot.training_curves(steps, curves)
 
 
 def _samples_figure(runs: Mapping[str, Run]) -> plot.Drawing:

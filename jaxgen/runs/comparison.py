@@ -14,7 +14,7 @@ from jaxgen.runs.config import format_value
 from jaxgen.runs.config_json import family_for
 from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.loading import load_run
-from jaxgen.runs.log_file import NO_METRICS, logged_value, read_log
+from jaxgen.runs.log_file import NO_METRICS, logged_value, logged_values, read_log
 from jaxgen.runs.measured_file import metrics_at
 from jaxgen.runs.summary_file import read_summary
 from jaxgen.typing import Float, Int
@@ -202,14 +202,9 @@ def _compared(name: str, folder: Path, family: Family | None) -> ComparedRun:
         metrics={metric: _mean_and_sd(value) for metric, value in {**test, **measured}.items()},
         options={"model": run.name, **{key: value for key, value in options.items() if key != "model_config"}},
         steps=np.array([line["step"] for line in log], int),
-        curves={metric: _values(log, metric, run.config.seeds) for metric in logged},
+        curves={metric: logged_values(log, metric, run.config.seeds) for metric in logged},
     )
 
 
 def _mean_and_sd(value: Any) -> tuple[float | None, float | None]:
     return (value["mean"], value["sd"]) if isinstance(value, Mapping) else (value, None)
-
-
-def _values(log: Sequence[Mapping[str, Any]], metric: str, seeds: int | None) -> Float[np.ndarray, "seeds steps"]:
-    numbers = [None] if seeds is None else range(seeds)
-    return np.array([[logged_value(line, metric, number) for line in log] for number in numbers], float)

@@ -1,11 +1,14 @@
 """Reading of `metrics.jsonl`, the log of a run, which may be incomplete or edited."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxgen.regular_files import read_regular
+from jaxgen.typing import Float
 
 LARGEST_LOG = 2**28
 """Largest size of a log in bytes that is read whole."""
@@ -92,6 +95,25 @@ def logged_value(entry: Mapping[str, Any], name: str, seed: int | None = None) -
         return None
     # Comparisons with NaN are false.
     return float(value) if type(value) in (int, float) and abs(value) <= LARGEST_VALUE else None
+
+
+def logged_values(log: Sequence[Mapping[str, Any]], name: str, seeds: int | None) -> Float[np.ndarray, "seeds steps"]:
+    """Return the values of a metric in all lines of the log.
+
+    Args:
+        log: lines of the log.
+        name: name of the metric.
+        seeds: number of seeds; None for a single run.
+
+    Returns:
+        The values, NaN where it is not finite or was not logged.
+
+    Example:
+        >>> logged_values([{"step": 1, "loss": 7.5}, {"step": 2}], "loss", None)
+        array([[7.5, nan]])
+    """
+    numbers = [None] if seeds is None else range(seeds)
+    return np.array([[logged_value(line, name, number) for line in log] for number in numbers], float)
 
 
 def _entries(content: bytes) -> Iterator[dict[str, Any]]:

@@ -243,3 +243,27 @@ def test_published_numbers_of_another_protocol_are_not_drawn() -> None:
 
     assert {5.0, 6.0} <= values("")
     assert {5.0, 6.0}.isdisjoint(values("elsewhere"))
+
+
+def test_curves_have_the_logged_means_of_every_model_and_find_features_without_their_protocol(tmp_path: Path) -> None:
+    features = "samples/frechet_distance[digits_v1, none, n=9/9, split=digits:train]"
+    logged = {"a": {"d/loss": [[1.0, 3.0], [5.0, 7.0]]}, "b": {"d/loss": [[2.0, 2.0], [4.0, 4.0]], features: [[6, 8]]}}
+    for name, metrics in logged.items():
+        (tmp_path / name).mkdir()
+        lines = [{"step": 10 * (i + 1), "seeds": {}} for i in range(2)]
+        for metric, values in metrics.items():
+            for line, of_seeds in zip(lines, values, strict=False):
+                line[metric], line["seeds"][metric] = np.mean(of_seeds), of_seeds
+        (tmp_path / name / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    folders = {name: (tmp_path / name, 2) for name in logged}
+    figure = model_comparison._curves_figure(("d/loss", "frechet_distance", "absent"), folders)
+    drawn = {
+        (axes.get_ylabel(), line.get_label()): [list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))]
+        for axes in figure.axes
+        for line in axes.lines
+    }
+    assert {label for _, label in drawn} == {"a", "b"}
+    assert drawn["d/loss", "a"] == [[10, 20], [2, 6]]
+    assert drawn["d/loss", "b"] == [[10, 20], [2, 4]]
+    ((_, only),) = [(key, value) for key, value in drawn.items() if key[0] != "d/loss"]
+    assert only == [[10], [7]]
