@@ -18,7 +18,8 @@ if importlib.metadata.version("jaxlib").startswith("0.10."):
     flags += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", flags)
 
-# Programs are compiled anew in every test, and nothing is left in the user's own cache folder.
+# Nothing is left in the user's own cache folder. The fixture `programs_on_disk` enables the cache in the process of the
+# tests alone: a process that a test kills could leave an incomplete program in it.
 os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
 
 # The same for features of data sets, which are cached by content: each process of the tests has a folder of its own.
@@ -47,6 +48,20 @@ jaxtyping.install_import_hook(
     ],
     "beartype.beartype",
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def programs_on_disk() -> Iterator[None]:
+    """Store compiled programs in a temporary folder of this process: many tests and modules compile the same ones."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    with tempfile.TemporaryDirectory(prefix="jaxgen-tests-programs-") as folder:
+        jax.config.update("jax_enable_compilation_cache", True)
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        compilation_cache.reset_cache()  # Programs that modules compiled when they were imported were not cached.
+        yield
 
 
 @pytest.fixture

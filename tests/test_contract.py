@@ -31,9 +31,12 @@ STEP = 1e-6
 deterministic = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 
 
-def arrays(inputs, dtype):
-    """Return the inputs as JAX arrays of a floating dtype; integers keep their dtype."""
-    return tuple(jnp.asarray(x, dtype if np.issubdtype(x.dtype, np.floating) else x.dtype) for x in inputs)
+def converted(inputs, dtype):
+    """Return the inputs in a floating dtype; integers keep their dtype.
+
+    They remain NumPy arrays: `jnp.asarray` would compile a program for every shape.
+    """
+    return tuple(x.astype(dtype) if np.issubdtype(x.dtype, np.floating) else x for x in inputs)
 
 
 def floating(inputs):
@@ -61,7 +64,7 @@ def test_values_match_references(case, record_property):
     @deterministic
     @given(case.drawn())
     def check(inputs):
-        got = function(*arrays(inputs, jnp.float32))
+        got = function(*converted(inputs, np.float32))
         assert got.dtype == jnp.float32
         for who, reference in case.references.items():
             want = reference(*inputs)
@@ -77,11 +80,12 @@ def test_values_match_references(case, record_property):
 
 @every_case
 def test_float64_values_match_references(case):
-    for which in range(len(case.all_shapes)):
-        inputs = case.sampled(which=which)
-        with jax.enable_x64(True):
-            got = jax.jit(case.function)(*arrays(inputs, jnp.float64))
-            assert got.dtype == jnp.float64
+    of_every_shape = [case.sampled(which=which) for which in range(len(case.all_shapes))]
+    with jax.enable_x64(True):
+        # One program for all shapes is compiled faster than one for each.
+        results = jax.jit(lambda every: [case.function(*inputs) for inputs in every])(of_every_shape)
+    for inputs, got in zip(of_every_shape, results, strict=True):
+        assert got.dtype == jnp.float64
         for who, reference in case.references.items():
             assert relative_error(got, reference(*inputs), case.floor) <= case.rtol_double, who
 
@@ -98,22 +102,23 @@ def test_gradients_match_finite_differences(case):
             given[i] = x
         return jax.vmap(case.function)(*given)  # some differentiation rules differ for batches
 
-    # One program for all of it: compilation takes most of the time.
+    # One program for all of it, with few copies of the function: compilation takes most of the time.
     @jax.jit
     def evaluate(floats, tangents, cotangents):
-        value, forward = jax.jvp(function, floats, tangents)
-        same, pullback = jax.vjp(function, *floats)
-        after, before = ([x + sign * STEP * t for x, t in zip(floats, tangents, strict=True)] for sign in (1, -1))
-        return (function(*floats), value, same), forward, pullback(cotangents), function(*after), function(*before)
+        def along(distance):
+            return function(*(x + distance * t for x, t in zip(floats, tangents, strict=True)))
+
+        values = jax.lax.map(along, np.array([-STEP, 0.0, STEP]))
+        same, differential = jax.linearize(function, *floats)
+        return values, same, differential(*tangents), jax.linear_transpose(differential, *floats)(cotangents)
 
     with jax.enable_x64(True):
-        floats = tuple(jnp.asarray(stacks[i], jnp.float64) for i in positions)
+        floats = tuple(stacks[i] for i in positions)
         tangents = tuple(rng.normal(size=x.shape) for x in floats)
         cotangents = rng.normal(size=jax.eval_shape(function, *floats).shape)
-        (value, *values), forward, backward, after, before = evaluate(floats, tangents, cotangents)
-    for other in values:
-        np.testing.assert_allclose(other, value, rtol=1e-5, atol=1e-5)
-    numerical = (np.asarray(after) - np.asarray(before)) / (2 * STEP)
+        (before, value, after), same, forward, backward = map(jax.device_get, evaluate(floats, tangents, cotangents))
+    np.testing.assert_allclose(same, value, rtol=1e-5, atol=1e-5)
+    numerical = (after - before) / (2 * STEP)
     np.testing.assert_allclose(forward, numerical, rtol=1e-5, atol=1e-5)
     projection = sum(np.vdot(t, gradient) for t, gradient in zip(tangents, backward, strict=True))
     np.testing.assert_allclose(projection, np.vdot(cotangents, numerical), rtol=1e-5, atol=1e-5)
@@ -121,7 +126,7 @@ def test_gradients_match_finite_differences(case):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.finite_at], ids=str)
 def test_values_and_gradients_are_finite_at_edges(case):
-    edges = [arrays([np.asarray(x) for x in inputs], jnp.float32) for inputs in case.finite_at]
+    edges = [converted([np.asarray(x) for x in inputs], np.float32) for inputs in case.finite_at]
     total = jax.value_and_grad(lambda *arguments: jnp.sum(case.function(*arguments)), floating(edges[0]))
     compiled = jax.jit(total)
     for inputs in edges:
@@ -134,29 +139,28 @@ def test_values_and_gradients_are_finite_at_edges(case):
 @pytest.mark.parametrize("case", [case for case in CASES if case.name != "losses.triplet_kind"], ids=str)
 def test_nan_arguments_give_non_finite_results(case):
     # The loss of a network that has diverged must not be finite.
-    inputs = [jnp.full_like(x, jnp.nan) if x.dtype == jnp.float32 else x for x in arrays(case.sampled(), jnp.float32)]
+    inputs = [x * np.nan if x.dtype == np.float32 else x for x in converted(case.sampled(), np.float32)]
     assert not np.isfinite(jax.jit(case.function)(*inputs)).any()
 
 
 @every_case
 def test_vmap_and_jit_match_eager_loop(case):
-    stacks = [np.stack(both) for both in zip(case.sampled(1), case.sampled(2), strict=True)]
-    stacks = arrays(stacks, jnp.float32)
-    mapped = jax.jit(jax.vmap(case.function))(*stacks)
-    for i in range(2):
-        eager = case.function(*(x[i] for x in stacks))
-        compiled = jax.jit(case.function)(*(x[i] for x in stacks))
-        for other in (mapped[i], compiled):
+    examples = [converted(case.sampled(seed), np.float32) for seed in (1, 2)]
+    mapped = jax.jit(jax.vmap(case.function))(*(np.stack(both) for both in zip(*examples, strict=True)))
+    for inputs, of_batch in zip(examples, np.asarray(mapped), strict=True):
+        eager = case.function(*map(jax.device_put, inputs))
+        compiled = jax.jit(case.function)(*inputs)
+        for other in (of_batch, compiled):
             assert relative_error(other, eager, case.floor) <= case.rtol
 
 
 @every_case
 def test_bfloat16_is_preserved(case):
     function = jax.jit(case.function)
-    rounded = arrays(case.sampled(), jnp.bfloat16)
+    rounded = converted(case.sampled(), jnp.bfloat16)
     got = function(*rounded)
     assert got.dtype == jnp.bfloat16
-    wide = function(*(x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x for x in rounded))
+    wide = function(*(x.astype(np.float32) if x.dtype == jnp.bfloat16 else x for x in rounded))
     assert relative_error(got, wide, case.floor) <= case.rtol_bfloat16
 
 
@@ -164,13 +168,13 @@ def test_bfloat16_is_preserved(case):
 def test_mismatched_shapes_raise(case):
     names = list(case.arguments)
     shapes = case.all_shapes[-1]
-    inputs = [jnp.asarray(x) for x in case.sampled()]
+    inputs = converted(case.sampled(), np.float32)
     for name in case.names_of_equal_shape:
         position = names.index(name)
         *front, last = shapes[position]
         for other in ((*front, last, 1), (*front, last + 1), (*front, 1)):
             wrong = list(inputs)
-            wrong[position] = jnp.zeros(other, inputs[position].dtype)
+            wrong[position] = np.zeros(other, inputs[position].dtype)
             with pytest.raises(ValueError, match=re.escape(f"{name} {other}")) as error:
                 jax.eval_shape(case.function, *wrong)
             assert str(shapes[position]) in str(error.value)

@@ -33,7 +33,7 @@ FUNCTIONS: dict[str, Callable[[Any, Any], jax.Array]] = {
     "mmd, rbf": partial(divergences.mmd, kernel="rbf"),
     "mmd, imq": partial(divergences.mmd, kernel="imq"),
     "energy_distance": divergences.energy_distance,
-    "sliced_wasserstein": partial(divergences.sliced_wasserstein, KEY),
+    "sliced_wasserstein": partial(divergences.sliced_wasserstein, KEY, n_projections=4),
     "frechet_distance_of_features": frechet_distance_of_features,
     "pairwise_distance": losses.pairwise_distance,
     "triplet_batch_hard": lambda x, _: losses.triplet_batch_hard(x, LABELS)[0],

@@ -18,7 +18,7 @@ PAIR = {"p": simplex(), "q": simplex()}
 SHAPES = [(2,), (5,), (3, 4)]
 HALVES = [0.5, 0.5, 0.0]
 # Distributions that are equal or share their support; for others the true gradient is infinite.
-SHARED_SUPPORT = [(HALVES, HALVES), (HALVES, [0.25, 0.75, 0.0]), ([0.0, 1.0], [0.0, 1.0])]
+SHARED_SUPPORT = [(HALVES, HALVES), (HALVES, [0.25, 0.75, 0.0]), ([0.0, 1.0, 0.0], [0.0, 1.0, 0.0])]
 
 
 def pointwise(term):
@@ -92,7 +92,7 @@ CASES = [
             ),
         },
         floor=1e-9,
-        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0], [0.0, 1.0]), ([1.0, 1e-20], [1.0, 1e-37])],
+        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0]), ([1.0, 1e-20, 0.0], [1.0, 1e-37, 0.0])],
     ),
     Case(
         "divergences.total_variation",
@@ -102,7 +102,7 @@ CASES = [
         {
             "SciPy": lambda p, q: np.vectorize(scipy.spatial.distance.cityblock, signature="(n),(n)->()")(p, q) / 2,
         },
-        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0], [0.0, 1.0])],
+        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])],
     ),
     Case(
         "divergences.hellinger",
@@ -150,7 +150,7 @@ CASES = [
             "SciPy": lambda p, q: scipy.special.entr(p).sum(-1) + scipy.special.rel_entr(p, q).sum(-1),
             "PyTorch": of_torch(lambda p, q: -torch.xlogy(p, q).sum(-1)),
         },
-        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0], [1.0, 0.0])],
+        finite_at=[*SHARED_SUPPORT, ([1.0, 0.0, 0.0], [1.0, 0.0, 0.0])],
     ),
     *(
         Case(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 
+import jax
 import pytest
 import torch
 
@@ -31,7 +32,9 @@ def small_steps(monkeypatch):
     monkeypatch.setattr("jaxgen.benchmark.pytorch.torch_device.use_all_cores", lambda: None)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    cached = jax.config.jax_enable_compilation_cache
     yield
+    jax.config.update("jax_enable_compilation_cache", cached)  # The command disables it.
     torch.set_num_threads(threads)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import jax
 import numpy as np
@@ -153,7 +154,9 @@ def test_unbounded_cache_keeps_all_programs(cache_folder, monkeypatch):
 
 
 def test_full_disk_does_not_fail_a_compilation(cache_folder, full_disk):
-    cache_compiled_programs()
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    with full_disk(free=100):
-        assert jax.jit(lambda x: 5 * x)(np.float32(7)) == 35
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Tests ignore the warning elsewhere.
+        cache_compiled_programs()
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        with full_disk(free=100):
+            assert jax.jit(lambda x: 5 * x)(np.float32(7)) == 35

@@ -195,12 +195,9 @@ def test_steps_of_the_twin_change_the_weights_of_every_player(workload: Workload
 @pytest.mark.usefixtures("convolutions_by_xla")
 @every_workload
 def test_scaled_workloads_have_the_given_width_and_batch_size(workload: Workload) -> None:
-    expected = sizes(workload)
-    for other, batch_size in (
-        (workload.scaled(), workload.batch_size),
-        (workload.scaled(batch_size=8), 8),
-    ):
-        assert (other.name, sizes(other), other.batch_size) == (workload.name, expected, batch_size)
+    expected, other = sizes(workload), workload.scaled(batch_size=8)
+    assert workload.scaled().batch_size == workload.batch_size
+    assert (other.name, sizes(other), other.batch_size) == (workload.name, expected, 8)
     assert sum(sizes(workload.scaled(width=4))) < sum(expected) < sum(sizes(workload.scaled(width=512)))
 
 
