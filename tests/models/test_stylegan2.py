@@ -248,10 +248,10 @@ def test_regularizers_are_updated_in_their_steps_with_corrected_learning_rates()
 
 
 def test_a_batch_that_the_group_does_not_divide_is_refused():
+    model = stylegan2.build(replace(SMALL, group=4), DATA)
+    state, few = random_state(model, DATA), {name: array[:6] for name, array in DATA.items()}
     with pytest.raises(InputError, match="the batch must be a multiple of the group"):
-        model = stylegan2.build(replace(SMALL, group=4), DATA)
-        few = {name: array[:6] for name, array in DATA.items()}
-        jax.eval_shape(model.step, KEY, random_state(model, DATA), few)
+        jax.eval_shape(model.step, KEY, state, few)
 
 
 def test_training_goes_on_with_the_same_bits_after_an_interruption_between_regularizers():
