@@ -330,18 +330,21 @@ def _regularizer_update(
         value, (stats, metrics) = regularizer.loss(key, params, state, batch)
         return regularizer.every * value, (stats, {**metrics, "loss": value})
 
-    def update(state: State) -> tuple[State, Metrics]:
+    def update(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
         return _update(player, scaled, key, state, batch)
 
-    def skip(state: State) -> tuple[State, Metrics]:
+    def skip(key: KeyArray, state: State, batch: Batch) -> tuple[State, Metrics]:
         def missing(x: jax.ShapeDtypeStruct) -> Array:
             return jnp.full(x.shape, jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0, x.dtype)
 
-        return state, jax.tree.map(missing, jax.eval_shape(update, state)[1])
+        return state, jax.tree.map(missing, report)
 
     if regularizer.every == 1:
-        return update(state)
-    return jax.lax.cond(state.step % regularizer.every == 0, update, skip, state)
+        return update(key, state, batch)
+    # `jit` traces the update once, for the shapes of its report and for the branch.
+    traced = jax.jit(update, inline=True)
+    report = traced.eval_shape(key, state, batch)[1]
+    return jax.lax.cond(state.step % regularizer.every == 0, traced, skip, key, state, batch)
 
 
 def _update_at_once(

@@ -33,8 +33,8 @@ def stateless(family: str, seeds: int | None = None) -> Run:
         "biggan": {"width": 1, "shared_dim": 2},
         "progressive": {"base": 16, "largest": 4},
         "style_transfer": {"encoder_weights": "random", "width": 2, "stages": 2},
-        "stylegan": {"base": 16, "largest": 4, "style_dim": 2},
-        "stylegan2": {"base": 16, "largest": 4, "style_dim": 2},
+        "stylegan": {"base": 16, "largest": 4, "style_dim": 2, "mapping_layers": 1},
+        "stylegan2": {"base": 16, "largest": 4, "style_dim": 2, "mapping_layers": 1},
         "vaegan": {"width": 4},
     }
     options: dict[str, Any] = few.get(family, {"hidden": (16,)})

@@ -25,7 +25,8 @@ from jaxgen.runs.evaluation import evaluate_run
 from jaxgen.runs.listing import list_runs
 from jaxgen.runs.stylization import stylize
 from jaxgen.training import evaluate, fit, seed_keys, summarize
-from tests.small_runs import untrained
+from tests.models.random_states import random_state
+from tests.small_runs import stateless, untrained
 
 POINTS = {"point": np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)}
 IMAGES = {"image": np.zeros((4, 8, 8, 1), np.uint8), "label": np.zeros(4, np.int32)}
@@ -115,10 +116,10 @@ FAMILIES = [*REGISTRY, "conditional gan"]
 @functools.cache
 def model_and_state(family: str) -> tuple[Any, Any]:
     if family != "conditional gan":
-        run = untrained(family)
-        return run.model, jax.tree.map(lambda x: x[0] if x.ndim else x, run.state)
-    model = gan.build(gan.Config(hidden=(4,), architecture="mlp", latent_dim=2, condition="projection"), DIGITS)
-    return model, jax.jit(model.init)(KEY, DIGITS)
+        model = stateless(family).model
+    else:
+        model = gan.build(gan.Config(hidden=(4,), architecture="mlp", latent_dim=2, condition="projection"), DIGITS)
+    return model, random_state(model, example(DIGITS))
 
 
 def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:

@@ -71,9 +71,9 @@ def path_length_penalty(
     if jnp.ndim(w) != 3:
         raise InputError(f"w must be [batch, styles, style], got the shape {jnp.shape(w)}")
 
-    images = jax.eval_shape(synthesize, w)
+    images, pullback = jax.vjp(synthesize, w)
     noise = jax.random.normal(key, images.shape, images.dtype) / math.sqrt(images.shape[1] * images.shape[2])
-    lengths = path_lengths(synthesize, w, noise)
+    lengths = _lengths(*pullback(noise))
     new = mean + decay * (lengths.mean() - mean)
     return PathLength(jnp.square(lengths - new), lengths, new)
 
@@ -97,5 +97,9 @@ def path_lengths(
         >>> path_lengths(lambda w: 3.0 * w[..., None], jnp.ones((2, 1, 4)), jnp.ones((2, 1, 4, 1)))
         Array([6., 6.], dtype=float32)
     """
-    squares = jnp.square(jax.grad(lambda w: (synthesize(w) * noise).sum())(w))
-    return safe_sqrt(squares.sum(axis=2).mean(axis=1))
+    _, pullback = jax.vjp(synthesize, w)
+    return _lengths(*pullback(noise))
+
+
+def _lengths(gradients: Float[Array, "batch styles style"]) -> Float[Array, " batch"]:
+    return safe_sqrt(jnp.square(gradients).sum(axis=2).mean(axis=1))

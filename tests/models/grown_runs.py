@@ -52,9 +52,10 @@ class Complete:
         jax.tree.map(np.testing.assert_array_equal, state, self.states[step])
 
     @convolutions_by_xla()
-    def assert_equal_to_single_run(self, last):
-        """Up to the rounding of other programs."""
-        single = fit(self.model, DATA, key=self.keys[1], steps=last, batch_size=4).state
+    def assert_equal_to_single_run(self, first, last):
+        """Up to the rounding of other programs, from a stored state on."""
+        options = {"steps": last, "batch_size": 4, "state": select_seed(self.states[first], 1), "first_step": first}
+        single = fit(self.model, DATA, key=self.keys[1], **options).state
         several = select_seed(self.states[last], 1)
         for (path, x), y in zip(jax.tree.leaves_with_path(single.params), jax.tree.leaves(several.params), strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5, err_msg=str(path))

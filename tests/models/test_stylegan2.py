@@ -1,6 +1,7 @@
 """The family stylegan2: its losses and regularizers, style mixing, averages, truncation and sizes of images."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,9 @@ from jaxgen.models import stylegan2
 from jaxgen.models.new_styles import generator_variables
 from jaxgen.models.stylegan2 import Config, Objective
 from jaxgen.training import fit
+from tests.models.random_states import random_state
 
-SMALL = Config(base=16, largest=4, latent_dim=3, style_dim=5, group=2)
+SMALL = Config(base=16, largest=4, latent_dim=3, style_dim=5, mapping_layers=1, group=2)
 RNG = np.random.default_rng(0)
 DATA = {"image": RNG.integers(0, 256, (8, 8, 8, 1), np.uint8), "label": np.arange(8, dtype=np.int32) % 3}
 BATCH = {name: jnp.asarray(array) for name, array in DATA.items()}
@@ -30,55 +32,63 @@ def objective(config=SMALL, data=DATA):
 @pytest.fixture(scope="module")
 def state():
     """With noise strengths and averages that differ from 0."""
-    initial = stylegan2.build(SMALL, DATA).init(KEY, DATA)
-    params = jax.tree.map(lambda leaf: leaf + 0.1, initial.params)
-    stats = jax.tree.map(lambda leaf: leaf + 0.5, initial.stats)
-    ema = {"generator": {"params": params["generator"], **stats["generator"]}}
-    return initial.replace(params=params, stats=stats, ema=ema)
+    return random_state(stylegan2.build(SMALL, DATA), DATA, scale=0.3)
 
 
 def test_both_losses_are_those_of_logits_of_new_and_of_real_images(state):
     """Each player draws images of its own; the generator's loss changes no statistics but the average of styles."""
     of = objective()
-    networks = of.networks
-    value, (stats, _) = stylegan2.generator_loss(of, KEY, state.params, state, BATCH)
-    fake, _ = stylegan2._generated(of, jax.random.split(KEY)[0], state.params, state, BATCH)
-    of_fake = networks.discriminate(state.params, fake, None)
+    real = jnp.asarray(DATA["image"]) / 127.5 - 1
+
+    @jax.jit
+    def results(params):
+        image_keys = jax.random.split(KEY)[0], jax.random.split(KEY, 3)[0]
+        fakes = [stylegan2._generated(of, key, params, state, BATCH)[0] for key in image_keys]
+        logits = [of.networks.discriminate(params, images, None) for images in (*fakes, real)]
+        return (
+            stylegan2.generator_loss(of, KEY, params, state, BATCH),
+            stylegan2.discriminator_loss(of, KEY, params, state, BATCH),
+            logits,
+        )
+
+    of_generator, of_discriminator, (of_fake, of_other_fake, of_real) = results(state.params)
+    value, (stats, _) = of_generator
     np.testing.assert_allclose(value, softplus(-of_fake).mean(), rtol=1e-6)
     assert {name for name in stats["generator"] if name != "latent_average"} == {"noise", "path_length"}
     for name in ("noise", "path_length"):
         jax.tree.map(np.testing.assert_array_equal, stats["generator"][name], state.stats["generator"][name])
 
-    value, (_, metrics) = stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH)
-    fake, _ = stylegan2._generated(of, jax.random.split(KEY, 3)[0], state.params, state, BATCH)
-    of_fake = networks.discriminate(state.params, fake, None)
-    real = jnp.asarray(DATA["image"]) / 127.5 - 1
-    of_real = networks.discriminate(state.params, real, None)
-    np.testing.assert_allclose(value, (softplus(of_fake) + softplus(-of_real)).mean(), rtol=1e-5)
+    value, (_, metrics) = of_discriminator
+    np.testing.assert_allclose(value, (softplus(of_other_fake) + softplus(-of_real)).mean(), rtol=1e-5)
     np.testing.assert_allclose(metrics["sign_of_real_output"], np.sign(of_real).mean())
 
 
 def test_the_gradient_penalty_is_half_of_gamma_times_the_squared_norm_summed_over_pixels(state):
-    of = objective(replace(SMALL, gamma=3.0))
     real = jnp.asarray(DATA["image"]) / 127.5 - 1
-    gradient = jax.grad(lambda images: of.networks.discriminate(state.params, images, None).sum())(real)
+
+    @jax.jit
+    def results(params):
+        configs = replace(SMALL, gamma=3.0), SMALL
+        values = [stylegan2.gradient_penalty_loss(objective(c), KEY, params, state, BATCH)[0] for c in configs]
+        return values, jax.grad(lambda images: objective().networks.discriminate(params, images, None).sum())(real)
+
+    (value, automatic), gradient = results(state.params)
     expected = 1.5 * np.square(np.asarray(gradient, np.float64)).sum(axis=(1, 2, 3)).mean()
-    value, _ = stylegan2.gradient_penalty_loss(of, KEY, state.params, state, BATCH)
     np.testing.assert_allclose(value, expected, rtol=1e-4)
-    automatic, _ = stylegan2.gradient_penalty_loss(objective(), KEY, state.params, state, BATCH)
     np.testing.assert_allclose(automatic, expected / 3 * 0.0002 * 8**2 / 8, rtol=1e-4)
 
 
 def test_the_path_length_penalty_is_of_half_of_the_batch_and_stores_its_average(state):
-    value, (stats, metrics) = stylegan2.path_length_loss(objective(), KEY, state.params, state, BATCH)
+    @jax.jit
+    @partial(jax.value_and_grad, has_aux=True)
+    def loss(of_generator):
+        params = {**state.params, "generator": of_generator}
+        return stylegan2.path_length_loss(objective(), KEY, params, state, BATCH)
+
+    (value, (stats, metrics)), gradient = loss(state.params["generator"])
     before, after = (float(each["generator"]["path_length"]["mean"]) for each in (state.stats, stats))
     np.testing.assert_allclose(after, before + 0.01 * (float(metrics["length"]) - before), rtol=1e-5)
     np.testing.assert_allclose(value, 2 * metrics["penalty"], rtol=1e-6)
-    gradient = jax.grad(
-        lambda params: stylegan2.path_length_loss(
-            objective(), KEY, {**state.params, "generator": params}, state, BATCH
-        )[0]
-    )(state.params["generator"])
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
@@ -107,12 +117,22 @@ def test_styles_are_mixed_at_one_layer_for_the_whole_batch_with_the_given_probab
 
 def test_the_probability_of_augmentations_follows_the_sign_of_outputs_of_four_steps():
     """By batch times interval over the number of images, upwards above the target and downwards below it."""
-    config = replace(SMALL, augmentation="adaptive", adjustment=320)
-    for target, change in ((-0.999, 8 * 4 / 320), (1.0, 0.0)):
+    config = replace(SMALL, augmentation="adaptive", pipeline="noise", adjustment=320, path_length=0.0, gamma=0.0)
+
+    @jax.jit
+    def history(state, target):
         model = stylegan2.build(replace(config, target=target), DATA)
-        fitted = fit(model, DATA, key=KEY, steps=8, batch_size=8)
-        history = np.asarray(fitted.history["discriminator/augmentation_probability"], np.float64).ravel()
-        np.testing.assert_allclose(history, [0, 0, 0, change, change, change, change, 2 * change], atol=1e-6)
+
+        def step(state, key):
+            state, metrics = model.step(key, state, BATCH)
+            return state, metrics["discriminator/augmentation_probability"]
+
+        return jax.lax.scan(step, state, jax.random.split(KEY, 8))[1]
+
+    state = jax.jit(stylegan2.build(config, DATA).init)(KEY, DATA)
+    for target, change in ((-0.999, 8 * 4 / 320), (1.0, 0.0)):
+        expected = [0, 0, 0, change, change, change, change, 2 * change]
+        np.testing.assert_allclose(history(state, target), expected, atol=1e-6)
 
 
 def test_real_and_generated_images_are_augmented_for_both_players_and_the_penalty(state, monkeypatch):
@@ -125,25 +145,36 @@ def test_real_and_generated_images_are_augmented_for_both_players_and_the_penalt
 
     monkeypatch.setattr(stylegan2, "diff_augment", darkened)
     of = objective(replace(SMALL, augmentation="diff", gamma=2.0))
-    stylegan2.generator_loss(of, KEY, state.params, state, BATCH)
+    jax.eval_shape(lambda: stylegan2.generator_loss(of, KEY, state.params, state, BATCH))
     assert len(given) == 1
-    stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH)
+    jax.eval_shape(lambda: stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH))
     assert len(given) == 3
-    value, _ = stylegan2.gradient_penalty_loss(of, KEY, state.params, state, BATCH)
     real = 0.5 * (jnp.asarray(DATA["image"]) / 127.5 - 1)
-    gradient = jax.grad(lambda images: of.networks.discriminate(state.params, images, None).sum())(real)
+
+    @jax.jit
+    def results(params):
+        value, _ = stylegan2.gradient_penalty_loss(of, KEY, params, state, BATCH)
+        return value, jax.grad(lambda images: of.networks.discriminate(params, images, None).sum())(real)
+
+    value, gradient = results(state.params)
     np.testing.assert_allclose(value, np.square(0.5 * np.asarray(gradient)).sum(axis=(1, 2, 3)).mean(), rtol=1e-4)
 
 
 def test_truncation_draws_samples_towards_the_image_of_the_average_style(state):
     model = stylegan2.build(SMALL, DATA)
     z = model.sample_latent(KEY, 3)
-    images, average = model.decode(state, z), model.decode(state, z, truncation=0.0)
+
+    @jax.jit
+    def decode_and_sample(psi):
+        return model.decode(state, z, truncation=psi), model.sample(KEY, state, 3, truncation=psi)
+
+    average, near, nearer_to_images, of_all_styles = (decode_and_sample(psi)[0] for psi in (0.0, 0.2, 0.6, 1.0))
     np.testing.assert_allclose(average, np.broadcast_to(average[:1], average.shape), atol=1e-6)
-    np.testing.assert_allclose(model.decode(state, z, truncation=1.0), images, atol=1e-6)
-    distances = [jnp.abs(model.decode(state, z, truncation=psi) - average).mean() for psi in (0.2, 0.6, 1.0)]
+    np.testing.assert_allclose(of_all_styles, jax.jit(model.decode)(state, z), atol=1e-6)
+    distances = [jnp.abs(images - average).mean() for images in (near, nearer_to_images, of_all_styles)]
     assert distances[0] < distances[1] < distances[2]
-    np.testing.assert_array_equal(model.sample(KEY, state, 3, truncation=0.6), model.decode(state, z, truncation=0.6))
+    decoded, sampled = decode_and_sample(0.6)
+    np.testing.assert_array_equal(sampled, decoded)
     for psi in (-0.1, 1.1, float("nan"), "1"):
         with pytest.raises(InputError, match="truncation must be from 0"):
             model.decode(state, z, truncation=psi)
@@ -196,11 +227,10 @@ def test_conditional_models_need_labels_and_others_take_none():
         stylegan2.build(conditional, {"image": DATA["image"]})
     model = stylegan2.build(SMALL, DATA)
     with pytest.raises(InputError, match="not conditioned on labels"):
-        model.sample(KEY, model.init(KEY, DATA), 3, label=1)
+        model.sample(KEY, random_state(model, DATA), 3, label=1)
     model = stylegan2.build(conditional, DATA)
-    state = model.init(KEY, DATA)
     z = jnp.broadcast_to(model.sample_latent(KEY, 1), (3, 3))
-    images = model.decode(state, z, label=np.arange(3))
+    images = jax.jit(model.decode)(random_state(model, DATA), z, label=np.arange(3))
     assert jnp.abs(images[0] - images[1]).max() > 1e-4
 
 
@@ -218,15 +248,20 @@ def test_regularizers_are_updated_in_their_steps_with_corrected_learning_rates()
 
 
 def test_a_batch_that_the_group_does_not_divide_is_refused():
+    model = stylegan2.build(replace(SMALL, group=4), DATA)
+    state, few = random_state(model, DATA), {name: array[:6] for name, array in DATA.items()}
     with pytest.raises(InputError, match="the batch must be a multiple of the group"):
-        fit(stylegan2.build(replace(SMALL, group=4), DATA), DATA, key=KEY, steps=1, batch_size=6)
+        jax.eval_shape(model.step, KEY, state, few)
 
 
 def test_training_goes_on_with_the_same_bits_after_an_interruption_between_regularizers():
-    model = stylegan2.build(SMALL, DATA)
-    whole = fit(model, DATA, key=KEY, steps=6, batch_size=4).state
-    part = fit(model, DATA, key=KEY, steps=3, batch_size=4).state
-    resumed = fit(model, DATA, key=KEY, steps=6, batch_size=4, state=part, first_step=3).state
+    model, states = stylegan2.build(SMALL, DATA), {}
+
+    def store(chunk):
+        states[chunk.step] = jax.device_get(chunk.state)
+
+    whole = fit(model, DATA, key=KEY, steps=6, batch_size=4, chunk=3, callbacks=[store]).state
+    resumed = fit(model, DATA, key=KEY, steps=6, batch_size=4, chunk=3, state=states[3], first_step=3).state
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
     length = whole.stats["generator"]["path_length"]["mean"]
     assert float(length) > 0
@@ -240,16 +275,16 @@ def test_styles_and_noise_are_those_of_which_images_are_decoded(state):
     styles = model.styles
     w = styles.map(state, latent)
     layers = jnp.repeat(w[:, None], styles.layers, axis=1)
-    images = styles.synthesize(state, layers, styles.noise(state))
-    np.testing.assert_allclose(images, model.decode(state, latent), atol=1e-6)
+    synthesize, decode = jax.jit(styles.synthesize), jax.jit(model.decode)
+    images = synthesize(state, layers, styles.noise(state))
+    np.testing.assert_allclose(images, decode(state, latent), atol=1e-6)
     average = jnp.broadcast_to(styles.average(state), layers.shape)
-    images = styles.synthesize(state, average, styles.noise(state))
-    np.testing.assert_allclose(images, model.decode(state, latent, truncation=0.0), atol=1e-6)
+    images = synthesize(state, average, styles.noise(state))
+    np.testing.assert_allclose(images, decode(state, latent, truncation=0.0), atol=1e-6)
 
 
 def test_each_image_can_have_noise_of_its_own(state):
     model = stylegan2.build(SMALL, BATCH)
-    # The strengths of the noise are 0 at first.
     params = jax.tree_util.tree_map_with_path(
         lambda path, x: x + 0.5 if path[-1].key == "noise_strength" else x, state.ema["generator"]["params"]
     )
@@ -258,8 +293,9 @@ def test_each_image_can_have_noise_of_its_own(state):
     stored = model.styles.noise(state)
     other = jax.tree.map(lambda x: x[::-1], stored)
     both = jax.tree.map(lambda *x: jnp.stack(x), stored, other)
-    found = model.styles.synthesize(state, layers, both)
-    expected = [model.styles.synthesize(state, layers[:1], noise)[0] for noise in (stored, other)]
+    synthesize = jax.jit(model.styles.synthesize)
+    found = synthesize(state, layers, both)
+    expected = [synthesize(state, layers[:1], noise)[0] for noise in (stored, other)]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(expected[0] - expected[1]).max() > 0.01
 
@@ -275,7 +311,8 @@ def test_the_matrices_of_the_layers_change_their_styles_to_factors():
     assert len(matrices) == model.styles.layers
     assert {matrix.shape[0] for matrix in matrices} == {SMALL.style_dim}
     layers = jnp.ones((1, model.styles.layers, SMALL.style_dim))
-    before = model.styles.synthesize(state, layers, model.styles.noise(state))
+    synthesize = jax.jit(model.styles.synthesize)
+    before = synthesize(state, layers, model.styles.noise(state))
     changes = []
     for number, matrix in enumerate(matrices):
         left, values, _ = np.linalg.svd(np.asarray(matrix, np.float64), full_matrices=True)
@@ -283,7 +320,7 @@ def test_the_matrices_of_the_layers_change_their_styles_to_factors():
         assert values[-1] > 0
         for step in (left[:, -1], left[:, 0]):
             moved = layers.at[0, number].add(jnp.asarray(step, jnp.float32))
-            after = model.styles.synthesize(state, moved, model.styles.noise(state))
+            after = synthesize(state, moved, model.styles.noise(state))
             changes.append(np.abs(after - before).max())
     assert max(changes[::2]) < 1e-5
     # The style of the last map to colours, and of all convolutions, counts.
