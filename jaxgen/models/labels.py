@@ -88,7 +88,7 @@ def check_conditional(label: Labels | None, *, conditional: bool) -> None:
     """Refuse labels for a model that is not conditioned on them.
 
     Args:
-        label: labels that are asked for; None for none.
+        label: labels that are given; None for none.
         conditional: whether the model is conditioned on labels.
 
     Raises:
