@@ -35,7 +35,7 @@ from jaxgen.models.preprocessing import from_signed
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.layer_styles import Generator, Noise
 from jaxgen.nn.progressive_networks import Discriminator
-from jaxgen.nn.stylegan2_networks import resolutions
+from jaxgen.nn.resolutions import resolutions
 from jaxgen.nn.stylegan_networks import BLUR, Mapping, Synthesis
 from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
 

@@ -8,7 +8,8 @@ from jaxgen.augmentation import PIPELINES
 from jaxgen.errors import InputError, check_known
 from jaxgen.models.optimizer import AdversarialOptimizerConfig
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.stylegan2_networks import Architecture, resolutions
+from jaxgen.nn.resolutions import resolutions
+from jaxgen.nn.stylegan2_networks import Architecture
 
 Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float
 
@@ -47,10 +48,6 @@ def append_deviation(
     groups = x.reshape(size, batch // size, height, width, statistics, channels // statistics)
     wide = groups.astype(jnp.promote_types(x.dtype, jnp.float32))
     variance = jnp.mean(jnp.square(wide - wide.mean(axis=0)), axis=0)
-    deviation = jnp.sqrt(variance + EPSILON).mean(axis=(1, 2, 4)).astype(x.dtype)
+    deviation = jnp.sqrt(variance + ROOT_EPSILON).mean(axis=(1, 2, 4)).astype(x.dtype)
     each = jnp.tile(deviation, (size, 1))[:, None, None]
     return jnp.concatenate([x, jnp.broadcast_to(each, (batch, height, width, statistics))], axis=-1)
-
-
-EPSILON = 1e-8
-"""Number within the root."""

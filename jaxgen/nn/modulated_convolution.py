@@ -18,15 +18,13 @@ from typing import Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.nn.equalized import resampled_convolution
-from jaxgen.nn.resampling import Filter
+from jaxgen.nn.resampling import BINOMIAL, Filter
 from jaxgen.typing import Array, Float
 
 Form: TypeAlias = Literal["scaled", "grouped"]
 """How the convolution is computed: by one kernel and scaled features, or by a kernel for each example."""
-
-EPSILON = 1e-8
-"""Number within the root of the demodulation."""
 
 
 def modulated_convolution(
@@ -36,7 +34,7 @@ def modulated_convolution(
     *,
     demodulate: bool = True,
     up: int = 1,
-    taps: Filter = (0.125, 0.375, 0.375, 0.125),
+    taps: Filter = BINOMIAL,
     form: Form = "scaled",
 ) -> Float[Array, "batch rows columns features"]:
     """Convolve each example with a kernel that its style has scaled.
@@ -81,4 +79,4 @@ def _demodulation(
     """1 / sqrt(sum of the squares of a kernel that a style has scaled), of each example and output channel."""
     wide = jnp.promote_types(kernel.dtype, jnp.float32)
     squares = jnp.square(kernel.astype(wide)).sum(axis=(0, 1))
-    return jax.lax.rsqrt(jnp.square(styles.astype(wide)) @ squares + EPSILON)
+    return jax.lax.rsqrt(jnp.square(styles.astype(wide)) @ squares + ROOT_EPSILON)

@@ -11,6 +11,7 @@ and the real images lose their details in the same way (`faded`). The level of d
 `log2(full size / size) + 1 - new`.
 """
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as linen
@@ -22,29 +23,11 @@ from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense
 from jaxgen.nn.minibatch_deviation import append_deviation
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.resampling import downsample, normalized, resample, upsample
-from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, channels_at, resolutions
 from jaxgen.typing import Array, Float, Int, Scalar
 
 BOX = (0.5, 0.5)
 """Filter that repeats pixels when they are enlarged, and averages them when they are reduced."""
-
-
-def channels_at(size: int, *, base: int = 8192, largest: int = 512) -> int:
-    """Return the number of channels of the feature maps of a size.
-
-    Args:
-        size: height and width of the feature map.
-        base: number of channels times half the size, where that is not above the largest number.
-        largest: largest number of channels.
-
-    Returns:
-        `min(2 base // size, largest)`.
-
-    Example:
-        >>> [channels_at(size) for size in (4, 32, 64, 1024)]
-        [512, 512, 256, 16]
-    """
-    return min(2 * base // size, largest)
 
 
 def faded(
@@ -105,7 +88,7 @@ class Generator(linen.Module):
         inputs = z if not self.classes else jnp.concatenate([z, jax.nn.one_hot(label, self.classes)], axis=-1)
         x, images = pixel_norm(inputs), {}
         for each in used:
-            x = GeneratorBlock(channels_at(each, base=self.base, largest=self.largest), name=f"b{each}")(x)
+            x = GeneratorBlock(channels_at(each, product=2 * self.base, largest=self.largest), name=f"b{each}")(x)
             if each in used[-1 if new is None else -2 :] or self.is_initializing():
                 images[each] = EqualizedConv(self.channels, 1, name=f"torgb{each}")(x)
         if new is None:
@@ -122,9 +105,10 @@ class GeneratorBlock(linen.Module):
     def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "batch height width features"]:
         """Apply the block."""
         if x.ndim == 2:
-            dense = EqualizedDense(SMALLEST**2 * self.features, gain=GAIN / 4, use_bias=False, name="dense")
+            shape = (SMALLEST_RESOLUTION, SMALLEST_RESOLUTION, self.features)
+            dense = EqualizedDense(math.prod(shape), gain=GAIN / 4, use_bias=False, name="dense")
             bias = self.param("bias", linen.initializers.zeros, (self.features,))
-            x = _normalized(dense(x).reshape(-1, SMALLEST, SMALLEST, self.features) + bias)
+            x = _normalized(dense(x).reshape(-1, *shape) + bias)
             return _normalized(EqualizedConv(self.features, 3, gain=GAIN, name="conv")(x))
         x = _normalized(EqualizedConv(self.features, 3, gain=GAIN, up=2, taps=BOX, name="conv0_up")(x))
         return _normalized(EqualizedConv(self.features, 3, gain=GAIN, name="conv1")(x))
@@ -166,7 +150,7 @@ class Discriminator(linen.Module):
         used = used_resolutions(self, image.shape[1], new)
         x = self._from_colours(image)
         for each in reversed(used[1:]):
-            halved = channels_at(each // 2, base=self.base, largest=self.largest)
+            halved = channels_at(each // 2, product=2 * self.base, largest=self.largest)
             x = DiscriminatorBlock(halved, self.fused, self.blur, name=f"b{each}")(x)
             if each == used[-1] or self.is_initializing():
                 image = downsample(image, BOX)
@@ -175,7 +159,7 @@ class Discriminator(linen.Module):
             elif self.is_initializing():
                 self._from_colours(image)
         x = append_deviation(x, group=self.group) if self.group > 1 else x
-        features = channels_at(SMALLEST, base=self.base, largest=self.largest)
+        features = channels_at(SMALLEST_RESOLUTION, product=2 * self.base, largest=self.largest)
         x = _activated(EqualizedConv(features, 3, gain=GAIN, name="conv")(x)).reshape(len(x), -1)
         x = _activated(EqualizedDense(min(self.base, self.largest), gain=GAIN, name="dense0")(x))
         outputs = EqualizedDense(self.outputs or 1, name="dense1")(x)
@@ -184,7 +168,7 @@ class Discriminator(linen.Module):
     def _from_colours(self, image: Float[Array, "batch size size colours"]) -> Float[Array, "batch size size channels"]:
         """The features of images, by the layer for their size."""
         size = image.shape[1]
-        channels = channels_at(size, base=self.base, largest=self.largest)
+        channels = channels_at(size, product=2 * self.base, largest=self.largest)
         return _activated(EqualizedConv(channels, 1, gain=GAIN, name=f"fromrgb{size}")(image))
 
 
@@ -234,8 +218,10 @@ def used_resolutions(network: linen.Module, size: int | None, new: Scalar | None
         raise InputError(f"images must have one of the sizes {', '.join(map(str, known))} of the network, got {size}")
     if network.scope is not None and network.is_initializing() and size != full:
         raise InputError(f"the network must be initialized with its largest images, {full} pixels, got {size}")
-    if new is not None and size == SMALLEST:
-        raise InputError(f"layers must fade in at more than {SMALLEST} pixels, as there are none before, got {size}")
+    if new is not None and size == SMALLEST_RESOLUTION:
+        raise InputError(
+            f"layers must fade in at more than {SMALLEST_RESOLUTION} pixels, as there are none before, got {size}"
+        )
     return known[: known.index(size) + 1]
 
 

@@ -25,9 +25,8 @@ Padding: TypeAlias = int | Sequence[int]
 A negative number leaves out pixels.
 """
 
-
-BLUR = (1.0, 3.0, 3.0, 1.0)
-"""Taps of the filter of StyleGAN2, before they are divided by their sum."""
+BINOMIAL = (0.125, 0.375, 0.375, 0.125)
+"""Filter of all resampling in StyleGAN2: (1, 3, 3, 1), divided by its sum."""
 
 
 def normalized(taps: Sequence[float]) -> Float[np.ndarray, " taps"]:

@@ -26,59 +26,15 @@ from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
 from jaxgen.nn.minibatch_deviation import append_deviation
 from jaxgen.nn.modulated_convolution import modulated_convolution
 from jaxgen.nn.pixel_norm import pixel_norm
-from jaxgen.nn.resampling import BLUR, downsample, normalized, upsample
+from jaxgen.nn.resampling import BINOMIAL, downsample, upsample
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, channels_at, resolutions
 from jaxgen.typing import Array, Float, Int
 
 Architecture: TypeAlias = Literal["skip", "resnet", "orig"]
 """How the blocks of a network are connected: by images (skip), by features (resnet), or not (orig); section 4.1."""
 
-TAPS = tuple(float(tap) for tap in normalized(BLUR))
-"""Filter of all resampling."""
-
-SMALLEST = 4
-"""Height and width of the first feature map."""
-
 HALF = math.sqrt(0.5)
 """Factor of both branches of a residual block, whose sum then has the variance of each."""
-
-
-def resolutions(size: int) -> list[int]:
-    """Return the sizes of the feature maps, from 4 to that of the image.
-
-    Args:
-        size: height and width of the image.
-
-    Returns:
-        Powers of 2.
-
-    Raises:
-        InputError: if the size is no power of 2, or below 8.
-
-    Example:
-        >>> resolutions(32)
-        [4, 8, 16, 32]
-    """
-    if size < 2 * SMALLEST or size & (size - 1):
-        raise InputError(f"images must be square, with a power of 2 from 8 on as their size, got {size}")
-    return [2**power for power in range(2, size.bit_length())]
-
-
-def channels_at(size: int, *, base: int = 32768, largest: int = 512) -> int:
-    """Return the number of channels of the feature maps of a size.
-
-    Args:
-        size: height and width of the feature map.
-        base: number of channels times the size, where that is not above the largest number.
-        largest: largest number of channels.
-
-    Returns:
-        `min(base // size, largest)`.
-
-    Example:
-        >>> [channels_at(size) for size in (32, 64, 128, 1024)]
-        [512, 512, 256, 32]
-    """
-    return min(base // size, largest)
 
 
 class Mapping(linen.Module):
@@ -154,7 +110,7 @@ class StyledConv(linen.Module):
         styles = EqualizedDense(x.shape[-1], bias_init=1.0, mixed=False, name="affine")(w)
         kernel = self.param("kernel", normal(1.0), (3, 3, x.shape[-1], self.features))
         x = x.astype(self.dtype or x.dtype)
-        y = modulated_convolution(x, kernel, styles, up=self.up, taps=TAPS)
+        y = modulated_convolution(x, kernel, styles, up=self.up, taps=BINOMIAL)
         strength = self.param("noise_strength", linen.initializers.zeros, ())
         y = add_noise(self, y, strength.astype(y.dtype), noise)
         y = leaky_relu(y + self.param("bias", linen.initializers.zeros, (self.features,)).astype(y.dtype))
@@ -223,12 +179,12 @@ class Synthesis(linen.Module):
             raise InputError(f"styles must be [batch, {self.styles}, style], got {w.shape}")
         x, image, used = None, None, 0
         for size in resolutions(self.size):
-            features = channels_at(size, base=self.base, largest=self.largest)
+            features = channels_at(size, product=self.base, largest=self.largest)
             last = size == self.size
             block = SynthesisBlock(features, self.channels, self.architecture, last, name=f"b{size}")
             # The map to colours has the style of the next convolution.
             x, image = block(x, image, w[:, used:], noise=noise)
-            used += 1 if size == SMALLEST else 2
+            used += 1 if size == SMALLEST_RESOLUTION else 2
         assert image is not None
         return image
 
@@ -257,12 +213,14 @@ class SynthesisBlock(linen.Module):
         layers = iter(jnp.moveaxis(w, 1, 0))
         shortcut, gain = None, 1.0
         if x is None:
-            constant = self.param("const", normal(1.0), (SMALLEST, SMALLEST, self.features))
+            shape = (SMALLEST_RESOLUTION, SMALLEST_RESOLUTION, self.features)
+            constant = self.param("const", normal(1.0), shape)
             x = jnp.broadcast_to(constant, (len(w), *constant.shape))
         else:
             if self.architecture == "resnet":
                 gain = HALF
-                shortcut = EqualizedConv(self.features, 1, gain=HALF, up=2, taps=TAPS, use_bias=False, name="skip")(x)
+                skip = EqualizedConv(self.features, 1, gain=HALF, up=2, taps=BINOMIAL, use_bias=False, name="skip")
+                shortcut = skip(x)
             conv0 = StyledConv(self.features, up=2, name="conv0")
             x = conv0(x, next(layers), noise=noise)
         conv1 = StyledConv(self.features, gain=gain, name="conv1")
@@ -270,7 +228,7 @@ class SynthesisBlock(linen.Module):
         if shortcut is not None:
             x = shortcut + x
         if image is not None:
-            image = upsample(image, TAPS)
+            image = upsample(image, BINOMIAL)
         if self.last or self.architecture == "skip":
             colours = ToColours(self.channels, name="torgb")(x, next(layers))
             image = colours if image is None else image + colours
@@ -318,11 +276,11 @@ class Discriminator(linen.Module):
         *larger, smallest = reversed(resolutions(self.size))
         x: Array | None = None
         for size in larger:
-            tall = channels_at(size, base=self.base, largest=self.largest)
-            halved = channels_at(size // 2, base=self.base, largest=self.largest)
+            tall = channels_at(size, product=self.base, largest=self.largest)
+            halved = channels_at(size // 2, product=self.base, largest=self.largest)
             block = DiscriminatorBlock(tall, halved, self.architecture, name=f"b{size}")
             x, image = block(x, image)
-        features = channels_at(smallest, base=self.base, largest=self.largest)
+        features = channels_at(smallest, product=self.base, largest=self.largest)
         outputs = features if self.classes else 1
         epilogue = Epilogue(features, outputs, self.architecture, self.group, name="b4")
         logits = epilogue(x, image)
@@ -346,10 +304,10 @@ class DiscriminatorBlock(linen.Module):
         """Return the halved map, and the image, halved where the next block reads it."""
         x, image = _with_colours(x, image, self.features, self.architecture)
         y = leaky_relu(EqualizedConv(self.features, 3, name="conv0")(x))
-        y = leaky_relu(EqualizedConv(self.halved, 3, down=2, taps=TAPS, name="conv1")(y))
+        y = leaky_relu(EqualizedConv(self.halved, 3, down=2, taps=BINOMIAL, name="conv1")(y))
         if self.architecture != "resnet":
             return y, image
-        shortcut = EqualizedConv(self.halved, 1, gain=HALF, down=2, taps=TAPS, use_bias=False, name="skip")(x)
+        shortcut = EqualizedConv(self.halved, 1, gain=HALF, down=2, taps=BINOMIAL, use_bias=False, name="skip")(x)
         return shortcut + HALF * y, image
 
 
@@ -385,4 +343,4 @@ def _with_colours(
     if x is not None and architecture != "skip":
         return x, image
     colours = leaky_relu(EqualizedConv(features, 1, name="fromrgb")(image))
-    return colours if x is None else x + colours, downsample(image, TAPS) if architecture == "skip" else image
+    return colours if x is None else x + colours, downsample(image, BINOMIAL) if architecture == "skip" else image

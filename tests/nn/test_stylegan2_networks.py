@@ -10,7 +10,6 @@ from jax.nn import softplus
 
 from jaxgen.errors import InputError
 from jaxgen.losses.path_regularization import path_lengths
-from jaxgen.nn import stylegan2_networks
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.nn.layer_styles import Generator, mixed, repeated, truncated
 from jaxgen.nn.published_weights import variables_from, weights_of
@@ -278,11 +277,6 @@ class TestConfigurations:
             for i in range(2)
         ]
         assert jnp.abs(drawn[0] - drawn[1]).max() > 1e-3
-
-    @pytest.mark.parametrize("size", [4, 12, 28, 33])
-    def test_sizes_that_are_no_power_of_two_are_refused(self, size):
-        with pytest.raises(InputError, match=f"power of 2 from 8 on as their size, got {size}"):
-            stylegan2_networks.resolutions(size)
 
     def test_styles_of_another_number_of_layers_are_refused(self):
         with pytest.raises(InputError, match=r"styles must be \[batch, 4, style\], got \(2, 5, 8\)"):

@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d, conv_transpose2d, leaky_relu
 from jaxgen.benchmark.pytorch.torch_equalized import EqualizedConv, EqualizedLinear, append_deviation, pixel_norm
 from jaxgen.benchmark.pytorch.torch_networks import AtLeastFloat32, ToMaps, ToRows, channels_last, filled
 from jaxgen.nn.equalized import GAIN, LEAK
-from jaxgen.nn.stylegan2_networks import SMALLEST
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION
 from jaxgen.typing import Params
 
 
@@ -30,7 +30,7 @@ class Generator(nn.Module):
         super().__init__()
         first, *larger = (params[f"b{size}"] for size in sizes)
         self.dense = EqualizedLinear(first["dense"], gain=GAIN / 4)
-        self.to_maps = ToMaps((SMALLEST, SMALLEST))
+        self.to_maps = ToMaps((SMALLEST_RESOLUTION, SMALLEST_RESOLUTION))
         self.bias = nn.Parameter(torch.tensor(np.asarray(first["bias"])))
         layers: list[nn.Module] = [EqualizedConv(first["conv"], gain=GAIN)]
         for block in larger:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.benchmark.pytorch.torch_equalized import (
     EqualizedConv,
     EqualizedLinear,
@@ -21,8 +22,7 @@ from jaxgen.benchmark.pytorch.torch_equalized import (
 )
 from jaxgen.benchmark.pytorch.torch_networks import AtLeastFloat32, ToRows, channels_last, filled
 from jaxgen.nn.equalized import GAIN, LEAK
-from jaxgen.nn.modulated_convolution import EPSILON
-from jaxgen.nn.stylegan2_networks import TAPS
+from jaxgen.nn.resampling import BINOMIAL
 from jaxgen.typing import Params
 
 
@@ -34,7 +34,7 @@ class Filter(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        window = torch.tensor(np.outer(TAPS, TAPS), dtype=torch.float32)
+        window = torch.tensor(np.outer(BINOMIAL, BINOMIAL), dtype=torch.float32)
         self.register_buffer("window", window)
         self.register_buffer("enlarging_window", 4 * window)
 
@@ -206,7 +206,7 @@ class StyledConv(ModulatedConv):
     def demodulation(self, styles: Tensor) -> Tensor:
         """Return the factor of each example and output channel."""
         squares = self.weight.square().sum(dim=(2, 3))
-        return (styles.square() @ squares.t() + EPSILON).rsqrt()
+        return (styles.square() @ squares.t() + ROOT_EPSILON).rsqrt()
 
 
 class ToColours(ModulatedConv):
