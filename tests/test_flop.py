@@ -114,7 +114,7 @@ def test_convolutions_are_counted_by_output_pixels_forward_and_backward():
 @pytest.mark.parametrize(
     ("stride", "dilation", "pads"), [(1, 1, (1, 1)), (2, 1, (0, 1)), (1, 2, (2, 3)), (3, 2, (4, 0))]
 )
-def test_multiplications_of_padding_are_left_out_where_asked(stride, dilation, pads):
+def test_multiplications_of_padding_are_left_out_where_requested(stride, dilation, pads):
     """Of an image and a window of ones, the sum of the result is the number of multiplications within the image."""
     image, window = np.ones((1, 7, 7, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
 

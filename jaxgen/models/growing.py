@@ -38,7 +38,7 @@ from jaxgen.models.optimizer import (
 from jaxgen.models.validation import check_not_negative, check_positive, check_widths
 from jaxgen.nn.progressive_networks import faded
 from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, resolutions
-from jaxgen.typing import Array, Float, Scalar
+from jaxgen.typing import Array, Float, Metrics, Scalar
 
 Value = TypeVar("Value")
 
@@ -147,6 +147,10 @@ class Growth(NamedTuple):
         assert self.batch_size is not None
         done = (step - self.first) // REPEATS * REPEATS
         return jnp.minimum((self.before + done * float(self.batch_size)) / self.images, 1.0)
+
+    def metrics(self, new: Scalar | None) -> Metrics:
+        """Return the image size and the weight of its layers as metrics: `image_size`, `new_layers`."""
+        return {"image_size": jnp.float32(self.size), "new_layers": jnp.float32(1.0 if new is None else new)}
 
 
 def plan(config: GrowingConfig, size: int) -> tuple[Growth, ...]:

@@ -15,6 +15,9 @@ from jaxgen.typing import AnyArray, Array, Batch, Float, Int
 Labels: TypeAlias = Int[AnyArray, "..."] | Sequence[int] | int
 """One label, or one for each example."""
 
+Label: TypeAlias = Int[Array, " batch"] | None
+"""A class for each example of a batch; None without a condition."""
+
 
 def labels_of(batch: Batch) -> Int[Array, " batch"]:
     """Return the labels of a batch.
@@ -88,7 +91,7 @@ def check_conditional(label: Labels | None, *, conditional: bool) -> None:
     """Refuse labels for a model that is not conditioned on them.
 
     Args:
-        label: labels that are asked for; None for none.
+        label: labels that are given; None for none.
         conditional: whether the model is conditioned on labels.
 
     Raises:

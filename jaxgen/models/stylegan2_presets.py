@@ -24,7 +24,7 @@ CONFIG_F = Config(
 )
 
 WITH_AUGMENTATION = replace(CONFIG_F, augmentation="adaptive")
-"""As the authors' later code trains, where it is not told otherwise."""
+"""As the authors' later code trains, where no augmentation is given."""
 
 
 def _preset(config: Config, batch_size: int, reference: str) -> Preset:

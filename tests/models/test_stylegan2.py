@@ -182,10 +182,10 @@ def test_truncation_draws_samples_towards_the_image_of_the_average_style(state):
 
 def test_smaller_images_are_surrounded_by_black_and_come_back_in_their_size():
     images = {"image": RNG.integers(0, 256, (4, 6, 5, 1), np.uint8)}
-    networks = objective(replace(SMALL, size=8), images).networks
-    real = networks.real(images)
+    spaces = objective(replace(SMALL, size=8), images).networks.spaces
+    real = spaces.real(images)
     assert real.shape == (4, 8, 8, 1)
-    np.testing.assert_allclose(networks.inner(real), images["image"] / 127.5 - 1, atol=1e-6)
+    np.testing.assert_allclose(spaces.data_images(real), images["image"] / 255, atol=1e-6)
     border = np.ones((8, 8), bool)
     border[1:7, 1:6] = False
     np.testing.assert_array_equal(np.asarray(real)[:, border], -1)
