@@ -156,7 +156,7 @@ class Objective(NamedTuple):
             p = state.stats["discriminator"]["augmentation"]["probability"]
             images = augment(key, images, p, operators=self.config.pipeline)
         elif self.config.augmentation == "diff":
-            images = diff_augment(key, images)
+            images = diff_augment(key, images, operators=self.config.policy)
         return self.networks.discriminate(params, images, label)
 
 

@@ -139,16 +139,16 @@ def test_real_and_generated_images_are_augmented_for_both_players_and_the_penalt
     """And gradients of the penalty pass through the augmentation."""
     given = []
 
-    def darkened(key, images):
-        given.append(images.shape)
+    def darkened(key, images, operators):
+        given.append(operators)
         return 0.5 * images
 
     monkeypatch.setattr(stylegan2, "diff_augment", darkened)
-    of = objective(replace(SMALL, augmentation="diff", gamma=2.0))
+    of = objective(replace(SMALL, augmentation="diff", policy=("cutout",), gamma=2.0))
     jax.eval_shape(lambda: stylegan2.generator_loss(of, KEY, state.params, state, BATCH))
     assert len(given) == 1
     jax.eval_shape(lambda: stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH))
-    assert len(given) == 3
+    assert given == 3 * [("cutout",)]
     real = 0.5 * (jnp.asarray(DATA["image"]) / 127.5 - 1)
 
     @jax.jit
