@@ -148,9 +148,9 @@ class Growth(NamedTuple):
         done = (step - self.first) // REPEATS * REPEATS
         return jnp.minimum((self.before + done * float(self.batch_size)) / self.images, 1.0)
 
-    def metrics(self, new: Scalar | None) -> Metrics:
+    def metrics(self, alpha: Scalar | None) -> Metrics:
         """Return the image size and the weight of its layers as metrics: `image_size`, `new_layers`."""
-        return {"image_size": jnp.float32(self.size), "new_layers": jnp.float32(1.0 if new is None else new)}
+        return {"image_size": jnp.float32(self.size), "new_layers": jnp.float32(1.0 if alpha is None else alpha)}
 
 
 def plan(config: GrowingConfig, size: int) -> tuple[Growth, ...]:

@@ -134,18 +134,20 @@ class Networks(NamedTuple):
         }
 
     def generate(
-        self, params: Params, z: Float[Array, "n latent"], label: Label, size: int, new: Scalar | None
+        self, params: Params, z: Float[Array, "n latent"], label: Label, size: int, alpha: Scalar | None
     ) -> Float[Array, "n size size channels"]:
         """Return images of a size, for the weight of its layers."""
         variables = {"params": params["generator"]}
-        images: Array = apply_untyped(self.generator, variables, z, label, train=True, size=size, new=new)
+        images: Array = apply_untyped(self.generator, variables, z, label, train=True, size=size, alpha=alpha)
         return images
 
     def discriminate(
-        self, params: Params, images: Float[Array, "n size size channels"], new: Scalar | None
+        self, params: Params, images: Float[Array, "n size size channels"], alpha: Scalar | None
     ) -> tuple[Float[Array, " n"], Float[Array, "n classes"] | None]:
         """Return critic values, and logits of classes, which depend on the other images of the batch."""
-        outputs = apply_untyped(self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new)
+        outputs = apply_untyped(
+            self.discriminator, {"params": params["discriminator"]}, images, train=True, alpha=alpha
+        )
         return (outputs[:, 0], outputs[:, 1:]) if self.spaces.classes else (outputs, None)
 
 
@@ -207,14 +209,14 @@ def discriminator_loss(
     fake_key, penalty_key = jax.random.split(key)
     networks, config, phase = objective.networks, objective.config, objective.phase
     spaces = networks.spaces
-    new = phase.weight(state.step)
+    alpha = phase.weight(state.step)
     fake, label = objective.fake(fake_key, params, state, batch)
-    real = real_at(spaces.real(batch), phase.size, new)
-    of_real, classes_of_real = networks.discriminate(params, real, new)
-    of_fake, classes_of_fake = networks.discriminate(params, fake, new)
+    real = real_at(spaces.real(batch), phase.size, alpha)
+    of_real, classes_of_real = networks.discriminate(params, real, alpha)
+    of_fake, classes_of_fake = networks.discriminate(params, fake, alpha)
 
     def critic(images: Array) -> Float[Array, " batch"]:
-        return phase.size / spaces.size * networks.discriminate(params, images, new)[0]
+        return phase.size / spaces.size * networks.discriminate(params, images, alpha)[0]
 
     penalty = gradient_penalty(penalty_key, critic, real, fake, target=config.gradient_norm).mean()
     value = wasserstein.discriminator(of_real, of_fake).mean()
@@ -224,7 +226,7 @@ def discriminator_loss(
         "real_output": of_real.mean(),
         "fake_output": of_fake.mean(),
         "penalty": penalty,
-        **phase.metrics(new),
+        **phase.metrics(alpha),
     }
     return value, ({}, metrics)
 
@@ -242,8 +244,8 @@ def decode(
     labels = spaces.each_label(label, len(latent))
     params = with_averages(state).params
 
-    def draw(size: int, new: Scalar | None) -> Float[Array, "n full full channels"]:
-        return enlarged(networks.generate(params, latent, labels, size, new), spaces.size)
+    def draw(size: int, alpha: Scalar | None) -> Float[Array, "n full full channels"]:
+        return enlarged(networks.generate(params, latent, labels, size, alpha), spaces.size)
 
     return spaces.data_images(at_step(phases, state.step, draw))
 

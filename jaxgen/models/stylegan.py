@@ -159,22 +159,24 @@ class Networks(NamedTuple):
         variables: Params,
         w: Float[Array, "n styles style"],
         size: int,
-        new: Scalar | None,
+        alpha: Scalar | None,
         *,
         noise: Noise,
         key: KeyArray | None = None,
     ) -> Float[Array, "n size size channels"]:
         """Return the images of styles, of a size, for the weight of its layers."""
         options: dict[str, Any] = {"noise": noise, "rngs": None if key is None else {"noise": key}}
-        images: Array = apply_untyped(self.generator, variables, w, size=size, new=new, method="synthesize", **options)
+        images: Array = apply_untyped(
+            self.generator, variables, w, size=size, alpha=alpha, method="synthesize", **options
+        )
         return images
 
     def discriminate(
-        self, params: Params, images: Float[Array, "n size size channels"], label: Label, new: Scalar | None
+        self, params: Params, images: Float[Array, "n size size channels"], label: Label, alpha: Scalar | None
     ) -> Float[Array, " n"]:
         """Return the logits of images, for their labels, which depend on the other images of the batch."""
         outputs: Array = apply_untyped(
-            self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new
+            self.discriminator, {"params": params["discriminator"]}, images, train=True, alpha=alpha
         )
         return outputs if label is None else jnp.take_along_axis(outputs, label[:, None], axis=1)[:, 0]
 
@@ -203,8 +205,8 @@ class Objective(NamedTuple):
             mixing=self.config.mixing,
             layers=2 * len([each for each in resolutions(spaces.size) if each <= size]),  # Those in use.
         )
-        new = self.phase.weight(state.step)
-        images = networks.synthesize(variables, w, size, new, noise="random", key=noise_key)
+        alpha = self.phase.weight(state.step)
+        images = networks.synthesize(variables, w, size, alpha, noise="random", key=noise_key)
         return images, {"generator": {**state.stats["generator"], **changed}}
 
 
@@ -249,19 +251,19 @@ def discriminator_loss(
         Karras et al. 2019, arXiv:1812.04948, appendix C; Mescheder et al. 2018, arXiv:1801.04406, equation 9.
     """
     networks, spaces, phase = objective.networks, objective.networks.spaces, objective.phase
-    label, new = spaces.label(batch), phase.weight(state.step)
+    label, alpha = spaces.label(batch), phase.weight(state.step)
     fake, stats = objective.fake(key, params, state, batch)
-    real = real_at(spaces.real(batch), phase.size, new)
-    of_real = networks.discriminate(params, real, label, new)
-    of_fake = networks.discriminate(params, fake, label, new)
-    penalty = r1_penalty(lambda images: networks.discriminate(params, images, label, new), real).mean()
+    real = real_at(spaces.real(batch), phase.size, alpha)
+    of_real = networks.discriminate(params, real, label, alpha)
+    of_fake = networks.discriminate(params, fake, label, alpha)
+    penalty = r1_penalty(lambda images: networks.discriminate(params, images, label, alpha), real).mean()
     penalty *= (phase.size / spaces.size) ** 2
     value = non_saturating.discriminator(of_real, of_fake).mean() + objective.config.gamma / 2 * penalty
     metrics = {
         "real_output": of_real.mean(),
         "fake_output": of_fake.mean(),
         "penalty": penalty,
-        **phase.metrics(new),
+        **phase.metrics(alpha),
     }
     return value, (stats, metrics)
 
@@ -272,8 +274,8 @@ def draw(
     """Return the images, in [0, 1] approximately, of the styles of layers with the stored noise images."""
     spaces = networks.spaces
 
-    def of_size(size: int, new: Scalar | None) -> Float[Array, "n full full channels"]:
-        return enlarged(networks.synthesize(variables, w, size, new, noise="constant"), spaces.size)
+    def of_size(size: int, alpha: Scalar | None) -> Float[Array, "n full full channels"]:
+        return enlarged(networks.synthesize(variables, w, size, alpha, noise="constant"), spaces.size)
 
     return spaces.data_images(at_step(phases, state.step, of_size))
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxgen.errors import InputError
 from jaxgen.nn.equalized import EqualizedConv, EqualizedDense, leaky_relu, normal
 from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
-from jaxgen.nn.minibatch_deviation import append_deviation
+from jaxgen.nn.minibatch_stddev import append_minibatch_stddev
 from jaxgen.nn.modulated_convolution import modulated_convolution
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.resampling import BINOMIAL, downsample, upsample
@@ -117,7 +117,7 @@ class StyledConv(linen.Module):
         return self.gain * y
 
 
-class ToColours(linen.Module):
+class ToRGB(linen.Module):
     """A modulated 1x1 convolution to the channels of the image, without demodulation.
 
     Attributes:
@@ -230,7 +230,7 @@ class SynthesisBlock(linen.Module):
         if image is not None:
             image = upsample(image, BINOMIAL)
         if self.last or self.architecture == "skip":
-            colours = ToColours(self.channels, name="torgb")(x, next(layers))
+            colours = ToRGB(self.channels, name="torgb")(x, next(layers))
             image = colours if image is None else image + colours
         return x, image
 
@@ -302,7 +302,7 @@ class DiscriminatorBlock(linen.Module):
         self, x: Float[Array, "batch height width channels"] | None, image: Float[Array, "batch height width colours"]
     ) -> tuple[Float[Array, "batch rows columns features"], Float[Array, "batch rows columns colours"]]:
         """Return the halved map, and the image, halved where the next block reads it."""
-        x, image = _with_colours(x, image, self.features, self.architecture)
+        x, image = _add_from_rgb(x, image, self.features, self.architecture)
         y = leaky_relu(EqualizedConv(self.features, 3, name="conv0")(x))
         y = leaky_relu(EqualizedConv(self.halved, 3, down=2, taps=BINOMIAL, name="conv1")(y))
         if self.architecture != "resnet":
@@ -326,14 +326,14 @@ class Epilogue(linen.Module):
         """Return the outputs."""
         assert x is not None
         if self.architecture == "skip":
-            x, _ = _with_colours(x, image, self.features, self.architecture)
-        x = append_deviation(x.astype(jnp.promote_types(x.dtype, jnp.float32)), group=self.group)
+            x, _ = _add_from_rgb(x, image, self.features, self.architecture)
+        x = append_minibatch_stddev(x.astype(jnp.promote_types(x.dtype, jnp.float32)), group=self.group)
         x = leaky_relu(EqualizedConv(self.features, 3, mixed=False, name="conv")(x))
         x = leaky_relu(EqualizedDense(self.features, mixed=False, name="fc")(x.reshape(len(x), -1)))
         return EqualizedDense(self.outputs, mixed=False, name="out")(x)
 
 
-def _with_colours(
+def _add_from_rgb(
     x: Float[Array, "batch height width channels"] | None,
     image: Float[Array, "batch height width colours"],
     features: int,

@@ -102,19 +102,19 @@ class Synthesis(linen.Module):
         *,
         noise: Noise,
         size: int | None = None,
-        new: Scalar | None = None,
+        alpha: Scalar | None = None,
     ) -> Float[Array, "batch size size channels"]:
-        """Return images of a resolution, by default the largest; None for `new` is the weight 1."""
-        used = used_resolutions(self, size, new)
+        """Return images of a resolution, by default the largest; None for `alpha` is the weight 1."""
+        used = used_resolutions(self, size, alpha)
         x, images = None, {}
         for number, each in enumerate(used):
             features = channels_at(each, product=2 * self.base, largest=self.largest)
             x = SynthesisBlock(features, name=f"b{each}")(x, w[:, 2 * number : 2 * number + 2], noise=noise)
-            if each in used[-1 if new is None else -2 :] or self.is_initializing():
+            if each in used[-1 if alpha is None else -2 :] or self.is_initializing():
                 images[each] = EqualizedConv(self.channels, 1, name=f"torgb{each}")(x)
-        if new is None:
+        if alpha is None:
             return images[used[-1]]
-        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], new)
+        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], alpha)
 
 
 class SynthesisBlock(linen.Module):

@@ -39,7 +39,7 @@ def test_losses_are_logistic_with_a_penalty_on_gradients_with_respect_to_full_im
 
         def outputs(x):
             variables = {"params": params["discriminator"]}
-            return networks.discriminator.apply(variables, x, train=True, new=new)
+            return networks.discriminator.apply(variables, x, train=True, alpha=new)
 
         def from_full(full):
             reduced = full.reshape(4, 8, 2, 8, 2, 1).mean((2, 4))

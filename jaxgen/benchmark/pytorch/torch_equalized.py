@@ -69,7 +69,7 @@ def pixel_norm(x: Tensor) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + ROOT_EPSILON).rsqrt()
 
 
-def append_deviation(x: Tensor, group: int) -> Tensor:
+def append_minibatch_stddev(x: Tensor, group: int) -> Tensor:
     """Append the mean standard deviation over the examples of strided groups as a channel."""
     size = min(group, len(x))
     groups = x.unflatten(0, (size, -1)).to(torch.promote_types(x.dtype, torch.float32))

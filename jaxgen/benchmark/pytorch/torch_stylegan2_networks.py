@@ -17,7 +17,7 @@ from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.benchmark.pytorch.torch_equalized import (
     EqualizedConv,
     EqualizedLinear,
-    append_deviation,
+    append_minibatch_stddev,
     pixel_norm,
 )
 from jaxgen.benchmark.pytorch.torch_networks import AtLeastFloat32, ToRows, channels_last, filled
@@ -146,7 +146,7 @@ class SynthesisBlock(nn.Module):
         self.filter = window
         self.conv0 = StyledConv(params["conv0"], window) if "conv0" in params else None
         self.conv1 = StyledConv(params["conv1"])
-        self.torgb = ToColours(params["torgb"])
+        self.torgb = ToRGB(params["torgb"])
         if "const" in params:
             self.const = nn.Parameter(torch.tensor(np.moveaxis(np.asarray(params["const"]), -1, 0)[None].copy()))
 
@@ -209,7 +209,7 @@ class StyledConv(ModulatedConv):
         return (styles.square() @ squares.t() + ROOT_EPSILON).rsqrt()
 
 
-class ToColours(ModulatedConv):
+class ToRGB(ModulatedConv):
     """Copy of a map to colours."""
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:  # type: ignore[override]
@@ -249,7 +249,7 @@ class Discriminator(nn.Module):
         x = leaky_relu(self.fromrgb(image), LEAK)
         for block in self.blocks:
             x = block(x)
-        return append_deviation(x, self.group)
+        return append_minibatch_stddev(x, self.group)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""

@@ -7,7 +7,7 @@ from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float
 
 
-def append_deviation(
+def append_minibatch_stddev(
     x: Float[Array, "batch height width channels"], *, group: int = 4
 ) -> Float[Array, "batch height width with_deviation"]:
     """Append the mean standard deviation over the examples of a group, the same at every pixel, as a channel.
@@ -32,7 +32,7 @@ def append_deviation(
 
     Example:
         >>> x = jnp.array([0.0, 0.0, 2.0, 6.0]).reshape(4, 1, 1, 1)
-        >>> append_deviation(x, group=2)[:, 0, 0, 1]
+        >>> append_minibatch_stddev(x, group=2)[:, 0, 0, 1]
         Array([1., 3., 1., 3.], dtype=float32)
     """
     batch, height, width, channels = x.shape
