@@ -12,6 +12,9 @@ from jaxgen.typing import Array, Float
 CHANNEL_EPSILON = 1e-5
 """Number added to the variance of a channel."""
 
+ROOT_EPSILON = 1e-8
+"""Number within the roots of the normalizations of PGGAN, StyleGAN and StyleGAN2, as in the authors' code."""
+
 
 def absolute(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Return the absolute value, with the derivative 0 at 0, where that of jnp.abs is 1."""

@@ -6,6 +6,5 @@ They differ from those of training data (`jaxgen.data.Augmentation`), which a ge
 from jaxgen.augmentation.control import adjusted_probability
 from jaxgen.augmentation.diff_augment import diff_augment
 from jaxgen.augmentation.pipeline import PIPELINES, augment
-from jaxgen.augmentation.strengths import Strengths
 
-__all__ = ["PIPELINES", "Strengths", "adjusted_probability", "augment", "diff_augment"]
+__all__ = ["PIPELINES", "adjusted_probability", "augment", "diff_augment"]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.augmentation.strengths import Strengths
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float
 
@@ -23,22 +22,29 @@ ONLY_COLOUR = ("hue", "saturation")
 """Operators that do not change grey images."""
 
 
-def colour_map(
-    numbers: Mapping[str, Float[Array, "n size"]], strengths: Strengths
-) -> tuple[Float[Array, "n 3 3"], Float[Array, "n 3"]]:
+BRIGHTNESS_STD = 0.2
+"""Standard deviation of what is added to all colours, which are in [-1, 1]."""
+
+CONTRAST_STD = 0.5
+"""Standard deviation of the binary logarithm of the factor of all colours."""
+
+SATURATION_STD = 1.0
+"""Standard deviation of the binary logarithm of the factor of the saturation."""
+
+
+def colour_map(numbers: Mapping[str, Float[Array, "n size"]]) -> tuple[Float[Array, "n 3 3"], Float[Array, "n 3"]]:
     """Compose the operators of colours.
 
     With the number u uniform on [0, 1), z standard normal and v = (1, 1, 1) / sqrt(3), in this order::
 
-        brightness    c + brightness_std z
-        contrast      2^(contrast_std z) c
+        brightness    c + z / 5
+        contrast      2^(z / 2) c
         lumaflip      c - 2 v v^T c if floor(2 u) = 1, the reflection of the luma
-        hue           rotation about v by (2 u - 1) pi hue_max
-        saturation    v v^T c + 2^(saturation_std z) (c - v v^T c)
+        hue           rotation about v by (2 u - 1) pi
+        saturation    v v^T c + 2^z (c - v v^T c)
 
     Args:
         numbers: operator -> its random numbers; operators of other files are left out.
-        strengths: ranges and standard deviations.
 
     Returns:
         A and b of the maps `c -> A c + b`.
@@ -47,7 +53,7 @@ def colour_map(
         Karras et al. 2020, arXiv:2006.06676, appendix B.
 
     Example:
-        >>> linear, shift = colour_map({"contrast": jnp.array([[2.0]])}, Strengths())
+        >>> linear, shift = colour_map({"contrast": jnp.array([[2.0]])})
         >>> print(linear[0].diagonal(), shift[0])
         [2. 2. 2.] [0. 0. 0.]
     """
@@ -56,17 +62,17 @@ def colour_map(
     linear = jnp.broadcast_to(one, (len(given), 3, 3))
     shift = jnp.zeros((len(given), 3), given.dtype)
     if "brightness" in numbers:
-        shift = shift + strengths.brightness_std * numbers["brightness"]
+        shift = shift + BRIGHTNESS_STD * numbers["brightness"]
     factors: list[Float[Array, "n 3 3"]] = []
     if "contrast" in numbers:
-        factors.append(jnp.exp2(strengths.contrast_std * _each(numbers["contrast"])) * one)
+        factors.append(jnp.exp2(CONTRAST_STD * _each(numbers["contrast"])) * one)
     if "lumaflip" in numbers:
         factors.append(-2 * jnp.floor(2 * _each(numbers["lumaflip"])) * luma + one)
     if "hue" in numbers:
-        angle = (2 * _each(numbers["hue"]) - 1) * math.pi * strengths.hue_max
+        angle = (2 * _each(numbers["hue"]) - 1) * math.pi
         factors.append(jnp.cos(angle) * (one - luma) + jnp.sin(angle) * across + luma)
     if "saturation" in numbers:
-        factors.append(jnp.exp2(strengths.saturation_std * _each(numbers["saturation"])) * (one - luma) + luma)
+        factors.append(jnp.exp2(SATURATION_STD * _each(numbers["saturation"])) * (one - luma) + luma)
     for factor in factors:
         linear = jnp.matmul(factor, linear, precision="highest")
         shift = jnp.matmul(factor, shift[..., None], precision="highest")[..., 0]

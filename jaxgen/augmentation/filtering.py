@@ -3,12 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.augmentation.strengths import Strengths
 from jaxgen.augmentation.wavelets import SYM2
 from jaxgen.typing import Array, Float
 
 POWER = np.array([10.0, 1.0, 1.0, 1.0]) / 13
 """Expected power of the four bands, as of natural images."""
+
+
+IMGFILTER_STD = 1.0
+"""Standard deviation of the binary logarithm of the amplification."""
 
 
 def filter_bank() -> Float[np.ndarray, "4 43"]:
@@ -43,18 +46,17 @@ def filter_bank() -> Float[np.ndarray, "4 43"]:
 
 
 def filtered(
-    images: Float[Array, "n height width channels"], numbers: Float[Array, "n 4"], strengths: Strengths
+    images: Float[Array, "n height width channels"], numbers: Float[Array, "n 4"]
 ) -> Float[Array, "n height width channels"]:
     """Amplify frequency bands, each once, and keep the expected power of the image.
 
-        g_j = t_j / prod_i sqrt(1 + power_i (t_i^2 - 1)),    t_i = 2^(imgfilter_std z_i)
+        g_j = t_j / prod_i sqrt(1 + power_i (t_i^2 - 1)),    t_i = 2^z_i
 
     The filter is `sum_j g_j band_j` along height and width; the images are continued by reflection at their borders.
 
     Args:
         images: images.
         numbers: z, standard normal, 0 for a band that is not amplified.
-        strengths: standard deviations.
 
     Returns:
         The filtered images.
@@ -64,10 +66,10 @@ def filtered(
 
     Example:
         >>> image = jnp.arange(4.0).reshape(1, 2, 2, 1)
-        >>> filtered(image, jnp.zeros((1, 4)), Strengths()).ravel().round(5)
+        >>> filtered(image, jnp.zeros((1, 4))).ravel().round(5)
         Array([0., 1., 2., 3.], dtype=float32)
     """
-    amplification = jnp.exp2(strengths.imgfilter_std * numbers)
+    amplification = jnp.exp2(IMGFILTER_STD * numbers)
     norms = jnp.sqrt(1 + POWER.astype(numbers.dtype) * (jnp.square(amplification) - 1))
     gains = amplification / norms.prod(axis=1, keepdims=True)
     taps = jnp.matmul(gains, filter_bank().astype(numbers.dtype), precision="highest")

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen.augmentation.strengths import Strengths
 from jaxgen.augmentation.wavelets import SYM6
 from jaxgen.typing import Array, Float, Scalar
 
@@ -26,25 +25,35 @@ GEOMETRIC = ("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac")
 """Operators of this file, in their order."""
 
 
-def inverse_map(
-    numbers: Mapping[str, Float[Array, "n size"]], strengths: Strengths, *, height: int, width: int
-) -> Float[Array, "n 3 3"]:
+XINT_MAX = 0.125
+"""Largest translation by whole pixels, as a share of the side."""
+
+SCALE_STD = 0.2
+"""Standard deviation of the binary logarithm of isotropic scaling."""
+
+ANISO_STD = 0.2
+"""Standard deviation of the binary logarithm of anisotropic scaling."""
+
+XFRAC_STD = 0.125
+"""Standard deviation of the translation by fractions of pixels, as a share of the side."""
+
+
+def inverse_map(numbers: Mapping[str, Float[Array, "n size"]], *, height: int, width: int) -> Float[Array, "n 3 3"]:
     """Compose the inverse maps of all geometric operators.
 
     With the number u uniform on [0, 1) and z standard normal, in this order::
 
         xflip       reflection of x if floor(2 u) = 1
         rotate90    rotation by floor(4 u) quarter circles
-        xint        translation by round((2 u - 1) xint_max side) pixels, one u for each axis
-        scale       scaling by 2^(scale_std z)
-        rotate      rotation by (2 u - 1) pi rotate_max
-        aniso       scaling of x by s and of y by 1 / s, s = 2^(aniso_std z)
+        xint        translation by round((2 u - 1) side / 8) pixels, one u for each axis
+        scale       scaling by 2^(z / 5)
+        rotate      rotation by (2 u - 1) pi
+        aniso       scaling of x by s and of y by 1 / s, s = 2^(z / 5)
         rotate      again, with the second number
-        xfrac       translation by xfrac_std z side pixels, one z for each axis
+        xfrac       translation by z side / 8 pixels, one z for each axis
 
     Args:
         numbers: operator -> its random numbers; operators of other files are left out.
-        strengths: ranges and standard deviations.
         height: height of the images in pixels.
         width: width of the images in pixels.
 
@@ -55,7 +64,7 @@ def inverse_map(
         Karras et al. 2020, arXiv:2006.06676, appendix B.
 
     Example:
-        >>> inverse_map({"xflip": jnp.array([[0.7]])}, Strengths(), height=4, width=4)[0]
+        >>> inverse_map({"xflip": jnp.array([[0.7]])}, height=4, width=4)[0]
         Array([[-1.,  0.,  0.],
                [ 0.,  1.,  0.],
                [ 0.,  0.,  1.]], dtype=float32)
@@ -68,20 +77,20 @@ def inverse_map(
         quarters = jnp.floor(4 * numbers["rotate90"][:, 0])
         maps.append(jnp.round(_rotation(quarters * math.pi / 2)))  # Sines and cosines that are exactly 0 or 1.
     if "xint" in numbers:
-        maps.append(_translation(-jnp.round((2 * numbers["xint"] - 1) * strengths.xint_max * sides)))
+        maps.append(_translation(-jnp.round((2 * numbers["xint"] - 1) * XINT_MAX * sides)))
     if "scale" in numbers:
-        inverse = jnp.exp2(-strengths.scale_std * numbers["scale"][:, 0])
+        inverse = jnp.exp2(-SCALE_STD * numbers["scale"][:, 0])
         maps.append(_scaling(inverse, inverse))
-    angles = (2 * numbers["rotate"] - 1) * math.pi * strengths.rotate_max if "rotate" in numbers else None
+    angles = (2 * numbers["rotate"] - 1) * math.pi if "rotate" in numbers else None
     if angles is not None:
         maps.append(_rotation(angles[:, 0]))
     if "aniso" in numbers:
-        logarithm = strengths.aniso_std * numbers["aniso"][:, 0]
+        logarithm = ANISO_STD * numbers["aniso"][:, 0]
         maps.append(_scaling(jnp.exp2(-logarithm), jnp.exp2(logarithm)))
     if angles is not None:
         maps.append(_rotation(angles[:, 1]))
     if "xfrac" in numbers:
-        maps.append(_translation(-strengths.xfrac_std * numbers["xfrac"] * sides))
+        maps.append(_translation(-XFRAC_STD * numbers["xfrac"] * sides))
     composed = maps[0]
     for following in maps[1:]:
         composed = jnp.matmul(composed, following, precision="highest")

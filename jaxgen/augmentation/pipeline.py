@@ -16,7 +16,6 @@ from jaxgen.augmentation.filtering import filtered
 from jaxgen.augmentation.geometry import GEOMETRIC, inverse_map, resampled
 from jaxgen.augmentation.noise_and_cutout import cut_out, noisy
 from jaxgen.augmentation.random_numbers import OPERATORS, applied, draw
-from jaxgen.augmentation.strengths import Strengths
 from jaxgen.errors import InputError, check_known, shortened
 from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
 
@@ -40,8 +39,6 @@ PIPELINES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Name of a pipeline of the paper -> its operators."""
 
-PAPER = Strengths()
-
 
 def augment(
     key: KeyArray,
@@ -49,7 +46,6 @@ def augment(
     p: Scalar,
     *,
     operators: str | Sequence[str] | Mapping[str, float] = "bgc",
-    strengths: Strengths = PAPER,
 ) -> Float[Array, "n height width channels"]:
     """Augment images before they are given to a discriminator, each by changes of its own.
 
@@ -70,13 +66,12 @@ def augment(
         images: images in [-1, 1] (generated ones may exceed it).
         p: probability of the operators; may be traced. The control of p has no upper bound: numbers above 1 count as 1.
         operators: name of a pipeline, a key of `PIPELINES`; or names of operators; or their multipliers by their names.
-        strengths: ranges and standard deviations of the operators.
 
     Returns:
         The augmented images, of the same shape and dtype.
 
     Raises:
-        InputError: if p is known and negative or not finite, an operator is unknown, a multiplier or strength is
+        InputError: if p is known and negative or not finite, an operator is unknown, a multiplier is
             negative, or the images are not floats with four axes.
 
     Reference:
@@ -91,22 +86,18 @@ def augment(
     check_key(key)
     images = checked_images(images)
     check_number("p", p, at_least=0, finite=True)
-    if not isinstance(strengths, Strengths):
-        raise InputError(f"strengths must be Strengths(...), got {shortened(strengths)}")
-    strengths.check()
     multipliers = _multipliers(operators)
     wide = widen(images)
     numbers_key, noise_key = jax.random.split(key)
     draws = draw(numbers_key, len(wide), dtype=wide.dtype)
-    numbers = applied(draws, p, multipliers, bands=strengths.imgfilter_bands)
-    return changed(noise_key, wide, numbers, strengths).astype(images.dtype)
+    numbers = applied(draws, p, multipliers)
+    return changed(noise_key, wide, numbers).astype(images.dtype)
 
 
 def changed(
     key: KeyArray,
     images: Float[Array, "n height width channels"],
     numbers: Mapping[str, Float[Array, "n size"]],
-    strengths: Strengths,
 ) -> Float[Array, "n height width channels"]:
     """Change images by operators whose random numbers are given.
 
@@ -114,7 +105,6 @@ def changed(
         key: PRNG key of the noise.
         images: images.
         numbers: operator -> its numbers, as `random_numbers.OPERATORS` describes them.
-        strengths: ranges and standard deviations.
 
     Returns:
         The changed images.
@@ -123,15 +113,15 @@ def changed(
         numbers = {name: values for name, values in numbers.items() if name not in ONLY_COLOUR}
     if any(name in numbers for name in GEOMETRIC):
         height, width = images.shape[1:3]
-        images = resampled(images, inverse_map(numbers, strengths, height=height, width=width))
+        images = resampled(images, inverse_map(numbers, height=height, width=width))
     if any(name in numbers for name in COLOUR):
-        images = recoloured(images, *colour_map(numbers, strengths))
+        images = recoloured(images, *colour_map(numbers))
     if "imgfilter" in numbers:
-        images = filtered(images, numbers["imgfilter"], strengths)
+        images = filtered(images, numbers["imgfilter"])
     if "noise" in numbers:
-        images = noisy(key, images, numbers["noise"], strengths)
+        images = noisy(key, images, numbers["noise"])
     if "cutout" in numbers:
-        images = cut_out(images, numbers["cutout"], strengths)
+        images = cut_out(images, numbers["cutout"])
     return images
 
 

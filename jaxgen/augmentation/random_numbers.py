@@ -100,20 +100,19 @@ def draw(key: KeyArray, n: int, *, dtype: DTypeLike = jnp.float32) -> dict[str, 
 
 
 def applied(
-    draws: Mapping[str, Draw], p: Scalar, multipliers: Mapping[str, float], *, bands: tuple[float, ...]
+    draws: Mapping[str, Draw], p: Scalar, multipliers: Mapping[str, float]
 ) -> dict[str, Float[Array, "n size"]]:
     """Replace the numbers of operators that are not applied by the neutral ones.
 
         P(applied) = multiplier p
 
     Of the two rotations, before and after the anisotropic scaling, each has the probability `1 - sqrt(1 - multiplier
-    p)`, so that at least one of them has `multiplier p`. The bands of the image filter have multipliers of their own.
+    p)`, so that at least one of them has `multiplier p`.
 
     Args:
         draws: operator -> its numbers, by `draw`.
         p: probability of an operator with the multiplier 1; numbers above 1 count as 1.
         multipliers: operator -> factor of its probability, for those that are used.
-        bands: factors of the probability of the four bands of the image filter.
 
     Returns:
         Operator -> its numbers, for those that are used.
@@ -126,7 +125,5 @@ def applied(
         probability = jnp.asarray(multipliers[name] * p, gates.dtype)
         if name == "rotate":
             probability = 1 - jnp.sqrt(jnp.clip(1 - probability, 0, 1))
-        if name == "imgfilter":
-            probability = probability * jnp.asarray(bands, gates.dtype)
         numbers[name] = jnp.where(gates < probability, values, OPERATORS[name].neutral)
     return numbers

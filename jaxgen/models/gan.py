@@ -37,8 +37,8 @@ from jaxgen.models.checked_model import checked
 from jaxgen.models.gan_architectures import make_discriminator, make_generator
 from jaxgen.models.gan_config import LOSSES, PENALTIES, PenaltyFunction, completed
 from jaxgen.models.gan_config import Config as Config
-from jaxgen.models.gan_networks import DiscriminatorOutput, Label, Networks
-from jaxgen.models.labels import Labels, count_classes, each_label
+from jaxgen.models.gan_networks import DiscriminatorOutput, Networks
+from jaxgen.models.labels import Label, Labels, count_classes, each_label
 from jaxgen.models.networks import make_dropout_key
 from jaxgen.models.optimizer import check_optimizers, freeze_networks, make_optimizer, optimizer_of_discriminator
 from jaxgen.models.preprocessing import from_signed, is_image, preprocess

@@ -21,14 +21,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen.errors import InputError
+from jaxgen.models.labels import Label
 from jaxgen.models.networks import apply_network, check_network, init_network
 from jaxgen.models.preprocessing import preprocess, to_signed
 from jaxgen.nn.autoencoding import Network
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Params, Scalar, Stats
+from jaxgen.typing import Array, Batch, Float, KeyArray, Params, Scalar, Stats
 
 ConditionName: TypeAlias = Literal["none", "concatenation", "projection", "auxiliary_classifier"]
 LatentDistribution: TypeAlias = Literal["normal", "uniform"]
-Label: TypeAlias = Int[Array, " batch"] | None
 
 
 class DiscriminatorOutput(NamedTuple):

@@ -37,8 +37,8 @@ from jaxgen.models.optimizer import (
 )
 from jaxgen.models.validation import check_not_negative, check_positive, check_widths
 from jaxgen.nn.progressive_networks import faded
-from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
-from jaxgen.typing import Array, Float, Scalar
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, resolutions
+from jaxgen.typing import Array, Float, Metrics, Scalar
 
 Value = TypeVar("Value")
 
@@ -78,7 +78,7 @@ class GrowingConfig(AdversarialOptimizerConfig):
     b1: float | None = 0.0
     b2: float = 0.99
     size: int | None = None
-    start: int = SMALLEST
+    start: int = SMALLEST_RESOLUTION
     stabilize: int = 60_000
     fade: int = 60_000
     batch_sizes: tuple[int, ...] = (32,)
@@ -101,8 +101,8 @@ class GrowingConfig(AdversarialOptimizerConfig):
                 raise InputError(f"{name} must have at least one value, that of the smallest images, got none")
         if self.size is not None:
             resolutions(self.size)
-        if self.start < SMALLEST or self.start & (self.start - 1):
-            raise InputError(f"start must be a power of 2 from {SMALLEST} on, got {self.start}")
+        if self.start < SMALLEST_RESOLUTION or self.start & (self.start - 1):
+            raise InputError(f"start must be a power of 2 from {SMALLEST_RESOLUTION} on, got {self.start}")
 
     def check_sizes(self, size: int) -> None:
         """Raise an InputError if the networks cannot have, or not begin with, images of a size."""
@@ -147,6 +147,10 @@ class Growth(NamedTuple):
         assert self.batch_size is not None
         done = (step - self.first) // REPEATS * REPEATS
         return jnp.minimum((self.before + done * float(self.batch_size)) / self.images, 1.0)
+
+    def metrics(self, alpha: Scalar | None) -> Metrics:
+        """Return the image size and the weight of its layers as metrics: `image_size`, `new_layers`."""
+        return {"image_size": jnp.float32(self.size), "new_layers": jnp.float32(1.0 if alpha is None else alpha)}
 
 
 def plan(config: GrowingConfig, size: int) -> tuple[Growth, ...]:

@@ -15,6 +15,9 @@ from jaxgen.typing import AnyArray, Array, Batch, Float, Int
 Labels: TypeAlias = Int[AnyArray, "..."] | Sequence[int] | int
 """One label, or one for each example."""
 
+Label: TypeAlias = Int[Array, " batch"] | None
+"""A class for each example of a batch; None without a condition."""
+
 
 def labels_of(batch: Batch) -> Int[Array, " batch"]:
     """Return the labels of a batch.

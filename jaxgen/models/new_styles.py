@@ -10,6 +10,7 @@ from jaxgen.averaging import with_averages
 from jaxgen.game import State, Styles
 from jaxgen.models.labels import Labels, each_label
 from jaxgen.models.networks import apply_untyped
+from jaxgen.models.spaces import Spaces
 from jaxgen.nn.layer_styles import Generator, mixed, repeated, truncated
 from jaxgen.typing import Array, Float, Int, KeyArray, Params, PyTree, Scalar, Stats
 
@@ -92,6 +93,36 @@ def styles_of(
         return styles
     psi = jnp.broadcast_to(jnp.asarray(truncation, styles.dtype), (len(latent),))[:, None, None]
     return truncated(styles, variables["latent_average"]["mapping"]["w"], psi, layers=layers)
+
+
+def style_decoder(
+    generator: Generator,
+    spaces: Spaces,
+    draw: Callable[[State, Params, Array], Array],
+    *,
+    layers: int | None = None,
+) -> Callable[..., Array]:
+    """Return `decode` of a model with styles: the images of given latents by the averaged generator.
+
+    Args:
+        generator: the generator.
+        spaces: latents, labels and images of the networks.
+        draw: as of `style_functions`.
+        layers: number of first layers whose styles a truncation changes; None for all.
+
+    Returns:
+        `(state, latent, *, label=None, truncation=None) -> images`.
+    """
+
+    def decode(
+        state: State, latent: Array, *, label: Labels | None = None, truncation: Scalar | None = None
+    ) -> Float[Array, "n height width channels"]:
+        labels = spaces.each_label(label, len(latent))
+        variables = averaged_variables(state)
+        w = styles_of(generator, variables, latent, labels, truncation=truncation, layers=layers)
+        return draw(state, variables, w)
+
+    return decode
 
 
 def style_functions(

@@ -16,7 +16,7 @@ With classes both networks are conditioned, and the discriminator classifies as 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,17 +26,14 @@ from jaxgen.averaging import Average, constant_decay, with_averages
 from jaxgen.game import Model, State
 from jaxgen.losses import gradient_penalty, wasserstein
 from jaxgen.models.checked_model import checked
-from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
-from jaxgen.models.labels import Labels, check_conditional, count_classes, each_label
+from jaxgen.models.labels import Label, Labels
 from jaxgen.models.networks import apply_untyped
 from jaxgen.models.optimizer import check_decay
-from jaxgen.models.preprocessing import from_signed
+from jaxgen.models.spaces import Spaces, spaces_for
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.progressive_networks import Discriminator, Generator
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
-
-Label: TypeAlias = Int[Array, " batch"] | None
+from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Scalar, Stats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +91,22 @@ def build(config: Config, example: Batch) -> Model:
     """
     check_build(config, Config, example)
     networks = _networks(config, example)
-    phases = plan(config, networks.size)
+    spaces = networks.spaces
+    phases = plan(config, spaces.size)
 
     def losses(phase: Growth) -> tuple[Any, Any]:
         objective = Objective(networks, config, phase)
         return partial(discriminator_loss, objective), partial(generator_loss, objective)
 
-    def init(key: KeyArray, batch: Batch) -> dict[str, Params]:
-        del batch
-        return networks.init(key)
-
     average = Average(constant_decay(config.ema), delayed=True)
-    model = growing_model(init, config, phases, losses, average)._replace(
-        sample=partial(sample, networks, phases),
-        decode=partial(decode, networks, phases),
-        sample_latent=networks.sample_latent,
-        conditions=("label",) if networks.classes else (),
+    of_latents = partial(decode, networks, phases)
+    model = growing_model(networks.init, config, phases, losses, average)._replace(
+        sample=spaces.sampler(of_latents),
+        decode=of_latents,
+        sample_latent=spaces.sample_latent,
+        conditions=("label",) if spaces.classes else (),
     )
-    classes = networks.classes or None
+    classes = spaces.classes or None
     return checked(model, example, latent_dim=config.latent_dim, classes=classes, conditions=("label",))
 
 
@@ -121,54 +116,39 @@ class Networks(NamedTuple):
     Attributes:
         generator: the generator.
         discriminator: the discriminator.
-        latent_dim: dimension of the latent z.
-        classes: number of classes; 0 if they are not conditioned.
-        shape: height, width and channels of the data.
+        spaces: latents, labels and images between which they map.
     """
 
     generator: Generator
     discriminator: Discriminator
-    latent_dim: int
-    classes: int
-    shape: Shape
+    spaces: Spaces
 
-    @property
-    def size(self) -> int:
-        """Height and width of the largest images."""
-        return self.discriminator.size
-
-    def init(self, key: KeyArray) -> dict[str, Params]:
+    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
         """Initialize both networks, with the layers for all sizes."""
+        del batch
         generator_key, discriminator_key = jax.random.split(key)
-        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, self.size, self.size, self.shape[2]))
-        label = jnp.zeros(1, jnp.int32) if self.classes else None
+        z, label, image = self.spaces.examples()
         return {
             "generator": dict(self.generator.init(generator_key, z, label, train=False)),
             "discriminator": dict(self.discriminator.init(discriminator_key, image, train=False)),
         }
 
-    def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        """Draw n latents."""
-        return jax.random.normal(key, (n, self.latent_dim))
-
-    def label(self, batch: Batch) -> Label:
-        """Return the classes of the real images; None without a condition."""
-        return batch["label"] if self.classes else None
-
     def generate(
-        self, params: Params, z: Float[Array, "n latent"], label: Label, size: int, new: Scalar | None
+        self, params: Params, z: Float[Array, "n latent"], label: Label, size: int, alpha: Scalar | None
     ) -> Float[Array, "n size size channels"]:
         """Return images of a size, for the weight of its layers."""
         variables = {"params": params["generator"]}
-        images: Array = apply_untyped(self.generator, variables, z, label, train=True, size=size, new=new)
+        images: Array = apply_untyped(self.generator, variables, z, label, train=True, size=size, alpha=alpha)
         return images
 
     def discriminate(
-        self, params: Params, images: Float[Array, "n size size channels"], new: Scalar | None
+        self, params: Params, images: Float[Array, "n size size channels"], alpha: Scalar | None
     ) -> tuple[Float[Array, " n"], Float[Array, "n classes"] | None]:
         """Return critic values, and logits of classes, which depend on the other images of the batch."""
-        outputs = apply_untyped(self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new)
-        return (outputs[:, 0], outputs[:, 1:]) if self.classes else (outputs, None)
+        outputs = apply_untyped(
+            self.discriminator, {"params": params["discriminator"]}, images, train=True, alpha=alpha
+        )
+        return (outputs[:, 0], outputs[:, 1:]) if self.spaces.classes else (outputs, None)
 
 
 class Objective(NamedTuple):
@@ -182,8 +162,8 @@ class Objective(NamedTuple):
         self, key: KeyArray, params: Params, state: State, batch: Batch
     ) -> tuple[Float[Array, "n size size channels"], Label]:
         """Return as many new images as there are real ones, with their labels."""
-        label, size = self.networks.label(batch), self.phase.size
-        z = self.networks.sample_latent(key, len(batch["image"]))
+        spaces, size = self.networks.spaces, self.phase.size
+        z, label = spaces.sample_latent(key, len(batch["image"])), spaces.label(batch)
         return self.networks.generate(params, z, label, size, self.phase.weight(state.step)), label
 
 
@@ -228,14 +208,15 @@ def discriminator_loss(
     """
     fake_key, penalty_key = jax.random.split(key)
     networks, config, phase = objective.networks, objective.config, objective.phase
-    new = phase.weight(state.step)
+    spaces = networks.spaces
+    alpha = phase.weight(state.step)
     fake, label = objective.fake(fake_key, params, state, batch)
-    real = real_at(surrounded(batch, networks.size), phase.size, new)
-    of_real, classes_of_real = networks.discriminate(params, real, new)
-    of_fake, classes_of_fake = networks.discriminate(params, fake, new)
+    real = real_at(spaces.real(batch), phase.size, alpha)
+    of_real, classes_of_real = networks.discriminate(params, real, alpha)
+    of_fake, classes_of_fake = networks.discriminate(params, fake, alpha)
 
     def critic(images: Array) -> Float[Array, " batch"]:
-        return phase.size / networks.size * networks.discriminate(params, images, new)[0]
+        return phase.size / spaces.size * networks.discriminate(params, images, alpha)[0]
 
     penalty = gradient_penalty(penalty_key, critic, real, fake, target=config.gradient_norm).mean()
     value = wasserstein.discriminator(of_real, of_fake).mean()
@@ -245,23 +226,9 @@ def discriminator_loss(
         "real_output": of_real.mean(),
         "fake_output": of_fake.mean(),
         "penalty": penalty,
-        "image_size": jnp.float32(phase.size),
-        "new_layers": jnp.float32(1.0 if new is None else new),
+        **phase.metrics(alpha),
     }
     return value, ({}, metrics)
-
-
-def sample(
-    networks: Networks,
-    phases: tuple[Growth, ...],
-    key: KeyArray,
-    state: State,
-    n: int,
-    *,
-    label: Labels | None = None,
-) -> Float[Array, "n height width channels"]:
-    """Return n generated images in [0, 1], approximately."""
-    return decode(networks, phases, state, networks.sample_latent(key, n), label=label)
 
 
 def decode(
@@ -273,14 +240,14 @@ def decode(
     label: Labels | None = None,
 ) -> Float[Array, "n height width channels"]:
     """Return the images of given latents by the averaged generator, at the image size of the state's step."""
-    check_conditional(label, conditional=bool(networks.classes))
-    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
+    spaces = networks.spaces
+    labels = spaces.each_label(label, len(latent))
     params = with_averages(state).params
 
-    def draw(size: int, new: Scalar | None) -> Float[Array, "n full full channels"]:
-        return enlarged(networks.generate(params, latent, labels, size, new), networks.size)
+    def draw(size: int, alpha: Scalar | None) -> Float[Array, "n full full channels"]:
+        return enlarged(networks.generate(params, latent, labels, size, alpha), spaces.size)
 
-    return from_signed(without_border(at_step(phases, state.step, draw), networks.shape))
+    return spaces.data_images(at_step(phases, state.step, draw))
 
 
 def _class_nll(logits: Float[Array, "n classes"] | None, label: Label) -> Float[Array, ""]:
@@ -292,11 +259,13 @@ def _class_nll(logits: Float[Array, "n classes"] | None, label: Label) -> Float[
 
 def _networks(config: Config, example: Batch) -> Networks:
     """Both networks for the data."""
-    size, shape = full_size("progressive", example, config.size)
-    config.check_sizes(size)
-    classes = count_classes(example) if config.conditional else 0
+    spaces = spaces_for(
+        "progressive", example, latent_dim=config.latent_dim, size=config.size, conditional=config.conditional
+    )
+    config.check_sizes(spaces.size)
+    size, classes = spaces.size, spaces.classes
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
-    generator = Generator(size, shape[2], classes=classes, **widths)
+    generator = Generator(size, spaces.shape[2], classes=classes, **widths)
     outputs = 1 + classes if classes else None
     discriminator = Discriminator(size, outputs=outputs, group=config.group, fused=config.fused, **widths)
-    return Networks(generator, discriminator, config.latent_dim, classes, shape)
+    return Networks(generator, discriminator, spaces)

@@ -15,7 +15,7 @@ respect to those: its norm is `size / full size` of that with respect to images 
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,20 +26,17 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.models.checked_model import checked
-from jaxgen.models.full_size import Shape, full_size, surrounded, without_border
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
-from jaxgen.models.labels import Labels, check_conditional, count_classes, each_label
+from jaxgen.models.labels import Label
 from jaxgen.models.networks import apply_untyped
-from jaxgen.models.new_styles import averaged_variables, generator_variables, new_styles, style_functions, styles_of
-from jaxgen.models.preprocessing import from_signed
+from jaxgen.models.new_styles import generator_variables, new_styles, style_decoder, style_functions
+from jaxgen.models.spaces import Spaces, spaces_for
 from jaxgen.models.validation import check_build, check_not_negative, check_positive
 from jaxgen.nn.layer_styles import Generator, Noise
 from jaxgen.nn.progressive_networks import Discriminator
-from jaxgen.nn.stylegan2_networks import resolutions
+from jaxgen.nn.resolutions import resolutions
 from jaxgen.nn.stylegan_networks import BLUR, Mapping, Synthesis
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
-
-Label: TypeAlias = Int[Array, " batch"] | None
+from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Scalar, Stats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,30 +104,29 @@ def build(config: Config, example: Batch) -> Model:
     """
     check_build(config, Config, example)
     networks = _networks(config, example)
-    phases = plan(config, networks.size)
+    spaces = networks.spaces
+    phases = plan(config, spaces.size)
 
     def losses(phase: Growth) -> tuple[Any, Any]:
         objective = Objective(networks, config, phase)
         return partial(discriminator_loss, objective), partial(generator_loss, objective)
 
-    def init(key: KeyArray, batch: Batch) -> dict[str, Params]:
-        del batch
-        return networks.init(key)
-
     # Of the statistics none are averaged.
     average = Average(half_life_decay(config.ema_half_life), collections=(), delayed=True)
-    model = growing_model(init, config, phases, losses, average)._replace(
-        sample=partial(sample, networks, phases),
-        decode=partial(decode, networks, phases),
-        sample_latent=networks.sample_latent,
-        conditions=("label", "truncation") if networks.classes else ("truncation",),
-        styles=style_functions(networks.generator, networks.classes, partial(draw, networks, phases), modulations),
+    of_styles = partial(draw, networks, phases)
+    decode = style_decoder(networks.generator, spaces, of_styles, layers=config.truncated_layers)
+    model = growing_model(networks.init, config, phases, losses, average)._replace(
+        sample=spaces.sampler(decode),
+        decode=decode,
+        sample_latent=spaces.sample_latent,
+        conditions=("label", "truncation") if spaces.classes else ("truncation",),
+        styles=style_functions(networks.generator, spaces.classes, of_styles, modulations),
     )
     return checked(
         model,
         example,
         latent_dim=config.latent_dim,
-        classes=networks.classes or None,
+        classes=spaces.classes or None,
         conditions=("label", "truncation"),
     )
 
@@ -141,63 +137,46 @@ class Networks(NamedTuple):
     Attributes:
         generator: the generator.
         discriminator: the discriminator.
-        latent_dim: dimension of the latent z.
-        classes: number of classes; 0 if they are not conditioned.
-        shape: height, width and channels of the data.
-        truncated_layers: number of first layers whose styles are changed by a truncation.
+        spaces: latents, labels and images between which they map.
     """
 
     generator: Generator
     discriminator: Discriminator
-    latent_dim: int
-    classes: int
-    shape: Shape
-    truncated_layers: int
+    spaces: Spaces
 
-    @property
-    def size(self) -> int:
-        """Height and width of the largest images."""
-        return self.discriminator.size
-
-    def init(self, key: KeyArray) -> dict[str, Params]:
+    def init(self, key: KeyArray, batch: Batch) -> dict[str, Params]:
         """Initialize both networks, with the layers for all sizes."""
+        del batch
         generator_key, discriminator_key = jax.random.split(key)
-        z, image = jnp.zeros((1, self.latent_dim)), jnp.zeros((1, self.size, self.size, self.shape[2]))
-        label = jnp.zeros(1, jnp.int32) if self.classes else None
+        z, label, image = self.spaces.examples()
         return {
             "generator": dict(self.generator.init(generator_key, z, label, train=False, noise="none")),
             "discriminator": dict(self.discriminator.init(discriminator_key, image, train=False)),
         }
-
-    def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        """Draw n latents."""
-        return jax.random.normal(key, (n, self.latent_dim))
-
-    def label(self, batch: Batch) -> Label:
-        """Return the classes of the real images; None without a condition."""
-        return batch["label"] if self.classes else None
 
     def synthesize(
         self,
         variables: Params,
         w: Float[Array, "n styles style"],
         size: int,
-        new: Scalar | None,
+        alpha: Scalar | None,
         *,
         noise: Noise,
         key: KeyArray | None = None,
     ) -> Float[Array, "n size size channels"]:
         """Return the images of styles, of a size, for the weight of its layers."""
         options: dict[str, Any] = {"noise": noise, "rngs": None if key is None else {"noise": key}}
-        images: Array = apply_untyped(self.generator, variables, w, size=size, new=new, method="synthesize", **options)
+        images: Array = apply_untyped(
+            self.generator, variables, w, size=size, alpha=alpha, method="synthesize", **options
+        )
         return images
 
     def discriminate(
-        self, params: Params, images: Float[Array, "n size size channels"], label: Label, new: Scalar | None
+        self, params: Params, images: Float[Array, "n size size channels"], label: Label, alpha: Scalar | None
     ) -> Float[Array, " n"]:
         """Return the logits of images, for their labels, which depend on the other images of the batch."""
         outputs: Array = apply_untyped(
-            self.discriminator, {"params": params["discriminator"]}, images, train=True, new=new
+            self.discriminator, {"params": params["discriminator"]}, images, train=True, alpha=alpha
         )
         return outputs if label is None else jnp.take_along_axis(outputs, label[:, None], axis=1)[:, 0]
 
@@ -214,20 +193,20 @@ class Objective(NamedTuple):
     ) -> tuple[Float[Array, "n size size channels"], Stats]:
         """Return as many new images as there are real ones, and the new average of styles."""
         style_key, noise_key = jax.random.split(key)
-        networks, size = self.networks, self.phase.size
-        variables, label, n = generator_variables(params, state.stats), networks.label(batch), len(batch["image"])
+        networks, spaces, size = self.networks, self.networks.spaces, self.phase.size
+        variables, label, n = generator_variables(params, state.stats), spaces.label(batch), len(batch["image"])
         w, changed = new_styles(
             networks.generator,
             style_key,
             variables,
             label,
             n,
-            latent_dim=networks.latent_dim,
+            latent_dim=spaces.latent_dim,
             mixing=self.config.mixing,
-            layers=2 * len([each for each in resolutions(networks.size) if each <= size]),  # Those in use.
+            layers=2 * len([each for each in resolutions(spaces.size) if each <= size]),  # Those in use.
         )
-        new = self.phase.weight(state.step)
-        images = networks.synthesize(variables, w, size, new, noise="random", key=noise_key)
+        alpha = self.phase.weight(state.step)
+        images = networks.synthesize(variables, w, size, alpha, noise="random", key=noise_key)
         return images, {"generator": {**state.stats["generator"], **changed}}
 
 
@@ -248,7 +227,7 @@ def generator_loss(
     """
     networks = objective.networks
     fake, stats = objective.fake(key, params, state, batch)
-    logits = networks.discriminate(params, fake, networks.label(batch), objective.phase.weight(state.step))
+    logits = networks.discriminate(params, fake, networks.spaces.label(batch), objective.phase.weight(state.step))
     return non_saturating.generator(logits).mean(), (stats, {"fake_output": logits.mean()})
 
 
@@ -271,66 +250,34 @@ def discriminator_loss(
     Reference:
         Karras et al. 2019, arXiv:1812.04948, appendix C; Mescheder et al. 2018, arXiv:1801.04406, equation 9.
     """
-    networks, phase = objective.networks, objective.phase
-    label, new = networks.label(batch), phase.weight(state.step)
+    networks, spaces, phase = objective.networks, objective.networks.spaces, objective.phase
+    label, alpha = spaces.label(batch), phase.weight(state.step)
     fake, stats = objective.fake(key, params, state, batch)
-    real = real_at(surrounded(batch, networks.size), phase.size, new)
-    of_real = networks.discriminate(params, real, label, new)
-    of_fake = networks.discriminate(params, fake, label, new)
-    penalty = r1_penalty(lambda images: networks.discriminate(params, images, label, new), real).mean()
-    penalty *= (phase.size / networks.size) ** 2
+    real = real_at(spaces.real(batch), phase.size, alpha)
+    of_real = networks.discriminate(params, real, label, alpha)
+    of_fake = networks.discriminate(params, fake, label, alpha)
+    penalty = r1_penalty(lambda images: networks.discriminate(params, images, label, alpha), real).mean()
+    penalty *= (phase.size / spaces.size) ** 2
     value = non_saturating.discriminator(of_real, of_fake).mean() + objective.config.gamma / 2 * penalty
     metrics = {
         "real_output": of_real.mean(),
         "fake_output": of_fake.mean(),
         "penalty": penalty,
-        "image_size": jnp.float32(phase.size),
-        "new_layers": jnp.float32(1.0 if new is None else new),
+        **phase.metrics(alpha),
     }
     return value, (stats, metrics)
-
-
-def sample(
-    networks: Networks,
-    phases: tuple[Growth, ...],
-    key: KeyArray,
-    state: State,
-    n: int,
-    *,
-    label: Labels | None = None,
-    truncation: Scalar | None = None,
-) -> Float[Array, "n height width channels"]:
-    """Return n generated images in [0, 1], approximately."""
-    return decode(networks, phases, state, networks.sample_latent(key, n), label=label, truncation=truncation)
-
-
-def decode(
-    networks: Networks,
-    phases: tuple[Growth, ...],
-    state: State,
-    latent: Float[Array, "n latent"],
-    *,
-    label: Labels | None = None,
-    truncation: Scalar | None = None,
-) -> Float[Array, "n height width channels"]:
-    """Return the images of given latents by the averaged generator, at the image size of the state's step."""
-    check_conditional(label, conditional=bool(networks.classes))
-    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
-    variables = averaged_variables(state)
-    options: dict[str, Any] = {"truncation": truncation, "layers": networks.truncated_layers}
-    w = styles_of(networks.generator, variables, latent, labels, **options)
-    return draw(networks, phases, state, variables, w)
 
 
 def draw(
     networks: Networks, phases: tuple[Growth, ...], state: State, variables: Params, w: Float[Array, "n styles style"]
 ) -> Float[Array, "n height width channels"]:
     """Return the images, in [0, 1] approximately, of the styles of layers with the stored noise images."""
+    spaces = networks.spaces
 
-    def of_size(size: int, new: Scalar | None) -> Float[Array, "n full full channels"]:
-        return enlarged(networks.synthesize(variables, w, size, new, noise="constant"), networks.size)
+    def of_size(size: int, alpha: Scalar | None) -> Float[Array, "n full full channels"]:
+        return enlarged(networks.synthesize(variables, w, size, alpha, noise="constant"), spaces.size)
 
-    return from_signed(without_border(at_step(phases, state.step, of_size), networks.shape))
+    return spaces.data_images(at_step(phases, state.step, of_size))
 
 
 def modulations(synthesis: Params) -> list[Float[Array, "style channels"]]:
@@ -347,11 +294,13 @@ def modulations(synthesis: Params) -> list[Float[Array, "style channels"]]:
 
 def _networks(config: Config, example: Batch) -> Networks:
     """Both networks for the data."""
-    size, shape = full_size("stylegan", example, config.size)
-    config.check_sizes(size)
-    classes = count_classes(example) if config.conditional else 0
+    spaces = spaces_for(
+        "stylegan", example, latent_dim=config.latent_dim, size=config.size, conditional=config.conditional
+    )
+    config.check_sizes(spaces.size)
+    size, classes = spaces.size, spaces.classes
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
     mapping = Mapping(config.style_dim, layers=config.mapping_layers, hidden=config.mapping_width, classes=classes)
-    generator = Generator(mapping, Synthesis(size, shape[2], **widths))
+    generator = Generator(mapping, Synthesis(size, spaces.shape[2], **widths))
     discriminator = Discriminator(size, outputs=classes or None, group=config.group, blur=BLUR, **widths)
-    return Networks(generator, discriminator, config.latent_dim, classes, shape, config.truncated_layers)
+    return Networks(generator, discriminator, spaces)

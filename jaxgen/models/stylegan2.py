@@ -13,7 +13,7 @@ generated ones alike, also where the generator learns from it: with a probabilit
 """
 
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,19 +26,16 @@ from jaxgen.game import Model, Player, Regularizer, State, game
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.losses.path_regularization import path_length_penalty
 from jaxgen.models.checked_model import checked
-from jaxgen.models.full_size import full_size, surrounded, without_border
-from jaxgen.models.labels import Labels, check_conditional, count_classes, each_label
+from jaxgen.models.labels import Label
 from jaxgen.models.networks import apply_untyped
-from jaxgen.models.new_styles import averaged_variables, generator_variables, new_styles, style_functions, styles_of
+from jaxgen.models.new_styles import generator_variables, new_styles, style_decoder, style_functions
 from jaxgen.models.optimizer import freeze_networks, make_optimizer, optimizer_of_discriminator
-from jaxgen.models.preprocessing import from_signed
+from jaxgen.models.spaces import Spaces, spaces_for
 from jaxgen.models.stylegan2_config import Config as Config
 from jaxgen.models.validation import check_build
 from jaxgen.nn.layer_styles import Generator, Noise
 from jaxgen.nn.stylegan2_networks import Discriminator, Mapping, Synthesis
-from jaxgen.typing import Array, Batch, Float, Int, KeyArray, Metrics, Params, Scalar, Stats
-
-Label: TypeAlias = Int[Array, " batch"] | None
+from jaxgen.typing import Array, Batch, Float, KeyArray, Metrics, Params, Scalar, Stats
 
 ADJUSTMENT_INTERVAL = 4
 """Steps between two adjustments of the probability of augmentations."""
@@ -71,23 +68,25 @@ def build(config: Config, example: Batch) -> Model:
     """
     check_build(config, Config, example)
     networks = _networks(config, example)
+    spaces, of_styles = networks.spaces, partial(draw, networks)
+    decode = style_decoder(networks.generator, spaces, of_styles)
     players = _players(Objective(networks, config))
     init, step = game(partial(_init, networks, config), players, ema={"generator": _average(config)})
     model = Model(
         init=init,
         step=step,
         players=players,
-        sample=partial(sample, networks),
-        decode=partial(decode, networks),
-        sample_latent=networks.sample_latent,
-        conditions=("label", "truncation") if networks.classes else ("truncation",),
-        styles=style_functions(networks.generator, networks.classes, partial(draw, networks), modulations),
+        sample=spaces.sampler(decode),
+        decode=decode,
+        sample_latent=spaces.sample_latent,
+        conditions=("label", "truncation") if spaces.classes else ("truncation",),
+        styles=style_functions(networks.generator, spaces.classes, of_styles, modulations),
     )
     return checked(
         model,
         example,
         latent_dim=config.latent_dim,
-        classes=networks.classes or None,
+        classes=spaces.classes or None,
         conditions=("label", "truncation"),
     )
 
@@ -98,44 +97,22 @@ class Networks(NamedTuple):
     Attributes:
         generator: the generator.
         discriminator: the discriminator.
-        latent_dim: dimension of the latent z.
-        classes: number of classes; 0 if they are not conditioned.
-        shape: height, width and channels of the data.
+        spaces: latents, labels and images between which they map.
     """
 
     generator: Generator
     discriminator: Discriminator
-    latent_dim: int
-    classes: int
-    shape: tuple[int, int, int]
+    spaces: Spaces
 
     def init(self, key: KeyArray) -> dict[str, Params]:
         """Initialize both networks."""
         generator_key, discriminator_key = jax.random.split(key)
-        z, size = jnp.zeros((1, self.latent_dim)), self.discriminator.size
-        image = jnp.zeros((1, size, size, self.shape[2]))
-        label = jnp.zeros(1, jnp.int32) if self.classes else None
+        z, label, image = self.spaces.examples()
         generator = self.generator.init(generator_key, z, label, train=False, noise="none")
         return {
             "generator": {**dict(generator), "path_length": {"mean": jnp.zeros(())}},
             "discriminator": dict(self.discriminator.init(discriminator_key, image, label, train=False)),
         }
-
-    def sample_latent(self, key: KeyArray, n: int) -> Float[Array, "n latent"]:
-        """Draw n latents."""
-        return jax.random.normal(key, (n, self.latent_dim))
-
-    def real(self, batch: Batch) -> Float[Array, "batch size size channels"]:
-        """Return the real images, surrounded by black to the size of the networks."""
-        return surrounded(batch, self.discriminator.size)
-
-    def inner(self, images: Float[Array, "batch size size channels"]) -> Float[Array, "batch height width channels"]:
-        """Return images without what surrounds those of the data."""
-        return without_border(images, self.shape)
-
-    def label(self, batch: Batch) -> Label:
-        """Return the classes of the real images; None without a condition."""
-        return batch["label"] if self.classes else None
 
     def styles(
         self, key: KeyArray, variables: Params, label: Label, n: int, *, mixing: float
@@ -144,7 +121,7 @@ class Networks(NamedTuple):
 
         Only the first latents count for the average of styles.
         """
-        options: dict[str, Any] = {"latent_dim": self.latent_dim, "mixing": mixing}
+        options: dict[str, Any] = {"latent_dim": self.spaces.latent_dim, "mixing": mixing}
         return new_styles(self.generator, key, variables, label, n, **options)
 
     def synthesize(
@@ -179,7 +156,7 @@ class Objective(NamedTuple):
             p = state.stats["discriminator"]["augmentation"]["probability"]
             images = augment(key, images, p, operators=self.config.pipeline)
         elif self.config.augmentation == "diff":
-            images = diff_augment(key, images)
+            images = diff_augment(key, images, operators=self.config.policy)
         return self.networks.discriminate(params, images, label)
 
 
@@ -203,7 +180,7 @@ def generator_loss(
     """
     image_key, augmentation_key = jax.random.split(key)
     fake, stats = _generated(objective, image_key, params, state, batch)
-    logits = objective.discriminate(augmentation_key, params, state, fake, objective.networks.label(batch))
+    logits = objective.discriminate(augmentation_key, params, state, fake, objective.networks.spaces.label(batch))
     return non_saturating.generator(logits).mean(), (stats, {"fake_output": logits.mean()})
 
 
@@ -225,10 +202,10 @@ def discriminator_loss(
         The loss, the new average of the generator's styles, and metrics.
     """
     image_key, fake_key, real_key = jax.random.split(key, 3)
-    networks, label = objective.networks, objective.networks.label(batch)
+    spaces, label = objective.networks.spaces, objective.networks.spaces.label(batch)
     fake, stats = _generated(objective, image_key, params, state, batch)
     of_fake = objective.discriminate(fake_key, params, state, fake, label)
-    of_real = objective.discriminate(real_key, params, state, networks.real(batch), label)
+    of_real = objective.discriminate(real_key, params, state, spaces.real(batch), label)
     sign = jnp.sign(of_real).mean()
     metrics = {"real_output": of_real.mean(), "fake_output": of_fake.mean(), "sign_of_real_output": sign}
     if objective.config.augmentation == "adaptive":
@@ -248,8 +225,8 @@ def gradient_penalty_loss(
     Reference:
         Mescheder et al. 2018, arXiv:1801.04406, equation 9.
     """
-    label, config = objective.networks.label(batch), objective.config
-    real = objective.networks.real(batch)
+    spaces, config = objective.networks.spaces, objective.config
+    real, label = spaces.real(batch), spaces.label(batch)
     penalty = r1_penalty(lambda images: objective.discriminate(key, params, state, images, label), real).mean()
     gamma = 0.0002 * real.shape[1] ** 2 / len(real) if config.gamma is None else config.gamma
     return gamma / 2 * penalty, ({}, {"penalty": penalty})
@@ -264,7 +241,7 @@ def path_length_loss(
         Karras et al. 2020, arXiv:1912.04958, section 3.2 and appendix B.
     """
     style_key, noise_key, projection_key = jax.random.split(key, 3)
-    networks, config, label = objective.networks, objective.config, objective.networks.label(batch)
+    networks, config, label = objective.networks, objective.config, objective.networks.spaces.label(batch)
     count = max(1, len(batch["image"]) // config.path_length_reduction)
     variables = generator_variables(params, state.stats)
     few = None if label is None else label[:count]
@@ -280,42 +257,12 @@ def path_length_loss(
     return config.path_length * found.penalty.mean(), ({"generator": stats}, metrics)
 
 
-def sample(
-    networks: Networks,
-    key: KeyArray,
-    state: State,
-    n: int,
-    *,
-    label: Labels | None = None,
-    truncation: Scalar | None = None,
-) -> Float[Array, "n height width channels"]:
-    """Return n generated images in [0, 1], approximately."""
-    return decode(networks, state, networks.sample_latent(key, n), label=label, truncation=truncation)
-
-
-def decode(
-    networks: Networks,
-    state: State,
-    latent: Float[Array, "n latent"],
-    *,
-    label: Labels | None = None,
-    truncation: Scalar | None = None,
-) -> Float[Array, "n height width channels"]:
-    """Return the images of given latents by the averaged generator."""
-    check_conditional(label, conditional=bool(networks.classes))
-    labels = each_label(label, len(latent), networks.classes) if networks.classes else None
-    variables = averaged_variables(state)
-    return draw(
-        networks, state, variables, styles_of(networks.generator, variables, latent, labels, truncation=truncation)
-    )
-
-
 def draw(
     networks: Networks, state: State, variables: Params, w: Float[Array, "n styles style"]
 ) -> Float[Array, "n height width channels"]:
     """Return the images, in [0, 1] approximately, of the styles of layers with the stored noise images."""
     del state
-    return from_signed(networks.inner(networks.synthesize(variables, w, noise="constant")))
+    return networks.spaces.data_images(networks.synthesize(variables, w, noise="constant"))
 
 
 def modulations(synthesis: Params) -> list[Float[Array, "style channels"]]:
@@ -334,7 +281,7 @@ def _generated(
     """New images, one for each real one, and the new average of styles."""
     style_key, noise_key = jax.random.split(key)
     networks = objective.networks
-    variables, label = generator_variables(params, state.stats), networks.label(batch)
+    variables, label = generator_variables(params, state.stats), networks.spaces.label(batch)
     w, changed = networks.styles(style_key, variables, label, len(batch["image"]), mixing=objective.config.mixing)
     fake = networks.synthesize(variables, w, noise="random", key=noise_key)
     return fake, {"generator": {**state.stats["generator"], **changed}}
@@ -407,14 +354,16 @@ def _average(config: Config) -> Average:
 
 def _networks(config: Config, example: Batch) -> Networks:
     """Both networks for the data."""
-    size, shape = full_size("stylegan2", example, config.size)
-    classes = count_classes(example) if config.conditional else 0
+    spaces = spaces_for(
+        "stylegan2", example, latent_dim=config.latent_dim, size=config.size, conditional=config.conditional
+    )
+    size, classes = spaces.size, spaces.classes
     if config.base < size:
         raise InputError(f"base must be at least the size of the images, {size}, got {config.base}")
     widths: dict[str, Any] = {"base": config.base, "largest": config.largest}
     mapping = Mapping(config.style_dim, layers=config.mapping_layers, hidden=config.mapping_width, classes=classes)
-    synthesis = Synthesis(size, shape[2], architecture=config.architecture, **widths)
+    synthesis = Synthesis(size, spaces.shape[2], architecture=config.architecture, **widths)
     discriminator = Discriminator(
         size, architecture=config.discriminator_architecture, classes=classes, group=config.group, **widths
     )
-    return Networks(Generator(mapping, synthesis), discriminator, config.latent_dim, classes, shape)
+    return Networks(Generator(mapping, synthesis), discriminator, spaces)

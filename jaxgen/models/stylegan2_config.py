@@ -5,10 +5,12 @@ from typing import Literal, TypeAlias, get_args
 
 from jaxgen._arrays import is_known
 from jaxgen.augmentation import PIPELINES
+from jaxgen.augmentation.diff_augment import OPERATORS
 from jaxgen.errors import InputError, check_known
 from jaxgen.models.optimizer import AdversarialOptimizerConfig
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.nn.stylegan2_networks import Architecture, resolutions
+from jaxgen.nn.resolutions import resolutions
+from jaxgen.nn.stylegan2_networks import Architecture
 
 Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
 
@@ -44,6 +46,7 @@ class Config(AdversarialOptimizerConfig):
         augmentation: augmentation of the discriminator's images: none, adaptive, or diff (DiffAugment).
         pipeline: names of the operators of the adaptive augmentation, e.g. bgc: pixels are moved, then geometry, then
             colours.
+        policy: names of the operators of DiffAugment: color, translation, cutout.
         target: mean sign of the discriminator's outputs for real images that the adaptive augmentation keeps.
         adjustment: number of images in which its probability changes by 1 at most.
         ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
@@ -72,6 +75,7 @@ class Config(AdversarialOptimizerConfig):
     path_length_reduction: int = 2
     augmentation: Augmentation = "none"
     pipeline: str = "bgc"
+    policy: tuple[str, ...] = ("color", "translation", "cutout")
     target: float = 0.6
     adjustment: int = 500_000
     ema_half_life: float | None = None
@@ -110,5 +114,7 @@ def _check_options(config: Config) -> None:
         raise InputError(f"mixing must be from 0 to 1, got {config.mixing}")
     check_known("augmentation", config.augmentation, get_args(Augmentation))
     check_known("pipeline", config.pipeline, PIPELINES)
+    for name in config.policy:
+        check_known("policy", name, OPERATORS)
     if config.size is not None:
         resolutions(config.size)

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError, check_known
 from jaxgen.nn.conv_autoencoder import ConvDecoder, ConvEncoder
+from jaxgen.nn.halved_sizes import halved_sizes
 from jaxgen.nn.mlp import MLP
-from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import Array, KeyArray
 
 Architecture = Literal["linear", "mlp", "conv"]
@@ -114,7 +114,7 @@ def make_decoder(
                 f"shape must be (height, width, channels) for the architecture 'conv', got {tuple(shape)}: "
                 f"use 'mlp' for points"
             )
-        resolutions(*shape[:2])  # Images that are too small are rejected here and not at the first batch.
+        halved_sizes(*shape[:2])  # Images that are too small are rejected here and not at the first batch.
         return ConvDecoder(shape=tuple(shape), width=width)
     widths = tuple(reversed(hidden)) if architecture == "mlp" else ()
     return MLP(hidden=widths, shape=tuple(shape), activation=ACTIVATIONS[activation])

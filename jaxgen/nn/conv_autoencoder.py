@@ -6,7 +6,7 @@ import flax.linen as linen
 import jax.numpy as jnp
 
 from jaxgen.nn.convolution import Conv, ConvTranspose
-from jaxgen.nn.resolution import resolutions
+from jaxgen.nn.halved_sizes import halved_sizes
 from jaxgen.typing import AnyArray, Array, Float
 
 MOST_WIDTHS = 8
@@ -62,7 +62,7 @@ class ConvEncoder(linen.Module):
         train: bool,
     ) -> Float[Array, "batch features"]:
         """Map a batch of images to a batch of vectors."""
-        x, sizes = inputs, resolutions(*inputs.shape[1:3])
+        x, sizes = inputs, halved_sizes(*inputs.shape[1:3])
         for i, channels in enumerate(widths(self.width, len(sizes) - 1)):
             x = Conv(channels, kernel_size=(4, 4), strides=(2, 2), padding="SAME")(x)
             if i == 0 and condition is not None:
@@ -107,7 +107,7 @@ class ConvDecoder(linen.Module):
         if condition is not None:
             inputs = jnp.concatenate([inputs, condition], axis=-1)
         height, width, channels = self.shape
-        sizes = resolutions(height, width)
+        sizes = halved_sizes(height, width)
         depths = [channels, *widths(self.width, len(sizes) - 1)]
         x = linen.Dense(sizes[-1][0] * sizes[-1][1] * depths[-1])(inputs)
         x = x.reshape(len(x), *sizes[-1], depths[-1])

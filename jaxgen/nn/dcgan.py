@@ -17,8 +17,8 @@ from jax.typing import DTypeLike
 from jaxgen.errors import InputError
 from jaxgen.nn.conv_autoencoder import widths
 from jaxgen.nn.convolution import Conv, ConvTranspose
+from jaxgen.nn.halved_sizes import halved_sizes
 from jaxgen.nn.normalization import Normalization, apply_layer, normalize
-from jaxgen.nn.resolution import resolutions
 from jaxgen.typing import AnyArray, Array, Float, KeyArray, Scalar
 
 WEIGHT_SCALE = 0.02
@@ -138,16 +138,16 @@ class Discriminator(linen.Module):
 
 
 def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the sizes of the feature maps as `resolutions` does, but with at least two halvings.
+    """Return the sizes of the feature maps as `halved_sizes` does, but with at least two halvings.
 
-    With one halving, which `resolutions` gives for 8x8 pixels, the only hidden layer of a discriminator would have a
+    With one halving, which `halved_sizes` gives for 8x8 pixels, the only hidden layer of a discriminator would have a
     receptive field of 4x4 pixels.
 
     Example:
         >>> map_sizes(28, 28), map_sizes(8, 8)
         ([(28, 28), (14, 14), (7, 7), (4, 4)], [(8, 8), (4, 4), (2, 2)])
     """
-    sizes = resolutions(height, width)
+    sizes = halved_sizes(height, width)
     if len(sizes) == 2:
         sizes.append((sizes[1][0] // 2, sizes[1][1] // 2))
     return sizes

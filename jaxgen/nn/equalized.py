@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
 from jaxgen.nn.convolution import convolve, convolve_transpose
-from jaxgen.nn.resampling import Filter, downsample, resample, sizes_of, upsample
+from jaxgen.nn.resampling import BINOMIAL, Filter, downsample, resample, sizes_of, upsample
 from jaxgen.typing import Array, Float
 
 LEAK = 0.2
@@ -108,7 +108,7 @@ class EqualizedConv(linen.Module):
     gain: float = 1.0
     up: int = 1
     down: int = 1
-    taps: Filter = (0.125, 0.375, 0.375, 0.125)
+    taps: Filter = BINOMIAL
     use_bias: bool = True
     dtype: Any = None
     mixed: bool = True

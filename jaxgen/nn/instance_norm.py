@@ -3,16 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from jaxgen._numerics import CHANNEL_EPSILON
+from jaxgen._numerics import CHANNEL_EPSILON, ROOT_EPSILON
 from jaxgen._numerics import channel_statistics as channel_statistics
 from jaxgen.typing import Array, Float
 
-EPSILON = 1e-8
-"""Number added to the variance in StyleGAN."""
-
 
 def instance_norm(
-    x: Float[Array, "batch height width channels"], *, epsilon: float = EPSILON
+    x: Float[Array, "batch height width channels"], *, epsilon: float = ROOT_EPSILON
 ) -> Float[Array, "batch height width channels"]:
     """Normalize every channel of every image by its mean and variance over the pixels.
 

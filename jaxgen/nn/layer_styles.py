@@ -44,7 +44,7 @@ class Generator(linen.Module):
     def synthesize(
         self, w: Float[Array, "batch styles style"], *, noise: Noise = "random", **resolution: Any
     ) -> Float[Array, "batch height width channels"]:
-        """Return the images of styles, one for each layer; a network that grows takes `size` and `new`."""
+        """Return the images of styles, one for each layer; a network that grows takes `size` and `alpha`."""
         images: Array = self.synthesis(w, noise=noise, **resolution)
         return images
 

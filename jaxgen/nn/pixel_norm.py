@@ -3,10 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.typing import Array, Float
-
-EPSILON = 1e-8
-"""Number added to the mean square."""
 
 
 def pixel_norm(x: Float[Array, "*batch channels"]) -> Float[Array, "*batch channels"]:
@@ -30,4 +28,4 @@ def pixel_norm(x: Float[Array, "*batch channels"]) -> Float[Array, "*batch chann
         True
     """
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return (wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + EPSILON)).astype(x.dtype)
+    return (wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + ROOT_EPSILON)).astype(x.dtype)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxgen.nn.convolution import ConvTranspose
 from jaxgen.nn.equalized import EqualizedConv, EqualizedDense
 from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense
-from jaxgen.nn.stylegan2_networks import StyledConv, ToColours
+from jaxgen.nn.stylegan2_networks import StyledConv, ToRGB
 
 LAYERS = (
     linen.Dense,
@@ -31,7 +31,7 @@ LAYERS = (
     SpectralDense,
     SpectralConv,
     StyledConv,
-    ToColours,
+    ToRGB,
 )
 """The layers that multiply by weights; `jaxgen.nn.convolution.Conv` is a subclass of Flax's `Conv`."""
 

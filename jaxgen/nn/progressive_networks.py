@@ -2,15 +2,16 @@
 
 A network has layers for every resolution from 4x4 on, and is used up to one of them: the generator draws images of that
 size, and the discriminator reads such images. After a growth both fade in the layers of the new resolution: with the
-weight `new`,
+weight `alpha`,
 
-    image = (1 - new) enlarged image of the resolution before + new image of the new resolution
-    features = (1 - new) features of the reduced image + new features after the new block
+    image = (1 - alpha) enlarged image of the resolution before + alpha image of the new resolution
+    features = (1 - alpha) features of the reduced image + alpha features after the new block
 
 and the real images lose their details in the same way (`faded`). The level of detail of the authors is
-`log2(full size / size) + 1 - new`.
+`log2(full size / size) + 1 - alpha`.
 """
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as linen
@@ -19,42 +20,24 @@ import jax.numpy as jnp
 
 from jaxgen.errors import InputError
 from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense
-from jaxgen.nn.minibatch_deviation import append_deviation
+from jaxgen.nn.minibatch_stddev import append_minibatch_stddev
 from jaxgen.nn.pixel_norm import pixel_norm
 from jaxgen.nn.resampling import downsample, normalized, resample, upsample
-from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, channels_at, resolutions
 from jaxgen.typing import Array, Float, Int, Scalar
 
 BOX = (0.5, 0.5)
 """Filter that repeats pixels when they are enlarged, and averages them when they are reduced."""
 
 
-def channels_at(size: int, *, base: int = 8192, largest: int = 512) -> int:
-    """Return the number of channels of the feature maps of a size.
-
-    Args:
-        size: height and width of the feature map.
-        base: number of channels times half the size, where that is not above the largest number.
-        largest: largest number of channels.
-
-    Returns:
-        `min(2 base // size, largest)`.
-
-    Example:
-        >>> [channels_at(size) for size in (4, 32, 64, 1024)]
-        [512, 512, 256, 16]
-    """
-    return min(2 * base // size, largest)
-
-
 def faded(
-    images: Float[Array, "batch height width channels"], new: Scalar
+    images: Float[Array, "batch height width channels"], alpha: Scalar
 ) -> Float[Array, "batch height width channels"]:
     """Reduce and enlarge images again, and mix the result with them: as blurred as images of a network that fades.
 
     Args:
         images: real images.
-        new: weight of the images themselves.
+        alpha: weight of the images themselves.
 
     Returns:
         The mixed images.
@@ -64,7 +47,7 @@ def faded(
         Array([[1., 3.],
                [1., 3.]], dtype=float32)
     """
-    return mixed_images(upsample(downsample(images, BOX), BOX), images, new)
+    return mixed_images(upsample(downsample(images, BOX), BOX), images, alpha)
 
 
 class Generator(linen.Module):
@@ -80,7 +63,7 @@ class Generator(linen.Module):
     Example:
         >>> network = Generator(size=16, base=32)
         >>> variables = network.init(jax.random.key(0), jnp.ones((2, 8)), train=False)
-        >>> network.apply(variables, jnp.ones((2, 8)), train=False, size=8, new=0.5).shape
+        >>> network.apply(variables, jnp.ones((2, 8)), train=False, size=8, alpha=0.5).shape
         (2, 8, 8, 3)
     """
 
@@ -98,19 +81,19 @@ class Generator(linen.Module):
         *,
         train: bool,
         size: int | None = None,
-        new: Scalar | None = None,
+        alpha: Scalar | None = None,
     ) -> Float[Array, "batch size size channels"]:
-        """Return images of a resolution, by default the largest; None for `new` is the weight 1."""
-        used = used_resolutions(self, size, new)
+        """Return images of a resolution, by default the largest; None for `alpha` is the weight 1."""
+        used = used_resolutions(self, size, alpha)
         inputs = z if not self.classes else jnp.concatenate([z, jax.nn.one_hot(label, self.classes)], axis=-1)
         x, images = pixel_norm(inputs), {}
         for each in used:
-            x = GeneratorBlock(channels_at(each, base=self.base, largest=self.largest), name=f"b{each}")(x)
-            if each in used[-1 if new is None else -2 :] or self.is_initializing():
+            x = GeneratorBlock(channels_at(each, product=2 * self.base, largest=self.largest), name=f"b{each}")(x)
+            if each in used[-1 if alpha is None else -2 :] or self.is_initializing():
                 images[each] = EqualizedConv(self.channels, 1, name=f"torgb{each}")(x)
-        if new is None:
+        if alpha is None:
             return images[used[-1]]
-        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], new)
+        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], alpha)
 
 
 class GeneratorBlock(linen.Module):
@@ -122,9 +105,10 @@ class GeneratorBlock(linen.Module):
     def __call__(self, x: Float[Array, "*batch channels"]) -> Float[Array, "batch height width features"]:
         """Apply the block."""
         if x.ndim == 2:
-            dense = EqualizedDense(SMALLEST**2 * self.features, gain=GAIN / 4, use_bias=False, name="dense")
+            shape = (SMALLEST_RESOLUTION, SMALLEST_RESOLUTION, self.features)
+            dense = EqualizedDense(math.prod(shape), gain=GAIN / 4, use_bias=False, name="dense")
             bias = self.param("bias", linen.initializers.zeros, (self.features,))
-            x = _normalized(dense(x).reshape(-1, SMALLEST, SMALLEST, self.features) + bias)
+            x = _normalized(dense(x).reshape(-1, *shape) + bias)
             return _normalized(EqualizedConv(self.features, 3, gain=GAIN, name="conv")(x))
         x = _normalized(EqualizedConv(self.features, 3, gain=GAIN, up=2, taps=BOX, name="conv0_up")(x))
         return _normalized(EqualizedConv(self.features, 3, gain=GAIN, name="conv1")(x))
@@ -146,7 +130,7 @@ class Discriminator(linen.Module):
     Example:
         >>> network = Discriminator(size=16, base=32)
         >>> variables = network.init(jax.random.key(0), jnp.ones((4, 16, 16, 3)), train=False)
-        >>> network.apply(variables, jnp.ones((4, 8, 8, 3)), train=False, new=0.5).shape
+        >>> network.apply(variables, jnp.ones((4, 8, 8, 3)), train=False, alpha=0.5).shape
         (4,)
     """
 
@@ -160,31 +144,31 @@ class Discriminator(linen.Module):
 
     @linen.compact
     def __call__(
-        self, image: Float[Array, "batch size size colours"], *, train: bool, new: Scalar | None = None
+        self, image: Float[Array, "batch size size colours"], *, train: bool, alpha: Scalar | None = None
     ) -> Float[Array, " batch *outputs"]:
-        """Return the logits of images of any of the resolutions; None for `new` is the weight 1."""
-        used = used_resolutions(self, image.shape[1], new)
-        x = self._from_colours(image)
+        """Return the logits of images of any of the resolutions; None for `alpha` is the weight 1."""
+        used = used_resolutions(self, image.shape[1], alpha)
+        x = self._from_rgb(image)
         for each in reversed(used[1:]):
-            halved = channels_at(each // 2, base=self.base, largest=self.largest)
+            halved = channels_at(each // 2, product=2 * self.base, largest=self.largest)
             x = DiscriminatorBlock(halved, self.fused, self.blur, name=f"b{each}")(x)
             if each == used[-1] or self.is_initializing():
                 image = downsample(image, BOX)
-            if each == used[-1] and new is not None:
-                x = mixed_images(self._from_colours(image), x, new)
+            if each == used[-1] and alpha is not None:
+                x = mixed_images(self._from_rgb(image), x, alpha)
             elif self.is_initializing():
-                self._from_colours(image)
-        x = append_deviation(x, group=self.group) if self.group > 1 else x
-        features = channels_at(SMALLEST, base=self.base, largest=self.largest)
+                self._from_rgb(image)
+        x = append_minibatch_stddev(x, group=self.group) if self.group > 1 else x
+        features = channels_at(SMALLEST_RESOLUTION, product=2 * self.base, largest=self.largest)
         x = _activated(EqualizedConv(features, 3, gain=GAIN, name="conv")(x)).reshape(len(x), -1)
         x = _activated(EqualizedDense(min(self.base, self.largest), gain=GAIN, name="dense0")(x))
         outputs = EqualizedDense(self.outputs or 1, name="dense1")(x)
         return outputs[:, 0] if self.outputs is None else outputs
 
-    def _from_colours(self, image: Float[Array, "batch size size colours"]) -> Float[Array, "batch size size channels"]:
+    def _from_rgb(self, image: Float[Array, "batch size size colours"]) -> Float[Array, "batch size size channels"]:
         """The features of images, by the layer for their size."""
         size = image.shape[1]
-        channels = channels_at(size, base=self.base, largest=self.largest)
+        channels = channels_at(size, product=2 * self.base, largest=self.largest)
         return _activated(EqualizedConv(channels, 1, gain=GAIN, name=f"fromrgb{size}")(image))
 
 
@@ -208,13 +192,13 @@ class DiscriminatorBlock(linen.Module):
         return downsample(_activated(EqualizedConv(self.halved, 3, gain=GAIN, name="conv1_down")(x)), BOX)
 
 
-def used_resolutions(network: linen.Module, size: int | None, new: Scalar | None) -> list[int]:
+def used_resolutions(network: linen.Module, size: int | None, alpha: Scalar | None) -> list[int]:
     """Return the resolutions that a growing network uses for images of a size.
 
     Args:
         network: the network.
         size: height and width of the images; None for the largest.
-        new: weight of the newest layers; None where they have faded in.
+        alpha: weight of the newest layers; None where they have faded in.
 
     Returns:
         Sizes of feature maps, from 4 on.
@@ -234,8 +218,10 @@ def used_resolutions(network: linen.Module, size: int | None, new: Scalar | None
         raise InputError(f"images must have one of the sizes {', '.join(map(str, known))} of the network, got {size}")
     if network.scope is not None and network.is_initializing() and size != full:
         raise InputError(f"the network must be initialized with its largest images, {full} pixels, got {size}")
-    if new is not None and size == SMALLEST:
-        raise InputError(f"layers must fade in at more than {SMALLEST} pixels, as there are none before, got {size}")
+    if alpha is not None and size == SMALLEST_RESOLUTION:
+        raise InputError(
+            f"layers must fade in at more than {SMALLEST_RESOLUTION} pixels, as there are none before, got {size}"
+        )
     return known[: known.index(size) + 1]
 
 

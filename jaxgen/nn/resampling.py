@@ -25,9 +25,8 @@ Padding: TypeAlias = int | Sequence[int]
 A negative number leaves out pixels.
 """
 
-
-BLUR = (1.0, 3.0, 3.0, 1.0)
-"""Taps of the filter of StyleGAN2, before they are divided by their sum."""
+BINOMIAL = (0.125, 0.375, 0.375, 0.125)
+"""Filter of all resampling in StyleGAN2: (1, 3, 3, 1), divided by its sum."""
 
 
 def normalized(taps: Sequence[float]) -> Float[np.ndarray, " taps"]:
@@ -53,14 +52,13 @@ def resample(
     up: int = 1,
     down: int = 1,
     padding: Padding = 0,
-    flip: bool = False,
     gain: float = 1.0,
 ) -> Float[Array, "batch rows columns channels"]:
     """Insert zeros, pad, filter, and keep every `down`-th pixel, in each channel.
 
         y[i] = gain sum_k f[k] z[down i + taps - 1 - k],    z = padded (x[j / up] where up divides j, else 0)
 
-    along height and width: a convolution. With `flip` it is a correlation, `z[down i + k]`. `upfirdn2d` of the authors.
+    along height and width: a convolution, `upfirdn2d` of the authors without a flipped filter.
 
     Args:
         images: images.
@@ -68,7 +66,6 @@ def resample(
         up: factor by which zeros are inserted: `up - 1` after every pixel.
         down: distance of the pixels that are kept.
         padding: zeros around the image, one number, (height, width), or (top, bottom, left, right).
-        flip: whether to correlate with the filter instead.
         gain: factor of the result.
 
     Returns:
@@ -93,8 +90,7 @@ def resample(
     if weights.ndim not in (1, 2) or weights.size == 0:
         raise InputError(f"taps must be [taps] or [height, width], got the shape {weights.shape}")
     sides = _sides(padding)
-    if not flip:
-        weights = weights[::-1] if weights.ndim == 1 else weights[::-1, ::-1]
+    weights = weights[::-1] if weights.ndim == 1 else weights[::-1, ::-1]
     spread = _padded(images, up, sides)
     sizes = [weights.shape[0], weights.shape[-1]]
     if any(size > have for size, have in zip(sizes, spread.shape[1:3], strict=True)):
@@ -114,7 +110,7 @@ def resample(
 
 
 def upsample(
-    images: Float[Array, "batch height width channels"], taps: Filter, *, factor: int = 2, flip: bool = False
+    images: Float[Array, "batch height width channels"], taps: Filter, *, factor: int = 2
 ) -> Float[Array, "batch rows columns channels"]:
     """Enlarge images by a factor: zeros are inserted and filtered, which keeps the mean of the image.
 
@@ -122,7 +118,6 @@ def upsample(
         images: images.
         taps: a filter with the sum 1.
         factor: factor of height and width.
-        flip: whether to correlate with the filter instead of convolving.
 
     Returns:
         The enlarged images, centred on the same point.
@@ -135,11 +130,11 @@ def upsample(
                [1., 1., 1., 1.]], dtype=float32)
     """
     sides = [side for size in sizes_of(taps) for side in ((size + factor - 1) // 2, (size - factor) // 2)]
-    return resample(images, taps, up=factor, padding=sides, flip=flip, gain=factor**2)
+    return resample(images, taps, up=factor, padding=sides, gain=factor**2)
 
 
 def downsample(
-    images: Float[Array, "batch height width channels"], taps: Filter, *, factor: int = 2, flip: bool = False
+    images: Float[Array, "batch height width channels"], taps: Filter, *, factor: int = 2
 ) -> Float[Array, "batch rows columns channels"]:
     """Reduce images by a factor: they are filtered, and every `factor`-th pixel is kept.
 
@@ -147,7 +142,6 @@ def downsample(
         images: images.
         taps: a filter with the sum 1.
         factor: factor of height and width.
-        flip: whether to correlate with the filter instead of convolving.
 
     Returns:
         The reduced images, centred on the same point.
@@ -157,7 +151,7 @@ def downsample(
         Array([[0.5, 2.5]], dtype=float32)
     """
     sides = [side for size in sizes_of(taps) for side in ((size - factor + 1) // 2, (size - factor) // 2)]
-    return resample(images, taps, down=factor, padding=sides, flip=flip)
+    return resample(images, taps, down=factor, padding=sides)
 
 
 def sizes_of(taps: Filter) -> tuple[int, int]:

@@ -9,8 +9,8 @@ adds noise. It has one w for each convolution and one for the last map to colour
 In mixed precision (`jaxgen.nn.precision`) all convolutions multiply in bfloat16, of maps of every size, and the maps
 between them are bfloat16. As in the authors' code, the rest is float32: the mapping network, the styles, the
 demodulation, the sums of images, and the last block of the discriminator with the minibatch standard deviation. Their
-float16, used for the four largest sizes alone, needs a bound on the features (`clamp`); a bfloat16 has the range of a
-float32 and needs none.
+float16, used for the four largest sizes alone, needs a bound on the features; a bfloat16 has the range of a float32 and
+needs none.
 """
 
 import math
@@ -23,62 +23,18 @@ import jax.numpy as jnp
 from jaxgen.errors import InputError
 from jaxgen.nn.equalized import EqualizedConv, EqualizedDense, leaky_relu, normal
 from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
-from jaxgen.nn.minibatch_deviation import append_deviation
-from jaxgen.nn.modulated_convolution import Form, modulated_convolution
+from jaxgen.nn.minibatch_stddev import append_minibatch_stddev
+from jaxgen.nn.modulated_convolution import modulated_convolution
 from jaxgen.nn.pixel_norm import pixel_norm
-from jaxgen.nn.resampling import BLUR, downsample, normalized, upsample
+from jaxgen.nn.resampling import BINOMIAL, downsample, upsample
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, channels_at, resolutions
 from jaxgen.typing import Array, Float, Int
 
 Architecture: TypeAlias = Literal["skip", "resnet", "orig"]
 """How the blocks of a network are connected: by images (skip), by features (resnet), or not (orig); section 4.1."""
 
-TAPS = tuple(float(tap) for tap in normalized(BLUR))
-"""Filter of all resampling."""
-
-SMALLEST = 4
-"""Height and width of the first feature map."""
-
 HALF = math.sqrt(0.5)
 """Factor of both branches of a residual block, whose sum then has the variance of each."""
-
-
-def resolutions(size: int) -> list[int]:
-    """Return the sizes of the feature maps, from 4 to that of the image.
-
-    Args:
-        size: height and width of the image.
-
-    Returns:
-        Powers of 2.
-
-    Raises:
-        InputError: if the size is no power of 2, or below 8.
-
-    Example:
-        >>> resolutions(32)
-        [4, 8, 16, 32]
-    """
-    if size < 2 * SMALLEST or size & (size - 1):
-        raise InputError(f"images must be square, with a power of 2 from 8 on as their size, got {size}")
-    return [2**power for power in range(2, size.bit_length())]
-
-
-def channels_at(size: int, *, base: int = 32768, largest: int = 512) -> int:
-    """Return the number of channels of the feature maps of a size.
-
-    Args:
-        size: height and width of the feature map.
-        base: number of channels times the size, where that is not above the largest number.
-        largest: largest number of channels.
-
-    Returns:
-        `min(base // size, largest)`.
-
-    Example:
-        >>> [channels_at(size) for size in (32, 64, 128, 1024)]
-        [512, 512, 256, 32]
-    """
-    return min(base // size, largest)
 
 
 class Mapping(linen.Module):
@@ -138,16 +94,12 @@ class StyledConv(linen.Module):
         features: number of output channels.
         up: factor by which the map is enlarged.
         gain: factor of the result.
-        clamp: largest absolute value of the result, times the gain; None for no bound.
-        form: how the convolution is computed.
         dtype: dtype of the features; None for that of the input.
     """
 
     features: int
     up: int = 1
     gain: float = 1.0
-    clamp: float | None = None
-    form: Form = "scaled"
     dtype: Any = None
 
     @linen.compact
@@ -158,24 +110,22 @@ class StyledConv(linen.Module):
         styles = EqualizedDense(x.shape[-1], bias_init=1.0, mixed=False, name="affine")(w)
         kernel = self.param("kernel", normal(1.0), (3, 3, x.shape[-1], self.features))
         x = x.astype(self.dtype or x.dtype)
-        y = modulated_convolution(x, kernel, styles, up=self.up, taps=TAPS, form=self.form)
+        y = modulated_convolution(x, kernel, styles, up=self.up, taps=BINOMIAL)
         strength = self.param("noise_strength", linen.initializers.zeros, ())
         y = add_noise(self, y, strength.astype(y.dtype), noise)
         y = leaky_relu(y + self.param("bias", linen.initializers.zeros, (self.features,)).astype(y.dtype))
-        return _clamped(self.gain * y, self.clamp, self.gain)
+        return self.gain * y
 
 
-class ToColours(linen.Module):
+class ToRGB(linen.Module):
     """A modulated 1x1 convolution to the channels of the image, without demodulation.
 
     Attributes:
         channels: channels of the image.
-        clamp: largest absolute value of the result; None for no bound.
         dtype: dtype of the product; None for that of the input. The image has that of the bias.
     """
 
     channels: int
-    clamp: float | None = None
     dtype: Any = None
 
     @linen.compact
@@ -188,7 +138,7 @@ class ToColours(linen.Module):
         kernel = self.param("kernel", normal(1.0), (1, 1, x.shape[-1], self.channels))
         x = x.astype(self.dtype or x.dtype)
         y = modulated_convolution(x, kernel, styles, demodulate=False)
-        return _clamped(y + self.param("bias", linen.initializers.zeros, (self.channels,)), self.clamp)
+        return y + self.param("bias", linen.initializers.zeros, (self.channels,))
 
 
 class Synthesis(linen.Module):
@@ -200,8 +150,6 @@ class Synthesis(linen.Module):
         base: number of channels of a feature map times its size.
         largest: largest number of channels.
         architecture: how the blocks are connected.
-        clamp: largest absolute value of features; None for no bound.
-        form: how modulated convolutions are computed.
 
     Example:
         >>> network = Synthesis(size=8, channels=1, base=64)
@@ -216,8 +164,6 @@ class Synthesis(linen.Module):
     base: int = 32768
     largest: int = 512
     architecture: Architecture = "skip"
-    clamp: float | None = None
-    form: Form = "scaled"
 
     @property
     def styles(self) -> int:
@@ -233,19 +179,12 @@ class Synthesis(linen.Module):
             raise InputError(f"styles must be [batch, {self.styles}, style], got {w.shape}")
         x, image, used = None, None, 0
         for size in resolutions(self.size):
-            features = channels_at(size, base=self.base, largest=self.largest)
-            block = SynthesisBlock(
-                features,
-                self.channels,
-                self.architecture,
-                last=size == self.size,
-                clamp=self.clamp,
-                form=self.form,
-                name=f"b{size}",
-            )
+            features = channels_at(size, product=self.base, largest=self.largest)
+            last = size == self.size
+            block = SynthesisBlock(features, self.channels, self.architecture, last, name=f"b{size}")
             # The map to colours has the style of the next convolution.
             x, image = block(x, image, w[:, used:], noise=noise)
-            used += 1 if size == SMALLEST else 2
+            used += 1 if size == SMALLEST_RESOLUTION else 2
         assert image is not None
         return image
 
@@ -260,8 +199,6 @@ class SynthesisBlock(linen.Module):
     channels: int
     architecture: Architecture
     last: bool
-    clamp: float | None
-    form: Form
 
     @linen.compact
     def __call__(
@@ -276,22 +213,24 @@ class SynthesisBlock(linen.Module):
         layers = iter(jnp.moveaxis(w, 1, 0))
         shortcut, gain = None, 1.0
         if x is None:
-            constant = self.param("const", normal(1.0), (SMALLEST, SMALLEST, self.features))
+            shape = (SMALLEST_RESOLUTION, SMALLEST_RESOLUTION, self.features)
+            constant = self.param("const", normal(1.0), shape)
             x = jnp.broadcast_to(constant, (len(w), *constant.shape))
         else:
             if self.architecture == "resnet":
                 gain = HALF
-                shortcut = EqualizedConv(self.features, 1, gain=HALF, up=2, taps=TAPS, use_bias=False, name="skip")(x)
-            conv0 = StyledConv(self.features, up=2, clamp=self.clamp, form=self.form, name="conv0")
+                skip = EqualizedConv(self.features, 1, gain=HALF, up=2, taps=BINOMIAL, use_bias=False, name="skip")
+                shortcut = skip(x)
+            conv0 = StyledConv(self.features, up=2, name="conv0")
             x = conv0(x, next(layers), noise=noise)
-        conv1 = StyledConv(self.features, gain=gain, clamp=self.clamp, form=self.form, name="conv1")
+        conv1 = StyledConv(self.features, gain=gain, name="conv1")
         x = conv1(x, next(layers), noise=noise)
         if shortcut is not None:
             x = shortcut + x
         if image is not None:
-            image = upsample(image, TAPS)
+            image = upsample(image, BINOMIAL)
         if self.last or self.architecture == "skip":
-            colours = ToColours(self.channels, clamp=self.clamp, name="torgb")(x, next(layers))
+            colours = ToRGB(self.channels, name="torgb")(x, next(layers))
             image = colours if image is None else image + colours
         return x, image
 
@@ -309,7 +248,6 @@ class Discriminator(linen.Module):
         classes: number of classes of the labels; 0 without labels.
         mapping_layers: number of layers of the mapping network of labels.
         group: number of examples in a group of the minibatch standard deviation.
-        clamp: largest absolute value of features; None for no bound.
 
     Example:
         >>> network = Discriminator(size=8, base=64)
@@ -325,7 +263,6 @@ class Discriminator(linen.Module):
     classes: int = 0
     mapping_layers: int = 8
     group: int = 4
-    clamp: float | None = None
 
     @linen.compact
     def __call__(
@@ -339,13 +276,13 @@ class Discriminator(linen.Module):
         *larger, smallest = reversed(resolutions(self.size))
         x: Array | None = None
         for size in larger:
-            tall = channels_at(size, base=self.base, largest=self.largest)
-            halved = channels_at(size // 2, base=self.base, largest=self.largest)
-            block = DiscriminatorBlock(tall, halved, self.architecture, self.clamp, name=f"b{size}")
+            tall = channels_at(size, product=self.base, largest=self.largest)
+            halved = channels_at(size // 2, product=self.base, largest=self.largest)
+            block = DiscriminatorBlock(tall, halved, self.architecture, name=f"b{size}")
             x, image = block(x, image)
-        features = channels_at(smallest, base=self.base, largest=self.largest)
+        features = channels_at(smallest, product=self.base, largest=self.largest)
         outputs = features if self.classes else 1
-        epilogue = Epilogue(features, outputs, self.architecture, self.group, self.clamp, name="b4")
+        epilogue = Epilogue(features, outputs, self.architecture, self.group, name="b4")
         logits = epilogue(x, image)
         if not self.classes:
             return logits[:, 0]
@@ -359,20 +296,19 @@ class DiscriminatorBlock(linen.Module):
     features: int
     halved: int
     architecture: Architecture
-    clamp: float | None
 
     @linen.compact
     def __call__(
         self, x: Float[Array, "batch height width channels"] | None, image: Float[Array, "batch height width colours"]
     ) -> tuple[Float[Array, "batch rows columns features"], Float[Array, "batch rows columns colours"]]:
         """Return the halved map, and the image, halved where the next block reads it."""
-        x, image = _with_colours(x, image, self.features, self.architecture, self.clamp)
-        y = _clamped(leaky_relu(EqualizedConv(self.features, 3, name="conv0")(x)), self.clamp)
-        y = leaky_relu(EqualizedConv(self.halved, 3, down=2, taps=TAPS, name="conv1")(y))
+        x, image = _add_from_rgb(x, image, self.features, self.architecture)
+        y = leaky_relu(EqualizedConv(self.features, 3, name="conv0")(x))
+        y = leaky_relu(EqualizedConv(self.halved, 3, down=2, taps=BINOMIAL, name="conv1")(y))
         if self.architecture != "resnet":
-            return _clamped(y, self.clamp), image
-        shortcut = EqualizedConv(self.halved, 1, gain=HALF, down=2, taps=TAPS, use_bias=False, name="skip")(x)
-        return shortcut + _clamped(HALF * y, self.clamp, HALF), image
+            return y, image
+        shortcut = EqualizedConv(self.halved, 1, gain=HALF, down=2, taps=BINOMIAL, use_bias=False, name="skip")(x)
+        return shortcut + HALF * y, image
 
 
 class Epilogue(linen.Module):
@@ -382,7 +318,6 @@ class Epilogue(linen.Module):
     outputs: int
     architecture: Architecture
     group: int
-    clamp: float | None
 
     @linen.compact
     def __call__(
@@ -391,26 +326,21 @@ class Epilogue(linen.Module):
         """Return the outputs."""
         assert x is not None
         if self.architecture == "skip":
-            x, _ = _with_colours(x, image, self.features, self.architecture, self.clamp)
-        x = append_deviation(x.astype(jnp.promote_types(x.dtype, jnp.float32)), group=self.group)
-        x = _clamped(leaky_relu(EqualizedConv(self.features, 3, mixed=False, name="conv")(x)), self.clamp)
+            x, _ = _add_from_rgb(x, image, self.features, self.architecture)
+        x = append_minibatch_stddev(x.astype(jnp.promote_types(x.dtype, jnp.float32)), group=self.group)
+        x = leaky_relu(EqualizedConv(self.features, 3, mixed=False, name="conv")(x))
         x = leaky_relu(EqualizedDense(self.features, mixed=False, name="fc")(x.reshape(len(x), -1)))
         return EqualizedDense(self.outputs, mixed=False, name="out")(x)
 
 
-def _with_colours(
+def _add_from_rgb(
     x: Float[Array, "batch height width channels"] | None,
     image: Float[Array, "batch height width colours"],
     features: int,
     architecture: Architecture,
-    clamp: float | None,
 ) -> tuple[Float[Array, "batch height width features"], Float[Array, "batch rows columns colours"]]:
     """Add the features of the image, in the first block and in every one of "skip", for which it is then halved."""
     if x is not None and architecture != "skip":
         return x, image
-    colours = _clamped(leaky_relu(EqualizedConv(features, 1, name="fromrgb")(image)), clamp)
-    return colours if x is None else x + colours, downsample(image, TAPS) if architecture == "skip" else image
-
-
-def _clamped(x: Float[Array, "..."], bound: float | None, gain: float = 1.0) -> Float[Array, "..."]:
-    return x if bound is None else jnp.clip(x, -bound * gain, bound * gain)
+    colours = leaky_relu(EqualizedConv(features, 1, name="fromrgb")(image))
+    return colours if x is None else x + colours, downsample(image, BINOMIAL) if architecture == "skip" else image

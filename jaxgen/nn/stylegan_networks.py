@@ -17,9 +17,9 @@ from jaxgen.nn.equalized import GAIN, LEAK, EqualizedConv, EqualizedDense, norma
 from jaxgen.nn.instance_norm import instance_norm
 from jaxgen.nn.layer_styles import Noise, add_noise, follow_average
 from jaxgen.nn.pixel_norm import pixel_norm
-from jaxgen.nn.progressive_networks import BOX, blurred, channels_at, mixed_images, used_resolutions
+from jaxgen.nn.progressive_networks import BOX, blurred, mixed_images, used_resolutions
 from jaxgen.nn.resampling import upsample
-from jaxgen.nn.stylegan2_networks import SMALLEST, resolutions
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, channels_at, resolutions
 from jaxgen.typing import Array, Float, Int, Scalar
 
 BLUR = (1.0, 2.0, 1.0)
@@ -102,19 +102,19 @@ class Synthesis(linen.Module):
         *,
         noise: Noise,
         size: int | None = None,
-        new: Scalar | None = None,
+        alpha: Scalar | None = None,
     ) -> Float[Array, "batch size size channels"]:
-        """Return images of a resolution, by default the largest; None for `new` is the weight 1."""
-        used = used_resolutions(self, size, new)
+        """Return images of a resolution, by default the largest; None for `alpha` is the weight 1."""
+        used = used_resolutions(self, size, alpha)
         x, images = None, {}
         for number, each in enumerate(used):
-            features = channels_at(each, base=self.base, largest=self.largest)
+            features = channels_at(each, product=2 * self.base, largest=self.largest)
             x = SynthesisBlock(features, name=f"b{each}")(x, w[:, 2 * number : 2 * number + 2], noise=noise)
-            if each in used[-1 if new is None else -2 :] or self.is_initializing():
+            if each in used[-1 if alpha is None else -2 :] or self.is_initializing():
                 images[each] = EqualizedConv(self.channels, 1, name=f"torgb{each}")(x)
-        if new is None:
+        if alpha is None:
             return images[used[-1]]
-        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], new)
+        return mixed_images(upsample(images[used[-2]], BOX), images[used[-1]], alpha)
 
 
 class SynthesisBlock(linen.Module):
@@ -132,7 +132,8 @@ class SynthesisBlock(linen.Module):
     ) -> Float[Array, "batch rows columns features"]:
         """Apply the block."""
         if x is None:
-            constant = self.param("const", linen.initializers.ones, (SMALLEST, SMALLEST, self.features))
+            shape = (SMALLEST_RESOLUTION, SMALLEST_RESOLUTION, self.features)
+            constant = self.param("const", linen.initializers.ones, shape)
             x = jnp.broadcast_to(constant, (len(w), *constant.shape))
             x = Styling(name="const_styling")(x, w[:, 0], noise=noise)
             x = EqualizedConv(self.features, 3, gain=GAIN, use_bias=False, name="conv")(x)

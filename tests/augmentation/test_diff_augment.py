@@ -35,21 +35,13 @@ def test_operators_in_a_row_are_those_of_the_authors():
     np.testing.assert_allclose(result, channels_last(AUTHORS["all"]), atol=1e-6)
 
 
-def test_images_are_unchanged_where_p_is_zero_and_all_are_changed_where_it_is_one():
-    function = jax.jit(lambda p: diff_augment(KEY, IMAGES, p))
-    np.testing.assert_array_equal(function(0.0), IMAGES)
-    assert (np.abs(function(1.0) - IMAGES).max(axis=(1, 2, 3)) > 0.1).all()
-
-
-def test_translations_are_uniform_and_applied_with_the_probability_p():
-    n, p = 8_000, 0.6
+def test_translations_of_all_images_are_uniform():
+    n = 8_000
     image = np.zeros((n, 8, 8, 1), np.float32)
     image[:, 4, 4] = 1
-    results = jax.jit(lambda p: diff_augment(KEY, image, p, operators=["translation"]))(p)
+    results = jax.jit(lambda: diff_augment(KEY, image, operators=["translation"]))()
     shares = np.asarray(results).mean(axis=0)[3:6, 3:6, 0]
-    expected = np.full((3, 3), p / 9)
-    expected[1, 1] += 1 - p
-    np.testing.assert_allclose(shares, expected, atol=5 * np.sqrt(0.25 / n))
+    np.testing.assert_allclose(shares, 1 / 9, atol=5 * np.sqrt(8 / 81 / n))
 
 
 def test_gradients_pass_where_the_image_is_not_cut():
@@ -63,11 +55,11 @@ def test_gradients_pass_where_the_image_is_not_cut():
 
 
 def test_seeds_in_one_program_give_what_single_seeds_give():
-    keys, p = jax.random.split(KEY, 2), np.array([0.4, 1.0], np.float32)
-    function = jax.jit(lambda key, p: diff_augment(key, IMAGES, p))
-    together = jax.jit(jax.vmap(lambda key, p: diff_augment(key, IMAGES, p)))(keys, p)
+    keys = jax.random.split(KEY, 2)
+    function = jax.jit(lambda key: diff_augment(key, IMAGES))
+    together = jax.jit(jax.vmap(function))(keys)
     for i in range(2):
-        np.testing.assert_allclose(together[i], function(keys[i], p[i]), atol=1e-6)
+        np.testing.assert_allclose(together[i], function(keys[i]), atol=1e-6)
 
 
 def test_grey_images_keep_the_dtype():
@@ -79,7 +71,6 @@ def test_grey_images_keep_the_dtype():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"p": -1.0}, "p must be finite and at least 0, got -1.0"),
         ({"key": jax.random.PRNGKey}, "key must be a typed PRNG key"),
         ({"images": IMAGES[0]}, "images must have the shape"),
         ({"images": np.zeros((1, 4, 4, 1), int)}, "images must be floats in .*, got int"),
@@ -88,6 +79,6 @@ def test_grey_images_keep_the_dtype():
     ],
 )
 def test_wrong_arguments_are_refused_in_one_sentence(arguments, message):
-    given = {"key": KEY, "images": IMAGES, "p": 1.0} | arguments
+    given = {"key": KEY, "images": IMAGES} | arguments
     with pytest.raises(InputError, match=message):
-        diff_augment(given.pop("key"), given.pop("images"), given.pop("p"), **given)
+        diff_augment(given.pop("key"), given.pop("images"), **given)

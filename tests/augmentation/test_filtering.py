@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 
-from jaxgen.augmentation import Strengths
 from jaxgen.augmentation.filtering import filter_bank, filtered
 from tests.references import arrays
 
@@ -27,11 +26,11 @@ def test_amplification_of_a_band_keeps_the_expected_power():
     """Constant and alternating images show the gains of the lowest and the highest band."""
     constant = np.ones((1, 6, 8, 1), np.float32)
     alternating = constant * (-1.0) ** np.arange(8).reshape(1, 1, 8, 1).astype(np.float32)
-    low = filtered(constant, np.array([[1.0, 0, 0, 0]], np.float32), Strengths())
+    low = filtered(constant, np.array([[1.0, 0, 0, 0]], np.float32))
     norm = np.sqrt((10 * 4 + 3) / 13)
     np.testing.assert_allclose(low, constant * (2 / norm) ** 2, rtol=1e-5)
     # Along the height the image is constant, with the gain 1 / norm of the lowest band.
-    result = filtered(alternating, np.array([[0, 0, 0, 1.0]], np.float32), Strengths())
+    result = filtered(alternating, np.array([[0, 0, 0, 1.0]], np.float32))
     norm = np.sqrt((12 + 4) / 13)
     np.testing.assert_allclose(result, alternating * 2 / norm**2, rtol=1e-5)
 
@@ -40,7 +39,7 @@ def test_filters_continue_small_images_by_repeated_reflection():
     """As SciPy continues them, one image at a time."""
     images = np.random.default_rng(0).normal(size=(2, 5, 7, 1)).astype(np.float32)
     numbers = np.array([[1.0, -0.5, 0.3, 0.8], [0.0, 0.7, 0.0, -1.0]], np.float32)
-    results = jax.jit(lambda x: filtered(x, numbers, Strengths()))(images)
+    results = jax.jit(lambda x: filtered(x, numbers))(images)
     for image, z, result in zip(images, numbers, results, strict=True):
         t = 2.0**z
         alone = np.where(np.eye(4) > 0, t, 1)  # Row i: band i is amplified.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import erfinv
 
-from jaxgen.augmentation import PIPELINES, Strengths, augment
+from jaxgen.augmentation import PIPELINES, augment
 from jaxgen.augmentation.pipeline import changed
 from jaxgen.augmentation.random_numbers import OPERATORS, applied, draw
 from jaxgen.errors import InputError
@@ -23,7 +23,7 @@ GREY = SMALL[..., :1]
 
 @jax.jit
 def change(images, numbers):
-    return changed(KEY, images, numbers, Strengths())
+    return changed(KEY, images, numbers)
 
 
 def percentile(name, q):
@@ -72,12 +72,11 @@ def test_each_operator_is_applied_with_its_probability():
     """Within 5 standard deviations of the binomial distribution of 20,000 images."""
     n, p = 20_000, 0.35
     multipliers = {name: 0.5 if name == "hue" else 1.0 for name in OPERATORS}
-    bands = (1.0, 1.0, 0.5, 0.0)
-    numbers = jax.jit(lambda p: applied(draw(KEY, n), p, multipliers, bands=bands))(p)
+    numbers = jax.jit(lambda p: applied(draw(KEY, n), p, multipliers))(p)
     shares = {name: np.mean(np.asarray(numbers[name]) != OPERATORS[name].neutral, axis=0) for name in OPERATORS}
     bound = 5 * np.sqrt(p * (1 - p) / n)
     for name, share in shares.items():
-        each = {"hue": p / 2, "rotate": 1 - np.sqrt(1 - p), "imgfilter": p * np.array(bands)}.get(name, p)
+        each = {"hue": p / 2, "rotate": 1 - np.sqrt(1 - p)}.get(name, p)
         np.testing.assert_allclose(share, each, atol=bound, err_msg=name)
     either = np.mean((np.asarray(numbers["rotate"]) != 0.5).any(axis=1))
     np.testing.assert_allclose(either, p, atol=bound)
@@ -179,12 +178,9 @@ def test_hue_and_saturation_leave_grey_images_bit_for_bit():
     np.testing.assert_array_equal(result, GREY)
 
 
-def test_multipliers_and_strengths_of_zero_change_nothing():
+def test_operators_with_a_multiplier_of_zero_are_left_out():
     flipped = augment(KEY, GREY, 1.0, operators={"lumaflip": 1.0, "imgfilter": 0.0})
     np.testing.assert_array_equal(np.abs(flipped), np.abs(GREY))
-    strengths = Strengths(brightness_std=0.0, contrast_std=0.0)
-    same = augment(KEY, GREY, 1.0, operators=["brightness", "contrast"], strengths=strengths)
-    np.testing.assert_allclose(same, GREY, atol=1e-6)
 
 
 def test_the_dtype_of_images_is_kept_and_p_above_one_counts_as_one():
@@ -210,9 +206,6 @@ def test_the_dtype_of_images_is_kept_and_p_above_one_counts_as_one():
         ({"operators": ["flip"]}, "there is no operator 'flip': did you mean"),
         ({"operators": 3}, "operators must be a pipeline, or names of operators, got 3"),
         ({"operators": {"xflip": -1.0}}, "the multiplier of xflip must be finite and at least 0, got -1.0"),
-        ({"strengths": None}, r"strengths must be Strengths\(...\), got None"),
-        ({"strengths": Strengths(scale_std=-1.0)}, "scale_std must be finite and at least 0, got -1.0"),
-        ({"strengths": Strengths(imgfilter_bands=(1.0, 1.0))}, "imgfilter_bands must be four numbers"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_sentence(arguments, message):

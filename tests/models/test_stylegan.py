@@ -39,7 +39,7 @@ def test_losses_are_logistic_with_a_penalty_on_gradients_with_respect_to_full_im
 
         def outputs(x):
             variables = {"params": params["discriminator"]}
-            return networks.discriminator.apply(variables, x, train=True, new=new)
+            return networks.discriminator.apply(variables, x, train=True, alpha=new)
 
         def from_full(full):
             reduced = full.reshape(4, 8, 2, 8, 2, 1).mean((2, 4))
@@ -70,7 +70,7 @@ def test_losses_are_logistic_with_a_penalty_on_gradients_with_respect_to_full_im
 def test_styles_are_mixed_at_a_layer_in_use_and_truncated_in_the_first_layers():
     """The crossover is uniform from the second layer to the last one of the current size; psi keeps a share."""
     networks = stylegan._networks(CONFIG, {"image": np.zeros((1, 16, 16, 1), np.uint8)})
-    variables = jax.jit(networks.init)(jax.random.key(0))["generator"]
+    variables = jax.jit(networks.init)(jax.random.key(0), {})["generator"]
     options = {"latent_dim": 3, "layers": 4}
     assert networks.generator.synthesis.styles == 6
 
@@ -88,7 +88,7 @@ def test_styles_are_mixed_at_a_layer_in_use_and_truncated_in_the_first_layers():
 
     average = np.arange(5.0, dtype=np.float32)
     variables = {**variables, "latent_average": {"mapping": {"w": average}}}
-    z = networks.sample_latent(jax.random.key(1), 4)
+    z = networks.spaces.sample_latent(jax.random.key(1), 4)
     w, near = (styles_of(networks.generator, variables, z, None, truncation=psi, layers=2) for psi in (None, 0.7))
     np.testing.assert_allclose(near[:, :2], average + 0.7 * (w[:, :2] - average), atol=1e-6)
     np.testing.assert_array_equal(near[:, 2:], w[:, 2:])

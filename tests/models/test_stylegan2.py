@@ -139,16 +139,16 @@ def test_real_and_generated_images_are_augmented_for_both_players_and_the_penalt
     """And gradients of the penalty pass through the augmentation."""
     given = []
 
-    def darkened(key, images):
-        given.append(images.shape)
+    def darkened(key, images, operators):
+        given.append(operators)
         return 0.5 * images
 
     monkeypatch.setattr(stylegan2, "diff_augment", darkened)
-    of = objective(replace(SMALL, augmentation="diff", gamma=2.0))
+    of = objective(replace(SMALL, augmentation="diff", policy=("cutout",), gamma=2.0))
     jax.eval_shape(lambda: stylegan2.generator_loss(of, KEY, state.params, state, BATCH))
     assert len(given) == 1
     jax.eval_shape(lambda: stylegan2.discriminator_loss(of, KEY, state.params, state, BATCH))
-    assert len(given) == 3
+    assert given == 3 * [("cutout",)]
     real = 0.5 * (jnp.asarray(DATA["image"]) / 127.5 - 1)
 
     @jax.jit
@@ -182,10 +182,10 @@ def test_truncation_draws_samples_towards_the_image_of_the_average_style(state):
 
 def test_smaller_images_are_surrounded_by_black_and_come_back_in_their_size():
     images = {"image": RNG.integers(0, 256, (4, 6, 5, 1), np.uint8)}
-    networks = objective(replace(SMALL, size=8), images).networks
-    real = networks.real(images)
+    spaces = objective(replace(SMALL, size=8), images).networks.spaces
+    real = spaces.real(images)
     assert real.shape == (4, 8, 8, 1)
-    np.testing.assert_allclose(networks.inner(real), images["image"] / 127.5 - 1, atol=1e-6)
+    np.testing.assert_allclose(spaces.data_images(real), images["image"] / 255, atol=1e-6)
     border = np.ones((8, 8), bool)
     border[1:7, 1:6] = False
     np.testing.assert_array_equal(np.asarray(real)[:, border], -1)

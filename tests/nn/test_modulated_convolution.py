@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.signal import correlate
+from scipy.signal import convolve, correlate
 
 from jaxgen.nn.modulated_convolution import modulated_convolution
 
@@ -31,6 +31,22 @@ def expected(*, demodulate):
 def test_each_example_is_convolved_with_its_own_kernel(form, demodulate):
     found = modulated_convolution(X, KERNEL, STYLES, demodulate=demodulate, form=form)
     np.testing.assert_allclose(found, expected(demodulate=demodulate), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["scaled", "grouped"])
+def test_each_example_is_enlarged_by_its_own_kernel(form):
+    """The window of an enlargement is a convolution: zeros between the pixels, then the kernel, then the filter."""
+    tap = np.array([0.25, 0.75, 0.75, 0.25])  # The filter, with the sum 2 along each axis.
+    found = modulated_convolution(X, KERNEL, STYLES, up=2, form=form)
+    for image, x, style in zip(found, np.asarray(X, np.float64), np.asarray(STYLES, np.float64), strict=True):
+        kernel = np.asarray(KERNEL, np.float64) * style[:, None]
+        kernel = kernel / np.sqrt(np.square(kernel).sum(axis=(0, 1, 2)) + 1e-8)
+        spread = np.zeros((10, 10, 3))
+        spread[::2, ::2] = x
+        for j in range(4):
+            channels = [convolve(spread[..., i], kernel[..., i, j]) for i in range(3)]
+            expected = convolve(sum(channels), np.outer(tap, tap))[2:12, 2:12]
+            np.testing.assert_allclose(image[..., j], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_both_forms_have_the_same_gradients_of_second_order_and_over_seeds():

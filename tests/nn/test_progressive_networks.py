@@ -102,11 +102,11 @@ def test_counts_of_the_parameters_in_use_are_the_published_ones(size, stable, fa
     generator, discriminator = Generator(1024), Discriminator(1024)
     like = shapes(generator, jnp.zeros((1, 512))), shapes(discriminator, jnp.zeros((1, 1024, 1024, 3)))
     z, images = jnp.zeros((1, 512)), jnp.zeros((1, size, size, 3))
-    for new, expected in ((None, stable), (0.5, fading)):
+    for alpha, expected in ((None, stable), (0.5, fading)):
         if expected is None:
             continue
-        draw = partial(generator.apply, train=False, size=size, new=new)
-        classify = partial(discriminator.apply, train=False, new=new)
+        draw = partial(generator.apply, train=False, size=size, alpha=alpha)
+        classify = partial(discriminator.apply, train=False, alpha=alpha)
         of_generator = used(like[0], partial(_swapped, draw, z))
         of_images = used(like[1], partial(_swapped, classify, images))
         assert (of_generator, of_images) == expected
@@ -116,15 +116,15 @@ def test_counts_of_the_parameters_in_use_are_the_published_ones(size, stable, fa
 def test_scores_losses_and_gradients_are_those_of_the_authors(lod, generator):
     """Reducing before the bias and the activation (fused) is another function than after them."""
     level = float(lod.partition("lod")[2])
-    new = None if level == 0 else 1 - level
+    alpha = None if level == 0 else 1 - level
     network = Discriminator(16, fused=lod.startswith("fused"), **SMALL)
     variables = variables_of(network, "w/D/", jnp.zeros((4, 16, 16, 3)))
 
     def score(variables, images):
-        return network.apply(variables, images, train=False, new=new)
+        return network.apply(variables, images, train=False, alpha=alpha)
 
     def generate(generator):
-        return GENERATOR.apply(generator, Z, train=False, new=new)
+        return GENERATOR.apply(generator, Z, train=False, alpha=alpha)
 
     @jax.jit
     @convolutions_by_xla()
@@ -186,8 +186,8 @@ def test_images_and_their_gradients_are_those_of_the_authors(generator):
 def test_layers_that_fade_in_mix_images_in_the_generator_and_features_in_the_discriminator(generator):
     """With the weight 0 the network is that of the resolution before, with the weight 1 that of the new one."""
     before, after, middle, start, end = (
-        np.asarray(GENERATOR.apply(generator, Z[:2], train=False, size=size, new=new))
-        for size, new in ((8, None), (16, None), (16, 0.25), (16, 0.0), (16, 1.0))
+        np.asarray(GENERATOR.apply(generator, Z[:2], train=False, size=size, alpha=alpha))
+        for size, alpha in ((8, None), (16, None), (16, 0.25), (16, 0.0), (16, 1.0))
     )
     enlarged = before.repeat(2, axis=1).repeat(2, axis=2)
     np.testing.assert_allclose(start, enlarged, atol=1e-6)
@@ -199,8 +199,8 @@ def test_layers_that_fade_in_mix_images_in_the_generator_and_features_in_the_dis
     images = REAL[:4]
     halved = images.reshape(4, 8, 2, 8, 2, 3).mean(axis=(2, 4))
     start, end, before, after = (
-        network.apply(variables, shown, train=False, new=new)
-        for shown, new in ((images, 0.0), (images, 1.0), (halved, None), (images, None))
+        network.apply(variables, shown, train=False, alpha=alpha)
+        for shown, alpha in ((images, 0.0), (images, 1.0), (halved, None), (images, None))
     )
     np.testing.assert_allclose(start, before, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(end, after, rtol=1e-4, atol=1e-5)
@@ -228,7 +228,7 @@ def test_every_layer_of_the_generator_has_normalized_pixels(generator):
     [
         ({"size": 32}, "images must have one of the sizes 4, 8, 16 of the network, got 32"),
         ({"size": 12}, "images must have one of the sizes 4, 8, 16 of the network, got 12"),
-        ({"size": 4, "new": 0.5}, "layers must fade in at more than 4 pixels"),
+        ({"size": 4, "alpha": 0.5}, "layers must fade in at more than 4 pixels"),
     ],
 )
 def test_resolutions_that_the_network_does_not_have_are_refused(options, message, generator):

@@ -19,7 +19,7 @@ MAP, STYLES, CONDITION, IMAGE = (
 EXAMPLES = (
     (stylegan_networks.SynthesisBlock(2), (MAP, STYLES), {"noise": "random"}),
     (biggan_networks.GeneratorBlock(2), (MAP, CONDITION), {"train": True}),
-    (stylegan2_networks.DiscriminatorBlock(4, 2, "resnet", None), (MAP, IMAGE), {}),
+    (stylegan2_networks.DiscriminatorBlock(4, 2, "resnet"), (MAP, IMAGE), {}),
 )
 
 

@@ -7,14 +7,14 @@ import pytest
 from scipy.signal import convolve2d
 
 from jaxgen.errors import InputError
-from jaxgen.nn.resampling import BLUR, downsample, normalized, resample, upsample
+from jaxgen.nn.resampling import downsample, normalized, resample, upsample
 from tests.references import channels_last, group
 
 OPS = group("stylegan2_ada_pytorch", "ops/")
 X = channels_last(OPS["x"])
 SQUARE = X[:, :, :8]
 """The images that some of the authors' operations were given."""
-TAPS = normalized(BLUR)
+TAPS = normalized((1, 3, 3, 1))
 UNEVEN = OPS["f124"]
 
 
@@ -29,7 +29,6 @@ UNEVEN = OPS["f124"]
             "upfirdn_f124_up2_down3_pad_2_1_0_3_gain1p5",
             lambda: resample(X, UNEVEN, up=2, down=3, padding=(0, 3, 2, 1), gain=1.5),
         ),
-        ("upfirdn_f124_flip", lambda: resample(X, UNEVEN, padding=1, flip=True)),
         ("upfirdn_f124_noflip", lambda: resample(X, UNEVEN, padding=1)),
         ("upfirdn_negative_padding", lambda: resample(X, UNEVEN, up=2, padding=(3, -2, -1, 2))),
     ],

@@ -10,7 +10,6 @@ from jax.nn import softplus
 
 from jaxgen.errors import InputError
 from jaxgen.losses.path_regularization import path_lengths
-from jaxgen.nn import stylegan2_networks
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.nn.layer_styles import Generator, mixed, repeated, truncated
 from jaxgen.nn.published_weights import variables_from, weights_of
@@ -155,11 +154,6 @@ class TestValues:
         without = GENERATOR.apply(variables[0], w, noise="none", method="synthesize")
         assert_images(without, "img_no_noise")
 
-    def test_grouped_convolutions_make_the_same_images(self, variables, styles):
-        grouped = GENERATOR.copy(synthesis=GENERATOR.synthesis.copy(form="grouped"))
-        images = grouped.apply(variables[0], repeated(styles[0], STYLES), noise="constant", method="synthesize")
-        assert_images(images, "img_nonfused")
-
     def test_truncation_of_all_layers_and_of_the_first_ones(self, variables, styles):
         w, average = repeated(styles[0], STYLES), variables[0]["latent_average"]["mapping"]["w"]
         assert_images(synthesize(variables[0], truncated(w, average, 0.5)), "img_psi0p5_const")
@@ -283,19 +277,6 @@ class TestConfigurations:
             for i in range(2)
         ]
         assert jnp.abs(drawn[0] - drawn[1]).max() > 1e-3
-
-    def test_features_are_clamped_where_the_bound_is_given(self):
-        network = Synthesis(8, channels=1, base=64, clamp=0.1)
-        images, _ = network.init_with_output(jax.random.key(0), jnp.ones((2, 4, 8)), noise="none")
-        without, _ = network.copy(clamp=None).init_with_output(jax.random.key(0), jnp.ones((2, 4, 8)), noise="none")
-        assert jnp.abs(without).max() > 0.25
-        # The image of the 4x4 block, which enlarging makes no larger than 1.27 times, and that of the 8x8 block.
-        assert jnp.abs(images).max() <= 0.1 * (1 + 1.27)
-
-    @pytest.mark.parametrize("size", [4, 12, 28, 33])
-    def test_sizes_that_are_no_power_of_two_are_refused(self, size):
-        with pytest.raises(InputError, match=f"power of 2 from 8 on as their size, got {size}"):
-            stylegan2_networks.resolutions(size)
 
     def test_styles_of_another_number_of_layers_are_refused(self):
         with pytest.raises(InputError, match=r"styles must be \[batch, 4, style\], got \(2, 5, 8\)"):

@@ -94,18 +94,18 @@ def test_counts_with_labels():
     assert count(shapes(network, jnp.zeros((1, 16, 16, 3)))) == 51_827
 
 
-@pytest.mark.parametrize(("lod", "size", "new"), [("lod0.0", 16, None), ("lod1.6", 8, 0.4)])
-def test_images_scores_and_gradients_are_those_of_the_authors(lod, size, new, generator, discriminator):
+@pytest.mark.parametrize(("lod", "size", "alpha"), [("lod0.0", 16, None), ("lod1.6", 8, 0.4)])
+def test_images_scores_and_gradients_are_those_of_the_authors(lod, size, alpha, generator, discriminator):
     """Between resolutions too: 0.4 of the layers for 8x8 pixels, whose images are repeated to 16x16."""
     factor = 16 // size
 
     def synthesize(variables, w):
-        images = GENERATOR.apply(variables, w, noise="constant", size=size, new=new, method="synthesize")
+        images = GENERATOR.apply(variables, w, noise="constant", size=size, alpha=alpha, method="synthesize")
         return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
     def score(variables, images):
         reduced = images.reshape(8, size, factor, size, factor, 3).mean(axis=(2, 4))
-        return DISCRIMINATOR.apply(variables, reduced, train=False, new=new)
+        return DISCRIMINATOR.apply(variables, reduced, train=False, alpha=alpha)
 
     def styles(variables, z):
         return GENERATOR.apply(variables, z, train=False, method="map")
@@ -148,14 +148,14 @@ def test_images_scores_and_gradients_are_those_of_the_authors(lod, size, new, ge
             "g_loss": softplus(-score(discriminator, fake)),
             "dz": jax.grad(total)(Z),
         }
-        if new is not None:
+        if alpha is not None:
             return values, None, None
         return values, jax.grad(loss, has_aux=True)(discriminator)[0], jax.grad(loss_of_generator)(generator["params"])
 
     values, of_discriminator, of_generator = results(generator, discriminator)
     for name, value in values.items():
         assert_close(value, f"{lod}/{name}")
-    if new is None:
+    if alpha is None:
         assert_gradients(of_discriminator, f"{lod}/grad_d_total/D", discriminator_naming(16))
         expected = {"params": of_generator}
         assert_gradients(expected, f"{lod}/grad_g_loss", generator_naming(16))

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.benchmark.pytorch.torch_networks import bias_of, filled
-from jaxgen.nn.minibatch_deviation import EPSILON as DEVIATION_EPSILON
-from jaxgen.nn.pixel_norm import EPSILON as NORM_EPSILON
 from jaxgen.typing import Params
 
 
@@ -67,14 +66,14 @@ class EqualizedConv(nn.Conv2d):
 
 def pixel_norm(x: Tensor) -> Tensor:
     """Divide vectors along the second axis by the root of their mean square."""
-    return x * (x.square().mean(dim=1, keepdim=True) + NORM_EPSILON).rsqrt()
+    return x * (x.square().mean(dim=1, keepdim=True) + ROOT_EPSILON).rsqrt()
 
 
-def append_deviation(x: Tensor, group: int) -> Tensor:
+def append_minibatch_stddev(x: Tensor, group: int) -> Tensor:
     """Append the mean standard deviation over the examples of strided groups as a channel."""
     size = min(group, len(x))
     groups = x.unflatten(0, (size, -1)).to(torch.promote_types(x.dtype, torch.float32))
-    deviation = (groups.var(dim=0, unbiased=False) + DEVIATION_EPSILON).sqrt().mean(dim=(1, 2, 3))
+    deviation = (groups.var(dim=0, unbiased=False) + ROOT_EPSILON).sqrt().mean(dim=(1, 2, 3))
     channel = deviation.to(x.dtype).repeat(size)[:, None, None, None].expand(-1, 1, *x.shape[2:])
     return torch.cat([x, channel], dim=1)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from jaxgen.nn.dcgan import LEAK, map_sizes
-from jaxgen.nn.resolution import resolutions
+from jaxgen.nn.halved_sizes import halved_sizes
 from jaxgen.typing import Params
 
 Size = tuple[int, int]
@@ -81,7 +81,7 @@ def conv_encoder(params: Params, size: Size) -> nn.Sequential:
         `[batch, channels, height, width] -> [batch, features]`.
     """
     layers: list[nn.Module] = []
-    for i, source in enumerate(resolutions(*size)[:-1]):
+    for i, source in enumerate(halved_sizes(*size)[:-1]):
         layers += [*halving(params[f"Conv_{i}"], source), nn.ReLU(inplace=True)]
     layers += [ToRows(), linear(params["Dense_0"]), AtLeastFloat32()]
     return channels_last(nn.Sequential(*layers))
@@ -97,7 +97,7 @@ def conv_decoder(params: Params, size: Size) -> nn.Sequential:
     Returns:
         `[batch, latent_dim] -> [batch, channels, height, width]`.
     """
-    *targets, smallest = resolutions(*size)
+    *targets, smallest = halved_sizes(*size)
     layers: list[nn.Module] = [linear(params["Dense_0"]), ToMaps(smallest)]
     for i, target in enumerate(reversed(targets)):
         layers += [nn.ReLU(inplace=True), *doubling(params[f"ConvTranspose_{i}"], target)]

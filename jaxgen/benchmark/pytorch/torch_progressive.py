@@ -14,7 +14,7 @@ from jaxgen.benchmark.pytorch.torch_average import TorchAverage
 from jaxgen.benchmark.pytorch.torch_progressive_networks import Discriminator, Generator
 from jaxgen.benchmark.pytorch.twin import Alternating, Noise, TorchPlayer, Twin, adam, normal, uniform
 from jaxgen.game import State
-from jaxgen.nn.stylegan2_networks import resolutions
+from jaxgen.nn.resolutions import resolutions
 
 
 def progressive(config: Any, state: State, *, compiled: bool) -> Twin:

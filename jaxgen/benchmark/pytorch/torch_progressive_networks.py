@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv_transpose2d, leaky_relu
 
-from jaxgen.benchmark.pytorch.torch_equalized import EqualizedConv, EqualizedLinear, append_deviation, pixel_norm
+from jaxgen.benchmark.pytorch.torch_equalized import EqualizedConv, EqualizedLinear, append_minibatch_stddev, pixel_norm
 from jaxgen.benchmark.pytorch.torch_networks import AtLeastFloat32, ToMaps, ToRows, channels_last, filled
 from jaxgen.nn.equalized import GAIN, LEAK
-from jaxgen.nn.stylegan2_networks import SMALLEST
+from jaxgen.nn.resolutions import SMALLEST_RESOLUTION
 from jaxgen.typing import Params
 
 
@@ -30,7 +30,7 @@ class Generator(nn.Module):
         super().__init__()
         first, *larger = (params[f"b{size}"] for size in sizes)
         self.dense = EqualizedLinear(first["dense"], gain=GAIN / 4)
-        self.to_maps = ToMaps((SMALLEST, SMALLEST))
+        self.to_maps = ToMaps((SMALLEST_RESOLUTION, SMALLEST_RESOLUTION))
         self.bias = nn.Parameter(torch.tensor(np.asarray(first["bias"])))
         layers: list[nn.Module] = [EqualizedConv(first["conv"], gain=GAIN)]
         for block in larger:
@@ -97,7 +97,7 @@ class Discriminator(nn.Module):
 
     def trunk(self, image: Tensor) -> Tensor:
         """Return the features with their deviation over the batch."""
-        return append_deviation(self.features(image), self.group)
+        return append_minibatch_stddev(self.features(image), self.group)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the critic values."""

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.benchmark.pytorch.torch_equalized import (
     EqualizedConv,
     EqualizedLinear,
-    append_deviation,
+    append_minibatch_stddev,
     pixel_norm,
 )
 from jaxgen.benchmark.pytorch.torch_networks import AtLeastFloat32, ToRows, channels_last, filled
 from jaxgen.nn.equalized import GAIN, LEAK
-from jaxgen.nn.modulated_convolution import EPSILON
-from jaxgen.nn.stylegan2_networks import TAPS
+from jaxgen.nn.resampling import BINOMIAL
 from jaxgen.typing import Params
 
 
@@ -34,7 +34,7 @@ class Filter(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        window = torch.tensor(np.outer(TAPS, TAPS), dtype=torch.float32)
+        window = torch.tensor(np.outer(BINOMIAL, BINOMIAL), dtype=torch.float32)
         self.register_buffer("window", window)
         self.register_buffer("enlarging_window", 4 * window)
 
@@ -146,7 +146,7 @@ class SynthesisBlock(nn.Module):
         self.filter = window
         self.conv0 = StyledConv(params["conv0"], window) if "conv0" in params else None
         self.conv1 = StyledConv(params["conv1"])
-        self.torgb = ToColours(params["torgb"])
+        self.torgb = ToRGB(params["torgb"])
         if "const" in params:
             self.const = nn.Parameter(torch.tensor(np.moveaxis(np.asarray(params["const"]), -1, 0)[None].copy()))
 
@@ -206,10 +206,10 @@ class StyledConv(ModulatedConv):
     def demodulation(self, styles: Tensor) -> Tensor:
         """Return the factor of each example and output channel."""
         squares = self.weight.square().sum(dim=(2, 3))
-        return (styles.square() @ squares.t() + EPSILON).rsqrt()
+        return (styles.square() @ squares.t() + ROOT_EPSILON).rsqrt()
 
 
-class ToColours(ModulatedConv):
+class ToRGB(ModulatedConv):
     """Copy of a map to colours."""
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:  # type: ignore[override]
@@ -249,7 +249,7 @@ class Discriminator(nn.Module):
         x = leaky_relu(self.fromrgb(image), LEAK)
         for block in self.blocks:
             x = block(x)
-        return append_deviation(x, self.group)
+        return append_minibatch_stddev(x, self.group)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits."""

@@ -14,7 +14,7 @@ from jaxgen.benchmark.workloads.workload import Draw, Shape, Workload
 from jaxgen.game import State
 from jaxgen.models.presets import PRESETS
 from jaxgen.models.stylegan2 import build
-from jaxgen.nn.stylegan2_networks import resolutions
+from jaxgen.nn.resolutions import resolutions
 from jaxgen.typing import Array, KeyArray
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The sizes of the feature maps of a convolutional network."""
+"""The sizes of the feature maps of a convolutional network that halves images of any size."""
 
 from jaxgen.errors import InputError
 
@@ -9,7 +9,7 @@ SMALLEST_MAP = 4
 """Feature maps are halved until no side is longer than this, in pixels."""
 
 
-def resolutions(height: int, width: int) -> list[tuple[int, int]]:
+def halved_sizes(height: int, width: int) -> list[tuple[int, int]]:
     """Return the sizes of the feature maps from the image on, each half of the one before, rounded up.
 
         size_0 = (height, width),  size_{i+1} = ceil(size_i / 2),  until both sides are at most 4
@@ -26,7 +26,7 @@ def resolutions(height: int, width: int) -> list[tuple[int, int]]:
         InputError: if a side is shorter than 8 pixels.
 
     Example:
-        >>> resolutions(28, 28)
+        >>> halved_sizes(28, 28)
         [(28, 28), (14, 14), (7, 7), (4, 4)]
     """
     if min(height, width) < SMALLEST_IMAGE:

@@ -2,14 +2,15 @@
 
 import jax.numpy as jnp
 
+from jaxgen._numerics import ROOT_EPSILON
 from jaxgen.errors import InputError
 from jaxgen.typing import Array, Float
 
 
-def append_deviation(
-    x: Float[Array, "batch height width channels"], *, group: int = 4, statistics: int = 1
-) -> Float[Array, "batch height width with_statistics"]:
-    """Append the mean standard deviation over the examples of a group, the same at every pixel, as channels.
+def append_minibatch_stddev(
+    x: Float[Array, "batch height width channels"], *, group: int = 4
+) -> Float[Array, "batch height width with_deviation"]:
+    """Append the mean standard deviation over the examples of a group, the same at every pixel, as a channel.
 
         s = mean over pixels and channels of sqrt(mean over the group of (x - mean over the group)^2 + 1e-8)
 
@@ -19,20 +20,19 @@ def append_deviation(
     Args:
         x: features, before the last convolution of a discriminator.
         group: number of examples in a group; smaller batches are a single group.
-        statistics: number of appended channels, each of which is the mean over its share of the channels.
 
     Returns:
-        The features with the channels appended.
+        The features with the channel appended.
 
     Raises:
-        InputError: if the batch does not divide into groups, or the channels do not divide into shares.
+        InputError: if the batch does not divide into groups.
 
     Reference:
         Karras et al. 2018, arXiv:1710.10196, section 3.
 
     Example:
         >>> x = jnp.array([0.0, 0.0, 2.0, 6.0]).reshape(4, 1, 1, 1)
-        >>> append_deviation(x, group=2)[:, 0, 0, 1]
+        >>> append_minibatch_stddev(x, group=2)[:, 0, 0, 1]
         Array([1., 3., 1., 3.], dtype=float32)
     """
     batch, height, width, channels = x.shape
@@ -42,15 +42,9 @@ def append_deviation(
             f"the batch must be a multiple of the group of the minibatch standard deviation, {size}, got {batch} "
             "examples: choose another batch size or group"
         )
-    if channels % statistics:
-        raise InputError(f"the channels must be a multiple of the number of statistics, {statistics}, got {channels}")
-    groups = x.reshape(size, batch // size, height, width, statistics, channels // statistics)
+    groups = x.reshape(size, batch // size, height, width, channels)
     wide = groups.astype(jnp.promote_types(x.dtype, jnp.float32))
     variance = jnp.mean(jnp.square(wide - wide.mean(axis=0)), axis=0)
-    deviation = jnp.sqrt(variance + EPSILON).mean(axis=(1, 2, 4)).astype(x.dtype)
-    each = jnp.tile(deviation, (size, 1))[:, None, None]
-    return jnp.concatenate([x, jnp.broadcast_to(each, (batch, height, width, statistics))], axis=-1)
-
-
-EPSILON = 1e-8
-"""Number within the root."""
+    deviation = jnp.sqrt(variance + ROOT_EPSILON).mean(axis=(1, 2, 3)).astype(x.dtype)
+    each = jnp.tile(deviation, size)[:, None, None, None]
+    return jnp.concatenate([x, jnp.broadcast_to(each, (batch, height, width, 1))], axis=-1)
