@@ -5,10 +5,10 @@
 
 The graph of the mapping network and that of the synthesis network have names of their own there: G_mapping/ and
 G_synthesis/ stand before them here. From 128 pixels on, the kernels that enlarge a map are those of transposed
-convolutions.
+convolutions; unlike PGGAN's, they have their input channels before their output channels.
 """
 
-from jaxgen.nn.progressive_names import REVERSED, SWAPPED, naming, scope_of
+from jaxgen.nn.progressive_names import REVERSED, naming, scope_of
 from jaxgen.nn.published_weights import SAME, Layout, Naming, Path
 
 FUSED_FROM = 128
@@ -95,5 +95,5 @@ def _layout(path: Path, shape: tuple[int, ...]) -> Layout:
     if path[-1] == "const":
         return Layout(lambda x: x[0].transpose(1, 2, 0), lambda x: x.transpose(2, 0, 1)[None])
     if path[-2:] == ("conv0_up", "kernel"):
-        return SWAPPED if int(path[-3][1:]) >= FUSED_FROM else REVERSED
+        return SAME if int(path[-3][1:]) >= FUSED_FROM else REVERSED
     return SAME

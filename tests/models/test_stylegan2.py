@@ -10,6 +10,7 @@ import pytest
 from jax.nn import softplus
 
 from jaxgen.errors import InputError
+from jaxgen.losses.path_regularization import PathLength
 from jaxgen.models import stylegan2
 from jaxgen.models.new_styles import generator_variables
 from jaxgen.models.stylegan2 import Config, Objective
@@ -78,7 +79,7 @@ def test_the_gradient_penalty_is_half_of_gamma_times_the_squared_norm_summed_ove
     np.testing.assert_allclose(automatic, expected / 3 * 0.0002 * 8**2 / 8, rtol=1e-4)
 
 
-def test_the_path_length_penalty_is_of_half_of_the_batch_and_stores_its_average(state):
+def test_the_path_length_penalty_is_weighted_and_stores_its_average(state):
     @jax.jit
     @partial(jax.value_and_grad, has_aux=True)
     def loss(of_generator):
@@ -90,6 +91,27 @@ def test_the_path_length_penalty_is_of_half_of_the_batch_and_stores_its_average(
     np.testing.assert_allclose(after, before + 0.01 * (float(metrics["length"]) - before), rtol=1e-5)
     np.testing.assert_allclose(value, 2 * metrics["penalty"], rtol=1e-6)
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_path_lengths_are_of_half_of_the_batch_with_latents_and_noise_of_their_own(state, monkeypatch):
+    """Both are those of the key of the regularizer; images of the same styles differ by their noise."""
+    given = []
+
+    def recorded(key, synthesize, w, mean):
+        given.append((w, synthesize(jnp.ones_like(w))))
+        return PathLength(jnp.zeros(len(w)), jnp.zeros(len(w)), mean)
+
+    monkeypatch.setattr(stylegan2, "path_length_penalty", recorded)
+
+    @jax.jit
+    def results(key):
+        stylegan2.path_length_loss(objective(), key, state.params, state, BATCH)
+        return given.pop()
+
+    (w, images), (other_w, other_images) = (results(key) for key in jax.random.split(KEY))
+    assert len(w) == len(images) == 4
+    assert (np.abs(w - other_w).max(axis=(1, 2)) > 1e-3).all()
+    assert (np.abs(images - other_images).max(axis=(1, 2, 3)) > 1e-3).all()
 
 
 def test_styles_are_mixed_at_one_layer_for_the_whole_batch_with_the_given_probability(state):
@@ -133,6 +155,26 @@ def test_the_probability_of_augmentations_follows_the_sign_of_outputs_of_four_st
     for target, change in ((-0.999, 8 * 4 / 320), (1.0, 0.0)):
         expected = [0, 0, 0, change, change, change, change, 2 * change]
         np.testing.assert_allclose(history(state, target), expected, atol=1e-6)
+
+
+def test_signs_that_adapt_augmentations_are_those_of_augmented_real_images(state, monkeypatch):
+    """Here the logit of an image is its mean, and the augmentation makes white images black."""
+    monkeypatch.setattr(stylegan2, "augment", lambda key, images, p, *, operators: -images)
+    monkeypatch.setattr(
+        stylegan2.Networks, "discriminate", lambda self, params, images, label: images.mean(axis=(1, 2, 3))
+    )
+    of = objective(replace(SMALL, augmentation="adaptive"))
+    first = {"augmentation": {"probability": jnp.float32(0.5), "sign": jnp.float32(0)}}
+    state = state.replace(stats={**state.stats, "discriminator": first})
+    white = {"image": np.full((8, 8, 8, 1), 255, np.uint8)}
+
+    @jax.jit
+    def results(params):
+        return stylegan2.discriminator_loss(of, KEY, params, state, white)[1]
+
+    stats, metrics = results(state.params)
+    assert metrics["sign_of_real_output"] == -1
+    assert stats["discriminator"]["augmentation"]["sign"] == -1
 
 
 def test_real_and_generated_images_are_augmented_for_both_players_and_the_penalty(state, monkeypatch):
@@ -263,9 +305,12 @@ def test_training_goes_on_with_the_same_bits_after_an_interruption_between_regul
     whole = fit(model, DATA, key=KEY, steps=6, batch_size=4, chunk=3, callbacks=[store]).state
     resumed = fit(model, DATA, key=KEY, steps=6, batch_size=4, chunk=3, state=states[3], first_step=3).state
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
-    length = whole.stats["generator"]["path_length"]["mean"]
-    assert float(length) > 0
-    np.testing.assert_array_equal(length, whole.ema["generator"]["path_length"]["mean"])
+    assert float(whole.stats["generator"]["path_length"]["mean"]) > 0
+    assert np.abs(whole.stats["generator"]["latent_average"]["mapping"]["w"]).min() > 0
+    # Statistics are copied into the average of the generator: that of styles, noise images and the path length.
+    copied = {name: array for name, array in whole.ema["generator"].items() if name != "params"}
+    assert set(copied) == {"latent_average", "noise", "path_length"}
+    jax.tree.map(np.testing.assert_array_equal, copied, whole.stats["generator"])
 
 
 def test_styles_and_noise_are_those_of_which_images_are_decoded(state):

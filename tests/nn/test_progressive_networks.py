@@ -13,7 +13,7 @@ from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.nn.progressive_names import naming
 from jaxgen.nn.progressive_networks import Discriminator, Generator, faded
 from jaxgen.nn.published_weights import variables_from, weights_of
-from tests.references import arrays, channels_last, group
+from tests.references import arrays, assert_gradients, channels_last, group
 
 NAME = "pggan_official_tf"
 REFERENCE = arrays(NAME)
@@ -47,20 +47,6 @@ def assert_close(found, name):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5 * expected.std(), err_msg=name)
 
 
-def assert_gradients(found, prefix):
-    expected = group(NAME, f"{prefix}/")
-    theirs = weights_of(found, NAMING)
-    assert set(theirs) == set(expected)
-    for parameter, gradient in theirs.items():
-        if (
-            expected[parameter].shape == (1,) != gradient.shape
-        ):  # It is not a part of the graph at this level of detail.
-            assert not gradient.any(), parameter
-            continue
-        largest = np.abs(expected[parameter]).max()
-        np.testing.assert_allclose(gradient, expected[parameter], rtol=1e-3, atol=1e-3 * largest, err_msg=parameter)
-
-
 def test_counts_of_whole_networks_are_the_published_ones():
     generators = {size: count(shapes(Generator(size), jnp.zeros((1, 512)))) for size in SIZES}
     discriminators = {size: count(shapes(Discriminator(size), jnp.zeros((1, size, size, 3)))) for size in SIZES}
@@ -74,6 +60,16 @@ def test_counts_of_whole_networks_are_the_published_ones():
 
 def _swapped(apply, inputs, variables):
     return apply(variables, inputs)
+
+
+@pytest.fixture(scope="module")
+def largest():
+    """Both networks for 1024 pixels, and the shapes of their variables."""
+    networks = Generator(1024), Discriminator(1024)
+    return networks, tuple(
+        shapes(network, x)
+        for network, x in zip(networks, (jnp.zeros((1, 512)), jnp.zeros((1, 1024, 1024, 3))), strict=True)
+    )
 
 
 def used(like, call):
@@ -93,14 +89,18 @@ def used(like, call):
     [
         (4, (6_556_163, 6_561_793), None),
         (8, (11_275_779, 11_281_409), (11_277_318, 11_283_457)),
+        (16, (15_995_395, 16_001_025), (15_996_934, 16_003_073)),
+        (32, (20_715_011, 20_720_641), (20_716_550, 20_722_689)),
         (64, (22_484_227, 22_489_857), (22_485_766, 22_491_905)),
+        (128, (22_926_467, 22_932_097), (22_927_238, 22_933_121)),
+        (256, (23_036_995, 23_042_625), (23_037_382, 23_043_137)),
+        (512, (23_064_611, 23_070_241), (23_064_806, 23_070_497)),
         (1024, (23_071_507, 23_077_137), (23_071_606, 23_077_265)),
     ],
 )
-def test_counts_of_the_parameters_in_use_are_the_published_ones(size, stable, fading):
+def test_counts_of_the_parameters_in_use_are_the_published_ones(size, stable, fading, largest):
     """Of the network for 1024 pixels: while layers fade in, those of two resolutions read or write images."""
-    generator, discriminator = Generator(1024), Discriminator(1024)
-    like = shapes(generator, jnp.zeros((1, 512))), shapes(discriminator, jnp.zeros((1, 1024, 1024, 3)))
+    (generator, discriminator), like = largest
     z, images = jnp.zeros((1, 512)), jnp.zeros((1, size, size, 3))
     for alpha, expected in ((None, stable), (0.5, fading)):
         if expected is None:
@@ -162,8 +162,8 @@ def test_scores_losses_and_gradients_are_those_of_the_authors(lod, generator):
     for name, value in values.items():
         if f"{lod}/{name}" in REFERENCE:
             assert_close(value, f"{lod}/{name}")
-    assert_gradients(of_discriminator, f"{lod}/grad_d_loss/D")
-    assert_gradients(of_generator, f"{lod}/grad_g_loss/G")
+    assert_gradients(weights_of(of_discriminator, NAMING), NAME, f"{lod}/grad_d_loss/D/", atol=2e-5)
+    assert_gradients(weights_of(of_generator, NAMING), NAME, f"{lod}/grad_g_loss/G/", atol=2e-5)
 
 
 def test_images_and_their_gradients_are_those_of_the_authors(generator):
