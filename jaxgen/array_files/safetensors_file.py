@@ -7,12 +7,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load
+from ml_dtypes import bfloat16
+from safetensors import SafetensorError, deserialize
 
 from jaxgen.errors import InputError, shortened
 from jaxgen.memory import check_host_memory
 from jaxgen.regular_files import open_regular
+
+DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": bfloat16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U64": np.uint64,
+    "U32": np.uint32,
+    "U16": np.uint16,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+"""Types of arrays that are read. NumPy's own reader of the library refuses bfloat16."""
 
 LARGEST_HEADER = 2**24
 """Largest size in bytes of the names, shapes and texts of a file; those of a thousand arrays take a hundredth."""
@@ -40,8 +57,8 @@ def read_safetensors(path: Path) -> SafetensorsFile:
         Its arrays and texts.
 
     Raises:
-        InputError: if it is no such file, is damaged or incomplete, has arrays of a type that NumPy does not have, or
-            does not fit into memory.
+        InputError: if it is no such file, is damaged or incomplete, has arrays of another type than `DTYPES`, or does
+            not fit into memory.
         OSError: if it cannot be opened.
 
     Example:
@@ -63,9 +80,13 @@ def read_safetensors(path: Path) -> SafetensorsFile:
         check_host_memory(f"the arrays of {path}", 2 * size, "use a machine with more memory")
         content = start + file.read(size - 8)
     try:
-        arrays = load(content)
-    except (SafetensorError, KeyError, ValueError) as error:  # KeyError: a type that NumPy does not have.
-        reason = f"arrays of the type {error}" if isinstance(error, KeyError) else shortened(str(error))
-        raise InputError(f"{path} must be a complete .safetensors file of types of NumPy, got {reason}") from error
+        arrays = {
+            name: np.frombuffer(found["data"], DTYPES[found["dtype"]]).reshape(found["shape"])
+            for name, found in deserialize(content)  # type: ignore[no-untyped-call]
+        }
+    except KeyError as error:
+        raise InputError(f"{path} must have arrays of the types {', '.join(DTYPES)}, got {error}") from error
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{path} must be a complete .safetensors file, got {shortened(str(error))}") from error
     # The library has checked that the header is a mapping, and that its texts are texts.
     return SafetensorsFile(arrays, json.loads(content[8 : 8 + header]).get("__metadata__") or {})

@@ -119,7 +119,9 @@ def truncated(
         Array([1., 1., 2.], dtype=float32)
     """
     changed = jnp.arange(w.shape[1])[:, None] < (w.shape[1] if layers is None else layers)
-    return jnp.where(changed, average + psi * (w - average), w)
+    # Each form is exact at its end: at 0 the average, at 1 the styles themselves.
+    drawn = jnp.where(jnp.asarray(psi) < 0.5, average + psi * (w - average), w - (1 - psi) * (w - average))
+    return jnp.where(changed, drawn, w)
 
 
 def add_noise(

@@ -78,9 +78,12 @@ def import_published(
     published = PUBLISHED[family]
     networks = _networks(read_weights(path), published, path)
     found = _found(published, networks, path)
-    options = PRESETS[name].config if name in PRESETS else REGISTRY[family].config(**found.options)
-    example = _example(found, size=getattr(options, "size", None) or found.size)
-    model = build_model(REGISTRY[family], options, example)
+    try:
+        options = PRESETS[name].config if name in PRESETS else REGISTRY[family].config(**found.options)
+        example = _example(found, size=getattr(options, "size", None) or found.size)
+        model = build_model(REGISTRY[family], options, example)
+    except InputError as error:
+        raise InputError(f"the shapes of the arrays of {path} must be those of a {family}: {error}") from None
     config = with_absolute_paths(RunConfig(options, data=data, data_dir=data_dir, image_size=found.size))
     state = _state(model, config, example, networks, published, path)
     if "discriminator" not in networks:
@@ -97,6 +100,8 @@ def known_models() -> list[str]:
 
 def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Networks:
     """The weights of each network of a file."""
+    # PyTorch's DataParallel puts this before the names of a network.
+    weights = {re.sub(r"^((?:\w+\.)?)module\.", r"\1", name): x for name, x in weights.items()}
     parts = {name: re.split(r"[./]", name, maxsplit=1) for name in weights}
     prefixed = [name for name, part in parts.items() if part[0] in PREFIXES and len(part) == 2]
     if not prefixed:
@@ -110,7 +115,10 @@ def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Netwo
             )
         networks = {}
         for name, (prefix, rest) in parts.items():
-            networks.setdefault(PREFIXES[prefix], {})[rest] = weights[name]
+            network = networks.setdefault(PREFIXES[prefix], {})
+            if rest in network:
+                raise InputError(f"{path} must have each network once, got '{name}' and another of the same network")
+            network[rest] = weights[name]
     if not {"generator", "average"} & networks.keys():
         raise InputError(
             f"{path} must have the weights of a generator, got none, so nothing could be sampled; files of jaxgen "

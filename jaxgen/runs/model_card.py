@@ -52,7 +52,8 @@ def model_card(run: Run, file: str, *, run_index: int | None = None, samples_onl
     config = shared_config(run.config)
     description = run.description._replace(config=config)
     seeds = "" if config.seeds is None else f", seeds {config.seed} to {config.seed + config.seeds - 1}"
-    seeds = seeds if run_index is None else f", seed {config.seed + run_index}"
+    if run_index is not None or config.seeds == 1:
+        seeds = f", seed {config.seed + (run_index or 0)}"
     family = REGISTRY.get(run.family)
     lines = [
         "---",
@@ -173,7 +174,9 @@ def _value(value: Any, run_index: int | None) -> str:
     """A metric as text: of several seeds that of the exported one, or mean and standard deviation."""
     if isinstance(value, Mapping):
         if run_index is None:
-            return f"{_value(value['mean'], None)} ± {_value(value['sd'], None)} over seeds"
+            # One seed has no standard deviation.
+            spread = "" if value["sd"] is None else f" ± {_value(value['sd'], None)} over seeds"
+            return f"{_value(value['mean'], None)}{spread}"
         value = value["seeds"][run_index]
     return "not finite" if value is None else f"{value:.6g}"
 

@@ -68,7 +68,7 @@ compare(
     augmentation="adaptive",
     pipeline="noise",
 )
-compare("biggan", 0, width=1, latent_dim=2, shared_dim=2, discriminator_updates=2)
+compare("biggan", 0, width=1, latent_dim=2, shared_dim=2, discriminator_updates=1)
 compare("progressive", 20, base=16, largest=2, latent_dim=2, group=4, stabilize=64, fade=400, batch_sizes=(8,))
 """
 

@@ -218,6 +218,14 @@ class TestCard:
         assert "| 3.25 |" in self.card(run, tmp_path / "first", run_index=0)
         assert "| not finite |" in self.card(run, tmp_path / "second", run_index=1)
 
+    def test_metrics_of_a_single_seed_have_no_deviation(self, tmp_path):
+        run = random_run("vae", seeds=1)._replace(folder=tmp_path)
+        value = {"mean": 3.0, "sd": None, "worst": 3.0, "seeds": [3.0]}
+        add_measured(tmp_path, Measured(STEP, "evaluate --metrics fid", 4, {"fid[digits_v1, n=9/9]": value}))
+        text = self.card(run, tmp_path / "all")
+        assert r"| fid\[digits\_v1, n=9/9\] | 3 | jaxgen evaluate --metrics fid --seed 4 |" in text
+        assert f"Step {STEP}, seed {run.config.seed}; " in text
+
     def test_texts_of_the_user_are_neither_markup_nor_lines(self, tmp_path):
         names = ("a\n# b", "<script>", *map(str, range(8)))
         text = self.card(random_run("vae")._replace(class_names=names), tmp_path)
@@ -233,7 +241,7 @@ class TestCard:
 
 
 WRONG = {
-    "cut": (lambda content: content[:-1], "must be a complete .safetensors file of types of NumPy, got"),
+    "cut": (lambda content: content[:-1], "must be a complete .safetensors file, got"),
     "cut in its header": (lambda content: content[:100], "must be a complete .safetensors file, got 100 bytes"),
     "empty": (lambda content: b"", "must be a complete .safetensors file, got 0 bytes"),
     "text": (lambda content: b"hello, this is a text", "must be a complete .safetensors file, got 21 bytes"),

@@ -98,6 +98,12 @@ class TestFormats:
         assert (run.config.data, run.config.data_dir) == ("mnist", str(Path("sets").absolute()))
         assert (run.config.image_size, run.classes, run.model.conditions) == (8, 3, ("label", "truncation"))
 
+    def test_with_the_names_of_data_parallel_networks(self, tmp_path):
+        _, generator, discriminator = random_weights()
+        weights = joined({"G": generator, "D": discriminator})
+        run, _ = imported(tmp_path, {name.replace(".", ".module.", 1): x for name, x in weights.items()})
+        np.testing.assert_array_equal(self.found(run), self.expected(generator))
+
     def test_samples_come_from_the_average_and_a_training_starts_from_the_generator(self, tmp_path):
         _, generator, discriminator = random_weights()
         average = {name: 2 * array for name, array in generator.items()}
@@ -181,7 +187,15 @@ WRONG = {
     ),
     "no latent": (
         lambda w: w["G"].update({"mapping.fc0.weight": np.zeros((64, 0))}),
-        "latent_dim must be positive and finite, got 0",
+        "the shapes of the arrays of .*weights.npz must be those of a stylegan2: latent_dim must be positive .*, got 0",
+    ),
+    "too large for float32": (
+        lambda w: w["G"].update({"mapping.w_avg": np.full(64, 1e300)}),
+        r"the generator of .*weights.npz: mapping.w_avg must be finite in float32, got the largest magnitude 1e\+300",
+    ),
+    "two averages": (
+        lambda w: w.update({"G_ema": w["G"], "Gs": w["G"]}),
+        "must have each network once, got 'Gs.* and another of the same network",
     ),
     "another discriminator": (
         lambda w: w["D"].update({"b8.conv0.weight": np.zeros((2, 3, 3, 3))}),
