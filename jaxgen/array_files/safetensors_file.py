@@ -29,7 +29,7 @@ DTYPES = {
     "U8": np.uint8,
     "BOOL": np.bool_,
 }
-"""Types of arrays that are read. NumPy's own reader of the library refuses bfloat16."""
+"""Types of arrays that are read; `safetensors.numpy` refuses bfloat16."""
 
 LARGEST_HEADER = 2**24
 """Largest size in bytes of the names, shapes and texts of a file; those of a thousand arrays take a hundredth."""
