@@ -40,11 +40,10 @@ def of_algorithm(model: Model, state: State, batch: Batch, *, padding: bool = Tr
     Returns:
         Number of multiplications and additions.
     """
-    with convolutions_by_xla():
-        total = Fraction(of_traced_step(model.step, state, batch, padding=padding))
-        # In the traced step every update that may be due is computed.
-        for step, every in _regularized_steps(model):
-            total -= (1 - Fraction(1, every)) * of_traced_step(step, state, batch, padding=padding)
+    total = Fraction(of_traced_step(model.step, state, batch, padding=padding))
+    # In the traced step every update that may be due is computed.
+    for step, every in _regularized_steps(model):
+        total -= (1 - Fraction(1, every)) * of_traced_step(step, state, batch, padding=padding)
     return round(total)
 
 
@@ -82,8 +81,10 @@ def of_traced_step(step: Step, state: State, batch: Batch, *, padding: bool = Tr
     Returns:
         Number of multiplications and additions.
     """
-    # A new function, because JAX caches the traces of functions that it has seen.
-    jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
+    # The functions of jaxgen's own convolutions have other shapes of products.
+    with convolutions_by_xla():
+        # A new function, because JAX caches the traces of functions that it has seen.
+        jaxpr = jax.make_jaxpr(lambda *arguments: step(*arguments))(jax.random.key(0), state, batch)
     # Without operations whose results are not used, which a compiler removes as well.
     used, _ = dce_jaxpr(jaxpr.jaxpr, [True] * len(jaxpr.jaxpr.outvars))
     return _operations(used, padding)

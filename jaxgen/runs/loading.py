@@ -27,7 +27,7 @@ from jaxgen.runs.config_changes import check_trained_with
 from jaxgen.runs.config_json import RunDescription, read_config
 from jaxgen.training.checkpoint import restore
 from jaxgen.training.chunk import Divergence, find_non_finite_parameters
-from jaxgen.training.leaves import describe_sizes
+from jaxgen.training.leaves import batch_shapes, describe_sizes
 from jaxgen.training.seeds import add_seed_axis, first_finite, over_seeds, select_seed
 from jaxgen.training.states import abstract_state as abstract_states
 from jaxgen.typing import AnyArray, Array, Batch, Float, KeyArray, PyTree, Shaped
@@ -286,8 +286,7 @@ class Run(NamedTuple):
         """Apply a function of one seed's state and of examples, for every seed and in batches that fit into memory."""
         n = _count(examples)
         size = min(n, LARGEST_BATCH)
-        part = jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), examples)
-        shape = jax.eval_shape(partial(_applied, function), self.state, part)
+        shape = jax.eval_shape(partial(_applied, function), self.state, batch_shapes(examples, size))
         _check_joined_memory(f"the results for {n} examples", shape, n, size, "give fewer examples")
 
         def of_batch(batch: Any) -> Array:

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from jaxgen.flop import further_iterations, of_algorithm, of_traced_step
@@ -12,8 +11,8 @@ from jaxgen.memory import planned_bytes
 from jaxgen.nn.convolution import convolutions_by_xla
 from jaxgen.runs.preparation import Prepared
 from jaxgen.training.compiler import jit
+from jaxgen.training.leaves import batch_shapes
 from jaxgen.training.phases import Stage, stages
-from jaxgen.typing import Batch
 
 ACCELERATORS = ("cuda", "tpu")
 """Platforms for which the program is lowered beside that of this machine."""
@@ -44,7 +43,8 @@ class StepCost(NamedTuple):
         products: operations of products and convolutions in a step in which every regularizer is due, without those
             of the zeros around images.
         mean_products: the same on average over the steps, where a regularizer is due at every k-th of them.
-        lowered: platform -> all operations of the lowered program, in which every branch of a condition counts.
+        lowered: platform -> all operations of the lowered program, with each convolution as a plain one, in which every
+            branch of a condition counts.
         memory: bytes that the compiler of this machine plans for a step: arguments, results and what is between;
             None where it does not say.
     """
@@ -85,14 +85,13 @@ def step_costs(prepared: Prepared) -> list[StepCost]:
 def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
     phase, example = stage.phase, prepared.description.example
     batch_size = phase.batch_size or prepared.config.update_size
-    batch = jax.eval_shape(phase.preprocess, _batch_of(example, batch_size * phase.slices))
+    batch = jax.eval_shape(phase.preprocess, batch_shapes(example, batch_size * phase.slices))
     state = jax.eval_shape(lambda key: prepared.model.init(key, example), jax.random.key(0))
     arguments: tuple[Any, ...] = (jax.random.key(0), state, batch)
 
     # Functions of their own: JAX stores traces, and convolutions are chosen while a function is traced.
     with convolutions_by_xla():
-        traced = jax.jit(lambda *given: phase.step(*given)).trace(*arguments)
-    lowered = {platform: _lowered(traced.jaxpr, platform) for platform in ACCELERATORS}
+        plain = jax.jit(lambda *given: phase.step(*given)).trace(*arguments)
     # Compiled as in training: its options decide whether features are stored or computed again.
     here = jit(lambda *given: phase.step(*given), donate_argnums=1).trace(*arguments)
     own = "cuda" if jax.default_backend() == "gpu" else jax.default_backend()
@@ -102,7 +101,7 @@ def _of_stage(prepared: Prepared, stage: Stage) -> StepCost:
         batch_size=batch_size,
         products=of_traced_step(phase.step, state, batch, padding=False),
         mean_products=of_algorithm(model, state, batch, padding=False),
-        lowered={own: _lowered(here.jaxpr, own), **lowered},
+        lowered={platform: _lowered(plain.jaxpr, platform) for platform in dict.fromkeys((own, *ACCELERATORS))},
         memory=planned_bytes(here.lower().compile()),
     )
 
@@ -119,8 +118,3 @@ def _counted(program: ClosedJaxpr, platform: str) -> Lowered:
     arguments = [jax.ShapeDtypeStruct(value.shape, value.dtype) for value in program.in_avals]
     costs: Any = jax.jit(jaxpr_as_fun(program)).trace(*arguments).lower(lowering_platforms=(platform,)).cost_analysis()
     return Lowered(costs["flops"], costs["bytes accessed"])
-
-
-def _batch_of(example: Batch, size: int) -> Batch:
-    """The shapes of a batch."""
-    return {name: jax.ShapeDtypeStruct((size, *np.shape(x)[1:]), np.asarray(x).dtype) for name, x in example.items()}

@@ -1,4 +1,4 @@
-"""Comparison of two states by names, shapes and dtypes of their arrays, and a summary of one in a line."""
+"""Names, shapes and dtypes of arrays: comparison of two states, a summary of one in a line, shapes of a batch."""
 
 import math
 from collections.abc import Mapping
@@ -25,6 +25,23 @@ def named_leaves(state: PyTree) -> dict[str, Any]:
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def batch_shapes(examples: PyTree, size: int) -> PyTree:
+    """Return the shapes of a batch of examples, whose leading axis has another length.
+
+    Args:
+        examples: arrays [n, ...], or their shapes.
+        size: number of examples in the batch.
+
+    Returns:
+        Shape and dtype of each array.
+
+    Example:
+        >>> batch_shapes({"image": jnp.zeros((2, 8, 8, 1))}, 100)
+        {'image': ShapeDtypeStruct(shape=(100, 8, 8, 1), dtype=float32)}
+    """
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), examples)
 
 
 def describe_sizes(params: Any, *, seeds: int | None) -> str:

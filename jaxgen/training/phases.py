@@ -8,7 +8,7 @@ import jax
 
 from jaxgen.errors import InputError
 from jaxgen.game import Model, Phase, Player, State
-from jaxgen.training.leaves import first_difference, named_leaves
+from jaxgen.training.leaves import batch_shapes, first_difference, named_leaves
 from jaxgen.training.seeds import select_seed
 from jaxgen.typing import Batch, Metrics
 
@@ -133,9 +133,8 @@ def check_steps(remaining: Sequence[Stage], state: State, batch_size: int, examp
     for stage in remaining:
         phase = stage.phase
         examples = (phase.batch_size or batch_size) * phase.slices
-        batch = {name: jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype) for name, x in example.items()}
         try:
-            inputs = jax.eval_shape(phase.preprocess, batch)
+            inputs = jax.eval_shape(phase.preprocess, batch_shapes(example, examples))
             checked_metrics(phase.name, seed, *jax.eval_shape(phase.step, jax.random.key(0), seed, inputs))
         except InputError:
             raise
