@@ -50,7 +50,7 @@ class Config(AdversarialOptimizerConfig):
         target: mean sign of the discriminator's outputs for real images that the adaptive augmentation keeps.
         adjustment: number of images in which its probability changes by 1 at most.
         ema_half_life: half-life of the moving average of the generator, in images; by default 312.5 batches.
-        ema_ramp_up: largest half-life as a share of the images so far; None for no limit.
+        ema_ramp_up: largest half-life as a share of the images so far, if it is limited.
     """
 
     learning_rate: float | None = 0.0025
