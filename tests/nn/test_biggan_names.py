@@ -32,7 +32,8 @@ def templates():
 
 def random_variables(template):
     random = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: random.normal(size=leaf.shape).astype(np.float32), template)
+    # Variances, which are among the variables, are not negative.
+    return jax.tree.map(lambda leaf: random.uniform(0.1, 2, leaf.shape).astype(np.float32), template)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
