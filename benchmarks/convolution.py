@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from output_file import output_file
 
 from jaxgen.benchmark.machine import available_cores, processor
 from jaxgen.nn import convolution
@@ -124,7 +124,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="time every sixth layer, with 2 repeats instead of 5")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to this file")
+    parser.add_argument("--markdown", type=output_file(".md"), metavar="FILE", help="also write the table to this file")
     return parser.parse_args()
 
 

@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from output_file import output_file
+
 from jaxgen.benchmark.machine import describe, machine_text
 from jaxgen.runs.outputs import write_json
 
@@ -76,7 +78,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--source", type=Path, required=True, help="folder with the original files of MNIST")
     parser.add_argument("--pythae", help="interpreter of the environment with pythae")
     parser.add_argument("--repeats", type=int, default=3, help="number of runs of each command")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    parser.add_argument("--json", type=output_file(".json"), metavar="FILE", help="also write the numbers to this file")
     arguments = parser.parse_args()
     if not (arguments.source / "train-images-idx3-ubyte.gz").is_file():
         parser.error(f"--source must have the original files of MNIST, got {arguments.source}")

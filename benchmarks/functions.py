@@ -17,13 +17,13 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import ot
 import scipy
 import torch
+from output_file import output_file
 from peers import COMPARISONS, mmd
 from peers.comparison import JAXGEN, Comparison
 from peers.worker import Worker
@@ -68,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", choices=[comparison.name for comparison in COMPARISONS], help="measure one function only"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    parser.add_argument("--json", type=output_file(".json"), metavar="FILE", help="also write the results to this file")
     parser.add_argument(
         "--large", action="store_true", help="run the MMD of samples whose kernel matrices exceed the memory"
     )

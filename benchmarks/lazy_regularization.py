@@ -21,11 +21,11 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from output_file import output_file
 
 from jaxgen.benchmark.machine import describe, machine_text
 from jaxgen.benchmark.sides import Fit
@@ -70,11 +70,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="time the narrow networks only, with few and short repeats"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
-    arguments = parser.parse_args()
-    if arguments.json and not arguments.json.parent.is_dir():
-        parser.error(f"the folder of a file must exist, got {arguments.json}: create '{arguments.json.parent}' first")
-    return arguments
+    parser.add_argument("--json", type=output_file(".json"), metavar="FILE", help="also write the numbers to this file")
+    return parser.parse_args()
 
 
 def measure(width: int, seeds: int, *, quick: bool) -> dict[str, Any]:

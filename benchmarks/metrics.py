@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from output_file import output_file
 
 FEATURES, QUICK_FEATURES = 2048, 512
 SIZES, LARGE = (2500, 5000, 10_000), 50_000
@@ -120,7 +121,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a quarter of the sizes and features")
     parser.add_argument("--only", choices=METRICS, help="measure one metric only")
     parser.add_argument("--sizes", nargs="+", type=int, metavar="N", help="numbers of examples, ascending")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    parser.add_argument("--json", type=output_file(".json"), metavar="FILE", help="also write the numbers to this file")
     for name, kind in (("metric", str), ("side", str), ("examples", int), ("features", int)):
         parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
     return parser.parse_args()

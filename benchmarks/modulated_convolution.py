@@ -11,12 +11,12 @@ medians over interleaved repeats in one process: measure on an idle machine.
 import argparse
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from output_file import output_file
 
 from jaxgen.benchmark.machine import describe, machine_text
 from jaxgen.benchmark.timing import Times, interleaved
@@ -113,11 +113,8 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="time the first layer only, with few repeats")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
-    arguments = parser.parse_args()
-    if arguments.json and not arguments.json.parent.is_dir():
-        parser.error(f"the folder of a file must exist, got {arguments.json}: create '{arguments.json.parent}' first")
-    return arguments
+    parser.add_argument("--json", type=output_file(".json"), metavar="FILE", help="also write the numbers to this file")
+    return parser.parse_args()
 
 
 def measure(layer: Layer, *, repeats: int) -> dict[str, Any]:

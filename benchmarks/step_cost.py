@@ -19,13 +19,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
+from output_file import output_file
 
 from jaxgen.models import PRESETS
 from jaxgen.models.preset import Preset
 from jaxgen.runs import RunConfig
 from jaxgen.runs.preparation import prepare_run
+from jaxgen.runs.preview import preview
 from jaxgen.runs.step_cost import step_costs
 
 CLASSES = {"biggan-28": 10, "biggan-cifar10": 10}
@@ -58,7 +59,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=SIZES, metavar="PRESET", help="count these presets only")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to this file")
+    parser.add_argument("--json", type=output_file(".json"), metavar="FILE", help="also write the numbers to this file")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -76,8 +77,7 @@ def cost(name: str) -> dict[str, Any]:
         run = RunConfig(config, data=str(data), batch_size=batch_size)
         prepared = prepare_run(Path(folder) / "run", preset.family, run)
         (found,) = step_costs(prepared)
-    state = jax.eval_shape(lambda key: prepared.model.init(key, prepared.description.example), jax.random.key(0))
-    parameters = sum(int(np.prod(array.shape)) for array in jax.tree.leaves(state.params))
+        parameters = sum(preview(prepared).parameters.values())
     return {"preset": name, "parameters": parameters} | found._asdict()
 
 
