@@ -1,4 +1,4 @@
-"""Measure time and memory of metrics of features beside torch-fidelity and prdc.
+"""Measure time and memory of metrics of features beside torch-fidelity, pytorch-fid and prdc.
 
     python benchmarks/metrics.py [--quick] [--only NAME] [--sizes N ...] [--json FILE]
 
@@ -12,8 +12,12 @@ Memory is the peak of the process during its first call, features and imports in
 exponent p of n^p, fitted over the sizes but the largest. The share of the GEMM rate counts one product for each pair of
 examples, also where a side computes both orders of a pair.
 
-prdc is in the extra `benchmark`. torch-fidelity would install torchvision, of which there is no build without CUDA on
-PyPI: `pip install --no-deps torch-fidelity==0.4.0 tqdm`. Its functions of features need no torchvision.
+The trace of the Fréchet distance is a sum of eigenvalues at torch-fidelity, and of the diagonal of a matrix's square
+root at pytorch-fid, as in the program of Heusel et al.
+
+prdc is in the extra `benchmark`. torch-fidelity and pytorch-fid would install torchvision, of which there is no build
+without CUDA on PyPI: `pip install --no-deps torch-fidelity==0.4.0 pytorch-fid==0.3.0 tqdm`. Their functions of features
+need no torchvision.
 """
 
 import argparse
@@ -40,8 +44,9 @@ GIB = 2**30
 LIMIT = 2 * GIB
 """Largest peak memory of a process of jaxgen."""
 
-JAXGEN, TORCH_FIDELITY, PRDC, GEMM = "jaxgen", "torch-fidelity", "prdc", "GEMM"
+JAXGEN, TORCH_FIDELITY, PYTORCH_FID, PRDC, GEMM = "jaxgen", "torch-fidelity", "pytorch-fid", "prdc", "GEMM"
 INSTALL = {
+    PYTORCH_FID: "pip install --no-deps pytorch-fid==0.3.0",
     TORCH_FIDELITY: "pip install --no-deps torch-fidelity==0.4.0 tqdm",
     PRDC: "pip install 'jaxgen[benchmark]'",
 }
@@ -77,7 +82,9 @@ def of_sets(n: int) -> float:
 
 
 METRICS = {
-    "fid": Metric("Fréchet distance", (JAXGEN, TORCH_FIDELITY), 1e-5, None, (JAXGEN, TORCH_FIDELITY)),
+    "fid": Metric(
+        "Fréchet distance", (JAXGEN, TORCH_FIDELITY, PYTORCH_FID), 1e-5, None, (JAXGEN, TORCH_FIDELITY, PYTORCH_FID)
+    ),
     "kid": Metric("kernel distance", (JAXGEN, TORCH_FIDELITY), 1e-3, of_subsets, (JAXGEN, TORCH_FIDELITY)),
     # torch-fidelity compares in single precision.
     "precision_recall": Metric(
@@ -304,25 +311,26 @@ def jaxgen_density_coverage(real: np.ndarray, fake: np.ndarray) -> Call:
     return lambda: list(density_coverage(real, fake))
 
 
-def import_torch_fidelity(module: str) -> Any:
-    """Import a module of torch-fidelity; where there is no torchvision, which its features need, without it."""
+def import_peer(module: str) -> Any:
+    """Import a module of a peer; where there is no torchvision, which its features of images need, without it."""
+    importlib.import_module("torch")  # It inspects all modules, and those below are no files.
     if not importlib.util.find_spec("torchvision"):
-        for name in ("", ".datasets", ".models", ".transforms", ".transforms.functional"):
+        for name in ("", ".datasets", ".models", ".models.inception", ".transforms", ".transforms.functional"):
             stub = types.ModuleType("torchvision" + name)
             stub.__path__ = []
-            # Any name is a class, which the data sets of torch-fidelity inherit.
+            # Any name is a class, which classes of the peers inherit.
             stub.__getattr__ = lambda name: type(name, (), {})  # type: ignore[method-assign]
             sys.modules[stub.__name__] = stub
             parent, _, child = stub.__name__.rpartition(".")
             if parent:
                 setattr(sys.modules[parent], child, stub)
-    return importlib.import_module(f"torch_fidelity.{module}")
+    return importlib.import_module(module)
 
 
 def torch_fidelity_fid(real: np.ndarray, fake: np.ndarray) -> Call:
     import torch
 
-    fid = import_torch_fidelity("metric_fid")
+    fid = import_peer("torch_fidelity.metric_fid")
     sets = [torch.from_numpy(x) for x in (fake, real)]
 
     def call() -> list[float]:
@@ -332,10 +340,21 @@ def torch_fidelity_fid(real: np.ndarray, fake: np.ndarray) -> Call:
     return call
 
 
+def pytorch_fid(real: np.ndarray, fake: np.ndarray) -> Call:
+    distance = import_peer("pytorch_fid.fid_score").calculate_frechet_distance
+
+    def call() -> list[float]:
+        # As `calculate_activation_statistics`, which starts from files.
+        moments = [(x.mean(axis=0), np.cov(x, rowvar=False)) for x in (fake, real)]
+        return [float(distance(*moments[0], *moments[1]))]
+
+    return call
+
+
 def torch_fidelity_kid(real: np.ndarray, fake: np.ndarray) -> Call:
     import torch
 
-    kid = import_torch_fidelity("metric_kid")
+    kid = import_peer("torch_fidelity.metric_kid")
     sets = [torch.from_numpy(x) for x in (fake, real)]
     options = {"kid_subsets": SUBSETS, "kid_subset_size": min(len(real), SUBSET_SIZE), "verbose": False}
     return lambda: list(kid.kid_features_to_metric(*sets, **options).values())
@@ -344,7 +363,7 @@ def torch_fidelity_kid(real: np.ndarray, fake: np.ndarray) -> Call:
 def torch_fidelity_precision_recall(real: np.ndarray, fake: np.ndarray) -> Call:
     import torch
 
-    prc = import_torch_fidelity("metric_prc")
+    prc = import_peer("torch_fidelity.metric_prc")
     sets = [torch.from_numpy(x) for x in (fake, real)]
     # At the largest size, with less memory: all distances would need 30 GiB.
     options = {"save_cpu_ram": len(real) >= LARGE, "verbose": False}
@@ -363,6 +382,7 @@ SIDES: dict[tuple[str, str], Callable[[np.ndarray, np.ndarray], Call]] = {
     ("precision_recall", JAXGEN): jaxgen_precision_recall,
     ("density_coverage", JAXGEN): jaxgen_density_coverage,
     ("fid", TORCH_FIDELITY): torch_fidelity_fid,
+    ("fid", PYTORCH_FID): pytorch_fid,
     ("kid", TORCH_FIDELITY): torch_fidelity_kid,
     ("precision_recall", TORCH_FIDELITY): torch_fidelity_precision_recall,
     ("density_coverage", PRDC): prdc_density_coverage,
