@@ -216,12 +216,13 @@ def _runs_within(folder: Path) -> str:
     return f"; run folders in it are {', '.join(found[:MAX_NAMED])}{more}"
 
 
-def check_format(path: Path, content: Any) -> None:
+def check_format(path: Path, content: Any, *, exported: bool = False) -> None:
     """Check that the content of a `config.json` has a format that this version reads.
 
     Args:
         path: path of the file, for the message.
         content: its content.
+        exported: whether the file is that of an exported run, for the message.
 
     Raises:
         InputError: if it has no format, or that of a newer jaxgen.
@@ -237,7 +238,7 @@ def check_format(path: Path, content: Any) -> None:
         if type(version) is not int or version < 1:
             raise TypeError("the format is not a version")
     except (KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
+        raise _damaged(path, error, exported=exported) from None
     if version > FORMAT:
         raise InputError(
             f"{path} has the format {shortened(version)}, of a newer jaxgen than this one, which reads formats up to "
@@ -284,13 +285,14 @@ def is_unedited(content: Mapping[str, Any]) -> bool:
     return content.get("sha256") == _checksum({name: value for name, value in content.items() if name != "sha256"})
 
 
-def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunDescription:
+def from_json(content: Any, path: Path, *, family: Family | None = None, exported: bool = False) -> RunDescription:
     """Return what `to_json` was given. No code is imported for it.
 
     Args:
         content: result of `to_json`, as JSON returns it.
         path: file that it comes from, for messages.
         family: family of the run, needed where it is not part of the package.
+        exported: whether the file is that of an exported run, for messages.
 
     Returns:
         The description, the example with zeros for its values.
@@ -305,8 +307,8 @@ def from_json(content: Any, path: Path, *, family: Family | None = None) -> RunD
         if not (texts and isinstance(config, Mapping)):
             raise TypeError("family, preset, imported or config has another type")
     except (AttributeError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
-    known = _family(path, name, family, custom=custom)
+        raise _damaged(path, error, exported=exported) from None
+    known = _family(path, name, family, custom=custom, exported=exported)
     try:
         read = _config_from(config, known, custom=custom)
         shown = example_from(example_batch)
@@ -386,22 +388,25 @@ def _checksum(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _damaged(path: Path, error: Exception, *, exported: bool = False) -> InputError:
+    if exported:
+        return InputError(f"the config in {path} is damaged ({type(error).__name__}: {error}): export the run again")
     return InputError(
         f"{path} is damaged, and without it the checkpoints cannot be read ({type(error).__name__}: {error}): "
         "put a copy in its place, or train again"
     )
 
 
-def _family(path: Path, name: str, family: Family | None, *, custom: bool) -> Family | None:
+def _family(path: Path, name: str, family: Family | None, *, custom: bool, exported: bool) -> Family | None:
     """The family of a run; None for a custom model of an unknown one."""
     if family is not None and family.name != name:
         raise InputError(f"{path.parent} holds a run of the model '{name}', not '{family.name}'")
     known = family or REGISTRY.get(name)
     if known is None and not custom:
+        call = "import_run(path, folder, family=...)" if exported else "load_run(folder, family=...)"
         raise InputError(
             f"{path} is of the family '{name}', which is not part of jaxgen: give the file or module that defines it, "
-            "as --family on the command line, or load_run(folder, family=...)"
+            f"as --family on the command line, or {call}"
         )
     return known
 

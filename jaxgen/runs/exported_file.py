@@ -144,14 +144,15 @@ def read_exported(path: Path, *, family: Family | None = None) -> Exported:
         raise InputError(
             f"the config in {path} must be JSON, got {type(error).__name__}: export the run again"
         ) from None
-    check_format(path, content)
+    check_format(path, content, exported=True)
     if family is not None and content.get("family") != family.name:
         raise InputError(f"{path} is of a run of the model '{content.get('family')}', not '{family.name}'")
-    description = from_json(content, path, family=family)
+    description = from_json(content, path, family=family, exported=True)
     step = content.get("step")
-    unchanged = is_unedited(content) and content.get("arrays_sha256") == _checksum(found.arrays)
-    if not (unchanged and type(step) is int and 0 <= step < 2**31):
-        raise InputError(f"{path} was changed or damaged after it was written: export the run again")
+    if not (is_unedited(content) and type(step) is int and 0 <= step < 2**31):
+        raise InputError(f"the config in {path} was changed or damaged after it was written: export the run again")
+    if content.get("arrays_sha256") != _checksum(found.arrays):
+        raise InputError(f"the arrays of {path} were changed or damaged after it was written: export the run again")
     return Exported(description, step, diverged_from_json(content), found.arrays, content.get("left_out", ()))
 
 

@@ -245,15 +245,32 @@ WRONG = {
     "cut in its header": (lambda content: content[:100], "must be a complete .safetensors file, got 100 bytes"),
     "empty": (lambda content: b"", "must be a complete .safetensors file, got 0 bytes"),
     "text": (lambda content: b"hello, this is a text", "must be a complete .safetensors file, got 21 bytes"),
-    "another bit": (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "was changed or damaged after it was"),
+    "another bit": (
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        "the arrays of .* were changed or damaged",
+    ),
     "another option": (lambda content: content.replace(b"latent_dim", b"latnet_dim"), "no option 'latnet_dim'"),
-    "another value": (lambda content: content.replace(b'steps\\": 5000', b'steps\\": 5001'), "was changed or damaged"),
+    "another value": (
+        lambda content: content.replace(b'steps\\": 5000', b'steps\\": 5001'),
+        "the config in .* was changed or damaged after it was written: export the run again",
+    ),
+    "no format": (
+        lambda content: content.replace(b'format\\"', b'formet\\"'),
+        r"the config in .* is damaged \(KeyError: 'format'\): export the run again",
+    ),
+    "no family": (
+        lambda content: content.replace(b'family\\"', b'familx\\"'),
+        r"the config in .* is damaged \(KeyError: 'family'\): export the run again",
+    ),
     "a newer format": (
         lambda content: content.replace(b'format\\": 1', b'format\\": 9'),
         "of a newer jaxgen than this",
     ),
     "no JSON": (lambda content: content.replace(b'{\\"format', b'[\\"format'), "the config in .* must be JSON"),
-    "an array": (lambda content: content.replace(b"params/encoder", b"params/encodxr"), "was changed or damaged"),
+    "an array": (
+        lambda content: content.replace(b"params/encoder", b"params/encodxr"),
+        "the arrays of .* were changed",
+    ),
 }
 
 
