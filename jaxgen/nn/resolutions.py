@@ -26,7 +26,7 @@ def resolutions(size: int) -> list[int]:
         [4, 8, 16, 32]
     """
     if size < 2 * SMALLEST_RESOLUTION or size & (size - 1):
-        raise InputError(f"images must be square, with a power of 2 from 8 on as their size, got {size}")
+        raise InputError(f"size must be a power of 2 from {2 * SMALLEST_RESOLUTION} on, got {size}")
     return [2**power for power in range(2, size.bit_length())]
 
 

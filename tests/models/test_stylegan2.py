@@ -250,7 +250,7 @@ def test_sizes_that_networks_cannot_have_are_refused(config, shape, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 12}, "power of 2 from 8 on as their size, got 12"),
+        ({"size": 12}, "^size must be a power of 2 from 8 on, got 12"),
         ({"mixing": 1.5}, "mixing must be from 0 to 1, got 1.5"),
         ({"gamma": -1.0}, "gamma must be finite and not negative"),
         ({"path_length_every": 0}, "path_length_every must be positive"),

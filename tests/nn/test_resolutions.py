@@ -8,7 +8,7 @@ from jaxgen.nn.resolutions import channels_at, resolutions
 
 @pytest.mark.parametrize("size", [4, 12, 28, 33])
 def test_sizes_that_are_no_power_of_two_are_refused(size):
-    with pytest.raises(InputError, match=f"power of 2 from 8 on as their size, got {size}"):
+    with pytest.raises(InputError, match=f"^size must be a power of 2 from 8 on, got {size}"):
         resolutions(size)
 
 

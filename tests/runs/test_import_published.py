@@ -183,7 +183,7 @@ WRONG = {
     ),
     "a size that is none": (
         lambda w: w["G"].update({f"synthesis.b9.{name}": np.ones(shape) for name, shape in SIZE_9.items()}),
-        "a power of 2 from 8 on as their size, got 9",
+        "must be those of a stylegan2: size must be a power of 2 from 8 on, got 9",
     ),
     "no latent": (
         lambda w: w["G"].update({"mapping.fc0.weight": np.zeros((64, 0))}),
