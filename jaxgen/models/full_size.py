@@ -59,6 +59,7 @@ def full_size(
     smaller = next((each for each in reversed(sizes) if each <= min(height, width)), None)
     choices = [f"surround them by black with size={larger} (--size {larger})"] if larger else []
     choices += [f"reduce them (--image-size {smaller})"] if smaller else []
+    choices = choices or ["one side is too long and the other too short; give other images"]
     raise InputError(f"images must be square, with {rule} as their size, got {height}x{width}: {', or '.join(choices)}")
 
 

@@ -168,6 +168,7 @@ def test_the_discriminator_plays_first_and_the_average_is_of_the_generator_befor
     ("options", "shape", "message"),
     [
         ({}, (28, 28, 1), "got 28x28: surround them by black with size=32"),
+        ({}, (9000, 4, 1), "got 9000x4: one side is too long and the other too short; give other images"),
         ({"size": 12}, (8, 8, 1), "^size must be a power of 2 from 8 on, got 12"),
         ({"size": 8}, (28, 28, 1), "size must be at least that of the images, 28x28, got 8"),
         ({"start": 16}, (8, 8, 1), "start must be at most the size of the images, 8, got 16"),
