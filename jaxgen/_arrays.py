@@ -56,7 +56,8 @@ def check_unit_interval(name: str, array: Shaped[AnyArray, "..."]) -> None:
     """Raise an InputError unless values are floats in [0, 1]; of traced ones only the dtype is checked."""
     dtype = jnp.result_type(array)
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise InputError(f"{name} must be floating-point values in [0, 1], got {dtype}; divide bytes by 255")
+        advice = scaling_advice(array if hasattr(array, "dtype") else np.asarray(array))
+        raise InputError(f"{name} must be floating-point values in [0, 1], got {dtype}; {advice}")
     bounds = known_bounds(array)
     if bounds is None or (bounds[0] >= 0 and bounds[1] <= 1):  # NaN fails both comparisons.
         return
@@ -66,6 +67,23 @@ def check_unit_interval(name: str, array: Shaped[AnyArray, "..."]) -> None:
     elif bounds[0] >= -1 and bounds[1] <= 1:
         hint = "; if they are in [-1, 1], give (x + 1) / 2"
     raise InputError(f"{name} must be in [0, 1], got {bounds[0]} to {bounds[1]}{hint}")
+
+
+def scaling_advice(grey_levels: Shaped[AnyArray, "..."], *, of_bytes: str = "divide bytes by 255") -> str:
+    """Return what to do with grey levels that are not floats; where all fit into bytes it is `of_bytes`.
+
+    Larger values, of which none is negative, are those of 16 bits if they fit into these.
+    """
+    low, high = 0.0, 255.0
+    if grey_levels.dtype == np.bool_:
+        high = 1
+    elif jnp.issubdtype(grey_levels.dtype, jnp.integer):
+        low, high = known_bounds(grey_levels) or (0, 65535 if np.dtype(grey_levels.dtype).itemsize == 2 else 255)
+    if low < 0:
+        return f"scale values from {low} to {high} to [0, 1]"
+    if high <= 1:
+        return "convert values 0 and 1 by x.astype('float32')"
+    return of_bytes if high <= 255 else f"scale values from 0 to {max(high, 65535)} to [0, 1]"
 
 
 def known_bounds(array: Shaped[AnyArray, "..."]) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgen._arrays import check_byte_order, check_unit_interval, known_bounds
+from jaxgen._arrays import check_byte_order, check_unit_interval, known_bounds, scaling_advice
 from jaxgen.errors import InputError
 from jaxgen.typing import Array
 
@@ -109,10 +109,8 @@ def _check_images(images: Any, name: str) -> None:
     if images.dtype == np.uint8:
         return
     if not jnp.issubdtype(images.dtype, jnp.floating):
-        bounds = known_bounds(images) if jnp.issubdtype(images.dtype, jnp.integer) else None
-        binary = images.dtype == np.bool_ or (bounds is not None and bounds[0] >= 0 and bounds[1] <= 1)
-        how = "values 0 and 1 by x.astype('float32')" if binary else "values from 0 to 255 by x.astype('uint8')"
-        raise InputError(f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; convert {how}")
+        how = scaling_advice(images, of_bytes="convert values from 0 to 255 by x.astype('uint8')")
+        raise InputError(f"{name} must be uint8 or floats in [0, 1], got {images.dtype}; {how}")
     check_unit_interval(f"floats of {name}", images)
 
 

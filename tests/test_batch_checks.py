@@ -21,6 +21,8 @@ LABEL = np.arange(12) % 10
 
 IMAGES = {
     "int32": (BYTES.astype(np.int32), r"must be uint8 or floats in \[0, 1\], got int32; .* x.astype\('uint8'\)"),
+    "uint16": (BYTES.astype(np.uint16) * 257, r"got uint16; scale values from 0 to 65535 to \[0, 1\]"),
+    "negative": (BYTES.astype(np.int16) - 128, r"got int16; scale values from -128 to 127 to \[0, 1\]"),
     "bool": (BYTES > 100, r"must be uint8 or floats in \[0, 1\], got bool; .* x.astype\('float32'\)"),
     "binary": ((BYTES > 100).astype(int), r"must be uint8 or floats in \[0, 1\], got int64; .* x.astype\('float32'\)"),
     "floats to 255": (BYTES.astype(np.float32), r"must be in \[0, 1\], got 0.0 to 255.0; divide them by 255"),

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen._arrays import scaling_advice
 from jaxgen.batch_checks import check_data
 from jaxgen.errors import InputError
 from jaxgen.metrics.extractors.resizers import resize
@@ -132,10 +133,10 @@ def quantize(images: Shaped[AnyArray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     array = np.asarray(images)
     if array.dtype == np.uint8:
         return array
-    if not jnp.issubdtype(array.dtype, jnp.floating) or not np.isfinite(array).all():
-        raise InputError(
-            f"images must be bytes or finite floats in [0, 1], got {array.dtype}: divide grey levels by 255"
-        )
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise InputError(f"images must be bytes or finite floats in [0, 1], got {array.dtype}: {scaling_advice(array)}")
+    if not np.isfinite(array).all():
+        raise InputError("images must be bytes or finite floats in [0, 1], got NaN or infinity")
     return np.clip(np.round(array.astype(np.float32) * 255), 0, 255).astype(np.uint8)
 
 

@@ -125,8 +125,13 @@ def test_other_images_are_refused(extractor, images, sentence):
 
 def test_values_that_are_no_grey_levels_are_not_quantized():
     assert quantize(jnp.array([-1.0, 0.2, 2.0])).tolist() == [0, 51, 255]
-    for values in (np.array([3, 200]), np.array([np.nan]), np.array([True])):
-        with pytest.raises(InputError, match="images must be bytes or finite floats in"):
+    for values, advice in (
+        (np.array([3, 200]), "got int64: divide bytes by 255"),
+        (np.array([3, 60000], np.uint16), "got uint16: scale values from 0 to 65535"),
+        (np.array([np.nan]), "got NaN or infinity"),
+        (np.array([True]), "got bool: convert values 0 and 1"),
+    ):
+        with pytest.raises(InputError, match=f"images must be bytes or finite floats in .0, 1., {advice}"):
             quantize(values)
 
 
