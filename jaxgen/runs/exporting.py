@@ -42,7 +42,8 @@ def check_export(path: Path) -> None:
         path: path of the file.
 
     Raises:
-        InputError: if it has another ending, it or a file README.md beside it exists, or it cannot be written.
+        InputError: if it has another ending, it or a README.md beside it exists, even as a link to nothing, or it
+            cannot be written.
 
     Example:
         >>> check_export(Path("model.npz"))
@@ -53,7 +54,7 @@ def check_export(path: Path) -> None:
         raise InputError(f"the file of an exported run must end in {SUFFIX}, got '{path}'")
     check_writable(path.parent)
     for existing in (path, path.with_name(CARD)):
-        if existing.exists():
+        if existing.exists() or existing.is_symlink():  # A link to nothing would be replaced.
             raise InputError(f"{existing} exists: give a --to in a folder of its own, in which both can be written")
 
 

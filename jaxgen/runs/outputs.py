@@ -79,7 +79,11 @@ def check_writable(folder: Path) -> None:
         ...     list(Path(folder).iterdir())
         []
     """
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    existing = next(
+        path for path in (folder.absolute(), *folder.absolute().parents) if path.exists() or path.is_symlink()
+    )
+    if not existing.exists():
+        raise InputError(f"cannot write to the folder '{folder}': '{existing}' is a link to nothing")
     if not existing.is_dir():
         raise InputError(f"cannot write to the folder '{folder}': '{existing}' is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -94,13 +98,15 @@ def check_new_folder(folder: Path) -> None:
         folder: path of the folder.
 
     Raises:
-        InputError: if it has files, or cannot be made.
+        InputError: if it has files, is a link, or cannot be made.
 
     Example:
         >>> check_new_folder(Path("absent/new"))
         Traceback (most recent call last):
         jaxgen.errors.InputError: cannot write 'absent/new': there is no folder 'absent'
     """
+    if folder.is_symlink():  # It could not be replaced by a folder.
+        raise InputError(f"'{folder}' must be a new or an empty folder, and it is a link: give another --out")
     if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
         raise InputError(f"'{folder}' must be a new or an empty folder, and it is not: give another --out")
     if not folder.absolute().parent.is_dir():

@@ -17,7 +17,7 @@ from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY
 from jaxgen.runs import load_run, train
 from jaxgen.runs.exported_file import Exported, arrays_of, exported_bytes
-from jaxgen.runs.exporting import export_run, import_run
+from jaxgen.runs.exporting import check_export, export_run, import_run
 from jaxgen.runs.listing import list_runs
 from jaxgen.runs.measured_file import Measured, add_measured
 from jaxgen.training.chunk import Divergence
@@ -346,6 +346,14 @@ class TestWriting:
             export_run(run, tmp_path / "b" / "a.safetensors")
         with pytest.raises(InputError, match=r"must end in .safetensors, got "):
             export_run(run, tmp_path / "c.npz")
+
+    def test_links_to_nothing_are_not_replaced(self, tmp_path):
+        for name in ("a.safetensors", "README.md"):
+            link = tmp_path / name
+            link.symlink_to(tmp_path / "absent")
+            with pytest.raises(InputError, match=f"{name} exists: give a --to in a folder of its own"):
+                check_export(tmp_path / "a.safetensors")
+            link.unlink()
 
     def test_a_full_disk_leaves_neither_file(self, full_disk, tmp_path):
         run = random_run("vae")

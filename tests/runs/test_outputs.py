@@ -8,7 +8,15 @@ import pytest
 
 from jaxgen import plot
 from jaxgen.errors import InputError
-from jaxgen.runs.outputs import make_folder, new_folder, write_array_parts, write_arrays, write_json
+from jaxgen.runs.outputs import (
+    check_new_folder,
+    check_writable,
+    make_folder,
+    new_folder,
+    write_array_parts,
+    write_arrays,
+    write_json,
+)
 
 LARGE = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), np.uint8)
 
@@ -112,3 +120,15 @@ def test_a_folder_that_cannot_be_made_or_written_is_refused(tmp_path, monkeypatc
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(InputError, match=r"cannot write to the folder '.*': it is not writable"):
         make_folder(tmp_path)
+
+
+def test_links_are_not_replaced_by_folders_and_links_to_nothing_are_refused_at_once(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, target in (("to_nothing", "absent"), ("to_empty", "empty")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        with pytest.raises(InputError, match=f"{name}' must be a new or an empty folder, and it is a link: give"):
+            check_new_folder(tmp_path / name)
+    for folder in (tmp_path / "to_nothing", tmp_path / "to_nothing" / "a"):
+        with pytest.raises(InputError, match=r"cannot write to the folder '.*': '.*to_nothing' is a link to nothing"):
+            check_writable(folder)
+    check_writable(tmp_path / "to_empty")
