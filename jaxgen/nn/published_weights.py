@@ -106,14 +106,13 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
                 f"{name} must have the shape {expected} for this network, got {array.shape}: {OTHER_NETWORK}"
             )
         real = jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
-        if not real or not np.isfinite(array).all():
-            raise InputError(f"{name} must be of finite numbers, got NaN, infinity or the type {array.dtype}")
+        if not real:
+            raise InputError(f"{name} must be of numbers, got the type {array.dtype}")
         with np.errstate(over="ignore"):
             found[path] = layout.to_ours(array).astype(leaves[path].dtype)
         if not np.isfinite(found[path]).all():
-            raise InputError(
-                f"{name} must be finite in {leaves[path].dtype}, got the largest magnitude {np.abs(array).max():.3g}"
-            )
+            largest = float(np.abs(array).max())  # NaN where any is.
+            raise InputError(f"{name} must be finite in {leaves[path].dtype}, got the largest magnitude {largest:.3g}")
         if path[-1] == "var" and (found[path] < 0).any():
             raise InputError(f"{name} must be at least 0, as variances are, got {found[path].min():.3g}")
     return unflatten_dict(found)

@@ -93,8 +93,10 @@ def test_missing_and_further_names_shapes_and_values_that_do_not_fit_are_refused
         (state | {"linear.u1": np.zeros(1)}, "this network, which has no 'linear.u1'"),
         (state | {"shared.weight": np.zeros((6, 4))}, r"shared.weight must have the shape \(5, 4\).*got \(6, 4\)"),
         (state | {"linear.weight": np.zeros((2, 128))}, r"linear.weight must have the shape \(128, 2\)"),
-        (state | {"linear.bias": np.full(128, np.nan)}, "linear.bias must be of finite numbers"),
-        (state | {"linear.bias": np.zeros(128, bool)}, "linear.bias must be of finite numbers"),
+        (state | {"linear.bias": np.full(128, np.nan)}, "linear.bias must be finite in float32, got .* magnitude nan"),
+        (state | {"linear.bias": np.full(128, -np.inf)}, "linear.bias must be finite in float32, got .* magnitude inf"),
+        (state | {"linear.bias": np.full(128, 1e39)}, "linear.bias must be finite in float32, got .* 1e.39"),
+        (state | {"linear.bias": np.zeros(128, bool)}, "linear.bias must be of numbers, got the type bool"),
         ({}, "which is missing"),
     ]
     for wrong, message in changed:

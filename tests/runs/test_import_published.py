@@ -202,7 +202,7 @@ WRONG = {
         r"the discriminator of .*weights.npz: b8.conv0.weight must have the shape \(2, 2, 3, 3\)",
     ),
     "more": (lambda w: w["D"].update(more=np.zeros(2)), "the discriminator of .* which has no 'more'"),
-    "NaN": (lambda w: w["G"]["synthesis.b4.const"].fill(np.nan), "synthesis.b4.const must be of finite numbers"),
+    "NaN": (lambda w: w["G"]["synthesis.b4.const"].fill(np.nan), "b4.const must be finite in float32, got .* nan"),
     "no generator": (lambda w: w.pop("G"), "must have the weights of a generator, got none"),
     "no network": (lambda w: w.clear(), "must have the weights of a generator, got none"),
 }  # fmt: skip
