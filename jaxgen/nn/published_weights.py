@@ -59,6 +59,9 @@ def permuted(*axes: int) -> Layout:
 OTHER_NETWORK = "give the weights of this network, or the config of theirs"
 """What to do where weights do not fit."""
 
+NUMBERS = {jnp.floating: "floating-point numbers", jnp.integer: "integers"}
+"""Kind of a dtype -> what it holds."""
+
 SAME = Layout(lambda x: x, lambda x: x)
 """The layout of an array that lies equally."""
 
@@ -76,7 +79,7 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
 
     Raises:
         InputError: if an array is missing or left over, has another shape than the network, or is not of finite
-            numbers; the message names the first.
+            floating-point numbers (of integers where `like` is); the message names the first.
 
     Example:
         >>> like = {"params": {"dense": {"kernel": np.zeros((3, 2))}}}
@@ -105,9 +108,10 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
             raise InputError(
                 f"{name} must have the shape {expected} for this network, got {array.shape}: {OTHER_NETWORK}"
             )
-        real = jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
-        if not real:
-            raise InputError(f"{name} must be of numbers, got the type {array.dtype}")
+        kind = jnp.floating if jnp.issubdtype(leaves[path].dtype, jnp.floating) else jnp.integer
+        if not jnp.issubdtype(array.dtype, kind):
+            advice = ": give the weights before they were quantized" if array.dtype.kind in "iu" else ""
+            raise InputError(f"{name} must be of {NUMBERS[kind]}, got the type {array.dtype}{advice}")
         with np.errstate(over="ignore"):
             found[path] = layout.to_ours(array).astype(leaves[path].dtype)
         if not np.isfinite(found[path]).all():

@@ -11,7 +11,7 @@ from jaxgen.errors import InputError
 from jaxgen.nn.biggan_deep_networks import DeepDiscriminator, DeepGenerator
 from jaxgen.nn.biggan_names import BIGGAN
 from jaxgen.nn.biggan_networks import Discriminator, Generator
-from jaxgen.nn.published_weights import variables_from, weights_of
+from jaxgen.nn.published_weights import SAME, Naming, variables_from, weights_of
 
 Z, LABELS, IMAGES = np.zeros((1, 8), np.float32), np.zeros(1, np.int32), np.zeros((1, 64, 64, 3), np.float32)
 NETWORKS = {
@@ -96,7 +96,8 @@ def test_missing_and_further_names_shapes_and_values_that_do_not_fit_are_refused
         (state | {"linear.bias": np.full(128, np.nan)}, "linear.bias must be finite in float32, got .* magnitude nan"),
         (state | {"linear.bias": np.full(128, -np.inf)}, "linear.bias must be finite in float32, got .* magnitude inf"),
         (state | {"linear.bias": np.full(128, 1e39)}, "linear.bias must be finite in float32, got .* 1e.39"),
-        (state | {"linear.bias": np.zeros(128, bool)}, "linear.bias must be of numbers, got the type bool"),
+        (state | {"linear.bias": np.zeros(128, bool)}, "must be of floating-point numbers, got the type bool$"),
+        (state | {"linear.bias": np.ones(128, np.int8)}, "linear.bias must be of floating.* int8: give the weights"),
         ({}, "which is missing"),
     ]
     for wrong, message in changed:
@@ -105,3 +106,13 @@ def test_missing_and_further_names_shapes_and_values_that_do_not_fit_are_refused
     for dtype in (np.float16, jnp.bfloat16):
         half = variables_from({name: array.astype(dtype) for name, array in state.items()}, template, BIGGAN)
         assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {np.dtype(np.float32)}
+
+
+def test_arrays_that_are_integers_here_are_integers_there():
+    naming = Naming(lambda path: path[-1], lambda path, shape: SAME)
+    like = {"batch_stats": {"num_batches_tracked": np.array(0)}}
+    assert variables_from({"num_batches_tracked": np.array(7)}, like, naming) == {
+        "batch_stats": {"num_batches_tracked": 7}
+    }
+    with pytest.raises(InputError, match="num_batches_tracked must be of integers, got the type float64"):
+        variables_from({"num_batches_tracked": np.array(7.0)}, like, naming)
