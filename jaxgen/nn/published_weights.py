@@ -62,6 +62,9 @@ OTHER_NETWORK = "give the weights of this network, or the config of theirs"
 NUMBERS = {jnp.floating: "floating-point numbers", jnp.integer: "integers"}
 """Kind of a dtype -> what it holds."""
 
+SPECTRAL = ("u", "kernel", "embedding")
+"""Names of the arrays of a layer of which none may be zeros where it has a spectral normalization."""
+
 SAME = Layout(lambda x: x, lambda x: x)
 """The layout of an array that lies equally."""
 
@@ -119,6 +122,9 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
             raise InputError(f"{name} must be finite in {leaves[path].dtype}, got the largest magnitude {largest:.3g}")
         if path[-1] == "var" and (found[path] < 0).any():
             raise InputError(f"{name} must be at least 0, as variances are, got {found[path].min():.3g}")
+        # What the spectral normalization divides by is 0 where the vector or the weights are.
+        if ("spectral", *path[1:-1], "u") in leaves and path[-1] in SPECTRAL and not found[path].any():
+            raise InputError(f"{name} must not be all zeros: the spectral normalization would divide by 0")
     return unflatten_dict(found)
 
 

@@ -98,6 +98,8 @@ def test_missing_and_further_names_shapes_and_values_that_do_not_fit_are_refused
         (state | {"linear.bias": np.full(128, 1e39)}, "linear.bias must be finite in float32, got .* 1e.39"),
         (state | {"linear.bias": np.zeros(128, bool)}, "must be of floating-point numbers, got the type bool$"),
         (state | {"linear.bias": np.ones(128, np.int8)}, "linear.bias must be of floating.* int8: give the weights"),
+        (state | {"linear.u0": np.zeros((1, 128))}, "linear.u0 must not be all zeros: the spectral normalization"),
+        (state | {"linear.weight": np.zeros((128, 2))}, "linear.weight must not be all zeros"),
         ({}, "which is missing"),
     ]
     for wrong, message in changed:
