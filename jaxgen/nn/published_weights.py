@@ -1,7 +1,7 @@
 """Weights of published programs as variables of jaxgen's networks, and back: their names and layouts differ."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -69,27 +69,22 @@ SAME = Layout(lambda x: x, lambda x: x)
 """The layout of an array that lies equally."""
 
 
-def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree, naming: Naming) -> PyTree:
-    """Return the variables of a network with published weights.
+def check_weights(weights: Mapping[str, Any], like: PyTree, naming: Naming) -> None:
+    """Check the names, shapes and dtypes of published weights; no value is read.
 
     Args:
-        weights: name -> array, as the program stores them.
-        like: variables of the same network, or their shapes as of `jax.eval_shape`.
+        weights: name -> array, or anything with a `shape` and a `dtype`.
+        like: variables of the network, or their shapes as of `jax.eval_shape`.
         naming: names and layouts.
 
-    Returns:
-        The variables as NumPy arrays, of the dtypes of `like`.
-
     Raises:
-        InputError: if an array is missing or left over, has another shape than the network, or is not of finite
-            floating-point numbers (of integers where `like` is); the message names the first.
+        InputError: if an array is missing or left over, has another shape than the network, or is not of floating-point
+            numbers (of integers where `like` is); the message names the first.
 
     Example:
-        >>> like = {"params": {"dense": {"kernel": np.zeros((3, 2))}}}
         >>> naming = Naming(lambda path: f"{path[1]}.weight", lambda path, shape: permuted(1, 0))
-        >>> variables_from({"dense.weight": np.ones((2, 3))}, like, naming)["params"]["dense"]["kernel"].shape
-        (3, 2)
-        >>> variables_from({"dense.weight": np.ones((3, 2))}, like, naming)
+        >>> like = {"params": {"dense": {"kernel": np.zeros((3, 2))}}}
+        >>> check_weights({"dense.weight": np.ones((3, 2))}, like, naming)
         Traceback (most recent call last):
         jaxgen.errors.InputError: dense.weight must have the shape (2, 3) for this network, got (3, 2): give the ...
     """
@@ -103,23 +98,50 @@ def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree,
             raise InputError(
                 f"the weights must be those of this network, which has no {shortened(name)}: {OTHER_NETWORK}"
             )
-    found = {}
     for name, path in names.items():
-        layout, array = naming.layout(path, tuple(leaves[path].shape)), np.asarray(weights[name])
-        expected = layout.to_theirs(np.broadcast_to(0.0, leaves[path].shape)).shape
-        if array.shape != expected:
+        leaf, found = leaves[path], weights[name]
+        expected = naming.layout(path, tuple(leaf.shape)).to_theirs(np.broadcast_to(0.0, leaf.shape)).shape
+        if found.shape != expected:
             raise InputError(
-                f"{name} must have the shape {expected} for this network, got {array.shape}: {OTHER_NETWORK}"
+                f"{name} must have the shape {expected} for this network, got {found.shape}: {OTHER_NETWORK}"
             )
-        kind = jnp.floating if jnp.issubdtype(leaves[path].dtype, jnp.floating) else jnp.integer
-        if not jnp.issubdtype(array.dtype, kind):
-            advice = ": give the weights before they were quantized" if array.dtype.kind in "iu" else ""
-            raise InputError(f"{name} must be of {NUMBERS[kind]}, got the type {array.dtype}{advice}")
+        kind = jnp.floating if jnp.issubdtype(leaf.dtype, jnp.floating) else jnp.integer
+        if not jnp.issubdtype(found.dtype, kind):
+            advice = ": give the weights before they were quantized" if found.dtype.kind in "iu" else ""
+            raise InputError(f"{name} must be of {NUMBERS[kind]}, got the type {found.dtype}{advice}")
+
+
+def variables_from(weights: Mapping[str, Shaped[AnyArray, "..."]], like: PyTree, naming: Naming) -> PyTree:
+    """Return the variables of a network with published weights.
+
+    Args:
+        weights: name -> array, as the program stores them.
+        like: variables of the same network, or their shapes as of `jax.eval_shape`.
+        naming: names and layouts.
+
+    Returns:
+        The variables as NumPy arrays, of the dtypes of `like`.
+
+    Raises:
+        InputError: if `check_weights` refuses them, or values are not finite or impossible; the message names the first
+            array.
+
+    Example:
+        >>> like = {"params": {"dense": {"kernel": np.zeros((3, 2))}}}
+        >>> naming = Naming(lambda path: f"{path[1]}.weight", lambda path, shape: permuted(1, 0))
+        >>> variables_from({"dense.weight": np.ones((2, 3))}, like, naming)["params"]["dense"]["kernel"].shape
+        (3, 2)
+    """
+    check_weights(weights, like, naming)
+    leaves, found = flatten_dict(dict(like)), {}
+    for path, leaf in leaves.items():
+        name = naming.name(path)
+        array = np.asarray(weights[name])
         with np.errstate(over="ignore"):
-            found[path] = layout.to_ours(array).astype(leaves[path].dtype)
+            found[path] = naming.layout(path, tuple(leaf.shape)).to_ours(array).astype(leaf.dtype)
         if not np.isfinite(found[path]).all():
             largest = float(np.abs(array).max())  # NaN where any is.
-            raise InputError(f"{name} must be finite in {leaves[path].dtype}, got the largest magnitude {largest:.3g}")
+            raise InputError(f"{name} must be finite in {leaf.dtype}, got the largest magnitude {largest:.3g}")
         if path[-1] == "var" and (found[path] < 0).any():
             raise InputError(f"{name} must be at least 0, as variances are, got {found[path].min():.3g}")
         # What the spectral normalization divides by is 0 where the vector or the weights are.

@@ -1,9 +1,10 @@
 """Weights of the programs of the authors of a model, as a run folder that samples."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ from jaxgen.data.sources import Notify, print_to_stderr
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, State
 from jaxgen.models import PRESETS, REGISTRY, build_model
-from jaxgen.nn.published_weights import variables_from
+from jaxgen.nn.published_weights import Naming, check_weights, variables_from
 from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_json import RunDescription
@@ -26,7 +27,7 @@ from jaxgen.runs.published_families import PUBLISHED, Found, PublishedFamily, We
 from jaxgen.runs.sampled_arrays import random_network
 from jaxgen.training.seeds import add_seed_axis, select_seed
 from jaxgen.training.states import initial_state
-from jaxgen.typing import Batch
+from jaxgen.typing import Batch, PyTree
 
 NO_DATA = "unknown"
 """Name of the data in the config of a run whose data are not known."""
@@ -75,8 +76,50 @@ def import_published(
         return
     check_run_folder(folder)
     family = PRESETS[name].family if name in PRESETS else name
+    plans: list[Plan] = []
+    weights = read_weights(path, lambda headers: plans.append(_plan(name, family, headers, path)))
+    (plan,) = plans
+    networks = _networks(weights, PUBLISHED[family], path)
+    config = with_absolute_paths(RunConfig(plan.options, data=data, data_dir=data_dir, image_size=plan.size))
+    state = _state(plan, config, networks, path)
+    if "discriminator" not in networks:
+        notify(f"{path} has no discriminator: {random_network('discriminator')}")
+    preset = name if name in PRESETS else None
+    write_imported(folder, RunDescription(family, config, plan.example, preset=preset, imported=family), state, {})
+
+
+def known_models() -> list[str]:
+    """Return the families with published weights, and the presets that generators and discriminators may have."""
+    families = [name for name in PUBLISHED if name in REGISTRY]
+    return [*families, STYLE_TRANSFER, *(name for name, preset in PRESETS.items() if preset.family in families)]
+
+
+class Plan(NamedTuple):
+    """What the names and shapes of a file say, before an array is read.
+
+    Attributes:
+        options: options of the model.
+        size: height and width of the images of the networks.
+        example: a batch of one example, as of data that the weights were trained on.
+        model: the model.
+        like: shapes of the state of the model.
+        variables: network of the file -> shapes of the variables that it stores.
+        namings: names and layouts of "generator" and "discriminator".
+    """
+
+    options: Any
+    size: int
+    example: Batch
+    model: Model
+    like: State
+    variables: Mapping[str, PyTree]
+    namings: Mapping[str, Naming]
+
+
+def _plan(name: str, family: str, headers: Weights, path: Path) -> Plan:
+    """The model whose weights have these names and shapes; others are refused."""
     published = PUBLISHED[family]
-    networks = _networks(read_weights(path), published, path)
+    networks = _networks(headers, published, path)
     found = _found(published, networks, path)
     try:
         options = PRESETS[name].config if name in PRESETS else REGISTRY[family].config(**found.options)
@@ -84,18 +127,29 @@ def import_published(
         model = build_model(REGISTRY[family], options, example)
     except InputError as error:
         raise InputError(f"the shapes of the arrays of {path} must be those of a {family}: {error}") from None
-    config = with_absolute_paths(RunConfig(options, data=data, data_dir=data_dir, image_size=found.size))
-    state = _state(model, config, example, networks, published, path)
-    if "discriminator" not in networks:
-        notify(f"{path} has no discriminator: {random_network('discriminator')}")
-    preset = name if name in PRESETS else None
-    write_imported(folder, RunDescription(family, config, example, preset=preset, imported=family), state, {})
+    like, namings = jax.eval_shape(model.init, jax.random.key(0), example), published.namings(options)
+    variables = {}
+    for network, weights in networks.items():
+        role = _role(network)
+        stored = {kind: x for kind, x in like.stats.get(role, {}).items() if kind not in published.not_stored}
+        variables[network] = {"params": like.params[role], **stored}
+        with _errors_of(network, path):
+            check_weights(weights, variables[network], namings[role])
+    return Plan(options, found.size, example, model, like, variables, namings)
 
 
-def known_models() -> list[str]:
-    """Return the families with published weights, and the presets that generators and discriminators may have."""
-    families = [name for name in PUBLISHED if name in REGISTRY]
-    return [*families, STYLE_TRANSFER, *(name for name, preset in PRESETS.items() if preset.family in families)]
+def _role(network: str) -> str:
+    """The network of the model: the average is one of the generator."""
+    return "generator" if network == "average" else network
+
+
+@contextlib.contextmanager
+def _errors_of(network: str, path: Path) -> Iterator[None]:
+    """Begin the sentences of errors with the network and the file."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"the {network} of {path}: {error}") from None
 
 
 def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Networks:
@@ -106,7 +160,7 @@ def _networks(weights: Weights, published: PublishedFamily, path: Path) -> Netwo
     prefixed = [name for name, part in parts.items() if part[0] in PREFIXES and len(part) == 2]
     if not prefixed:
         kind = "generator" if any(map(published.is_of_generator, weights)) else "discriminator"
-        networks: dict[str, dict[str, np.ndarray]] = {kind: dict(weights)}
+        networks: dict[str, dict[str, Any]] = {kind: dict(weights)}
     else:
         if others := sorted(weights.keys() - set(prefixed)):
             raise InputError(
@@ -141,25 +195,18 @@ def _example(found: Found, size: int) -> Batch:
     return example_from({"image": image} | ({"label": {"classes": found.classes}} if found.classes else {}))
 
 
-def _state(
-    model: Model, config: RunConfig[Any], example: Batch, networks: Networks, published: PublishedFamily, path: Path
-) -> State:
+def _state(plan: Plan, config: RunConfig[Any], networks: Networks, path: Path) -> State:
     """The state with the weights in place of random ones, with a leading axis of one seed."""
-    like, namings = jax.eval_shape(model.init, jax.random.key(0), example), published.namings(config.model_config)
-    found = {}
+    model, like, found = plan.model, plan.like, {}
     for network, weights in networks.items():
-        role = "generator" if network == "average" else network
-        stored = {kind: x for kind, x in like.stats.get(role, {}).items() if kind not in published.not_stored}
-        try:
-            found[network] = variables_from(weights, {"params": like.params[role], **stored}, namings[role])
-        except InputError as error:
-            raise InputError(f"the {network} of {path}: {error}") from None
+        with _errors_of(network, path):
+            found[network] = variables_from(weights, plan.variables[network], plan.namings[_role(network)])
     # The average has copies of what is not averaged, and it is the one that samples.
     average = found.pop("average", None) or found["generator"]
     found.setdefault("generator", average)
     state = zeros_of(like)
     if like.params.keys() - found.keys():
-        state = select_seed(jax.device_get(initial_state(model, config.keys, example)), 0)
+        state = select_seed(jax.device_get(initial_state(model, config.keys, plan.example)), 0)
     if state.ema:
         ema = {"generator": {**state.ema["generator"], **average}}
     else:

@@ -8,7 +8,7 @@ from jaxgen.array_files.weights_file import read_weights
 from jaxgen.data import example_from
 from jaxgen.errors import InputError
 from jaxgen.models import REGISTRY, build_model
-from jaxgen.nn.published_weights import variables_from
+from jaxgen.nn.published_weights import check_weights, variables_from
 from jaxgen.nn.vgg19_names import DECODER
 from jaxgen.runs.config import RunConfig, with_absolute_paths
 from jaxgen.runs.config_json import RunDescription
@@ -46,8 +46,10 @@ def import_style_decoder(path: Path, folder: Path, *, data: str, data_dir: str |
     model = build_model(REGISTRY[FAMILY], options, example)
     assert model.pretrained is not None
     like = jax.eval_shape(model.init, jax.random.key(0), example)
+    of_decoder = {"params": like.params["decoder"]}
     try:
-        decoder = variables_from(read_weights(path), {"params": like.params["decoder"]}, DECODER)["params"]
+        weights = read_weights(path, lambda headers: check_weights(headers, of_decoder, DECODER))
+        decoder = variables_from(weights, of_decoder, DECODER)["params"]
     except InputError as error:
         raise InputError(f"the decoder of {path}: {error}") from None
     state = add_seed_axis(zeros_of(like).replace(params={**model.pretrained(), "decoder": decoder}))

@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
-
 from jaxgen.errors import InputError
 from jaxgen.nn import progressive_names, stylegan_names
 from jaxgen.nn.biggan_names import BIGGAN
@@ -16,8 +14,8 @@ from jaxgen.nn.biggan_networks import GENERATOR_WIDTHS
 from jaxgen.nn.published_weights import Naming
 from jaxgen.nn.stylegan2_names import STYLEGAN2
 
-Weights: TypeAlias = Mapping[str, np.ndarray]
-"""Name -> array, as the authors' program stores a network."""
+Weights: TypeAlias = Mapping[str, Any]
+"""Name -> array, or its header, of which the shape is known, as the authors' program stores a network."""
 
 
 class Found(NamedTuple):
@@ -186,8 +184,8 @@ def _architecture(weights: Weights, of_skip: str, of_resnet: str) -> str:
 def _axis(weights: Weights, name: str, axis: int, *, of: int) -> int:
     """The length of an axis of an array with so many axes."""
     array = weights.get(name)
-    if array is None or array.ndim != of:
-        found = "which is missing" if array is None else f"got {array.ndim}"
+    if array is None or len(array.shape) != of:
+        found = "which is missing" if array is None else f"got {len(array.shape)}"
         axes = f"{of} ax{'is' if of == 1 else 'es'}"
         raise InputError(f"the weights must have {name} of {axes}, {found}: are they those of another model?")
     return int(array.shape[axis])

@@ -39,6 +39,24 @@ def test_all_formats_give_the_same_arrays(tmp_path):
             np.testing.assert_array_equal(found[name], array, strict=True)
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_headers_are_checked_before_an_array_is_read(ending, tmp_path, monkeypatch):
+    def unread(*_, **__):
+        raise AssertionError("an array was read")
+
+    def check(headers):
+        for name, array in WEIGHTS.items():
+            assert headers[name] == (array.shape, array.dtype, array.nbytes)
+        raise InputError("other weights")
+
+    path = tmp_path / f"a{ending}"
+    np.savez(path, **WEIGHTS) if ending == ".npz" else save_file(WEIGHTS, path)
+    monkeypatch.setattr(np.lib.format, "read_array", unread)
+    monkeypatch.setattr("jaxgen.array_files.safetensors_file.deserialize", unread)
+    with pytest.raises(InputError, match=r"^other weights$"):
+        read_weights(path, check)
+
+
 @pytest.mark.parametrize("name", ["a.pkl", "a.pt", "a.pth", "a.npz", "a.safetensors", "a.npy", "a"])
 def test_nothing_is_unpickled(name, tmp_path):
     made = tmp_path / "made"

@@ -221,6 +221,20 @@ class TestWrongFiles:
         assert "\n" not in str(error.value)
         assert list(tmp_path.iterdir()) == [path]
 
+    @pytest.mark.parametrize(
+        ("family", "name", "sentence"),
+        [
+            ("stylegan2", "D.more", "the discriminator of .* must be those of this network, which has no 'more'"),
+            ("style_transfer", "more", "the decoder of .* must have 28.bias, which is missing"),
+        ],
+    )
+    def test_names_and_shapes_are_compared_before_an_array_is_read(self, family, name, sentence, tmp_path, monkeypatch):
+        weights = joined(WEIGHTS) if family == "stylegan2" else {}
+        np.savez(tmp_path / "weights.npz", **weights, **{name: np.zeros(1)})
+        monkeypatch.setattr(np.lib.format, "read_array", None)
+        with pytest.raises(InputError, match=sentence):
+            import_published(family, tmp_path / "weights.npz", tmp_path / "run")
+
     def test_names_with_and_without_a_network_are_not_mixed(self, tmp_path):
         path = tmp_path / "weights.npz"
         np.savez(path, **{"G.a": np.zeros(1), "b": np.zeros(1)})
