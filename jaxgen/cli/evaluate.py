@@ -15,6 +15,7 @@ from jaxgen.cli.table import print_metrics
 from jaxgen.errors import InputError, check_known
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.runs import Run, evaluate_run
+from jaxgen.runs.config import check_known_data
 from jaxgen.runs.disentanglement_metrics import disentanglement_metrics
 from jaxgen.runs.evaluation import load_test_split, with_data_in
 from jaxgen.runs.likelihood_metrics import DRAWS, LIKELIHOOD_METRICS, check_densities, evaluate_densities
@@ -149,6 +150,8 @@ def _by_extractor(trained: Run, options: Options, chosen: Chosen) -> dict[str, A
     if not chosen.of_features and not chosen.of_paths:
         return {}
     check_samples(trained)
+    if chosen.of_features:  # Before the sentence that an extractor must be chosen, which would not be enough.
+        check_known_data(trained.config)
     extractor = load_extractor(options.extractor or default_extractor(trained.config.data), resizer=options.resizer)
     key, count = jax.random.key(options.seed), SAMPLES if options.samples is None else options.samples
     found: dict[str, Any] = {}

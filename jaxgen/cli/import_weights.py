@@ -9,8 +9,9 @@ from jaxgen.cli.output import notice, print_line
 from jaxgen.cli.parse import parse
 from jaxgen.errors import InputError
 from jaxgen.models import load_family
+from jaxgen.runs.config import NO_DATA
 from jaxgen.runs.exporting import import_run
-from jaxgen.runs.import_published import NO_DATA, import_published
+from jaxgen.runs.import_published import import_published
 from jaxgen.runs.outputs import file_name
 
 EXPORTED = "jaxgen"

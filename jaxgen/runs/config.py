@@ -35,6 +35,9 @@ COUNTS = (
 )
 """Options that are numbers of something, at least 1."""
 
+NO_DATA = "unknown"
+"""Name of the data of a run whose data are not known, as of imported weights."""
+
 MAX_LENGTH = 256
 """Largest number of values of an option: a network of thousands of layers is not compiled within a day."""
 
@@ -138,7 +141,8 @@ class RunConfig(Generic[ModelConfig]):
 
     @property
     def source(self) -> DataSource:
-        """The data set."""
+        """The data set; an InputError if it is not known."""
+        check_known_data(self)
         return DataSource(self.data, self.data_dir, self.image_size)
 
     @property
@@ -200,6 +204,27 @@ class RunConfig(Generic[ModelConfig]):
     def keys(self) -> Key[Array, " seeds"]:
         """The key of each seed, along an axis of one for a single run."""
         return seed_keys(self.seed, self.seeds or 1)
+
+
+def check_known_data(config: RunConfig[Any]) -> None:
+    """Check that the data of a run are known, where they are needed.
+
+    Args:
+        config: config of the run.
+
+    Raises:
+        InputError: if they are not.
+
+    Example:
+        >>> check_known_data(RunConfig(None, data=NO_DATA))
+        Traceback (most recent call last):
+        jaxgen.errors.InputError: data must be named, got 'unknown', as for weights that were imported without them: ...
+    """
+    if config.data == NO_DATA:
+        raise InputError(
+            f"data must be named, got '{NO_DATA}', as for weights that were imported without them: import the weights "
+            "again with --data NAME, or give --data to a new training"
+        )
 
 
 def with_absolute_paths(config: RunConfig[Any]) -> RunConfig[Any]:

@@ -18,7 +18,7 @@ from jaxgen.game import Model, State
 from jaxgen.models import PRESETS, REGISTRY, build_model
 from jaxgen.nn.published_weights import Naming, check_weights, variables_from
 from jaxgen.paths import expand_path
-from jaxgen.runs.config import RunConfig, with_absolute_paths
+from jaxgen.runs.config import NO_DATA, RunConfig, with_absolute_paths
 from jaxgen.runs.config_json import RunDescription
 from jaxgen.runs.import_style_decoder import FAMILY as STYLE_TRANSFER
 from jaxgen.runs.import_style_decoder import import_style_decoder
@@ -28,9 +28,6 @@ from jaxgen.runs.sampled_arrays import random_network
 from jaxgen.training.seeds import add_seed_axis, select_seed
 from jaxgen.training.states import initial_state
 from jaxgen.typing import Batch, PyTree
-
-NO_DATA = "unknown"
-"""Name of the data in the config of a run whose data are not known."""
 
 Networks: TypeAlias = Mapping[str, Weights]
 """Network of a file, "generator", "average" (the generator's moving average) or "discriminator" -> its weights."""

@@ -1,5 +1,6 @@
 """`jaxgen evaluate`: the same metrics as JSON and as a table."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from jaxgen.cli import evaluate
+from jaxgen.runs.config import NO_DATA
+from jaxgen.runs.config_json import read_config, write_config
 
 
 def test_table_shows_the_metrics_of_the_json(vae, jaxgen):
@@ -140,3 +143,22 @@ def test_a_run_of_points_is_refused_as_such_before_an_extractor_is_looked_for(va
 
     monkeypatch.setattr(evaluate, "load_with_notice", of_points)
     assert refused("evaluate", vae, "--metrics", "fid") == "metrics of features are of images, and 'digits' are points"
+
+
+def test_data_that_are_not_known_are_refused_with_the_way_to_name_them(vae, refused, tmp_path):
+    description = read_config(vae)
+    folder = shutil.copytree(vae, tmp_path / "imported")
+    config = dataclasses.replace(description.config, data=NO_DATA)
+    write_config(folder, description._replace(config=config))
+    sentence = "data must be named, got 'unknown', as for weights that were imported without them: import the weights"
+    for command in (
+        ("evaluate", folder),
+        ("evaluate", folder, "--metrics", "fid"),
+        ("evaluate", folder, "--metrics", "rate"),
+        ("reconstruct", folder, "--out", tmp_path / "a.npz"),
+        ("encode", folder, "--out", tmp_path / "a.npz"),
+        ("report", folder),
+        ("train", "--config", folder / "config.json", "--out", tmp_path / "run"),
+        ("train", "vae", "--out", folder, "--resume"),
+    ):
+        assert refused(*command).startswith(sentence), command
