@@ -25,6 +25,7 @@ from jaxgen.game import Model, Player, State, game
 from jaxgen.losses import l1_latent, l2_latent, squared_error
 from jaxgen.models.checked_model import checked
 from jaxgen.models.corruption import CORRUPTIONS, Corruption, CorruptionName
+from jaxgen.models.dependences import Dependence, of_architectures
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
 from jaxgen.models.preprocessing import is_image, preprocess
@@ -67,6 +68,16 @@ class Config(OptimizerConfig):
             raise InputError(
                 f"corruption_level must be a probability, at most 1, for {self.corruption}, got {self.corruption_level}"
             )
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        return (
+            *super().dependences(example),
+            *of_architectures(self.architecture, hidden=["mlp"], width=["conv"]),
+            Dependence(
+                ("corruption_level",), self.corruption != "none", "a corruption", "one, such as corruption='masking'"
+            ),
+        )
 
 
 class Networks(NamedTuple):

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from jaxgen.errors import InputError, check_known
+from jaxgen.models.dependences import Dependence
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, check_decay
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.biggan_networks import GENERATOR_WIDTHS
+from jaxgen.typing import Batch
 
 Initialization: TypeAlias = Literal["orthogonal", "normal", "uniform"]
 Statistics: TypeAlias = Literal["running", "recomputed", "standing"]
@@ -82,6 +84,11 @@ class Config(AdversarialOptimizerConfig):
         self.check_optimizer()
         _check_values(self)
         _check_combination(self)
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        flat = Dependence(("hierarchical",), not self.deep, "networks that are not deep", "deep=False (--no-deep)")
+        return (*super().dependences(example), flat)
 
 
 def _check_values(config: Config) -> None:

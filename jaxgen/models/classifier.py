@@ -19,6 +19,7 @@ import optax
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model, Player, State, game
 from jaxgen.models.checked_model import checked
+from jaxgen.models.dependences import Dependence, of_architectures
 from jaxgen.models.labels import count_classes, labels_of
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
@@ -61,6 +62,12 @@ class Config(OptimizerConfig):
         check_widths(hidden=self.hidden)
         check_positive(width=self.width, blocks=self.blocks)
         check_not_negative(max_shift=self.max_shift)
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        architecture = self.architecture or ("conv" if is_image(example) else "mlp")
+        options = of_architectures(architecture, hidden=["mlp"], width=["conv", "resnet"], blocks=["resnet"])
+        return (*super().dependences(example), *options)
 
 
 class Classifier(NamedTuple):

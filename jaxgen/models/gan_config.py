@@ -10,6 +10,7 @@ from jaxgen import losses
 from jaxgen.errors import InputError, check_known
 from jaxgen.losses import AdversarialLoss, dragan_penalty, gradient_penalty, r1_penalty
 from jaxgen.losses.penalties import Critic
+from jaxgen.models.dependences import Dependence
 from jaxgen.models.gan_networks import ConditionName, LatentDistribution
 from jaxgen.models.labels import labels_of
 from jaxgen.models.optimizer import AdversarialOptimizerConfig, check_decay
@@ -149,6 +150,12 @@ class Config(AdversarialOptimizerConfig):
         self.check_optimizer()
         _check_values(self)
         _check_combination(self)
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        hidden = self.hidden if self.discriminator_hidden is None else self.discriminator_hidden
+        of_hidden = Dependence(("maxout",), hidden != (), "hidden layers of the discriminator", "it some")
+        return (*super().dependences(example), of_hidden)
 
 
 def completed(config: Config, example: Batch, *, own_penalty: bool = False) -> Config:

@@ -28,6 +28,8 @@ from jaxgen._arrays import is_known
 from jaxgen.averaging import Average
 from jaxgen.errors import InputError
 from jaxgen.game import Loss, Model, Phase, Player, game
+from jaxgen.models.dependences import Dependence
+from jaxgen.models.full_size import full_size
 from jaxgen.models.optimizer import (
     AdversarialOptimizerConfig,
     OptimizerConfig,
@@ -38,7 +40,7 @@ from jaxgen.models.optimizer import (
 from jaxgen.models.validation import check_not_negative, check_positive, check_widths
 from jaxgen.nn.progressive_networks import faded
 from jaxgen.nn.resolutions import SMALLEST_RESOLUTION, resolutions
-from jaxgen.typing import Array, Float, Metrics, Scalar
+from jaxgen.typing import Array, Batch, Float, Metrics, Scalar
 
 Value = TypeVar("Value")
 
@@ -103,6 +105,27 @@ class GrowingConfig(AdversarialOptimizerConfig):
             resolutions(self.size)
         if self.start < SMALLEST_RESOLUTION or self.start & (self.start - 1):
             raise InputError(f"start must be a power of 2 from {SMALLEST_RESOLUTION} on, got {self.start}")
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        size = full_size("progressive", example, self.size)[0]
+        sizes = [each for each in resolutions(size) if each >= self.start]
+        if len(sizes) == 1:
+            grows = Dependence(
+                ("stabilize", "fade", "batch_sizes"),
+                applies=False,
+                to="networks that grow",
+                advice=f"a start below the size of the images, {size}",
+            )
+            return (*super().dependences(example), grows, self._of_sizes("learning_rate_factors", sizes))
+        # Once the last size of all is stable, it has the batch size of the training.
+        of_batches = self._of_sizes("batch_sizes", sizes if self.fade else sizes[:-1])
+        return (*super().dependences(example), of_batches, self._of_sizes("learning_rate_factors", sizes))
+
+    def _of_sizes(self, name: str, sizes: Sequence[int]) -> Dependence:
+        """Whether each value of an option is that of a size."""
+        to = f"the sizes {', '.join(map(str, sizes))}, a value for each"
+        return Dependence((name,), len(getattr(self, name)) <= len(sizes), to, f"at most {len(sizes)}")
 
     def check_sizes(self, size: int) -> None:
         """Raise an InputError if the networks cannot have, or not begin with, images of a size."""

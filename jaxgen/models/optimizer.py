@@ -16,8 +16,9 @@ import optax
 from jaxgen._arrays import is_known
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Player, Regularizer
+from jaxgen.models.dependences import Dependence, of_optimizers
 from jaxgen.models.validation import check_not_negative, check_positive
-from jaxgen.typing import Array, Float, Params
+from jaxgen.typing import Array, Batch, Float, Params
 
 OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd", "rmsprop"]
 ScheduleName: TypeAlias = Literal["constant", "cosine", "linear", "inverse", "step", "piecewise"]
@@ -72,6 +73,18 @@ class OptimizerConfig:
         """Raise an InputError if an option has an impossible value or does not apply."""
         _check_options(self)
 
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data; each family adds its own.
+
+        Args:
+            example: batch of any size that shows the shape of the data.
+
+        Returns:
+            Options that have an effect only in some cases, and whether this is one.
+        """
+        del example
+        return of_optimizers("", self.optimizer)
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialOptimizerConfig(OptimizerConfig):
@@ -118,6 +131,12 @@ class AdversarialOptimizerConfig(OptimizerConfig):
         """Raise an InputError if an option of any player has an impossible value or does not apply."""
         _check_options(self)
         _check_options(optimizer_of_discriminator(self), prefix="discriminator_")
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data; those of all players have one for any player."""
+        del example
+        own = self.discriminator_optimizer or self.optimizer
+        return (*of_optimizers("", self.optimizer, own), *of_optimizers("discriminator_", own))
 
 
 def optimizer_of_discriminator(config: AdversarialOptimizerConfig) -> OptimizerConfig:

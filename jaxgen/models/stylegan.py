@@ -26,6 +26,7 @@ from jaxgen.errors import InputError
 from jaxgen.game import Model, State
 from jaxgen.losses import non_saturating, r1_penalty
 from jaxgen.models.checked_model import checked
+from jaxgen.models.dependences import Dependence, of_mapping_width
 from jaxgen.models.growing import GrowingConfig, Growth, at_step, enlarged, growing_model, plan, real_at
 from jaxgen.models.labels import Label
 from jaxgen.models.networks import apply_untyped
@@ -73,6 +74,10 @@ class Config(GrowingConfig):
         check_not_negative(gamma=self.gamma, mixing=self.mixing)
         if is_known(self.mixing) and self.mixing > 1:
             raise InputError(f"mixing must be from 0 to 1, got {self.mixing}")
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        return (*super().dependences(example), of_mapping_width(self.mapping_layers))
 
 
 def build(config: Config, example: Batch) -> Model:

@@ -7,10 +7,12 @@ from jaxgen._arrays import is_known
 from jaxgen.augmentation import PIPELINES
 from jaxgen.augmentation.diff_augment import OPERATORS
 from jaxgen.errors import InputError, check_known
+from jaxgen.models.dependences import Dependence, of_mapping_width
 from jaxgen.models.optimizer import AdversarialOptimizerConfig
 from jaxgen.models.validation import check_not_negative, check_positive
 from jaxgen.nn.resolutions import resolutions
 from jaxgen.nn.stylegan2_networks import Architecture
+from jaxgen.typing import Batch
 
 Augmentation: TypeAlias = Literal["none", "adaptive", "diff"]
 
@@ -84,6 +86,24 @@ class Config(AdversarialOptimizerConfig):
     def __post_init__(self) -> None:
         self.check_optimizer()
         _check_options(self)
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        adaptive, diff = self.augmentation == "adaptive", self.augmentation == "diff"
+        of_path_length = ("path_length_every", "path_length_reduction")
+        return (
+            *super().dependences(example),
+            Dependence(
+                ("pipeline", "target", "adjustment"),
+                adaptive,
+                "the adaptive augmentation",
+                "augmentation='adaptive' (--augmentation adaptive)",
+            ),
+            Dependence(("policy",), diff, "DiffAugment", "augmentation='diff' (--augmentation diff)"),
+            Dependence(of_path_length, self.path_length != 0, "the path length penalty", "a path_length above 0"),
+            Dependence(("penalty_every",), self.gamma != 0, "the gradient penalty", "a gamma above 0"),
+            of_mapping_width(self.mapping_layers),
+        )
 
 
 def _check_options(config: Config) -> None:

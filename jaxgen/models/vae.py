@@ -28,6 +28,7 @@ from jaxgen.divergences.gaussian import draw_normal, kl_standard_normal
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import LatentDensities, Model, Player, State, game
 from jaxgen.models.checked_model import checked
+from jaxgen.models.dependences import Dependence, of_architectures
 from jaxgen.models.likelihood import Likelihood, LikelihoodName, choose_likelihood
 from jaxgen.models.networks import apply_network, check_network, init_network, make_dropout_key
 from jaxgen.models.optimizer import OptimizerConfig, check_optimizers, freeze_networks, make_optimizer
@@ -86,6 +87,15 @@ class Config(OptimizerConfig):
                 "beta must be 1 for the objective 'iwae', whose bound has no KL term of its own to weight, got "
                 f"{self.beta}: choose elbo"
             )
+
+    def dependences(self, example: Batch) -> tuple[Dependence, ...]:
+        """Return which options have an effect for data."""
+        scaled = self.likelihood in ("gaussian", "laplace")
+        return (
+            *super().dependences(example),
+            *of_architectures(self.architecture, hidden=["mlp"], width=["conv"]),
+            Dependence(("scale",), scaled, "gaussian and laplace", "likelihood='gaussian'"),
+        )
 
 
 class Networks(NamedTuple):

@@ -74,8 +74,8 @@ def small_networks(config: RunConfig[Any]) -> RunConfig[Any]:
     """Return a run on the bundled digits with networks for 8 x 8 images, whose program is compiled quickly."""
     few = dataclasses.replace(config.model_config, size=8, base=32, largest=8)
     if isinstance(few, progressive.Config):
-        start = 4 if few.start < 32 else 8
-        few = dataclasses.replace(few, start=start, batch_sizes=(BATCH_SIZE,), stabilize=BATCH_SIZE, fade=BATCH_SIZE)
+        short: dict[str, Any] = {"batch_sizes": (BATCH_SIZE,), "stabilize": BATCH_SIZE, "fade": BATCH_SIZE}
+        few = dataclasses.replace(few, start=8) if few.start == 32 else dataclasses.replace(few, start=4, **short)
     changed: dict[str, Any] = {"metric_samples": 200} if config.metrics else {}
     return dataclasses.replace(config, model_config=few, data="digits", image_every=config.steps, **changed)
 

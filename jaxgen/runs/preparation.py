@@ -1,5 +1,6 @@
 """Preparation of a training: everything that can be wrong is found before the first step."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,11 @@ from jaxgen.data.validation_split import split_validation
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import Model
 from jaxgen.metrics.extractors import Extractor, default_extractor, load_extractor
-from jaxgen.models import REGISTRY, Family, build_model, family_errors
+from jaxgen.models import PRESETS, REGISTRY, Family, build_model, family_errors
+from jaxgen.models.dependences import without_effect
 from jaxgen.models.family import check_name
 from jaxgen.models.mixed_precision import in_mixed_precision
+from jaxgen.models.optimizer import OptimizerConfig
 from jaxgen.models.rematerialized_model import rematerialized
 from jaxgen.models.standardization import Standardization, standardization_of, standardized
 from jaxgen.paths import expand_path
@@ -37,6 +40,10 @@ STANDARDIZED = (
     "data, losses and metrics of examples are those of the standardized points"
 )
 """Notice for points of the user."""
+
+
+REMATERIALIZED = ("progressive", "stylegan", "stylegan2", "biggan")
+"""Families of the package whose networks have blocks that are rematerialized."""
 
 
 class Prepared(NamedTuple):
@@ -94,6 +101,7 @@ def prepare_run(
     model: Model | None = None,
     resume: bool = False,
     preset: str | None = None,
+    variants: Sequence[RunConfig[Any]] = (),
     notify: Notify = print_to_stderr,
 ) -> Prepared:
     """Check the options, load the data and build the model; nothing is trained or written.
@@ -105,6 +113,7 @@ def prepare_run(
         model: model in place of the one that the family builds from the config.
         resume: whether the folder has a run, with which everything must agree.
         preset: name of the preset from which the model's options were taken.
+        variants: configs of the same sweep; an option needs an effect for one of them.
         notify: called with notices for the user.
 
     Returns:
@@ -147,6 +156,8 @@ def prepare_run(
     check_batch_size(model, trained, config.update_size)
     extractor = _extractor(config, model, shown)
     _check_selection(config, model, shown, extractor)
+    if before is None:
+        _check_effects(description, variants)
     if config.patience is not None and config.patience >= evaluations(config):
         notify(
             f"the training has {evaluations(config)} evaluations and cannot end early with a patience of "
@@ -258,6 +269,24 @@ def evaluations(config: RunConfig[Any]) -> int:
     if metric.removeprefix(SAMPLES) in NUMBERS:
         every = config.metric_every or config.image_every
     return -(-config.steps // max(every or 1, config.chunk))
+
+
+def _check_effects(description: RunDescription, variants: Sequence[RunConfig[Any]]) -> None:
+    """Refuse options that are given for a new training and have no effect on it."""
+    config, family = description.config, description.family
+    if config.metric_samples != RunConfig.metric_samples and not config.metrics:
+        raise InputError("metric_samples applies to metrics of features: give metrics, e.g. fid")
+    if config.rematerialize and family in REGISTRY and family not in REMATERIALIZED:
+        raise InputError(f"rematerialize applies to {', '.join(REMATERIALIZED)}: leave it out")
+    options = config.model_config
+    if description.custom or not isinstance(options, OptimizerConfig):
+        return
+    presets = [preset.config for preset in PRESETS.values() if preset.family == family]
+    configs: list[OptimizerConfig] = [each.model_config for each in variants or (config,)]
+    found = [without_effect(each, each.dependences(description.example), presets) for each in configs]
+    for name, sentence in found[0].items():
+        if all(name in others for others in found):
+            raise InputError(sentence)
 
 
 def _extractor(config: RunConfig[Any], model: Model, shown: Batch) -> Extractor | None:

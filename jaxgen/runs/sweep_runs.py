@@ -145,7 +145,8 @@ def train_sweep(
     configs = [_config_of(config, point) for point in points]  # Refuses impossible values before anything is made.
     folders = [folder / folder_name(point) for point in points]
     known = [resume and (path / "config.json").is_file() for path in folders]
-    first = prepare_run(folders[0], family, configs[0], model=None, resume=known[0], preset=preset, notify=notify)
+    how: dict[str, Any] = {"resume": known[0], "preset": preset, "variants": configs, "notify": notify}
+    first = prepare_run(folders[0], family, configs[0], **how)
     runs = [_of_point(first, path, point) for path, point in zip(folders, points, strict=True)]
     whole = _whole(folder, first, swept(partial(_built, first, family), axes), len(points))
     make_folder(folder)
