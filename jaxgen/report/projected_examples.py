@@ -7,9 +7,9 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import Projection, project
-from jaxgen.report.run_functions import indices_over_classes, preprocessed, select_examples
-from jaxgen.report.run_styles import RunStyles, styles_of
+from jaxgen.report.run_functions import indices_over_classes, preprocessed, select_examples, styles_of
 from jaxgen.report.section import ReportInput, Section, png
+from jaxgen.runs.run_styles import RunStyles
 from jaxgen.typing import Array, Float, KeyArray
 
 COUNT = 8
