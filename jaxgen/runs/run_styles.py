@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgen.analysis.projection import Distance, Projection, project
 from jaxgen.errors import InputError
 from jaxgen.game import State, Styles
 from jaxgen.models.labels import each_label
@@ -17,7 +18,7 @@ from jaxgen.training.seeds import extract_seed
 from jaxgen.typing import AnyArray, Array, Float, KeyArray, PyTree
 
 DRAWS = 10_000
-"""Number of latents from whose styles the deviation from their average is computed, as in Karras et al. 2020."""
+"""Number of latents from whose styles their mean and their deviation are computed, as in Karras et al. 2020."""
 
 
 class RunStyles(NamedTuple):
@@ -75,6 +76,46 @@ class RunStyles(NamedTuple):
         """Return the images of the styles of layers, with the stored noise images or with given ones."""
         given = self.noise if noise is None else noise
         return np.asarray(_synthesized(self.functions.synthesize, self.state, jnp.asarray(w), given))
+
+    def project(
+        self,
+        key: KeyArray,
+        images: Float[AnyArray, "n height width channels"],
+        distance: Distance,
+        *,
+        every_layer: bool = False,
+        steps: int = 1000,
+    ) -> Projection:
+        """Find styles and noise images whose images are near given ones, beginning with the mean of many styles.
+
+        Args:
+            key: PRNG key.
+            images: images in [0, 1], of the size of the data.
+            distance: distance of each pair of images, such as that of `image_distance`.
+            every_layer: whether each layer has a style of its own (W+); by default all have the same (W).
+            steps: number of updates.
+
+        Returns:
+            What `jaxgen.analysis.project` does.
+
+        Reference:
+            Karras et al. 2020, arXiv:1912.04958, appendix D.
+        """
+        style_key, projection_key = jax.random.split(key)
+        w = self.draw(style_key, DRAWS)
+        mean = w.mean(axis=0)
+        return project(
+            projection_key,
+            jnp.asarray(images),
+            partial(self.functions.synthesize, self.state),
+            distance,
+            average=mean,
+            deviation=jnp.sqrt(jnp.square(w - mean).sum(axis=1).mean()),
+            noise=self.noise,
+            layers=self.layers,
+            every_layer=every_layer,
+            steps=steps,
+        )
 
     def deviations(self, key: KeyArray) -> Float[Array, "draws style"]:
         """Return the differences of the styles of many latents from the average style."""
