@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import numpy as np
 
 from jaxgen import plot
@@ -23,7 +24,8 @@ def projected_examples(inputs: ReportInput) -> Section:
     chosen = select_examples(inputs.test_examples, indices_over_classes(inputs.test_examples, COUNT))
     examples = preprocessed(chosen)
     samples = styles.images(styles.in_all_layers(styles.draw(inputs.key, COUNT)))
-    distance = image_distance(None, examples.shape[1:])
+    # On a CPU the features of LPIPS would take an hour.
+    distance = image_distance(PIXELS if jax.default_backend() == "cpu" else None, examples.shape[1:])
     projected = partial(styles.project, inputs.key, distance=distance.function, steps=STEPS)
     of_examples, of_samples, in_layers = projected(examples), projected(samples), projected(examples, every_layer=True)
     rows = {
@@ -44,8 +46,8 @@ def projected_examples(inputs: ReportInput) -> Section:
     caption = (
         f"Images of the generator after {STEPS} steps of gradient descent on the {distance.description} from those "
         "above, over one style for all layers (W) or a style for each layer (W+), and over the noise images (Karras et "
-        f"al. 2020, arXiv:1912.04958, appendix D{_other_distance(distance)}). `jaxgen project` makes more steps, of "
-        "other images too. Root of the mean squared difference of pixels: test examples "
+        f"al. 2020, arXiv:1912.04958, appendix D{_other_distance(distance)}). `jaxgen project` makes more steps, "
+        "for other images too. Root of the mean squared difference of pixels: test examples "
         f"{errors[0]:.3f} in W and {errors[1]:.3f} in W+, samples {errors[2]:.3f}."
         f"{_means(distance, of_examples, in_layers, of_samples)} Samples can be reached, and examples only as far as "
         "the generator covers the data."
@@ -57,7 +59,7 @@ def _other_distance(distance: ImageDistance) -> str:
     """What the paper's distance is, where another one is used."""
     if PIXELS not in distance.choices:
         return ""
-    return "; there LPIPS, which is used where `jaxgen metrics weights vgg16` has installed its weights"
+    return "; there LPIPS, as by `jaxgen project --extractor vgg16`"
 
 
 def _means(distance: ImageDistance, *found: Projection) -> str:
