@@ -57,6 +57,24 @@ def test_models_of_a_comparison_differ_in_what_is_compared_alone():
         assert names - {"model_config"} == expected, recipe
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_animation_of_the_growing_generator_has_frames_within_every_fade(quick):
+    """`image_every` is a number of steps, and the last step has a frame as well."""
+    compared = LATER_GAN_RECIPES["growing"].run
+    (name,) = compared.animated
+    config = compared._config(compared.entries[name], Request(Path(), quick=quick))
+    shown = example(load("digits")) if quick else MNIST
+    model = build_model(starting_point("progressive")[0], config.model_config, shown)
+    drawn, first, fades = range(config.image_every, config.steps + 1, config.image_every), 0, 0
+    assert len(drawn) <= 41
+    for phase in model.phases:
+        if phase.name.startswith("fading"):
+            fades += 1
+            assert len([step for step in drawn if first < step <= first + phase.steps]) >= (3 if quick else 5)
+        first += phase.steps or 0
+    assert fades == (1 if quick else 2)
+
+
 def test_minutes_are_those_of_the_log_for_each_seed(tmp_path):
     lines = [{"step": 10, "seconds": 90.0}, {"step": 20, "seconds": 30.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
