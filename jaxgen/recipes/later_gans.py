@@ -19,7 +19,7 @@ from jaxgen import plot
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.metrics.protocol import metric_of
 from jaxgen.models import PRESETS, progressive
-from jaxgen.models.growing import plan
+from jaxgen.models.growing import REPEATS, plan
 from jaxgen.recipes.claims import Claim
 from jaxgen.recipes.model_comparison import Entry, ModelComparison
 from jaxgen.recipes.recipe import MetricResult, Outcome, Recipe, Request
@@ -77,7 +77,8 @@ def small_networks(config: RunConfig[Any]) -> RunConfig[Any]:
     if isinstance(few, progressive.Config):
         start = 4 if few.start < 32 else 8
         image_every = config.steps if start == few.size else 1  # For the animation of its fade.
-        few = dataclasses.replace(few, start=start, batch_sizes=(BATCH_SIZE,), stabilize=BATCH_SIZE, fade=BATCH_SIZE)
+        fade = 4 * REPEATS * BATCH_SIZE  # So that its layers have several weights.
+        few = dataclasses.replace(few, start=start, batch_sizes=(BATCH_SIZE,), stabilize=BATCH_SIZE, fade=fade)
     changed: dict[str, Any] = {"metric_samples": 200} if config.metrics else {}
     return dataclasses.replace(config, model_config=few, data="digits", image_every=image_every, **changed)
 
@@ -193,7 +194,7 @@ def _growing() -> ModelComparison:
         animated=("growing",),
         claims=[Claim("not growing, as many images", "growing", "training_minutes")],
         seeds=2,
-        quick_steps=8,
+        quick_steps=5 * REPEATS,  # To the end of the fade.
         quick_seeds=1,
         quick_change=small_networks,
     )
