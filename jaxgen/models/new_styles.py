@@ -151,8 +151,9 @@ def every_layer_sampler(model: Model) -> Callable[..., Array]:
         >>> from jaxgen.models import stylegan2
         >>> images = {"image": np.zeros((4, 8, 8, 1), np.uint8)}
         >>> model = stylegan2.build(stylegan2.Config(base=32, latent_dim=4, style_dim=4), images)
-        >>> state = model.init(jax.random.key(0), images)
-        >>> every_layer_sampler(model)(jax.random.key(1), state, 3, truncation=0.5).shape
+        >>> state = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> sample = every_layer_sampler(model)
+        >>> jax.eval_shape(lambda state: sample(jax.random.key(1), state, 3, truncation=0.5), state).shape
         (3, 8, 8, 1)
     """
     assert model.styles is not None
