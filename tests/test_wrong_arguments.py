@@ -160,6 +160,7 @@ def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:
             "this model cannot be conditioned on colour",
         )
         label = {"label": 0} if model.conditions else {}
+        or_layers = rf" or \[n, {model.styles.layers}, 2\]" if model.styles else ""
         for latent, got in (
             (X, r"shape \(12, 3\)"),
             (X[0], r"shape \(3,\)"),
@@ -168,7 +169,7 @@ def calls(family: str) -> dict[str, tuple[Callable[[], Any], str]]:
         ):
             found[f"decode {got}"] = (
                 lambda latent=latent: model.decode(state, latent, **label),
-                rf"latent must be an array of numbers of the shape \[n, 2\], got {got}",
+                rf"latent must be an array of numbers of the shape \[n, 2\]{or_layers}, got {got}",
             )
     return found
 

@@ -6,6 +6,7 @@ generator are optimized too, and regularized so that they stay noise instead of 
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -117,20 +118,22 @@ def project(
         _normalized(new_noise(noise_key, noise, count)),
     )
 
-    def distances(w: Array, noise: PyTree) -> Array:
+    def distances(images: Array, w: Array, noise: PyTree) -> Array:
         found = distance(images, synthesize(jnp.broadcast_to(w, (count, layers, w.shape[2])), noise))
         if jnp.shape(found) != (count,):
             raise InputError(f"distance must return one value for each image, ({count},), got {jnp.shape(found)}")
         return found
 
-    def update(carry: tuple[Projected, optax.OptState], step: Array) -> tuple[tuple[Projected, optax.OptState], Array]:
+    def update(
+        images: Array, carry: tuple[Projected, optax.OptState], step: Array
+    ) -> tuple[tuple[Projected, optax.OptState], Array]:
         (w, noise), state = carry
         t = step / steps
         scale = style_noise * deviation * jnp.maximum(0, 1 - t / NOISE_RAMP) ** 2
         e = scale * jax.random.normal(jax.random.fold_in(style_key, step), w.shape, w.dtype)
 
         def loss(found: Projected) -> tuple[Array, Array]:
-            of_each = distances(found[0] + e, found[1])
+            of_each = distances(images, found[0] + e, found[1])
             return of_each.sum() + noise_weight * noise_correlation(found[1]).sum(), of_each
 
         gradients, of_each = jax.grad(loss, has_aux=True)((w, noise))
@@ -139,13 +142,14 @@ def project(
         w, noise = jax.tree.map(lambda x, change: x - rate * change, (w, noise), changes)
         return ((w, _normalized(noise)), state), of_each
 
-    def run() -> Projection:
+    # With the images as an argument: the compiler would compute what depends on constants alone, as their features.
+    def run(images: Array, first: Projected) -> Projection:
         start = (first, optimizer.init(first))
-        ((w, noise), _), history = jax.lax.scan(update, start, jnp.arange(steps))
+        ((w, noise), _), history = jax.lax.scan(partial(update, images), start, jnp.arange(steps))
         styles = jnp.broadcast_to(w, (count, layers, w.shape[2]))
-        return Projection(styles, noise, distances(w, noise), history)
+        return Projection(styles, noise, distances(images, w, noise), history)
 
-    return jax.jit(run)()
+    return jax.jit(run)(jnp.asarray(images), first)
 
 
 Projected: TypeAlias = tuple[Float[Array, "n styles style"], PyTree]

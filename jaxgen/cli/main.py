@@ -21,6 +21,7 @@ COMMANDS = {
     "sample": "sample new examples from a trained run: jaxgen sample RUN --out samples.png",
     "reconstruct": "encode and decode test examples: jaxgen reconstruct RUN --out pairs.png",
     "stylize": "give an image the style of another: jaxgen stylize RUN --content FILE --style FILE --out styled.png",
+    "project": "find styles whose images are near given ones: jaxgen project RUN --image FILE --out projection.png",
     "encode": "encode test examples: jaxgen encode RUN --out latents.npz (.png: figure of two-dimensional latents)",
     "evaluate": "evaluate a run on the test split: jaxgen evaluate RUN",
     "report": "make every figure and metric of a run, as HTML: jaxgen report RUN",
@@ -163,6 +164,8 @@ def _command(name: str) -> Callable[[list[str]], None]:
             from jaxgen.cli.reconstruct import run
         case "stylize":
             from jaxgen.cli.stylize import run
+        case "project":
+            from jaxgen.cli.project import run
         case "encode":
             from jaxgen.cli.encode import run
         case "evaluate":

@@ -70,6 +70,8 @@ class Options:
         truncation: largest absolute value of the coordinates of the latents, for GANs with normal latents: larger ones
             are drawn again. For models with styles, from 0 to 1, the share of the deviation from the average style that
             is kept. A small number gives samples of higher quality and less variety.
+        every_layer: draw a style of its own for each layer (W+), for models with styles; by default all layers of an
+            image have the same style (W).
         run_index: number of the seed to sample from, for a run of several, counted from 0; by default all.
         interpolate: draw samples that change into each other: an animation along a path through several latents.
         best: use the state that --keep-best kept in place of the newest one.
@@ -82,6 +84,7 @@ class Options:
     seed: int = 0
     label: Annotated[str | None, Metavar("CLASS")] = None
     truncation: float | None = None
+    every_layer: bool = False
     run_index: int | None = None
     interpolate: bool = False
     best: bool = False
@@ -95,6 +98,8 @@ def run(arguments: list[str]) -> None:
     folder = _is_folder(options.out, out)
     _check_out(out, folder=folder, animated=options.interpolate)
     check_count(options.n, 1)
+    if options.every_layer and options.interpolate:
+        raise InputError("--every-layer must be left out with --interpolate, whose images have one latent each")
     key = jax.random.key(check_seed(options.seed))
     trained = load_with_notice(options.run, options.family, best=options.best)
     samplers = _Samplers.of(trained, options.run_index)
@@ -102,12 +107,15 @@ def run(arguments: list[str]) -> None:
     truncation = {} if options.truncation is None else {"truncation": options.truncation}
     if truncation:
         check_truncation(trained.model, options.truncation)
-    conditions = truncation if label is None else {"label": label, **truncation}
+    conditions: dict[str, Any] = {**truncation} if label is None else {"label": label, **truncation}
     if options.interpolate:
         frames = _interpolation(samplers, key, options.n, label, truncation)
         plot.animate(frames, out, seconds=SECONDS, loop=True)
         print_line(out)
-    elif folder:
+        return
+    if options.every_layer:
+        conditions["every_layer"] = True
+    if folder:
         _write_files(out, samplers, key, _count(samplers, options.n), conditions)
     elif out.suffix in FIGURE_SUFFIXES:
         figure = _figure(samplers, key, _count(samplers, options.n), conditions)

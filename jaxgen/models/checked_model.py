@@ -128,7 +128,7 @@ def checked(
         _check_state(state)
         check_conditions(given)
         check_latent_options(given)
-        _check_latent(latent, latent_dim)
+        _check_latent(latent, latent_dim, None if model.styles is None else model.styles.layers)
         with _of_this_model():
             return model.decode(state, latent, **given)
 
@@ -220,16 +220,18 @@ def _warn_of_far_points(points: Any) -> None:
         )
 
 
-def _check_latent(latent: Any, latent_dim: int | None) -> None:
+def _check_latent(latent: Any, latent_dim: int | None, layers: int | None) -> None:
+    """Refuse latents of another shape than one for each example, or, with styles, one for each layer of it."""
+    shapes = [f"[n, {latent_dim}]"] if layers is None else [f"[n, {latent_dim}]", f"[n, {layers}, {latent_dim}]"]
     if not hasattr(latent, "dtype"):
         got = type(latent).__name__
-    elif np.ndim(latent) != 2 or np.shape(latent)[1] != latent_dim:
+    elif np.ndim(latent) == 0 or np.shape(latent)[1:] not in ((latent_dim,), (layers, latent_dim)):
         got = f"shape {np.shape(latent)}"
     elif not jnp.issubdtype(latent.dtype, jnp.number):
         got = str(latent.dtype)
     else:
         return
-    raise InputError(f"latent must be an array of numbers of the shape [n, {latent_dim}], got {got}")
+    raise InputError(f"latent must be an array of numbers of the shape {' or '.join(shapes)}, got {got}")
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """What the families with styles share: styles of new latents, mixed at random, and the two halves of the generator."""
 
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgen._arrays import is_known
 from jaxgen.averaging import with_averages
-from jaxgen.game import State, Styles
+from jaxgen.game import Model, State, Styles
 from jaxgen.models.labels import Labels, each_label
 from jaxgen.models.networks import apply_untyped
 from jaxgen.models.spaces import Spaces
@@ -65,7 +67,7 @@ def new_styles(
 def styles_of(
     generator: Generator,
     variables: Params,
-    latent: Float[Array, "n latent"],
+    latent: Float[Array, "n latent"] | Float[Array, "n styles latent"],
     label: Int[Array, " n"] | None,
     *,
     truncation: Scalar | None,
@@ -76,8 +78,8 @@ def styles_of(
     Args:
         generator: the generator.
         variables: its variables.
-        latent: latents.
-        label: a class for each; None without classes.
+        latent: one latent for each image, whose style all layers have (W), or one for each layer of it (W+).
+        label: a class for each image; None without classes.
         truncation: share of the deviation from the average that is kept, one or one for each; None for all of it.
         layers: number of first layers whose styles are changed; None for all.
 
@@ -87,8 +89,14 @@ def styles_of(
     Reference:
         Karras et al. 2019, arXiv:1812.04948, appendix B.
     """
-    w = apply_untyped(generator, variables, latent, label, train=False, method="map")
-    styles = repeated(w, generator.synthesis.styles)
+    count = generator.synthesis.styles
+    if latent.ndim == 2:
+        styles = repeated(apply_untyped(generator, variables, latent, label, train=False, method="map"), count)
+    else:
+        of_layers = latent.reshape(-1, latent.shape[-1])
+        label = None if label is None else jnp.repeat(label, count)
+        w = apply_untyped(generator, variables, of_layers, label, train=False, method="map")
+        styles = w.reshape(len(latent), count, -1)
     if truncation is None:
         return styles
     psi = jnp.broadcast_to(jnp.asarray(truncation, styles.dtype), (len(latent),))[:, None, None]
@@ -103,6 +111,8 @@ def style_decoder(
     layers: int | None = None,
 ) -> Callable[..., Array]:
     """Return `decode` of a model with styles: the images of given latents by the averaged generator.
+
+    Latents are those of `styles_of`, [n, latent] or [n, styles, latent].
 
     Args:
         generator: the generator.
@@ -123,6 +133,43 @@ def style_decoder(
         return draw(state, variables, w)
 
     return decode
+
+
+def every_layer_sampler(model: Model) -> Callable[..., Array]:
+    """Return the function `sample` of a model with styles in which each layer has the style of a latent of its own.
+
+    The styles of an image are then a random point of W+ instead of W; a conditional model has one class in all layers.
+
+    Args:
+        model: model with styles.
+
+    Returns:
+        `(key, state, n, **conditions) -> images`; for the same model always the same function.
+
+    Example:
+        >>> import numpy as np
+        >>> from jaxgen.models import stylegan2
+        >>> images = {"image": np.zeros((4, 8, 8, 1), np.uint8)}
+        >>> model = stylegan2.build(stylegan2.Config(base=32, latent_dim=4, style_dim=4), images)
+        >>> state = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> sample = every_layer_sampler(model)
+        >>> jax.eval_shape(lambda state: sample(jax.random.key(1), state, 3, truncation=0.5), state).shape
+        (3, 8, 8, 1)
+    """
+    assert model.styles is not None
+    assert model.decode is not None
+    assert model.sample_latent is not None
+    return _every_layer_sampler(model.decode, model.sample_latent, model.styles.layers)
+
+
+@cache
+def _every_layer_sampler(
+    decode: Callable[..., Array], sample_latent: Callable[..., Array], layers: int
+) -> Callable[..., Array]:
+    def sample(key: KeyArray, state: State, n: int, **conditions: Any) -> Array:
+        return decode(state, sample_latent(key, n * layers).reshape(n, layers, -1), **conditions)
+
+    return sample
 
 
 def style_functions(

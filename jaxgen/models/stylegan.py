@@ -92,9 +92,9 @@ def build(config: Config, example: Batch) -> Model:
         of the image size at the step of the state, with repeated pixels. A conditional model takes `label=...`, one for
         all or one for each, and cycles through the classes without it. With `truncation=psi`, from 0 to 1 (0.7 in the
         authors' code), the styles of the first layers are drawn towards their average. `decode` does the same with
-        given latents. Both use the stored noise images, so that equal latents give equal images. `step` is that of the
-        last phase. As the discriminator compares the examples of a batch, none has an output of its own, and there is
-        no `evaluate`.
+        given latents, one for each image, or one for each layer of it (W+). Both use the stored noise images, so that
+        equal latents give equal images. `step` is that of the last phase. As the discriminator compares the examples of
+        a batch, none has an output of its own, and there is no `evaluate`.
 
     Raises:
         InputError: if the data are no images of a size that the networks can have.

@@ -51,9 +51,9 @@ def build(config: Config, example: Batch) -> Model:
     Returns:
         The model. `sample(key, state, n)` gives images in [0, 1]; a conditional model takes `label=...`, one for all or
         one for each, and cycles through the classes without it. With `truncation=psi`, from 0 to 1, styles are drawn
-        towards their average. `decode` does the same with given latents. Both use the stored noise images, so that
-        equal latents give equal images. As the discriminator compares the examples of a batch, none has an output of
-        its own, and there is no `evaluate`.
+        towards their average. `decode` does the same with given latents, one for each image, or one for each layer of
+        it (W+). Both use the stored noise images, so that equal latents give equal images. As the discriminator
+        compares the examples of a batch, none has an output of its own, and there is no `evaluate`.
 
     Raises:
         InputError: if the data are no images of a size that the networks can have.

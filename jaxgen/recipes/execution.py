@@ -10,6 +10,9 @@ from jaxgen.recipes.model_comparison import ModelComparison
 from jaxgen.recipes.recipe import MetricResult, Outcome, Recipe, Request, finite_or_none
 from jaxgen.runs.outputs import file_name, make_folder, write_json
 
+FRAME_SECONDS = 0.3
+"""Duration of a frame of an animation."""
+
 
 @checked
 def run_recipe(recipe: Recipe, request: Request) -> Outcome:
@@ -46,6 +49,8 @@ def run_recipe(recipe: Recipe, request: Request) -> Outcome:
     write_json(request.folder / "results.json", _results(recipe, request, outcome))
     for name, figure in outcome.figures.items():
         plot.save(figure, request.folder / f"{file_name(name)}.png")
+    for name, frames in outcome.animations.items():
+        plot.animate(frames, request.folder / f"{file_name(name)}.gif", seconds=FRAME_SECONDS)
     return outcome
 
 

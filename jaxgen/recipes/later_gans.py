@@ -19,13 +19,14 @@ from jaxgen import plot
 from jaxgen.metrics.extractors import default_extractor, load_extractor
 from jaxgen.metrics.protocol import metric_of
 from jaxgen.models import PRESETS, progressive
-from jaxgen.models.growing import plan
+from jaxgen.models.growing import REPEATS, plan
 from jaxgen.recipes.claims import Claim
 from jaxgen.recipes.model_comparison import Entry, ModelComparison
 from jaxgen.recipes.recipe import MetricResult, Outcome, Recipe, Request
 from jaxgen.recipes.recipe_runs import complete_run, with_steps
 from jaxgen.recipes.sample_quality import metrics_by_classifier
 from jaxgen.runs import Run, RunConfig, load_run
+from jaxgen.runs.drawn_figures import MAX_FRAMES
 from jaxgen.runs.log_file import read_log
 from jaxgen.runs.path_length_metrics import path_length_metrics
 from jaxgen.runs.sample_evaluation import evaluate_samples
@@ -72,12 +73,16 @@ def run_of(model_config: Any, steps: int, *, batch_size: int = BATCH_SIZE, **opt
 
 def small_networks(config: RunConfig[Any]) -> RunConfig[Any]:
     """Return a run on the bundled digits with networks for 8 x 8 images, whose program is compiled quickly."""
-    few = dataclasses.replace(config.model_config, size=8, base=32, largest=8)
+    few, image_every = dataclasses.replace(config.model_config, size=8, base=32, largest=8), config.steps
     if isinstance(few, progressive.Config):
-        short: dict[str, Any] = {"batch_sizes": (BATCH_SIZE,), "stabilize": BATCH_SIZE, "fade": BATCH_SIZE}
-        few = dataclasses.replace(few, start=8) if few.start == 32 else dataclasses.replace(few, start=4, **short)
+        if few.start == 32:
+            few = dataclasses.replace(few, start=8)
+        else:
+            image_every = 1  # For the animation of its fade.
+            fade = 4 * REPEATS * BATCH_SIZE  # So that its layers have several weights.
+            few = dataclasses.replace(few, start=4, batch_sizes=(BATCH_SIZE,), stabilize=BATCH_SIZE, fade=fade)
     changed: dict[str, Any] = {"metric_samples": 200} if config.metrics else {}
-    return dataclasses.replace(config, model_config=few, data="digits", image_every=config.steps, **changed)
+    return dataclasses.replace(config, model_config=few, data="digits", image_every=image_every, **changed)
 
 
 def path_lengths(run: Run, key: KeyArray, *, count: int = 10_000) -> dict[str, Any]:
@@ -181,14 +186,17 @@ def _growing() -> ModelComparison:
         "not growing, as many images": run_of(whole, GROWING_IMAGES // BATCH_SIZE),
         "not growing, as much time": run_of(whole, EQUAL_TIME_IMAGES // BATCH_SIZE),
     }
+    # Also within each fade, for the animation.
+    runs["growing"] = dataclasses.replace(runs["growing"], image_every=runs["growing"].steps // MAX_FRAMES)
     return ModelComparison(
         entries={name: Entry("progressive", run) for name, run in runs.items()},
         metrics={**QUALITY, "training_minutes": "time of the training steps of a seed, minutes"},
         measures={"quality": metrics_by_classifier, "time": training_minutes},
         quick_measures={"quality": partial(metrics_by_classifier, count=200), "time": training_minutes},
+        animated=("growing",),
         claims=[Claim("not growing, as many images", "growing", "training_minutes")],
         seeds=2,
-        quick_steps=8,
+        quick_steps=5 * REPEATS,  # To the end of the fade.
         quick_seeds=1,
         quick_change=small_networks,
     )
@@ -305,7 +313,8 @@ LATER_GAN_RECIPES = {
             f"the same networks without growing for as many images, and for {EQUAL_TIME_IMAGES:,}, which take about as "
             "long. Two seeds; 10,000 "
             "samples beside the 10,000 test images by the features of mnist_v1. Times are those of the steps, without "
-            "compilation, of one training after the other on the same machine."
+            "compilation, of one training after the other on the same machine. The animation has samples of the same "
+            "latents while the layers of the growing generator fade in."
         ),
     ),
     "truncation": Recipe(

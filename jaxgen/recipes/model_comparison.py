@@ -20,6 +20,7 @@ from jaxgen.recipes.claims import Claim, Limit, agreements, claim_with_p_value, 
 from jaxgen.recipes.recipe import MetricResult, Outcome, Published, Request
 from jaxgen.recipes.recipe_runs import complete_run, with_steps
 from jaxgen.runs import Run, RunConfig, load_run
+from jaxgen.runs.drawn_figures import drawn_figures
 from jaxgen.runs.evaluation import better_of
 from jaxgen.runs.log_file import logged_values, read_log
 from jaxgen.runs.measured_file import Measured, add_measured, read_measured
@@ -67,6 +68,8 @@ class ModelComparison:
             stored in the run and not measured again; where nothing can be measured it returns no metrics.
         quick_measures: the same for a quick run.
         curves: metrics of the training whose logged values are a figure, those of features without their protocol.
+        animated: names of models whose samples of the same latents over the training, as `image_every` of the run draws
+            them, are an animation.
         claims: claims to test.
         limits: bounds of metrics to test.
         seeds: number of seeds of the protocol.
@@ -82,6 +85,7 @@ class ModelComparison:
     measures: Mapping[str, Measure] = dataclasses.field(default_factory=dict)
     quick_measures: Mapping[str, Measure] = dataclasses.field(default_factory=dict)
     curves: Sequence[str] = ()
+    animated: Sequence[str] = ()
     claims: Sequence[Claim] = ()
     limits: Sequence[Limit] = ()
     seeds: int = 10
@@ -114,7 +118,13 @@ class ModelComparison:
         if trained:
             runs = {name: load_run(request.folder / file_name(name)) for name in trained}
             figures["samples"] = _samples_figure(runs)
-        return Outcome(rows, claims, figures)
+        drawn = {name: drawn_figures(request.folder / file_name(name))[0] for name in self.animated if name in rows}
+        animations = {
+            f"{name}, samples over training": list(frames["samples"].values())
+            for name, frames in drawn.items()
+            if "samples" in frames
+        }
+        return Outcome(rows, claims, figures, animations)
 
     def _config(self, entry: Entry, request: Request) -> RunConfig[Any]:
         """The config of the run of an entry, at the length of the request."""

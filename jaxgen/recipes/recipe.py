@@ -94,11 +94,13 @@ class Outcome(NamedTuple):
         rows: model name -> metric name -> result.
         claims: sentences that compare rows, each with its p-value.
         figures: file name without suffix -> figure.
+        animations: file name without suffix -> frames.
     """
 
     rows: Mapping[str, Mapping[str, MetricResult]]
     claims: Sequence[str] = ()
     figures: Mapping[str, plot.Drawing] = {}
+    animations: Mapping[str, Sequence[plot.Drawing]] = {}
 
 
 class Recipe(NamedTuple):

@@ -38,6 +38,7 @@ from jaxgen.report.section import NotApplicable, ReportInput, Section, SectionFu
 from jaxgen.report.spectral_norms import spectral_norms
 from jaxgen.report.style_mixing import style_mixing
 from jaxgen.report.styles import style_transfer
+from jaxgen.report.styles_of_layers import styles_of_layers
 from jaxgen.report.stylized_examples import arbitrary_style_transfer
 from jaxgen.report.traversals import latent_traversals
 from jaxgen.report.truncation import truncation
@@ -70,6 +71,7 @@ SECTIONS: dict[str, SectionFunction] = {
     "Latent manifold": manifold,
     "Style transfer": style_transfer,
     "Arbitrary style transfer": arbitrary_style_transfer,
+    "Styles of layers": styles_of_layers,
     "Style mixing": style_mixing,
     "Truncation": truncation,
     "Noise images": noise_images,

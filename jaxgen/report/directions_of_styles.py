@@ -5,7 +5,7 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import closed_form_directions
-from jaxgen.report.run_styles import styles_of
+from jaxgen.report.run_functions import styles_of
 from jaxgen.report.section import ReportInput, Section, png
 
 DIRECTIONS = 8

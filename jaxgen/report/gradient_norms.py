@@ -1,7 +1,7 @@
 """Section "Gradient norm of the discriminator": between real and generated examples."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
@@ -52,7 +52,7 @@ def _norms(inputs: ReportInput, evaluate: Evaluate, run: Run) -> Float[np.ndarra
     real = preprocessed(inputs.training_examples)[:COMPARED]
     label = inputs.training_examples.get("label")
     label = None if label is None else np.asarray(label)[:COMPARED]
-    conditions = {"label": label} if "label" in run.model.conditions else {}
+    conditions: dict[str, Any] = {"label": label} if "label" in run.model.conditions else {}
     trained_with = run._replace(state=without_averages(run.state))
     fake = np.asarray(trained_with.sample(inputs.key, len(real), **conditions))
     weight = np.asarray(jax.random.uniform(inputs.key, (len(real), *[1] * (real.ndim - 1))))

@@ -5,8 +5,9 @@ import numpy as np
 
 from jaxgen import plot
 from jaxgen.analysis import new_noise
-from jaxgen.report.run_styles import RunStyles, styles_of
+from jaxgen.report.run_functions import styles_of
 from jaxgen.report.section import ReportInput, Section, png
+from jaxgen.runs.run_styles import RunStyles
 from jaxgen.typing import Float, KeyArray
 
 ROWS = 4

@@ -13,8 +13,9 @@ from jaxgen.errors import InputError
 from jaxgen.game import State
 from jaxgen.models.labels import each_label
 from jaxgen.models.preprocessing import preprocess
-from jaxgen.report.section import NO_DECODER, NO_ENCODER, offered
+from jaxgen.report.section import NO_DECODER, NO_ENCODER, ReportInput, offered, require_images
 from jaxgen.runs.loading import Run, abstract_state, single
+from jaxgen.runs.run_styles import RunStyles, run_styles
 from jaxgen.training.checkpoint import completed, restore
 from jaxgen.training.seeds import extract_seed, select_seed
 from jaxgen.training.states import initial_state
@@ -31,6 +32,24 @@ def state_of(run: Run) -> State:
         The state that the model's functions take.
     """
     return extract_seed(run.state, 0)
+
+
+def styles_of(inputs: ReportInput, run: Run | None = None) -> RunStyles:
+    """Return the styles of a run of a single seed.
+
+    Args:
+        inputs: input of a section.
+        run: the run; None for the one that figures show.
+
+    Returns:
+        The functions.
+
+    Raises:
+        NotApplicable: if the generator has no styles.
+    """
+    offered(inputs.run.model.styles, "the model has no generator with styles")
+    require_images(inputs)
+    return run_styles(inputs.shown_run if run is None else run)
 
 
 def checkpointed_runs(run: Run, number: int = 0) -> list[tuple[int, Run]]:

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgen import plot
-from jaxgen.report.run_styles import RunStyles, styles_of
+from jaxgen.report.run_functions import styles_of
 from jaxgen.report.section import ReportInput, Section, png
+from jaxgen.runs.run_styles import RunStyles
 
 COLUMNS, ROWS = 6, 2
 """Number of latents whose styles all other layers have, and of those whose styles each group of layers has."""

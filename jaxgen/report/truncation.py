@@ -2,7 +2,7 @@
 
 from jaxgen import plot
 from jaxgen.nn.layer_styles import truncated
-from jaxgen.report.run_styles import styles_of
+from jaxgen.report.run_functions import styles_of
 from jaxgen.report.section import ReportInput, Section, png
 
 COLUMNS = 8

@@ -20,6 +20,7 @@ from jaxgen.memory import bytes_of, check_memory, memory_errors
 from jaxgen.models import REGISTRY, Family, build_model, family_errors
 from jaxgen.models.checked_model import check_truncation
 from jaxgen.models.labels import check_labels
+from jaxgen.models.new_styles import every_layer_sampler
 from jaxgen.models.standardization import Standardization, standardized
 from jaxgen.paths import expand_path
 from jaxgen.runs.config import RunConfig, custom_model_message
@@ -90,12 +91,14 @@ class Run(NamedTuple):
         return f"Run({self.name} on {self.config.data}, step {self.step}{seeds}{diverged}, {sizes}, in '{self.folder}')"
 
     @memory_errors("give a smaller number of samples")
-    def sample(self, key: KeyArray, n: int, **conditions: Any) -> Array:
+    def sample(self, key: KeyArray, n: int, *, every_layer: bool = False, **conditions: Any) -> Array:
         """Sample new examples.
 
         Args:
             key: PRNG key of the samples.
             n: number of samples.
+            every_layer: whether each layer of a generator with styles has a style of its own (W+); by default all have
+                the same (W).
             **conditions: conditions of the model, e.g. `label`, one for all or `n` of them; and options of its latents,
                 e.g. `truncation=0.5`.
 
@@ -105,27 +108,30 @@ class Run(NamedTuple):
             outside.
 
         Raises:
-            InputError: if n is not positive, the model does not sample or has no such condition, or there is too little
-                memory.
+            InputError: if n is not positive, the model does not sample, has no such condition or no styles, or there is
+                too little memory.
         """
-        parts = self._parts(key, n, conditions, together=True)
+        parts = self._parts(key, n, conditions, every_layer=every_layer, together=True)
         return join_parts(map(self._squeezed, parts), count=n, axis=self._axis)
 
-    def sample_parts(self, key: KeyArray, n: int, **conditions: Any) -> Iterator[Shaped[Array, "seeds part *event"]]:
+    def sample_parts(
+        self, key: KeyArray, n: int, *, every_layer: bool = False, **conditions: Any
+    ) -> Iterator[Shaped[Array, "seeds part *event"]]:
         """Sample part by part, for numbers of samples that need much memory.
 
         Args:
             key: PRNG key of the samples.
             n: number of samples.
+            every_layer: as of `sample`.
             **conditions: as of `sample`.
 
         Yields:
             The next of the samples that `sample` returns, always with an axis of seeds.
 
         Raises:
-            InputError: if n is not positive, or the model does not sample or has no such condition.
+            InputError: if n is not positive, or the model does not sample or has no such condition or no styles.
         """
-        return self._parts(key, n, conditions, together=False)
+        return self._parts(key, n, conditions, every_layer=every_layer, together=False)
 
     def encode(self, batch: Batch) -> Array:
         """Encode examples.
@@ -258,11 +264,16 @@ class Run(NamedTuple):
         return first_finite(self.config.seeds or 1, self.diverged)
 
     def _parts(
-        self, key: KeyArray, n: int, conditions: Mapping[str, Any], *, together: bool
+        self, key: KeyArray, n: int, conditions: Mapping[str, Any], *, every_layer: bool, together: bool
     ) -> Iterator[Shaped[Array, "seeds part *event"]]:
         """The parts of samples, which need memory together or one after the other."""
         if self.model.sample is None:
             raise InputError(f"the model '{self.family}' does not sample")
+        if every_layer and self.model.styles is None:
+            raise InputError(
+                f"every_layer must be left out: the model '{self.family}' has no styles of layers, which stylegan and "
+                "stylegan2 have"
+            )
         check_key(key)
         check_integers(n=n)
         if n < 1:
@@ -272,7 +283,7 @@ class Run(NamedTuple):
         self._check_conditions(n, {k: x for k, x in conditions.items() if k not in self.model.latent_options})
         size = part_size(n, self.classes, largest=LARGEST_BATCH)
         each = {name: np.asarray(value) for name, value in conditions.items() if np.ndim(value)}
-        sample = self.model.sample
+        sample = every_layer_sampler(self.model) if every_layer else self.model.sample
         _check_sample_memory(sample, self.state, n if together else size, size, conditions, each)
 
         def parts() -> Iterator[Array]:

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxgen._signatures import checked
+from jaxgen.analysis.image_distances import extractor_distance
 from jaxgen.analysis.image_features import Progress, no_progress
 from jaxgen.errors import InputError, check_known
 from jaxgen.game import State
 from jaxgen.latent_functions import Styles
 from jaxgen.metrics import perceptual_path_length
-from jaxgen.metrics.extractors import Extractor, lpips_params, perceptual_distance
+from jaxgen.metrics.extractors import Extractor
 from jaxgen.metrics.protocol import Protocol
 from jaxgen.runs.evaluation import summarize_run
 from jaxgen.runs.loading import Run
@@ -43,9 +44,6 @@ PATH_LENGTH_METRICS: dict[str, Paths] = {
 
 EPSILON = 1e-4
 """Length of a step, of Karras et al."""
-
-LPIPS_SIZE = 256
-"""Size to which larger images are reduced for LPIPS, of Karras et al."""
 
 
 @checked
@@ -85,7 +83,7 @@ def path_length_metrics(
     for name in names:
         check_known("metric of path lengths", name, PATH_LENGTH_METRICS)
     check_paths(run, names)
-    distance, distance_name = _distance(extractor, run.example["image"].shape[1:])
+    distance = extractor_distance(extractor, run.example["image"].shape[1:])
     labels = ("labels=uniform",) if "label" in run.model.conditions else ()
 
     def of_seed(number: int) -> dict[str, float]:
@@ -95,13 +93,13 @@ def path_length_metrics(
             paths = PATH_LENGTH_METRICS[name]
             length = perceptual_path_length(
                 key,
-                distance=distance,
+                distance=_with_progress(distance.function, count, progress),
                 sampling=paths.sampling,
                 epsilon=EPSILON,
                 n=count,
                 **_functions(run, state, paths),
             )
-            choices = (*distance_name, *paths, f"epsilon={EPSILON:g}", f"n={count}", *labels)
+            choices = (*distance.choices, *paths, f"epsilon={EPSILON:g}", f"n={count}", *labels)
             found[str(Protocol("perceptual_path_length", choices))] = length.mean
         return found
 
@@ -121,18 +119,6 @@ def check_paths(run: Run, names: Sequence[str]) -> None:
         )
 
 
-def _distance(extractor: Extractor, shape: tuple[int, ...]) -> tuple[Distance, tuple[str, ...]]:
-    """The distance by an extractor, and its name in a protocol."""
-    if extractor.name == "vgg16":
-        return partial(_lpips, lpips_params()), ("lpips_vgg",)
-    extractor.check((1, *shape))
-
-    def squared_difference(images: Array, others: Array) -> Array:
-        return jnp.square(extractor.unrounded(images) - extractor.unrounded(others)).sum(axis=1)
-
-    return squared_difference, (extractor.name, extractor.resizer, *extractor.options, "squared features")
-
-
 def _with_progress(distance: Distance, count: int, progress: Progress) -> Distance:
     """The distance, which reports the number of steps so far."""
     done = 0
@@ -145,19 +131,6 @@ def _with_progress(distance: Distance, count: int, progress: Progress) -> Distan
         return found
 
     return reporting
-
-
-@jax.jit
-def _lpips(params: Any, images: Array, others: Array) -> Array:
-    return perceptual_distance(params, for_lpips(images), for_lpips(others))
-
-
-def for_lpips(images: Float[Array, "n height width channels"]) -> Float[Array, "n rows columns 3"]:
-    """Return RGB images, of which those of multiples of 256 pixels are reduced to 256 by the means of squares."""
-    n, height, width, channels = images.shape
-    rows, columns = (max(1, side // LPIPS_SIZE) for side in (height, width))
-    squares = images.reshape(n, height // rows, rows, width // columns, columns, channels)
-    return jnp.repeat(squares.mean(axis=(2, 4)), 3 // channels, axis=3)
 
 
 def _functions(run: Run, state: State, paths: Paths) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def stylize(
     if not styles:
         raise InputError("styles must have at least one image, got none")
     channels = run.example["image"].shape[-1]
-    image, *others = (_unit_values(x, channels) for x in (content, *styles))
+    image, *others = (unit_values(x, channels) for x in (content, *styles))
     if preserve_colours:
         others = [match_colours(other, image).astype(np.float32) for other in others]
     state = extract_seed(single(run, run.first_finite).state, 0)
@@ -75,8 +75,25 @@ def _call(function: Any, *arguments: Any) -> Any:
     return jax.jit(function)(*arguments)
 
 
-def _unit_values(image: Shaped[AnyArray, "height width channels"], channels: int) -> Float[np.ndarray, "..."]:
-    """An image in [0, 1], with the channels of the run where it is RGB and the run is grey."""
+def unit_values(
+    image: Shaped[AnyArray, "height width image_channels"], channels: int
+) -> Float[np.ndarray, "height width channels"]:
+    """Return an image in [0, 1] with the channels of a run: grey ones are repeated, and RGB is made grey.
+
+    Args:
+        image: image, uint8 or floats in [0, 1].
+        channels: number of channels, 1 or 3.
+
+    Returns:
+        The image.
+
+    Raises:
+        InputError: if it is no image.
+
+    Example:
+        >>> unit_values(np.full((2, 2, 1), 255, np.uint8), 3).shape
+        (2, 2, 3)
+    """
     check_data({"image": np.asarray(image)[None]})
     values = np.asarray(preprocess({"image": np.asarray(image)[None]})[0], np.float32)
     if channels == 1 and values.shape[-1] == len(LUMINANCE):

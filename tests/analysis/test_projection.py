@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
-from jaxgen.analysis import noise_correlation, project, projection
+from jaxgen.analysis import new_noise, noise_correlation, project, projection
 from jaxgen.errors import InputError
 
 KEY = jax.random.key(0)
@@ -92,6 +93,67 @@ def test_the_learning_rate_has_the_published_ramps():
     steps = np.array([0, 25, 50, 500, 750, 875, 1000])
     ramps = [projection._ramp(jnp.float32(step / 1000)) for step in steps]
     np.testing.assert_allclose(ramps, [0, 0.5, 1, 1, 1, 0.5, 0], atol=1e-6)
+
+
+def test_steps_are_those_of_the_published_algorithm():
+    """Its loop with PyTorch's Adam in float64, from the same noise images; without noise that is added to styles."""
+    steps, rate = 16, 0.1
+    target = synthesize(jnp.asarray(RNG.normal(size=(1, LAYERS, STYLE)), jnp.float32), {})
+    average, blank = np.linspace(-0.5, 0.5, STYLE), {"a": jnp.zeros((16, 16)), "b": jnp.zeros((8, 8))}
+    images = [x[0] for x in new_noise(jax.random.split(KEY)[0], blank, 1).values()]
+    w = torch.tensor(average[None, None], requires_grad=True)
+    buffers = [torch.tensor(np.asarray(x - x.mean()) / np.asarray(x).std(), dtype=torch.float64) for x in images]
+    for buffer in buffers:
+        buffer.requires_grad = True
+    adam = torch.optim.Adam([w, *buffers], betas=(0.9, 0.999), lr=rate)
+    matrix, wanted = torch.tensor(np.asarray(MATRIX, float)), torch.tensor(np.asarray(target, float))
+    for step in range(steps):
+        t = step / steps
+        down = 0.5 - 0.5 * np.cos(np.pi * min(1.0, (1 - t) / 0.25))
+        adam.param_groups[0]["lr"] = rate * down * min(1.0, t / 0.05)
+        pixels = torch.einsum("nls,lsp->np", w.repeat(1, LAYERS, 1), matrix).reshape(1, 8, 8)
+        pooled = torch.nn.functional.avg_pool2d(buffers[0][None], 2)[0]
+        distance = (wanted[..., 0] - pixels - 0.1 * pooled - 0.1 * buffers[1]).square().sum()
+        correlation = sum(
+            (x * torch.roll(x, 1, dims=axis)).mean() ** 2 for x in (buffers[0], pooled, buffers[1]) for axis in (0, 1)
+        )
+        adam.zero_grad()
+        (distance + 1e5 * correlation).backward()
+        adam.step()
+        with torch.no_grad():
+            for buffer in buffers:
+                buffer -= buffer.mean()
+                buffer *= buffer.square().mean().rsqrt()
+
+    def with_pooled_noise(w, noise):
+        pooled = noise["a"].reshape(-1, 8, 2, 8, 2).mean(axis=(2, 4))
+        return synthesize(w, {}) + 0.1 * (pooled + noise["b"])[..., None]
+
+    options = {"average": jnp.asarray(average, jnp.float32), "deviation": 1.0, "noise": blank, "layers": LAYERS}
+    result = project(KEY, target, with_pooled_noise, squared, steps=steps, style_noise=0.0, **options)
+    np.testing.assert_allclose(result.w[0], w.detach().numpy()[0].repeat(LAYERS, axis=0), atol=1e-4)
+    for found_noise, buffer in zip(result.noise.values(), buffers, strict=True):
+        np.testing.assert_allclose(found_noise[0], buffer.detach(), atol=2e-3)
+
+
+def test_the_noise_of_styles_has_the_published_deviation():
+    """0.05 of that of styles, and falling to 0 with a square in the first 75 % of the steps; of 10,000 coordinates."""
+    dim, deviation = 10_000, 3.0
+    result = project(
+        KEY,
+        jnp.zeros((1, 1, 1, dim)),
+        lambda w, noise: w[:, :1, None],
+        squared,
+        average=jnp.zeros(dim),
+        deviation=deviation,
+        noise={},
+        layers=1,
+        steps=8,
+        learning_rate=1e-9,
+    )
+    t = np.arange(8) / 8
+    expected = 0.05 * deviation * np.maximum(0, 1 - t / 0.75) ** 2
+    np.testing.assert_allclose(np.sqrt(result.history[:, 0] / dim), expected, rtol=0.03, atol=1e-6)
 
 
 @pytest.mark.parametrize(

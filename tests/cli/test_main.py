@@ -25,6 +25,7 @@ def test_help_lists_every_command(jaxgen):
         "sample",
         "reconstruct",
         "stylize",
+        "project",
         "encode",
         "evaluate",
         "report",

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from jaxgen import plot
+from jaxgen.game import Model, Styles
 from jaxgen.models import REGISTRY
 from jaxgen.runs import load_run
 from jaxgen.runs.loading import single
@@ -237,6 +238,32 @@ def test_truncation_is_refused_for_models_without_it(vae, refused, tmp_path):
     message = "truncation must be left out: this model has none, which GANs with normal latents have"
     for options in ((), ("--interpolate", "--out", tmp_path / "x.gif")):
         assert refused("sample", vae, "--truncation", 0.5, *options) == message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_layer_has_a_style_of_its_own(vae, tmp_path, jaxgen, monkeypatch):
+    """Of a model in whose images row i is the latent of layer i."""
+
+    def decode(state, z):
+        return jax.numpy.broadcast_to(z if z.ndim == 3 else z[:, None], (len(z), 8, 8))[..., None]
+
+    def draw(key, n):
+        return jax.random.uniform(key, (n, 8))
+
+    styles = Styles(8, *[None] * 5)
+    model = Model(None, None, (), sample=lambda key, state, n: decode(state, draw(key, n)), decode=decode)
+    run = load_run(vae)._replace(model=model._replace(sample_latent=draw, styles=styles))
+    monkeypatch.setattr("jaxgen.cli.output.load_run", lambda folder, **_: run)
+    assert jaxgen("sample", vae, "--every-layer", "--n", 6, "--out", tmp_path / "x.npz").status == 0
+    drawn = draw(jax.random.fold_in(KEY, 0), 48).reshape(6, 8, 8, 1)
+    np.testing.assert_array_equal(arrays(tmp_path / "x.npz"), drawn)
+
+
+def test_a_style_of_each_layer_is_refused_for_models_without_and_for_interpolations(vae, refused, tmp_path):
+    message = "every_layer must be left out: the model 'vae' has no styles of layers, which stylegan and stylegan2 have"
+    assert refused("sample", vae, "--every-layer", "--out", tmp_path / "x.png") == message
+    message = "--every-layer must be left out with --interpolate, whose images have one latent each"
+    assert refused("sample", vae, "--every-layer", "--interpolate", "--out", tmp_path / "x.gif") == message
     assert list(tmp_path.iterdir()) == []
 
 

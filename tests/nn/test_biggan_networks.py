@@ -257,7 +257,6 @@ GENERATORS = {
     "CIFAR-10, width 32": (biggan.Generator((32, 32, 3), 32, 10, None, False), 128, 1_218_307),
     "BigGAN-deep, 128": (biggan_deep.DeepGenerator((128, 128, 3), 128, 1000, attention=(64,)), 128, 50_244_484),
     "BigGAN-deep, 256": (biggan_deep.DeepGenerator((256, 256, 3), 128, 1000, attention=(64,)), 128, 55_736_708),
-    # DeepMind's network has 56,163,905, of which 125 further outputs of the last convolution have 144,125.
     "BigGAN-deep, 512": (biggan_deep.DeepGenerator((512, 512, 3), 128, 1000, attention=(64,)), 128, 56_019_780),
 }
 DISCRIMINATORS = {
@@ -288,6 +287,19 @@ def test_generator_has_published_number_of_parameters(network, latent, number):
 @pytest.mark.parametrize(("network", "size", "number"), DISCRIMINATORS.values(), ids=DISCRIMINATORS)
 def test_discriminator_has_published_number_of_parameters(network, size, number):
     assert count(of_discriminator(network, size)["params"]) == number
+
+
+TF_HUB = {"BigGAN-deep, 128": 50_388_609, "BigGAN-deep, 256": 55_880_833, "BigGAN-deep, 512": 56_163_905}
+"""Generator -> number of parameters of DeepMind's module, as of huggingface/pytorch-pretrained-BigGAN."""
+
+
+@pytest.mark.parametrize("name", TF_HUB)
+def test_modules_of_tensorflow_hub_have_125_outputs_of_the_last_convolution_more(name):
+    """Their last convolution has 128 outputs, of which the first 3 are the image."""
+    network, latent, _ = GENERATORS[name]
+    params = of_generator(network, latent)["params"]
+    rows, columns, channels, outputs = params["output"]["kernel"].shape
+    assert count(params) + (128 - outputs) * (rows * columns * channels + 1) == TF_HUB[name]
 
 
 def test_blocks_of_biggan_128_have_published_numbers_of_parameters():

@@ -1,7 +1,5 @@
 """Tests of the spectral normalization of BigGAN against LAPACK, closed forms and NumPy, in float64."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 
 from jaxgen.nn.precision import mixed_precision
 from jaxgen.nn.spectral_layers import SpectralConv, SpectralDense, SpectralEmbed, Weights, power_iteration
+from tests.references import arrays
 
 X = np.random.default_rng(0).normal(size=(3, 4, 4, 5)).astype(np.float32)
 LAYERS = {
@@ -49,15 +48,17 @@ def test_every_pass_makes_one_step_and_only_training_stores_it(layer, x):
 
 
 def test_step_is_that_of_the_authors_code():
-    """Numbers that ajbrock/BigGAN-PyTorch returned; the .json beside the file says for which network."""
-    arrays = np.load(Path(__file__).parents[1] / "references" / "biggan_spectral_norm.npz")
-    layers = sorted({name.rpartition("/")[0] for name in arrays})
-    assert len(layers) == 8
+    """Every layer of two generators and discriminators."""
+    found = arrays("biggan_pytorch")
+    layers = [name.removesuffix(".u0") for name in found if name.endswith(".u0") and "after" not in name]
+    assert len(layers) == 27 + 28 + 11 + 12
     for layer in layers:
-        weight, u, new_u, sigma = (arrays[f"{layer}/{name}"] for name in ("weight", "u0", "u0_after", "sv0_after"))
-        found = power_iteration(weight.reshape(len(weight), -1), u[0], epsilon=1e-6)
-        np.testing.assert_allclose(found[0], sigma[0], rtol=1e-5)
-        np.testing.assert_allclose(found[1], new_u[0], rtol=1e-4, atol=1e-6)
+        case, network, name = layer.split("/")
+        weight, u = found[f"{layer}.weight"], found[f"{layer}.u0"]
+        new_u, sigma = (found[f"{case}/train/{network}_after_one_call/{name}.{each}"] for each in ("u0", "sv0"))
+        step = power_iteration(weight.reshape(len(weight), -1), u[0], epsilon=1e-6)
+        np.testing.assert_allclose(step[0], sigma[0], rtol=1e-5)
+        np.testing.assert_allclose(step[1], new_u[0], rtol=1e-4, atol=1e-6)
 
 
 @every_layer

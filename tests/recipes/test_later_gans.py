@@ -12,6 +12,7 @@ import pytest
 from jaxgen.data import example, load
 from jaxgen.game import Model
 from jaxgen.models import build_model, starting_point
+from jaxgen.models.growing import plan
 from jaxgen.recipes import later_gans
 from jaxgen.recipes.later_gans import LATER_GAN_RECIPES, TruncationCurve, training_minutes
 from jaxgen.recipes.recipe import Request
@@ -55,6 +56,22 @@ def test_models_of_a_comparison_differ_in_what_is_compared_alone():
         options = [vars(config) | vars(config.model_config) for config in configs]
         names = {name for name in options[0] if len({str(each[name]) for each in options}) > 1}
         assert names - {"model_config"} == expected, recipe
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_animation_of_the_growing_generator_has_frames_of_different_weights_in_every_fade(quick):
+    """`image_every` is a number of steps, and the last step has a frame as well."""
+    compared = LATER_GAN_RECIPES["growing"].run
+    (name,) = compared.animated
+    config = compared._config(compared.entries[name], Request(Path(), quick=quick))
+    phases = plan(config.model_config, 8 if quick else 32)
+    drawn = range(config.image_every, config.steps + 1, config.image_every)
+    assert len(drawn) <= 41
+    fades = [phase for phase in phases if phase.fading]
+    assert len(fades) == (1 if quick else 2)
+    for phase in fades:
+        steps = [step for step in drawn if phase.first <= step < phase.first + phase.steps]
+        assert len({float(phase.weight(jnp.int32(step))) for step in steps}) >= 4
 
 
 def test_minutes_are_those_of_the_log_for_each_seed(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxgen import load_run
 from jaxgen.data.sources import SYNTHETIC_EXAMPLES
@@ -103,6 +104,26 @@ def test_completed_recipe_is_not_trained_again(done: Path, monkeypatch: pytest.M
     before = (done / "results.json").read_bytes()
     run_recipe(recipe_of(comparison()), Request(done, notify=lambda line: None))
     assert (done / "results.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_animation_has_the_samples_that_were_drawn_during_the_training_as_frames(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done, tmp_path / "out")
+    drawn = tmp_path / "out" / "line" / "samples"
+    shutil.rmtree(drawn, ignore_errors=True)
+    drawn.mkdir()
+    grey = [40, 120, 200]
+    for step, level in enumerate(grey):
+        Image.fromarray(np.full((6, 4), level, np.uint8)).save(drawn / f"step-{step:08d}-samples.png")
+    compared = dataclasses.replace(comparison(), animated=("Line",))
+    run_recipe(recipe_of(compared), Request(tmp_path / "out", notify=lambda line: None))
+    (path,) = (tmp_path / "out").glob("*.gif")
+    assert path.name == "line-samples-over-training.gif"
+    with Image.open(path) as animation:
+        assert animation.n_frames == len(grey)
+        for number, level in enumerate(grey):
+            animation.seek(number)
+            np.testing.assert_array_equal(np.asarray(animation.convert("L")), np.full((6, 4), level))
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -24,6 +24,7 @@ OF_SAMPLES = {"Samples", "Sample quality over training", "Birthday test"}
 WITH_ENCODER = {"Latents by class", "Aggregate posterior and prior", "Samples from a fitted latent density"}
 OF_STYLES = {
     "Arbitrary style transfer",
+    "Styles of layers",
     "Style mixing",
     "Truncation",
     "Noise images",

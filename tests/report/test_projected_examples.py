@@ -25,7 +25,7 @@ def test_samples_are_reached_and_examples_as_far_as_styles_allow(monkeypatch):
     assert error(example, layers) < 0.5 * error(example, one)
     drawn = without_files(monkeypatch, "projected_examples")
     projected_examples(inputs_with_styles(test_examples=examples))
-    stated = [float(number) for number in re.findall(r"\d\.\d{3}", drawn[0][1].partition("difference: ")[2])]
+    stated = [float(number) for number in re.findall(r"\d\.\d{3}", drawn[0][1].partition("difference of pixels: ")[2])]
     np.testing.assert_allclose(
         stated, [error(example, one), error(example, layers), error(sample, projection)], atol=6e-4
     )

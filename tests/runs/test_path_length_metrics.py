@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 from jaxgen.data import example, load
@@ -15,7 +14,7 @@ from jaxgen.game import Model
 from jaxgen.latent_functions import Styles
 from jaxgen.metrics.extractors import Extracted, Extractor
 from jaxgen.runs import Run, RunConfig
-from jaxgen.runs.path_length_metrics import for_lpips, path_length_metrics
+from jaxgen.runs.path_length_metrics import path_length_metrics
 from jaxgen.training.chunk import Divergence
 
 KEY, DIM = jax.random.key(0), 64
@@ -110,11 +109,13 @@ def test_both_images_of_a_step_have_the_same_label():
     assert value == pytest.approx(*plain.values(), rel=2e-3)
 
 
-def test_images_for_lpips_are_reduced_as_by_pooling_and_have_three_channels():
-    images = np.random.default_rng(0).random((2, 512, 512, 1), np.float32)
-    pooled = torch.nn.functional.avg_pool2d(torch.from_numpy(images[..., 0])[:, None], 2).numpy()
-    np.testing.assert_allclose(for_lpips(images), np.repeat(pooled[:, 0, ..., None], 3, axis=3), atol=1e-6)
-    np.testing.assert_array_equal(for_lpips(images[:, :100, :90]), np.repeat(images[:, :100, :90], 3, axis=3))
+def test_progress_is_that_of_the_steps_of_each_metric():
+    calls = []
+    path_length_metrics(
+        run_of([0.02]), KEY, ["ppl_zend"], EXTRACTOR, count=150, progress=lambda *call: calls.append(call)
+    )
+    assert calls[-1] == (150, 150)
+    assert [done for done, _ in calls] == sorted({done for done, _ in calls})
 
 
 @pytest.mark.parametrize(
