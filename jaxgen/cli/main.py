@@ -55,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         if arguments is None:
+            from jaxgen.cli.freed_memory import keep_freed_memory
             from jaxgen.interruption import handle_signals
 
+            keep_freed_memory()
             handle_signals(_resuming_command(sys.argv))
         status = _status(list(sys.argv[1:] if arguments is None else arguments))
         if arguments is None and status:
