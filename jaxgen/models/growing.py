@@ -109,23 +109,27 @@ class GrowingConfig(AdversarialOptimizerConfig):
     def dependences(self, example: Batch) -> tuple[Dependence, ...]:
         """Return which options have an effect for data."""
         size = full_size("progressive", example, self.size)[0]
-        sizes = [each for each in resolutions(size) if each >= self.start]
-        if len(sizes) == 1:
-            grows = Dependence(
+        sizes = self.sizes_from_start(size)
+        if len(sizes) > 1:
+            # Once the last size of all is stable, it has the batch size of the training.
+            of_growth = self._of_sizes("batch_sizes", sizes if self.fade else sizes[:-1])
+        else:
+            of_growth = Dependence(
                 ("stabilize", "fade", "batch_sizes"),
                 applies=False,
                 to="networks that grow",
                 advice=f"a start below the size of the images, {size}",
             )
-            return (*super().dependences(example), grows, self._of_sizes("learning_rate_factors", sizes))
-        # Once the last size of all is stable, it has the batch size of the training.
-        of_batches = self._of_sizes("batch_sizes", sizes if self.fade else sizes[:-1])
-        return (*super().dependences(example), of_batches, self._of_sizes("learning_rate_factors", sizes))
+        return (*super().dependences(example), of_growth, self._of_sizes("learning_rate_factors", sizes))
 
     def _of_sizes(self, name: str, sizes: Sequence[int]) -> Dependence:
         """Whether each value of an option is that of a size."""
         to = f"the sizes {', '.join(map(str, sizes))}, a value for each"
         return Dependence((name,), len(getattr(self, name)) <= len(sizes), to, f"at most {len(sizes)}")
+
+    def sizes_from_start(self, size: int) -> list[int]:
+        """Return the heights and widths of the images, one after the other, of networks that grow to a size."""
+        return [each for each in resolutions(size) if each >= self.start]
 
     def check_sizes(self, size: int) -> None:
         """Raise an InputError if the networks cannot have, or not begin with, images of a size."""
@@ -192,7 +196,7 @@ def plan(config: GrowingConfig, size: int) -> tuple[Growth, ...]:
         >>> [(phase.name, phase.first, phase.steps, phase.batch_size) for phase in phases]
         [('stable at 4', 0, 8, 8), ('fading in 8', 8, 16, 4), ('stable at 8', 24, None, None)]
     """
-    sizes = [each for each in resolutions(size) if each >= config.start]
+    sizes = config.sizes_from_start(size)
     found: list[Growth] = []
     first = done = end = 0
 
